@@ -1,0 +1,7 @@
+"""Run by Alembic, whether `restpoint db ...` or the `alembic` command began it."""
+
+from alembic import context
+
+from restpoint.migrate import run_environment
+
+run_environment(context)  # type: ignore[arg-type]  # the proxy module stands for the environment

@@ -1,0 +1,518 @@
+"""One open file: how it is opened, written and read.
+
+**Writing.** Every write is a *job*: a function that is given a ``Transaction``. Jobs are collected while the last batch
+commits and become the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all of them (*group commit*).
+The batch runs in one thread on the DBAPI connection of a SQLAlchemy engine, so that a transition costs no thread hop of
+its own. A job that raises before it wrote anything fails alone; one that raises later rolls the batch back, and the batch
+is run again one job at a time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and
+the file.
+
+**Reading** is one statement in one hop on an aiosqlite connection in autocommit mode, so no read transaction is ever held
+across an await.
+
+**Waking.** Only after COMMIT returned are a job's effects told to anyone: ``applied`` runs on the event loop, in commit
+order, and then the job's future is resolved. That future cannot be cancelled: a cancelled caller still waits for the
+outcome, and then gets its ``CancelledError``.
+"""
+
+import asyncio
+import logging
+import os
+import queue
+import random
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Generic, Literal, TypeVar, cast
+
+import aiosqlite
+from sqlalchemy import Engine, Executable, create_engine, event, make_url
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from restpoint.clock import Clock
+from restpoint.errors import (
+    DamagedFile,
+    InvalidArgument,
+    SchemaTooNew,
+    SchemaTooOld,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+    StoreClosed,
+    UnusableFile,
+)
+from restpoint.schema import APPLICATION_ID, REVISION
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Parameters = Mapping[str, object] | Sequence[object]
+Synchronous = Literal["FULL", "NORMAL"]
+Row = tuple[Any, ...]
+
+BUSY_TIMEOUT_SECONDS: Final = 30.0
+LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
+_MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
+_WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
+_CACHE_KIB: Final = 16 * 1024
+
+
+def prepare(statement: Executable) -> str:
+    """The SQL of a Core statement, compiled once, with ``:name`` for every bind parameter."""
+    compiled = statement.compile(dialect=sqlite_dialect.dialect(paramstyle="named"))  # type: ignore[attr-defined]
+    unnamed = [name for name, value in compiled.params.items() if value is not None]
+    if unnamed:
+        raise AssertionError(f"{compiled} has values that no caller can bind: {unnamed}")
+    return str(compiled)
+
+
+# --- Where the file is -----------------------------------------------------------------------------------------------
+
+
+def locate(database: str | os.PathLike[str]) -> Path:
+    """The absolute path that ``database`` means: a path, or a URL such as ``sqlite+aiosqlite:///restpoint.db``.
+
+    Raises ``InvalidArgument`` for another database than SQLite and for one in memory, which could survive nothing.
+    """
+    text = os.fspath(database)
+    if "://" in text:
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError) as error:
+            raise InvalidArgument(f"{text!r} is not a database URL ({error}); use sqlite+aiosqlite:///PATH.") from None
+        if url.get_backend_name() != "sqlite":
+            raise InvalidArgument(f"{url.drivername} is not supported; restpoint keeps one SQLite file, sqlite+aiosqlite:///PATH.")
+        text = url.database or ""
+    if not text or text == ":memory:" or text.startswith("file:"):
+        raise InvalidArgument(f"{text or 'an empty name'!r} names no file; give a path, so that there is something to survive in.")
+    if "\x00" in text:
+        raise InvalidArgument("The path of the database has a NUL character.")
+    return Path(text).absolute()
+
+
+def inspect(path: Path) -> Literal["absent", "empty", "file"]:
+    """What stands at ``path``, with a clear ``UnusableFile`` for what cannot become or be a restpoint file.
+
+    Creates and changes nothing.
+    """
+    if sqlite3.sqlite_version_info < _MINIMUM_SQLITE:
+        raise UnusableFile(f"This Python has SQLite {sqlite3.sqlite_version}; restpoint needs 3.35 or later.")
+    try:
+        if path.is_symlink() and not path.exists():
+            raise UnusableFile(f"{path} is a symbolic link to nothing; point it at a file or remove it.")
+        if path.is_dir():
+            raise UnusableFile(f"{path} is a directory; name a file in it.")
+        if not path.exists():
+            if not path.parent.is_dir():
+                raise UnusableFile(f"The folder {path.parent} does not exist; create it first.")
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise UnusableFile(f"The folder {path.parent} cannot be written to; change its permissions or choose another.")
+            return "absent"
+        if not path.is_file():
+            raise UnusableFile(f"{path} is not a regular file.")
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise UnusableFile(f"{path} cannot be read and written; change its permissions.")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UnusableFile(f"The folder {path.parent} cannot be written to, and SQLite keeps its log beside the file.")
+        return "empty" if path.stat().st_size == 0 else "file"
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise UnusableFile(f"{path} cannot be used: {error.strerror or error}.") from error
+
+
+def create_empty(path: Path) -> None:
+    """Make an empty file readable by its owner only; SQLite gives its log and index the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+
+
+def storage_error(error: Exception) -> StorageError:
+    """What a failure of SQLite means to the caller. https://www.sqlite.org/rescode.html has the names."""
+    if isinstance(error, StorageError):
+        return error
+    name = getattr(error, "sqlite_errorname", None) or ""
+    if isinstance(error, UnicodeDecodeError) or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return DamagedFile(f"The database file is damaged ({error}); restore a backup.", name or None)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StorageBusy("Another program kept the database file locked for too long; nothing was written.", name)
+    if name == "SQLITE_FULL":
+        return StorageFull("There is no room for this write; make room and try again. Nothing was written.", name)
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return UnusableFile(f"The database file cannot be opened or written ({error}).", name)
+    return StorageError(f"The write or read failed ({error}); what this call asked for was not acknowledged.", name or None)
+
+
+# --- Engines ---------------------------------------------------------------------------------------------------------
+
+
+def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> None:  # noqa: ANN401 - DBAPI's own
+    cursor = connection.cursor()
+    try:
+        for pragma in (
+            "foreign_keys = ON",
+            f"synchronous = {synchronous}",
+            f"journal_size_limit = {_WAL_LIMIT_BYTES}",
+            f"cache_size = -{_CACHE_KIB}",
+            "cell_size_check = ON",
+            f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000) if read_only else 0}",
+            f"query_only = {'ON' if read_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+    finally:
+        cursor.close()
+
+
+def writing_engine(path: Path, synchronous: Synchronous = "FULL") -> Engine:
+    """A SQLAlchemy engine whose ``begin()`` is BEGIN IMMEDIATE; ``busy_timeout`` is the caller's to keep."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=NullPool,
+        # Autocommit mode of the driver: the transactions are ours (https://docs.python.org/3/library/sqlite3.html).
+        connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
+    )
+    event.listen(engine, "connect", lambda connection, _: _pragmas(connection, synchronous, read_only=False))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def reading_engine(path: Path) -> AsyncEngine:
+    """An aiosqlite engine whose connections cannot write."""
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        poolclass=NullPool,
+        connect_args={"isolation_level": None, "cached_statements": 256},
+    )
+    event.listen(engine.sync_engine, "connect", lambda connection, _: _pragmas(connection, "FULL", read_only=True))
+    return engine
+
+
+def check_revision(connection: sqlite3.Connection, path: Path) -> None:
+    """The gate: raises ``SchemaTooOld``, ``SchemaTooNew`` or ``UnusableFile`` unless the file is at ``REVISION``."""
+    revision = file_revision(connection, path)
+    if revision == REVISION:
+        return
+    if revision is None or revision < REVISION:
+        raise SchemaTooOld(
+            f"{path} is at revision {revision or 'none'} and this program needs {REVISION}; "
+            f"run: restpoint db upgrade --database {path}"
+        )
+    raise SchemaTooNew(
+        f"{path} is at revision {revision}, written by a newer restpoint than this one, which knows {REVISION}; "
+        "start the newer release, or restore the backup that its upgrade made."
+    )
+
+
+def file_revision(connection: sqlite3.Connection, path: Path) -> str | None:
+    """The Alembic revision of the file; none for a file without tables. Raises ``UnusableFile`` for another program's."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if names - {"alembic_version", "sqlite_sequence", "sqlite_stat1"} and application != APPLICATION_ID:
+        raise UnusableFile(f"{path} is a SQLite file of another program; name another file.")
+    if "alembic_version" not in names:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+# --- The writer ------------------------------------------------------------------------------------------------------
+
+
+class Transaction:
+    """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
+
+    __slots__ = ("_connection", "execute", "first_sequence", "head", "now")
+
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+        self._connection = connection
+        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = connection.execute
+        self.now = now
+        """Milliseconds since the epoch; one time for the whole batch."""
+        self.head: tuple[int, bytes] | None = None
+        """Sequence and digest of the last row of history; None until a job of this batch asked."""
+        self.first_sequence = 0
+        """The first row of history that this batch wrote; 0 for none."""
+
+    def one(self, sql: str, parameters: Parameters) -> Row | None:
+        """The first row of a query, or None."""
+        return cast("Row | None", self._connection.execute(sql, parameters).fetchone())
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of a query."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+class _Outcome(asyncio.Future[T]):
+    """A future that is awaited to its end: a cancelled task stays at the await until the outcome is known."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
+        return False
+
+
+class _Job(Generic[T]):
+    __slots__ = ("applied", "error", "function", "outcome", "result")
+
+    def __init__(
+        self, function: Callable[[Transaction], T], applied: Callable[[T], None] | None, outcome: _Outcome[T]
+    ) -> None:
+        self.function = function
+        self.applied = applied
+        self.outcome = outcome
+        self.result: T
+        self.error: Exception | None = None
+
+
+class _Writer:
+    """The thread that owns the writing connection. It knows nothing of who asked."""
+
+    def __init__(self, path: Path, clock: Clock, synchronous: Synchronous, tell: Callable[..., None]) -> None:
+        self._path = path
+        self._clock = clock
+        self._engine = writing_engine(path, synchronous)
+        self._tell = tell
+        self.queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
+        self.closed = threading.Event()
+        self._connection = self._connect()
+        self._schema_version = -1  # so that the first batch passes the gate too
+        self.thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
+
+    def _connect(self) -> sqlite3.Connection:
+        # Detached from the pool, so it is ours alone and stays open until we close it.
+        fairy = self._engine.raw_connection()
+        connection = cast("sqlite3.Connection", fairy.driver_connection)
+        fairy.detach()
+        try:
+            check_revision(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def _run(self) -> None:
+        try:
+            stopping = False
+            while not stopping:
+                batch = self.queue.get()
+                while batch is not None and len(batch) < LARGEST_BATCH:
+                    try:
+                        more = self.queue.get_nowait()
+                    except queue.Empty:
+                        break
+                    if more is None:
+                        stopping = True
+                        break
+                    batch += more
+                if batch is None:
+                    break
+                first, last = self._commit(batch)
+                self._tell(batch, first, last)
+        finally:
+            self._connection.close()
+            self._engine.dispose()
+            self.closed.set()
+
+    def _commit(self, batch: list[_Job[Any]]) -> tuple[int, int]:
+        """Run the jobs of a batch in one transaction; returns the first and last history row it wrote, or zeros."""
+        try:
+            self._begin()
+            transaction = Transaction(self._connection, self._clock.now())
+            for job in batch:
+                self._attempt(job, transaction)
+            self._connection.execute("COMMIT")
+        except _Spoiled:
+            self._rollback()
+            if len(batch) == 1:
+                return 0, 0
+            written = [span for span in (self._commit([job]) for job in batch) if span[0]]
+            return (written[0][0], written[-1][1]) if written else (0, 0)
+        except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
+            self._rollback()
+            for job in batch:
+                # A refusal too: it may rest on a batch-mate's write that is not stored after all.
+                job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeError) else error
+            return 0, 0
+        if transaction.first_sequence and transaction.head:
+            return transaction.first_sequence, transaction.head[0]
+        return 0, 0
+
+    def _attempt(self, job: _Job[Any], transaction: Transaction) -> None:
+        before = self._connection.total_changes
+        job.error = None
+        try:
+            job.result = job.function(transaction)
+        except Exception as error:
+            job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeError) else error
+            if self._connection.total_changes != before or not self._connection.in_transaction:
+                raise _Spoiled from error
+
+    def _begin(self) -> None:
+        """BEGIN IMMEDIATE, waiting for other processes, and then the gate: has the schema changed under us?"""
+        give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        pause = 0.0002
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
+                    raise
+            # Short, growing and uneven pauses: SQLite's own handler sleeps up to 100 ms at a time.
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            pause = min(pause * 1.5, 0.01)
+        if self._pragma("schema_version") != self._schema_version:
+            check_revision(self._connection, self._path)
+            self._schema_version = self._pragma("schema_version")
+
+    def _rollback(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # A connection that cannot even roll back is of no more use; closing it rolls back.
+            log.exception("rolling back failed; reopening %s", self._path)
+            self._connection.close()
+            self._connection = self._connect()
+
+
+class _Spoiled(Exception):  # noqa: N818 - a signal between two methods, not an error
+    """A job failed after it had written: its batch must be undone and run again job by job."""
+
+
+# --- The database ----------------------------------------------------------------------------------------------------
+
+
+class Database:
+    """One open file. Made by ``open``; used from the event loop that opened it."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.path = path
+        self.committed: Callable[[int, int], None] | None = None
+        """Called on the loop after each batch, before its jobs are told, with its first and last history row."""
+        self._loop = loop
+        self._waiting: list[_Job[Any]] = []
+        self._writer: _Writer | None = None
+        self._engine = reading_engine(path)
+        self._readers: dict[str, tuple[AsyncConnection, aiosqlite.Connection]] = {}
+        self._connecting = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
+        """Open an existing file at the current revision. Raises ``StorageError`` and its kinds."""
+        if synchronous not in {"FULL", "NORMAL"}:
+            raise InvalidArgument(f"synchronous is FULL or NORMAL, not {synchronous!r}.")
+        loop = asyncio.get_running_loop()
+        self = cls(path, loop)
+        # The thread must not keep the database alive, so that one that was dropped unclosed ends its thread.
+        me = weakref.ref(self)
+
+        def deliver(batch: list[_Job[Any]], first: int, last: int) -> None:
+            database = me()
+            if database is not None and first and database.committed is not None:
+                database.committed(first, last)
+            _resolve(batch)
+
+        def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
+            try:
+                loop.call_soon_threadsafe(deliver, *arguments)
+            except RuntimeError:
+                log.debug("the event loop closed before a batch could be told")
+
+        try:
+            self._writer = await asyncio.to_thread(_Writer, path, clock, synchronous, tell)
+            self._writer.thread.start()
+            weakref.finalize(self, self._writer.queue.put, None)
+            await self._reader("short")
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            await self.close()
+            raise storage_error(error) from error
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    def write(
+        self, function: Callable[[Transaction], T], applied: Callable[[T], None] | None = None
+    ) -> "asyncio.Future[T]":
+        """Queue a job. The future resolves after COMMIT, or with what the job or the storage raised.
+
+        ``applied`` is called on the loop with the result after COMMIT, in commit order, before anyone is woken.
+        """
+        outcome: _Outcome[T] = _Outcome(loop=self._loop)
+        if self._writer is None or self._writer.closed.is_set():
+            outcome.set_exception(StoreClosed("The store is closed; open it again to go on."))
+            return outcome
+        if not self._waiting:
+            # At the end of this turn of the loop: all that its tasks ask for goes over in one piece.
+            self._loop.call_soon(self._hand_over)
+        self._waiting.append(_Job(function, applied, outcome))
+        return outcome
+
+    def _hand_over(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._writer is not None:
+            self._writer.queue.put(waiting)
+
+    async def read(
+        self, sql: str, parameters: Parameters = (), *, lane: Literal["short", "long"] = "short"
+    ) -> Iterable[Row]:
+        """Every row of one query, read in one snapshot. ``long`` queries have a connection of their own."""
+        connection = await self._reader(lane)
+        try:
+            return cast("Iterable[Row]", await connection.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise storage_error(error) from error
+
+    async def _reader(self, lane: str) -> aiosqlite.Connection:
+        if lane in self._readers:
+            return self._readers[lane][1]
+        async with self._connecting:
+            if self._writer is None:
+                raise StoreClosed("The store is closed; open it again to go on.")
+            if lane not in self._readers:
+                connection = await self._engine.connect()
+                raw = await connection.get_raw_connection()
+                self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
+        return self._readers[lane][1]
+
+    async def close(self) -> None:
+        """Finish what was queued, then close. The last one to close checkpoints the log away."""
+        writer, self._writer = self._writer, None
+        async with self._connecting:
+            readers, self._readers = list(self._readers.values()), {}
+            for connection, _ in readers:
+                await connection.close()
+            await self._engine.dispose()
+        if writer is not None:
+            if self._waiting:
+                waiting, self._waiting = self._waiting, []
+                writer.queue.put(waiting)
+            writer.queue.put(None)
+            await asyncio.to_thread(writer.thread.join)
+
+
+def _resolve(batch: list[_Job[Any]]) -> None:
+    for job in batch:
+        if job.error is not None:
+            job.outcome.set_exception(job.error)
+            continue
+        if job.applied is not None:
+            try:
+                job.applied(job.result)
+            except Exception:
+                log.exception("a committed change could not be told to its record")
+        job.outcome.set_result(job.result)

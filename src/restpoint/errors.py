@@ -1,0 +1,259 @@
+"""Every error that restpoint raises, with a stable code and a message that says what to do.
+
+::
+
+    RestpointError
+    ├── NotFound (KeyError)                the thing named by the id is not in the file
+    │   ├── ExecutionNotFound              execution_not_found
+    │   └── InteractionNotFound            interaction_not_found
+    ├── Refused (ValueError)               the rules say no; nothing was written
+    │   ├── IllegalTransition              illegal_transition
+    │   ├── Conflict                       conflict
+    │   ├── InteractionAlreadyResolved     already_resolved
+    │   ├── InteractionExpired (TimeoutError)   interaction_expired
+    │   ├── InteractionWithdrawn           interaction_withdrawn
+    │   ├── InteractionExists              interaction_exists
+    │   ├── ExecutionHeld                  execution_held
+    │   ├── PromptNotAccepted              prompt_not_accepted
+    │   ├── ResponseNotAccepted            response_not_accepted
+    │   ├── NotJSON                        not_json
+    │   └── InvalidArgument                invalid_argument
+    ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
+    ├── StoreClosed                        store_closed
+    └── StorageError (OSError)             storage_error: SQLite or the file system said no; nothing was acknowledged
+        ├── StorageBusy                    storage_busy
+        ├── StorageFull                    storage_full
+        ├── DamagedFile                    damaged_file
+        ├── UnusableFile                   unusable_file
+        ├── SchemaTooOld                   schema_too_old
+        └── SchemaTooNew                   schema_too_new
+
+The original store raised ``KeyError`` and ``ValueError``, so the classes that stand for those are also those.
+"""
+
+from typing import ClassVar
+
+
+class RestpointError(Exception):
+    """The root of the tree. ``code`` is stable over releases; the message is for people and may change."""
+
+    code: ClassVar[str] = "error"
+
+
+class NotFound(RestpointError, KeyError):
+    """What the id names is not in the file."""
+
+    code = "not_found"
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; a message for people is wanted here.
+        return str(self.args[0]) if self.args else self.code
+
+
+class ExecutionNotFound(NotFound):
+    """No execution has this id: it never existed, was removed, or was swept after its time to live."""
+
+    code = "execution_not_found"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"Execution {execution_id} not found. It never existed, was removed, or its time to live ended.")
+        self.execution_id = execution_id
+
+
+class InteractionNotFound(NotFound):
+    """The execution has no interaction or consent with this id."""
+
+    code = "interaction_not_found"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} not found for execution {execution_id}. "
+            "Read the execution's open waits for the ids it has."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
+class Refused(RestpointError, ValueError):
+    """The rules say no. Nothing was written."""
+
+    code = "refused"
+
+
+class IllegalTransition(Refused):
+    """The lifecycle has no such move (see ``lifecycle.py`` for the table)."""
+
+    code = "illegal_transition"
+
+    def __init__(self, subject: str, status: str, trigger: str, legal: tuple[str, ...]) -> None:
+        allowed = f"from {status} it can only: {', '.join(legal)}" if legal else f"{status} is final"
+        super().__init__(f"{subject} is {status} and cannot {trigger}; {allowed}.")
+        self.subject = subject
+        self.status = status
+        self.trigger = trigger
+
+
+class Conflict(Refused):
+    """The row was not in the state that the write expected. Read it again and decide anew."""
+
+    code = "conflict"
+
+    def __init__(self, subject: str, expected: str) -> None:
+        super().__init__(f"{subject} was expected to be {expected} and is not any more. Read it again.")
+
+
+class InteractionAlreadyResolved(Refused):
+    """Another response was accepted first. The same response again is no error: it is a retry, and succeeds."""
+
+    code = "already_resolved"
+
+    def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
+        who = answered_by or "an unnamed actor"
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} has already been resolved, with another response, "
+            f"by {who} at {answered_at} ms since the epoch. The first response stands."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+        self.answered_by = answered_by
+        self.answered_at = answered_at
+
+
+class InteractionExpired(Refused, TimeoutError):
+    """The prompt's deadline passed before a response was accepted."""
+
+    code = "interaction_expired"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} expired: its deadline passed without a response. "
+            "Ask again to get one."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
+class InteractionWithdrawn(Refused):
+    """The prompt was taken back, or its execution ended, before a response was accepted."""
+
+    code = "interaction_withdrawn"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} was withdrawn and takes no response any more."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
+class InteractionExists(Refused):
+    """An interaction or consent of this execution already has the id that was asked for."""
+
+    code = "interaction_exists"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} exists already. Give a new id, or none to have one made."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
+class ExecutionHeld(Refused):
+    """A hold keeps this execution in the file."""
+
+    code = "execution_held"
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(f"Execution {execution_id} is on hold ({reason}). Release it before removing it.")
+        self.execution_id = execution_id
+        self.reason = reason
+
+
+class PromptNotAccepted(Refused):
+    """The prompt is malformed, too large, or of a kind that cannot be asked."""
+
+    code = "prompt_not_accepted"
+
+
+class ResponseNotAccepted(Refused):
+    """The response does not answer the prompt that was asked."""
+
+    code = "response_not_accepted"
+
+
+class NotJSON(Refused):
+    """A value that must be stored is not JSON; ``path`` says which part of it, such as ``$.rows[3].price``."""
+
+    code = "not_json"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"The value at {path} cannot be stored: {problem}.")
+        self.path = path
+
+
+class InvalidArgument(Refused):
+    """An argument is outside what is documented for it."""
+
+    code = "invalid_argument"
+
+
+class ExecutionCancelled(RestpointError):
+    """A wait ended because its execution was cancelled or failed."""
+
+    code = "execution_cancelled"
+
+
+class StoreClosed(RestpointError):
+    """The store was closed; what was acknowledged before is in the file."""
+
+    code = "store_closed"
+
+
+class StorageError(RestpointError, OSError):
+    """SQLite or the file system said no. What this call asked for was not acknowledged.
+
+    ``sqlite_name`` is SQLite's name for it (https://www.sqlite.org/rescode.html), for instance ``SQLITE_IOERR_FSYNC``.
+    """
+
+    code = "storage_error"
+
+    def __init__(self, message: str, sqlite_name: str | None = None) -> None:
+        super().__init__(f"{message} [{sqlite_name}]" if sqlite_name else message)
+        self.sqlite_name = sqlite_name
+
+
+class StorageBusy(StorageError):
+    """Another program kept the file locked for longer than the busy timeout."""
+
+    code = "storage_busy"
+
+
+class StorageFull(StorageError):
+    """The disk, the quota or the page limit is exhausted; writes work again once there is room."""
+
+    code = "storage_full"
+
+
+class DamagedFile(StorageError):
+    """The file's content is not what was written. Restore a backup."""
+
+    code = "damaged_file"
+
+
+class UnusableFile(StorageError):
+    """The path cannot hold a restpoint file: not a database, a directory, read-only, or without a parent folder."""
+
+    code = "unusable_file"
+
+
+class SchemaTooOld(StorageError):
+    """The file was written by an older release and must be upgraded first."""
+
+    code = "schema_too_old"
+
+
+class SchemaTooNew(StorageError):
+    """The file was upgraded by a newer release than this program."""
+
+    code = "schema_too_new"

@@ -1,0 +1,85 @@
+"""Follows the history while anyone waits, so that an answer given by another process wakes the waiter here."""
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from restpoint import queries
+from restpoint.database import Database
+from restpoint.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 0.1
+"""Seconds between two looks at the file. Nobody looks while nobody waits."""
+
+_MOST: Final = 2_000  # rows; further behind than that, it is cheaper to look at what is waited for
+
+
+class Follower:
+    """Reads the rows of history that other processes append, and has the records they concern read again."""
+
+    def __init__(
+        self,
+        database: Database,
+        position: int,
+        held: Callable[[str], bool],
+        waiting: Callable[[], Iterable[str]],
+        reload: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._database = database
+        self._position = position
+        self._held = held
+        self._waiting = waiting
+        self._reload = reload
+        self._waiters: weakref.WeakSet[asyncio.Future[object] | asyncio.Event] = weakref.WeakSet()
+        self._someone = asyncio.Event()
+        database.committed = self._committed
+
+    def watch(self, waiter: "asyncio.Future[object] | asyncio.Event") -> None:
+        """Follow until the waiter is done, or gone."""
+        self._waiters.add(waiter)
+        self._someone.set()
+
+    def anyone_waits(self) -> bool:
+        """Whether a waiter is left that is not done."""
+        return any(
+            not (waiter.is_set() if isinstance(waiter, asyncio.Event) else waiter.done()) for waiter in self._waiters
+        )
+
+    def _committed(self, first: int, last: int) -> None:
+        # Our own rows need no reading, as long as nobody else's stand before them.
+        if first == self._position + 1:
+            self._position = last
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._someone.wait()
+            try:
+                await self._look()
+            except StorageError:
+                log.exception("the history could not be followed; trying again")
+            if not self.anyone_waits():
+                self._waiters.clear()
+                self._someone.clear()
+            else:
+                await asyncio.sleep(INTERVAL)
+
+    async def _look(self) -> None:
+        before = self._position
+        rows = await queries.touched_since(self._database, before, _MOST)
+        if not rows:
+            return
+        if len(rows) < _MOST:
+            touched = {execution_id for _, execution_id in rows if execution_id is not None}
+            concerned = [execution_id for execution_id in touched if self._held(execution_id)]
+            position = rows[-1][0]
+        else:
+            position = await queries.last_sequence(self._database)
+            concerned = list(self._waiting())
+        for execution_id in concerned:
+            await self._reload(execution_id)
+        self._position = max(self._position, position)

@@ -1,0 +1,116 @@
+"""What may be stored: JSON (RFC 8259) and nothing else, within limits, and the same after a restart as before.
+
+``encode`` refuses what would come back different or not at all (a ``set``, a key that is not text, ``NaN``, half a
+surrogate pair), and says where in the value it stands.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from restpoint.errors import NotJSON
+
+MAX_PROMPT_BYTES: Final = 2 * 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
+MAX_RESULT_BYTES: Final = 64 * 1024 * 1024
+MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error, a reason, an actor's name
+MAX_DEPTH: Final = 200  # levels; SQLite's own parser stops at 1,000 (https://www.sqlite.org/json1.html)
+
+# Kept: json.dumps and json.loads build a new one for every call that is not all defaults.
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_DECODE: Final = json.JSONDecoder().decode
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
+    """``value`` as compact JSON text, at most ``limit`` bytes of UTF-8.
+
+    Pydantic models anywhere in the value are taken in their JSON form. Raises ``NotJSON`` with the path of the first
+    offending part.
+    """
+    if isinstance(value, BaseModel):
+        value = _model_data(value, "$")
+    try:
+        text = _ENCODE(value)
+        size = len(text) if text.isascii() else len(text.encode())
+        # What does not read back equal has a key that is not text, or a tuple, which is an array and harmless.
+        exact = text.count("[") + text.count("{") <= MAX_DEPTH and _DECODE(text) == value
+    except (TypeError, ValueError, RecursionError):
+        exact, text, size = False, "", 0
+    if not exact:
+        text = _ENCODE(_plain(value, "$", 0))
+        size = len(text.encode())
+    if size > limit:
+        raise NotJSON("$", f"it is {size} bytes of JSON and the limit is {limit}")
+    return text
+
+
+def decode(text: str | None) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """The value that ``encode`` made ``text`` from."""
+    return None if text is None else _DECODE(text)
+
+
+def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
+    """``text`` if it is text that UTF-8 can carry and no longer than ``limit`` characters; else ``NotJSON``."""
+    if not isinstance(text, str):
+        raise NotJSON(name, f"it is {type(text).__name__} and must be text")
+    if len(text) > limit:
+        raise NotJSON(name, f"it has {len(text)} characters and the limit is {limit}")
+    if "\x00" in text:
+        raise NotJSON(name, "it has a NUL character, at which C programs and SQL functions would cut it")
+    return _unicode(text, name)
+
+
+def _plain(value: object, path: str, depth: int) -> object:
+    """``value`` made of dict, list, str, int, float, bool and None only; raises ``NotJSON`` at the first other part."""
+    if depth > MAX_DEPTH:
+        raise NotJSON(_short(path), f"it is nested deeper than {MAX_DEPTH} levels")
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _unicode(str(value), path)
+        case int():
+            return int(value)
+        case float():
+            if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
+                raise NotJSON(path, f"{value} is not a JSON number")
+            return float(value)
+        case BaseModel():
+            return _plain(_model_data(value, path), path, depth)
+        case Mapping():
+            for key in value:
+                if not isinstance(key, str):
+                    raise NotJSON(path, f"its key {key!r} is {type(key).__name__} and JSON keys are text")
+                _unicode(key, path)
+            return {str(key): _plain(item, _step(path, str(key)), depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    raise NotJSON(path, f"{type(value).__name__} is not JSON; convert it to text, a number, a list or a dict first")
+
+
+def _model_data(model: BaseModel, path: str) -> object:
+    try:
+        return model.model_dump(mode="json")
+    except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
+        raise NotJSON(path, f"{type(model).__name__} has no JSON form: {error}") from None
+
+
+def _unicode(text: str, path: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotJSON(path, "it has half of a surrogate pair, which UTF-8 cannot carry") from None
+    return text
+
+
+def _step(path: str, key: str) -> str:
+    return f"{path}.{key}" if _PLAIN.fullmatch(key) else f"{path}[{json.dumps(key)}]"
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 80 else f"{path[:80]}…"  # noqa: PLR2004 - a line's worth

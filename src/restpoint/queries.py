@@ -1,0 +1,349 @@
+"""The questions that are asked of the file: one statement each, read in one snapshot, never inside a write."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, func, literal_column, null, select, union_all
+
+from restpoint.database import Database, Row, prepare
+from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
+from restpoint.history import ANCHOR, first_break
+from restpoint.ledger import Wait
+from restpoint.schema import consents, executions, history, interactions
+
+MAX_PAGE: Final = 1_000
+
+_e, _i, _c, _h = executions.c, interactions.c, consents.c, history.c
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An execution and its waits at one moment: after history row ``as_of``. Times are milliseconds since the epoch."""
+
+    as_of: int
+    id: str
+    status: str
+    version: int
+    workflow: str | None
+    owner: str | None
+    lease: int | None
+    created_at: int
+    completed_at: int | None
+    expires_at: int | None
+    result: str | None
+    error: str | None
+    error_code: str | None
+    waits: tuple[Wait, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """One line of a list. Times are seconds since the epoch."""
+
+    execution_id: str
+    status: str
+    workflow: str | None
+    owner: str | None
+    created_at: float
+    completed_at: float | None
+    expires_at: float | None
+    hold: str | None
+    open_waits: int
+    error: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a list, the newest first. ``next_cursor`` gets the page after it; None on the last one."""
+
+    items: tuple[ExecutionSummary, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal."""
+
+    sequence: int
+    execution_id: str | None
+    event: str
+    wait_id: str | None
+    from_status: str | None
+    to_status: str | None
+    actor: str | None
+    cause: str | None
+    time: float
+    detail: Any
+    digest: str
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+# --- One execution ---------------------------------------------------------------------------------------------------
+
+_THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
+_KNOWN: Final = select(literal_column("value")).select_from(func.json_each(bindparam("known")).alias("known"))
+_NOTHING: Final = [null()] * 4
+_SNAPSHOT: Final = prepare(
+    union_all(
+        select(
+            literal_column("'execution'").label("kind"),
+            literal_column("0").label("opened"),
+            select(func.coalesce(func.max(_h.sequence), literal_column("0"))).scalar_subquery(),
+            _e.status,
+            _e.version,
+            _e.workflow,
+            _e.owner,
+            _e.lease,
+            _e.created_at,
+            _e.completed_at,
+            _e.expires_at,
+            _e.result,
+            _e.error,
+            _e.error_code,
+        ).where(_e.id == bindparam("id")),
+        select(
+            literal_column("'interaction'"), _i.opened, _i.id, _i.status, _i.created_at, _i.deadline_at, _i.prompt, _i.response,
+            null(), null(), *_NOTHING,
+        ).where(
+            _i.execution_key == _THIS,
+            (_i.status == literal_column("'pending'")) | _i.id.in_(_KNOWN),
+        ),
+        select(
+            literal_column("'consent'"), _c.opened, _c.id, _c.status, _c.created_at, _c.deadline_at, null(), null(),
+            _c.auth_url, _c.oauth_state, *_NOTHING,
+        ).where(
+            _c.execution_key == _THIS,
+            _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]) | _c.id.in_(_KNOWN),
+        ),
+    ).order_by("opened")
+)  # fmt: skip
+
+
+async def snapshot(database: Database, execution_id: str, known_waits: Collection[str] = ()) -> Snapshot | None:
+    """The execution with its open waits, and with those of ``known_waits`` whatever became of them."""
+    rows = list(await database.read(_SNAPSHOT, {"id": execution_id, "known": json.dumps(list(known_waits))}))
+    if not rows or rows[0][0] != "execution":
+        return None
+    _, _, as_of, *rest = rows[0]
+    waits = [
+        Wait(kind, wait_id, status, opened, created_at, deadline_at, prompt, response, auth_url, oauth_state)
+        for kind, opened, wait_id, status, created_at, deadline_at, prompt, response, auth_url, oauth_state, *_ in rows[1:]
+    ]
+    return Snapshot(as_of, execution_id, *rest, tuple(waits))
+
+
+_PROMPT: Final = prepare(
+    select(_i.prompt)
+    .select_from(interactions.join(executions, _i.execution_key == _e.key))
+    .where(_e.id == bindparam("id"), _i.id == bindparam("wait"))
+)
+_EXISTS: Final = prepare(select(_e.key).where(_e.id == bindparam("id")))
+
+
+async def prompt_of(database: Database, execution_id: str, interaction_id: str) -> str:
+    """The stored prompt of an interaction. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
+    for (prompt,) in await database.read(_PROMPT, {"id": execution_id, "wait": interaction_id}):
+        return str(prompt)
+    if not list(await database.read(_EXISTS, {"id": execution_id})):
+        raise ExecutionNotFound(execution_id)
+    raise InteractionNotFound(execution_id, interaction_id)
+
+
+# --- Lists -----------------------------------------------------------------------------------------------------------
+
+_SUMMARY: Final = select(
+    _e.key,
+    _e.id,
+    _e.status,
+    _e.workflow,
+    _e.owner,
+    _e.created_at,
+    _e.completed_at,
+    _e.expires_at,
+    _e.hold,
+    _e.open_waits,
+    _e.error,
+    _e.error_code,
+)
+
+
+async def page(
+    database: Database,
+    *,
+    statuses: Collection[str],
+    workflow: str | None,
+    owner: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
+    query: Select[Any] = _SUMMARY
+    if statuses:
+        query = query.where(_e.status.in_(select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))))
+    for column, name, value in ((_e.workflow, "workflow", workflow), (_e.owner, "owner", owner)):
+        if value is not None:
+            query = query.where(column == bindparam(f"the_{name}"))
+    before = _read_cursor(cursor)
+    if before is not None:
+        query = query.where(_e.key < bindparam("before"))
+    query = query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0"))
+    rows = list(
+        await database.read(
+            prepare(query),
+            {
+                "statuses": json.dumps(list(statuses)),
+                "the_workflow": workflow,
+                "the_owner": owner,
+                "before": before,
+                "max": limit + 1,
+            },
+            lane="long",
+        )
+    )
+    items = tuple(
+        ExecutionSummary(*row[1:5], row[5] / 1000, _seconds(row[6]), _seconds(row[7]), *row[8:]) for row in rows[:limit]
+    )
+    return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
+
+
+def _write_cursor(key: int) -> str:
+    return urlsafe_b64encode(f"k{key}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    try:
+        text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+        if text[:1] == "k" and text[1:].isdecimal() and len(text) < 20:  # noqa: PLR2004 - digits of a 64-bit integer
+            return int(text[1:])
+    except ValueError:
+        pass
+    raise InvalidArgument(f"{cursor[:80]!r} is not a cursor; use next_cursor of the page before, or none to begin.")
+
+
+# --- History ---------------------------------------------------------------------------------------------------------
+
+_ENTRY: Final = select(
+    _h.sequence,
+    _h.execution_id,
+    _h.event,
+    _h.wait_id,
+    _h.from_status,
+    _h.to_status,
+    _h.actor,
+    _h.cause,
+    _h.time,
+    _h.detail,
+    _h.detail_sha256,
+    _h.digest,
+).order_by(_h.sequence)
+_HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
+_CHAIN: Final = prepare(
+    _ENTRY.where(_h.sequence > bindparam("after")).limit(bindparam("max")).offset(literal_column("0"))
+)
+_SINCE: Final = prepare(
+    select(_h.sequence, _h.execution_id)
+    .where(_h.sequence > bindparam("after"))
+    .order_by(_h.sequence)
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), literal_column("0"))))
+
+
+async def history_of(database: Database, execution_id: str) -> list[HistoryEntry]:
+    """Everything that happened to an execution, in order; also after it was removed or swept."""
+    return [_entry(row) for row in await database.read(_HISTORY_OF, {"id": execution_id}, lane="long")]
+
+
+def _entry(row: Row) -> HistoryEntry:
+    *columns, time, detail, _, digest = row
+    return HistoryEntry(*columns, time / 1000, None if detail is None else json.loads(detail), digest.hex())
+
+
+async def last_sequence(database: Database) -> int:
+    """The sequence of the newest row of history; 0 where there is none."""
+    ((sequence,),) = await database.read(_LAST)
+    return int(sequence)
+
+
+async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
+    """Sequence and execution of the rows after ``sequence``, at most ``most``."""
+    return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]
+
+
+async def broken_history(database: Database, *, chunk: int = 5_000) -> int | None:
+    """The sequence of the first row of history that does not follow from the one before it; None when all do."""
+    ((after, digest),) = await database.read(ANCHOR, lane="long")
+    async for rows in _chain(database, after, chunk):
+        broken = first_break(rows, after, digest)
+        if broken is not None:
+            return broken
+        after, digest = rows[-1][0], rows[-1][-1]
+    return None
+
+
+async def _chain(database: Database, after: int, chunk: int) -> AsyncIterator[list[Row]]:
+    while rows := list(await database.read(_CHAIN, {"after": after, "max": chunk}, lane="long")):
+        yield rows
+        after = rows[-1][0]
+
+
+# --- The clockwork's ---------------------------------------------------------------------------------------------------
+
+_NEXT_DEADLINE: Final = prepare(
+    select(
+        func.min(literal_column("deadline"))
+    ).select_from(
+        union_all(
+            select(func.min(_i.deadline_at).label("deadline")).where(
+                _i.status == literal_column("'pending'"), _i.deadline_at.is_not(None)
+            ),
+            select(func.min(_c.deadline_at)).where(
+                _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]), _c.deadline_at.is_not(None)
+            ),
+        ).subquery()
+    )
+)
+_RUNNING: Final = prepare(select(_e.id, _e.lease).where(_e.status == literal_column("'running'")).order_by(_e.key))
+_EXPIRED: Final = prepare(
+    select(_e.id, _e.status, _e.expires_at)
+    .where(_e.expires_at.is_not(None), _e.hold.is_(None), _e.expires_at <= bindparam("now"))
+    .order_by(_e.expires_at)
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_FREE_PAGES: Final = prepare(select(literal_column("freelist_count")).select_from(func.pragma_freelist_count().alias("p")))
+
+
+async def next_deadline(database: Database) -> int | None:
+    """When the next open wait falls due, in milliseconds since the epoch; None when none will."""
+    ((deadline,),) = await database.read(_NEXT_DEADLINE)
+    return None if deadline is None else int(deadline)
+
+
+async def running(database: Database) -> list[tuple[str, int | None]]:
+    """Every running execution, the oldest first, with the lease of the process that drives it."""
+    return [(row[0], row[1]) for row in await database.read(_RUNNING, lane="long")]
+
+
+async def expired(database: Database, now: int, most: int) -> list[tuple[str, str, float]]:
+    """What a sweep at ``now`` (milliseconds) would delete: id, status, and since when (seconds)."""
+    rows = await database.read(_EXPIRED, {"now": now, "max": most}, lane="long")
+    return [(execution_id, status, expires_at / 1000) for execution_id, status, expires_at in rows]
+
+
+async def free_pages(database: Database) -> int:
+    """Pages that the file has and does not use."""
+    ((count,),) = await database.read(_FREE_PAGES)
+    return int(count)

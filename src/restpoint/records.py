@@ -1,0 +1,360 @@
+"""What a caller holds: live records of executions, and the futures of what they wait for.
+
+A record is live: ``status`` follows every transition, made here or by another process. It is also the only one of its
+execution in this process, for as long as anyone holds it. "Anyone" is counted by the garbage collector: references lead
+from a future to its pending interaction and from there to its record, and only weak ones lead back, so a paused execution
+that nobody holds or awaits costs no memory, and its rows make new objects when someone asks again.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from restpoint.errors import ExecutionCancelled, InteractionExpired, InteractionWithdrawn, RestpointError, StoreClosed
+from restpoint.ledger import Change, Wait
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.payloads import decode
+from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
+from restpoint.queries import Snapshot
+
+_STATUS: Final = {str(status): status for status in ExecutionStatus}
+
+
+class _Answer(asyncio.Future[HumanResponse]):
+    """The future of a pending interaction. Holds what it belongs to, so that the answer finds it."""
+
+    def __init__(self, pending: "PendingInteraction") -> None:
+        super().__init__()
+        self.pending = pending
+
+
+class PendingInteraction:
+    """An open prompt of an execution.
+
+    ``created_at`` and ``deadline`` are seconds since the epoch; ``deadline`` is None where there is none.
+    """
+
+    __slots__ = ("__weakref__", "_future", "_outcome", "_record", "_wait", "created_at", "deadline", "interaction_id", "prompt")
+
+    def __init__(self, record: "ExecutionRecord", wait: Wait, prompt: BaseModel | None = None) -> None:
+        self.interaction_id = wait.id
+        self.prompt: HumanPrompt = prompt or PROMPT.validate_json(wait.prompt or "")  # type: ignore[assignment]
+        self.created_at = wait.created_at / 1000
+        self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
+        self._record = record
+        self._future: weakref.ref[_Answer] | None = None
+        self._outcome: BaseModel | RestpointError | None = None
+
+    @property
+    def future(self) -> "asyncio.Future[HumanResponse]":
+        """Resolves with the response, or raises ``InteractionExpired``, ``InteractionWithdrawn`` or ``ExecutionCancelled``.
+
+        Made when it is first asked for. One that a caller cancelled (``asyncio.wait_for`` does) is replaced by a new one
+        for the next caller: the prompt is still open.
+        """
+        future = self._future() if self._future is not None else None
+        if future is None or (future.cancelled() and self._outcome is None):
+            future = _Answer(self)
+            self._future = weakref.ref(future)
+            if self._outcome is None:
+                self._record._watch(self._record, future)
+            else:
+                _settle(future, self._outcome)
+        return future
+
+    def _close(self, outcome: BaseModel | RestpointError) -> None:
+        self._outcome = outcome
+        future = self._future() if self._future is not None else None
+        if future is not None:
+            _settle(future, outcome)
+
+    def __repr__(self) -> str:
+        state = "open" if self._outcome is None else type(self._outcome).__name__
+        return f"<PendingInteraction {self.interaction_id} {self.prompt.input_type} {state}>"
+
+
+def _settle(future: _Answer, outcome: BaseModel | RestpointError) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, RestpointError):
+        future.set_exception(outcome)
+        future.exception()  # seen: an expiry that nobody awaits is no news for the log
+    else:
+        future.set_result(outcome)  # type: ignore[arg-type] - also a response class of another library
+
+
+class PendingOAuth:
+    """An open consent of an execution, driven by the caller. Times are seconds since the epoch."""
+
+    __slots__ = ("auth_url", "consent_id", "created_at", "deadline", "oauth_state")
+
+    def __init__(self, wait: Wait) -> None:
+        self.consent_id = wait.id
+        self.auth_url = wait.auth_url or ""
+        self.oauth_state = wait.oauth_state or ""
+        self.created_at = wait.created_at / 1000
+        self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
+
+    def __repr__(self) -> str:
+        return f"<PendingOAuth {self.consent_id}>"
+
+
+class FirstOutcome(asyncio.Event):
+    """Set once the execution has paused or ended for the first time."""
+
+    def __init__(self, record: "ExecutionRecord") -> None:
+        super().__init__()
+        self._record = record
+
+    async def wait(self) -> "Any":  # the base class says Literal[True]
+        """Return once it is set, also by another process."""
+        if not self.is_set():
+            self._record._watch(self._record, self)
+        return await super().wait()
+
+
+class ExecutionRecord:
+    """One execution, live. Times are seconds since the epoch."""
+
+    __slots__ = (
+        "__weakref__", "_as_of", "_first_outcome", "_lease", "_open", "_outcome_seen", "_pending", "_result", "_task", "_watch",
+        "completed_at", "created_at", "error", "error_code", "execution_id", "expires_at", "owner", "status", "workflow",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        execution_id: str,
+        created_at: float,
+        watch: "Callable[[ExecutionRecord, object], None]",
+        *,
+        workflow: str | None = None,
+        owner: str | None = None,
+        lease: int | None = None,
+        as_of: int = 0,
+    ) -> None:
+        self.execution_id = execution_id
+        self.status = ExecutionStatus.RUNNING
+        self.workflow = workflow
+        self.owner = owner
+        self.created_at = created_at
+        self.completed_at: float | None = None
+        self.expires_at: float | None = None
+        self.error: str | None = None
+        self.error_code: str | None = None
+        self._as_of = as_of
+        self._lease = lease
+        self._watch = watch
+        self._task: asyncio.Task[Any] | None = None
+        self._result: str | None = None
+        self._outcome_seen = False
+        self._first_outcome: weakref.ref[FirstOutcome] | None = None
+        self._open: dict[str, Wait] = {}
+        self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
+
+    @property
+    def result(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The result as it is stored: None until the execution is completed."""
+        return decode(self._result)
+
+    @property
+    def task(self) -> "asyncio.Task[Any] | None":
+        """The task that runs the execution here: the caller's to set.
+
+        ``ExecutionStore.cancel`` cancels it, wherever the cancellation came from. While it runs, it keeps the record.
+        """
+        return self._task
+
+    @task.setter
+    def task(self, task: "asyncio.Task[Any] | None") -> None:
+        self._task = task
+        if task is not None:
+            self._watch(self, task)
+
+    @property
+    def first_outcome(self) -> asyncio.Event:
+        """Set once the execution has paused or ended for the first time."""
+        event = self._first_outcome() if self._first_outcome is not None else None
+        if event is None:
+            event = FirstOutcome(self)
+            self._first_outcome = weakref.ref(event)
+            if self._outcome_seen:
+                event.set()
+        return event
+
+    @property
+    def pending_interaction(self) -> PendingInteraction | None:
+        """The oldest open prompt."""
+        return next(iter(self.pending_interactions), None)
+
+    @property
+    def pending_interactions(self) -> tuple[PendingInteraction, ...]:
+        """Every open prompt, the oldest first."""
+        return tuple(self._pending_interaction(wait) for wait in self._open.values() if wait.kind == "interaction")
+
+    @property
+    def pending_oauth(self) -> PendingOAuth | None:
+        """The oldest open consent."""
+        return next(iter(self.pending_oauths), None)
+
+    @property
+    def pending_oauths(self) -> tuple[PendingOAuth, ...]:
+        """Every open consent, the oldest first."""
+        return tuple(PendingOAuth(wait) for wait in self._open.values() if wait.kind == "consent")
+
+    def _pending_interaction(self, wait: Wait, prompt: BaseModel | None = None) -> PendingInteraction:
+        reference = self._pending.get(wait.id)
+        pending = reference() if reference is not None else None
+        if pending is None:
+            pending = PendingInteraction(self, wait, prompt)
+            self._pending[wait.id] = weakref.ref(pending)
+        return pending
+
+    def _close(self, wait: Wait, answer: BaseModel | None) -> None:
+        self._open.pop(wait.id, None)
+        reference = self._pending.pop(wait.id, None)
+        pending = reference() if reference is not None else None
+        if pending is None:
+            return
+        if wait.status == "answered":
+            pending._close(answer or RESPONSE.validate_json(wait.response or ""))
+        elif wait.status == "expired":
+            pending._close(InteractionExpired(self.execution_id, wait.id))
+        elif self.status in TERMINAL:
+            pending._close(ExecutionCancelled(f"Execution {self.execution_id} has {self.status} while it waited."))
+        else:
+            pending._close(InteractionWithdrawn(self.execution_id, wait.id))
+
+    def _move(self, status: str, *, outcome_seen: bool = False) -> None:
+        self.status = _STATUS[status]
+        if (outcome_seen or status != "running") and not self._outcome_seen:
+            self._outcome_seen = True
+            event = self._first_outcome() if self._first_outcome is not None else None
+            if event is not None:
+                event.set()
+        if status == "cancelled" and self._task is not None:
+            self._task.cancel(f"execution {self.execution_id} was cancelled")
+
+    def __repr__(self) -> str:
+        return f"<ExecutionRecord {self.execution_id} {self.status}>"
+
+
+class Records:
+    """The records that anyone holds, by execution: what is committed is applied to them."""
+
+    def __init__(self, watch: Callable[[ExecutionRecord, object], None]) -> None:
+        self._watch = watch
+        self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
+        self._loading: dict[str, int] = {}
+        self._overtaken: dict[str, int] = {}
+        self.given: dict[tuple[str, str], BaseModel] = {}
+        """Responses on their way into the file, as the caller gave them."""
+
+    def get(self, execution_id: str) -> ExecutionRecord | None:
+        """The record, if anyone holds it."""
+        return self._held.get(execution_id)
+
+    def new(self, change: Change, workflow: str | None, owner: str | None, lease: int | None) -> ExecutionRecord:
+        """The record of an execution that this process has just created."""
+        record = ExecutionRecord(
+            change.execution_id,
+            change.at / 1000,
+            self._watch,
+            workflow=workflow,
+            owner=owner,
+            lease=lease,
+            as_of=change.sequence,
+        )
+        self._held[change.execution_id] = record
+        return record
+
+    def apply(self, change: Change) -> ExecutionRecord | None:
+        """What a committed change did, done to its record too."""
+        record = self._held.get(change.execution_id)
+        if record is None:
+            if change.execution_id in self._loading:
+                self._overtaken[change.execution_id] = change.sequence
+            return None
+        if change.sequence <= record._as_of:
+            return record
+        record._as_of = change.sequence
+        if change.event == "execution_removed":
+            self.drop(change.execution_id)
+        if change.status in TERMINAL and record.completed_at is None:
+            record.completed_at = change.at / 1000
+            record.expires_at = None if change.expires_at is None else change.expires_at / 1000
+        record._move(change.status)
+        for wait in change.waits:
+            if wait.status == "pending":
+                record._open[wait.id] = wait
+            else:
+                record._close(wait, self.given.get((record.execution_id, wait.id)))
+        return record
+
+    def refresh(self, snapshot: Snapshot) -> ExecutionRecord:
+        """The record as the file has it, which another process may have changed."""
+        record = self._held.get(snapshot.id)
+        if record is None:
+            record = ExecutionRecord(
+                snapshot.id,
+                snapshot.created_at / 1000,
+                self._watch,
+                workflow=snapshot.workflow,
+                owner=snapshot.owner,
+                as_of=-1,
+            )
+            self._held[snapshot.id] = record
+        if snapshot.as_of <= record._as_of:
+            return record
+        record._as_of = snapshot.as_of
+        record._lease = snapshot.lease
+        record.completed_at = None if snapshot.completed_at is None else snapshot.completed_at / 1000
+        record.expires_at = None if snapshot.expires_at is None else snapshot.expires_at / 1000
+        record.error, record.error_code, record._result = snapshot.error, snapshot.error_code, snapshot.result
+        record._move(snapshot.status, outcome_seen=snapshot.version > 1)
+        for wait in snapshot.waits:
+            if wait.status in {"pending", "exchanging"}:
+                record._open.setdefault(wait.id, wait)
+            else:
+                record._close(wait, self.given.get((record.execution_id, wait.id)))
+        return record
+
+    def open_waits(self, execution_id: str) -> Iterable[str]:
+        """The waits that the record takes for open, which the file may know better."""
+        record = self._held.get(execution_id)
+        return () if record is None else tuple(record._open)
+
+    def waiting(self) -> Iterable[str]:
+        """The executions of which someone here awaits something, or may."""
+        return [
+            execution_id
+            for execution_id, record in list(self._held.items())
+            if record._pending or record._first_outcome is not None or record._task is not None
+        ]
+
+    def begin_loading(self, execution_id: str) -> None:
+        """Someone reads this execution: changes that overtake the reading must not be missed."""
+        self._loading[execution_id] = self._loading.get(execution_id, 0) + 1
+
+    def end_loading(self, execution_id: str, as_of: int | None) -> bool:
+        """Whether what was read as of a row of history is still what is in the file, as far as this process wrote it."""
+        overtaken = self._overtaken.get(execution_id)
+        self._loading[execution_id] -= 1
+        if not self._loading[execution_id]:
+            del self._loading[execution_id]
+            self._overtaken.pop(execution_id, None)
+        return overtaken is None or (as_of is not None and overtaken <= as_of)
+
+    def drop(self, execution_id: str) -> None:
+        """The execution left the file; whoever holds the record keeps it as it was."""
+        self._held.pop(execution_id, None)
+
+    def close(self) -> None:
+        """The store closes: what still waits is told so. The prompts stay open in the file."""
+        for record in list(self._held.values()):
+            for reference in list(record._pending.values()):
+                pending = reference()
+                if pending is not None:
+                    pending._close(StoreClosed("The store was closed; the prompt is still open in the file."))

@@ -1,0 +1,126 @@
+"""What happens by the clock: deadlines, the sweep, the renewal of this process's lease.
+
+One task each, whatever the file holds: no timer per row. All of it is SQL that any process on the file may run; what one
+has done the next one finds done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from restpoint import ledger, queries, retention
+from restpoint.clock import Clock
+from restpoint.database import Database
+from restpoint.errors import StorageError
+from restpoint.ledger import Change
+
+log = logging.getLogger(__name__)
+
+DEADLINES_AT_ONCE: Final = 100
+SWEPT_AT_ONCE: Final = 100
+PRUNED_AT_ONCE: Final = 500
+PAGES_FREED_AT_ONCE: Final = 64
+FREE_PAGES_KEPT: Final = 1_024  # new rows reuse them, so a file in use keeps some
+PAUSE_SECONDS: Final = 0.005  # between two batches, so that other writes pass
+
+_FREE: Final = f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})"
+
+
+class Scheduler:
+    """The clockwork of one open store."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        applied: Callable[[list[Change]], None],
+        *,
+        sweep_interval: int,
+        history_retention: int | None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._applied = applied
+        self._sweep_interval = sweep_interval
+        self._history_retention = history_retention
+        self._next_deadline: int | None = None
+        self._earlier = asyncio.Event()
+
+    def deadline(self, instant: int) -> None:
+        """A wait falls due at ``instant`` (milliseconds since the epoch): be there."""
+        if self._next_deadline is None or instant < self._next_deadline:
+            self._next_deadline = instant
+            self._earlier.set()
+
+    async def run_deadlines(self) -> None:
+        """Expire what falls due. Until cancelled."""
+        await _again_and_again(self._expire_next, "deadlines")
+
+    async def _expire_next(self) -> None:
+        while len(await self._database.write(lambda tx: ledger.expire_due(tx, DEADLINES_AT_ONCE), self._applied)) == (
+            DEADLINES_AT_ONCE
+        ):
+            await asyncio.sleep(PAUSE_SECONDS)
+        self._earlier.clear()
+        self._next_deadline = await queries.next_deadline(self._database)
+        while self._next_deadline is None or self._clock.now() < self._next_deadline:
+            waits = [asyncio.ensure_future(self._earlier.wait())]
+            if self._next_deadline is not None:
+                waits.append(asyncio.ensure_future(self._clock.sleep_until(self._next_deadline)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            self._earlier.clear()
+
+    async def run_sweeps(self) -> None:
+        """Sweep once an interval. Until cancelled."""
+        await _again_and_again(self._sweep_after_interval, "the sweep")
+
+    async def _sweep_after_interval(self) -> None:
+        due = self._clock.now() + self._sweep_interval
+        while self._clock.now() < due:
+            await self._clock.sleep_until(due)
+        await self.sweep()
+        # Deadlines that a process set which has died since are nobody's but the file's.
+        deadline = await queries.next_deadline(self._database)
+        if deadline is not None:
+            self.deadline(deadline)
+
+    async def sweep(self) -> int:
+        """Delete every ended execution whose time is over, and history past its retention; then shrink the file.
+
+        In short transactions with pauses between them. Returns how many executions went.
+        """
+        total = 0
+        while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE)):
+            total += len(swept)
+            await asyncio.sleep(PAUSE_SECONDS)
+        if self._history_retention is not None:
+            before = self._clock.now() - self._history_retention
+            while await self._database.write(lambda tx: retention.prune_history(tx, before, PRUNED_AT_ONCE)):
+                await asyncio.sleep(PAUSE_SECONDS)
+        await self._shrink()
+        return total
+
+    async def _shrink(self) -> None:
+        free = await queries.free_pages(self._database)
+        while free > FREE_PAGES_KEPT:
+            await self._database.write(lambda tx: tx.all(_FREE))
+            await asyncio.sleep(PAUSE_SECONDS)
+            left = await queries.free_pages(self._database)
+            if left >= free:
+                return  # not a file that was made with incremental vacuum
+            free = left
+
+
+async def _again_and_again(step: Callable[[], Awaitable[None]], what: str) -> None:
+    """Repeat a step for ever. A full disk or a lock passes, so after a storage error it goes on, a second later."""
+    while True:
+        try:
+            await step()
+        except StorageError:
+            log.exception("%s: the file could not be used; trying again", what)
+            await asyncio.sleep(1)

@@ -1,0 +1,306 @@
+"""The file: tables, named checks, indexes, triggers and the auditors' views.
+
+The revisions in ``migrations/`` build the file; nothing here creates anything. A test holds that a file built by the
+revisions has exactly this schema, so this is the place to read what is in it.
+
+Inside the file keys are integers and times are integer milliseconds since the epoch, UTC. Ids seen outside are text.
+Payloads are JSON text. ``history`` outlives what it tells of, so it names executions by id and holds no key of theirs.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BLOB,
+    INTEGER,
+    TEXT,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from restpoint.lifecycle import OPEN, TERMINAL, initial, legal_moves, statuses
+
+REVISION: Final = "0001"
+"""The newest revision in ``migrations/versions``; the only one this program reads and writes."""
+
+APPLICATION_ID: Final = 0x72737470
+"""``PRAGMA application_id`` of every restpoint file: the letters ``rstp`` (https://www.sqlite.org/fileformat2.html)."""
+
+metadata: Final = MetaData()
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+executions: Final = Table(
+    "executions",
+    metadata,
+    Column("key", INTEGER, primary_key=True),
+    Column("id", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("version", INTEGER, nullable=False, comment="one more at every transition"),
+    Column("open_waits", INTEGER, nullable=False),
+    Column("workflow", TEXT),
+    Column("owner", TEXT),
+    Column("lease", INTEGER, comment="leases.id of the process that drives it"),
+    Column("created_at", INTEGER, nullable=False),
+    Column("completed_at", INTEGER),
+    Column("expires_at", INTEGER, comment="when the sweep may delete it; none: never"),
+    Column("hold", TEXT, comment="why the sweep must leave it alone; none: it need not"),
+    Column("result", TEXT),
+    Column("error", TEXT),
+    Column("error_code", TEXT),
+    UniqueConstraint("id", name="executions_id_is_unique"),
+    CheckConstraint(_one_of("status", statuses("execution")), name="executions_status_is_known"),
+    CheckConstraint(
+        f"(completed_at IS NOT NULL) = ({_one_of('status', TERMINAL)})", name="executions_completed_at_means_ended"
+    ),
+    CheckConstraint("expires_at IS NULL OR completed_at IS NOT NULL", name="executions_only_ended_ones_expire"),
+    CheckConstraint(
+        "(open_waits > 0) = (status IN ('interaction_required', 'oauth_required'))",
+        name="executions_paused_means_open_waits",
+    ),
+    CheckConstraint("result IS NULL OR json_valid(result)", name="executions_result_is_json"),
+)
+Index(
+    "executions_to_sweep",
+    executions.c.expires_at,
+    sqlite_where=text("expires_at IS NOT NULL AND hold IS NULL"),
+)
+
+interactions: Final = Table(
+    "interactions",
+    metadata,
+    Column("key", INTEGER, primary_key=True),
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"),
+    Column("prompt", TEXT, nullable=False),
+    Column("created_at", INTEGER, nullable=False),
+    Column("deadline_at", INTEGER),
+    Column("closed_at", INTEGER),
+    Column("response", TEXT),
+    Column("answered_by", TEXT),
+    UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
+    CheckConstraint(_one_of("status", statuses("interaction")), name="interactions_status_is_known"),
+    CheckConstraint("(status = 'answered') = (response IS NOT NULL)", name="interactions_answered_means_a_response"),
+    CheckConstraint("(status = 'pending') = (closed_at IS NULL)", name="interactions_closed_at_means_closed"),
+    CheckConstraint("json_valid(prompt)", name="interactions_prompt_is_json"),
+    CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
+)
+Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    Column("key", INTEGER, primary_key=True),
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"),
+    Column("auth_url", TEXT, nullable=False),
+    Column("oauth_state", TEXT, nullable=False),
+    Column("created_at", INTEGER, nullable=False),
+    Column("deadline_at", INTEGER),
+    Column("closed_at", INTEGER),
+    UniqueConstraint("execution_key", "id", name="consents_id_is_unique_in_its_execution"),
+    CheckConstraint(_one_of("status", statuses("consent")), name="consents_status_is_known"),
+    CheckConstraint(f"({_one_of('status', OPEN)}) = (closed_at IS NULL)", name="consents_closed_at_means_closed"),
+)
+Index("consents_open", consents.c.deadline_at, sqlite_where=text("status IN ('pending', 'exchanging')"))
+
+journal: Final = Table(
+    "journal",
+    metadata,
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True),
+    Column("position", TEXT, nullable=False, primary_key=True, comment="assigned per call, in the order of the calls"),
+    Column("kind", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("fingerprint", TEXT, nullable=False),
+    Column("result", TEXT),
+    Column("recorded_at", INTEGER, nullable=False),
+    CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
+    sqlite_with_rowid=False,
+)
+
+history: Final = Table(
+    "history",
+    metadata,
+    Column("sequence", INTEGER, primary_key=True, comment="without gaps; the order of everything"),
+    Column("execution_id", TEXT),
+    Column("event", TEXT, nullable=False),
+    Column("wait_id", TEXT),
+    Column("from_status", TEXT),
+    Column("to_status", TEXT),
+    Column("actor", TEXT),
+    Column("cause", TEXT),
+    Column("time", INTEGER, nullable=False),
+    Column("detail", TEXT),
+    Column("detail_sha256", BLOB),
+    Column("digest", BLOB, nullable=False),
+    CheckConstraint("length(digest) = 32", name="history_digest_is_sha256"),
+    CheckConstraint("detail IS NULL OR detail_sha256 IS NOT NULL", name="history_detail_is_hashed"),
+)
+Index("history_of_execution", history.c.execution_id, sqlite_where=text("execution_id IS NOT NULL"))
+
+history_anchor: Final = Table(
+    "history_anchor",
+    metadata,
+    Column("only", INTEGER, primary_key=True),
+    Column("sequence", INTEGER, nullable=False, comment="the last row that retention removed, or 0"),
+    Column("digest", BLOB, nullable=False, comment="that row's digest: what the oldest row left is chained to"),
+    CheckConstraint("only = 1", name="history_anchor_is_one_row"),
+    CheckConstraint("length(digest) = 32", name="history_anchor_digest_is_sha256"),
+)
+
+leases: Final = Table(
+    "leases",
+    metadata,
+    Column("id", INTEGER, primary_key=True),
+    Column("host", TEXT, nullable=False),
+    Column("pid", INTEGER, nullable=False),
+    Column("started", INTEGER, comment="when the process began, in the kernel's ticks; tells a reused pid"),
+    Column("expires_at", INTEGER, nullable=False),
+    sqlite_autoincrement=True,  # the id of a dead process must never name a living one
+)
+
+
+def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:
+    condition = f" WHEN {when}" if when else ""
+    return f"CREATE TRIGGER {name} BEFORE {event} ON {table}{condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+
+
+def _lifecycle_triggers(kind: str, table: str) -> list[str]:
+    pairs = ", ".join(f"'{source}>{dest}'" for source, dest in legal_moves(kind))
+    article = "an" if kind[0] in "aei" else "a"
+    return [
+        _refuse(
+            f"{table}_move_as_the_lifecycle_allows",
+            table,
+            "UPDATE OF status",
+            f"OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN ({pairs})",
+            f"illegal transition of {article} {kind}",
+        ),
+        _refuse(
+            f"{table}_begin_at_the_beginning",
+            table,
+            "INSERT",
+            f"NEW.status <> '{initial(kind)}'",
+            f"a new {kind} is {initial(kind)}",
+        ),
+    ]
+
+
+def _insert_only(table: str, taken: str) -> str:
+    # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).
+    return _refuse(f"{table}_are_not_replaced", table, "INSERT", f"EXISTS ({taken})", "an id or key is taken")
+
+
+TRIGGERS: Final = (
+    *_lifecycle_triggers("execution", "executions"),
+    *_lifecycle_triggers("interaction", "interactions"),
+    *_lifecycle_triggers("consent", "consents"),
+    _refuse(
+        "executions_live_ones_stay",
+        "executions",
+        "DELETE",
+        f"NOT ({_one_of('OLD.status', TERMINAL)})",
+        "an execution that has not ended cannot be deleted",
+    ),
+    _refuse(
+        "executions_end_once",
+        "executions",
+        "UPDATE OF status, created_at, completed_at, result, error, error_code",
+        _one_of("OLD.status", TERMINAL),
+        "an execution that has ended does not change",
+    ),
+    _refuse(
+        "interactions_close_once",
+        "interactions",
+        "UPDATE OF id, execution_key, status, prompt, response, answered_by, closed_at",
+        "OLD.status <> 'pending' OR NEW.prompt <> OLD.prompt OR NEW.id <> OLD.id",
+        "an interaction keeps its prompt and closes once",
+    ),
+    _refuse("executions_keep_their_ids", "executions", "UPDATE OF key, id", "", "the key and id of an execution stay"),
+    _insert_only("executions", "SELECT 1 FROM executions WHERE id = NEW.id OR key = NEW.key"),
+    _insert_only(
+        "interactions",
+        "SELECT 1 FROM interactions WHERE (execution_key = NEW.execution_key AND id = NEW.id) OR key = NEW.key",
+    ),
+    _refuse(
+        "history_is_only_appended_to",
+        "history",
+        "INSERT",
+        "NEW.sequence <= (SELECT max(sequence) FROM history)",
+        "history is append-only",
+    ),
+    _refuse("history_is_never_changed", "history", "UPDATE", "", "history is append-only"),
+    _refuse(
+        "history_goes_only_by_retention",
+        "history",
+        "DELETE",
+        "OLD.sequence > (SELECT sequence FROM history_anchor)",
+        "history is append-only",
+    ),
+    _refuse(
+        "history_anchor_moves_only_forward",
+        "history_anchor",
+        "UPDATE",
+        "NEW.sequence <= OLD.sequence"
+        " OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
+        "the anchor moves forward, to a row of history",
+    ),
+    _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),
+)
+
+
+def _instant(column: str) -> str:
+    """A time as ISO 8601 text with milliseconds, for people."""
+    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
+
+
+VIEWS: Final = {
+    "execution_history": (
+        f"SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, {_instant('time')} AS at,"
+        " time AS at_ms, detail, lower(hex(digest)) AS digest FROM history"
+    ),
+    "open_waits": (
+        "SELECT e.id AS execution_id, e.workflow, e.owner, w.kind, w.id AS wait_id, w.text,"
+        f" {_instant('w.created_at')} AS asked_at, {_instant('w.deadline_at')} AS deadline, w.deadline_at AS deadline_ms"
+        " FROM (SELECT 'interaction' AS kind, execution_key, id, opened, created_at, deadline_at,"
+        " json_extract(prompt, '$.text') AS text FROM interactions WHERE status = 'pending'"
+        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, auth_url FROM consents"
+        " WHERE status IN ('pending', 'exchanging')) AS w JOIN executions AS e ON e.key = w.execution_key"
+    ),
+    "answers": (
+        "SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by,"
+        f" {_instant('a.time')} AS answered_at, a.time AS answered_ms, {_instant('q.time')} AS asked_at,"
+        " a.time - q.time AS waited_ms, json_extract(q.detail, '$.prompt') AS prompt,"
+        " json_extract(a.detail, '$.response') AS response, a.sequence"
+        " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
+        " AND q.event = 'interaction_asked' WHERE a.event = 'interaction_answered'"
+    ),
+}
+
+
+def ddl() -> dict[str, str]:
+    """Every object of the schema by name, with the SQL that SQLite keeps of it in ``sqlite_master``."""
+    objects = {}
+    for table in metadata.sorted_tables:
+        objects[table.name] = str(CreateTable(table).compile(dialect=sqlite.dialect()))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            objects[str(index.name)] = str(CreateIndex(index).compile(dialect=sqlite.dialect()))
+    for trigger in TRIGGERS:
+        objects[trigger.split()[2]] = trigger
+    for name, query in VIEWS.items():
+        objects[name] = f"CREATE VIEW {name} AS {query}"
+    return {name: "\n".join(line.rstrip() for line in sql.strip().splitlines()) for name, sql in objects.items()}

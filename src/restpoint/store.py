@@ -1,0 +1,592 @@
+"""The store: executions that pause for people, in one SQLite file.
+
+``ExecutionStore`` has the names and signatures of the in-memory store it succeeds. Each of its writes goes the same way:
+check what was given, hand one function of ``ledger.py`` to the writer, and when COMMIT has returned apply what changed to
+the records that anyone holds, which resolves futures and sets events. Nobody is told anything before it is durable.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeVar
+
+from pydantic import BaseModel
+
+from restpoint import leases, ledger, migrate, queries, retention
+from restpoint.access import Actor, actor_id
+from restpoint.clock import Clock, SystemClock
+from restpoint.database import Database, Synchronous, Transaction, locate
+from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, StoreClosed
+from restpoint.follower import Follower
+from restpoint.identifiers import uuid7
+from restpoint.ledger import Change, Refusal
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.payloads import check_text, encode
+from restpoint.prompts import MAX_TIMEOUT_SECONDS, PROMPT, HumanPrompt, HumanResponse, accepts, read_prompt, read_response
+from restpoint.prompts import write_prompt, write_response
+from restpoint.queries import HistoryEntry, Page
+from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth, Records
+from restpoint.scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Who = Actor | str | None
+TimeToLive = float | Mapping[str, float | None] | None
+
+DEFAULT_EXECUTION_TTL: Final = 600
+"""Seconds that an ended execution stays in the file, unless told otherwise."""
+
+DEFAULT_DATABASE: Final = "restpoint.db"
+_MAX_SECONDS: Final = MAX_TIMEOUT_SECONDS
+
+
+class ExecutionStore:
+    """Executions of interactive workflows, in a SQLite file, where they survive restarts.
+
+    Recommended as ``async with ExecutionStore(database="app.db") as store``; without that it opens at its first use.
+
+    Arguments, all optional:
+
+    - ``ttl_seconds``: how long an ended execution stays. A number, None (for ever), or a mapping from final status to
+      either, such as ``{"completed": 600, "failed": None}``.
+    - ``database``: a path or a URL ``sqlite+aiosqlite:///PATH``. Default: ``RESTPOINT_DATABASE``, else ``restpoint.db``.
+    - ``history``: ``"full"`` keeps prompts and responses in the history, ``"digest"`` only their SHA-256.
+    - ``history_retention_seconds``: how long history stays; None keeps it.
+    - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
+    - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
+    - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
+    - ``clock``: the source of time.
+
+    Every method may raise ``StorageError`` and its kinds. A caller that is cancelled still waits until the outcome is known.
+    """
+
+    def __init__(
+        self,
+        ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
+        *,
+        database: str | os.PathLike[str] | None = None,
+        history: Literal["full", "digest"] = "full",
+        history_retention_seconds: float | None = None,
+        sweep_interval_seconds: float = 60.0,
+        synchronous: Synchronous = "FULL",
+        migrate: Literal["refuse", "auto"] = "refuse",
+        clock: Clock | None = None,
+    ) -> None:
+        self._path: Path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
+        self._ttl = _times_to_live(ttl_seconds)
+        if history not in {"full", "digest"}:
+            raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
+        self._full_history = history == "full"
+        self._retention = None if history_retention_seconds is None else _milliseconds("history_retention_seconds", history_retention_seconds)
+        self._sweep_interval = max(_milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
+        self._synchronous: Synchronous = synchronous
+        self._migrate = migrate
+        self._clock: Clock = clock or SystemClock()
+        self._records = Records(self._watch)
+        self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._database: Database | None = None
+        self._follower: Follower
+        self._scheduler: Scheduler
+        self._background: list[asyncio.Task[None]] = []
+        self._kept: dict[asyncio.Task[Any], ExecutionRecord] = {}
+        self._afterwards: set[asyncio.Future[Any]] = set()
+        self._adopting: set[str] = set()
+        self._lease: int | None = None
+        self._running = 0
+        self._closed = False
+
+    # --- Opening and closing ---
+
+    async def open(self) -> Self:
+        """Open the file, creating it if there is none. Called by the first use of the store.
+
+        Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` (upgrade it) and ``SchemaTooNew``.
+        """
+        await self._ready()
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ready(self) -> Database:
+        if self._database is not None and self._loop is asyncio.get_running_loop():
+            return self._database
+        async with self._opening:
+            if self._closed:
+                raise StoreClosed("The store is closed; make a new ExecutionStore to go on.")
+            if self._database is not None:
+                if self._loop is not asyncio.get_running_loop():
+                    raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
+                return self._database
+            await asyncio.to_thread(migrate.prepare, self._path, self._migrate)
+            database = await Database.open(self._path, self._clock, self._synchronous)
+            self._loop = asyncio.get_running_loop()
+            self._follower = Follower(
+                database,
+                await queries.last_sequence(database),
+                lambda execution_id: self._records.get(execution_id) is not None,
+                self._records.waiting,
+                self._load,
+            )
+            self._scheduler = Scheduler(
+                database,
+                self._clock,
+                self._apply,
+                sweep_interval=self._sweep_interval,
+                history_retention=self._retention,
+            )
+            self._background = [
+                asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
+                for run in (self._follower.run, self._scheduler.run_deadlines, self._scheduler.run_sweeps, self._renew_lease)
+            ]
+            self._database = database
+        return self._database
+
+    async def close(self) -> None:
+        """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
+        async with self._opening:
+            self._closed = True
+            database = self._database
+            if database is None:
+                return
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+            await asyncio.gather(*self._afterwards, return_exceptions=True)
+            self._kept.clear()
+            try:
+                if self._lease is not None:
+                    lease = self._lease
+                    await database.write(lambda tx: leases.drop(tx, lease))
+            except RestpointError:
+                log.warning("the lease could not be dropped; it runs out by itself", exc_info=True)
+            self._database = None
+            await database.close()
+            self._records.close()
+
+    # --- Executions ---
+
+    async def create_execution(
+        self, *, workflow: str | None = None, owner: str | None = None, actor: Who = None
+    ) -> ExecutionRecord:
+        """A new execution, running. ``workflow`` and ``owner`` are names to list it by."""
+        for name, text in (("workflow", workflow), ("owner", owner)):
+            if text is not None:
+                check_text(name, text)
+        who = _who(actor)
+        database = await self._ready()
+        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        execution_id = self._new_id()
+        made: list[ExecutionRecord] = []
+
+        def applied(change: Change) -> None:
+            self._running += 1
+            made.append(self._records.new(change, workflow, owner, lease))
+
+        await database.write(lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied)
+        return made[0]
+
+    async def get(self, execution_id: str) -> ExecutionRecord | None:
+        """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
+        return await self._load(execution_id)
+
+    async def list(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        workflow: str | None = None,
+        owner: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
+
+        Filters by one status or several, by workflow and by owner. Raises ``InvalidArgument``.
+        """
+        wanted = [status] if isinstance(status, str) else list(status or ())
+        for name in wanted:
+            if name not in set(ExecutionStatus):
+                raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
+        database = await self._ready()
+        return await queries.page(
+            database, statuses=[str(name) for name in wanted], workflow=workflow, owner=owner, limit=limit, cursor=cursor
+        )
+
+    async def history(self, execution_id: str) -> "list[HistoryEntry]":
+        """Everything that happened to an execution, in order, also after it was swept.
+
+        Raises ``ExecutionNotFound`` where there is nothing to tell.
+        """
+        entries = await queries.history_of(await self._ready(), execution_id)
+        if not entries:
+            raise ExecutionNotFound(execution_id)
+        return entries
+
+    # --- Transitions ---
+
+    async def set_interaction_required(
+        self,
+        execution_id: str,
+        prompt: HumanPrompt | BaseModel | Mapping[str, Any],
+        interaction_id: str | None = None,
+        *,
+        timeout: float | None = None,
+        actor: Who = None,
+    ) -> PendingInteraction:
+        """Ask a person: one more open prompt, whose ``future`` resolves with the response.
+
+        ``timeout`` is in seconds from now and overrides the prompt's own. Raises ``PromptNotAccepted``,
+        ``ExecutionNotFound``, ``InteractionExists``, and ``IllegalTransition`` on an execution that has ended.
+        """
+        asked = read_prompt(prompt)
+        text = write_prompt(asked)
+        wait_id = self._new_id() if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)
+        seconds = timeout if timeout is not None else asked.timeout
+        due = None if seconds is None else _milliseconds("timeout", seconds)
+        who = _who(actor)
+        detail = self._detail("prompt", text)
+        database = await self._ready()
+        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        asking: list[PendingInteraction] = []
+
+        def applied(change: Change) -> None:
+            self._running -= 1
+            record = self._records.apply(change)
+            wait = change.waits[0]
+            if record is not None:
+                # The caller's own object, also where it is another library's, so that it comes back as it was given.
+                given = prompt if isinstance(prompt, BaseModel) else asked
+                asking.append(record._pending_interaction(wait, given))  # noqa: SLF001 - the store makes records
+            if wait.deadline_at is not None:
+                self._scheduler.deadline(wait.deadline_at)
+
+        await database.write(
+            lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail), applied
+        )
+        if not asking:  # nobody held the record
+            record = await self._need(execution_id)
+            return next(
+                (pending for pending in record.pending_interactions if pending.interaction_id == wait_id),
+                PendingInteraction(record, ledger.Wait("interaction", wait_id, "pending", 0, self._clock.now(), None, text)),
+            )
+        return asking[0]
+
+    async def set_oauth_required(
+        self, execution_id: str, auth_url: str, oauth_state: str, *, timeout: float | None = None, actor: Who = None
+    ) -> None:
+        """Wait for a consent that the caller drives: stores and shows what it was given. ``timeout`` is in seconds."""
+        check_text("auth_url", auth_url)
+        check_text("oauth_state", oauth_state)
+        due = None if timeout is None else _milliseconds("timeout", timeout)
+        who, wait_id = _who(actor), self._new_id()
+        database = await self._ready()
+        lease = self._lease if self._lease is not None else await self._take_lease(database)
+
+        def applied(change: Change) -> None:
+            self._running -= 1
+            self._records.apply(change)
+            deadline_at = change.waits[0].deadline_at
+            if deadline_at is not None:
+                self._scheduler.deadline(deadline_at)
+
+        await database.write(
+            lambda tx: ledger.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who), applied
+        )
+
+    async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
+        """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens."""
+        who = _who(actor)
+        database = await self._ready()
+        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply)
+
+    async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:  # noqa: ANN401 - any JSON
+        """The end, with a result that is JSON. Raises ``NotJSON`` with the path of what is not, before anything changes."""
+        text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
+
+        def applied(change: Change) -> None:
+            self._running -= 1
+            record = self._records.apply(change)
+            if record is not None:
+                record._result = text  # noqa: SLF001 - the store makes records
+
+        database = await self._ready()
+        await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), applied)
+
+    async def set_failed(
+        self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None
+    ) -> None:
+        """The end, with an error: a message for people, and optionally a stable code for programs."""
+        check_text("error", error)
+        if code is not None:
+            check_text("code", code)
+        who, ttl = _who(actor), self._ttl["failed"]
+        database = await self._ready()
+        await database.write(
+            lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who), lambda changes: self._failed(changes, error, code)
+        )
+
+    async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
+        """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
+
+        Nothing happens on one that is cancelled already. Raises ``IllegalTransition`` on one that ended otherwise.
+        """
+        if reason is not None:
+            check_text("reason", reason)
+        who, ttl = _who(actor), self._ttl["cancelled"]
+        database = await self._ready()
+        await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, ttl, who), self._apply)
+
+    # --- Waits ---
+
+    async def resolve_interaction(
+        self,
+        execution_id: str,
+        interaction_id: str,
+        response: HumanResponse | BaseModel | Mapping[str, Any],
+        *,
+        actor: Who = None,
+    ) -> None:
+        """Answer a prompt. The same response again is a success, for as long as the execution is in the file.
+
+        Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
+        ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``.
+        """
+        given = read_response(response)
+        who = _who(actor)
+        database = await self._ready()
+        answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
+        text = write_response(answer)
+        detail = self._detail("response", text)
+        waiter = (execution_id, interaction_id)
+        # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
+        foreign = isinstance(response, BaseModel) and type(response) is not type(answer)
+        self._records.given.setdefault(waiter, response if foreign else answer)  # type: ignore[arg-type]
+
+        def applied(outcome: list[Change] | Refusal) -> None:
+            changes = outcome.changes if isinstance(outcome, Refusal) else outcome
+            self._running += sum(change.status == "running" for change in changes)
+            self._apply(changes)
+
+        try:
+            outcome = await database.write(
+                lambda tx: ledger.answer(tx, execution_id, interaction_id, text, who, detail), applied
+            )
+        finally:
+            self._records.given.pop(waiter, None)
+        if isinstance(outcome, Refusal):
+            raise outcome.error
+
+    async def withdraw(
+        self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: Who = None
+    ) -> None:
+        """Take one open prompt or consent back. Nothing happens on one that is withdrawn already."""
+        if reason is not None:
+            check_text("reason", reason)
+        who = _who(actor)
+        database = await self._ready()
+        await database.write(lambda tx: ledger.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
+
+    # --- Recovery and retention ---
+
+    async def recover(self, *, fail: bool = True) -> "list[ExecutionRecord]":
+        """The executions that a dead process left running. Those that wait for an answer are kept as they are.
+
+        By default each is failed with the code ``interrupted_by_restart``; with ``fail=False`` they are only listed, for
+        a caller who can go on with them.
+        """
+        database = await self._ready()
+        alive = await database.write(leases.live)
+        found = []
+        ttl, error = self._ttl["failed"], "The process that ran this execution ended before it did."
+        for execution_id, lease in await queries.running(database):
+            if lease in alive:
+                continue
+            if fail:
+                changes = await database.write(
+                    lambda tx, id_=execution_id, lease_=lease: ledger.interrupt(tx, id_, lease_, error, ttl),
+                    lambda changes: self._failed(changes, error, "interrupted_by_restart"),
+                )
+                if not changes:
+                    continue
+            record = await self._load(execution_id)
+            if record is not None:
+                found.append(record)
+        await database.write(leases.bury)
+        return found
+
+    async def hold(self, execution_id: str, reason: str, *, actor: Who = None) -> None:
+        """Keep an execution in the file whatever its time to live, until it is released."""
+        check_text("reason", reason)
+        who = _who(actor)
+        database = await self._ready()
+        await database.write(lambda tx: retention.hold(tx, execution_id, reason, who))
+
+    async def release(self, execution_id: str, *, actor: Who = None) -> None:
+        """End a hold."""
+        who = _who(actor)
+        database = await self._ready()
+        await database.write(lambda tx: retention.release(tx, execution_id, who))
+
+    async def remove(self, execution_id: str, *, actor: Who = None) -> None:
+        """Delete an execution, cancelling it first where it has not ended. Nothing happens where there is none.
+
+        Its history stays. Raises ``ExecutionHeld``.
+        """
+        who = _who(actor)
+        database = await self._ready()
+        await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
+        self._records.drop(execution_id)
+
+    async def cleanup_expired(self) -> int:
+        """Sweep now: delete what ended longer ago than its time to live. Returns how many executions went."""
+        await self._ready()
+        return await self._scheduler.sweep()
+
+    async def expired(self, limit: int = 100) -> "list[tuple[str, str, float]]":
+        """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
+        return await queries.expired(await self._ready(), self._clock.now(), limit)
+
+    # --- Inside ---
+
+    def _new_id(self) -> str:
+        return uuid7(self._clock.now(), os.urandom(10))
+
+    def _detail(self, name: str, text: str) -> str:
+        if self._full_history:
+            return f'{{"{name}":{text}}}'
+        return f'{{"{name}_sha256":"{sha256(text.encode()).hexdigest()}"}}'
+
+    def _apply(self, changes: "list[Change]") -> None:
+        for change in changes:
+            self._records.apply(change)
+
+    def _failed(self, changes: "list[Change]", error: str, code: str | None) -> None:
+        self._apply(changes)
+        record = self._records.get(changes[0].execution_id) if changes else None
+        if record is not None:
+            record.error, record.error_code = error, code
+
+    async def _load(self, execution_id: str) -> ExecutionRecord | None:
+        database = await self._ready()
+        while True:
+            self._records.begin_loading(execution_id)
+            found = None
+            try:
+                found = await queries.snapshot(database, execution_id, self._records.open_waits(execution_id))
+            finally:
+                current = self._records.end_loading(execution_id, found.as_of if found is not None else None)
+            if found is not None and current:
+                return self._records.refresh(found)
+            if found is None:
+                self._records.drop(execution_id)
+                return None
+
+    async def _need(self, execution_id: str) -> ExecutionRecord:
+        record = await self._load(execution_id)
+        if record is None:
+            raise ExecutionNotFound(execution_id)
+        return record
+
+    async def _prompt(self, database: Database, execution_id: str, interaction_id: str) -> HumanPrompt:
+        record = self._records.get(execution_id)
+        wait = record._open.get(interaction_id) if record is not None else None  # noqa: SLF001 - the store makes records
+        if wait is not None and wait.prompt is not None:
+            return PROMPT.validate_json(wait.prompt)
+        return PROMPT.validate_json(await queries.prompt_of(database, execution_id, interaction_id))
+
+    # --- Who waits and who runs ---
+
+    def _watch(self, record: ExecutionRecord, waiter: object) -> None:
+        """Someone here waits for a record, or runs it: follow the file for it, and say in it that it is ours."""
+        if isinstance(waiter, asyncio.Task):
+            self._kept[waiter] = record
+            waiter.add_done_callback(self._task_done)
+        elif self._database is not None and isinstance(waiter, asyncio.Future | asyncio.Event):
+            self._follower.watch(waiter)
+        if self._database is not None and (self._lease is None or record._lease != self._lease):  # noqa: SLF001
+            if not self._adopting:
+                self._later(self._adopt(self._database))
+            self._adopting.add(record.execution_id)
+
+    async def _adopt(self, database: Database) -> None:
+        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        adopting, self._adopting = list(self._adopting), set()
+        await database.write(lambda tx: ledger.adopt(tx, adopting, lease))
+
+    def _task_done(self, task: "asyncio.Task[Any]") -> None:
+        record = self._kept.pop(task, None)
+        if record is None or record.status in TERMINAL or self._closed or self._database is None:
+            return
+        if task.cancelled():
+            # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
+            if record.status == ExecutionStatus.RUNNING:
+                self._later(self.cancel(record.execution_id, "its task was cancelled"))
+        elif (error := task.exception()) is not None:
+            log.error("the task of execution %s failed", record.execution_id, exc_info=error)
+            message = "The task of this execution ended with an error, which is in the log."
+            self._later(self.set_failed(record.execution_id, message, code="task_failed"))
+
+    def _later(self, coroutine: Any) -> None:  # noqa: ANN401 - any coroutine
+        future = asyncio.ensure_future(coroutine)
+        self._afterwards.add(future)
+        future.add_done_callback(self._later_done)
+
+    def _later_done(self, future: "asyncio.Future[Any]") -> None:
+        self._afterwards.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.error("a change that nobody awaits failed", exc_info=error)
+
+    async def _take_lease(self, database: Database) -> int:
+        holder = leases.this_process()
+        lease = await database.write(lambda tx: leases.take(tx, holder))
+        if self._lease is not None:  # two callers at once: one lease is enough
+            await database.write(lambda tx: leases.drop(tx, lease))
+        else:
+            self._lease = lease
+        return self._lease
+
+    async def _renew_lease(self) -> None:
+        """While anything runs or is awaited here, say so in the file. Until cancelled."""
+        while True:
+            due = self._clock.now() + leases.DURATION // 3
+            while self._clock.now() < due:
+                await self._clock.sleep_until(due)
+            lease = self._lease
+            if lease is not None and self._database is not None and (self._running > 0 or self._follower.anyone_waits()):
+                try:
+                    await self._database.write(lambda tx, lease_=lease: leases.renew(tx, lease_))  # type: ignore[misc]
+                except RestpointError:
+                    log.exception("the lease could not be renewed; trying again")
+
+
+def _who(actor: Who) -> str | None:
+    who = actor_id(actor)
+    return None if who is None else check_text("actor", who, limit=1_000)
+
+
+def _milliseconds(name: str, seconds: float) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_SECONDS:
+        raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {_MAX_SECONDS}.")
+    return round(seconds * 1000)
+
+
+def _times_to_live(ttl: TimeToLive) -> dict[str, int | None]:
+    if not isinstance(ttl, Mapping):
+        ttl = dict.fromkeys(TERMINAL, ttl)
+    unknown = set(ttl) - set(TERMINAL)
+    if unknown:
+        raise InvalidArgument(f"ttl_seconds names {sorted(unknown)}; the final statuses are {', '.join(TERMINAL)}.")
+    full = {**dict.fromkeys(TERMINAL, DEFAULT_EXECUTION_TTL), **ttl}
+    return {str(status): None if value is None else _milliseconds("ttl_seconds", value) for status, value in full.items()}
