@@ -31,10 +31,10 @@ STATEMENTS = (
     error_code TEXT,
     PRIMARY KEY ("key"),
     CONSTRAINT executions_id_is_unique UNIQUE (id),
-    CONSTRAINT executions_status_is_known CHECK (status IN ('running', 'interaction_required', 'oauth_required', 'completed', 'failed', 'cancelled')),
-    CONSTRAINT executions_completed_at_means_ended CHECK ((completed_at IS NOT NULL) = (status IN ('completed', 'failed', 'cancelled'))),
+    CONSTRAINT executions_status_is_known CHECK ((status = 'running' OR status = 'interaction_required' OR status = 'oauth_required' OR status = 'completed' OR status = 'failed' OR status = 'cancelled')),
+    CONSTRAINT executions_completed_at_means_ended CHECK ((completed_at IS NOT NULL) = (status = 'completed' OR status = 'failed' OR status = 'cancelled')),
     CONSTRAINT executions_only_ended_ones_expire CHECK (expires_at IS NULL OR completed_at IS NOT NULL),
-    CONSTRAINT executions_paused_means_open_waits CHECK ((open_waits > 0) = (status IN ('interaction_required', 'oauth_required'))),
+    CONSTRAINT executions_paused_means_open_waits CHECK ((open_waits > 0) = (status = 'interaction_required' OR status = 'oauth_required')),
     CONSTRAINT executions_result_is_json CHECK (result IS NULL OR json_valid(result))
 )""",
     "CREATE INDEX executions_to_sweep ON executions (expires_at) WHERE expires_at IS NOT NULL AND hold IS NULL",
@@ -84,8 +84,8 @@ STATEMENTS = (
     closed_at INTEGER,
     PRIMARY KEY ("key"),
     CONSTRAINT consents_id_is_unique_in_its_execution UNIQUE (execution_key, id),
-    CONSTRAINT consents_status_is_known CHECK (status IN ('pending', 'exchanging', 'granted', 'denied', 'expired', 'withdrawn')),
-    CONSTRAINT consents_closed_at_means_closed CHECK ((status IN ('pending', 'exchanging')) = (closed_at IS NULL)),
+    CONSTRAINT consents_status_is_known CHECK ((status = 'pending' OR status = 'exchanging' OR status = 'granted' OR status = 'denied' OR status = 'expired' OR status = 'withdrawn')),
+    CONSTRAINT consents_closed_at_means_closed CHECK ((status = 'pending' OR status = 'exchanging') = (closed_at IS NULL)),
     FOREIGN KEY(execution_key) REFERENCES executions ("key") ON DELETE CASCADE
 )""",
     "CREATE INDEX consents_open ON consents (deadline_at) WHERE status IN ('pending', 'exchanging')",
@@ -103,7 +103,7 @@ STATEMENTS = (
     answered_by TEXT,
     PRIMARY KEY ("key"),
     CONSTRAINT interactions_id_is_unique_in_its_execution UNIQUE (execution_key, id),
-    CONSTRAINT interactions_status_is_known CHECK (status IN ('pending', 'answered', 'expired', 'withdrawn')),
+    CONSTRAINT interactions_status_is_known CHECK ((status = 'pending' OR status = 'answered' OR status = 'expired' OR status = 'withdrawn')),
     CONSTRAINT interactions_answered_means_a_response CHECK ((status = 'answered') = (response IS NOT NULL)),
     CONSTRAINT interactions_closed_at_means_closed CHECK ((status = 'pending') = (closed_at IS NULL)),
     CONSTRAINT interactions_prompt_is_json CHECK (json_valid(prompt)),
@@ -126,45 +126,52 @@ STATEMENTS = (
  WITHOUT ROWID""",
     (
         "CREATE TRIGGER executions_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON executions WHEN OLD.status "
-        "<> NEW.status AND OLD.status || '>' || NEW.status NOT IN ('running>interaction_required', "
-        "'running>oauth_required', 'interaction_required>oauth_required', 'interaction_required>running', "
-        "'oauth_required>interaction_required', 'oauth_required>running', 'running>completed', 'running>failed', "
-        "'interaction_required>failed', 'oauth_required>failed', 'running>cancelled', "
-        "'interaction_required>cancelled', 'oauth_required>cancelled') BEGIN SELECT RAISE(ABORT, 'illegal transition "
-        "of an execution'); END"
+        "<> NEW.status AND NOT (OLD.status = 'running' AND (NEW.status = 'interaction_required' OR NEW.status = "
+        "'oauth_required' OR NEW.status = 'completed' OR NEW.status = 'failed' OR NEW.status = 'cancelled') OR "
+        "OLD.status = 'interaction_required' AND (NEW.status = 'oauth_required' OR NEW.status = 'running' OR "
+        "NEW.status = 'failed' OR NEW.status = 'cancelled') OR OLD.status = 'oauth_required' AND (NEW.status = "
+        "'interaction_required' OR NEW.status = 'running' OR NEW.status = 'failed' OR NEW.status = 'cancelled')) "
+        "BEGIN SELECT RAISE(ABORT, 'illegal transition of an execution'); END"
     ),
     (
-        "CREATE TRIGGER executions_begin_at_the_beginning BEFORE INSERT ON executions WHEN NEW.status <> 'running' "
-        "BEGIN SELECT RAISE(ABORT, 'a new execution is running'); END"
+        "CREATE TRIGGER executions_begin_at_the_beginning BEFORE INSERT ON executions WHEN NEW.status <> 'running' OR "
+        "EXISTS (SELECT 1 FROM executions WHERE key = NEW.key) OR EXISTS (SELECT 1 FROM executions WHERE id = NEW.id) "
+        "BEGIN SELECT RAISE(ABORT, 'an execution begins as running, with a key and an id of its own'); END"
     ),
     (
         "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON interactions WHEN "
-        "OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN ('pending>answered', 'pending>expired', "
-        "'pending>withdrawn') BEGIN SELECT RAISE(ABORT, 'illegal transition of an interaction'); END"
-    ),
-    (
-        "CREATE TRIGGER interactions_begin_at_the_beginning BEFORE INSERT ON interactions WHEN NEW.status <> "
-        "'pending' BEGIN SELECT RAISE(ABORT, 'a new interaction is pending'); END"
-    ),
-    (
-        "CREATE TRIGGER consents_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON consents WHEN OLD.status <> "
-        "NEW.status AND OLD.status || '>' || NEW.status NOT IN ('pending>exchanging', 'exchanging>pending', "
-        "'exchanging>granted', 'pending>denied', 'exchanging>denied', 'pending>expired', 'exchanging>expired', "
-        "'pending>withdrawn', 'exchanging>withdrawn') BEGIN SELECT RAISE(ABORT, 'illegal transition of a consent'); "
+        "OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'answered' OR NEW.status = "
+        "'expired' OR NEW.status = 'withdrawn')) BEGIN SELECT RAISE(ABORT, 'illegal transition of an interaction'); "
         "END"
     ),
     (
-        "CREATE TRIGGER consents_begin_at_the_beginning BEFORE INSERT ON consents WHEN NEW.status <> 'pending' BEGIN "
-        "SELECT RAISE(ABORT, 'a new consent is pending'); END"
+        "CREATE TRIGGER interactions_begin_at_the_beginning BEFORE INSERT ON interactions WHEN NEW.status <> "
+        "'pending' OR EXISTS (SELECT 1 FROM interactions WHERE key = NEW.key) OR EXISTS (SELECT 1 FROM interactions "
+        "WHERE execution_key = NEW.execution_key AND id = NEW.id) BEGIN SELECT RAISE(ABORT, 'an interaction begins as "
+        "pending, with a key and an id of its own'); END"
     ),
     (
-        "CREATE TRIGGER executions_live_ones_stay BEFORE DELETE ON executions WHEN NOT (OLD.status IN ('completed', "
-        "'failed', 'cancelled')) BEGIN SELECT RAISE(ABORT, 'an execution that has not ended cannot be deleted'); END"
+        "CREATE TRIGGER consents_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON consents WHEN OLD.status <> "
+        "NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'exchanging' OR NEW.status = 'denied' OR "
+        "NEW.status = 'expired' OR NEW.status = 'withdrawn') OR OLD.status = 'exchanging' AND (NEW.status = 'pending' "
+        "OR NEW.status = 'granted' OR NEW.status = 'denied' OR NEW.status = 'expired' OR NEW.status = 'withdrawn')) "
+        "BEGIN SELECT RAISE(ABORT, 'illegal transition of a consent'); END"
+    ),
+    (
+        "CREATE TRIGGER consents_begin_at_the_beginning BEFORE INSERT ON consents WHEN NEW.status <> 'pending' OR "
+        "EXISTS (SELECT 1 FROM consents WHERE key = NEW.key) OR EXISTS (SELECT 1 FROM consents WHERE execution_key = "
+        "NEW.execution_key AND id = NEW.id) BEGIN SELECT RAISE(ABORT, 'a consent begins as pending, with a key and an "
+        "id of its own'); END"
+    ),
+    (
+        "CREATE TRIGGER executions_live_ones_stay BEFORE DELETE ON executions WHEN NOT (OLD.status = 'completed' OR "
+        "OLD.status = 'failed' OR OLD.status = 'cancelled') BEGIN SELECT RAISE(ABORT, 'an execution that has not "
+        "ended cannot be deleted'); END"
     ),
     (
         "CREATE TRIGGER executions_end_once BEFORE UPDATE OF status, created_at, completed_at, result, error, "
-        "error_code ON executions WHEN OLD.status IN ('completed', 'failed', 'cancelled') BEGIN SELECT RAISE(ABORT, "
-        "'an execution that has ended does not change'); END"
+        "error_code ON executions WHEN (OLD.status = 'completed' OR OLD.status = 'failed' OR OLD.status = "
+        "'cancelled') BEGIN SELECT RAISE(ABORT, 'an execution that has ended does not change'); END"
     ),
     (
         "CREATE TRIGGER interactions_close_once BEFORE UPDATE OF id, execution_key, status, prompt, response, "
@@ -174,15 +181,6 @@ STATEMENTS = (
     (
         "CREATE TRIGGER executions_keep_their_ids BEFORE UPDATE OF key, id ON executions BEGIN SELECT RAISE(ABORT, "
         "'the key and id of an execution stay'); END"
-    ),
-    (
-        "CREATE TRIGGER executions_are_not_replaced BEFORE INSERT ON executions WHEN EXISTS (SELECT 1 FROM executions "
-        "WHERE id = NEW.id OR key = NEW.key) BEGIN SELECT RAISE(ABORT, 'an id or key is taken'); END"
-    ),
-    (
-        "CREATE TRIGGER interactions_are_not_replaced BEFORE INSERT ON interactions WHEN EXISTS (SELECT 1 FROM "
-        "interactions WHERE (execution_key = NEW.execution_key AND id = NEW.id) OR key = NEW.key) BEGIN SELECT "
-        "RAISE(ABORT, 'an id or key is taken'); END"
     ),
     (
         "CREATE TRIGGER history_is_only_appended_to BEFORE INSERT ON history WHEN NEW.sequence <= (SELECT "

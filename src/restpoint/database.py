@@ -64,9 +64,10 @@ _WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
 
 
-def prepare(statement: Executable) -> str:
-    """The SQL of a Core statement, compiled once, with ``:name`` for every bind parameter."""
-    compiled = statement.compile(dialect=sqlite_dialect.dialect(paramstyle="named"))  # type: ignore[attr-defined]
+def prepare(statement: Executable, *, positional: bool = False) -> str:
+    """The SQL of a Core statement, compiled once: ``:name`` for every bind parameter, or ``?`` in the order of columns."""
+    dialect = sqlite_dialect.dialect(paramstyle="qmark" if positional else "named")
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
     unnamed = [name for name, value in compiled.params.items() if value is not None]
     if unnamed:
         raise AssertionError(f"{compiled} has values that no caller can bind: {unnamed}")

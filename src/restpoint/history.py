@@ -23,7 +23,7 @@ _HEAD: Final = prepare(
     select(history.c.sequence, history.c.digest).order_by(history.c.sequence.desc()).limit(literal_column("1")).offset(literal_column("0"))
 )
 ANCHOR: Final = prepare(select(history_anchor.c.sequence, history_anchor.c.digest))
-_APPEND: Final = prepare(insert(history))
+_APPEND: Final = prepare(insert(history), positional=True)  # four rows a trip: binding by name costs 3 us each
 
 # ASCII with escapes, so that the bytes do not depend on how text is encoded elsewhere.
 _canonical: Final = JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
@@ -84,23 +84,7 @@ def append(
     columns = (sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, tx.now)
     detail_sha256 = detail_digest(detail)
     digest = row_digest(previous, columns, detail_sha256)
-    tx.execute(
-        _APPEND,
-        {
-            "sequence": sequence,
-            "execution_id": execution_id,
-            "event": event,
-            "wait_id": wait_id,
-            "from_status": from_status,
-            "to_status": to_status,
-            "actor": actor,
-            "cause": cause,
-            "time": tx.now,
-            "detail": detail,
-            "detail_sha256": detail_sha256,
-            "digest": digest,
-        },
-    )
+    tx.execute(_APPEND, (*columns, detail, detail_sha256, digest))
     tx.head = sequence, digest
     tx.first_sequence = tx.first_sequence or sequence
     return sequence

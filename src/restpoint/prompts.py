@@ -261,7 +261,7 @@ class InteractionResponse(InteractionBase):
 
 PROMPT: Final[TypeAdapter[HumanPrompt]] = TypeAdapter(HumanPrompt)
 RESPONSE: Final[TypeAdapter[HumanResponse]] = TypeAdapter(HumanResponse)
-_PROMPTS: Final = (
+PROMPTS: Final = (
     HumanPromptText,
     HumanPromptNotification,
     HumanPromptBinary,
@@ -269,7 +269,7 @@ _PROMPTS: Final = (
     HumanPromptCheckbox,
     HumanPromptDropdown,
 )
-_RESPONSES: Final = (
+RESPONSES: Final = (
     HumanResponseText,
     HumanResponseNotification,
     HumanResponseBinary,
@@ -284,7 +284,7 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
 
     Raises ``PromptNotAccepted``.
     """
-    if isinstance(value, _PROMPTS):
+    if isinstance(value, PROMPTS):
         return value
     try:
         return PROMPT.validate_python(_data(value))
@@ -304,7 +304,7 @@ def write_prompt(prompt: HumanPrompt) -> str:
 
 def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
     """``value`` as one of our responses; the same generosity as ``read_prompt``. Raises ``ResponseNotAccepted``."""
-    if isinstance(value, _RESPONSES):
+    if isinstance(value, RESPONSES):
         return value
     try:
         return RESPONSE.validate_python(_data(value))
@@ -344,8 +344,13 @@ def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
     if isinstance(response, HumanResponseCheckbox):
         chosen = [_offered(prompt.options, option) for option in response.selected_options]
         _refuse_repeats(chosen)
+        if chosen == response.selected_options:
+            return response
         return response.model_copy(update={"selected_option": chosen[0], "selected_options": chosen})
-    return response.model_copy(update={"selected_option": _offered(prompt.options, response.selected_option)})
+    option = _offered(prompt.options, response.selected_option)
+    if option == response.selected_option:
+        return response
+    return response.model_copy(update={"selected_option": option})
 
 
 _Option = BinaryHumanPromptOption | MultipleChoiceOption

@@ -17,7 +17,7 @@ from restpoint.errors import ExecutionCancelled, InteractionExpired, Interaction
 from restpoint.ledger import Change, Wait
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import decode
-from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
+from restpoint.prompts import PROMPT, PROMPTS, RESPONSE, HumanPrompt, HumanResponse
 from restpoint.queries import Snapshot
 
 _STATUS: Final = {str(status): status for status in ExecutionStatus}
@@ -204,6 +204,17 @@ class ExecutionRecord:
         """Every open consent, the oldest first."""
         return tuple(PendingOAuth(wait) for wait in self._open.values() if wait.kind == "consent")
 
+    def _open_prompt(self, interaction_id: str) -> HumanPrompt | None:
+        """The prompt of an open interaction, as this process knows it."""
+        wait = self._open.get(interaction_id)
+        if wait is None or wait.kind != "interaction":
+            return None
+        reference = self._pending.get(interaction_id)
+        pending = reference() if reference is not None else None
+        if pending is not None and isinstance(pending.prompt, PROMPTS):
+            return pending.prompt
+        return PROMPT.validate_json(wait.prompt or "")
+
     def _pending_interaction(self, wait: Wait, prompt: BaseModel | None = None) -> PendingInteraction:
         reference = self._pending.get(wait.id)
         pending = reference() if reference is not None else None
@@ -286,7 +297,7 @@ class Records:
             record.completed_at = change.at / 1000
             record.expires_at = None if change.expires_at is None else change.expires_at / 1000
         record._move(change.status)
-        for wait in change.waits:
+        if (wait := change.wait) is not None:
             if wait.status == "pending":
                 record._open[wait.id] = wait
             else:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, literal_column, select, update
 from restpoint.database import Transaction, prepare
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
 from restpoint.history import ANCHOR, append, head
-from restpoint.ledger import Change, end, execution_row
+from restpoint.ledger import Change, end, read
 from restpoint.lifecycle import TERMINAL
 from restpoint.payloads import encode
 from restpoint.schema import executions, history, history_anchor
@@ -18,7 +18,7 @@ from restpoint.schema import executions, history, history_anchor
 _e, _h = executions.c, history.c
 
 _HOLD: Final = prepare(update(executions).where(_e.id == bindparam("the_id")).values(hold=bindparam("reason")))
-_REMOVE: Final = prepare(delete(executions).where(_e.key == bindparam("key")))
+_REMOVE: Final = prepare(delete(executions).where(_e.id == bindparam("the_id")))
 _SWEEP: Final = prepare(
     delete(executions)
     .where(
@@ -50,7 +50,7 @@ _PRUNE: Final = prepare(delete(history).where(_h.sequence <= bindparam("to")))
 
 def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> None:
     """Keep an execution in the file whatever its time to live, until it is released."""
-    execution = execution_row(tx, execution_id)
+    execution = read(tx, execution_id)
     if execution.hold != reason:
         tx.execute(_HOLD, {"the_id": execution_id, "reason": reason})
         append(tx, "execution_held", execution_id, moved=(execution.status,) * 2, actor=actor, cause=reason)
@@ -58,7 +58,7 @@ def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> 
 
 def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
     """End a hold. Nothing at all where there is none."""
-    execution = execution_row(tx, execution_id)
+    execution = read(tx, execution_id)
     if execution.hold is not None:
         tx.execute(_HOLD, {"the_id": execution_id, "reason": None})
         append(tx, "execution_released", execution_id, moved=(execution.status,) * 2, actor=actor)
@@ -67,17 +67,18 @@ def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
 def remove(tx: Transaction, execution_id: str, actor: str | None) -> list[Change]:
     """Delete an execution, cancelling it first where it has not ended. Nothing at all where there is none."""
     try:
-        execution = execution_row(tx, execution_id)
+        execution = read(tx, execution_id)
     except ExecutionNotFound:
         return []
     if execution.hold is not None:
         raise ExecutionHeld(execution_id, execution.hold)
     changes: list[Change] = []
     if execution.status not in TERMINAL:
-        changes = end(tx, execution, "cancel", None, actor=actor, cause="removed")
-    tx.execute(_REMOVE, {"key": execution.key})
-    sequence = append(tx, "execution_removed", execution_id, moved=(execution.status, None), actor=actor)
-    return [*changes, Change(sequence, execution_id, "execution_removed", execution.status, tx.now)]
+        changes = end(tx, execution_id, "cancel", None, actor=actor, cause="removed")
+    tx.execute(_REMOVE, {"the_id": execution_id})
+    status = changes[0].status if changes else execution.status
+    sequence = append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor)
+    return [*changes, Change(sequence, execution_id, "execution_removed", status, tx.now)]
 
 
 def sweep(tx: Transaction, most: int) -> list[str]:

@@ -53,6 +53,11 @@ class Scheduler:
             self._next_deadline = instant
             self._earlier.set()
 
+    def due(self, change: Change) -> None:
+        """A wait was opened: if it has a deadline, be there."""
+        if change.wait is not None and change.wait.deadline_at is not None:
+            self.deadline(change.wait.deadline_at)
+
     async def run_deadlines(self) -> None:
         """Expire what falls due. Until cancelled."""
         await _again_and_again(self._expire_next, "deadlines")

@@ -263,13 +263,11 @@ class ExecutionStore:
         def applied(change: Change) -> None:
             self._running -= 1
             record = self._records.apply(change)
-            wait = change.waits[0]
-            if record is not None:
+            if record is not None and change.wait is not None:
                 # The caller's own object, also where it is another library's, so that it comes back as it was given.
                 given = prompt if isinstance(prompt, BaseModel) else asked
-                asking.append(record._pending_interaction(wait, given))  # noqa: SLF001 - the store makes records
-            if wait.deadline_at is not None:
-                self._scheduler.deadline(wait.deadline_at)
+                asking.append(record._pending_interaction(change.wait, given))  # noqa: SLF001 - the store makes records
+            self._scheduler.due(change)
 
         await database.write(
             lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail), applied
@@ -296,9 +294,7 @@ class ExecutionStore:
         def applied(change: Change) -> None:
             self._running -= 1
             self._records.apply(change)
-            deadline_at = change.waits[0].deadline_at
-            if deadline_at is not None:
-                self._scheduler.deadline(deadline_at)
+            self._scheduler.due(change)
 
         await database.write(
             lambda tx: ledger.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who), applied
@@ -315,9 +311,9 @@ class ExecutionStore:
         """The end, with a result that is JSON. Raises ``NotJSON`` with the path of what is not, before anything changes."""
         text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
 
-        def applied(change: Change) -> None:
+        def applied(changes: "list[Change]") -> None:
             self._running -= 1
-            record = self._records.apply(change)
+            record = self._records.apply(changes[0])
             if record is not None:
                 record._result = text  # noqa: SLF001 - the store makes records
 
@@ -501,9 +497,9 @@ class ExecutionStore:
 
     async def _prompt(self, database: Database, execution_id: str, interaction_id: str) -> HumanPrompt:
         record = self._records.get(execution_id)
-        wait = record._open.get(interaction_id) if record is not None else None  # noqa: SLF001 - the store makes records
-        if wait is not None and wait.prompt is not None:
-            return PROMPT.validate_json(wait.prompt)
+        prompt = record._open_prompt(interaction_id) if record is not None else None  # noqa: SLF001 - the store makes records
+        if prompt is not None:
+            return prompt
         return PROMPT.validate_json(await queries.prompt_of(database, execution_id, interaction_id))
 
     # --- Who waits and who runs ---

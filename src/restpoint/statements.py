@@ -1,0 +1,149 @@
+"""The SQL of the ledger: every statement that writes a status, and the reads that its decisions rest on.
+
+Compiled once, at import. A write names the state that it expects in its WHERE clause, so a lost update changes no row, and
+the ledger sees that.
+"""
+
+from typing import Final
+
+from sqlalchemy import and_, bindparam, insert, literal_column, null, select, union_all, update
+from sqlalchemy.sql.expression import ColumnElement
+
+from restpoint.database import prepare
+from restpoint.lifecycle import OPEN
+from restpoint.schema import consents, executions, interactions
+
+_e, _i, _c = executions.c, interactions.c, consents.c
+
+
+def _given(name: str) -> ColumnElement[object]:
+    return bindparam(name)
+
+
+def _const(value: str) -> ColumnElement[str]:
+    return literal_column(f"'{value}'")
+
+
+_THIS: Final = _e.id == _given("id")
+_AS_EXPECTED: Final = and_(_THIS, _e.status == _given("expected_status"), _e.open_waits == _given("expected_waits"))
+_ITS_KEY: Final = select(_e.key).where(_THIS).scalar_subquery()
+_OPEN_INTERACTION: Final = _i.status == _const("pending")
+_OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
+
+# --- Executions ------------------------------------------------------------------------------------------------------
+
+EXECUTION: Final = prepare(select(_e.status, _e.open_waits, _e.lease, _e.hold).where(_THIS))
+CREATE: Final = prepare(
+    insert(executions).values(
+        id=_given("execution_id"),
+        status=_const("running"),
+        version=literal_column("1"),
+        open_waits=literal_column("0"),
+        workflow=_given("the_workflow"),
+        owner=_given("the_owner"),
+        lease=_given("the_lease"),
+        created_at=_given("now"),
+    )
+)
+
+
+def _move(**also: ColumnElement[object]) -> str:
+    moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
+    return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}))
+
+
+MOVE: Final = _move()
+MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
+END: Final = _move(
+    lease=null(),
+    completed_at=_given("now"),
+    expires_at=_given("expires"),
+    result=_given("the_result"),
+    error=_given("the_error"),
+    error_code=_given("the_code"),
+)
+DRIVE: Final = prepare(update(executions).where(_THIS).values(lease=_given("the_lease")))
+
+# --- Waits -----------------------------------------------------------------------------------------------------------
+
+ASK: Final = prepare(
+    insert(interactions).from_select(
+        ["execution_key", "id", "status", "opened", "prompt", "created_at", "deadline_at"],
+        select(
+            _e.key,
+            _given("wait"),
+            _const("pending"),
+            _given("sequence"),
+            _given("the_prompt"),
+            _given("now"),
+            _given("deadline"),
+        ).where(_AS_EXPECTED),
+    )
+)
+AUTHORIZE: Final = prepare(
+    insert(consents).from_select(
+        ["execution_key", "id", "status", "opened", "auth_url", "oauth_state", "created_at", "deadline_at"],
+        select(
+            _e.key,
+            _given("wait"),
+            _const("pending"),
+            _given("sequence"),
+            _given("url"),
+            _given("state"),
+            _given("now"),
+            _given("deadline"),
+        ).where(_AS_EXPECTED),
+    )
+)
+INTERACTION: Final = prepare(
+    select(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at)
+    .select_from(executions.join(interactions, _i.execution_key == _e.key))
+    .where(_THIS, _i.id == _given("wait"))
+)
+WAIT_STATUS: Final = prepare(
+    union_all(
+        select(_const("interaction"), _i.status).where(_i.execution_key == _ITS_KEY, _i.id == _given("wait")),
+        select(_const("consent"), _c.status).where(_c.execution_key == _ITS_KEY, _c.id == _given("wait")),
+    )
+)
+OPEN_WAITS: Final = prepare(
+    union_all(
+        select(
+            _i.key,
+            _const("interaction").label("kind"),
+            _i.id,
+            _i.status,
+            _i.opened.label("opened"),
+            _i.created_at,
+            _i.deadline_at,
+        ).where(_i.execution_key == _ITS_KEY, _OPEN_INTERACTION),
+        select(_c.key, _const("consent"), _c.id, _c.status, _c.opened, _c.created_at, _c.deadline_at).where(
+            _c.execution_key == _ITS_KEY, _OPEN_CONSENT
+        ),
+    ).order_by("opened")
+)
+CLOSE_INTERACTION: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(
+        status=_given("to_status"), closed_at=_given("now"), response=_given("the_response"), answered_by=_given("actor")
+    )
+)
+CLOSE_CONSENT: Final = prepare(
+    update(consents)
+    .where(_c.key == _given("wait_key"), _c.status == _given("expected_status"))
+    .values(status=_given("to_status"), closed_at=_given("now"))
+)
+DUE: Final = prepare(
+    union_all(
+        select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
+        .select_from(interactions.join(executions, _i.execution_key == _e.key))
+        .where(_OPEN_INTERACTION, _i.deadline_at <= _given("now")),
+        select(_e.id, _c.id, _c.deadline_at)
+        .select_from(consents.join(executions, _c.execution_key == _e.key))
+        .where(_OPEN_CONSENT, _c.deadline_at <= _given("now")),
+    )
+    .order_by("deadline")
+    .limit(_given("max"))
+    .offset(literal_column("0"))
+)
