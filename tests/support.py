@@ -1,0 +1,101 @@
+"""What the tests share: a clock that the test moves, prompts with their answers, and a look at the file from outside."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from restpoint.prompts import (
+    BinaryHumanPromptOption,
+    HumanPrompt,
+    HumanPromptBinary,
+    HumanPromptCheckbox,
+    HumanPromptDropdown,
+    HumanPromptNotification,
+    HumanPromptRadio,
+    HumanPromptText,
+    HumanResponse,
+    HumanResponseBinary,
+    HumanResponseCheckbox,
+    HumanResponseDropdown,
+    HumanResponseNotification,
+    HumanResponseRadio,
+    HumanResponseText,
+    MultipleChoiceOption,
+)
+
+YES = BinaryHumanPromptOption(id="yes", label="Yes", value=True)
+NO = BinaryHumanPromptOption(id="no", label="No", value=False)
+MAIL = MultipleChoiceOption(id="mail", label="E-mail", value="mail")
+CALL = MultipleChoiceOption(id="call", label="Call", value="call")
+
+TEXT = HumanPromptText(text="What is your name?")
+ADA = HumanResponseText(text="Ada")
+GRACE = HumanResponseText(text="Grace")
+
+PAIRS: list[tuple[HumanPrompt, HumanResponse]] = [
+    (TEXT, ADA),
+    (HumanPromptNotification(text="The report is ready."), HumanResponseNotification()),
+    (HumanPromptBinary(text="Go on?", options=[YES, NO]), HumanResponseBinary(selected_option=YES)),
+    (HumanPromptRadio(text="How?", options=[MAIL, CALL]), HumanResponseRadio(selected_option=CALL)),
+    (HumanPromptCheckbox(text="How?", options=[MAIL, CALL]), HumanResponseCheckbox(selected_options=[MAIL, CALL])),
+    (HumanPromptDropdown(text="How?", options=[MAIL, CALL]), HumanResponseDropdown(selected_option=MAIL)),
+]
+KINDS = [str(prompt.input_type) for prompt, _ in PAIRS]
+
+START = 1_800_000_000_000  # milliseconds since the epoch
+
+
+class ManualClock:
+    """A clock that stands still until the test moves it. Whoever sleeps until an instant wakes when it is reached."""
+
+    def __init__(self, now: int = START) -> None:
+        self._now = now
+        self._moved = asyncio.Event()
+
+    def now(self) -> int:
+        return self._now
+
+    async def sleep_until(self, instant: int) -> None:
+        while self._now < instant:
+            moved = self._moved
+            await moved.wait()
+
+    def step(self, seconds: float) -> None:
+        """Move by ``seconds``, also back."""
+        self._now += round(seconds * 1000)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+
+@contextmanager
+def sql(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file as another program sees it, in autocommit mode."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield connection
+
+
+def rows(path: Path, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    with sql(path) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    """Everything in the file, to compare before and after."""
+    with sql(path) as connection:
+        return list(connection.iterdump())
+
+
+def folded_statuses(path: Path) -> dict[str, str | None]:
+    """Each execution's status as its history tells it: the last row that says where it went."""
+    told: dict[str, str | None] = {}
+    for execution_id, before, after in rows(
+        path, "SELECT execution_id, from_status, to_status FROM history WHERE execution_id IS NOT NULL ORDER BY sequence"
+    ):
+        if execution_id in told:
+            assert told[execution_id] == before, f"history of {execution_id} has a gap before {after}"
+        told[execution_id] = after
+    return told
