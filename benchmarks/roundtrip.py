@@ -54,7 +54,8 @@ class ByHand:
         now = time.time_ns() // 1_000_000
         self.sequence += 1
         hashed = None if detail is None else sha256(detail.encode()).digest()
-        row = json.dumps([self.sequence, execution, event, wait, before, after, None, None, now], separators=(",", ":"))
+        columns = (self.sequence, execution, event, wait, before, after, None, None, now)
+        row = "\0".join(["" if value is None else f"={value}" for value in columns])
         self.digest = sha256(self.digest + (hashed or bytes(32)) + row.encode()).digest()
         self.connection.execute(
             "INSERT INTO history VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -125,13 +125,14 @@ STATEMENTS = (
 )
  WITHOUT ROWID""",
     (
-        "CREATE TRIGGER executions_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON executions WHEN OLD.status "
-        "<> NEW.status AND NOT (OLD.status = 'running' AND (NEW.status = 'interaction_required' OR NEW.status = "
-        "'oauth_required' OR NEW.status = 'completed' OR NEW.status = 'failed' OR NEW.status = 'cancelled') OR "
-        "OLD.status = 'interaction_required' AND (NEW.status = 'oauth_required' OR NEW.status = 'running' OR "
-        "NEW.status = 'failed' OR NEW.status = 'cancelled') OR OLD.status = 'oauth_required' AND (NEW.status = "
-        "'interaction_required' OR NEW.status = 'running' OR NEW.status = 'failed' OR NEW.status = 'cancelled')) "
-        "BEGIN SELECT RAISE(ABORT, 'illegal transition of an execution'); END"
+        "CREATE TRIGGER executions_move_as_the_lifecycle_allows BEFORE UPDATE OF status, created_at, completed_at, "
+        "result, error, error_code ON executions WHEN (OLD.status = 'completed' OR OLD.status = 'failed' OR "
+        "OLD.status = 'cancelled') OR (OLD.status <> NEW.status AND NOT (OLD.status = 'running' AND (NEW.status = "
+        "'interaction_required' OR NEW.status = 'oauth_required' OR NEW.status = 'completed' OR NEW.status = 'failed' "
+        "OR NEW.status = 'cancelled') OR OLD.status = 'interaction_required' AND (NEW.status = 'oauth_required' OR "
+        "NEW.status = 'running' OR NEW.status = 'failed' OR NEW.status = 'cancelled') OR OLD.status = "
+        "'oauth_required' AND (NEW.status = 'interaction_required' OR NEW.status = 'running' OR NEW.status = 'failed' "
+        "OR NEW.status = 'cancelled'))) BEGIN SELECT RAISE(ABORT, 'illegal transition of an execution'); END"
     ),
     (
         "CREATE TRIGGER executions_begin_at_the_beginning BEFORE INSERT ON executions WHEN NEW.status <> 'running' OR "
@@ -139,10 +140,11 @@ STATEMENTS = (
         "BEGIN SELECT RAISE(ABORT, 'an execution begins as running, with a key and an id of its own'); END"
     ),
     (
-        "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON interactions WHEN "
-        "OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'answered' OR NEW.status = "
-        "'expired' OR NEW.status = 'withdrawn')) BEGIN SELECT RAISE(ABORT, 'illegal transition of an interaction'); "
-        "END"
+        "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE OF status, response, answered_by, "
+        "closed_at ON interactions WHEN (OLD.status = 'answered' OR OLD.status = 'expired' OR OLD.status = "
+        "'withdrawn') OR (OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'answered' OR "
+        "NEW.status = 'expired' OR NEW.status = 'withdrawn'))) BEGIN SELECT RAISE(ABORT, 'illegal transition of an "
+        "interaction'); END"
     ),
     (
         "CREATE TRIGGER interactions_begin_at_the_beginning BEFORE INSERT ON interactions WHEN NEW.status <> "
@@ -151,11 +153,12 @@ STATEMENTS = (
         "pending, with a key and an id of its own'); END"
     ),
     (
-        "CREATE TRIGGER consents_move_as_the_lifecycle_allows BEFORE UPDATE OF status ON consents WHEN OLD.status <> "
-        "NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'exchanging' OR NEW.status = 'denied' OR "
-        "NEW.status = 'expired' OR NEW.status = 'withdrawn') OR OLD.status = 'exchanging' AND (NEW.status = 'pending' "
-        "OR NEW.status = 'granted' OR NEW.status = 'denied' OR NEW.status = 'expired' OR NEW.status = 'withdrawn')) "
-        "BEGIN SELECT RAISE(ABORT, 'illegal transition of a consent'); END"
+        "CREATE TRIGGER consents_move_as_the_lifecycle_allows BEFORE UPDATE OF status, closed_at ON consents WHEN "
+        "(OLD.status = 'granted' OR OLD.status = 'denied' OR OLD.status = 'expired' OR OLD.status = 'withdrawn') OR "
+        "(OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'exchanging' OR NEW.status = "
+        "'denied' OR NEW.status = 'expired' OR NEW.status = 'withdrawn') OR OLD.status = 'exchanging' AND (NEW.status "
+        "= 'pending' OR NEW.status = 'granted' OR NEW.status = 'denied' OR NEW.status = 'expired' OR NEW.status = "
+        "'withdrawn'))) BEGIN SELECT RAISE(ABORT, 'illegal transition of a consent'); END"
     ),
     (
         "CREATE TRIGGER consents_begin_at_the_beginning BEFORE INSERT ON consents WHEN NEW.status <> 'pending' OR "
@@ -169,18 +172,16 @@ STATEMENTS = (
         "ended cannot be deleted'); END"
     ),
     (
-        "CREATE TRIGGER executions_end_once BEFORE UPDATE OF status, created_at, completed_at, result, error, "
-        "error_code ON executions WHEN (OLD.status = 'completed' OR OLD.status = 'failed' OR OLD.status = "
-        "'cancelled') BEGIN SELECT RAISE(ABORT, 'an execution that has ended does not change'); END"
-    ),
-    (
-        "CREATE TRIGGER interactions_close_once BEFORE UPDATE OF id, execution_key, status, prompt, response, "
-        "answered_by, closed_at ON interactions WHEN OLD.status <> 'pending' OR NEW.prompt <> OLD.prompt OR NEW.id <> "
-        "OLD.id BEGIN SELECT RAISE(ABORT, 'an interaction keeps its prompt and closes once'); END"
-    ),
-    (
         "CREATE TRIGGER executions_keep_their_ids BEFORE UPDATE OF key, id ON executions BEGIN SELECT RAISE(ABORT, "
         "'the key and id of an execution stay'); END"
+    ),
+    (
+        "CREATE TRIGGER interactions_keep_what_was_asked BEFORE UPDATE OF key, execution_key, id, prompt, opened, "
+        "created_at ON interactions BEGIN SELECT RAISE(ABORT, 'what was asked stays'); END"
+    ),
+    (
+        "CREATE TRIGGER consents_keep_what_was_asked BEFORE UPDATE OF key, execution_key, id, opened, created_at ON "
+        "consents BEGIN SELECT RAISE(ABORT, 'what was asked stays'); END"
     ),
     (
         "CREATE TRIGGER history_is_only_appended_to BEFORE INSERT ON history WHEN NEW.sequence <= (SELECT "

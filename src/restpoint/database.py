@@ -26,7 +26,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import Engine, Executable, create_engine, event, make_url
@@ -64,13 +64,17 @@ _WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
 
 
-def prepare(statement: Executable, *, positional: bool = False) -> str:
-    """The SQL of a Core statement, compiled once: ``:name`` for every bind parameter, or ``?`` in the order of columns."""
-    dialect = sqlite_dialect.dialect(paramstyle="qmark" if positional else "named")
+def prepare(statement: Executable, *, order: tuple[str, ...] = ()) -> str:
+    """The SQL of a Core statement, compiled once, with ``:name`` for every bind parameter.
+
+    With ``order``, the names of all parameters, it takes a tuple in that order instead: binding by name costs the busiest
+    statements a quarter of a microsecond for each.
+    """
+    dialect = sqlite_dialect.dialect(paramstyle="qmark" if order else "named")
     compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
     unnamed = [name for name, value in compiled.params.items() if value is not None]
-    if unnamed:
-        raise AssertionError(f"{compiled} has values that no caller can bind: {unnamed}")
+    if unnamed or (order and tuple(compiled.positiontup) != order):
+        raise AssertionError(f"{compiled} takes {compiled.positiontup}, not {order}; without a name: {unnamed}")
     return str(compiled)
 
 
@@ -234,11 +238,11 @@ def file_revision(connection: sqlite3.Connection, path: Path) -> str | None:
 class Transaction:
     """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
 
-    __slots__ = ("_connection", "execute", "first_sequence", "head", "now")
+    __slots__ = ("execute", "first_sequence", "head", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
-        self._connection = connection
-        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = connection.execute
+        # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
+        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = connection.cursor().execute
         self.now = now
         """Milliseconds since the epoch; one time for the whole batch."""
         self.head: tuple[int, bytes] | None = None
@@ -248,31 +252,27 @@ class Transaction:
 
     def one(self, sql: str, parameters: Parameters) -> Row | None:
         """The first row of a query, or None."""
-        return cast("Row | None", self._connection.execute(sql, parameters).fetchone())
+        return cast("Row | None", self.execute(sql, parameters).fetchone())
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a query."""
-        return self._connection.execute(sql, parameters).fetchall()
+        return self.execute(sql, parameters).fetchall()
 
 
-class _Outcome(asyncio.Future[T]):
-    """A future that is awaited to its end: a cancelled task stays at the await until the outcome is known."""
+class _Job(asyncio.Future[T]):
+    """A write and its outcome. Awaited to its end: a cancelled task stays at the await until the outcome is known."""
+
+    def __init__(
+        self, function: Callable[[Transaction], T], applied: Callable[[T], None] | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(loop=loop)
+        self.function = function
+        self.applied = applied
+        self.value: T
+        self.error: Exception | None = None
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
         return False
-
-
-class _Job(Generic[T]):
-    __slots__ = ("applied", "error", "function", "outcome", "result")
-
-    def __init__(
-        self, function: Callable[[Transaction], T], applied: Callable[[T], None] | None, outcome: _Outcome[T]
-    ) -> None:
-        self.function = function
-        self.applied = applied
-        self.outcome = outcome
-        self.result: T
-        self.error: Exception | None = None
 
 
 class _Writer:
@@ -284,7 +284,6 @@ class _Writer:
         self._engine = writing_engine(path, synchronous)
         self._tell = tell
         self.queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
-        self.closed = threading.Event()
         self._connection = self._connect()
         self._schema_version = -1  # so that the first batch passes the gate too
         self.thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
@@ -325,7 +324,6 @@ class _Writer:
         finally:
             self._connection.close()
             self._engine.dispose()
-            self.closed.set()
 
     def _commit(self, batch: list[_Job[Any]]) -> tuple[int, int]:
         """Run the jobs of a batch in one transaction; returns the first and last history row it wrote, or zeros."""
@@ -355,7 +353,7 @@ class _Writer:
         before = self._connection.total_changes
         job.error = None
         try:
-            job.result = job.function(transaction)
+            job.value = job.function(transaction)
         except Exception as error:
             job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeError) else error
             if self._connection.total_changes != before or not self._connection.in_transaction:
@@ -453,15 +451,17 @@ class Database:
 
         ``applied`` is called on the loop with the result after COMMIT, in commit order, before anyone is woken.
         """
-        outcome: _Outcome[T] = _Outcome(loop=self._loop)
-        if self._writer is None or self._writer.closed.is_set():
-            outcome.set_exception(StoreClosed("The store is closed; open it again to go on."))
-            return outcome
+        if asyncio.get_running_loop() is not self._loop:
+            raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
+        job = _Job(function, applied, self._loop)
+        if self._writer is None:
+            job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
+            return job
         if not self._waiting:
             # At the end of this turn of the loop: all that its tasks ask for goes over in one piece.
             self._loop.call_soon(self._hand_over)
-        self._waiting.append(_Job(function, applied, outcome))
-        return outcome
+        self._waiting.append(job)
+        return job
 
     def _hand_over(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -509,11 +509,11 @@ class Database:
 def _resolve(batch: list[_Job[Any]]) -> None:
     for job in batch:
         if job.error is not None:
-            job.outcome.set_exception(job.error)
+            job.set_exception(job.error)
             continue
         if job.applied is not None:
             try:
-                job.applied(job.result)
+                job.applied(job.value)
             except Exception:
                 log.exception("a committed change could not be told to its record")
-        job.outcome.set_result(job.result)
+        job.set_result(job.value)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from restpoint import queries
 from restpoint.database import Database
@@ -16,6 +16,15 @@ INTERVAL: Final = 0.1
 """Seconds between two looks at the file. Nobody looks while nobody waits."""
 
 _MOST: Final = 2_000  # rows; further behind than that, it is cheaper to look at what is waited for
+
+
+Waiter = asyncio.Future[Any] | asyncio.Event
+
+
+def _waits(waiter: Waiter | None) -> bool:
+    if waiter is None:
+        return False
+    return not (waiter.is_set() if isinstance(waiter, asyncio.Event) else waiter.done())
 
 
 class Follower:
@@ -34,20 +43,23 @@ class Follower:
         self._held = held
         self._waiting = waiting
         self._reload = reload
-        self._waiters: weakref.WeakSet[asyncio.Future[object] | asyncio.Event] = weakref.WeakSet()
+        self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
+        self._pruned_at = 1_000
         self._someone = asyncio.Event()
         database.committed = self._committed
 
-    def watch(self, waiter: "asyncio.Future[object] | asyncio.Event") -> None:
+    def watch(self, waiter: Waiter) -> None:
         """Follow until the waiter is done, or gone."""
-        self._waiters.add(waiter)
-        self._someone.set()
+        if not self._waiters:
+            self._someone.set()
+        self._waiters.append(weakref.ref(waiter))
+        if len(self._waiters) > self._pruned_at:
+            self._waiters = [reference for reference in self._waiters if _waits(reference())]
+            self._pruned_at = max(2 * len(self._waiters), 1_000)
 
     def anyone_waits(self) -> bool:
         """Whether a waiter is left that is not done."""
-        return any(
-            not (waiter.is_set() if isinstance(waiter, asyncio.Event) else waiter.done()) for waiter in self._waiters
-        )
+        return any(_waits(reference()) for reference in reversed(self._waiters))
 
     def _committed(self, first: int, last: int) -> None:
         # Our own rows need no reading, as long as nobody else's stand before them.
@@ -62,11 +74,11 @@ class Follower:
                 await self._look()
             except StorageError:
                 log.exception("the history could not be followed; trying again")
-            if not self.anyone_waits():
+            if self.anyone_waits():
+                await asyncio.sleep(INTERVAL)
+            else:
                 self._waiters.clear()
                 self._someone.clear()
-            else:
-                await asyncio.sleep(INTERVAL)
 
     async def _look(self) -> None:
         before = self._position

@@ -7,13 +7,6 @@ They begin with the time, so that new rows land next to each other in an index a
 
 def uuid7(milliseconds: int, random: bytes) -> str:
     """The UUID of a moment (milliseconds since the epoch) and 10 random bytes, of which 74 bits are used."""
-    rest = int.from_bytes(random, "big")
-    value = (
-        (milliseconds & 0xFFFF_FFFF_FFFF) << 80
-        | 0x7 << 76
-        | (rest >> 62 & 0xFFF) << 64
-        | 0b10 << 62
-        | rest & 0x3FFF_FFFF_FFFF_FFFF
-    )
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    rest = random.hex()
+    variant = "89ab"[random[9] & 3]
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{rest[:3]}-{variant}{rest[3:6]}-{rest[6:18]}"

@@ -80,12 +80,9 @@ class Execution:
     lease: int | None = None
     hold: str | None = None
 
-    def write(self, tx: Transaction, sql: str, to: str, waits: int, **values: object) -> bool:
+    def write(self, tx: Transaction, sql: str, to: str, waits: int, *values: object) -> bool:
         """Move the row on; False where it is not in this state, and then nothing was written."""
-        values.update(
-            id=self.id, expected_status=self.status, expected_waits=self.open_waits, to_status=to, waits=waits
-        )
-        if tx.execute(sql, values).rowcount != 1:
+        if tx.execute(sql, (to, waits, *values, self.id, self.status, self.open_waits)).rowcount != 1:
             return False
         self.status, self.open_waits = to, waits
         return True
@@ -113,10 +110,7 @@ def create(
     tx: Transaction, execution_id: str, workflow: str | None, owner: str | None, lease: int | None, actor: str | None
 ) -> Change:
     """A new execution, running."""
-    tx.execute(
-        statements.CREATE,
-        {"execution_id": execution_id, "the_workflow": workflow, "the_owner": owner, "the_lease": lease, "now": tx.now},
-    )
+    tx.execute(statements.CREATE, (execution_id, workflow, owner, lease, tx.now))
     about = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
     detail = encode(about) if about else None
     sequence = append(tx, "execution_created", execution_id, moved=(None, "running"), actor=actor, detail=detail)
@@ -189,8 +183,7 @@ def end(
         before = execution.status
         to = move("execution", execution_id, before, trigger)
         waits = open_waits(tx, execution) if execution.open_waits else []
-        values = {"now": tx.now, "expires": expires_at, "the_result": result, "the_error": error, "the_code": code}
-        if execution.write(tx, statements.END, to, 0, **values):
+        if execution.write(tx, statements.END, to, 0, tx.now, expires_at, result, error, code):
             break
     event = f"execution_{_PAST[trigger]}"
     detail = None if error is None else encode({"error": error, "code": code})
@@ -228,8 +221,7 @@ def ask(
 ) -> Change:
     """One more open interaction. ``timeout`` is in milliseconds from now. Raises ``InteractionExists``."""
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
-    row = {"the_prompt": prompt}
-    return _open(tx, execution_id, wait, "ask", statements.ASK, row, lease, actor, detail)
+    return _open(tx, execution_id, wait, "ask", statements.ASK, (prompt,), lease, actor, detail)
 
 
 def authorize(
@@ -245,8 +237,8 @@ def authorize(
     """One more open consent, which the caller drives. History keeps neither the URL nor the state: both are secrets."""
     wait = Wait("consent", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout))
     wait.auth_url, wait.oauth_state = auth_url, oauth_state
-    row = {"url": auth_url, "state": oauth_state}
-    return _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, row, lease, actor, None)
+    shown = (auth_url, oauth_state)
+    return _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, shown, lease, actor, None)
 
 
 def _deadline(tx: Transaction, timeout: int | None) -> int | None:
@@ -259,24 +251,21 @@ def _open(
     wait: Wait,
     trigger: str,
     sql: str,
-    row: dict[str, str],
+    content: tuple[str, ...],
     lease: int | None,
     actor: str | None,
     detail: str | None,
 ) -> Change:
-    values: dict[str, object] = {
-        **row, "wait": wait.id, "sequence": wait.opened, "now": tx.now, "deadline": wait.deadline_at, "id": execution_id,
-    }  # fmt: skip
+    row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
     for execution in _supposed(tx, execution_id):
         before = execution.status
         to = move("execution", execution_id, before, trigger)
-        values.update(expected_status=before, expected_waits=execution.open_waits)
         try:
-            if tx.execute(sql, values).rowcount == 1:
+            if tx.execute(sql, (*row, execution_id, before, execution.open_waits)).rowcount == 1:
                 break
         except sqlite3.IntegrityError as error:
             raise InteractionExists(execution_id, wait.id) from error
-    if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, the_lease=lease):
+    if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, lease):
         raise Conflict(f"Execution {execution_id}", before)
     event = f"{wait.kind}_asked"
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
@@ -291,7 +280,7 @@ def answer(
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. An open
     interaction whose deadline has passed expires here and now, and the response is refused.
     """
-    row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
+    row = tx.one(statements.INTERACTION, (execution_id, wait_id))
     if row is None:
         read(tx, execution_id)
         raise InteractionNotFound(execution_id, wait_id)
@@ -385,11 +374,10 @@ def _write_closed(
     actor: str | None = None,
 ) -> None:
     to = move(wait.kind, wait.id, wait.status, trigger)
-    values = {"wait_key": wait_key, "expected_status": wait.status, "to_status": to, "now": tx.now}
     if wait.kind == "interaction":
-        sql, values = statements.CLOSE_INTERACTION, {**values, "the_response": response, "actor": actor}
+        sql, values = statements.CLOSE_INTERACTION, (to, tx.now, response, actor, wait_key, wait.status)
     else:
-        sql = statements.CLOSE_CONSENT
+        sql, values = statements.CLOSE_CONSENT, (to, tx.now, wait_key, wait.status)
     if tx.execute(sql, values).rowcount != 1:
         raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
     wait.status, wait.response = to, response

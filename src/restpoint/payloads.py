@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from restpoint.errors import NotJSON
 
@@ -20,9 +20,6 @@ MAX_RESULT_BYTES: Final = 64 * 1024 * 1024
 MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error, a reason, an actor's name
 MAX_DEPTH: Final = 200  # levels; SQLite's own parser stops at 1,000 (https://www.sqlite.org/json1.html)
 
-# Kept: json.dumps and json.loads build a new one for every call that is not all defaults.
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_DECODE: Final = json.JSONDecoder().decode
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -35,23 +32,21 @@ def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
     if isinstance(value, BaseModel):
         value = _model_data(value, "$")
     try:
-        text = _ENCODE(value)
-        size = len(text) if text.isascii() else len(text.encode())
-        # What does not read back equal has a key that is not text, or a tuple, which is an array and harmless.
-        exact = text.count("[") + text.count("{") <= MAX_DEPTH and _DECODE(text) == value
+        data = to_json(value, inf_nan_mode="strings")
+        # What does not read back equal is no JSON, or is harmless as a tuple is: the slow way tells.
+        exact = data.count(b"[") + data.count(b"{") <= MAX_DEPTH and from_json(data) == value
     except (TypeError, ValueError, RecursionError):
-        exact, text, size = False, "", 0
+        exact, data = False, b""
     if not exact:
-        text = _ENCODE(_plain(value, "$", 0))
-        size = len(text.encode())
-    if size > limit:
-        raise NotJSON("$", f"it is {size} bytes of JSON and the limit is {limit}")
-    return text
+        data = to_json(_plain(value, "$", 0))
+    if len(data) > limit:
+        raise NotJSON("$", f"it is {len(data)} bytes of JSON and the limit is {limit}")
+    return data.decode()
 
 
 def decode(text: str | None) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """The value that ``encode`` made ``text`` from."""
-    return None if text is None else _DECODE(text)
+    return None if text is None else from_json(text)
 
 
 def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:

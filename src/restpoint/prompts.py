@@ -284,8 +284,8 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
 
     Raises ``PromptNotAccepted``.
     """
-    if isinstance(value, PROMPTS):
-        return value
+    if type(value) in PROMPTS:
+        return value  # type: ignore[return-value]
     try:
         return PROMPT.validate_python(_data(value))
     except (ValidationError, PydanticSerializationError, RecursionError) as error:
@@ -304,8 +304,8 @@ def write_prompt(prompt: HumanPrompt) -> str:
 
 def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
     """``value`` as one of our responses; the same generosity as ``read_prompt``. Raises ``ResponseNotAccepted``."""
-    if isinstance(value, RESPONSES):
-        return value
+    if type(value) in RESPONSES:
+        return value  # type: ignore[return-value]
     try:
         return RESPONSE.validate_python(_data(value))
     except (ValidationError, PydanticSerializationError, RecursionError) as error:

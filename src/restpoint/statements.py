@@ -25,6 +25,7 @@ def _const(value: str) -> ColumnElement[str]:
 
 
 _THIS: Final = _e.id == _given("id")
+_EXPECTED: Final = ("id", "expected_status", "expected_waits")
 _AS_EXPECTED: Final = and_(_THIS, _e.status == _given("expected_status"), _e.open_waits == _given("expected_waits"))
 _ITS_KEY: Final = select(_e.key).where(_THIS).scalar_subquery()
 _OPEN_INTERACTION: Final = _i.status == _const("pending")
@@ -43,13 +44,15 @@ CREATE: Final = prepare(
         owner=_given("the_owner"),
         lease=_given("the_lease"),
         created_at=_given("now"),
-    )
+    ),
+    order=("execution_id", "the_workflow", "the_owner", "the_lease", "now"),
 )
 
 
 def _move(**also: ColumnElement[object]) -> str:
     moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
-    return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}))
+    order = ("to_status", "waits", *(str(value.key) for value in also.values() if value.key), *_EXPECTED)
+    return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}), order=order)
 
 
 MOVE: Final = _move()
@@ -68,37 +71,40 @@ DRIVE: Final = prepare(update(executions).where(_THIS).values(lease=_given("the_
 
 ASK: Final = prepare(
     insert(interactions).from_select(
-        ["execution_key", "id", "status", "opened", "prompt", "created_at", "deadline_at"],
+        ["execution_key", "id", "status", "opened", "created_at", "deadline_at", "prompt"],
         select(
             _e.key,
             _given("wait"),
             _const("pending"),
             _given("sequence"),
-            _given("the_prompt"),
             _given("now"),
             _given("deadline"),
+            _given("the_prompt"),
         ).where(_AS_EXPECTED),
-    )
+    ),
+    order=("wait", "sequence", "now", "deadline", "the_prompt", *_EXPECTED),
 )
 AUTHORIZE: Final = prepare(
     insert(consents).from_select(
-        ["execution_key", "id", "status", "opened", "auth_url", "oauth_state", "created_at", "deadline_at"],
+        ["execution_key", "id", "status", "opened", "created_at", "deadline_at", "auth_url", "oauth_state"],
         select(
             _e.key,
             _given("wait"),
             _const("pending"),
             _given("sequence"),
-            _given("url"),
-            _given("state"),
             _given("now"),
             _given("deadline"),
+            _given("url"),
+            _given("state"),
         ).where(_AS_EXPECTED),
-    )
+    ),
+    order=("wait", "sequence", "now", "deadline", "url", "state", *_EXPECTED),
 )
 INTERACTION: Final = prepare(
     select(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at)
     .select_from(executions.join(interactions, _i.execution_key == _e.key))
-    .where(_THIS, _i.id == _given("wait"))
+    .where(_THIS, _i.id == _given("wait")),
+    order=("id", "wait"),
 )
 WAIT_STATUS: Final = prepare(
     union_all(
@@ -127,12 +133,14 @@ CLOSE_INTERACTION: Final = prepare(
     .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
     .values(
         status=_given("to_status"), closed_at=_given("now"), response=_given("the_response"), answered_by=_given("actor")
-    )
+    ),
+    order=("to_status", "now", "the_response", "actor", "wait_key", "expected_status"),
 )
 CLOSE_CONSENT: Final = prepare(
     update(consents)
     .where(_c.key == _given("wait_key"), _c.status == _given("expected_status"))
-    .values(status=_given("to_status"), closed_at=_given("now"))
+    .values(status=_given("to_status"), closed_at=_given("now")),
+    order=("to_status", "now", "wait_key", "expected_status"),
 )
 DUE: Final = prepare(
     union_all(

@@ -89,7 +89,6 @@ class ExecutionStore:
         self._clock: Clock = clock or SystemClock()
         self._records = Records(self._watch)
         self._opening = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._database: Database | None = None
         self._follower: Follower
         self._scheduler: Scheduler
@@ -120,18 +119,13 @@ class ExecutionStore:
         await self.close()
 
     async def _ready(self) -> Database:
-        if self._database is not None and self._loop is asyncio.get_running_loop():
-            return self._database
         async with self._opening:
             if self._closed:
                 raise StoreClosed("The store is closed; make a new ExecutionStore to go on.")
             if self._database is not None:
-                if self._loop is not asyncio.get_running_loop():
-                    raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
                 return self._database
             await asyncio.to_thread(migrate.prepare, self._path, self._migrate)
             database = await Database.open(self._path, self._clock, self._synchronous)
-            self._loop = asyncio.get_running_loop()
             self._follower = Follower(
                 database,
                 await queries.last_sequence(database),
@@ -185,7 +179,7 @@ class ExecutionStore:
             if text is not None:
                 check_text(name, text)
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         lease = self._lease if self._lease is not None else await self._take_lease(database)
         execution_id = self._new_id()
         made: list[ExecutionRecord] = []
@@ -218,7 +212,7 @@ class ExecutionStore:
         for name in wanted:
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
-        database = await self._ready()
+        database = self._database or await self._ready()
         return await queries.page(
             database, statuses=[str(name) for name in wanted], workflow=workflow, owner=owner, limit=limit, cursor=cursor
         )
@@ -256,7 +250,7 @@ class ExecutionStore:
         due = None if seconds is None else _milliseconds("timeout", seconds)
         who = _who(actor)
         detail = self._detail("prompt", text)
-        database = await self._ready()
+        database = self._database or await self._ready()
         lease = self._lease if self._lease is not None else await self._take_lease(database)
         asking: list[PendingInteraction] = []
 
@@ -288,7 +282,7 @@ class ExecutionStore:
         check_text("oauth_state", oauth_state)
         due = None if timeout is None else _milliseconds("timeout", timeout)
         who, wait_id = _who(actor), self._new_id()
-        database = await self._ready()
+        database = self._database or await self._ready()
         lease = self._lease if self._lease is not None else await self._take_lease(database)
 
         def applied(change: Change) -> None:
@@ -303,7 +297,7 @@ class ExecutionStore:
     async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
         """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens."""
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         lease = self._lease if self._lease is not None else await self._take_lease(database)
         await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply)
 
@@ -317,7 +311,7 @@ class ExecutionStore:
             if record is not None:
                 record._result = text  # noqa: SLF001 - the store makes records
 
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), applied)
 
     async def set_failed(
@@ -328,7 +322,7 @@ class ExecutionStore:
         if code is not None:
             check_text("code", code)
         who, ttl = _who(actor), self._ttl["failed"]
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(
             lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who), lambda changes: self._failed(changes, error, code)
         )
@@ -341,7 +335,7 @@ class ExecutionStore:
         if reason is not None:
             check_text("reason", reason)
         who, ttl = _who(actor), self._ttl["cancelled"]
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, ttl, who), self._apply)
 
     # --- Waits ---
@@ -361,7 +355,7 @@ class ExecutionStore:
         """
         given = read_response(response)
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
         text = write_response(answer)
         detail = self._detail("response", text)
@@ -391,7 +385,7 @@ class ExecutionStore:
         if reason is not None:
             check_text("reason", reason)
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(lambda tx: ledger.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
 
     # --- Recovery and retention ---
@@ -402,7 +396,7 @@ class ExecutionStore:
         By default each is failed with the code ``interrupted_by_restart``; with ``fail=False`` they are only listed, for
         a caller who can go on with them.
         """
-        database = await self._ready()
+        database = self._database or await self._ready()
         alive = await database.write(leases.live)
         found = []
         ttl, error = self._ttl["failed"], "The process that ran this execution ended before it did."
@@ -426,13 +420,13 @@ class ExecutionStore:
         """Keep an execution in the file whatever its time to live, until it is released."""
         check_text("reason", reason)
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(lambda tx: retention.hold(tx, execution_id, reason, who))
 
     async def release(self, execution_id: str, *, actor: Who = None) -> None:
         """End a hold."""
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(lambda tx: retention.release(tx, execution_id, who))
 
     async def remove(self, execution_id: str, *, actor: Who = None) -> None:
@@ -441,7 +435,7 @@ class ExecutionStore:
         Its history stays. Raises ``ExecutionHeld``.
         """
         who = _who(actor)
-        database = await self._ready()
+        database = self._database or await self._ready()
         await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
         self._records.drop(execution_id)
 
@@ -475,7 +469,7 @@ class ExecutionStore:
             record.error, record.error_code = error, code
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
-        database = await self._ready()
+        database = self._database or await self._ready()
         while True:
             self._records.begin_loading(execution_id)
             found = None
@@ -568,8 +562,7 @@ class ExecutionStore:
 
 
 def _who(actor: Who) -> str | None:
-    who = actor_id(actor)
-    return None if who is None else check_text("actor", who, limit=1_000)
+    return None if actor is None else check_text("actor", actor_id(actor) or "", limit=1_000)
 
 
 def _milliseconds(name: str, seconds: float) -> int:
