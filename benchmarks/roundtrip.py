@@ -43,14 +43,21 @@ class ByHand:
     def __init__(self, path: Path, synchronous: str) -> None:
         migrate.upgrade(path)
         self.connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON", "cache_size = -16384"):
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {synchronous}",
+            "foreign_keys = ON",
+            "cache_size = -16384",
+        ):
             self.connection.execute(f"PRAGMA {pragma}")
         for (name,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             self.connection.execute(f"DROP TRIGGER {name}")
         row = self.connection.execute("SELECT sequence, digest FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
         self.sequence, self.digest = row or (0, bytes(32))
 
-    def history(self, execution: str, event: str, wait: str | None, before: str | None, after: str, detail: str | None) -> None:
+    def history(
+        self, execution: str, event: str, wait: str | None, before: str | None, after: str, detail: str | None
+    ) -> None:
         now = time.time_ns() // 1_000_000
         self.sequence += 1
         hashed = None if detail is None else sha256(detail.encode()).digest()
@@ -78,11 +85,10 @@ class ByHand:
             (key, wait, self.sequence + 1, prompt, now),
         ).lastrowid
         execute(
-            "UPDATE executions SET status='interaction_required', version=2, open_waits=1, lease=1 WHERE key=? AND version=1", (key,)
+            "UPDATE executions SET status='interaction_required', version=2, open_waits=1, lease=1 WHERE key=? AND version=1",
+            (key,),
         )
-        self.history(
-            execution, "interaction_asked", wait, "running", "interaction_required", f'{{"prompt":{prompt}}}'
-        )
+        self.history(execution, "interaction_asked", wait, "running", "interaction_required", f'{{"prompt":{prompt}}}')
         yield
         response = RESPONSE.model_dump_json()
         execute(

@@ -1,10 +1,18 @@
-"""restpoint keeps interactive workflow executions alive across restarts."""
+"""restpoint keeps interactive workflow executions alive across restarts.
 
-from restpoint.access import Actor
-from restpoint.lifecycle import ExecutionStatus
-from restpoint.queries import ExecutionSummary, HistoryEntry, Page
-from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
-from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
+A workflow pauses for a person's answer or an OAuth consent; the pause is a row in SQLite; when the answer comes, after a
+second, a ``kill -9`` or three weeks, the workflow goes on where it was. ``ExecutionStore`` is the way in.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restpoint.access import Actor
+    from restpoint.lifecycle import ExecutionStatus
+    from restpoint.queries import ExecutionSummary, HistoryEntry, Page
+    from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
+    from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
 
 __all__ = [
     "DEFAULT_EXECUTION_TTL",
@@ -18,3 +26,25 @@ __all__ = [
     "PendingInteraction",
     "PendingOAuth",
 ]
+
+_HOME = {
+    "DEFAULT_EXECUTION_TTL": "store",
+    "Actor": "access",
+    "ExecutionRecord": "records",
+    "ExecutionStatus": "lifecycle",
+    "ExecutionStore": "store",
+    "ExecutionSummary": "queries",
+    "HistoryEntry": "queries",
+    "Page": "queries",
+    "PendingInteraction": "records",
+    "PendingOAuth": "records",
+}
+
+
+def __getattr__(name: str) -> object:
+    # On first use, so that `restpoint --help` need not wait for SQLAlchemy.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -93,10 +93,14 @@ def locate(database: str | os.PathLike[str]) -> Path:
         except (ArgumentError, ValueError) as error:
             raise InvalidArgument(f"{text!r} is not a database URL ({error}); use sqlite+aiosqlite:///PATH.") from None
         if url.get_backend_name() != "sqlite":
-            raise InvalidArgument(f"{url.drivername} is not supported; restpoint keeps one SQLite file, sqlite+aiosqlite:///PATH.")
+            raise InvalidArgument(
+                f"{url.drivername} is not supported; restpoint keeps one SQLite file, sqlite+aiosqlite:///PATH."
+            )
         text = url.database or ""
     if not text or text == ":memory:" or text.startswith("file:"):
-        raise InvalidArgument(f"{text or 'an empty name'!r} names no file; give a path, so that there is something to survive in.")
+        raise InvalidArgument(
+            f"{text or 'an empty name'!r} names no file; give a path, so that there is something to survive in."
+        )
     if "\x00" in text:
         raise InvalidArgument("The path of the database has a NUL character.")
     return Path(text).absolute()
@@ -118,14 +122,18 @@ def inspect(path: Path) -> Literal["absent", "empty", "file"]:
             if not path.parent.is_dir():
                 raise UnusableFile(f"The folder {path.parent} does not exist; create it first.")
             if not os.access(path.parent, os.W_OK | os.X_OK):
-                raise UnusableFile(f"The folder {path.parent} cannot be written to; change its permissions or choose another.")
+                raise UnusableFile(
+                    f"The folder {path.parent} cannot be written to; change its permissions or choose another."
+                )
             return "absent"
         if not path.is_file():
             raise UnusableFile(f"{path} is not a regular file.")
         if not os.access(path, os.R_OK | os.W_OK):
             raise UnusableFile(f"{path} cannot be read and written; change its permissions.")
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise UnusableFile(f"The folder {path.parent} cannot be written to, and SQLite keeps its log beside the file.")
+            raise UnusableFile(
+                f"The folder {path.parent} cannot be written to, and SQLite keeps its log beside the file."
+            )
         return "empty" if path.stat().st_size == 0 else "file"
     except OSError as error:
         if isinstance(error, StorageError):
@@ -157,7 +165,9 @@ def storage_error(error: Exception) -> StorageError:
         return StorageFull("There is no room for this write; make room and try again. Nothing was written.", name)
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return UnusableFile(f"The database file cannot be opened or written ({error}).", name)
-    return StorageError(f"The write or read failed ({error}); what this call asked for was not acknowledged.", name or None)
+    return StorageError(
+        f"The write or read failed ({error}); what this call asked for was not acknowledged.", name or None
+    )
 
 
 # --- Engines ---------------------------------------------------------------------------------------------------------
@@ -388,7 +398,7 @@ class _Writer:
             self._connection = self._connect()
 
 
-class _Spoiled(Exception):  # noqa: N818 - a signal between two methods, not an error
+class _Spoiled(Exception):
     """A job failed after it had written: its batch must be undone and run again job by job."""
 
 

@@ -56,7 +56,9 @@ class ExecutionNotFound(NotFound):
     code = "execution_not_found"
 
     def __init__(self, execution_id: str) -> None:
-        super().__init__(f"Execution {execution_id} not found. It never existed, was removed, or its time to live ended.")
+        super().__init__(
+            f"Execution {execution_id} not found. It never existed, was removed, or its time to live ended."
+        )
         self.execution_id = execution_id
 
 

@@ -20,7 +20,10 @@ GENESIS: Final = bytes(32)
 """What the first row is chained to."""
 
 _HEAD: Final = prepare(
-    select(history.c.sequence, history.c.digest).order_by(history.c.sequence.desc()).limit(literal_column("1")).offset(literal_column("0"))
+    select(history.c.sequence, history.c.digest)
+    .order_by(history.c.sequence.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
 )
 ANCHOR: Final = prepare(select(history_anchor.c.sequence, history_anchor.c.digest))
 _APPEND: Final = prepare(insert(history), order=tuple(history.c.keys()))

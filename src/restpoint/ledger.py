@@ -131,7 +131,9 @@ def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | N
     return changes
 
 
-def complete(tx: Transaction, execution_id: str, result: str, time_to_live: int | None, actor: str | None) -> list[Change]:
+def complete(
+    tx: Transaction, execution_id: str, result: str, time_to_live: int | None, actor: str | None
+) -> list[Change]:
     """The end, with a result. Legal only from running: an open wait must be settled first."""
     return end(tx, execution_id, "complete", time_to_live, actor=actor, result=result)
 
@@ -192,7 +194,9 @@ def end(
     for wait_key, wait in waits:
         _write_closed(tx, execution_id, wait_key, wait, "withdraw")
         event = f"{wait.kind}_withdrawn"
-        sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}")
+        sequence = append(
+            tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"
+        )
         changes.append(Change(sequence, execution_id, event, to, tx.now, wait))
     return changes
 
@@ -301,9 +305,7 @@ def answer(
     return [_close(tx, execution, wait_key, wait, "answer", response=response, actor=actor, detail=detail)]
 
 
-def withdraw(
-    tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None
-) -> list[Change]:
+def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> list[Change]:
     """Take one open wait back. Nothing at all on one that is withdrawn already."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):

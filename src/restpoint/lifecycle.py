@@ -163,7 +163,8 @@ def mermaid() -> str:
             for dest in targets:
                 arrows.setdefault((source, dest), []).append(trigger)
         lines += [
-            f"        {kind}_{source} --> {kind}_{dest}: {' / '.join(names)}" for (source, dest), names in arrows.items()
+            f"        {kind}_{source} --> {kind}_{dest}: {' / '.join(names)}"
+            for (source, dest), names in arrows.items()
         ]
         ends = [status for status in statuses(kind) if not any(source == status for source, _ in table)]
         lines += [f"        {kind}_{status} --> [*]" for status in ends]

@@ -92,7 +92,9 @@ def _migrate(path: Path, revision: str, direction: Literal["upgrade", "downgrade
 
     found = current(path) if inspect(path) != "absent" else None
     if found is not None and found > REVISION:
-        raise SchemaTooNew(f"{path} is at revision {found} and this program knows {REVISION}; use the release that wrote it.")
+        raise SchemaTooNew(
+            f"{path} is at revision {found} and this program knows {REVISION}; use the release that wrote it."
+        )
     create_empty(path)
     config = _config()
     config.attributes["path"] = path
@@ -158,7 +160,9 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             context.run_migrations()
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
-            raise DamagedFile(f"The migration would leave {len(broken)} rows without what they refer to; nothing was changed.")
+            raise DamagedFile(
+                f"The migration would leave {len(broken)} rows without what they refer to; nothing was changed."
+            )
         if applied and before is not None:
             # Another connection still sees the file as it was: the transaction has not been committed.
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
@@ -242,7 +246,11 @@ def check(path: Path) -> list[tuple[str, bool, str]]:
     differing = sorted(name for name, sql in expected.items() if _normal(found.get(name)) != _normal(sql))
     return [
         ("revision", revision == REVISION, f"{revision}, this program needs {REVISION}"),
-        ("schema", not differing, f"differs in {', '.join(differing)}" if differing else f"{len(expected)} objects as expected"),
+        (
+            "schema",
+            not differing,
+            f"differs in {', '.join(differing)}" if differing else f"{len(expected)} objects as expected",
+        ),
         ("integrity", integrity == ["ok"], "; ".join(integrity[:3])),
         ("foreign keys", not orphans, f"{len(orphans)} rows refer to nothing" if orphans else "ok"),
     ]

@@ -369,7 +369,9 @@ def _offered(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]
 
 def _identity(option: _Option) -> tuple[str, str]:
     # JSON tells 1 from true and from "1"; Python's == does not tell the first two apart.
-    return option.id, option.value if type(option.value) is str else json.dumps(option.value, sort_keys=True, default=str)
+    return option.id, option.value if type(option.value) is str else json.dumps(
+        option.value, sort_keys=True, default=str
+    )
 
 
 def _refuse_repeats(chosen: list[_Option]) -> None:
@@ -401,4 +403,6 @@ def _problem(error: Exception) -> str:
 def _check_size(text: str, limit: int, noun: str, error: type[PromptNotAccepted | ResponseNotAccepted]) -> None:
     size = len(text) if text.isascii() else len(text.encode())
     if size > limit:
-        raise error(f"The {noun} is {size} bytes of JSON and the limit is {limit}; keep large content elsewhere and link to it.")
+        raise error(
+            f"The {noun} is {size} bytes of JSON and the limit is {limit}; keep large content elsewhere and link to it."
+        )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal_column, null, select, union_all
+from sqlalchemy import Select, bindparam, func, literal_column, null, select, tuple_, union_all
 
 from restpoint.database import Database, Row, prepare
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
@@ -134,7 +134,9 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
     _, _, as_of, *rest = rows[0]
     waits = [
         Wait(kind, wait_id, status, opened, created_at, deadline_at, prompt, response, auth_url, oauth_state)
-        for kind, opened, wait_id, status, created_at, deadline_at, prompt, response, auth_url, oauth_state, *_ in rows[1:]
+        for kind, opened, wait_id, status, created_at, deadline_at, prompt, response, auth_url, oauth_state, *_ in rows[
+            1:
+        ]
     ]
     return Snapshot(as_of, execution_id, *rest, tuple(waits))
 
@@ -188,7 +190,9 @@ async def page(
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
     query: Select[Any] = _SUMMARY
     if statuses:
-        query = query.where(_e.status.in_(select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))))
+        query = query.where(
+            _e.status.in_(select(literal_column("value")).select_from(func.json_each(bindparam("statuses"))))
+        )
     for column, name, value in ((_e.workflow, "workflow", workflow), (_e.owner, "owner", owner)):
         if value is not None:
             query = query.where(column == bindparam(f"the_{name}"))
@@ -302,28 +306,34 @@ async def _chain(database: Database, after: int, chunk: int) -> AsyncIterator[li
 # --- The clockwork's ---------------------------------------------------------------------------------------------------
 
 _NEXT_DEADLINE: Final = prepare(
-    select(
-        func.min(literal_column("deadline"))
-    ).select_from(
+    select(func.min(literal_column("deadline"))).select_from(
         union_all(
             select(func.min(_i.deadline_at).label("deadline")).where(
                 _i.status == literal_column("'pending'"), _i.deadline_at.is_not(None)
             ),
             select(func.min(_c.deadline_at)).where(
-                _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]), _c.deadline_at.is_not(None)
+                _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]),
+                _c.deadline_at.is_not(None),
             ),
         ).subquery()
     )
 )
 _RUNNING: Final = prepare(select(_e.id, _e.lease).where(_e.status == literal_column("'running'")).order_by(_e.key))
 _EXPIRED: Final = prepare(
-    select(_e.id, _e.status, _e.expires_at)
-    .where(_e.expires_at.is_not(None), _e.hold.is_(None), _e.expires_at <= bindparam("now"))
-    .order_by(_e.expires_at)
+    select(_e.expires_at, _e.key, _e.id, _e.status)
+    .where(
+        _e.expires_at.is_not(None),
+        _e.hold.is_(None),
+        _e.expires_at <= bindparam("now"),
+        tuple_(_e.expires_at, _e.key) > tuple_(bindparam("since"), bindparam("key")),
+    )
+    .order_by(_e.expires_at, _e.key)
     .limit(bindparam("max"))
     .offset(literal_column("0"))
 )
-_FREE_PAGES: Final = prepare(select(literal_column("freelist_count")).select_from(func.pragma_freelist_count().alias("p")))
+_FREE_PAGES: Final = prepare(
+    select(literal_column("freelist_count")).select_from(func.pragma_freelist_count().alias("p"))
+)
 
 
 async def next_deadline(database: Database) -> int | None:
@@ -337,10 +347,15 @@ async def running(database: Database) -> list[tuple[str, int | None]]:
     return [(row[0], row[1]) for row in await database.read(_RUNNING, lane="long")]
 
 
-async def expired(database: Database, now: int, most: int) -> list[tuple[str, str, float]]:
+async def expired(database: Database, now: int, *, chunk: int = 1_000) -> AsyncIterator[tuple[str, str, float]]:
     """What a sweep at ``now`` (milliseconds) would delete: id, status, and since when (seconds)."""
-    rows = await database.read(_EXPIRED, {"now": now, "max": most}, lane="long")
-    return [(execution_id, status, expires_at / 1000) for execution_id, status, expires_at in rows]
+    since, key = -1, 0
+    while True:
+        rows = list(await database.read(_EXPIRED, {"now": now, "since": since, "key": key, "max": chunk}, lane="long"))
+        for since, key, execution_id, status in rows:  # noqa: B007 - where the next chunk begins
+            yield execution_id, status, since / 1000
+        if len(rows) < chunk:
+            return
 
 
 async def free_pages(database: Database) -> int:

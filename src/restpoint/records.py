@@ -37,7 +37,17 @@ class PendingInteraction:
     ``created_at`` and ``deadline`` are seconds since the epoch; ``deadline`` is None where there is none.
     """
 
-    __slots__ = ("__weakref__", "_future", "_outcome", "_record", "_wait", "created_at", "deadline", "interaction_id", "prompt")
+    __slots__ = (
+        "__weakref__",
+        "_future",
+        "_outcome",
+        "_record",
+        "_wait",
+        "created_at",
+        "deadline",
+        "interaction_id",
+        "prompt",
+    )
 
     def __init__(self, record: "ExecutionRecord", wait: Wait, prompt: BaseModel | None = None) -> None:
         self.interaction_id = wait.id

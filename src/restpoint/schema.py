@@ -84,7 +84,9 @@ interactions: Final = Table(
     Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False),
     Column("id", TEXT, nullable=False),
     Column("status", TEXT, nullable=False),
-    Column("opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"),
+    Column(
+        "opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"
+    ),
     Column("prompt", TEXT, nullable=False),
     Column("created_at", INTEGER, nullable=False),
     Column("deadline_at", INTEGER),
@@ -107,7 +109,9 @@ consents: Final = Table(
     Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False),
     Column("id", TEXT, nullable=False),
     Column("status", TEXT, nullable=False),
-    Column("opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"),
+    Column(
+        "opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"
+    ),
     Column("auth_url", TEXT, nullable=False),
     Column("oauth_state", TEXT, nullable=False),
     Column("created_at", INTEGER, nullable=False),
@@ -122,7 +126,9 @@ Index("consents_open", consents.c.deadline_at, sqlite_where=text("status IN ('pe
 journal: Final = Table(
     "journal",
     metadata,
-    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True),
+    Column(
+        "execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True
+    ),
     Column("position", TEXT, nullable=False, primary_key=True, comment="assigned per call, in the order of the calls"),
     Column("kind", TEXT, nullable=False),
     Column("name", TEXT, nullable=False),
@@ -187,7 +193,9 @@ def _lifecycle_triggers(kind: str, table: str, frozen: str) -> list[str]:
     for source, dest in legal_moves(kind):
         moves.setdefault(source, []).append(dest)
     ends = tuple(status for status in statuses(kind) if status not in moves)
-    legal = " OR ".join(f"OLD.status = '{source}' AND {_one_of('NEW.status', tuple(moves[source]))}" for source in moves)
+    legal = " OR ".join(
+        f"OLD.status = '{source}' AND {_one_of('NEW.status', tuple(moves[source]))}" for source in moves
+    )
     return [
         # One trigger for both: each that fires costs a write 2 us.
         _refuse(
@@ -254,8 +262,7 @@ TRIGGERS: Final = (
         "history_anchor_moves_only_forward",
         "history_anchor",
         "UPDATE",
-        "NEW.sequence <= OLD.sequence"
-        " OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
+        "NEW.sequence <= OLD.sequence OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
         "the anchor moves forward, to a row of history",
     ),
     _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),

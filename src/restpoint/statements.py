@@ -132,7 +132,10 @@ CLOSE_INTERACTION: Final = prepare(
     update(interactions)
     .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
     .values(
-        status=_given("to_status"), closed_at=_given("now"), response=_given("the_response"), answered_by=_given("actor")
+        status=_given("to_status"),
+        closed_at=_given("now"),
+        response=_given("the_response"),
+        answered_by=_given("actor"),
     ),
     order=("to_status", "now", "the_response", "actor", "wait_key", "expected_status"),
 )

@@ -8,7 +8,7 @@ the records that anyone holds, which resolves futures and sets events. Nobody is
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +19,26 @@ from pydantic import BaseModel
 from restpoint import leases, ledger, migrate, queries, retention
 from restpoint.access import Actor, actor_id
 from restpoint.clock import Clock, SystemClock
-from restpoint.database import Database, Synchronous, Transaction, locate
+from restpoint.database import Database, Synchronous, locate
 from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, StoreClosed
 from restpoint.follower import Follower
 from restpoint.identifiers import uuid7
 from restpoint.ledger import Change, Refusal
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import check_text, encode
-from restpoint.prompts import MAX_TIMEOUT_SECONDS, PROMPT, HumanPrompt, HumanResponse, accepts, read_prompt, read_response
-from restpoint.prompts import write_prompt, write_response
+from restpoint.prompts import (
+    MAX_TIMEOUT_SECONDS,
+    PROMPT,
+    HumanPrompt,
+    HumanResponse,
+    accepts,
+    read_prompt,
+    read_response,
+    write_prompt,
+    write_response,
+)
 from restpoint.queries import HistoryEntry, Page
-from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth, Records
+from restpoint.records import ExecutionRecord, PendingInteraction, Records
 from restpoint.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -77,12 +86,18 @@ class ExecutionStore:
         migrate: Literal["refuse", "auto"] = "refuse",
         clock: Clock | None = None,
     ) -> None:
-        self._path: Path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
+        self._path: Path = locate(
+            database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE)
+        )
         self._ttl = _times_to_live(ttl_seconds)
         if history not in {"full", "digest"}:
             raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
         self._full_history = history == "full"
-        self._retention = None if history_retention_seconds is None else _milliseconds("history_retention_seconds", history_retention_seconds)
+        self._retention = (
+            None
+            if history_retention_seconds is None
+            else _milliseconds("history_retention_seconds", history_retention_seconds)
+        )
         self._sweep_interval = max(_milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
@@ -142,7 +157,12 @@ class ExecutionStore:
             )
             self._background = [
                 asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
-                for run in (self._follower.run, self._scheduler.run_deadlines, self._scheduler.run_sweeps, self._renew_lease)
+                for run in (
+                    self._follower.run,
+                    self._scheduler.run_deadlines,
+                    self._scheduler.run_sweeps,
+                    self._renew_lease,
+                )
             ]
             self._database = database
         return self._database
@@ -214,7 +234,12 @@ class ExecutionStore:
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
         database = self._database or await self._ready()
         return await queries.page(
-            database, statuses=[str(name) for name in wanted], workflow=workflow, owner=owner, limit=limit, cursor=cursor
+            database,
+            statuses=[str(name) for name in wanted],
+            workflow=workflow,
+            owner=owner,
+            limit=limit,
+            cursor=cursor,
         )
 
     async def history(self, execution_id: str) -> "list[HistoryEntry]":
@@ -263,14 +288,14 @@ class ExecutionStore:
                 asking.append(record._pending_interaction(change.wait, given))  # noqa: SLF001 - the store makes records
             self._scheduler.due(change)
 
-        await database.write(
-            lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail), applied
-        )
+        await database.write(lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail), applied)
         if not asking:  # nobody held the record
             record = await self._need(execution_id)
             return next(
                 (pending for pending in record.pending_interactions if pending.interaction_id == wait_id),
-                PendingInteraction(record, ledger.Wait("interaction", wait_id, "pending", 0, self._clock.now(), None, text)),
+                PendingInteraction(
+                    record, ledger.Wait("interaction", wait_id, "pending", 0, self._clock.now(), None, text)
+                ),
             )
         return asking[0]
 
@@ -314,9 +339,7 @@ class ExecutionStore:
         database = self._database or await self._ready()
         await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), applied)
 
-    async def set_failed(
-        self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None
-    ) -> None:
+    async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
         """The end, with an error: a message for people, and optionally a stable code for programs."""
         check_text("error", error)
         if code is not None:
@@ -324,7 +347,8 @@ class ExecutionStore:
         who, ttl = _who(actor), self._ttl["failed"]
         database = self._database or await self._ready()
         await database.write(
-            lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who), lambda changes: self._failed(changes, error, code)
+            lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who),
+            lambda changes: self._failed(changes, error, code),
         )
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
@@ -378,9 +402,7 @@ class ExecutionStore:
         if isinstance(outcome, Refusal):
             raise outcome.error
 
-    async def withdraw(
-        self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: Who = None
-    ) -> None:
+    async def withdraw(self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: Who = None) -> None:
         """Take one open prompt or consent back. Nothing happens on one that is withdrawn already."""
         if reason is not None:
             check_text("reason", reason)
@@ -444,9 +466,10 @@ class ExecutionStore:
         await self._ready()
         return await self._scheduler.sweep()
 
-    async def expired(self, limit: int = 100) -> "list[tuple[str, str, float]]":
+    async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
         """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
-        return await queries.expired(await self._ready(), self._clock.now(), limit)
+        async for row in queries.expired(await self._ready(), self._clock.now()):
+            yield row
 
     # --- Inside ---
 
@@ -554,7 +577,11 @@ class ExecutionStore:
             while self._clock.now() < due:
                 await self._clock.sleep_until(due)
             lease = self._lease
-            if lease is not None and self._database is not None and (self._running > 0 or self._follower.anyone_waits()):
+            if (
+                lease is not None
+                and self._database is not None
+                and (self._running > 0 or self._follower.anyone_waits())
+            ):
                 try:
                     await self._database.write(lambda tx, lease_=lease: leases.renew(tx, lease_))  # type: ignore[misc]
                 except RestpointError:
@@ -578,4 +605,6 @@ def _times_to_live(ttl: TimeToLive) -> dict[str, int | None]:
     if unknown:
         raise InvalidArgument(f"ttl_seconds names {sorted(unknown)}; the final statuses are {', '.join(TERMINAL)}.")
     full = {**dict.fromkeys(TERMINAL, DEFAULT_EXECUTION_TTL), **ttl}
-    return {str(status): None if value is None else _milliseconds("ttl_seconds", value) for status, value in full.items()}
+    return {
+        str(status): None if value is None else _milliseconds("ttl_seconds", value) for status, value in full.items()
+    }

@@ -1,0 +1,113 @@
+"""What goes over the wire: statuses, accepted starts, responses and stream events, as the original store had them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Discriminator
+
+from restpoint.lifecycle import ExecutionStatus
+from restpoint.prompts import HumanPrompt, HumanResponse
+
+
+class _Execution(BaseModel):
+    execution_id: str
+
+
+class ExecutionRunningStatus(_Execution):
+    """In progress: nothing is asked and nothing has ended."""
+
+    status: Literal[ExecutionStatus.RUNNING] = ExecutionStatus.RUNNING
+
+
+class ExecutionInteractionRequiredStatus(_Execution):
+    """Paused for a person. ``response_url`` is where the response goes."""
+
+    status: Literal[ExecutionStatus.INTERACTION_REQUIRED] = ExecutionStatus.INTERACTION_REQUIRED
+    interaction_id: str
+    prompt: HumanPrompt
+    response_url: str
+
+
+class ExecutionOAuthRequiredStatus(_Execution):
+    """Paused for a consent. ``auth_url`` is what the person opens."""
+
+    status: Literal[ExecutionStatus.OAUTH_REQUIRED] = ExecutionStatus.OAUTH_REQUIRED
+    auth_url: str
+    oauth_state: str
+
+
+class ExecutionCompletedStatus(_Execution):
+    """Ended with a result."""
+
+    status: Literal[ExecutionStatus.COMPLETED] = ExecutionStatus.COMPLETED
+    result: Any
+
+
+class ExecutionFailedStatus(_Execution):
+    """Ended with an error, which is for people."""
+
+    status: Literal[ExecutionStatus.FAILED] = ExecutionStatus.FAILED
+    error: str
+
+
+class ExecutionCancelledStatus(_Execution):
+    """Ended because someone said so. The original had no such status."""
+
+    status: Literal[ExecutionStatus.CANCELLED] = ExecutionStatus.CANCELLED
+
+
+ExecutionStatusResponse = Annotated[
+    ExecutionRunningStatus
+    | ExecutionInteractionRequiredStatus
+    | ExecutionOAuthRequiredStatus
+    | ExecutionCompletedStatus
+    | ExecutionFailedStatus
+    | ExecutionCancelledStatus,
+    Discriminator("status"),
+]
+
+
+class ExecutionAcceptedInteraction(ExecutionInteractionRequiredStatus):
+    """Accepted, and paused for a person already. ``status_url`` is where to poll."""
+
+    status_url: str
+
+
+class ExecutionAcceptedOAuth(ExecutionOAuthRequiredStatus):
+    """Accepted, and paused for a consent already. ``status_url`` is where to poll."""
+
+    status_url: str
+
+
+ExecutionAcceptedResponse = Annotated[ExecutionAcceptedInteraction | ExecutionAcceptedOAuth, Discriminator("status")]
+
+
+class InteractionResponseRequest(BaseModel):
+    """The body that answers a prompt."""
+
+    response: HumanResponse
+
+
+class _StreamEvent(BaseModel):
+    event_type: str
+    execution_id: str
+
+    def get_stream_data(self) -> str:
+        """The event as text/event-stream has it (HTML Living Standard, section 9.2)."""
+        return f"event: {self.event_type}\ndata: {self.model_dump_json()}\n\n"
+
+
+class StreamInteractionEvent(_StreamEvent):
+    """A stream says that a person is asked."""
+
+    event_type: Literal["interaction_required"] = "interaction_required"
+    interaction_id: str
+    prompt: HumanPrompt
+    response_url: str
+
+
+class StreamOAuthEvent(_StreamEvent):
+    """A stream says that a consent is needed."""
+
+    event_type: Literal["oauth_required"] = "oauth_required"
+    auth_url: str
+    oauth_state: str
