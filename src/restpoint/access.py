@@ -10,6 +10,6 @@ class Actor:
     id: str
 
 
-def actor_id(actor: Actor | str | None) -> str | None:
+def actor_id(actor: Actor | str) -> str:
     """The id of an actor given as one or as its id."""
     return actor.id if isinstance(actor, Actor) else actor

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 try:
     import typer
-except ImportError:  # pragma: no cover - a test runs it in an environment without the extra
+except ImportError:
     typer = None  # type: ignore[assignment]
 
 MISSING = "The restpoint command needs the server extra; run: pip install 'restpoint[server]'"
@@ -19,7 +19,7 @@ DEFAULT_DATABASE = "restpoint.db"
 
 def main() -> None:
     """The entry point of the ``restpoint`` command."""
-    if typer is None:
+    if typer is None:  # type: ignore[redundant-expr]
         print(MISSING, file=sys.stderr)
         raise SystemExit(2)
     from restpoint.errors import NotFound, RestpointError, StorageError  # noqa: PLC0415 - after the check
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _path(database: str) -> Path:
-    from restpoint.database import locate  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
+    from restpoint.engine import locate  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
 
     return locate(database)
 

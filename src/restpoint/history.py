@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import insert, literal_column, select
 
-from restpoint.database import Transaction, prepare
+from restpoint.database import Transaction
+from restpoint.engine import prepare
 from restpoint.errors import DamagedFile
 from restpoint.schema import history, history_anchor
 

@@ -15,7 +15,8 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from restpoint.database import Transaction, prepare
+from restpoint.database import Transaction
+from restpoint.engine import prepare
 from restpoint.schema import leases
 
 DURATION: Final = 30_000

@@ -12,9 +12,9 @@ The statements are in ``statements.py``, the questions in ``queries.py``, deleti
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from restpoint import statements
 from restpoint.database import Transaction
@@ -31,6 +31,8 @@ from restpoint.history import append, head
 from restpoint.leases import live
 from restpoint.lifecycle import move
 from restpoint.payloads import encode
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -62,11 +64,14 @@ class Change:
     expires_at: int | None = None
 
 
+Changes = list[Change]
+
+
 @dataclass(slots=True)
 class Refusal:
     """A job that had to write something and still says no: the change it made, and the error for the caller."""
 
-    changes: list[Change]
+    changes: Changes
     error: InteractionExpired
 
 
@@ -96,11 +101,14 @@ def read(tx: Transaction, execution_id: str) -> Execution:
     return Execution(execution_id, *row)
 
 
-def _supposed(tx: Transaction, execution_id: str) -> Iterator[Execution]:
-    """The state to write from: first the usual one, unread; then, if that was not it, the one in the file."""
-    yield Execution(execution_id, "running", 0)
-    yield read(tx, execution_id)
-    raise Conflict(f"Execution {execution_id}", "as it was read in the same transaction")
+def _from_state(tx: Transaction, execution_id: str, attempt: Callable[[Execution], T | None]) -> T:
+    """Attempt a write from the usual state, unread; then, if that was not it, from the one in the file."""
+    done = attempt(Execution(execution_id, "running", 0))
+    if done is None:
+        done = attempt(read(tx, execution_id))
+    if done is None:
+        raise Conflict(f"Execution {execution_id}", "as it was read in the same transaction")
+    return done
 
 
 # --- Executions ------------------------------------------------------------------------------------------------------
@@ -117,7 +125,7 @@ def create(
     return Change(sequence, execution_id, "execution_created", "running", tx.now)
 
 
-def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> list[Change]:
+def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> Changes:
     """Back to running, withdrawing every wait that is still open. Nothing at all on one that runs already."""
     execution = read(tx, execution_id)
     if execution.status == "running":
@@ -131,32 +139,28 @@ def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | N
     return changes
 
 
-def complete(
-    tx: Transaction, execution_id: str, result: str, time_to_live: int | None, actor: str | None
-) -> list[Change]:
+def complete(tx: Transaction, execution_id: str, result: str, time_to_live: int | None, actor: str | None) -> Changes:
     """The end, with a result. Legal only from running: an open wait must be settled first."""
     return end(tx, execution_id, "complete", time_to_live, actor=actor, result=result)
 
 
 def fail(
     tx: Transaction, execution_id: str, error: str, code: str | None, time_to_live: int | None, actor: str | None
-) -> list[Change]:
+) -> Changes:
     """The end, with an error, from any status that is not an end."""
     return end(tx, execution_id, "fail", time_to_live, actor=actor, error=error, code=code)
 
 
 def cancel(
     tx: Transaction, execution_id: str, reason: str | None, time_to_live: int | None, actor: str | None
-) -> list[Change]:
+) -> Changes:
     """The end, because someone said so. Nothing at all on one that is cancelled already."""
     if read(tx, execution_id).status == "cancelled":
         return []
     return end(tx, execution_id, "cancel", time_to_live, actor=actor, cause=reason)
 
 
-def interrupt(
-    tx: Transaction, execution_id: str, lease: int | None, error: str, time_to_live: int | None
-) -> list[Change]:
+def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, time_to_live: int | None) -> Changes:
     """Fail an execution that a dead process left running; nothing at all if anyone has taken it up since."""
     execution = read(tx, execution_id)
     if execution.status != "running" or execution.lease != lease:
@@ -178,15 +182,18 @@ def end(
     result: str | None = None,
     error: str | None = None,
     code: str | None = None,
-) -> list[Change]:
+) -> Changes:
     """End an execution by ``trigger`` and withdraw what is open. ``time_to_live`` is in milliseconds; None: for ever."""
     expires_at = None if time_to_live is None else tx.now + time_to_live
-    for execution in _supposed(tx, execution_id):
+
+    def attempt(execution: Execution) -> tuple[str, str, list[tuple[int, Wait]]] | None:
         before = execution.status
         to = move("execution", execution_id, before, trigger)
         waits = open_waits(tx, execution) if execution.open_waits else []
-        if execution.write(tx, statements.END, to, 0, tx.now, expires_at, result, error, code):
-            break
+        ended = execution.write(tx, statements.END, to, 0, tx.now, expires_at, result, error, code)
+        return (before, to, waits) if ended else None
+
+    before, to, waits = _from_state(tx, execution_id, attempt)
     event = f"execution_{_PAST[trigger]}"
     detail = None if error is None else encode({"error": error, "code": code})
     sequence = append(tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail)
@@ -261,14 +268,17 @@ def _open(
     detail: str | None,
 ) -> Change:
     row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
-    for execution in _supposed(tx, execution_id):
-        before = execution.status
-        to = move("execution", execution_id, before, trigger)
+
+    def attempt(execution: Execution) -> tuple[Execution, str] | None:
+        to = move("execution", execution_id, execution.status, trigger)
         try:
-            if tx.execute(sql, (*row, execution_id, before, execution.open_waits)).rowcount == 1:
-                break
+            opened = tx.execute(sql, (*row, execution_id, execution.status, execution.open_waits)).rowcount
         except sqlite3.IntegrityError as error:
             raise InteractionExists(execution_id, wait.id) from error
+        return (execution, to) if opened == 1 else None
+
+    execution, to = _from_state(tx, execution_id, attempt)
+    before = execution.status
     if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, lease):
         raise Conflict(f"Execution {execution_id}", before)
     event = f"{wait.kind}_asked"
@@ -278,7 +288,7 @@ def _open(
 
 def answer(
     tx: Transaction, execution_id: str, wait_id: str, response: str, actor: str | None, detail: str
-) -> list[Change] | Refusal:
+) -> Changes | Refusal:
     """A response to an open interaction. The same response again changes nothing and is a success.
 
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. An open
@@ -305,7 +315,7 @@ def answer(
     return [_close(tx, execution, wait_key, wait, "answer", response=response, actor=actor, detail=detail)]
 
 
-def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> list[Change]:
+def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> Changes:
     """Take one open wait back. Nothing at all on one that is withdrawn already."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
@@ -320,7 +330,7 @@ def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | Non
     return []
 
 
-def expire_due(tx: Transaction, most: int) -> list[Change]:
+def expire_due(tx: Transaction, most: int) -> Changes:
     """Expire the waits whose deadline has passed, the longest overdue first, at most ``most`` of them."""
     changes = []
     for execution_id, wait_id, _ in tx.all(statements.DUE, {"now": tx.now, "max": most}):
@@ -377,9 +387,9 @@ def _write_closed(
 ) -> None:
     to = move(wait.kind, wait.id, wait.status, trigger)
     if wait.kind == "interaction":
-        sql, values = statements.CLOSE_INTERACTION, (to, tx.now, response, actor, wait_key, wait.status)
+        closed = tx.execute(statements.CLOSE_INTERACTION, (to, tx.now, response, actor, wait_key, wait.status))
     else:
-        sql, values = statements.CLOSE_CONSENT, (to, tx.now, wait_key, wait.status)
-    if tx.execute(sql, values).rowcount != 1:
+        closed = tx.execute(statements.CLOSE_CONSENT, (to, tx.now, wait_key, wait.status))
+    if closed.rowcount != 1:
         raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
     wait.status, wait.response = to, response

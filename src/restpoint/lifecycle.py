@@ -105,7 +105,7 @@ def _moves(machine: Machine) -> Iterator[tuple[str, str, str]]:
     for trigger, event in machine.events.items():
         for source, transitions in event.transitions.items():
             for transition in transitions:
-                yield source, trigger, transition.dest
+                yield source, trigger, str(transition.dest)
 
 
 # (status, trigger) -> the statuses it may lead to; only `settle` of an execution has more than one.

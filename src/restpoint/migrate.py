@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from restpoint.database import (
+from restpoint.engine import (
     BUSY_TIMEOUT_SECONDS,
     check_revision,
     create_empty,

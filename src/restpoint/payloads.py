@@ -60,7 +60,7 @@ def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
     return _unicode(text, name)
 
 
-def _plain(value: object, path: str, depth: int) -> object:
+def _plain(value: object, path: str, depth: int) -> object:  # noqa: C901, PLR0911 - a case for each kind of JSON
     """``value`` made of dict, list, str, int, float, bool and None only; raises ``NotJSON`` at the first other part."""
     if depth > MAX_DEPTH:
         raise NotJSON(_short(path), f"it is nested deeper than {MAX_DEPTH} levels")

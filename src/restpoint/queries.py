@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, func, literal_column, null, select, tuple_, union_all
 
-from restpoint.database import Database, Row, prepare
+from restpoint.database import Database, Row
+from restpoint.engine import prepare
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
 from restpoint.history import ANCHOR, first_break
 from restpoint.ledger import Wait
@@ -88,7 +89,9 @@ def _seconds(milliseconds: int | None) -> float | None:
 # --- One execution ---------------------------------------------------------------------------------------------------
 
 _THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
-_KNOWN: Final = select(literal_column("value")).select_from(func.json_each(bindparam("known")).alias("known"))
+_KNOWN: Final[Select[Any]] = select(literal_column("value")).select_from(
+    func.json_each(bindparam("known")).alias("known")
+)
 _NOTHING: Final = [null()] * 4
 _SNAPSHOT: Final = prepare(
     union_all(
@@ -138,7 +141,23 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
             1:
         ]
     ]
-    return Snapshot(as_of, execution_id, *rest, tuple(waits))
+    status, version, workflow, owner, lease, created, completed, expires, result, error, code = rest
+    return Snapshot(
+        as_of,
+        execution_id,
+        status,
+        version,
+        workflow,
+        owner,
+        lease,
+        created,
+        completed,
+        expires,
+        result,
+        error,
+        code,
+        tuple(waits),
+    )
 
 
 _PROMPT: Final = prepare(
@@ -214,7 +233,20 @@ async def page(
         )
     )
     items = tuple(
-        ExecutionSummary(*row[1:5], row[5] / 1000, _seconds(row[6]), _seconds(row[7]), *row[8:]) for row in rows[:limit]
+        ExecutionSummary(
+            execution_id,
+            status,
+            name,
+            whose,
+            created / 1000,
+            _seconds(completed),
+            _seconds(expires),
+            hold,
+            waits,
+            error,
+            code,
+        )
+        for _, execution_id, status, name, whose, created, completed, expires, hold, waits, error, code in rows[:limit]
     )
     return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
 
@@ -271,8 +303,11 @@ async def history_of(database: Database, execution_id: str) -> list[HistoryEntry
 
 
 def _entry(row: Row) -> HistoryEntry:
-    *columns, time, detail, _, digest = row
-    return HistoryEntry(*columns, time / 1000, None if detail is None else json.loads(detail), digest.hex())
+    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, _, digest = row
+    told = None if detail is None else json.loads(detail)
+    return HistoryEntry(
+        sequence, execution_id, event, wait_id, before, after, actor, cause, time / 1000, told, digest.hex()
+    )
 
 
 async def last_sequence(database: Database) -> int:

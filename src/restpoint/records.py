@@ -8,8 +8,8 @@ that nobody holds or awaits costs no memory, and its rows make new objects when 
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel
 
@@ -93,7 +93,7 @@ def _settle(future: _Answer, outcome: BaseModel | RestpointError) -> None:
         future.set_exception(outcome)
         future.exception()  # seen: an expiry that nobody awaits is no news for the log
     else:
-        future.set_result(outcome)  # type: ignore[arg-type] - also a response class of another library
+        future.set_result(cast("HumanResponse", outcome))  # or of a class of another library
 
 
 class PendingOAuth:
@@ -119,7 +119,7 @@ class FirstOutcome(asyncio.Event):
         super().__init__()
         self._record = record
 
-    async def wait(self) -> "Any":  # the base class says Literal[True]
+    async def wait(self) -> Literal[True]:
         """Return once it is set, also by another process."""
         if not self.is_set():
             self._record._watch(self._record, self)
@@ -163,6 +163,11 @@ class ExecutionRecord:
         self._first_outcome: weakref.ref[FirstOutcome] | None = None
         self._open: dict[str, Wait] = {}
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
+
+    @property
+    def lease(self) -> int | None:
+        """The lease of the process that drives it, as far as this process knows."""
+        return self._lease
 
     @property
     def result(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -342,7 +347,7 @@ class Records:
                 record._close(wait, self.given.get((record.execution_id, wait.id)))
         return record
 
-    def open_waits(self, execution_id: str) -> Iterable[str]:
+    def open_waits(self, execution_id: str) -> Collection[str]:
         """The waits that the record takes for open, which the file may know better."""
         record = self._held.get(execution_id)
         return () if record is None else tuple(record._open)

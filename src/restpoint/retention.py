@@ -7,10 +7,11 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, literal_column, select, update
 
-from restpoint.database import Transaction, prepare
+from restpoint.database import Transaction
+from restpoint.engine import prepare
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
 from restpoint.history import ANCHOR, append, head
-from restpoint.ledger import Change, end, read
+from restpoint.ledger import Change, Changes, end, read
 from restpoint.lifecycle import TERMINAL
 from restpoint.payloads import encode
 from restpoint.schema import executions, history, history_anchor
@@ -64,7 +65,7 @@ def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
         append(tx, "execution_released", execution_id, moved=(execution.status,) * 2, actor=actor)
 
 
-def remove(tx: Transaction, execution_id: str, actor: str | None) -> list[Change]:
+def remove(tx: Transaction, execution_id: str, actor: str | None) -> Changes:
     """Delete an execution, cancelling it first where it has not ended. Nothing at all where there is none."""
     try:
         execution = read(tx, execution_id)
@@ -72,7 +73,7 @@ def remove(tx: Transaction, execution_id: str, actor: str | None) -> list[Change
         return []
     if execution.hold is not None:
         raise ExecutionHeld(execution_id, execution.hold)
-    changes: list[Change] = []
+    changes: Changes = []
     if execution.status not in TERMINAL:
         changes = end(tx, execution_id, "cancel", None, actor=actor, cause="removed")
     tx.execute(_REMOVE, {"the_id": execution_id})

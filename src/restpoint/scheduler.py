@@ -7,13 +7,13 @@ has done the next one finds done.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from restpoint import ledger, queries, retention
 from restpoint.clock import Clock
 from restpoint.database import Database
 from restpoint.errors import StorageError
-from restpoint.ledger import Change
+from restpoint.ledger import Change, Changes
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Scheduler:
         self,
         database: Database,
         clock: Clock,
-        applied: Callable[[list[Change]], None],
+        applied: Callable[[Changes], None],
         *,
         sweep_interval: int,
         history_retention: int | None,
@@ -63,14 +63,15 @@ class Scheduler:
         await _again_and_again(self._expire_next, "deadlines")
 
     async def _expire_next(self) -> None:
-        while len(await self._database.write(lambda tx: ledger.expire_due(tx, DEADLINES_AT_ONCE), self._applied)) == (
-            DEADLINES_AT_ONCE
-        ):
+        while True:
+            expired = await self._database.write(lambda tx: ledger.expire_due(tx, DEADLINES_AT_ONCE), self._applied)
+            if len(expired) < DEADLINES_AT_ONCE:
+                break
             await asyncio.sleep(PAUSE_SECONDS)
         self._earlier.clear()
         self._next_deadline = await queries.next_deadline(self._database)
         while self._next_deadline is None or self._clock.now() < self._next_deadline:
-            waits = [asyncio.ensure_future(self._earlier.wait())]
+            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
             if self._next_deadline is not None:
                 waits.append(asyncio.ensure_future(self._clock.sleep_until(self._next_deadline)))
             try:
@@ -105,7 +106,7 @@ class Scheduler:
             await asyncio.sleep(PAUSE_SECONDS)
         if self._history_retention is not None:
             before = self._clock.now() - self._history_retention
-            while await self._database.write(lambda tx: retention.prune_history(tx, before, PRUNED_AT_ONCE)):
+            while await self._database.write(lambda tx: retention.prune_history(tx, before, PRUNED_AT_ONCE)):  # noqa: ASYNC110
                 await asyncio.sleep(PAUSE_SECONDS)
         await self._shrink()
         return total

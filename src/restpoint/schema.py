@@ -188,6 +188,7 @@ def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:
 
 def _lifecycle_triggers(kind: str, table: str, frozen: str) -> list[str]:
     """What the lifecycle forbids; ``frozen`` are the columns that do not change any more once it has ended."""
+    its_id = "id = NEW.id" if kind == "execution" else "execution_key = NEW.execution_key AND id = NEW.id"
     article = "an" if kind[0] in "aei" else "a"
     moves: dict[str, list[str]] = {}
     for source, dest in legal_moves(kind):
@@ -211,7 +212,7 @@ def _lifecycle_triggers(kind: str, table: str, frozen: str) -> list[str]:
             table,
             "INSERT",
             f"NEW.status <> '{initial(kind)}' OR EXISTS (SELECT 1 FROM {table} WHERE key = NEW.key)"
-            f" OR EXISTS (SELECT 1 FROM {table} WHERE {'' if kind == 'execution' else 'execution_key = NEW.execution_key AND '}id = NEW.id)",
+            f" OR EXISTS (SELECT 1 FROM {table} WHERE {its_id})",
             f"{article} {kind} begins as {initial(kind)}, with a key and an id of its own",
         ),
     ]

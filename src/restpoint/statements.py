@@ -4,19 +4,19 @@ Compiled once, at import. A write names the state that it expects in its WHERE c
 the ledger sees that.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, insert, literal_column, null, select, union_all, update
 from sqlalchemy.sql.expression import ColumnElement
 
-from restpoint.database import prepare
+from restpoint.engine import prepare
 from restpoint.lifecycle import OPEN
 from restpoint.schema import consents, executions, interactions
 
 _e, _i, _c = executions.c, interactions.c, consents.c
 
 
-def _given(name: str) -> ColumnElement[object]:
+def _given(name: str) -> ColumnElement[Any]:
     return bindparam(name)
 
 
@@ -49,7 +49,7 @@ CREATE: Final = prepare(
 )
 
 
-def _move(**also: ColumnElement[object]) -> str:
+def _move(**also: ColumnElement[Any]) -> str:
     moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
     order = ("to_status", "waits", *(str(value.key) for value in also.values() if value.key), *_EXPECTED)
     return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}), order=order)

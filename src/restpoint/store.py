@@ -8,7 +8,8 @@ the records that anyone holds, which resolves futures and sets events. Nobody is
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +20,13 @@ from pydantic import BaseModel
 from restpoint import leases, ledger, migrate, queries, retention
 from restpoint.access import Actor, actor_id
 from restpoint.clock import Clock, SystemClock
-from restpoint.database import Database, Synchronous, locate
-from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, StoreClosed
+from restpoint.database import Database
+from restpoint.driver import Driver
+from restpoint.engine import Synchronous, locate
+from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
 from restpoint.identifiers import uuid7
-from restpoint.ledger import Change, Refusal
+from restpoint.ledger import Change, Changes, Refusal
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import check_text, encode
 from restpoint.prompts import (
@@ -52,6 +55,7 @@ DEFAULT_EXECUTION_TTL: Final = 600
 
 DEFAULT_DATABASE: Final = "restpoint.db"
 _MAX_SECONDS: Final = MAX_TIMEOUT_SECONDS
+_TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
 
 
 class ExecutionStore:
@@ -102,17 +106,13 @@ class ExecutionStore:
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
-        self._records = Records(self._watch)
+        self._records = Records(lambda record, waiter: self._driver.watch(record, waiter))
         self._opening = asyncio.Lock()
         self._database: Database | None = None
         self._follower: Follower
         self._scheduler: Scheduler
         self._background: list[asyncio.Task[None]] = []
-        self._kept: dict[asyncio.Task[Any], ExecutionRecord] = {}
-        self._afterwards: set[asyncio.Future[Any]] = set()
-        self._adopting: set[str] = set()
-        self._lease: int | None = None
-        self._running = 0
+        self._driver: Driver
         self._closed = False
 
     # --- Opening and closing ---
@@ -155,13 +155,20 @@ class ExecutionStore:
                 sweep_interval=self._sweep_interval,
                 history_retention=self._retention,
             )
+            self._driver = Driver(
+                database,
+                self._clock,
+                self._follower,
+                cancel=lambda execution_id: self.cancel(execution_id, "its task was cancelled"),
+                fail=lambda execution_id: self.set_failed(execution_id, _TASK_FAILED, code="task_failed"),
+            )
             self._background = [
                 asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
                 for run in (
                     self._follower.run,
                     self._scheduler.run_deadlines,
                     self._scheduler.run_sweeps,
-                    self._renew_lease,
+                    self._driver.renew,
                 )
             ]
             self._database = database
@@ -177,14 +184,7 @@ class ExecutionStore:
             for task in self._background:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
-            await asyncio.gather(*self._afterwards, return_exceptions=True)
-            self._kept.clear()
-            try:
-                if self._lease is not None:
-                    lease = self._lease
-                    await database.write(lambda tx: leases.drop(tx, lease))
-            except RestpointError:
-                log.warning("the lease could not be dropped; it runs out by itself", exc_info=True)
+            await self._driver.close()
             self._database = None
             await database.close()
             self._records.close()
@@ -200,12 +200,12 @@ class ExecutionStore:
                 check_text(name, text)
         who = _who(actor)
         database = self._database or await self._ready()
-        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        lease = self._driver.lease or await self._driver.take_lease()
         execution_id = self._new_id()
         made: list[ExecutionRecord] = []
 
         def applied(change: Change) -> None:
-            self._running += 1
+            self._driver.running += 1
             made.append(self._records.new(change, workflow, owner, lease))
 
         await database.write(lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied)
@@ -242,7 +242,7 @@ class ExecutionStore:
             cursor=cursor,
         )
 
-    async def history(self, execution_id: str) -> "list[HistoryEntry]":
+    async def history(self, execution_id: str) -> Sequence[HistoryEntry]:
         """Everything that happened to an execution, in order, also after it was swept.
 
         Raises ``ExecutionNotFound`` where there is nothing to tell.
@@ -276,11 +276,11 @@ class ExecutionStore:
         who = _who(actor)
         detail = self._detail("prompt", text)
         database = self._database or await self._ready()
-        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        lease = self._driver.lease or await self._driver.take_lease()
         asking: list[PendingInteraction] = []
 
         def applied(change: Change) -> None:
-            self._running -= 1
+            self._driver.running -= 1
             record = self._records.apply(change)
             if record is not None and change.wait is not None:
                 # The caller's own object, also where it is another library's, so that it comes back as it was given.
@@ -308,10 +308,10 @@ class ExecutionStore:
         due = None if timeout is None else _milliseconds("timeout", timeout)
         who, wait_id = _who(actor), self._new_id()
         database = self._database or await self._ready()
-        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        lease = self._driver.lease or await self._driver.take_lease()
 
         def applied(change: Change) -> None:
-            self._running -= 1
+            self._driver.running -= 1
             self._records.apply(change)
             self._scheduler.due(change)
 
@@ -323,15 +323,15 @@ class ExecutionStore:
         """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens."""
         who = _who(actor)
         database = self._database or await self._ready()
-        lease = self._lease if self._lease is not None else await self._take_lease(database)
+        lease = self._driver.lease or await self._driver.take_lease()
         await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply)
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:  # noqa: ANN401 - any JSON
         """The end, with a result that is JSON. Raises ``NotJSON`` with the path of what is not, before anything changes."""
         text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
 
-        def applied(changes: "list[Change]") -> None:
-            self._running -= 1
+        def applied(changes: Changes) -> None:
+            self._driver.running -= 1
             record = self._records.apply(changes[0])
             if record is not None:
                 record._result = text  # noqa: SLF001 - the store makes records
@@ -388,9 +388,9 @@ class ExecutionStore:
         foreign = isinstance(response, BaseModel) and type(response) is not type(answer)
         self._records.given.setdefault(waiter, response if foreign else answer)  # type: ignore[arg-type]
 
-        def applied(outcome: list[Change] | Refusal) -> None:
+        def applied(outcome: Changes | Refusal) -> None:
             changes = outcome.changes if isinstance(outcome, Refusal) else outcome
-            self._running += sum(change.status == "running" for change in changes)
+            self._driver.running += sum(change.status == "running" for change in changes)
             self._apply(changes)
 
         try:
@@ -412,7 +412,7 @@ class ExecutionStore:
 
     # --- Recovery and retention ---
 
-    async def recover(self, *, fail: bool = True) -> "list[ExecutionRecord]":
+    async def recover(self, *, fail: bool = True) -> Sequence[ExecutionRecord]:
         """The executions that a dead process left running. Those that wait for an answer are kept as they are.
 
         By default each is failed with the code ``interrupted_by_restart``; with ``fail=False`` they are only listed, for
@@ -426,11 +426,12 @@ class ExecutionStore:
             if lease in alive:
                 continue
             if fail:
-                changes = await database.write(
-                    lambda tx, id_=execution_id, lease_=lease: ledger.interrupt(tx, id_, lease_, error, ttl),
-                    lambda changes: self._failed(changes, error, "interrupted_by_restart"),
+                interrupt = partial(
+                    ledger.interrupt, execution_id=execution_id, lease=lease, error=error, time_to_live=ttl
                 )
-                if not changes:
+                if not await database.write(
+                    interrupt, lambda changes: self._failed(changes, error, "interrupted_by_restart")
+                ):
                     continue
             record = await self._load(execution_id)
             if record is not None:
@@ -481,11 +482,11 @@ class ExecutionStore:
             return f'{{"{name}":{text}}}'
         return f'{{"{name}_sha256":"{sha256(text.encode()).hexdigest()}"}}'
 
-    def _apply(self, changes: "list[Change]") -> None:
+    def _apply(self, changes: Changes) -> None:
         for change in changes:
             self._records.apply(change)
 
-    def _failed(self, changes: "list[Change]", error: str, code: str | None) -> None:
+    def _failed(self, changes: Changes, error: str, code: str | None) -> None:
         self._apply(changes)
         record = self._records.get(changes[0].execution_id) if changes else None
         if record is not None:
@@ -519,77 +520,9 @@ class ExecutionStore:
             return prompt
         return PROMPT.validate_json(await queries.prompt_of(database, execution_id, interaction_id))
 
-    # --- Who waits and who runs ---
-
-    def _watch(self, record: ExecutionRecord, waiter: object) -> None:
-        """Someone here waits for a record, or runs it: follow the file for it, and say in it that it is ours."""
-        if isinstance(waiter, asyncio.Task):
-            self._kept[waiter] = record
-            waiter.add_done_callback(self._task_done)
-        elif self._database is not None and isinstance(waiter, asyncio.Future | asyncio.Event):
-            self._follower.watch(waiter)
-        if self._database is not None and (self._lease is None or record._lease != self._lease):  # noqa: SLF001
-            if not self._adopting:
-                self._later(self._adopt(self._database))
-            self._adopting.add(record.execution_id)
-
-    async def _adopt(self, database: Database) -> None:
-        lease = self._lease if self._lease is not None else await self._take_lease(database)
-        adopting, self._adopting = list(self._adopting), set()
-        await database.write(lambda tx: ledger.adopt(tx, adopting, lease))
-
-    def _task_done(self, task: "asyncio.Task[Any]") -> None:
-        record = self._kept.pop(task, None)
-        if record is None or record.status in TERMINAL or self._closed or self._database is None:
-            return
-        if task.cancelled():
-            # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
-            if record.status == ExecutionStatus.RUNNING:
-                self._later(self.cancel(record.execution_id, "its task was cancelled"))
-        elif (error := task.exception()) is not None:
-            log.error("the task of execution %s failed", record.execution_id, exc_info=error)
-            message = "The task of this execution ended with an error, which is in the log."
-            self._later(self.set_failed(record.execution_id, message, code="task_failed"))
-
-    def _later(self, coroutine: Any) -> None:  # noqa: ANN401 - any coroutine
-        future = asyncio.ensure_future(coroutine)
-        self._afterwards.add(future)
-        future.add_done_callback(self._later_done)
-
-    def _later_done(self, future: "asyncio.Future[Any]") -> None:
-        self._afterwards.discard(future)
-        if not future.cancelled() and (error := future.exception()) is not None:
-            log.error("a change that nobody awaits failed", exc_info=error)
-
-    async def _take_lease(self, database: Database) -> int:
-        holder = leases.this_process()
-        lease = await database.write(lambda tx: leases.take(tx, holder))
-        if self._lease is not None:  # two callers at once: one lease is enough
-            await database.write(lambda tx: leases.drop(tx, lease))
-        else:
-            self._lease = lease
-        return self._lease
-
-    async def _renew_lease(self) -> None:
-        """While anything runs or is awaited here, say so in the file. Until cancelled."""
-        while True:
-            due = self._clock.now() + leases.DURATION // 3
-            while self._clock.now() < due:
-                await self._clock.sleep_until(due)
-            lease = self._lease
-            if (
-                lease is not None
-                and self._database is not None
-                and (self._running > 0 or self._follower.anyone_waits())
-            ):
-                try:
-                    await self._database.write(lambda tx, lease_=lease: leases.renew(tx, lease_))  # type: ignore[misc]
-                except RestpointError:
-                    log.exception("the lease could not be renewed; trying again")
-
 
 def _who(actor: Who) -> str | None:
-    return None if actor is None else check_text("actor", actor_id(actor) or "", limit=1_000)
+    return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
 
 
 def _milliseconds(name: str, seconds: float) -> int:

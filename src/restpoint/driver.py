@@ -1,0 +1,117 @@
+"""What this process drives: the executions that it runs or waits for, said in the file by a lease.
+
+Also the tasks that callers set on records: one that ends without ending its execution must not leave it running for ever.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from restpoint import leases, ledger
+from restpoint.clock import Clock
+from restpoint.database import Database
+from restpoint.errors import RestpointError
+from restpoint.follower import Follower
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.records import ExecutionRecord
+
+log = logging.getLogger(__name__)
+
+
+class Driver:
+    """The lease of one open store, and who here waits for or runs what."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        follower: Follower,
+        *,
+        cancel: Callable[[str], Awaitable[None]],
+        fail: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.running = 0
+        """How many executions this process left running, as far as it knows: while it is not 0 the lease is renewed."""
+        self.lease: int | None = None
+        self._database = database
+        self._clock = clock
+        self._follower = follower
+        self._cancel = cancel
+        self._fail = fail
+        self._tasks: dict[asyncio.Task[Any], ExecutionRecord] = {}
+        self._adopting: set[str] = set()
+        self._afterwards: set[asyncio.Task[None]] = set()
+        self._taking = asyncio.Lock()
+
+    async def take_lease(self) -> int:
+        """The lease of this process, taken with the first execution that it drives."""
+        async with self._taking:
+            if self.lease is None:
+                holder = leases.this_process()
+                self.lease = await self._database.write(lambda tx: leases.take(tx, holder))
+        return self.lease
+
+    def watch(self, record: ExecutionRecord, waiter: object) -> None:
+        """Someone here waits for a record, or runs it: follow the file for it, and say in the file that it is ours."""
+        if isinstance(waiter, asyncio.Task):
+            self._tasks[waiter] = record
+            waiter.add_done_callback(self._task_done)
+        elif isinstance(waiter, asyncio.Future | asyncio.Event):
+            self._follower.watch(waiter)
+        if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
+            if not self._adopting:
+                self._later(self._adopt())
+            self._adopting.add(record.execution_id)
+
+    async def _adopt(self) -> None:
+        lease = self.lease if self.lease is not None else await self.take_lease()
+        adopting, self._adopting = list(self._adopting), set()
+        await self._database.write(lambda tx: ledger.adopt(tx, adopting, lease))
+
+    def _task_done(self, task: "asyncio.Task[Any]") -> None:
+        record = self._tasks.pop(task, None)
+        if record is None or record.status in TERMINAL:
+            return
+        if task.cancelled():
+            # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
+            if record.status == ExecutionStatus.RUNNING:
+                self._later(self._cancel(record.execution_id))
+        elif (error := task.exception()) is not None:
+            log.error("the task of execution %s failed", record.execution_id, exc_info=error)
+            self._later(self._fail(record.execution_id))
+
+    def _later(self, change: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(_logged(change))
+        self._afterwards.add(task)
+        task.add_done_callback(self._afterwards.discard)
+
+    async def renew(self) -> None:
+        """While anything runs or is awaited here, renew the lease. Until cancelled."""
+        while True:
+            due = self._clock.now() + leases.DURATION // 3
+            while self._clock.now() < due:
+                await self._clock.sleep_until(due)
+            if self.lease is not None and (self.running > 0 or self._follower.anyone_waits()):
+                await _logged(self._renew(self.lease))
+
+    async def _renew(self, lease: int) -> None:
+        await self._database.write(lambda tx: leases.renew(tx, lease))
+
+    async def close(self) -> None:
+        """Finish what was begun and drop the lease: what still runs here has nobody from now on."""
+        self._tasks.clear()
+        await asyncio.gather(*self._afterwards)
+        if self.lease is not None:
+            await _logged(self._drop(self.lease))
+
+    async def _drop(self, lease: int) -> None:
+        await self._database.write(lambda tx: leases.drop(tx, lease))
+
+
+async def _logged(change: Awaitable[None] | Coroutine[Any, Any, None]) -> None:
+    """A change that nobody awaits: what goes wrong with it goes to the log."""
+    try:
+        await change
+    except RestpointError:
+        log.exception("a change in the background failed")
