@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 
-from restpoint import database, migrate, schema
+from restpoint import migrate, schema
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -60,8 +60,9 @@ def copied_scripts(folder: Path, *, upto: str = "0002") -> Path:
 def next_release(patch: pytest.MonkeyPatch, scripts: Path, revision: str = "0002") -> None:
     """From here on this process is a release that knows ``revision``, whose scripts are in ``scripts``."""
     patch.setattr(migrate, "scripts", lambda: scripts)
-    for module in (database, migrate):
-        patch.setattr(module, "REVISION", revision)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("restpoint.") and name != schema.__name__ and hasattr(module, "REVISION"):
+            patch.setattr(module, "REVISION", revision)
 
 
 def tree(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -99,7 +100,8 @@ def stamp(path: Path, revision: str, *ddl: str) -> None:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without what would point a child at this process's files."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
-    return {**kept, "PYTHONPATH": str(CHECKOUT / "tests"), **more}
+    path = [str(CHECKOUT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(path), **more}
 
 
 def run_python(
@@ -126,14 +128,18 @@ def run_python(
 _NURSERY = """
 import json, os, signal, sys, time
 from pathlib import Path
-from restpoint import database, migrate, schema
+from restpoint import migrate, schema
 from restpoint.errors import RestpointError
 import alembic.command, alembic.config, alembic.autogenerate, sqlalchemy.dialects.sqlite.aiosqlite
 
 def child(command, gate, report):
     if command.get("scripts"):
         migrate.scripts = lambda: Path(command["scripts"])
-        database.REVISION = migrate.REVISION = command["revision"]
+        for name, module in list(sys.modules.items()):
+            if name.startswith("restpoint.") and name != "restpoint.schema" and hasattr(module, "REVISION"):
+                module.REVISION = command["revision"]
+    if command.get("marks"):
+        os.environ["MARKS"] = command["marks"]
     path = Path(command["path"])
     os.read(gate, 1)
     try:
@@ -167,9 +173,14 @@ for line in sys.stdin:
         pids.append(pid)
     os.close(gate)
     os.close(reporter)
-    began = time.perf_counter()
+    began, began_at = time.perf_counter(), time.time()
     os.write(opener, b"x" * len(pids))
+    mark = Path(command.get("marks") or "/nowhere", "begun")
     if command.get("kill_after") is not None:
+        while command.get("once_begun") and not mark.exists() and time.perf_counter() - began < 30:
+            pass
+        if command.get("once_begun"):
+            began = time.perf_counter()
         while time.perf_counter() - began < command["kill_after"]:
             pass
         for pid in pids:
@@ -179,7 +190,8 @@ for line in sys.stdin:
     with os.fdopen(report) as lines:
         told = lines.read().splitlines()
     os.close(opener)
-    print(json.dumps({"exits": signals, "told": told, "took": took}), flush=True)
+    begun = mark.stat().st_mtime - began_at if mark.exists() else None
+    print(json.dumps({"exits": signals, "told": told, "took": took, "begun": begun}), flush=True)
 """
 
 
