@@ -131,9 +131,9 @@ class Child:
         assert told[0] != "error", f"the child failed: {told[1]}\n{told[2]}"
         return told
 
-    def line(self) -> list[Any]:
-        """The next line; the child must tell one."""
-        give_up = time.monotonic() + PATIENCE
+    def line(self, seconds: float = PATIENCE) -> list[Any]:
+        """The next line; the child must tell one in this time."""
+        give_up = time.monotonic() + seconds
         while not self._lines:
             if not self._read(give_up - time.monotonic()):
                 raise AssertionError("the child told nothing before it ended or its time was over")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.harness import Acknowledged, Zygote, percentile, problems
+from faults.harness import PATIENCE, Acknowledged, Zygote, percentile, problems
 from restpoint import ExecutionStore
 from support import rows
 
@@ -40,7 +40,7 @@ def _contend(zygote: Zygote, path: Path, seconds: float) -> float:
     acknowledged: Acknowledged = []
     for child in children:
         # An error that reached a caller, "database is locked" or any other, is raised here.
-        word, times = child.line()
+        word, times = child.line(seconds + PATIENCE)
         assert word == "took"
         took += times
         own = list(child.lines())

@@ -30,8 +30,8 @@ class _Mix:
         self.link = link
         self.random = random
 
-    async def create(self) -> str:
-        execution_id = (await self.store.create_execution(workflow="mixed")).execution_id
+    async def create(self, workflow: str = "mixed") -> str:
+        execution_id = (await self.store.create_execution(workflow=workflow)).execution_id
         self.link.tell("execution_created", execution_id, None, "running", None)
         return execution_id
 
@@ -65,8 +65,11 @@ class _Mix:
         """One execution after the other, for ever."""
         ends: list[Callable[[str], Awaitable[None]]] = [self.complete, self.complete, self.fail, self.cancel]
         while True:
-            execution_id = await self.create()
             way = self.random.randrange(6)
+            if way == 0:  # left for whoever comes after
+                await self.ask(await self.create("left"))
+                continue
+            execution_id = await self.create()
             if way == 1:  # several prompts at once
                 await asyncio.gather(*(self.ask_and_answer(execution_id) for _ in range(3)))
             elif way == 2:  # a prompt beside a consent, both withdrawn
@@ -76,10 +79,6 @@ class _Mix:
             elif way == 3:  # ended while it waits
                 await self.ask(execution_id)
                 await self.random.choice([self.fail, self.cancel])(execution_id)
-                continue
-            elif way == 4:  # left for whoever comes after
-                await self.ask(execution_id)
-                await asyncio.sleep(0)
                 continue
             else:
                 await self.ask_and_answer(execution_id)
@@ -94,10 +93,11 @@ class _Mix:
             await asyncio.sleep(0.005)
 
     async def inherit(self) -> None:
-        """Go on with what a dead process left: fail what ran, answer what waits. Others may do the same."""
+        """Go on with what others left: fail what ran in a dead process, answer what waits. Others may do the same."""
         for record in await self.store.recover():
             self.link.tell("execution_failed", record.execution_id, None, "failed", None)
-        for summary in (await self.store.list(status="interaction_required", limit=20)).items:
+        left = await self.store.list(status="interaction_required", workflow="left", limit=20)
+        for summary in left.items:
             record = await self.store.get(summary.execution_id)
             if record is None:
                 continue
