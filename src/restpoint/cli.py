@@ -10,19 +10,16 @@ from typing import Annotated, Any
 
 try:
     import typer
-except ImportError:
-    typer = None  # type: ignore[assignment]
+except ImportError as missing:
+    print("The restpoint command needs the server extra; run: pip install 'restpoint[server]'", file=sys.stderr)
+    raise SystemExit(2) from missing
 
-MISSING = "The restpoint command needs the server extra; run: pip install 'restpoint[server]'"
 DEFAULT_DATABASE = "restpoint.db"
 
 
 def main() -> None:
     """The entry point of the ``restpoint`` command."""
-    if typer is None:  # type: ignore[redundant-expr]
-        print(MISSING, file=sys.stderr)
-        raise SystemExit(2)
-    from restpoint.errors import NotFound, RestpointError, StorageError  # noqa: PLC0415 - after the check
+    from restpoint.errors import NotFound, RestpointError, StorageError  # noqa: PLC0415 - see _path
 
     try:
         _app()()

@@ -25,10 +25,9 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from restpoint.clock import Clock
 from restpoint.engine import (
@@ -40,6 +39,9 @@ from restpoint.engine import (
     writing_engine,
 )
 from restpoint.errors import InvalidArgument, StoreClosed
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 log = logging.getLogger(__name__)
 

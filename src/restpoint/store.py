@@ -11,7 +11,6 @@ import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -90,7 +89,7 @@ class ExecutionStore:
         migrate: Literal["refuse", "auto"] = "refuse",
         clock: Clock | None = None,
     ) -> None:
-        self._path: Path = locate(
+        self._path = locate(
             database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE)
         )
         self._ttl = _times_to_live(ttl_seconds)
@@ -106,7 +105,7 @@ class ExecutionStore:
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
-        self._records = Records(lambda record, waiter: self._driver.watch(record, waiter))
+        self._records = Records(self._watch)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
         self._follower: Follower
@@ -474,6 +473,9 @@ class ExecutionStore:
 
     # --- Inside ---
 
+    def _watch(self, record: ExecutionRecord, waiter: object) -> None:
+        self._driver.watch(record, waiter)
+
     def _new_id(self) -> str:
         return uuid7(self._clock.now(), os.urandom(10))
 
@@ -526,18 +528,22 @@ def _who(actor: Who) -> str | None:
 
 
 def _milliseconds(name: str, seconds: float) -> int:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_SECONDS:
+    if type(seconds) not in {int, float} or not 0 <= seconds <= _MAX_SECONDS:
         raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {_MAX_SECONDS}.")
     return round(seconds * 1000)
 
 
 def _times_to_live(ttl: TimeToLive) -> dict[str, int | None]:
-    if not isinstance(ttl, Mapping):
-        ttl = dict.fromkeys(TERMINAL, ttl)
-    unknown = set(ttl) - set(TERMINAL)
-    if unknown:
-        raise InvalidArgument(f"ttl_seconds names {sorted(unknown)}; the final statuses are {', '.join(TERMINAL)}.")
-    full = {**dict.fromkeys(TERMINAL, DEFAULT_EXECUTION_TTL), **ttl}
+    by_status: dict[str, float | None] = {}
+    if isinstance(ttl, Mapping):
+        unknown = set(ttl) - set(TERMINAL)
+        if unknown:
+            raise InvalidArgument(f"ttl_seconds names {sorted(unknown)}; the final statuses are {', '.join(TERMINAL)}.")
+        by_status.update(ttl)
+    else:
+        by_status.update((str(status), ttl) for status in TERMINAL)
     return {
-        str(status): None if value is None else _milliseconds("ttl_seconds", value) for status, value in full.items()
+        str(status): None if seconds is None else _milliseconds("ttl_seconds", seconds)
+        for status in TERMINAL
+        for seconds in [by_status.get(status, DEFAULT_EXECUTION_TTL)]
     }
