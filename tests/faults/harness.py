@@ -33,7 +33,10 @@ PATIENCE: Final = 60.0
 """Seconds after which a child that should have said something is taken for hung."""
 
 _TESTS: Final = Path(__file__).resolve().parents[1]
-_ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])}
+_ENVIRONMENT: Final = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")])),
+}
 
 Acknowledged = list[list[Any]]
 """What callers were told: event, execution id, wait id, status, payload (the answer's text, the result, the count)."""
