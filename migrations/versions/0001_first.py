@@ -201,6 +201,20 @@ STATEMENTS = (
         "RAISE(ABORT, 'the anchor moves forward, to a row of history'); END"
     ),
     (
+        "CREATE TRIGGER interactions_go_with_their_execution BEFORE DELETE ON interactions WHEN EXISTS (SELECT 1 FROM "
+        "executions WHERE key = OLD.execution_key) BEGIN SELECT RAISE(ABORT, 'what was asked goes only with its "
+        "execution'); END"
+    ),
+    (
+        "CREATE TRIGGER consents_go_with_their_execution BEFORE DELETE ON consents WHEN EXISTS (SELECT 1 FROM "
+        "executions WHERE key = OLD.execution_key) BEGIN SELECT RAISE(ABORT, 'what was asked goes only with its "
+        "execution'); END"
+    ),
+    (
+        "CREATE TRIGGER history_anchor_is_not_replaced BEFORE INSERT ON history_anchor WHEN EXISTS (SELECT 1 FROM "
+        "history_anchor) BEGIN SELECT RAISE(ABORT, 'there is one anchor of the history'); END"
+    ),
+    (
         "CREATE TRIGGER history_anchor_stays BEFORE DELETE ON history_anchor BEGIN SELECT RAISE(ABORT, 'the anchor of "
         "the history stays'); END"
     ),

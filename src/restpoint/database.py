@@ -141,6 +141,7 @@ class _Writer:
                     break
                 first, last = self._commit(batch)
                 self._tell(batch, first, last)
+                batch = None  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
             self._connection.close()
             self._engine.dispose()
@@ -330,10 +331,12 @@ def _resolve(batch: list[_Job[Any]]) -> None:
     for job in batch:
         if job.error is not None:
             job.set_exception(job.error)
-            continue
-        if job.applied is not None:
-            try:
-                job.applied(job.value)
-            except Exception:
-                log.exception("a committed change could not be told to its record")
-        job.set_result(job.value)
+        else:
+            if job.applied is not None:
+                try:
+                    job.applied(job.value)
+                except Exception:
+                    log.exception("a committed change could not be told to its record")
+            job.set_result(job.value)
+        # The writer may hold the job a little longer; it must not hold what the functions refer to.
+        del job.function, job.applied

@@ -57,7 +57,7 @@ class Driver:
         if isinstance(waiter, asyncio.Task):
             self._tasks[waiter] = record
             waiter.add_done_callback(self._task_done)
-        elif isinstance(waiter, asyncio.Future | asyncio.Event):
+        if isinstance(waiter, asyncio.Future | asyncio.Event):
             self._follower.watch(waiter)
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
             if not self._adopting:

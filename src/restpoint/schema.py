@@ -266,6 +266,23 @@ TRIGGERS: Final = (
         "NEW.sequence <= OLD.sequence OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
         "the anchor moves forward, to a row of history",
     ),
+    *(
+        _refuse(
+            f"{table}_go_with_their_execution",
+            table,
+            "DELETE",
+            "EXISTS (SELECT 1 FROM executions WHERE key = OLD.execution_key)",
+            "what was asked goes only with its execution",
+        )
+        for table in ("interactions", "consents")
+    ),
+    _refuse(
+        "history_anchor_is_not_replaced",
+        "history_anchor",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM history_anchor)",
+        "there is one anchor of the history",
+    ),
     _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),
 )
 
