@@ -35,7 +35,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore, migrate, queries
 from restpoint.errors import (
     ExecutionCancelled,
     ExecutionHeld,
@@ -66,6 +66,7 @@ from restpoint.records import ExecutionRecord
 from support import ADA, CALL, MAIL, NO, PAIRS, TEXT, YES, ManualClock, folded_statuses
 
 if TYPE_CHECKING:
+    from restpoint.database import Database
     from restpoint.queries import ExecutionSummary
 
 PROMPTS: Final = [prompt for prompt, _ in PAIRS]
@@ -1007,6 +1008,34 @@ async def test_a_prompt_cannot_have_the_id_of_a_consent_of_its_execution(store: 
     assert consent is not None
     with pytest.raises(InteractionExists):
         await store.set_interaction_required(record.execution_id, TEXT, consent.consent_id)
+
+
+async def test_a_deadline_set_while_the_clockwork_looks_for_the_next_one_is_not_forgotten(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, go_on = asyncio.Event(), asyncio.Event()
+    next_deadline = queries.next_deadline
+
+    async def slowly(database: "Database") -> int | None:
+        found = await next_deadline(database)
+        looked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(queries, "next_deadline", slowly)
+    async with ExecutionStore(database=path, clock=clock, sweep_interval_seconds=NEVER) as store:
+        await looked.wait()
+        record = await store.create_execution()
+        pending = await store.set_interaction_required(record.execution_id, TEXT, timeout=5)
+        future = pending.future
+        go_on.set()
+        clock.step(5)
+        for _ in range(MOST_TURNS):
+            if future.done():
+                break
+            await store.get(record.execution_id)
+        assert future.done(), "the deadline was forgotten"
+        assert isinstance(future.exception(), InteractionExpired)
 
 
 # --- The programs ----------------------------------------------------------------------------------------------------
