@@ -94,8 +94,8 @@ class _Mix:
 
     async def inherit(self) -> None:
         """Go on with what others left: fail what ran in a dead process, answer what waits. Others may do the same."""
-        for record in await self.store.recover():
-            self.link.tell("execution_failed", record.execution_id, None, "failed", None)
+        for failed in await self.store.recover():
+            self.link.tell("execution_failed", failed.execution_id, None, "failed", None)
         left = await self.store.list(status="interaction_required", workflow="left", limit=20)
         for summary in left.items:
             record = await self.store.get(summary.execution_id)
