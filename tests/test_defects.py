@@ -159,9 +159,8 @@ async def test_a_prompt_and_a_consent_wait_side_by_side(store: ExecutionStore) -
 
     await store.resolve_interaction(one, pending.interaction_id, ADA)
     assert str(record.status) == "oauth_required"
-    assert record.pending_interaction is None
-    assert record.pending_oauth is not None
-    assert record.pending_oauth.oauth_state == "state-1"
+    assert record.pending_interactions == ()
+    assert [left.oauth_state for left in record.pending_oauths] == ["state-1"]
 
     second = await store.set_interaction_required(one, TEXT)
     await store.withdraw(one, consent.consent_id, "consent was given")
