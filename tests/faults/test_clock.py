@@ -79,7 +79,7 @@ async def test_no_answered_prompt_reopens_when_the_clock_moves(path: Path, clock
 
 
 async def test_a_step_back_sweeps_nothing_early(path: Path, clock: ManualClock) -> None:
-    async with ExecutionStore(database=path, clock=clock, ttl_seconds=600) as store:
+    async with ExecutionStore(database=path, clock=clock, ttl_seconds=600, sweep_interval_seconds=1e6) as store:
         before = (await store.create_execution()).execution_id
         await store.set_completed(before, 1)
         clock.step(-HOUR)

@@ -310,7 +310,7 @@ async def test_retention_of_history_stops_before_an_execution_that_is_still_ther
 
 
 async def test_a_swept_execution_is_gone_and_its_history_is_not(path: Path, clock: ManualClock) -> None:
-    async with ExecutionStore(database=path, clock=clock, ttl_seconds=600) as store:
+    async with ExecutionStore(database=path, clock=clock, ttl_seconds=600, sweep_interval_seconds=1e6) as store:
         record = await store.create_execution()
         await store.set_completed(record.execution_id, 1)
         before = await store.history(record.execution_id)

@@ -1,0 +1,212 @@
+"""FAULTS rows 7 and 8: fsync fails, the disk is full, and then there is space again.
+
+Each case is a process of its own that dies without closing its store, and the file is looked at afterwards: what was
+acknowledged is stored, and what was refused is not.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elsewhere import environment
+from restpoint import migrate
+from support import folded_statuses, rows
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* kind 1: fsync and fdatasync fail; kind 2: writes fail. From the nth call on, once or for ever. */
+static int kind, left, forever, number, hits;
+
+void shim_arm(int a_kind, int nth, int for_ever, int an_errno) {
+    kind = a_kind; left = nth; forever = for_ever; number = an_errno; hits = 0;
+}
+int shim_hits(void) { return hits; }
+
+static int fails(int of_kind) {
+    if (kind != of_kind) return 0;
+    if (left > 1) { left--; return 0; }
+    if (left == 0 && !forever) return 0;
+    left = forever ? 1 : 0;
+    hits++;
+    errno = number;
+    return 1;
+}
+int fsync(int fd) { return fails(1) ? -1 : syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { return fails(1) ? -1 : syscall(SYS_fdatasync, fd); }
+ssize_t pwrite64(int fd, const void *data, size_t size, off_t at) {
+    return fails(2) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
+}
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
+    return fails(2) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
+}
+"""
+
+PROGRAM = """
+import asyncio, ctypes, errno, json, os, resource, sys
+from restpoint import ExecutionStore
+from restpoint.errors import StorageError
+from restpoint.prompts import HumanPromptText
+
+TEXT = HumanPromptText(text="?" * 3000)
+FSYNC, WRITE = 1, 2
+
+def arm(case, path):
+    if case["fault"] == "limit":
+        used = os.stat(path + "-wal").st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (used + 2060 * case["nth"], resource.RLIM_INFINITY))
+    else:
+        kind, number = (FSYNC, errno.EIO) if case["fault"] == "fsync" else (WRITE, errno.ENOSPC)
+        shim.shim_arm(kind, case["nth"], int(case["forever"]), number)
+
+def disarm(case):
+    if case["fault"] == "limit":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return 1
+    hits = shim.shim_hits()
+    if not case["forever"]:
+        shim.shim_arm(0, 0, 0, 0)
+    return hits
+
+async def one(case):
+    path = case["path"]
+    told = {"acknowledged": [], "refused": [], "read": []}
+    store = await ExecutionStore(database=path, sweep_interval_seconds=1e6).open()
+    record = await store.create_execution()
+    told["execution"] = record.execution_id
+
+    async def ask(name):
+        try:
+            await store.set_interaction_required(record.execution_id, TEXT, name)
+        except StorageError as error:
+            told["refused"].append([name, type(error).__name__, error.sqlite_name, str(error)])
+        else:
+            told["acknowledged"].append(name)
+
+    await ask("before")
+    arm(case, path)
+    for number in range(case.get("writes", 14)):
+        await ask(f"during-{number}")
+        again = await store.get(record.execution_id)  # reads work all the while
+        told["read"].append(sorted(p.interaction_id for p in again.pending_interactions) == sorted(told["acknowledged"]))
+        if told["refused"] and number > case["nth"] + 3:
+            break
+    told["hits"] = disarm(case)
+    if not case["forever"]:
+        for number in range(3):
+            await ask(f"after-{number}")
+        again = await store.get(record.execution_id)
+        told["read"].append(sorted(p.interaction_id for p in again.pending_interactions) == sorted(told["acknowledged"]))
+    return told
+
+def run(case):
+    try:
+        told = asyncio.Runner().run(one(case))
+    except BaseException as error:
+        told = {"crash": repr(error)}
+    os.write(1, (json.dumps(told) + "\\n").encode())
+
+shim = ctypes.CDLL(None) if os.environ.get("LD_PRELOAD") else None
+import restpoint.store, sqlalchemy.dialects.sqlite.aiosqlite
+for case in json.loads(sys.argv[1]):
+    if (pid := os.fork()) == 0:
+        run(case)
+        os._exit(0)  # no store is closed, as when the process is killed
+    os.waitpid(pid, 0)
+"""
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that makes fsync and writes fail, preloaded into the process under test."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler here, so no library to make fsync fail")
+    folder = tmp_path_factory.mktemp("shim")
+    source, library = folder / "shim.c", folder / "shim.so"
+    source.write_text(SHIM)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True, timeout=60)
+    return library
+
+
+def run(cases: list[dict[str, Any]], folder: Path, shim: Path | None) -> list[dict[str, Any]]:
+    template = folder / "template.db"
+    migrate.upgrade(template)
+    for case in cases:
+        shutil.copy(template, case["path"])
+    env = environment(**({"LD_PRELOAD": str(shim)} if shim else {}))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == len(cases), done.stderr
+    for case, outcome in zip(cases, told, strict=True):
+        assert "crash" not in outcome, (case, outcome, done.stderr)
+    return told
+
+
+def stored(path: Path) -> list[str]:
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    return [row[0] for row in rows(path, "SELECT id FROM interactions ORDER BY key")]
+
+
+def check(case: dict[str, Any], told: dict[str, Any], errors: set[str], names: set[str]) -> None:
+    assert told["hits"] > 0, "the fault happened"
+    assert told["refused"], "and a caller was told"
+    assert {refusal[1] for refusal in told["refused"]} <= errors
+    assert {refusal[2] for refusal in told["refused"]} <= names, "with SQLite's name for it"
+    assert all(told["read"]), "reads work, and show what was acknowledged"
+    path = Path(case["path"])
+    assert stored(path) == told["acknowledged"], "acknowledged = stored, after reopening"
+    assert folded_statuses(path) == {told["execution"]: "interaction_required"}
+    if not case["forever"]:
+        assert told["acknowledged"][-3:] == ["after-0", "after-1", "after-2"], "writes work again without a restart"
+
+
+@pytest.mark.parametrize("most", [5, pytest.param(60, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("forever", [False, True], ids=["once", "for ever"])
+def test_nobody_is_told_done_when_fsync_failed(shim: Path, tmp_path: Path, forever: bool, most: int) -> None:
+    cases = [
+        {"fault": "fsync", "nth": nth, "forever": forever, "path": str(tmp_path / f"{nth}.db"), "writes": nth + 5}
+        for nth in range(1, most + 1)
+    ]
+    told = run(cases, tmp_path, shim)
+    print(f"\nfsync failed {sum(outcome['hits'] for outcome in told)} times in {len(cases)} processes")
+    for case, outcome in zip(cases, told, strict=True):
+        check(case, outcome, {"StorageError"}, {"SQLITE_IOERR_FSYNC"})
+
+
+@pytest.mark.parametrize("most", [10, pytest.param(50, marks=pytest.mark.deep)])
+def test_a_full_disk_refuses_writes_and_space_brings_them_back(shim: Path, tmp_path: Path, most: int) -> None:
+    cases = [
+        {"fault": "full", "nth": nth, "forever": False, "path": str(tmp_path / f"{nth}.db"), "writes": nth + 5}
+        for nth in range(1, most + 1)
+    ]
+    for case, outcome in zip(cases, run(cases, tmp_path, shim), strict=True):
+        check(case, outcome, {"StorageFull"}, {"SQLITE_FULL"})
+
+
+@pytest.mark.parametrize("most", [10, pytest.param(50, marks=pytest.mark.deep)])
+def test_a_limit_on_the_size_of_files_is_survived(tmp_path: Path, most: int) -> None:
+    """``RLIMIT_FSIZE``, which needs no library: the log cannot grow, and then it can."""
+    cases = [
+        {"fault": "limit", "nth": nth, "forever": False, "path": str(tmp_path / f"{nth}.db"), "writes": nth + 5}
+        for nth in range(1, most + 1)
+    ]
+    for case, outcome in zip(cases, run(cases, tmp_path, None), strict=True):
+        check(case, outcome, {"StorageFull", "StorageError"}, {"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
