@@ -150,13 +150,13 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
     async with ExecutionStore(database=path) as store:
         if not dry_run:
             count = await store.cleanup_expired()
-            typer.echo(f"{count} executions swept", err=True)
+            typer.echo(f"executions swept: {count}", err=True)
             return
         count = 0
         async for execution_id, status, since in store.expired():
             typer.echo(f"{execution_id} {status} {since:.3f}")
             count += 1
-        typer.echo(f"{count} executions would be swept; their times are seconds since the epoch", err=True)
+        typer.echo(f"executions that would be swept: {count}; times are seconds since the epoch", err=True)
 
 
 async def _check_history(path: Path) -> tuple[str, bool, str]:

@@ -78,16 +78,24 @@ def run(console: Console, *, keep: bool = False) -> None:
 
         first = _started(cleanup, "ask", database)
         execution_id, interaction_id = _line(first).split()
-        console.print(f"[bold]1[/] Process {first.pid} runs a workflow that asks: [cyan]{PROMPT.text}[/]")
-        console.print(f"  The pause is a row in {database}")
+        console.print(
+            f"[bold]1[/] Process {first.pid} runs a workflow that asks: [cyan]{PROMPT.text}[/]", soft_wrap=True
+        )
+        console.print(f"  The pause is a row in {database}", soft_wrap=True)
 
         first.send_signal(signal.SIGKILL)
         first.wait(_PATIENCE_SECONDS)
-        console.print(f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({signal.Signals(-first.returncode).name}).")
+        console.print(
+            f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({signal.Signals(-first.returncode).name}).",
+            soft_wrap=True,
+        )
 
         second = _started(cleanup, "go-on", database, execution_id)
         _line(second)
-        console.print(f"[bold]3[/] Process {second.pid} starts, finds the prompt in the file and waits for its answer.")
+        console.print(
+            f"[bold]3[/] Process {second.pid} starts, finds the prompt in the file and waits for its answer.",
+            soft_wrap=True,
+        )
 
         option = _choose(console)
         asyncio.run(_answer(database, execution_id, interaction_id, option))
@@ -99,7 +107,7 @@ def run(console: Console, *, keep: bool = False) -> None:
 
         asyncio.run(_show(console, database, execution_id))
         if keep:
-            console.print(f"Kept: {database}")
+            console.print(f"Kept: {database}", soft_wrap=True)
 
 
 def _started(cleanup: ExitStack, *arguments: str) -> "subprocess.Popen[str]":
@@ -127,14 +135,14 @@ def _choose(console: Console) -> BinaryHumanPromptOption:
     """What the person types; the first option where nobody can type."""
     yes, no = PROMPT.options
     if not sys.stdin.isatty():
-        console.print(f"  Nobody is at the keyboard, so the answer is: {yes.label}")
+        console.print(f"  Nobody is at the keyboard, so the answer is: {yes.label}", soft_wrap=True)
         return yes
     while True:
         typed = console.input(f"  {PROMPT.text} [bold]\\[yes/no][/] ").strip().lower()
         for option in (yes, no):
             if typed and option.id.startswith(typed):
                 return option
-        console.print("  Type yes or no.")
+        console.print("  Type yes or no.", soft_wrap=True)
 
 
 async def _answer(database: str, execution_id: str, interaction_id: str, option: BinaryHumanPromptOption) -> None:

@@ -1,0 +1,148 @@
+"""The command line as an operator types it: real processes, exit codes, words on stderr and data on stdout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import ADA, TEXT, ManualClock, rows, sql
+
+from restpoint import ExecutionStore
+
+
+def restpoint(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "restpoint.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_help_names_every_command(tmp_path: Path) -> None:
+    ran = restpoint("--help", cwd=tmp_path)
+    assert ran.returncode == 0
+    for word in ("demo", "sweep", "db", "kill -9"):
+        assert word in ran.stdout
+    ran = restpoint("db", "--help", cwd=tmp_path)
+    for word in ("upgrade", "downgrade", "current", "check", "backup"):
+        assert word in ran.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_does_not_wait_for_the_database_libraries(tmp_path: Path) -> None:
+    code = (
+        "import sys, restpoint.cli as c; sys.argv = ['restpoint', '--help']\ntry: c.main()\nexcept SystemExit: pass\n"
+    )
+    code += "assert not {'sqlalchemy', 'alembic', 'aiosqlite', 'transitions'} & set(sys.modules), sorted(sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_without_the_extra_it_says_which_to_install(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ImportError('not installed')")
+    ran = restpoint("--help", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert ran.returncode == 2
+    assert "pip install 'restpoint[server]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_file_is_created_checked_backed_up_and_taken_back(tmp_path: Path) -> None:
+    assert restpoint("db", "upgrade", cwd=tmp_path).returncode == 0
+    assert restpoint("db", "current", cwd=tmp_path).stdout == "0001\n"
+    check = restpoint("db", "check", cwd=tmp_path)
+    assert check.returncode == 0
+    assert [line.split()[0] for line in check.stdout.splitlines()] == ["ok"] * 5
+    backup = restpoint("db", "backup", "copy.db", cwd=tmp_path)
+    assert (backup.returncode, backup.stdout) == (0, "copy.db\n")
+    assert restpoint("db", "current", "--database", "copy.db", cwd=tmp_path).stdout == "0001\n"
+    again = restpoint("db", "backup", "copy.db", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (5, "")
+    assert "exists" in again.stderr
+    down = restpoint("db", "downgrade", "base", cwd=tmp_path)
+    assert down.returncode == 0
+    assert "The file as it was: " in down.stderr
+    assert restpoint("db", "current", cwd=tmp_path).stdout == "none\n"
+
+
+def test_the_database_may_come_from_the_environment_or_as_a_url(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'named.db'}"
+    assert restpoint("db", "upgrade", cwd=tmp_path, RESTPOINT_DATABASE=url).returncode == 0
+    assert (tmp_path / "named.db").exists()
+    assert not (tmp_path / "restpoint.db").exists()
+
+
+@pytest.mark.parametrize("command", [("db", "current"), ("db", "check"), ("db", "backup", "x"), ("sweep",)])
+def test_what_has_no_business_creating_a_file_creates_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    ran = restpoint(*command, "--database", "absent.db", cwd=tmp_path)
+    assert ran.returncode == 5
+    assert "restpoint db upgrade" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_usage_and_a_refusal_have_codes_of_their_own(tmp_path: Path) -> None:
+    assert restpoint("db", "nonsense", cwd=tmp_path).returncode == 2
+    ran = restpoint("db", "upgrade", "--database", "postgresql://elsewhere/db", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "sqlite+aiosqlite:///PATH" in ran.stderr
+    ran = restpoint("db", "upgrade", "nonsense", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "nonsense" in ran.stderr
+
+
+async def test_the_check_finds_a_tampered_history(path: Path, tmp_path: Path) -> None:
+    async with ExecutionStore(database=path) as store:
+        for _ in range(3):
+            await store.create_execution()
+    with sql(path) as connection:
+        trigger = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'history_is_never_changed'"
+        ).fetchone()[0]
+        connection.execute("DROP TRIGGER history_is_never_changed")
+        connection.execute("UPDATE history SET actor = 'eve' WHERE sequence = 2")
+        connection.execute(trigger)
+    ran = restpoint("db", "check", "--database", str(path), cwd=tmp_path)
+    assert ran.returncode == 5
+    assert "WRONG  history" in ran.stdout
+    assert "row 2" in ran.stdout
+
+
+async def test_the_check_finds_a_missing_trigger(path: Path, tmp_path: Path) -> None:
+    async with ExecutionStore(database=path) as store:
+        await store.create_execution()
+    with sql(path) as connection:
+        connection.execute("DROP TRIGGER history_is_never_changed")
+    ran = restpoint("db", "check", "--database", str(path), cwd=tmp_path)
+    assert ran.returncode == 5
+    assert "history_is_never_changed" in ran.stdout
+
+
+async def test_the_sweep_for_cron_deletes_what_its_dry_run_lists(
+    path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    clock.step(-1_000_000_000)  # long ago, by the clock of the command
+    async with ExecutionStore(database=path, clock=clock) as store:
+        paused = await store.create_execution()
+        await store.set_interaction_required(paused.execution_id, TEXT)
+        held = await store.create_execution()
+        await store.set_completed(held.execution_id, None)
+        await store.hold(held.execution_id, "a dispute")
+        ended = await store.create_execution()
+        pending = await store.set_interaction_required(ended.execution_id, TEXT)
+        await store.resolve_interaction(ended.execution_id, pending.interaction_id, ADA)
+        await store.set_completed(ended.execution_id, None)
+    dry = restpoint("sweep", "--dry-run", "--database", str(path), cwd=tmp_path)
+    assert dry.returncode == 0
+    assert [line.split()[:2] for line in dry.stdout.splitlines()] == [[ended.execution_id, "completed"]]
+    assert len(rows(path, "SELECT * FROM executions")) == 3
+    ran = restpoint("sweep", "--database", str(path), cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "executions swept: 1\n")
+    left = {row[0] for row in rows(path, "SELECT id FROM executions")}
+    assert left == {paused.execution_id, held.execution_id}

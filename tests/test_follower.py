@@ -1,0 +1,91 @@
+"""Who waits is woken by what other processes write, and while nobody waits nobody looks."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import ADA, TEXT
+
+from restpoint import ExecutionStore, follower
+from restpoint.database import Database
+
+
+class Counted:
+    """Counts the reads of a store."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reads = 0
+        read = Database.read
+
+        async def counting(database: Database, *arguments: Any, **options: Any) -> Iterable[Any]:
+            self.reads += 1
+            return await read(database, *arguments, **options)
+
+        monkeypatch.setattr(Database, "read", counting)
+
+
+async def test_an_idle_store_does_not_look_at_the_file(store: ExecutionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "INTERVAL", 0.001)
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, TEXT)
+    counted = Counted(monkeypatch)
+    await asyncio.sleep(0.1)  # a hundred intervals: a look would be seen
+    assert counted.reads == 0
+    future = pending.future
+    while counted.reads < 3:
+        await asyncio.sleep(0.001)
+    await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    await future
+    await asyncio.sleep(0.05)
+    seen = counted.reads
+    await asyncio.sleep(0.1)
+    assert counted.reads == seen
+
+
+async def test_an_answer_from_elsewhere_wakes_the_waiter(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        pending = await here.set_interaction_required(record.execution_id, TEXT)
+        future = pending.future
+        await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        assert await asyncio.wait_for(future, 30) == ADA
+        assert record.status == "running"
+
+
+async def test_the_first_outcome_elsewhere_wakes_who_waits_for_it(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        event = record.first_outcome
+        waiting = asyncio.create_task(event.wait())
+        await asyncio.sleep(0)
+        await there.set_completed(record.execution_id, {"by": "there"})
+        await asyncio.wait_for(waiting, 30)
+        assert record.status == "completed"
+        assert record.result == {"by": "there"}
+
+
+async def test_a_waiter_far_behind_is_woken_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "_MOST", 5)
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        pending = await here.set_interaction_required(record.execution_id, TEXT)
+        for _ in range(20):
+            await there.create_execution()
+        await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        assert await asyncio.wait_for(pending.future, 30) == ADA
+
+
+async def test_own_writes_between_those_of_others_are_not_lost_on_the_way(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        records = [await here.create_execution() for _ in range(20)]
+        asked = [await here.set_interaction_required(record.execution_id, TEXT) for record in records]
+        futures = [pending.future for pending in asked]
+
+        async def answer(index: int) -> None:
+            store = here if index % 2 else there
+            await store.resolve_interaction(records[index].execution_id, asked[index].interaction_id, ADA)
+
+        await asyncio.gather(*(answer(index) for index in range(20)))
+        assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA] * 20

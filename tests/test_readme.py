@@ -1,0 +1,83 @@
+"""What the README says is what happens."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text()
+TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
+RUN_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[server]' && .venv/bin/restpoint demo"
+
+
+def block(after: str, language: str) -> str:
+    found = re.search(rf"{re.escape(after)}.*?```{language}\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def words(line: str) -> str:
+    """A line of the demonstration without what differs from run to run."""
+    line = re.sub(r"/\S*restpoint-demo-\S*", "FILE", line)
+    line = re.sub(r"\d\d:\d\d:\d\d\.\d{3}", "TIME", line)
+    return " ".join(re.sub(r"\b\d{2,}\b", "PID", line).split())
+
+
+def run(*command: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_there_are_exactly_two_commands_to_begin_with() -> None:
+    assert [line for line in TEXT.splitlines() if line.startswith("python3 -m venv")] == [RUN_COMMAND, TEST_COMMAND]
+
+
+def test_the_demonstration_shows_what_the_readme_shows(tmp_path: Path) -> None:
+    shown = [words(line) for line in block("<!-- demo", "console").splitlines()[1:]]
+    ran = run(sys.executable, "-m", "restpoint.cli", "demo", cwd=tmp_path, TMPDIR=str(tmp_path), COLUMNS="100")
+    assert ran.returncode == 0, ran.stderr
+    # Nobody is at the keyboard of a test, so that one line differs.
+    typed = words("Refund 120.00 EUR to Ada Lovelace? [yes/no] yes")
+    instead = words("Nobody is at the keyboard, so the answer is: Yes, send it")
+    assert [words(line) for line in ran.stdout.splitlines()] == [instead if line == typed else line for line in shown]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demonstration_leaves_its_file_when_asked(tmp_path: Path) -> None:
+    ran = run(
+        sys.executable, "-m", "restpoint.cli", "demo", "--keep", cwd=tmp_path, TMPDIR=str(tmp_path), COLUMNS="200"
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert [str(path) for path in tmp_path.glob("*/restpoint.db")] == [ran.stdout.splitlines()[-1].split()[-1]]
+
+
+def test_the_example_prints_what_the_readme_says(tmp_path: Path) -> None:
+    ran = run(sys.executable, "-W", "error", "-c", block("<!-- example", "python"), cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == block("It prints:", "text")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:tests|src|benchmarks)/[\w/.]*)`", TEXT))))
+def test_every_file_that_is_named_is_there(name: str) -> None:
+    assert (README.parent / name).exists()
+
+
+def test_every_command_that_is_shown_exists(tmp_path: Path) -> None:
+    shown = re.findall(r"^restpoint ((?:db )?\w+)", block("## For operators", "sh"), re.MULTILINE)
+    assert len(shown) >= 5
+    for command in shown:
+        ran = run(sys.executable, "-m", "restpoint.cli", *command.split(), "--help", cwd=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = (README.parent / ".ci" / "run").read_text()
+    pattern = re.search(r"grep '(.*)' README.md", script)
+    assert pattern is not None
+    matched = [line for line in TEXT.splitlines() if re.search(pattern[1], line)]
+    assert matched == [TEST_COMMAND]
