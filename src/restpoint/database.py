@@ -164,7 +164,7 @@ class _Writer:
             self._rollback()
             for job in batch:
                 # A refusal too: it may rest on a batch-mate's write that is not stored after all.
-                job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeError) else error
+                job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
             return 0, 0
         if transaction.first_sequence and transaction.head:
             return transaction.first_sequence, transaction.head[0]
@@ -176,7 +176,9 @@ class _Writer:
         try:
             job.value = job.function(transaction)
         except Exception as error:
-            job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeError) else error
+            job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
+            if isinstance(error, UnicodeEncodeError):
+                job.error = InvalidArgument(f"Half of a surrogate pair is no text and cannot be stored: {error}.")
             if self._connection.total_changes != before or not self._connection.in_transaction:
                 raise _Spoiled from error
 
@@ -296,7 +298,13 @@ class Database:
         connection = await self._reader(lane)
         try:
             return cast("Iterable[Row]", await connection.execute_fetchall(sql, parameters))
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(
+                f"Half of a surrogate pair is no text and can be the name of nothing: {error}."
+            ) from None
+        except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
+            if self._writer is None:
+                raise StoreClosed("The store was closed while it was read.") from error
             raise storage_error(error) from error
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:

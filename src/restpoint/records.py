@@ -275,8 +275,8 @@ class Records:
         self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
         self._loading: dict[str, int] = {}
         self._overtaken: dict[str, int] = {}
-        self.given: dict[tuple[str, str], BaseModel] = {}
-        """Responses on their way into the file, as the caller gave them."""
+        self.given: dict[tuple[str, str, str | None], BaseModel] = {}
+        """Responses on their way into the file, as the caller gave them: by execution, interaction and stored form."""
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """The record, if anyone holds it."""
@@ -284,6 +284,9 @@ class Records:
 
     def new(self, change: Change, workflow: str | None, owner: str | None, lease: int | None) -> ExecutionRecord:
         """The record of an execution that this process has just created."""
+        record = self._held.get(change.execution_id)
+        if record is not None:  # someone found it in a list before this process heard of its own commit
+            return record
         record = ExecutionRecord(
             change.execution_id,
             change.at / 1000,
@@ -316,7 +319,7 @@ class Records:
             if wait.status == "pending":
                 record._open[wait.id] = wait
             else:
-                record._close(wait, self.given.get((record.execution_id, wait.id)))
+                record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
         return record
 
     def refresh(self, snapshot: Snapshot) -> ExecutionRecord:
@@ -344,7 +347,7 @@ class Records:
             if wait.status in {"pending", "exchanging"}:
                 record._open.setdefault(wait.id, wait)
             else:
-                record._close(wait, self.given.get((record.execution_id, wait.id)))
+                record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
         return record
 
     def open_waits(self, execution_id: str) -> Collection[str]:

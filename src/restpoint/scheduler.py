@@ -69,7 +69,13 @@ class Scheduler:
                 break
             await asyncio.sleep(PAUSE_SECONDS)
         self._earlier.clear()
-        self._next_deadline = await queries.next_deadline(self._database)
+        self._next_deadline = None
+        deadline = await queries.next_deadline(self._database)
+        if deadline is not None:
+            self.deadline(deadline)  # unless an earlier one was set meanwhile
+        await self._until_due()
+
+    async def _until_due(self) -> None:
         while self._next_deadline is None or self._clock.now() < self._next_deadline:
             waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
             if self._next_deadline is not None:

@@ -140,9 +140,14 @@ class ExecutionStore:
                 return self._database
             await asyncio.to_thread(migrate.prepare, self._path, self._migrate)
             database = await Database.open(self._path, self._clock, self._synchronous)
+            try:
+                position = await queries.last_sequence(database)
+            except BaseException:
+                await database.close()
+                raise
             self._follower = Follower(
                 database,
-                await queries.last_sequence(database),
+                position,
                 lambda execution_id: self._records.get(execution_id) is not None,
                 self._records.waiting,
                 self._load,
@@ -269,33 +274,27 @@ class ExecutionStore:
         """
         asked = read_prompt(prompt)
         text = write_prompt(asked)
-        wait_id = self._new_id() if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)
+        wait_id = self._new_id() if interaction_id is None else _interaction_id(interaction_id)
         seconds = timeout if timeout is not None else asked.timeout
         due = None if seconds is None else _milliseconds("timeout", seconds)
         who = _who(actor)
         detail = self._detail("prompt", text)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
+        # Held from here on, so that what is committed finds the record.
+        record = self._records.get(execution_id) or await self._need(execution_id)
         asking: list[PendingInteraction] = []
 
         def applied(change: Change) -> None:
             self._driver.running -= 1
-            record = self._records.apply(change)
-            if record is not None and change.wait is not None:
+            self._records.apply(change)
+            if change.wait is not None:
                 # The caller's own object, also where it is another library's, so that it comes back as it was given.
                 given = prompt if isinstance(prompt, BaseModel) else asked
                 asking.append(record._pending_interaction(change.wait, given))  # noqa: SLF001 - the store makes records
             self._scheduler.due(change)
 
         await database.write(lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail), applied)
-        if not asking:  # nobody held the record
-            record = await self._need(execution_id)
-            return next(
-                (pending for pending in record.pending_interactions if pending.interaction_id == wait_id),
-                PendingInteraction(
-                    record, ledger.Wait("interaction", wait_id, "pending", 0, self._clock.now(), None, text)
-                ),
-            )
         return asking[0]
 
     async def set_oauth_required(
@@ -382,7 +381,7 @@ class ExecutionStore:
         answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
         text = write_response(answer)
         detail = self._detail("response", text)
-        waiter = (execution_id, interaction_id)
+        waiter = (execution_id, interaction_id, text)
         # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
         foreign = isinstance(response, BaseModel) and type(response) is not type(answer)
         self._records.given.setdefault(waiter, response if foreign else answer)  # type: ignore[arg-type]
@@ -525,6 +524,12 @@ class ExecutionStore:
 
 def _who(actor: Who) -> str | None:
     return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
+
+
+def _interaction_id(interaction_id: str) -> str:
+    if not interaction_id:
+        raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
+    return check_text("interaction_id", interaction_id, limit=200)
 
 
 def _milliseconds(name: str, seconds: float) -> int:
