@@ -161,8 +161,11 @@ def cancel(
 
 
 def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, time_to_live: int | None) -> Changes:
-    """Fail an execution that a dead process left running; nothing at all if anyone has taken it up since."""
-    execution = read(tx, execution_id)
+    """Fail an execution that a dead process left running; nothing at all if anyone has dealt with it since."""
+    try:
+        execution = read(tx, execution_id)
+    except ExecutionNotFound:
+        return []  # recovered and swept by another process meanwhile
     if execution.status != "running" or execution.lease != lease:
         return []
     return end(tx, execution_id, "fail", time_to_live, cause="recover", error=error, code="interrupted_by_restart")
