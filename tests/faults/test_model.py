@@ -63,7 +63,7 @@ from restpoint.prompts import (
     HumanResponseText,
 )
 from restpoint.records import ExecutionRecord
-from support import ADA, CALL, MAIL, NO, PAIRS, TEXT, YES, ManualClock, folded_statuses
+from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, folded_statuses, sql
 
 if TYPE_CHECKING:
     from restpoint.database import Database
@@ -180,9 +180,6 @@ class Execution:
         self.completed_at, self.expires_at = now, None if ttl is None else now + ttl * 1000
         self.outcome_seen, self.driver = True, None
 
-    def leave(self, told: str | None) -> None:
-        self.in_file, self.told = False, told
-
 
 @dataclass
 class Awaited:
@@ -192,6 +189,8 @@ class Awaited:
     execution_id: str
     wait: Wait
     future: "asyncio.Future[HumanResponse]"
+    missed: bool = False
+    """The execution left the file before this store had heard what became of the wait: then it can only say that."""
 
 
 # --- The machine -----------------------------------------------------------------------------------------------------
@@ -337,6 +336,12 @@ class Programs(RuleBasedStateMachine):
         if not any(execution.driver is other for other in self.stores):
             execution.driver = store
 
+    def _leave(self, execution: Execution, told: str | None) -> None:
+        execution.in_file, execution.told = False, told
+        for awaited in self.awaited:
+            if awaited.execution_id == execution.id and not awaited.future.done():
+                awaited.missed = True
+
     # --- Rules: executions ---
 
     @initialize(target=executions)
@@ -425,7 +430,7 @@ class Programs(RuleBasedStateMachine):
             if execution is not None and not refusal:
                 if not execution.ended:
                     execution.end("cancelled", self.clock.now())
-                execution.leave(None)
+                self._leave(execution, None)
 
         self._run("remove", seen, work())
 
@@ -757,7 +762,7 @@ class Programs(RuleBasedStateMachine):
             ]
             assert await self._attempt(self.stores[on].cleanup_expired()) == len(expired)
             for execution in expired:
-                execution.leave(execution.status)
+                self._leave(execution, execution.status)
                 self.done["swept"] += 1
 
         self._run("sweep", seen, work())
@@ -893,6 +898,8 @@ class Programs(RuleBasedStateMachine):
             assert not future.done(), where
             return
         assert future.done(), f"{where} is not resolved"
+        if awaited.missed and isinstance(future.exception(), ExecutionCancelled):
+            return
         if wait.status == "answered":
             assert future.result() == wait.response, where
             return
@@ -999,6 +1006,24 @@ async def test_who_awaits_an_execution_that_another_store_removed_is_told(
     assert await store.get(record.execution_id) is None
     assert future.done()
     assert isinstance(future.exception(), ExecutionCancelled)
+
+
+async def test_a_waiter_gets_the_answer_that_was_accepted_not_one_that_is_being_refused(
+    path: Path, store: ExecutionStore, other: ExecutionStore
+) -> None:
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, TEXT)
+    future = pending.future
+    await other.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    with sql(path) as outside:
+        outside.execute("BEGIN IMMEDIATE")  # no writer gets further, readers do
+        late = asyncio.create_task(store.resolve_interaction(record.execution_id, pending.interaction_id, GRACE))
+        await asyncio.sleep(0)
+        await store.get(record.execution_id)
+        outside.execute("ROLLBACK")
+    with pytest.raises(InteractionAlreadyResolved):
+        await late
+    assert future.result() == ADA
 
 
 async def test_a_prompt_cannot_have_the_id_of_a_consent_of_its_execution(store: ExecutionStore) -> None:
