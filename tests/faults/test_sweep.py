@@ -242,7 +242,7 @@ async def test_the_file_shrinks_in_steps_when_history_goes_too(path: Path, clock
             jobs[0] += 1
             return write(*arguments)
 
-        database.write = counted  # type: ignore[method-assign]
+        database.write = counted  # type: ignore[method-assign, assignment]
         assert await store.cleanup_expired() == count
     assert size(path) < before / 2
     free = rows(path, "PRAGMA freelist_count")[0][0]
