@@ -32,7 +32,7 @@ ENTRANCES: dict[str, Callable[[Path], object]] = {
 
 async def enter(entrance: str, path: Path) -> None:
     if entrance == "store":
-        await ExecutionStore(database=path).open()
+        await opened_and_closed(path, "refuse")
     else:
         ENTRANCES[entrance](path)
 
@@ -220,6 +220,11 @@ def test_what_names_no_file_of_sqlite_is_refused_at_once(
     assert not list(tmp_path.iterdir())
 
 
+async def opened_and_closed(path: Path, mode: Literal["refuse", "auto"]) -> None:
+    async with ExecutionStore(database=path, migrate=mode):
+        pass
+
+
 async def made(path: Path) -> tuple[str, str]:
     async with ExecutionStore(database=path) as store:
         record = await store.create_execution()
@@ -237,7 +242,7 @@ async def test_a_truncated_file_is_refused_and_left_as_it_is(path: Path, left: f
     assert size(path) == kept < whole
     for mode in MODES:
         with pytest.raises((DamagedFile, UnusableFile)) as raised:
-            await ExecutionStore(database=path, migrate=mode).open()
+            await opened_and_closed(path, mode)
         assert raised.value.sqlite_name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
         assert tree(path.parent) == before
     for entrance in ENTRANCES.values():
