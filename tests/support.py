@@ -93,7 +93,8 @@ def folded_statuses(path: Path) -> dict[str, str | None]:
     """Each execution's status as its history tells it: the last row that says where it went."""
     told: dict[str, str | None] = {}
     for execution_id, before, after in rows(
-        path, "SELECT execution_id, from_status, to_status FROM history WHERE execution_id IS NOT NULL ORDER BY sequence"
+        path,
+        "SELECT execution_id, from_status, to_status FROM history WHERE execution_id IS NOT NULL ORDER BY sequence",
     ):
         if execution_id in told:
             assert told[execution_id] == before, f"history of {execution_id} has a gap before {after}"

@@ -230,10 +230,11 @@ async def test_a_prompt_that_has_no_json_form_is_refused(store: ExecutionStore, 
     """Or it would come back another one after a restart."""
     record = await store.create_execution()
     before = dump(path)
-    options = [BinaryHumanPromptOption(id="a", value=value), BinaryHumanPromptOption(id="b")]
-    prompt = HumanPromptBinary(text="?", options=options)
-    with pytest.raises(PromptNotAccepted):
-        await store.set_interaction_required(record.execution_id, prompt)
+    with pytest.raises(ValidationError, match="cannot be stored"):
+        BinaryHumanPromptOption(id="a", value=value)
+    body = {"input_type": "binary_choice", "text": "?", "options": [{"id": "a", "value": value}, {"id": "b"}]}
+    with pytest.raises(PromptNotAccepted, match="cannot be stored"):
+        await store.set_interaction_required(record.execution_id, body)
     assert dump(path) == before
 
 

@@ -106,6 +106,7 @@ class _Writer:
         self._tell = tell
         self.queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._connection = self._connect()
+        self._broken = False
         self._schema_version = -1  # so that the first batch passes the gate too
         self.thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
 
@@ -140,7 +141,13 @@ class _Writer:
                     batch += more
                 if batch is None:
                     break
-                first, last = self._commit(batch)
+                try:
+                    first, last = self._commit(batch)
+                except Exception as error:  # a defect of ours, which must not leave the callers waiting for ever
+                    log.exception("the writer failed")
+                    first = last = 0
+                    for job in batch:
+                        job.error = error
                 self._tell(batch, first, last)
                 batch = None  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
@@ -185,6 +192,9 @@ class _Writer:
 
     def _begin(self) -> None:
         """BEGIN IMMEDIATE, waiting for other processes, and then the gate: the schema may have changed under us."""
+        if self._broken:
+            self._connection = self._connect()
+            self._broken = False
         give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
         pause = 0.0002
         while True:
@@ -208,9 +218,9 @@ class _Writer:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             # A connection that cannot even roll back is of no more use; closing it rolls back.
-            log.exception("rolling back failed; reopening %s", self._path)
+            log.exception("rolling back failed; %s is opened again for the next write", self._path)
             self._connection.close()
-            self._connection = self._connect()
+            self._broken = True
 
 
 class _Spoiled(Exception):

@@ -13,6 +13,7 @@ from restpoint.clock import Clock
 from restpoint.database import Database
 from restpoint.errors import RestpointError
 from restpoint.follower import Follower
+from restpoint.ledger import Change
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.records import ExecutionRecord
 
@@ -43,6 +44,10 @@ class Driver:
         self._adopting: set[str] = set()
         self._afterwards: set[asyncio.Task[None]] = set()
         self._taking = asyncio.Lock()
+
+    def count(self, change: Change) -> None:
+        """Keep count of what this process left running."""
+        self.running += (change.status == "running") - (change.before == "running")
 
     async def take_lease(self) -> int:
         """The lease of this process, taken with the first execution that it drives."""

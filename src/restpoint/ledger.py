@@ -58,6 +58,7 @@ class Change:
     sequence: int
     execution_id: str
     event: str
+    before: str | None
     status: str
     at: int
     wait: Wait | None = None
@@ -122,7 +123,7 @@ def create(
     about = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
     detail = encode(about) if about else None
     sequence = append(tx, "execution_created", execution_id, moved=(None, "running"), actor=actor, detail=detail)
-    return Change(sequence, execution_id, "execution_created", "running", tx.now)
+    return Change(sequence, execution_id, "execution_created", None, "running", tx.now)
 
 
 def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> Changes:
@@ -200,14 +201,14 @@ def end(
     event = f"execution_{_PAST[trigger]}"
     detail = None if error is None else encode({"error": error, "code": code})
     sequence = append(tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail)
-    changes = [Change(sequence, execution_id, event, to, tx.now, expires_at=expires_at)]
+    changes = [Change(sequence, execution_id, event, before, to, tx.now, expires_at=expires_at)]
     for wait_key, wait in waits:
         _write_closed(tx, execution_id, wait_key, wait, "withdraw")
         event = f"{wait.kind}_withdrawn"
         sequence = append(
             tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"
         )
-        changes.append(Change(sequence, execution_id, event, to, tx.now, wait))
+        changes.append(Change(sequence, execution_id, event, to, to, tx.now, wait))
     return changes
 
 
@@ -286,7 +287,7 @@ def _open(
         raise Conflict(f"Execution {execution_id}", before)
     event = f"{wait.kind}_asked"
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
-    return Change(sequence, execution_id, event, to, tx.now, wait)
+    return Change(sequence, execution_id, event, before, to, tx.now, wait)
 
 
 def answer(
@@ -376,7 +377,7 @@ def _close(
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )
-    return Change(sequence, execution.id, event, to, tx.now, wait)
+    return Change(sequence, execution.id, event, before, to, tx.now, wait)
 
 
 def _write_closed(

@@ -7,17 +7,26 @@ Responses are read generously, because two forms of them are in the field: the k
 ``input_type``, and a checkbox response may carry ``selected_option`` (one) or ``selected_options`` (one or many).
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
-from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
+from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, encode
 
 MAX_TIMEOUT_SECONDS: Final = 100 * 366 * 24 * 3600
 MAX_OPTIONS: Final = 10_000
@@ -40,6 +49,13 @@ class BinaryHumanPromptOption(BaseModel):
     id: str = "default"
     label: str = "default"
     value: Any = "default"
+
+    @field_validator("value")
+    @classmethod
+    def _value_is_json(cls, value: object) -> object:
+        if type(value) is not str:
+            encode(value, limit=MAX_PROMPT_BYTES)
+        return value
 
 
 class MultipleChoiceOption(BaseModel):
@@ -166,10 +182,9 @@ class HumanResponseRadio(BaseModel):
 class HumanResponseCheckbox(BaseModel):
     """The choices of a checkbox prompt: ``selected_options`` has all of them, ``selected_option`` is the first."""
 
-    model_config = ConfigDict(validate_default=True)
-
     type: Literal[HumanPromptModelType.CHECKBOX] = HumanPromptModelType.CHECKBOX
-    selected_option: MultipleChoiceOption
+    # Either of the two may be given, so neither is required, but both are always there.
+    selected_option: MultipleChoiceOption = Field(default=None)  # type: ignore[assignment]
     selected_options: list[MultipleChoiceOption] = Field(default_factory=list, max_length=MAX_OPTIONS)
 
     @model_validator(mode="before")
@@ -181,6 +196,8 @@ class HumanResponseCheckbox(BaseModel):
                 return {**data, "selected_option": many[0]}
             if one is not None and not many:
                 return {**data, "selected_options": [one]}
+            if one is None and not many:
+                raise ValueError("no option is chosen; give selected_options, one or many")
         return data
 
     @model_validator(mode="after")
@@ -368,10 +385,13 @@ def _offered(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]
 
 
 def _identity(option: _Option) -> tuple[str, str]:
-    # JSON tells 1 from true and from "1"; Python's == does not tell the first two apart.
-    return option.id, option.value if type(option.value) is str else json.dumps(
-        option.value, sort_keys=True, default=str
-    )
+    """What tells two options apart: the id and the value as JSON, where 1, true and "1" are three things."""
+    value = option.value
+    if type(value) is str:
+        return option.id, f'"{value}'
+    if type(value) is float and value.is_integer():
+        value = int(value)  # a browser sends 1.0 back as 1
+    return option.id, encode(value)
 
 
 def _refuse_repeats(chosen: list[_Option]) -> None:

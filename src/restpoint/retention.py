@@ -79,7 +79,7 @@ def remove(tx: Transaction, execution_id: str, actor: str | None) -> Changes:
     tx.execute(_REMOVE, {"the_id": execution_id})
     status = changes[0].status if changes else execution.status
     sequence = append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor)
-    return [*changes, Change(sequence, execution_id, "execution_removed", status, tx.now)]
+    return [*changes, Change(sequence, execution_id, "execution_removed", status, status, tx.now)]
 
 
 def sweep(tx: Transaction, most: int) -> list[str]:

@@ -209,7 +209,7 @@ class ExecutionStore:
         made: list[ExecutionRecord] = []
 
         def applied(change: Change) -> None:
-            self._driver.running += 1
+            self._driver.count(change)
             made.append(self._records.new(change, workflow, owner, lease))
 
         await database.write(lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied)
@@ -286,7 +286,7 @@ class ExecutionStore:
         asking: list[PendingInteraction] = []
 
         def applied(change: Change) -> None:
-            self._driver.running -= 1
+            self._driver.count(change)
             self._records.apply(change)
             if change.wait is not None:
                 # The caller's own object, also where it is another library's, so that it comes back as it was given.
@@ -309,7 +309,7 @@ class ExecutionStore:
         lease = self._driver.lease or await self._driver.take_lease()
 
         def applied(change: Change) -> None:
-            self._driver.running -= 1
+            self._driver.count(change)
             self._records.apply(change)
             self._scheduler.due(change)
 
@@ -329,8 +329,8 @@ class ExecutionStore:
         text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
 
         def applied(changes: Changes) -> None:
-            self._driver.running -= 1
-            record = self._records.apply(changes[0])
+            self._apply(changes)
+            record = self._records.get(execution_id)
             if record is not None:
                 record._result = text  # noqa: SLF001 - the store makes records
 
@@ -387,9 +387,7 @@ class ExecutionStore:
         self._records.given.setdefault(waiter, response if foreign else answer)  # type: ignore[arg-type]
 
         def applied(outcome: Changes | Refusal) -> None:
-            changes = outcome.changes if isinstance(outcome, Refusal) else outcome
-            self._driver.running += sum(change.status == "running" for change in changes)
-            self._apply(changes)
+            self._apply(outcome.changes if isinstance(outcome, Refusal) else outcome)
 
         try:
             outcome = await database.write(
@@ -485,6 +483,7 @@ class ExecutionStore:
 
     def _apply(self, changes: Changes) -> None:
         for change in changes:
+            self._driver.count(change)
             self._records.apply(change)
 
     def _failed(self, changes: Changes, error: str, code: str | None) -> None:
