@@ -49,7 +49,7 @@ START = 1_800_000_000_000  # milliseconds since the epoch
 
 
 class ManualClock:
-    """A clock that stands still until the test moves it. Whoever sleeps until an instant wakes when it is reached."""
+    """A clock that stands still until the test moves it. Whoever sleeps looks again at each move."""
 
     def __init__(self, now: int = START) -> None:
         self._now = now
@@ -59,9 +59,8 @@ class ManualClock:
         return self._now
 
     async def sleep_until(self, instant: int) -> None:
-        while self._now < instant:
-            moved = self._moved
-            await moved.wait()
+        if self._now < instant:
+            await self._moved.wait()  # whichever way it moves: who sleeps looks again
 
     def step(self, seconds: float) -> None:
         """Move by ``seconds``, also back."""

@@ -27,3 +27,10 @@ class SystemClock:
     async def sleep_until(self, instant: int) -> None:
         """Sleep until ``instant``, at most half a minute."""
         await asyncio.sleep(min(max(instant - self.now(), 0) / 1000, _LONGEST_SLEEP))
+
+
+async def elapse(clock: Clock, duration: int) -> None:
+    """Return after ``duration`` milliseconds, or at once when the clock is set back to before it was asked."""
+    begun = clock.now()
+    while begun <= clock.now() < begun + duration:
+        await clock.sleep_until(begun + duration)

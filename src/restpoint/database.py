@@ -39,6 +39,7 @@ from restpoint.engine import (
     writing_engine,
 )
 from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.schema import APPLICATION_ID, REVISION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,6 +51,7 @@ Parameters = Mapping[str, object] | Sequence[object]
 Row = tuple[Any, ...]
 
 _LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
+_REVISION_OF_FILE: Final = "SELECT version_num FROM alembic_version"
 LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
 
 
@@ -107,7 +109,6 @@ class _Writer:
         self.queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._connection = self._connect()
         self._broken = False
-        self._schema_version = -1  # so that the first batch passes the gate too
         self.thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
 
     def _connect(self) -> sqlite3.Connection:
@@ -121,9 +122,6 @@ class _Writer:
             connection.close()
             raise
         return connection
-
-    def _pragma(self, name: str) -> int:
-        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def _run(self) -> None:
         try:
@@ -170,6 +168,7 @@ class _Writer:
             return (written[0][0], written[-1][1]) if written else (0, 0)
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
+            self._overwrite()
             for job in batch:
                 # A refusal too: it may rest on a batch-mate's write that is not stored after all.
                 job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
@@ -191,7 +190,7 @@ class _Writer:
                 raise _Spoiled from error
 
     def _begin(self) -> None:
-        """BEGIN IMMEDIATE, waiting for other processes, and then the gate: the schema may have changed under us."""
+        """BEGIN IMMEDIATE, waiting for other processes, and then the gate: the file may have been upgraded under us."""
         if self._broken:
             self._connection = self._connect()
             self._broken = False
@@ -208,9 +207,23 @@ class _Writer:
             # (p99 of a write, four processes: 138 ms with pauses up to 10 ms, 61 ms with these).
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-        if self._pragma("schema_version") != self._schema_version:
+        if self._connection.execute(_REVISION_OF_FILE).fetchone() != (REVISION,):
             check_revision(self._connection, self._path)
-            self._schema_version = self._pragma("schema_version")
+
+    def _overwrite(self) -> None:
+        """Make sure that what was refused stays refused.
+
+        A COMMIT whose fsync fails has its frames in the log already, ending in a commit mark. Rolling back forgets them,
+        but should the process die now, recovery would find them and store what the callers were told is not stored. The
+        next frames go in their place (https://www.sqlite.org/walformat.html, section 4), so write some.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            log.debug("nothing could be written over a refused transaction", exc_info=True)
+            self._rollback()
 
     def _rollback(self) -> None:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from restpoint import leases, ledger
-from restpoint.clock import Clock
+from restpoint.clock import Clock, elapse
 from restpoint.database import Database
 from restpoint.errors import RestpointError
 from restpoint.follower import Follower
@@ -94,9 +94,7 @@ class Driver:
     async def renew(self) -> None:
         """While anything runs or is awaited here, renew the lease. Until cancelled."""
         while True:
-            due = self._clock.now() + leases.DURATION // 3
-            while self._clock.now() < due:
-                await self._clock.sleep_until(due)
+            await elapse(self._clock, leases.DURATION // 3)
             if self.lease is not None and (self.running > 0 or self._follower.anyone_waits()):
                 await _logged(self._renew(self.lease))
 

@@ -30,6 +30,7 @@ from restpoint.schema import APPLICATION_ID, REVISION
 Synchronous = Literal["FULL", "NORMAL"]
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
+_HEADER_BYTES: Final = 100  # https://www.sqlite.org/fileformat2.html, section 1.3
 _MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
 _WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
@@ -91,6 +92,8 @@ def inspect(path: Path) -> Literal["absent", "empty", "file"]:
         raise UnusableFile(f"{path} cannot be used: {error.strerror or error}.") from error
     if problem is not None:
         raise UnusableFile(problem)
+    if size is not None and 0 < size < _HEADER_BYTES:  # SQLite would take one byte for none at all
+        raise UnusableFile(f"{path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
     if size is None:
         return "absent"
     return "file" if size else "empty"

@@ -6,6 +6,7 @@ not at all. Foreign keys are off meanwhile, as SQLite's own recipe for changing 
 (https://www.sqlite.org/lang_altertable.html#otheralter), and are checked before COMMIT.
 """
 
+import glob
 import os
 import sqlite3
 import time
@@ -90,6 +91,8 @@ def _migrate(path: Path, revision: str, direction: Literal["upgrade", "downgrade
     from alembic import command  # noqa: PLC0415 - a third of a second that most openings do not need
     from alembic.util.exc import CommandError  # noqa: PLC0415
 
+    if not revision:
+        raise InvalidArgument(f"{direction} to what? Name a revision, such as head.")
     found = current(path) if inspect(path) != "absent" else None
     if found is not None and found > REVISION:
         raise SchemaTooNew(
@@ -129,7 +132,8 @@ def run_environment(context: "EnvironmentContext") -> None:
     path = config.attributes.get("path")
     if path is None:
         path = locate(os.environ.get("RESTPOINT_DATABASE") or config.get_main_option("sqlalchemy.url") or DEFAULT_URL)
-        inspect(path)
+        if inspect(path) == "file":
+            current(path)  # refuses another program's file before anything is said to it
         create_empty(path)
     engine = writing_engine(path)
     try:
@@ -165,6 +169,8 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             )
         if applied and before is not None:
             # Another connection still sees the file as it was: the transaction has not been committed.
+            for unfinished in path.parent.glob(f"{glob.escape(path.name)}.*.bak.unfinished"):
+                unfinished.unlink(missing_ok=True)  # of a migration that was killed; nobody else is in here
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
             target = path.with_name(f"{path.name}.{before}-{stamp}.bak")
             backup(path, target)
@@ -209,6 +215,7 @@ def backup(path: Path, target: Path) -> None:
     """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to back up.")
+    current(path)  # refuses another program's file
     if target.exists() or target.is_symlink():
         raise UnusableFile(f"{target} exists; name a new file for the backup.")
     unfinished = target.with_name(f"{target.name}.unfinished")

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from restpoint import ledger, queries, retention
-from restpoint.clock import Clock
-from restpoint.database import Database
+from restpoint.clock import Clock, elapse
+from restpoint.database import Database, Transaction
 from restpoint.errors import StorageError
 from restpoint.ledger import Change, Changes
 
@@ -24,7 +24,9 @@ PAGES_FREED_AT_ONCE: Final = 64
 FREE_PAGES_KEPT: Final = 1_024  # new rows reuse them, so a file in use keeps some
 PAUSE_SECONDS: Final = 0.005  # between two batches, so that other writes pass
 
-_FREE: Final = f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})"
+_FREE: Final = (
+    "PRAGMA incremental_vacuum(1)"  # Python's sqlite3 takes one step of a statement without columns: one page
+)
 
 
 class Scheduler:
@@ -92,9 +94,7 @@ class Scheduler:
         await _again_and_again(self._sweep_after_interval, "the sweep")
 
     async def _sweep_after_interval(self) -> None:
-        due = self._clock.now() + self._sweep_interval
-        while self._clock.now() < due:
-            await self._clock.sleep_until(due)
+        await elapse(self._clock, self._sweep_interval)
         await self.sweep()
         # Deadlines that a process set which has died since are nobody's but the file's.
         deadline = await queries.next_deadline(self._database)
@@ -120,12 +120,17 @@ class Scheduler:
     async def _shrink(self) -> None:
         free = await queries.free_pages(self._database)
         while free > FREE_PAGES_KEPT:
-            await self._database.write(lambda tx: tx.all(_FREE))
+            await self._database.write(_free_some)
             await asyncio.sleep(PAUSE_SECONDS)
             left = await queries.free_pages(self._database)
             if left >= free:
                 return  # not a file that was made with incremental vacuum
             free = left
+
+
+def _free_some(tx: Transaction) -> None:
+    for _ in range(PAGES_FREED_AT_ONCE):
+        tx.all(_FREE)
 
 
 async def _again_and_again(step: Callable[[], Awaitable[None]], what: str) -> None:
