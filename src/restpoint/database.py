@@ -24,6 +24,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
@@ -61,11 +63,13 @@ LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for 
 class Transaction:
     """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
 
-    __slots__ = ("execute", "first_sequence", "head", "now")
+    __slots__ = ("deferred", "execute", "first_sequence", "head", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
         self.execute: Callable[[str, Parameters], sqlite3.Cursor] = connection.cursor().execute
+        self.deferred: list[tuple[str, Row]] = []
+        """Inserts that nothing in the batch reads back, with their parameters: done together at its end, which is cheaper."""
         self.now = now
         """Milliseconds since the epoch; one time for the whole batch."""
         self.head: tuple[int, bytes] | None = None
@@ -84,6 +88,8 @@ class Transaction:
 
 class _Job(asyncio.Future[T]):
     """A write and its outcome. Awaited to its end: a cancelled task stays at the await until the outcome is known."""
+
+    __slots__ = ("applied", "error", "function", "value")
 
     def __init__(
         self, function: Callable[[Transaction], T], applied: Callable[[T], None] | None, loop: asyncio.AbstractEventLoop
@@ -159,6 +165,8 @@ class _Writer:
             transaction = Transaction(self._connection, self._clock.now())
             for job in batch:
                 self._attempt(job, transaction)
+            for sql, rows in groupby(transaction.deferred, itemgetter(0)):
+                self._connection.executemany(sql, map(itemgetter(1), rows))
             self._connection.execute("COMMIT")
         except _Spoiled:
             self._rollback()
@@ -178,7 +186,7 @@ class _Writer:
         return 0, 0
 
     def _attempt(self, job: _Job[Any], transaction: Transaction) -> None:
-        before = self._connection.total_changes
+        before, deferred = self._connection.total_changes, len(transaction.deferred)
         job.error = None
         try:
             job.value = job.function(transaction)
@@ -186,7 +194,8 @@ class _Writer:
             job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
             if isinstance(error, UnicodeEncodeError):
                 job.error = InvalidArgument(f"Half of a surrogate pair is no text and cannot be stored: {error}.")
-            if self._connection.total_changes != before or not self._connection.in_transaction:
+            written = self._connection.total_changes != before or len(transaction.deferred) != deferred
+            if written or not self._connection.in_transaction:
                 raise _Spoiled from error
 
     def _begin(self) -> None:

@@ -86,7 +86,7 @@ def append(
     columns = (sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, tx.now)
     detail_sha256 = detail_digest(detail)
     digest = row_digest(previous, columns, detail_sha256)
-    tx.execute(_APPEND, (*columns, detail, detail_sha256, digest))
+    tx.deferred.append((_APPEND, (*columns, detail, detail_sha256, digest)))
     tx.head = sequence, digest
     tx.first_sequence = tx.first_sequence or sequence
     return sequence

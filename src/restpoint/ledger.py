@@ -298,7 +298,18 @@ def answer(
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. An open
     interaction whose deadline has passed expires here and now, and the response is refused.
     """
-    row = tx.one(statements.INTERACTION, (execution_id, wait_id))
+    to = move("interaction", wait_id, "pending", "answer")
+    values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now)
+    if tx.execute(statements.ANSWER, values).rowcount != 1:
+        return _not_answered(tx, execution_id, wait_id, response)
+    wait = Wait("interaction", wait_id, to, 0, 0, None, response=response)
+    execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
+    return [_settle(tx, execution, wait, actor=actor, detail=detail)]
+
+
+def _not_answered(tx: Transaction, execution_id: str, wait_id: str, response: str) -> Changes | Refusal:
+    """Why an interaction took no response, if it is not that it has this very response already."""
+    row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
         read(tx, execution_id)
         raise InteractionNotFound(execution_id, wait_id)
@@ -307,16 +318,13 @@ def answer(
         if stored == response:
             return []
         raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
-    if wait_status == "expired":
-        raise InteractionExpired(execution_id, wait_id)
-    if wait_status != "pending":
+    if wait_status == "withdrawn":
         raise InteractionWithdrawn(execution_id, wait_id)
-    execution = Execution(execution_id, status, waits)
-    wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
-    if deadline_at is not None and deadline_at <= tx.now:
-        change = _close(tx, execution, wait_key, wait, "expire", cause="deadline")
-        return Refusal([change], InteractionExpired(execution_id, wait_id))
-    return [_close(tx, execution, wait_key, wait, "answer", response=response, actor=actor, detail=detail)]
+    changes = []
+    if wait_status == "pending":
+        wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
+        changes = [_close(tx, Execution(execution_id, status, waits), wait_key, wait, "expire", cause="deadline")]
+    return Refusal(changes, InteractionExpired(execution_id, wait_id))
 
 
 def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> Changes:
@@ -357,22 +365,37 @@ def _close(
     wait: Wait,
     trigger: str,
     *,
-    response: str | None = None,
+    actor: str | None = None,
+    cause: str | None = None,
+) -> Change:
+    """Close one wait without a response, and settle its execution."""
+    _write_closed(tx, execution.id, wait_key, wait, trigger)
+    return _settle(tx, execution, wait, actor=actor, cause=cause)
+
+
+def _settle(
+    tx: Transaction,
+    execution: Execution,
+    wait: Wait,
+    *,
     actor: str | None = None,
     cause: str | None = None,
     detail: str | None = None,
 ) -> Change:
-    """Close one wait and settle its execution: on to the kind of the oldest wait still open, else back to running."""
-    before = execution.status
-    _write_closed(tx, execution.id, wait_key, wait, trigger, response, actor)
-    left = execution.open_waits - 1
-    to = "running"
-    if left:
-        oldest = open_waits(tx, execution)[0][1]
-        to = "interaction_required" if oldest.kind == "interaction" else "oauth_required"
-    to = move("execution", execution.id, before, "settle", to)
-    if not execution.write(tx, statements.MOVE, to, left):
-        raise Conflict(f"Execution {execution.id}", before)
+    """After a wait was closed: on to the kind of the oldest wait still open, else back to running; and tell of it."""
+    for state in (execution, None):
+        execution = state or read(tx, execution.id)
+        before = execution.status
+        left = execution.open_waits - 1
+        to = "running"
+        if left:
+            oldest = open_waits(tx, execution)[0][1]
+            to = "interaction_required" if oldest.kind == "interaction" else "oauth_required"
+        to = move("execution", execution.id, before, "settle", to)
+        if execution.write(tx, statements.MOVE, to, left):
+            break
+    else:
+        raise Conflict(f"Execution {execution.id}", execution.status)
     event = f"{wait.kind}_{wait.status}"
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
@@ -380,20 +403,9 @@ def _close(
     return Change(sequence, execution.id, event, before, to, tx.now, wait)
 
 
-def _write_closed(
-    tx: Transaction,
-    execution_id: str,
-    wait_key: int,
-    wait: Wait,
-    trigger: str,
-    response: str | None = None,
-    actor: str | None = None,
-) -> None:
+def _write_closed(tx: Transaction, execution_id: str, wait_key: int, wait: Wait, trigger: str) -> None:
     to = move(wait.kind, wait.id, wait.status, trigger)
-    if wait.kind == "interaction":
-        closed = tx.execute(statements.CLOSE_INTERACTION, (to, tx.now, response, actor, wait_key, wait.status))
-    else:
-        closed = tx.execute(statements.CLOSE_CONSENT, (to, tx.now, wait_key, wait.status))
-    if closed.rowcount != 1:
+    sql = statements.CLOSE_INTERACTION if wait.kind == "interaction" else statements.CLOSE_CONSENT
+    if tx.execute(sql, (to, tx.now, wait_key, wait.status)).rowcount != 1:
         raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
-    wait.status, wait.response = to, response
+    wait.status = to

@@ -103,8 +103,23 @@ AUTHORIZE: Final = prepare(
 INTERACTION: Final = prepare(
     select(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at)
     .select_from(executions.join(interactions, _i.execution_key == _e.key))
-    .where(_THIS, _i.id == _given("wait")),
-    order=("id", "wait"),
+    .where(_THIS, _i.id == _given("wait"))
+)
+ANSWER: Final = prepare(
+    update(interactions)
+    .where(
+        _i.execution_key == _ITS_KEY,
+        _i.id == _given("wait"),
+        _i.status == _given("expected_status"),
+        _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
+    )
+    .values(
+        status=_given("to_status"),
+        closed_at=_given("now"),
+        response=_given("the_response"),
+        answered_by=_given("actor"),
+    ),
+    order=("to_status", "now", "the_response", "actor", "id", "wait", "expected_status", "at"),
 )
 WAIT_STATUS: Final = prepare(
     union_all(
@@ -131,13 +146,8 @@ OPEN_WAITS: Final = prepare(
 CLOSE_INTERACTION: Final = prepare(
     update(interactions)
     .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
-    .values(
-        status=_given("to_status"),
-        closed_at=_given("now"),
-        response=_given("the_response"),
-        answered_by=_given("actor"),
-    ),
-    order=("to_status", "now", "the_response", "actor", "wait_key", "expected_status"),
+    .values(status=_given("to_status"), closed_at=_given("now")),
+    order=("to_status", "now", "wait_key", "expected_status"),
 )
 CLOSE_CONSENT: Final = prepare(
     update(consents)

@@ -24,7 +24,7 @@ from restpoint.driver import Driver
 from restpoint.engine import Synchronous, locate
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
-from restpoint.identifiers import uuid7
+from restpoint.identifiers import Identifiers
 from restpoint.ledger import Change, Changes, Refusal
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import check_text, encode
@@ -105,6 +105,7 @@ class ExecutionStore:
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
+        self._identifiers = Identifiers(self._clock.now)
         self._records = Records(self._watch)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
@@ -205,7 +206,7 @@ class ExecutionStore:
         who = _who(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        execution_id = self._new_id()
+        execution_id = self._identifiers.new()
         made: list[ExecutionRecord] = []
 
         def applied(change: Change) -> None:
@@ -274,7 +275,7 @@ class ExecutionStore:
         """
         asked = read_prompt(prompt)
         text = write_prompt(asked)
-        wait_id = self._new_id() if interaction_id is None else _interaction_id(interaction_id)
+        wait_id = self._identifiers.new() if interaction_id is None else _interaction_id(interaction_id)
         seconds = timeout if timeout is not None else asked.timeout
         due = None if seconds is None else _milliseconds("timeout", seconds)
         who = _who(actor)
@@ -304,7 +305,7 @@ class ExecutionStore:
         check_text("auth_url", auth_url)
         check_text("oauth_state", oauth_state)
         due = None if timeout is None else _milliseconds("timeout", timeout)
-        who, wait_id = _who(actor), self._new_id()
+        who, wait_id = _who(actor), self._identifiers.new()
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
 
@@ -472,9 +473,6 @@ class ExecutionStore:
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
         self._driver.watch(record, waiter)
-
-    def _new_id(self) -> str:
-        return uuid7(self._clock.now(), os.urandom(10))
 
     def _detail(self, name: str, text: str) -> str:
         if self._full_history:
