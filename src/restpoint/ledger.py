@@ -233,10 +233,15 @@ def ask(
     lease: int | None,
     actor: str | None,
     detail: str,
+    *,
+    chosen: bool = True,
 ) -> Change:
-    """One more open interaction. ``timeout`` is in milliseconds from now. Raises ``InteractionExists``."""
+    """One more open interaction. ``timeout`` is in milliseconds from now; ``chosen``: the caller chose the id.
+
+    Raises ``InteractionExists``.
+    """
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
-    return _open(tx, execution_id, wait, "ask", statements.ASK, (prompt,), lease, actor, detail)
+    return _open(tx, execution_id, wait, "ask", statements.ASK, (prompt,), lease, actor, detail, chosen=chosen)
 
 
 def authorize(
@@ -270,8 +275,14 @@ def _open(
     lease: int | None,
     actor: str | None,
     detail: str | None,
+    *,
+    chosen: bool = False,
 ) -> Change:
     row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
+    # An id is for one wait, of either kind; only one that a caller chose can be taken.
+    if chosen and tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait.id}) is not None:
+        move("execution", execution_id, read(tx, execution_id).status, trigger)
+        raise InteractionExists(execution_id, wait.id)
 
     def attempt(execution: Execution) -> tuple[Execution, str] | None:
         to = move("execution", execution_id, execution.status, trigger)

@@ -1,5 +1,6 @@
 """The questions that are asked of the file: one statement each, read in one snapshot, never inside a write."""
 
+import functools
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Collection
@@ -195,6 +196,21 @@ _SUMMARY: Final = select(
 )
 
 
+@functools.cache
+def _page_query(by_status: bool, by_workflow: bool, by_owner: bool, after: bool) -> str:  # noqa: FBT001 - all given
+    query: Select[Any] = _SUMMARY
+    if by_status:
+        wanted: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))
+        query = query.where(_e.status.in_(wanted))
+    if by_workflow:
+        query = query.where(_e.workflow == bindparam("the_workflow"))
+    if by_owner:
+        query = query.where(_e.owner == bindparam("the_owner"))
+    if after:
+        query = query.where(_e.key < bindparam("before"))
+    return prepare(query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0")))
+
+
 async def page(
     database: Database,
     *,
@@ -207,21 +223,11 @@ async def page(
     """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
-    query: Select[Any] = _SUMMARY
-    if statuses:
-        query = query.where(
-            _e.status.in_(select(literal_column("value")).select_from(func.json_each(bindparam("statuses"))))
-        )
-    for column, name, value in ((_e.workflow, "workflow", workflow), (_e.owner, "owner", owner)):
-        if value is not None:
-            query = query.where(column == bindparam(f"the_{name}"))
     before = _read_cursor(cursor)
-    if before is not None:
-        query = query.where(_e.key < bindparam("before"))
-    query = query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0"))
+    query = _page_query(bool(statuses), workflow is not None, owner is not None, before is not None)
     rows = list(
         await database.read(
-            prepare(query),
+            query,
             {
                 "statuses": json.dumps(list(statuses)),
                 "the_workflow": workflow,

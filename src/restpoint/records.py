@@ -9,6 +9,7 @@ that nobody holds or awaits costs no memory, and its rows make new objects when 
 import asyncio
 import weakref
 from collections.abc import Callable, Collection, Iterable
+from operator import attrgetter
 from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel
@@ -253,6 +254,13 @@ class ExecutionRecord:
         else:
             pending._close(InteractionWithdrawn(self.execution_id, wait.id))
 
+    def _abandon(self, why: RestpointError) -> None:
+        """Tell whoever awaits a prompt here that no answer will come to this object."""
+        for reference in list(self._pending.values()):
+            pending = reference()
+            if pending is not None and pending._outcome is None:
+                pending._close(why)
+
     def _move(self, status: str, *, outcome_seen: bool = False) -> None:
         self.status = _STATUS[status]
         if (outcome_seen or status != "running") and not self._outcome_seen:
@@ -335,7 +343,7 @@ class Records:
                 as_of=-1,
             )
             self._held[snapshot.id] = record
-        if snapshot.as_of <= record._as_of:
+        if snapshot.as_of < record._as_of:
             return record
         record._as_of = snapshot.as_of
         record._lease = snapshot.lease
@@ -348,7 +356,13 @@ class Records:
                 record._open.setdefault(wait.id, wait)
             else:
                 record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
+        record._open = {wait.id: wait for wait in sorted(record._open.values(), key=attrgetter("opened"))}
         return record
+
+    def is_current(self, snapshot: Snapshot) -> bool:
+        """Whether the record of this execution, if anyone holds it, tells of nothing later than the snapshot."""
+        record = self._held.get(snapshot.id)
+        return record is None or record._as_of <= snapshot.as_of
 
     def open_waits(self, execution_id: str) -> Collection[str]:
         """The waits that the record takes for open, which the file may know better."""
@@ -377,13 +391,12 @@ class Records:
         return overtaken is None or (as_of is not None and overtaken <= as_of)
 
     def drop(self, execution_id: str) -> None:
-        """The execution left the file; whoever holds the record keeps it as it was."""
-        self._held.pop(execution_id, None)
+        """The execution left the file; whoever holds the record keeps it as it was, and waits no more."""
+        record = self._held.pop(execution_id, None)
+        if record is not None:
+            record._abandon(ExecutionCancelled(f"Execution {execution_id} was removed while it waited."))
 
     def close(self) -> None:
         """The store closes: what still waits is told so. The prompts stay open in the file."""
         for record in list(self._held.values()):
-            for reference in list(record._pending.values()):
-                pending = reference()
-                if pending is not None:
-                    pending._close(StoreClosed("The store was closed; the prompt is still open in the file."))
+            record._abandon(StoreClosed("The store was closed; the prompt is still open in the file."))

@@ -295,7 +295,10 @@ class ExecutionStore:
                 asking.append(record._pending_interaction(change.wait, given))  # noqa: SLF001 - the store makes records
             self._scheduler.due(change)
 
-        await database.write(lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail), applied)
+        chosen = interaction_id is not None
+        await database.write(
+            lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen), applied
+        )
         return asking[0]
 
     async def set_oauth_required(
@@ -499,7 +502,8 @@ class ExecutionStore:
                 found = await queries.snapshot(database, execution_id, self._records.open_waits(execution_id))
             finally:
                 current = self._records.end_loading(execution_id, found.as_of if found is not None else None)
-            if found is not None and current:
+            # What this process has told its records since then is newer: look again.
+            if found is not None and current and self._records.is_current(found):
                 return self._records.refresh(found)
             if found is None:
                 self._records.drop(execution_id)
