@@ -49,6 +49,8 @@ class Wait:
     response: str | None = None
     auth_url: str | None = None
     oauth_state: str | None = None
+    ended: bool = False
+    """Withdrawn because its execution ended."""
 
 
 @dataclass(slots=True)
@@ -204,6 +206,7 @@ def end(
     changes = [Change(sequence, execution_id, event, before, to, tx.now, expires_at=expires_at)]
     for wait_key, wait in waits:
         _write_closed(tx, execution_id, wait_key, wait, "withdraw")
+        wait.ended = True
         event = f"{wait.kind}_withdrawn"
         sequence = append(
             tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"

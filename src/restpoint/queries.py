@@ -14,6 +14,7 @@ from restpoint.engine import prepare
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
 from restpoint.history import ANCHOR, first_break
 from restpoint.ledger import Wait
+from restpoint.lifecycle import TERMINAL
 from restpoint.schema import consents, executions, history, interactions
 
 MAX_PAGE: Final = 1_000
@@ -93,7 +94,19 @@ _THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _KNOWN: Final[Select[Any]] = select(literal_column("value")).select_from(
     func.json_each(bindparam("known")).alias("known")
 )
-_NOTHING: Final = [null()] * 4
+_NOTHING: Final = [null()] * 3
+# A wait that is withdrawn because its execution ended says so in its row of history, which stays while the execution does.
+_ENDED_WITH: Final = (
+    select(_h.to_status.in_([literal_column(f"'{status}'") for status in TERMINAL]))
+    .where(
+        _h.execution_id == bindparam("id"),
+        _h.wait_id == _i.id,
+        _h.event == literal_column("'interaction_withdrawn'"),
+        _i.status == literal_column("'withdrawn'"),
+    )
+    .correlate(interactions)
+    .scalar_subquery()
+)
 _SNAPSHOT: Final = prepare(
     union_all(
         select(
@@ -114,14 +127,14 @@ _SNAPSHOT: Final = prepare(
         ).where(_e.id == bindparam("id")),
         select(
             literal_column("'interaction'"), _i.opened, _i.id, _i.status, _i.created_at, _i.deadline_at, _i.prompt, _i.response,
-            null(), null(), *_NOTHING,
+            null(), null(), _ENDED_WITH, *_NOTHING,
         ).where(
             _i.execution_key == _THIS,
             (_i.status == literal_column("'pending'")) | _i.id.in_(_KNOWN),
         ),
         select(
             literal_column("'consent'"), _c.opened, _c.id, _c.status, _c.created_at, _c.deadline_at, null(), null(),
-            _c.auth_url, _c.oauth_state, *_NOTHING,
+            _c.auth_url, _c.oauth_state, null(), *_NOTHING,
         ).where(
             _c.execution_key == _THIS,
             _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]) | _c.id.in_(_KNOWN),
@@ -137,8 +150,10 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
         return None
     _, _, as_of, *rest = rows[0]
     waits = [
-        Wait(kind, wait_id, status, opened, created_at, deadline_at, prompt, response, auth_url, oauth_state)
-        for kind, opened, wait_id, status, created_at, deadline_at, prompt, response, auth_url, oauth_state, *_ in rows[
+        Wait(
+            kind, wait_id, status, opened, created_at, deadline_at, prompt, response, auth_url, oauth_state, bool(ended)
+        )
+        for kind, opened, wait_id, status, created_at, deadline_at, prompt, response, auth_url, oauth_state, ended, *_ in rows[
             1:
         ]
     ]

@@ -249,7 +249,7 @@ class ExecutionRecord:
             pending._close(answer or RESPONSE.validate_json(wait.response or ""))
         elif wait.status == "expired":
             pending._close(InteractionExpired(self.execution_id, wait.id))
-        elif self.status in TERMINAL:
+        elif wait.ended:
             pending._close(ExecutionCancelled(f"Execution {self.execution_id} has {self.status} while it waited."))
         else:
             pending._close(InteractionWithdrawn(self.execution_id, wait.id))
