@@ -125,14 +125,17 @@ STATEMENTS = (
 )
  WITHOUT ROWID""",
     (
-        "CREATE TRIGGER executions_move_as_the_lifecycle_allows BEFORE UPDATE OF status, created_at, completed_at, "
-        "result, error, error_code ON executions WHEN (OLD.status = 'completed' OR OLD.status = 'failed' OR "
-        "OLD.status = 'cancelled') OR (OLD.status <> NEW.status AND NOT (OLD.status = 'running' AND (NEW.status = "
-        "'interaction_required' OR NEW.status = 'oauth_required' OR NEW.status = 'completed' OR NEW.status = 'failed' "
-        "OR NEW.status = 'cancelled') OR OLD.status = 'interaction_required' AND (NEW.status = 'oauth_required' OR "
-        "NEW.status = 'running' OR NEW.status = 'failed' OR NEW.status = 'cancelled') OR OLD.status = "
-        "'oauth_required' AND (NEW.status = 'interaction_required' OR NEW.status = 'running' OR NEW.status = 'failed' "
-        "OR NEW.status = 'cancelled'))) BEGIN SELECT RAISE(ABORT, 'illegal transition of an execution'); END"
+        "CREATE TRIGGER executions_move_as_the_lifecycle_allows BEFORE UPDATE ON executions WHEN NEW.key IS NOT "
+        "OLD.key OR NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR (OLD.status <> NEW.status AND NOT "
+        "(OLD.status = 'running' AND (NEW.status = 'interaction_required' OR NEW.status = 'oauth_required' OR "
+        "NEW.status = 'completed' OR NEW.status = 'failed' OR NEW.status = 'cancelled') OR OLD.status = "
+        "'interaction_required' AND (NEW.status = 'oauth_required' OR NEW.status = 'running' OR NEW.status = 'failed' "
+        "OR NEW.status = 'cancelled') OR OLD.status = 'oauth_required' AND (NEW.status = 'interaction_required' OR "
+        "NEW.status = 'running' OR NEW.status = 'failed' OR NEW.status = 'cancelled'))) OR ((OLD.status = 'completed' "
+        "OR OLD.status = 'failed' OR OLD.status = 'cancelled') AND (NEW.status IS NOT OLD.status OR NEW.completed_at "
+        "IS NOT OLD.completed_at OR NEW.result IS NOT OLD.result OR NEW.error IS NOT OLD.error OR NEW.error_code IS "
+        "NOT OLD.error_code)) BEGIN SELECT RAISE(ABORT, 'illegal transition of an execution, or a change of what "
+        "stays'); END"
     ),
     (
         "CREATE TRIGGER executions_begin_at_the_beginning BEFORE INSERT ON executions WHEN NEW.status <> 'running' OR "
@@ -140,11 +143,14 @@ STATEMENTS = (
         "BEGIN SELECT RAISE(ABORT, 'an execution begins as running, with a key and an id of its own'); END"
     ),
     (
-        "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE OF status, response, answered_by, "
-        "closed_at ON interactions WHEN (OLD.status = 'answered' OR OLD.status = 'expired' OR OLD.status = "
-        "'withdrawn') OR (OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'answered' OR "
-        "NEW.status = 'expired' OR NEW.status = 'withdrawn'))) BEGIN SELECT RAISE(ABORT, 'illegal transition of an "
-        "interaction'); END"
+        "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE ON interactions WHEN NEW.key IS NOT "
+        "OLD.key OR NEW.id IS NOT OLD.id OR NEW.execution_key IS NOT OLD.execution_key OR NEW.prompt IS NOT "
+        "OLD.prompt OR NEW.opened IS NOT OLD.opened OR NEW.created_at IS NOT OLD.created_at OR (OLD.status <> "
+        "NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'answered' OR NEW.status = 'expired' OR "
+        "NEW.status = 'withdrawn'))) OR ((OLD.status = 'answered' OR OLD.status = 'expired' OR OLD.status = "
+        "'withdrawn') AND (NEW.status IS NOT OLD.status OR NEW.response IS NOT OLD.response OR NEW.answered_by IS NOT "
+        "OLD.answered_by OR NEW.closed_at IS NOT OLD.closed_at)) BEGIN SELECT RAISE(ABORT, 'illegal transition of an "
+        "interaction, or a change of what stays'); END"
     ),
     (
         "CREATE TRIGGER interactions_begin_at_the_beginning BEFORE INSERT ON interactions WHEN NEW.status <> "
@@ -153,12 +159,15 @@ STATEMENTS = (
         "pending, with a key and an id of its own'); END"
     ),
     (
-        "CREATE TRIGGER consents_move_as_the_lifecycle_allows BEFORE UPDATE OF status, closed_at ON consents WHEN "
-        "(OLD.status = 'granted' OR OLD.status = 'denied' OR OLD.status = 'expired' OR OLD.status = 'withdrawn') OR "
-        "(OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'exchanging' OR NEW.status = "
-        "'denied' OR NEW.status = 'expired' OR NEW.status = 'withdrawn') OR OLD.status = 'exchanging' AND (NEW.status "
-        "= 'pending' OR NEW.status = 'granted' OR NEW.status = 'denied' OR NEW.status = 'expired' OR NEW.status = "
-        "'withdrawn'))) BEGIN SELECT RAISE(ABORT, 'illegal transition of a consent'); END"
+        "CREATE TRIGGER consents_move_as_the_lifecycle_allows BEFORE UPDATE ON consents WHEN NEW.key IS NOT OLD.key "
+        "OR NEW.id IS NOT OLD.id OR NEW.execution_key IS NOT OLD.execution_key OR NEW.opened IS NOT OLD.opened OR "
+        "NEW.created_at IS NOT OLD.created_at OR (OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND "
+        "(NEW.status = 'exchanging' OR NEW.status = 'denied' OR NEW.status = 'expired' OR NEW.status = 'withdrawn') "
+        "OR OLD.status = 'exchanging' AND (NEW.status = 'pending' OR NEW.status = 'granted' OR NEW.status = 'denied' "
+        "OR NEW.status = 'expired' OR NEW.status = 'withdrawn'))) OR ((OLD.status = 'granted' OR OLD.status = "
+        "'denied' OR OLD.status = 'expired' OR OLD.status = 'withdrawn') AND (NEW.status IS NOT OLD.status OR "
+        "NEW.closed_at IS NOT OLD.closed_at)) BEGIN SELECT RAISE(ABORT, 'illegal transition of a consent, or a change "
+        "of what stays'); END"
     ),
     (
         "CREATE TRIGGER consents_begin_at_the_beginning BEFORE INSERT ON consents WHEN NEW.status <> 'pending' OR "
@@ -172,20 +181,9 @@ STATEMENTS = (
         "ended cannot be deleted'); END"
     ),
     (
-        "CREATE TRIGGER executions_keep_their_ids BEFORE UPDATE OF key, id ON executions BEGIN SELECT RAISE(ABORT, "
-        "'the key and id of an execution stay'); END"
-    ),
-    (
-        "CREATE TRIGGER interactions_keep_what_was_asked BEFORE UPDATE OF key, execution_key, id, prompt, opened, "
-        "created_at ON interactions BEGIN SELECT RAISE(ABORT, 'what was asked stays'); END"
-    ),
-    (
-        "CREATE TRIGGER consents_keep_what_was_asked BEFORE UPDATE OF key, execution_key, id, opened, created_at ON "
-        "consents BEGIN SELECT RAISE(ABORT, 'what was asked stays'); END"
-    ),
-    (
-        "CREATE TRIGGER history_is_only_appended_to BEFORE INSERT ON history WHEN NEW.sequence <= (SELECT "
-        "max(sequence) FROM history) BEGIN SELECT RAISE(ABORT, 'history is append-only'); END"
+        "CREATE TRIGGER history_is_only_appended_to BEFORE INSERT ON history WHEN NEW.sequence IS NOT 1 + "
+        "coalesce((SELECT max(sequence) FROM history), (SELECT sequence FROM history_anchor)) BEGIN SELECT "
+        "RAISE(ABORT, 'history is append-only'); END"
     ),
     (
         "CREATE TRIGGER history_is_never_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is "

@@ -138,9 +138,11 @@ def _app() -> Any:  # noqa: ANN401, C901 - the commands, one function each
 def _existing(database: str) -> Path:
     """The path of a file that is there: these commands have no business creating one."""
     from restpoint import migrate  # noqa: PLC0415
+    from restpoint.errors import UnusableFile  # noqa: PLC0415
 
     path = _path(database)
-    migrate.current(path)
+    if migrate.current(path) is None:
+        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
     return path
 
 

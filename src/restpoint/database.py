@@ -24,12 +24,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import aiosqlite
+from sqlalchemy.exc import DBAPIError
 
 from restpoint.clock import Clock
 from restpoint.engine import (
@@ -38,6 +40,7 @@ from restpoint.engine import (
     check_revision,
     reading_engine,
     storage_error,
+    use_log,
     writing_engine,
 )
 from restpoint.errors import InvalidArgument, StoreClosed
@@ -124,6 +127,7 @@ class _Writer:
         fairy.detach()
         try:
             check_revision(connection, self._path)
+            use_log(connection)
         except BaseException:
             connection.close()
             raise
@@ -146,20 +150,21 @@ class _Writer:
                 if batch is None:
                     break
                 try:
-                    first, last = self._commit(batch)
+                    spans = self._commit(batch)
                 except Exception as error:  # a defect of ours, which must not leave the callers waiting for ever
                     log.exception("the writer failed")
-                    first = last = 0
+                    spans = []
                     for job in batch:
                         job.error = error
-                self._tell(batch, first, last)
+                self._tell(batch, spans)
                 batch = None  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
             self._connection.close()
             self._engine.dispose()
 
-    def _commit(self, batch: list[_Job[Any]]) -> tuple[int, int]:
-        """Run the jobs of a batch in one transaction; returns the first and last history row it wrote, or zeros."""
+    def _commit(self, batch: list[_Job[Any]]) -> list[tuple[int, int]]:
+        """Run the jobs of a batch in one transaction; returns the first and last history row of each that it took."""
+        committing = False
         try:
             self._begin()
             transaction = Transaction(self._connection, self._clock.now())
@@ -167,23 +172,22 @@ class _Writer:
                 self._attempt(job, transaction)
             for sql, rows in groupby(transaction.deferred, itemgetter(0)):
                 self._connection.executemany(sql, map(itemgetter(1), rows))
+            committing = True
             self._connection.execute("COMMIT")
         except _Spoiled:
             self._rollback()
-            if len(batch) == 1:
-                return 0, 0
-            written = [span for span in (self._commit([job]) for job in batch) if span[0]]
-            return (written[0][0], written[-1][1]) if written else (0, 0)
+            return [] if len(batch) == 1 else [span for job in batch for span in self._commit([job])]
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
-            self._overwrite()
+            if committing:
+                self._overwrite()
             for job in batch:
                 # A refusal too: it may rest on a batch-mate's write that is not stored after all.
                 job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
-            return 0, 0
+            return []
         if transaction.first_sequence and transaction.head:
-            return transaction.first_sequence, transaction.head[0]
-        return 0, 0
+            return [(transaction.first_sequence, transaction.head[0])]
+        return []
 
     def _attempt(self, job: _Job[Any], transaction: Transaction) -> None:
         before, deferred = self._connection.total_changes, len(transaction.deferred)
@@ -276,10 +280,11 @@ class Database:
         # The thread must not keep the database alive, so that one that was dropped unclosed ends its thread.
         me = weakref.ref(self)
 
-        def deliver(batch: list[_Job[Any]], first: int, last: int) -> None:
+        def deliver(batch: list[_Job[Any]], spans: list[tuple[int, int]]) -> None:
             database = me()
-            if database is not None and first and database.committed is not None:
-                database.committed(first, last)
+            if database is not None and database.committed is not None:
+                for first, last in spans:
+                    database.committed(first, last)
             _resolve(batch)
 
         def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
@@ -339,7 +344,18 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
             if self._writer is None:
                 raise StoreClosed("The store was closed while it was read.") from error
+            if getattr(error, "sqlite_errorname", None) == "SQLITE_ERROR":  # no such table or column: another schema?
+                await self.pass_gate()
             raise storage_error(error) from error
+
+    async def pass_gate(self) -> None:
+        """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
+
+        def look() -> None:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+                check_revision(connection, self.path)
+
+        await asyncio.to_thread(look)
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
         if lane in self._readers:
@@ -348,24 +364,26 @@ class Database:
             if self._writer is None:
                 raise StoreClosed("The store is closed; open it again to go on.")
             if lane not in self._readers:
-                connection = await self._engine.connect()
+                try:
+                    connection = await self._engine.connect()
+                except DBAPIError as error:
+                    raise storage_error(error.orig if isinstance(error.orig, Exception) else error) from error
                 raw = await connection.get_raw_connection()
                 self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
         return self._readers[lane][1]
 
     async def close(self) -> None:
         """Finish what was queued, then close. The last one to close checkpoints the log away."""
+        self._hand_over()  # what was asked for before is done before
         writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.queue.put(None)
         async with self._connecting:
             readers, self._readers = list(self._readers.values()), {}
             for connection, _ in readers:
                 await connection.close()
             await self._engine.dispose()
         if writer is not None:
-            if self._waiting:
-                waiting, self._waiting = self._waiting, []
-                writer.queue.put(waiting)
-            writer.queue.put(None)
             await asyncio.to_thread(writer.thread.join)
 
 

@@ -1,6 +1,6 @@
 """What this process drives: the executions that it runs or waits for, said in the file by a lease.
 
-Also the tasks that callers set on records: one that ends without ending its execution must not leave it running for ever.
+Also the tasks that callers set on records: one that is cancelled or fails must not leave its execution running for ever.
 """
 
 import asyncio
@@ -11,9 +11,8 @@ from typing import Any
 from restpoint import leases, ledger
 from restpoint.clock import Clock, elapse
 from restpoint.database import Database
-from restpoint.errors import RestpointError
+from restpoint.errors import RestpointError, StorageError
 from restpoint.follower import Follower
-from restpoint.ledger import Change
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.records import ExecutionRecord
 
@@ -32,22 +31,16 @@ class Driver:
         cancel: Callable[[str], Awaitable[None]],
         fail: Callable[[str], Awaitable[None]],
     ) -> None:
-        self.running = 0
-        """How many executions this process left running, as far as it knows: while it is not 0 the lease is renewed."""
         self.lease: int | None = None
         self._database = database
         self._clock = clock
         self._follower = follower
         self._cancel = cancel
         self._fail = fail
-        self._tasks: dict[asyncio.Task[Any], ExecutionRecord] = {}
+        self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
         self._adopting: set[str] = set()
         self._afterwards: set[asyncio.Task[None]] = set()
         self._taking = asyncio.Lock()
-
-    def count(self, change: Change) -> None:
-        """Keep count of what this process left running."""
-        self.running += (change.status == "running") - (change.before == "running")
 
     async def take_lease(self) -> int:
         """The lease of this process, taken with the first execution that it drives."""
@@ -60,8 +53,9 @@ class Driver:
     def watch(self, record: ExecutionRecord, waiter: object) -> None:
         """Someone here waits for a record, or runs it: follow the file for it, and say in the file that it is ours."""
         if isinstance(waiter, asyncio.Task):
-            self._tasks[waiter] = record
-            waiter.add_done_callback(self._task_done)
+            if waiter not in self._tasks:
+                waiter.add_done_callback(self._task_done)
+            self._tasks.setdefault(waiter, []).append(record)
         if isinstance(waiter, asyncio.Future | asyncio.Event):
             self._follower.watch(waiter)
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
@@ -72,12 +66,18 @@ class Driver:
     async def _adopt(self) -> None:
         lease = self.lease if self.lease is not None else await self.take_lease()
         adopting, self._adopting = list(self._adopting), set()
-        await self._database.write(lambda tx: ledger.adopt(tx, adopting, lease))
+        try:
+            await self._database.write(lambda tx: ledger.adopt(tx, adopting, lease))
+        except StorageError:
+            self._adopting.update(adopting)  # with the next one
+            raise
 
     def _task_done(self, task: "asyncio.Task[Any]") -> None:
-        record = self._tasks.pop(task, None)
-        if record is None or record.status in TERMINAL:
-            return
+        for record in self._tasks.pop(task, []):
+            if record.task is task and record.status not in TERMINAL:
+                self._left_by(task, record)
+
+    def _left_by(self, task: "asyncio.Task[Any]", record: ExecutionRecord) -> None:
         if task.cancelled():
             # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
             if record.status == ExecutionStatus.RUNNING:
@@ -85,6 +85,8 @@ class Driver:
         elif (error := task.exception()) is not None:
             log.error("the task of execution %s failed", record.execution_id, exc_info=error)
             self._later(self._fail(record.execution_id))
+        elif record.status == ExecutionStatus.RUNNING:
+            log.warning("the task of execution %s returned and left it running", record.execution_id)
 
     def _later(self, change: Awaitable[None]) -> None:
         task = asyncio.ensure_future(_logged(change))
@@ -92,14 +94,15 @@ class Driver:
         task.add_done_callback(self._afterwards.discard)
 
     async def renew(self) -> None:
-        """While anything runs or is awaited here, renew the lease. Until cancelled."""
+        """Once this process has a lease, say that it is alive, for those who cannot see that otherwise. Until cancelled."""
         while True:
             await elapse(self._clock, leases.DURATION // 3)
-            if self.lease is not None and (self.running > 0 or self._follower.anyone_waits()):
+            if self.lease is not None:
                 await _logged(self._renew(self.lease))
 
     async def _renew(self, lease: int) -> None:
-        await self._database.write(lambda tx: leases.renew(tx, lease))
+        holder = leases.this_process()
+        await self._database.write(lambda tx: leases.renew(tx, lease, holder))
 
     async def close(self) -> None:
         """Finish what was begun and drop the lease: what still runs here has nobody from now on."""

@@ -5,6 +5,7 @@ The gate is ``check_revision``: this program reads and writes files of one revis
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -181,6 +182,25 @@ def writing_engine(path: Path, synchronous: Synchronous = "FULL") -> Engine:
     event.listen(engine, "connect", lambda connection, _: _pragmas(connection, synchronous, read_only=False))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
+
+
+def use_log(connection: sqlite3.Connection, *before: str) -> None:
+    """Write-ahead logging (https://www.sqlite.org/wal.html), which the file keeps; a restored backup has it off.
+
+    ``before`` are pragmas that must come first. Changing the journal wants the file alone and does not wait for it by
+    itself, so this waits.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            for pragma in (*before, "journal_mode = WAL"):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.OperationalError as error:
+            if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def reading_engine(path: Path) -> AsyncEngine:

@@ -93,5 +93,10 @@ class Follower:
             position = await queries.last_sequence(self._database)
             concerned = list(self._waiting())
         for execution_id in concerned:
-            await self._reload(execution_id)
+            try:
+                await self._reload(execution_id)
+            except StorageError:
+                raise
+            except Exception:  # one that cannot be read must not keep the others from being woken
+                log.exception("execution %s could not be followed", execution_id)
         self._position = max(self._position, position)

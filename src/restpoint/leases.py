@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
 
 from restpoint.database import Transaction
 from restpoint.engine import prepare
@@ -29,7 +30,17 @@ _TAKE: Final = prepare(
         host=bindparam("host"), pid=bindparam("pid"), started=bindparam("started"), expires_at=bindparam("until")
     )
 )
-_RENEW: Final = prepare(update(leases).where(_l.id == bindparam("the_id")).values(expires_at=bindparam("until")))
+_RENEW: Final = prepare(
+    insert(leases)
+    .values(
+        id=bindparam("the_id"),
+        host=bindparam("the_host"),
+        pid=bindparam("the_pid"),
+        started=bindparam("the_start"),
+        expires_at=bindparam("until"),
+    )
+    .on_conflict_do_update(index_elements=["id"], set_={"expires_at": bindparam("until")})
+)
 _DROP: Final = prepare(delete(leases).where(_l.id == bindparam("the_id")))
 _ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
 
@@ -84,9 +95,10 @@ def take(tx: Transaction, holder: Holder) -> int:
     return tx.execute(_TAKE, values).lastrowid or 0
 
 
-def renew(tx: Transaction, lease: int) -> None:
-    """Still here."""
-    tx.execute(_RENEW, {"the_id": lease, "until": tx.now + DURATION})
+def renew(tx: Transaction, lease: int, holder: Holder) -> None:
+    """Still here; also where another process had taken the holder for dead."""
+    values = {"the_host": holder.host, "the_pid": holder.pid, "the_start": holder.started}
+    tx.execute(_RENEW, {"the_id": lease, "until": tx.now + DURATION, **values})
 
 
 def drop(tx: Transaction, lease: int) -> None:

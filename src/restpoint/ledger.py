@@ -356,15 +356,13 @@ def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | Non
     return []
 
 
-def expire_due(tx: Transaction, most: int) -> Changes:
-    """Expire the waits whose deadline has passed, the longest overdue first, at most ``most`` of them."""
-    changes = []
-    for execution_id, wait_id, _ in tx.all(statements.DUE, {"now": tx.now, "max": most}):
-        execution = read(tx, execution_id)
-        for wait_key, wait in open_waits(tx, execution):
-            if wait.id == wait_id:
-                changes.append(_close(tx, execution, wait_key, wait, "expire", cause="deadline"))
-    return changes
+def expire(tx: Transaction, execution_id: str, wait_id: str) -> Changes:
+    """Expire a wait whose deadline has passed. Nothing at all on one that was closed meanwhile."""
+    execution = read(tx, execution_id)
+    for wait_key, wait in open_waits(tx, execution):
+        if wait.id == wait_id and wait.deadline_at is not None and wait.deadline_at <= tx.now:
+            return [_close(tx, execution, wait_key, wait, "expire", cause="deadline")]
+    return []
 
 
 def open_waits(tx: Transaction, execution: Execution) -> list[tuple[int, Wait]]:

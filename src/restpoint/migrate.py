@@ -9,7 +9,6 @@ not at all. Foreign keys are off meanwhile, as SQLite's own recipe for changing 
 import glob
 import os
 import sqlite3
-import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from restpoint.engine import (
     inspect,
     locate,
     storage_error,
+    use_log,
     writing_engine,
 )
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, StorageError, UnusableFile
@@ -138,7 +138,13 @@ def run_environment(context: "EnvironmentContext") -> None:
     engine = writing_engine(path)
     try:
         with engine.connect() as connection:
-            _configure_file(connection)
+            # What must be said outside a transaction, some of it only to a file that is still empty.
+            use_log(
+                _driver(connection),
+                f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}",
+                "foreign_keys = OFF",
+                "auto_vacuum = INCREMENTAL",
+            )
             _run(context, connection, path)
     except Exception as error:
         cause = getattr(error, "orig", error)
@@ -175,28 +181,6 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             target = path.with_name(f"{path.name}.{before}-{stamp}.bak")
             backup(path, target)
             context.config.attributes["backup"] = target
-
-
-def _configure_file(connection: "Connection") -> None:
-    """What must be said outside a transaction, some of it only to a file that is still empty."""
-    driver = _driver(connection)
-    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
-    while True:
-        try:
-            for pragma in (
-                f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}",
-                "foreign_keys = OFF",
-                "auto_vacuum = INCREMENTAL",
-                "journal_mode = WAL",
-            ):
-                driver.execute(f"PRAGMA {pragma}").fetchall()
-        except sqlite3.OperationalError as error:
-            # Changing the journal mode wants the file alone and does not wait for it.
-            if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 def _driver(connection: "Connection") -> sqlite3.Connection:

@@ -18,7 +18,7 @@ MAX_PROMPT_BYTES: Final = 2 * 1024 * 1024
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 MAX_RESULT_BYTES: Final = 64 * 1024 * 1024
 MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error, a reason, an actor's name
-MAX_DEPTH: Final = 200  # levels; SQLite's own parser stops at 1,000 (https://www.sqlite.org/json1.html)
+MAX_DEPTH: Final = 100  # levels; the reader of JSON stops at 200, and a prompt adds some
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -69,7 +69,7 @@ class MultipleChoiceOption(BaseModel):
 # --- Prompts ---------------------------------------------------------------------------------------------------------
 
 
-class HumanPromptBase(BaseModel):
+class HumanPromptBase(BaseModel, validate_assignment=True):
     """What every prompt has.
 
     ``text`` is shown to the person. ``timeout`` is in seconds, from the moment of asking (none: no deadline). ``error``
@@ -150,28 +150,28 @@ HumanPrompt = Annotated[
 # --- Responses -------------------------------------------------------------------------------------------------------
 
 
-class HumanResponseText(BaseModel):
+class HumanResponseText(BaseModel, validate_assignment=True):
     """The text that was asked for."""
 
     type: Literal[HumanPromptModelType.TEXT] = HumanPromptModelType.TEXT
     text: str
 
 
-class HumanResponseNotification(BaseModel):
+class HumanResponseNotification(BaseModel, validate_assignment=True):
     """Acknowledges a notification."""
 
     type: Literal[HumanPromptModelType.NOTIFICATION] = HumanPromptModelType.NOTIFICATION
     text: str = "Acknowledged."
 
 
-class HumanResponseBinary(BaseModel):
+class HumanResponseBinary(BaseModel, validate_assignment=True):
     """The choice of a binary prompt."""
 
     type: Literal[HumanPromptModelType.BINARY_CHOICE] = HumanPromptModelType.BINARY_CHOICE
     selected_option: BinaryHumanPromptOption
 
 
-class HumanResponseRadio(BaseModel):
+class HumanResponseRadio(BaseModel, validate_assignment=True):
     """The choice of a radio prompt."""
 
     type: Literal[HumanPromptModelType.RADIO] = HumanPromptModelType.RADIO
@@ -206,7 +206,7 @@ class HumanResponseCheckbox(BaseModel):
         return self
 
 
-class HumanResponseDropdown(BaseModel):
+class HumanResponseDropdown(BaseModel, validate_assignment=True):
     """The choice of a dropdown prompt."""
 
     type: Literal[HumanPromptModelType.DROPDOWN] = HumanPromptModelType.DROPDOWN
@@ -386,11 +386,18 @@ def _offered(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]
 def _identity(option: _Option) -> tuple[str, str]:
     """What tells two options apart: the id and the value as JSON, where 1, true and "1" are three things."""
     value = option.value
-    if type(value) is str:
-        return option.id, f'"{value}'
+    return option.id, f'"{value}' if type(value) is str else encode(_as_a_browser_sends_it(value))
+
+
+def _as_a_browser_sends_it(value: object) -> object:
+    """JSON as it may come back: 1.0 as 1, and the keys of an object in any order."""
     if type(value) is float and value.is_integer():
-        value = int(value)  # a browser sends 1.0 back as 1
-    return option.id, encode(value)
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _as_a_browser_sends_it(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_as_a_browser_sends_it(item) for item in value]
+    return value
 
 
 def _refuse_repeats(chosen: list[_Option]) -> None:

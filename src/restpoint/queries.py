@@ -14,12 +14,13 @@ from restpoint.engine import prepare
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
 from restpoint.history import ANCHOR, first_break
 from restpoint.ledger import Wait
-from restpoint.lifecycle import TERMINAL
-from restpoint.schema import consents, executions, history, interactions
+from restpoint.lifecycle import OPEN, TERMINAL
+from restpoint.schema import REVISION, consents, executions, history, interactions
 
 MAX_PAGE: Final = 1_000
 
 _e, _i, _c, _h = executions.c, interactions.c, consents.c, history.c
+_OPEN_CONSENT: Final = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ _THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _KNOWN: Final[Select[Any]] = select(literal_column("value")).select_from(
     func.json_each(bindparam("known")).alias("known")
 )
-_NOTHING: Final = [null()] * 3
+_NOTHING: Final = [null()] * 4
 # A wait that is withdrawn because its execution ended says so in its row of history, which stays while the execution does.
 _ENDED_WITH: Final = (
     select(_h.to_status.in_([literal_column(f"'{status}'") for status in TERMINAL]))
@@ -124,6 +125,7 @@ _SNAPSHOT: Final = prepare(
             _e.result,
             _e.error,
             _e.error_code,
+            literal_column("(SELECT version_num FROM alembic_version)"),
         ).where(_e.id == bindparam("id")),
         select(
             literal_column("'interaction'"), _i.opened, _i.id, _i.status, _i.created_at, _i.deadline_at, _i.prompt, _i.response,
@@ -137,7 +139,7 @@ _SNAPSHOT: Final = prepare(
             _c.auth_url, _c.oauth_state, null(), *_NOTHING,
         ).where(
             _c.execution_key == _THIS,
-            _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]) | _c.id.in_(_KNOWN),
+            _OPEN_CONSENT | _c.id.in_(_KNOWN),
         ),
     ).order_by("opened")
 )  # fmt: skip
@@ -157,7 +159,9 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
             1:
         ]
     ]
-    status, version, workflow, owner, lease, created, completed, expires, result, error, code = rest
+    status, version, workflow, owner, lease, created, completed, expires, result, error, code, revision = rest
+    if revision != REVISION:
+        await database.pass_gate()
     return Snapshot(
         as_of,
         execution_id,
@@ -308,6 +312,13 @@ _HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
 _CHAIN: Final = prepare(
     _ENTRY.where(_h.sequence > bindparam("after")).limit(bindparam("max")).offset(literal_column("0"))
 )
+_PRUNED: Final = prepare(
+    # What retention removed it says so, in a row that is never removed before the anchor has moved past it.
+    select(_h.sequence).where(
+        _h.event == literal_column("'history_pruned'"),
+        func.json_extract(_h.detail, literal_column("'$.last'")) == bindparam("last"),
+    )
+)
 _SINCE: Final = prepare(
     select(_h.sequence, _h.execution_id)
     .where(_h.sequence > bindparam("after"))
@@ -343,8 +354,13 @@ async def touched_since(database: Database, sequence: int, most: int) -> list[tu
 
 
 async def broken_history(database: Database, *, chunk: int = 5_000) -> int | None:
-    """The sequence of the first row of history that does not follow from the one before it; None when all do."""
+    """The sequence of the first row of history that does not follow from the one before it; None when all do.
+
+    Also the anchor's, where nothing says that retention moved it there.
+    """
     ((after, digest),) = await database.read(ANCHOR, lane="long")
+    if after and not list(await database.read(_PRUNED, {"last": after}, lane="long")):
+        return int(after)
     async for rows in _chain(database, after, chunk):
         broken = first_break(rows, after, digest)
         if broken is not None:
@@ -368,11 +384,24 @@ _NEXT_DEADLINE: Final = prepare(
                 _i.status == literal_column("'pending'"), _i.deadline_at.is_not(None)
             ),
             select(func.min(_c.deadline_at)).where(
-                _c.status.in_([literal_column("'pending'"), literal_column("'exchanging'")]),
+                _OPEN_CONSENT,
                 _c.deadline_at.is_not(None),
             ),
         ).subquery()
     )
+)
+_DUE: Final = prepare(
+    union_all(
+        select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
+        .select_from(interactions.join(executions, _i.execution_key == _e.key))
+        .where(_i.status == literal_column("'pending'"), _i.deadline_at <= bindparam("now")),
+        select(_e.id, _c.id, _c.deadline_at)
+        .select_from(consents.join(executions, _c.execution_key == _e.key))
+        .where(_OPEN_CONSENT, _c.deadline_at <= bindparam("now")),
+    )
+    .order_by("deadline")
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
 )
 _RUNNING: Final = prepare(select(_e.id, _e.lease).where(_e.status == literal_column("'running'")).order_by(_e.key))
 _EXPIRED: Final = prepare(
@@ -396,6 +425,11 @@ async def next_deadline(database: Database) -> int | None:
     """When the next open wait falls due, in milliseconds since the epoch; None when none will."""
     ((deadline,),) = await database.read(_NEXT_DEADLINE)
     return None if deadline is None else int(deadline)
+
+
+async def due(database: Database, now: int, most: int) -> list[tuple[str, str]]:
+    """Execution and wait of what has fallen due at ``now`` (milliseconds), the longest overdue first, at most ``most``."""
+    return [(row[0], row[1]) for row in await database.read(_DUE, {"now": now, "max": most})]
 
 
 async def running(database: Database) -> list[tuple[str, int | None]]:

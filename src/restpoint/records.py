@@ -12,14 +12,21 @@ from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
 from typing import Any, Final, Literal, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from restpoint.errors import ExecutionCancelled, InteractionExpired, InteractionWithdrawn, RestpointError, StoreClosed
+from restpoint.errors import (
+    DamagedFile,
+    ExecutionCancelled,
+    InteractionExpired,
+    InteractionWithdrawn,
+    RestpointError,
+    StoreClosed,
+)
 from restpoint.ledger import Change, Wait
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.payloads import decode
-from restpoint.prompts import PROMPT, PROMPTS, RESPONSE, HumanPrompt, HumanResponse
-from restpoint.queries import Snapshot
+from restpoint.payloads import decode, encode
+from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
+from restpoint.queries import HistoryEntry, Snapshot
 
 _STATUS: Final = {str(status): status for status in ExecutionStatus}
 
@@ -67,13 +74,14 @@ class PendingInteraction:
         for the next caller: the prompt is still open.
         """
         future = self._future() if self._future is not None else None
-        if future is None or (future.cancelled() and self._outcome is None):
+        if future is None or future.cancelled():
             future = _Answer(self)
             self._future = weakref.ref(future)
-            if self._outcome is None:
+            outcome = self._outcome or self._record._gone
+            if outcome is None:
                 self._record._watch(self._record, future)
             else:
-                _settle(future, self._outcome)
+                _settle(future, outcome)
         return future
 
     def _close(self, outcome: BaseModel | RestpointError) -> None:
@@ -121,18 +129,22 @@ class FirstOutcome(asyncio.Event):
         self._record = record
 
     async def wait(self) -> Literal[True]:
-        """Return once it is set, also by another process."""
-        if not self.is_set():
+        """Return once it is set, also by another process. Raises ``StoreClosed`` when the store closes first."""
+        if not self.is_set() and self._record._gone is None:
             self._record._watch(self._record, self)
-        return await super().wait()
+            await super().wait()
+        if not self._record._outcome_seen and self._record._gone is not None:
+            raise self._record._gone
+        return True
 
 
 class ExecutionRecord:
     """One execution, live. Times are seconds since the epoch."""
 
     __slots__ = (
-        "__weakref__", "_as_of", "_first_outcome", "_lease", "_open", "_outcome_seen", "_pending", "_result", "_task", "_watch",
-        "completed_at", "created_at", "error", "error_code", "execution_id", "expires_at", "owner", "status", "workflow",
+        "__weakref__", "_as_of", "_first_outcome", "_gone", "_lease", "_open", "_outcome_seen", "_pending", "_result",
+        "_task", "_watch", "completed_at", "created_at", "error", "error_code", "execution_id", "expires_at", "owner",
+        "status", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -161,6 +173,7 @@ class ExecutionRecord:
         self._task: asyncio.Task[Any] | None = None
         self._result: str | None = None
         self._outcome_seen = False
+        self._gone: RestpointError | None = None
         self._first_outcome: weakref.ref[FirstOutcome] | None = None
         self._open: dict[str, Wait] = {}
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
@@ -225,10 +238,7 @@ class ExecutionRecord:
         wait = self._open.get(interaction_id)
         if wait is None or wait.kind != "interaction":
             return None
-        reference = self._pending.get(interaction_id)
-        pending = reference() if reference is not None else None
-        if pending is not None and isinstance(pending.prompt, PROMPTS):
-            return pending.prompt
+        # As it was asked: the object that the caller gave may have changed since.
         return PROMPT.validate_json(wait.prompt or "")
 
     def _pending_interaction(self, wait: Wait, prompt: BaseModel | None = None) -> PendingInteraction:
@@ -246,7 +256,7 @@ class ExecutionRecord:
         if pending is None:
             return
         if wait.status == "answered":
-            pending._close(answer or RESPONSE.validate_json(wait.response or ""))
+            pending._close(answer or _read_answer(wait))
         elif wait.status == "expired":
             pending._close(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:
@@ -255,24 +265,35 @@ class ExecutionRecord:
             pending._close(InteractionWithdrawn(self.execution_id, wait.id))
 
     def _abandon(self, why: RestpointError) -> None:
-        """Tell whoever awaits a prompt here that no answer will come to this object."""
+        """Tell whoever waits for this object that nothing will come to it any more."""
+        self._gone = why
+        event = self._first_outcome() if self._first_outcome is not None else None
+        if event is not None:
+            event.set()
         for reference in list(self._pending.values()):
             pending = reference()
             if pending is not None and pending._outcome is None:
                 pending._close(why)
 
     def _move(self, status: str, *, outcome_seen: bool = False) -> None:
-        self.status = _STATUS[status]
+        before, self.status = self.status, _STATUS[status]
         if (outcome_seen or status != "running") and not self._outcome_seen:
             self._outcome_seen = True
             event = self._first_outcome() if self._first_outcome is not None else None
             if event is not None:
                 event.set()
-        if status == "cancelled" and self._task is not None:
+        if status == "cancelled" and before != status and self._task is not None:
             self._task.cancel(f"execution {self.execution_id} was cancelled")
 
     def __repr__(self) -> str:
         return f"<ExecutionRecord {self.execution_id} {self.status}>"
+
+
+def _read_answer(wait: Wait) -> BaseModel | RestpointError:
+    try:
+        return RESPONSE.validate_json(wait.response or "")
+    except ValidationError as error:
+        return DamagedFile(f"The response to interaction {wait.id} is in the file and cannot be read: {error}.")
 
 
 class Records:
@@ -360,9 +381,13 @@ class Records:
         return record
 
     def is_current(self, snapshot: Snapshot) -> bool:
-        """Whether the record of this execution, if anyone holds it, tells of nothing later than the snapshot."""
+        """Whether the record of this execution, if anyone holds it, tells of nothing that the snapshot does not."""
         record = self._held.get(snapshot.id)
-        return record is None or record._as_of <= snapshot.as_of
+        if record is None:
+            return True
+        told = {wait.id for wait in snapshot.waits}
+        unheard = [wait for wait in record._open.values() if wait.opened <= snapshot.as_of and wait.id not in told]
+        return record._as_of <= snapshot.as_of and not unheard
 
     def open_waits(self, execution_id: str) -> Collection[str]:
         """The waits that the record takes for open, which the file may know better."""
@@ -389,6 +414,24 @@ class Records:
             del self._loading[execution_id]
             self._overtaken.pop(execution_id, None)
         return overtaken is None or (as_of is not None and overtaken <= as_of)
+
+    def close_by_history(self, execution_id: str, history: Iterable[HistoryEntry]) -> None:
+        """The execution left the file before this process saw how it ended: its history still knows."""
+        record = self._held.get(execution_id)
+        if record is None:
+            return
+        for entry in history:
+            wait = record._open.get(entry.wait_id or "")
+            if entry.to_status is not None and not entry.event.endswith("_asked"):
+                record._move(entry.to_status)
+            if wait is not None and entry.event.startswith(f"{wait.kind}_") and not entry.event.endswith("_asked"):
+                wait.status = entry.event.removeprefix(f"{wait.kind}_")
+                wait.ended = entry.to_status in TERMINAL
+                told = entry.detail.get("response") if isinstance(entry.detail, dict) else None
+                if wait.status == "answered" and told is None:
+                    continue  # the history keeps only its digest
+                wait.response = None if told is None else encode(told)
+                record._close(wait, None)
 
     def drop(self, execution_id: str) -> None:
         """The execution left the file; whoever holds the record keeps it as it was, and waits no more."""

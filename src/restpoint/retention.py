@@ -90,15 +90,17 @@ def sweep(tx: Transaction, most: int) -> list[str]:
     return swept
 
 
-def prune_history(tx: Transaction, before: int, most: int) -> int:
-    """Delete the oldest rows of history, none younger than ``before`` (milliseconds since the epoch), at most ``most``.
+def prune_history(tx: Transaction, before: int, last: int, most: int) -> int:
+    """Delete the oldest rows of history, at most ``most``.
+
+    None is younger than ``before`` (milliseconds since the epoch) or stands after row ``last``.
 
     Goes from the oldest on and stops before the first row of an execution that is still in the file, so that what is left
     is one unbroken chain, which the anchor ties to what is gone. The newest row stays. Returns how many rows went.
     """
     anchor = tx.one(ANCHOR, ())
     after = anchor[0] if anchor else 0
-    last = min(after + most, head(tx)[0] - 1)
+    last = min(after + most, last, head(tx)[0] - 1)
     kept = tx.one(_FIRST_KEPT, {"after": after, "most": last, "before": before})
     to = kept[0] - 1 if kept else last
     row = tx.one(_DIGEST_AT, {"sequence": to}) if to > after else None

@@ -7,6 +7,7 @@ has done the next one finds done.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from restpoint import ledger, queries, retention
@@ -47,6 +48,7 @@ class Scheduler:
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
         self._next_deadline: int | None = None
+        self._inexpirable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
 
     def deadline(self, instant: int) -> None:
@@ -66,9 +68,24 @@ class Scheduler:
 
     async def _expire_next(self) -> None:
         while True:
-            expired = await self._database.write(lambda tx: ledger.expire_due(tx, DEADLINES_AT_ONCE), self._applied)
-            if len(expired) < DEADLINES_AT_ONCE:
+            most = DEADLINES_AT_ONCE + len(self._inexpirable)
+            due = [
+                wait
+                for wait in await queries.due(self._database, self._clock.now(), most)
+                if wait not in self._inexpirable
+            ]
+            if not due:
                 break
+            jobs = [
+                self._database.write(partial(ledger.expire, execution_id=e, wait_id=w), self._applied) for e, w in due
+            ]
+            for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):
+                if isinstance(outcome, StorageError):
+                    raise outcome
+                if isinstance(outcome, BaseException):
+                    # A row that another program bent must not keep all others from expiring.
+                    log.error("the wait %s of execution %s cannot expire", *reversed(wait), exc_info=outcome)
+                    self._inexpirable.add(wait)
             await asyncio.sleep(PAUSE_SECONDS)
         self._earlier.clear()
         self._next_deadline = None
@@ -111,8 +128,9 @@ class Scheduler:
             total += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)
         if self._history_retention is not None:
-            before = self._clock.now() - self._history_retention
-            while await self._database.write(lambda tx: retention.prune_history(tx, before, PRUNED_AT_ONCE)):  # noqa: ASYNC110
+            before, last = self._clock.now() - self._history_retention, await queries.last_sequence(self._database) - 1
+            prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
+            while await self._database.write(prune):  # noqa: ASYNC110 - a pause
                 await asyncio.sleep(PAUSE_SECONDS)
         await self._shrink()
         return total
@@ -138,6 +156,6 @@ async def _again_and_again(step: Callable[[], Awaitable[None]], what: str) -> No
     while True:
         try:
             await step()
-        except StorageError:
-            log.exception("%s: the file could not be used; trying again", what)
+        except Exception:
+            log.exception("%s: something is wrong; trying again", what)
             await asyncio.sleep(1)

@@ -155,16 +155,3 @@ CLOSE_CONSENT: Final = prepare(
     .values(status=_given("to_status"), closed_at=_given("now")),
     order=("to_status", "now", "wait_key", "expected_status"),
 )
-DUE: Final = prepare(
-    union_all(
-        select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
-        .select_from(interactions.join(executions, _i.execution_key == _e.key))
-        .where(_OPEN_INTERACTION, _i.deadline_at <= _given("now")),
-        select(_e.id, _c.id, _c.deadline_at)
-        .select_from(consents.join(executions, _c.execution_key == _e.key))
-        .where(_OPEN_CONSENT, _c.deadline_at <= _given("now")),
-    )
-    .order_by("deadline")
-    .limit(_given("max"))
-    .offset(literal_column("0"))
-)

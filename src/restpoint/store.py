@@ -114,6 +114,7 @@ class ExecutionStore:
         self._background: list[asyncio.Task[None]] = []
         self._driver: Driver
         self._closed = False
+        self._closing: asyncio.Future[None] | None = None
 
     # --- Opening and closing ---
 
@@ -181,6 +182,11 @@ class ExecutionStore:
 
     async def close(self) -> None:
         """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)  # a caller that is cancelled leaves the closing under way, not half done
+
+    async def _close(self) -> None:
         async with self._opening:
             self._closed = True
             database = self._database
@@ -189,10 +195,12 @@ class ExecutionStore:
             for task in self._background:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
-            await self._driver.close()
-            self._database = None
-            await database.close()
-            self._records.close()
+            try:
+                await self._driver.close()
+                self._database = None
+                await database.close()
+            finally:
+                self._records.close()
 
     # --- Executions ---
 
@@ -210,7 +218,6 @@ class ExecutionStore:
         made: list[ExecutionRecord] = []
 
         def applied(change: Change) -> None:
-            self._driver.count(change)
             made.append(self._records.new(change, workflow, owner, lease))
 
         await database.write(lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied)
@@ -234,6 +241,8 @@ class ExecutionStore:
         Filters by one status or several, by workflow and by owner. Raises ``InvalidArgument``.
         """
         wanted = [status] if isinstance(status, str) else list(status or ())
+        if status is not None and not wanted:
+            raise InvalidArgument("status is empty; name one or several, or none to list all.")
         for name in wanted:
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
@@ -287,7 +296,6 @@ class ExecutionStore:
         asking: list[PendingInteraction] = []
 
         def applied(change: Change) -> None:
-            self._driver.count(change)
             self._records.apply(change)
             if change.wait is not None:
                 # The caller's own object, also where it is another library's, so that it comes back as it was given.
@@ -304,7 +312,10 @@ class ExecutionStore:
     async def set_oauth_required(
         self, execution_id: str, auth_url: str, oauth_state: str, *, timeout: float | None = None, actor: Who = None
     ) -> None:
-        """Wait for a consent that the caller drives: stores and shows what it was given. ``timeout`` is in seconds."""
+        """Wait for a consent that the caller drives: stores and shows what it was given.
+
+        ``timeout`` is in seconds from now. Raises ``NotJSON``, ``ExecutionNotFound`` and ``IllegalTransition``.
+        """
         check_text("auth_url", auth_url)
         check_text("oauth_state", oauth_state)
         due = None if timeout is None else _milliseconds("timeout", timeout)
@@ -313,7 +324,6 @@ class ExecutionStore:
         lease = self._driver.lease or await self._driver.take_lease()
 
         def applied(change: Change) -> None:
-            self._driver.count(change)
             self._records.apply(change)
             self._scheduler.due(change)
 
@@ -322,14 +332,21 @@ class ExecutionStore:
         )
 
     async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
-        """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens."""
+        """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens.
+
+        Raises ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
+        """
         who = _who(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply)
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:  # noqa: ANN401 - any JSON
-        """The end, with a result that is JSON. Raises ``NotJSON`` with the path of what is not, before anything changes."""
+        """The end, with a result that is JSON.
+
+        Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and
+        ``IllegalTransition`` on one that waits or has ended.
+        """
         text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
 
         def applied(changes: Changes) -> None:
@@ -342,7 +359,10 @@ class ExecutionStore:
         await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), applied)
 
     async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
-        """The end, with an error: a message for people, and optionally a stable code for programs."""
+        """The end, with an error: a message for people, and optionally a stable code for programs.
+
+        Raises ``NotJSON``, ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
+        """
         check_text("error", error)
         if code is not None:
             check_text("code", code)
@@ -403,7 +423,10 @@ class ExecutionStore:
             raise outcome.error
 
     async def withdraw(self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: Who = None) -> None:
-        """Take one open prompt or consent back. Nothing happens on one that is withdrawn already."""
+        """Take one open prompt or consent back. Nothing happens on one that is withdrawn already.
+
+        Raises ``ExecutionNotFound``, ``InteractionNotFound``, and ``IllegalTransition`` on one that was closed otherwise.
+        """
         if reason is not None:
             check_text("reason", reason)
         who = _who(actor)
@@ -440,14 +463,14 @@ class ExecutionStore:
         return found
 
     async def hold(self, execution_id: str, reason: str, *, actor: Who = None) -> None:
-        """Keep an execution in the file whatever its time to live, until it is released."""
+        """Keep an execution in the file whatever its time to live, until it is released. Raises ``ExecutionNotFound``."""
         check_text("reason", reason)
         who = _who(actor)
         database = self._database or await self._ready()
         await database.write(lambda tx: retention.hold(tx, execution_id, reason, who))
 
     async def release(self, execution_id: str, *, actor: Who = None) -> None:
-        """End a hold."""
+        """End a hold. Nothing happens where there is none. Raises ``ExecutionNotFound``."""
         who = _who(actor)
         database = self._database or await self._ready()
         await database.write(lambda tx: retention.release(tx, execution_id, who))
@@ -484,7 +507,6 @@ class ExecutionStore:
 
     def _apply(self, changes: Changes) -> None:
         for change in changes:
-            self._driver.count(change)
             self._records.apply(change)
 
     def _failed(self, changes: Changes, error: str, code: str | None) -> None:
@@ -506,7 +528,9 @@ class ExecutionStore:
             if found is not None and current and self._records.is_current(found):
                 return self._records.refresh(found)
             if found is None:
-                self._records.drop(execution_id)
+                if self._records.get(execution_id) is not None:
+                    self._records.close_by_history(execution_id, await queries.history_of(database, execution_id))
+                    self._records.drop(execution_id)
                 return None
 
     async def _need(self, execution_id: str) -> ExecutionRecord:
