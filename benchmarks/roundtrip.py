@@ -53,7 +53,8 @@ class ByHand:
         for (name,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             self.connection.execute(f"DROP TRIGGER {name}")
         row = self.connection.execute("SELECT sequence, digest FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
-        self.sequence, self.digest = row or (0, bytes(32))
+        self.sequence: int = row[0] if row else 0
+        self.digest: bytes = row[1] if row else bytes(32)
 
     def history(
         self, execution: str, event: str, wait: str | None, before: str | None, after: str, detail: str | None

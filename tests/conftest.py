@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support import ManualClock
 
 from restpoint import ExecutionStore, migrate
+from support import ManualClock
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ADA, TEXT, ManualClock, rows, sql
 
 from restpoint import ExecutionStore
+from support import ADA, TEXT, ManualClock, rows, sql
 
 
 def restpoint(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":

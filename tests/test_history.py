@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ADA, TEXT, rows, sql
 
 from restpoint import ExecutionStore
 from restpoint.history import GENESIS, first_break, row_digest
+from support import ADA, TEXT, rows, sql
 
 ROWS = (
     "SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time, detail, detail_sha256, digest"
@@ -67,8 +67,10 @@ async def test_an_untouched_history_has_no_break(store: ExecutionStore, path: Pa
         ),
         (
             [
-                "INSERT INTO history SELECT 13, execution_id, event, wait_id, from_status, to_status, actor, cause, time,"
-                " detail, detail_sha256, digest FROM history WHERE sequence = 12"
+                (
+                    "INSERT INTO history SELECT 13, execution_id, event, wait_id, from_status, to_status, actor, cause, time,"
+                    " detail, detail_sha256, digest FROM history WHERE sequence = 12"
+                )
             ],
             13,
         ),

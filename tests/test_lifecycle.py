@@ -6,13 +6,14 @@ The tables stand here a second time, by hand, so that a slip in the lifecycle is
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
-from restpoint import ExecutionStore, ledger, lifecycle, migrate
+from restpoint import ExecutionStore, ledger, lifecycle, migrate, queries
 from restpoint.database import Database
 from restpoint.errors import (
     IllegalTransition,
@@ -260,7 +261,12 @@ async def expire_everything(path: Path, clock: ManualClock) -> list[ledger.Chang
     """What the clockwork of another process would do now."""
     database = await Database.open(path, clock)
     try:
-        return await database.write(lambda tx: ledger.expire_due(tx, 100))
+        due = await queries.due(database, clock.now(), 100)
+        return [
+            change
+            for execution_id, wait_id in due
+            for change in await database.write(partial(ledger.expire, execution_id=execution_id, wait_id=wait_id))
+        ]
     finally:
         await database.close()
 
@@ -429,7 +435,7 @@ async def test_sql_moves_an_execution_only_as_the_table_says(
             connection.execute("BEGIN")
             # Everything else as the checks want it, so that only the move can be what is refused.
             statement = f"{verb} executions SET status = ?, completed_at = ?, open_waits = ?"
-            values = (to, START if to in ENDED else None, 1 if to in PAUSED else 0)
+            values = (to, START + 5 if to in ENDED else None, 1 if to in PAUSED else 0)
             if legal("execution", source, to):
                 assert connection.execute(statement, values).rowcount == 1
                 assert connection.execute("SELECT status FROM executions").fetchall() == [(to,)]
@@ -450,7 +456,7 @@ async def test_sql_moves_an_interaction_only_as_the_table_says(path: Path, clock
         with sql(path) as connection:
             connection.execute("BEGIN")
             statement = "UPDATE interactions SET status = ?, closed_at = ?, response = ?"
-            values = (to, None if to == "pending" else START, "{}" if to == "answered" else None)
+            values = (to, None if to == "pending" else START + 5, "{}" if to == "answered" else None)
             if legal("interaction", source, to):
                 assert connection.execute(statement, values).rowcount == 1
             else:

@@ -121,7 +121,7 @@ def test_what_is_not_json_is_refused_with_its_path(value: Any, path: str, proble
 @pytest.mark.parametrize("of", ["list", "dict"])
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 5_000, 100_000])
 def test_what_is_nested_too_deep_is_refused(depth: int, of: str) -> None:
-    with pytest.raises(NotJSON, match="nested deeper than 200") as caught:
+    with pytest.raises(NotJSON, match=f"nested deeper than {MAX_DEPTH}") as caught:
         encode(nested(depth, of=of))
     assert len(str(caught.value)) < 1_000  # and the message stays one that can be read
 

@@ -376,14 +376,14 @@ class Database:
         """Finish what was queued, then close. The last one to close checkpoints the log away."""
         self._hand_over()  # what was asked for before is done before
         writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.queue.put(None)
         async with self._connecting:
             readers, self._readers = list(self._readers.values()), {}
             for connection, _ in readers:
                 await connection.close()
             await self._engine.dispose()
         if writer is not None:
+            # After the readers, because the last connection to close moves the log into the file, and they may not write.
+            writer.queue.put(None)
             await asyncio.to_thread(writer.thread.join)
 
 

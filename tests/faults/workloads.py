@@ -146,13 +146,13 @@ async def answer_and_die_before_waking(
         assert writer is not None
         tell = writer._tell
 
-        def die(batch: list[Any], first: int, last: int) -> None:
+        def die(batch: list[Any], spans: list[tuple[int, int]]) -> None:
             # Another connection sees the answer: COMMIT is over. Other batches, such as a lease's, pass.
             with closing(sqlite3.connect(path)) as connection:
                 answered = connection.execute("SELECT status FROM interactions WHERE id = ?", (wait_id,)).fetchall()
             if answered == [("answered",)]:
                 os.kill(os.getpid(), signal.SIGKILL)
-            tell(batch, first, last)
+            tell(batch, spans)
 
         writer._tell = die
         link.tell("answering", execution_id, wait_id)
