@@ -442,10 +442,12 @@ class ExecutionStore:
         a caller who can go on with them.
         """
         database = self._database or await self._ready()
+        # In this order: a lease is taken before what names it, so none that is listed can be missing among the living.
+        left_running = await queries.running(database)
         alive = await database.write(leases.live)
         found = []
         ttl, error = self._ttl["failed"], "The process that ran this execution ended before it did."
-        for execution_id, lease in await queries.running(database):
+        for execution_id, lease in left_running:
             if lease in alive:
                 continue
             if fail:
