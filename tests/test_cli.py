@@ -146,3 +146,12 @@ async def test_the_sweep_for_cron_deletes_what_its_dry_run_lists(
     assert (ran.returncode, ran.stderr) == (0, "executions swept: 1\n")
     left = {row[0] for row in rows(path, "SELECT id FROM executions")}
     assert left == {paused.execution_id, held.execution_id}
+
+
+@pytest.mark.parametrize("command", [("sweep", "--dry-run"), ("sweep",), ("db", "check"), ("db", "backup", "x")])
+def test_a_file_without_tables_is_left_without_tables(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "empty.db").touch()
+    ran = restpoint(*command, "--database", "empty.db", cwd=tmp_path)
+    assert ran.returncode == 5
+    assert "restpoint db upgrade" in ran.stderr
+    assert (tmp_path / "empty.db").read_bytes() == b""

@@ -9,6 +9,7 @@ import pytest
 
 from restpoint import ExecutionStore, follower
 from restpoint.database import Database
+from restpoint.errors import ExecutionCancelled
 from support import ADA, TEXT
 
 
@@ -89,3 +90,43 @@ async def test_own_writes_between_those_of_others_are_not_lost_on_the_way(path: 
 
         await asyncio.gather(*(answer(index) for index in range(20)))
         assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA] * 20
+
+
+async def test_a_write_of_ones_own_does_not_hide_the_answer_of_another(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        one = record.execution_id
+        first = await here.set_interaction_required(one, TEXT)
+        second = await here.set_interaction_required(one, TEXT)
+        futures = [first.future, second.future]
+        await there.resolve_interaction(one, first.interaction_id, ADA)
+        await here.resolve_interaction(one, second.interaction_id, ADA)
+        assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA, ADA]
+        assert record.status == "running"
+
+
+async def test_an_answer_is_told_also_when_the_execution_left_the_file_before_anyone_looked(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path, ttl_seconds=0) as there:
+        record = await here.create_execution()
+        pending = await here.set_interaction_required(record.execution_id, TEXT)
+        unanswered = await here.create_execution()
+        lost = await here.set_interaction_required(unanswered.execution_id, TEXT)
+        futures = [pending.future, lost.future]
+        await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        await there.set_completed(record.execution_id, None)
+        await there.cleanup_expired()
+        await there.remove(unanswered.execution_id)
+        assert await asyncio.wait_for(futures[0], 30) == ADA
+        with pytest.raises(ExecutionCancelled):
+            await asyncio.wait_for(futures[1], 30)
+        assert (record.status, unanswered.status) == ("completed", "cancelled")
+
+
+async def test_a_store_that_does_not_wait_still_tells_the_truth_when_asked(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        pending = await there.set_interaction_required(record.execution_id, TEXT)
+        assert record.status == "running"
+        assert await here.get(record.execution_id) is record
+        assert record.status == "interaction_required"
+        assert [open_.interaction_id for open_ in record.pending_interactions] == [pending.interaction_id]

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from restpoint import ExecutionStore
+from restpoint import ExecutionStore, queries
+from restpoint.clock import SystemClock
+from restpoint.database import Database
 from restpoint.history import GENESIS, first_break, row_digest
 from support import ADA, TEXT, rows, sql
 
@@ -119,3 +121,18 @@ def test_the_digest_of_a_row_is_what_the_documentation_says() -> None:
     row = (1, "e", "execution_created", None, None, "running", "ada", None, 1_800_000_000_000)
     # (printf '%0128d' 0 | xxd -r -p; printf '=1\\0=e\\0...') | sha256sum
     assert row_digest(GENESIS, row, None).hex() == "1607ae02b9b6b352b476137e630190c83cf4fc1d334eb2883bc0f58d2f52b7a5"
+
+
+async def test_a_history_that_was_erased_behind_a_moved_anchor_is_found(store: ExecutionStore, path: Path) -> None:
+    await lived(store)
+    await store.close()
+    with sql(path) as connection:  # past no trigger: each of these is allowed
+        connection.execute(
+            "UPDATE history_anchor SET sequence = 11, digest = (SELECT digest FROM history WHERE sequence = 11)"
+        )
+        connection.execute("DELETE FROM history WHERE sequence <= 11")
+    database = await Database.open(path, SystemClock())
+    try:
+        assert await queries.broken_history(database) == 11
+    finally:
+        await database.close()

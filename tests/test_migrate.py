@@ -1,5 +1,6 @@
 """The file over time: what the revisions build, what moves between them keep, backups and checks (FAULTS row 21)."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -433,3 +434,14 @@ def test_the_alembic_command_leaves_another_programs_file_alone(
     with pytest.raises(UnusableFile, match="another program"):
         main(["-c", str(CHECKOUT / "alembic.ini"), *arguments])
     assert tree(path.parent) == before
+
+
+async def test_a_restored_backup_is_used_by_several_at_once_like_the_original(path: Path, tmp_path: Path) -> None:
+    migrate.upgrade(path)
+    copy = tmp_path / "copy.db"
+    migrate.backup(path, copy)
+    assert rows(copy, "PRAGMA journal_mode") == [("delete",)]
+    async with ExecutionStore(database=copy) as one, ExecutionStore(database=copy) as other:
+        assert rows(copy, "PRAGMA journal_mode") == [("wal",)]
+        for _ in range(50):
+            await asyncio.gather(one.create_execution(), other.list(), other.create_execution(), one.list())

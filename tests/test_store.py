@@ -23,6 +23,7 @@ from restpoint.errors import (
     InteractionNotFound,
     InteractionWithdrawn,
     InvalidArgument,
+    ResponseNotAccepted,
     StoreClosed,
 )
 from restpoint.prompts import HumanPromptText, HumanResponseText
@@ -932,3 +933,66 @@ async def test_times_are_those_of_the_clock(path: Path) -> None:
         await store.set_completed(record.execution_id, 1)
     assert record.completed_at is not None
     assert before - 1 < record.created_at <= record.completed_at < time.time() + 1
+
+
+# --- Tasks and futures that come and go -------------------------------------------------------------------------------
+
+
+async def test_a_future_that_was_cancelled_before_the_answer_is_replaced_after_it(store: ExecutionStore) -> None:
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, TEXT)
+    cancelled = pending.future
+    cancelled.cancel()
+    await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    assert cancelled.cancelled()
+    assert await pending.future == ADA
+
+
+async def test_a_task_that_was_replaced_decides_nothing_any_more(store: ExecutionStore) -> None:
+    record = await store.create_execution()
+    old, new = (asyncio.create_task(asyncio.Event().wait()) for _ in range(2))
+    record.task = old
+    record.task = new
+    old.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await old
+    await store.get(record.execution_id)
+    assert record.status == "running"
+    assert not new.done()
+    await store.cancel(record.execution_id)
+    with pytest.raises(asyncio.CancelledError):
+        await new
+
+
+async def test_a_task_is_cancelled_once_whatever_was_open_and_whatever_follows(store: ExecutionStore) -> None:
+    record = await store.create_execution()
+    await store.set_interaction_required(record.execution_id, TEXT)
+    await store.set_interaction_required(record.execution_id, TEXT)
+    let_go = asyncio.Event()
+    finished = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await let_go.wait()
+            finished.set()
+
+    record.task = task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await store.cancel(record.execution_id)
+    await store.remove(record.execution_id)
+    assert task.cancelling() == 1
+    let_go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert finished.is_set()
+
+
+async def test_an_answer_is_held_against_the_prompt_as_it_was_asked(store: ExecutionStore) -> None:
+    record = await store.create_execution()
+    prompt = HumanPromptText(text="Your name?")
+    pending = await store.set_interaction_required(record.execution_id, prompt)
+    prompt.required = False
+    with pytest.raises(ResponseNotAccepted, match="blank"):
+        await store.resolve_interaction(record.execution_id, pending.interaction_id, HumanResponseText(text=" "))

@@ -195,8 +195,9 @@ STATEMENTS = (
     ),
     (
         "CREATE TRIGGER history_anchor_moves_only_forward BEFORE UPDATE ON history_anchor WHEN NEW.sequence <= "
-        "OLD.sequence OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence) BEGIN SELECT "
-        "RAISE(ABORT, 'the anchor moves forward, to a row of history'); END"
+        "OLD.sequence OR NEW.sequence >= (SELECT max(sequence) FROM history) OR NEW.digest IS NOT (SELECT digest FROM "
+        "history WHERE sequence = NEW.sequence) BEGIN SELECT RAISE(ABORT, 'the anchor moves forward, to a row of "
+        "history'); END"
     ),
     (
         "CREATE TRIGGER interactions_go_with_their_execution BEFORE DELETE ON interactions WHEN EXISTS (SELECT 1 FROM "

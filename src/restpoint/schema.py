@@ -261,7 +261,8 @@ TRIGGERS: Final = (
         "history_anchor_moves_only_forward",
         "history_anchor",
         "UPDATE",
-        "NEW.sequence <= OLD.sequence OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
+        "NEW.sequence <= OLD.sequence OR NEW.sequence >= (SELECT max(sequence) FROM history)"
+        " OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
         "the anchor moves forward, to a row of history",
     ),
     *(
