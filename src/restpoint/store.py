@@ -297,6 +297,7 @@ class ExecutionStore:
 
         def applied(change: Change) -> None:
             self._records.apply(change)
+            record._lease = lease  # noqa: SLF001 - the store makes records
             if change.wait is not None:
                 # The caller's own object, also where it is another library's, so that it comes back as it was given.
                 given = prompt if isinstance(prompt, BaseModel) else asked
