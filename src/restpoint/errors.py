@@ -142,7 +142,8 @@ class InteractionWithdrawn(Refused):
 
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} was withdrawn and takes no response any more."
+            f"Interaction {interaction_id} of execution {execution_id} was withdrawn and takes no response any more. "
+            "Ask again to get one, if the execution still runs."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id

@@ -1,0 +1,53 @@
+"""Leases where /proc cannot tell who is alive, as on another machine or in another container."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from restpoint import ExecutionStore, leases
+from support import ManualClock, rows, sql
+
+
+@pytest.fixture(autouse=True)
+def nobody_can_see_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "_started", lambda _: None)
+
+
+async def renewed(path: Path, clock: ManualClock) -> None:
+    """Return once the only lease runs from now on. The renewal is a write of a task that announces nothing."""
+    async with asyncio.timeout(30):
+        while rows(path, "SELECT expires_at FROM leases") != [(clock.now() + leases.DURATION,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_a_process_that_runs_for_longer_than_a_lease_is_not_taken_for_dead(
+    path: Path, clock: ManualClock
+) -> None:
+    async with ExecutionStore(database=path, clock=clock) as here, ExecutionStore(database=path, clock=clock) as there:
+        record = await here.create_execution()
+        for _ in range(6):
+            clock.step(leases.DURATION / 3 / 1000)
+            await renewed(path, clock)
+        assert await there.recover() == []
+        assert record.status == "running"
+
+
+async def test_a_lease_that_was_buried_too_early_is_taken_again(path: Path, clock: ManualClock) -> None:
+    async with ExecutionStore(database=path, clock=clock) as here, ExecutionStore(database=path, clock=clock) as there:
+        await here.create_execution()
+        with sql(path) as connection:
+            connection.execute("DELETE FROM leases")
+        clock.step(leases.DURATION / 3 / 1000)
+        await renewed(path, clock)
+        later = await here.create_execution()
+        assert await there.recover() == []
+        assert later.status == "running"
+
+
+async def test_a_lease_that_ran_out_leaves_its_executions_to_recovery(path: Path, clock: ManualClock) -> None:
+    async with ExecutionStore(database=path, clock=clock) as here, ExecutionStore(database=path, clock=clock) as there:
+        record = await here.create_execution()
+        with sql(path) as connection:
+            connection.execute("UPDATE leases SET expires_at = ?", (clock.now(),))
+        assert [found.execution_id for found in await there.recover()] == [record.execution_id]
