@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import pytest
 
@@ -47,7 +47,11 @@ def downgrade() -> None:
 '''
 
 
-def copied_scripts(folder: Path, *, upto: str = "0002") -> Path:
+FOLLOWING: Final = f"{int(schema.REVISION) + 1:04}"
+"""A revision that the next release might bring."""
+
+
+def copied_scripts(folder: Path, *, upto: str = FOLLOWING) -> Path:
     """The revisions of this release, and made-up ones after them up to ``upto``."""
     target = folder / "migrations"
     shutil.copytree(CHECKOUT / "migrations", target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -57,7 +61,7 @@ def copied_scripts(folder: Path, *, upto: str = "0002") -> Path:
     return target
 
 
-def next_release(patch: pytest.MonkeyPatch, scripts: Path, revision: str = "0002") -> None:
+def next_release(patch: pytest.MonkeyPatch, scripts: Path, revision: str = FOLLOWING) -> None:
     """From here on this process is a release that knows ``revision``, whose scripts are in ``scripts``."""
     patch.setattr(migrate, "scripts", lambda: scripts)
     for name, module in list(sys.modules.items()):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from restpoint import ExecutionStore
+from restpoint.schema import REVISION
 from support import ADA, TEXT, ManualClock, rows, sql
 
 
@@ -55,13 +56,13 @@ def test_without_the_extra_it_says_which_to_install(tmp_path: Path) -> None:
 
 def test_a_file_is_created_checked_backed_up_and_taken_back(tmp_path: Path) -> None:
     assert restpoint("db", "upgrade", cwd=tmp_path).returncode == 0
-    assert restpoint("db", "current", cwd=tmp_path).stdout == "0001\n"
+    assert restpoint("db", "current", cwd=tmp_path).stdout == f"{REVISION}\n"
     check = restpoint("db", "check", cwd=tmp_path)
     assert check.returncode == 0
     assert [line.split()[0] for line in check.stdout.splitlines()] == ["ok"] * 5
     backup = restpoint("db", "backup", "copy.db", cwd=tmp_path)
     assert (backup.returncode, backup.stdout) == (0, "copy.db\n")
-    assert restpoint("db", "current", "--database", "copy.db", cwd=tmp_path).stdout == "0001\n"
+    assert restpoint("db", "current", "--database", "copy.db", cwd=tmp_path).stdout == f"{REVISION}\n"
     again = restpoint("db", "backup", "copy.db", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (5, "")
     assert "exists" in again.stderr

@@ -18,12 +18,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from elsewhere import CHECKOUT, copied_scripts, environment, next_release, schema_of, tree
+from elsewhere import CHECKOUT, FOLLOWING, copied_scripts, environment, next_release, schema_of, tree
 from restpoint import ExecutionStore, migrate, queries, schema
 from restpoint.errors import DamagedFile, InvalidArgument, UnusableFile
 from support import ADA, TEXT, ManualClock, dump, folded_statuses, rows, sql
 
-MADE_UP = "0002"
+MADE_UP = FOLLOWING
 
 
 def script_directory(folder: Path) -> ScriptDirectory:
@@ -175,7 +175,8 @@ async def test_every_revision_goes_up_and_down_and_up_with_executions_in_flight(
         assert dump(saved) == content
         await answered_and_completed(saved, clock, ids)
     else:
-        assert dump(path) == content
+        # In another order of rows than before, where a table was made anew.
+        assert sorted(map(repr, dump(path))) == sorted(map(repr, content))
         await answered_and_completed(path, clock, ids)
 
 

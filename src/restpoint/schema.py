@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, initial, legal_moves, statuses
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -93,6 +93,10 @@ interactions: Final = Table(
     Column("closed_at", INTEGER),
     Column("response", TEXT),
     Column("answered_by", TEXT),
+    Column("assignees", TEXT, comment="JSON list of the people and groups that it is addressed to; none: nobody by name"),
+    Column("four_eyes", INTEGER, comment="1: the execution's owner must not answer it"),
+    Column("on_deadline", TEXT, comment="none: expires; 'default': is answered with default_response; 'fail': ends all"),
+    Column("default_response", TEXT),
     UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
     CheckConstraint(_one_of("status", statuses("interaction")), name="interactions_status_is_known"),
     CheckConstraint("(status = 'answered') = (response IS NOT NULL)", name="interactions_answered_means_a_response"),
@@ -135,9 +139,37 @@ journal: Final = Table(
     Column("fingerprint", TEXT, nullable=False),
     Column("result", TEXT),
     Column("recorded_at", INTEGER, nullable=False),
+    Column("error", TEXT, comment="JSON of what it raised instead of returning a result"),
+    Column("settled", INTEGER, comment="the newest history.sequence when its outcome was recorded; none: begun"),
+    Column("ordinal", INTEGER, comment="orders the outcomes of a run that were recorded after the same row of history"),
     CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
     sqlite_with_rowid=False,
 )
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), primary_key=True),
+    Column("version", INTEGER, nullable=False, comment="of the workflow; a run is only gone on with by its own version"),
+    Column("input", TEXT, nullable=False),
+    Column("ready", INTEGER, nullable=False, comment="1: something happened that the workflow has not heard of"),
+    Column("lease", INTEGER, comment="leases.id of the process that runs it, or holds it in memory; none: nobody"),
+    Column("epoch", INTEGER, nullable=False, comment="one more at every claim; fences off the claims before"),
+    Column("attempts", INTEGER, nullable=False, comment="processes that died running it since it last got on"),
+    Column("wake_at", INTEGER, comment="when it has slept enough"),
+    Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
+    Column("trace", TEXT, comment="JSON: the trace that it belongs to, as W3C Trace Context headers"),
+    Column("start_sha256", BLOB, comment="of the idempotency key and whose it is"),
+    Column("request_sha256", BLOB, comment="of what the first start with this key asked for"),
+    CheckConstraint("ready = 0 OR ready = 1", name="runs_ready_is_yes_or_no"),
+    CheckConstraint("json_valid(input)", name="runs_input_is_json"),
+    CheckConstraint("trace IS NULL OR json_valid(trace)", name="runs_trace_is_json"),
+)
+Index("runs_ready", runs.c.execution_key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index("runs_claimed", runs.c.lease, sqlite_where=text("lease IS NOT NULL"))
+Index("runs_asleep", runs.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
+Index("runs_with_a_problem", runs.c.execution_key, sqlite_where=text("problem IS NOT NULL"))
+Index("runs_start_is_unique", runs.c.start_sha256, unique=True, sqlite_where=text("start_sha256 IS NOT NULL"))
 
 history: Final = Table(
     "history",
@@ -231,7 +263,10 @@ TRIGGERS: Final = (
     *_lifecycle_triggers(
         "interaction",
         "interactions",
-        ("execution_key", "prompt", "opened", "created_at"),
+        (
+            "execution_key", "prompt", "opened", "created_at",
+            "assignees", "four_eyes", "on_deadline", "default_response",
+        ),
         ("status", "response", "answered_by", "closed_at"),
     ),
     *_lifecycle_triggers("consent", "consents", ("execution_key", "opened", "created_at"), ("status", "closed_at")),
@@ -298,10 +333,10 @@ VIEWS: Final = {
     ),
     "open_waits": (
         "SELECT e.id AS execution_id, e.workflow, e.owner, w.kind, w.id AS wait_id, w.text,"
-        f" {_instant('w.created_at')} AS asked_at, {_instant('w.deadline_at')} AS deadline, w.deadline_at AS deadline_ms"
-        " FROM (SELECT 'interaction' AS kind, execution_key, id, opened, created_at, deadline_at,"
-        " json_extract(prompt, '$.text') AS text FROM interactions WHERE status = 'pending'"
-        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, auth_url FROM consents"
+        f" {_instant('w.created_at')} AS asked_at, {_instant('w.deadline_at')} AS deadline, w.deadline_at AS deadline_ms,"
+        " w.assignees FROM (SELECT 'interaction' AS kind, execution_key, id, opened, created_at, deadline_at,"
+        " json_extract(prompt, '$.text') AS text, assignees FROM interactions WHERE status = 'pending'"
+        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, auth_url, NULL FROM consents"
         " WHERE status IN ('pending', 'exchanging')) AS w JOIN executions AS e ON e.key = w.execution_key"
     ),
     "answers": (

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere import Nursery, copied_scripts, next_release, run_python, schema_of
+from elsewhere import FOLLOWING, Nursery, copied_scripts, next_release, run_python, schema_of
 from restpoint import ExecutionStore, migrate
 from restpoint.errors import StorageError
 from restpoint.schema import APPLICATION_ID, REVISION
 from support import ADA, TEXT, dump, folded_statuses, rows, sql
 
-NEXT = "0002"
+NEXT = FOLLOWING
 
 # Each script says where it is, by an empty file; and fails at the statement that it is told to fail at.
 INSTRUMENTS = """

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere import copied_scripts, next_release, schema_of, stamp, tree
+from elsewhere import FOLLOWING, copied_scripts, next_release, schema_of, stamp, tree
 from restpoint import ExecutionStore, migrate
 from restpoint.errors import RestpointError, SchemaTooNew, SchemaTooOld
 from restpoint.schema import REVISION
 from support import ADA, TEXT, ManualClock, dump, rows
 
-NEWER = "0002"
+NEWER = FOLLOWING
 DDL = "ALTER TABLE executions ADD COLUMN priority INTEGER NOT NULL DEFAULT 3"
 
 
