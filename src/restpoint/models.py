@@ -111,3 +111,78 @@ class StreamOAuthEvent(_StreamEvent):
     event_type: Literal["oauth_required"] = "oauth_required"
     auth_url: str
     oauth_state: str
+
+
+# --- What the original did not have ----------------------------------------------------------------------------------
+
+
+class OpenInteraction(BaseModel):
+    """One open prompt of an execution, among several. Times are seconds since the epoch."""
+
+    interaction_id: str
+    prompt: HumanPrompt
+    response_url: str
+    created_at: float | None = None
+    deadline: float | None = None
+    assignees: list[str] | None = None
+    four_eyes: bool = False
+
+
+class ExecutionListItem(_Execution):
+    """One line of a list. Times are seconds since the epoch."""
+
+    status: ExecutionStatus
+    workflow: str | None = None
+    owner: str | None = None
+    created_at: float
+    completed_at: float | None = None
+    expires_at: float | None = None
+    hold: str | None = None
+    open_waits: int = 0
+    error: str | None = None
+    error_code: str | None = None
+
+
+class ExecutionList(BaseModel):
+    """Some of a list, the newest first. ``next_cursor`` gets the page after it; None on the last one."""
+
+    items: list[ExecutionListItem]
+    next_cursor: str | None = None
+
+
+class HistoryItem(BaseModel):
+    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal."""
+
+    sequence: int
+    execution_id: str | None = None
+    event: str
+    wait_id: str | None = None
+    from_status: str | None = None
+    to_status: str | None = None
+    actor: str | None = None
+    cause: str | None = None
+    time: float
+    detail: Any = None
+    digest: str | None = None
+
+
+class HistoryList(BaseModel):
+    """Everything that happened to an execution, in order."""
+
+    items: list[HistoryItem]
+
+
+class WorkflowItem(BaseModel):
+    """A workflow that can be started, with the JSON Schema of its input and output."""
+
+    name: str
+    version: int = 1
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+
+
+class WorkflowList(BaseModel):
+    """The workflows that can be started."""
+
+    items: list[WorkflowItem]
