@@ -18,8 +18,11 @@
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
     │   └── InvalidArgument                invalid_argument
+    ├── NotAllowed                         not_allowed: the policy says no to this actor; nothing was written
+    │   └── FourEyes                       four_eyes
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
     ├── StoreClosed                        store_closed
+    ├── ServerUnreachable (ConnectionError)   server_unreachable: no server, or none of ours, answered the client
     └── StorageError (OSError)             storage_error: SQLite or the file system said no; nothing was acknowledged
         ├── StorageBusy                    storage_busy
         ├── StorageFull                    storage_full
@@ -201,6 +204,26 @@ class InvalidArgument(Refused):
     code = "invalid_argument"
 
 
+class NotAllowed(RestpointError):
+    """The actor may see this and may not do that to it. Nothing was written."""
+
+    code = "not_allowed"
+
+
+class FourEyes(NotAllowed):
+    """Whoever started the execution must not answer this prompt: someone else has to."""
+
+    code = "four_eyes"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} asks for a second pair of eyes: whoever started the "
+            "execution cannot answer it. Have someone else answer."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
 class ExecutionCancelled(RestpointError):
     """A wait ended because its execution was cancelled or failed."""
 
@@ -211,6 +234,16 @@ class StoreClosed(RestpointError):
     """The store was closed; what was acknowledged before is in the file."""
 
     code = "store_closed"
+
+
+class ServerUnreachable(RestpointError, ConnectionError):
+    """The client got no usable reply, however often it asked."""
+
+    code = "server_unreachable"
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(f"No restpoint server answered at {url}: {problem}. Check the address, and that it runs.")
+        self.url = url
 
 
 class StorageError(RestpointError, OSError):

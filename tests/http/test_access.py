@@ -1,0 +1,83 @@
+"""Who may do what: the policy's rules, one by one."""
+
+import pytest
+
+from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Subject
+from restpoint.errors import InvalidArgument
+
+ADA, GRACE = Actor("ada"), Actor("grace")
+CLERK = Actor("joan", groups=frozenset({"finance"}))
+OPERATOR, READER = Actor("op", roles=frozenset({"operator"})), Actor("eye", roles=frozenset({"reader"}))
+EVERYONE = (ADA, GRACE, CLERK, OPERATOR, READER)
+
+policy = DEFAULT_POLICY
+
+
+def who(allowed: object) -> set[str]:
+    return {actor.id for actor in EVERYONE if allowed(actor)}  # type: ignore[operator]
+
+
+def test_an_execution_exists_for_its_owner_its_assignees_operators_and_readers() -> None:
+    mine = Subject("ada", frozenset({"group:finance"}))
+    assert who(lambda actor: policy.may_see(actor, mine)) == {"ada", "joan", "op", "eye"}
+    assert who(lambda actor: policy.may_see(actor, Subject("ada"))) == {"ada", "op", "eye"}
+    assert who(lambda actor: policy.may_see(actor, Subject(None))) == {"op", "eye"}
+
+
+def test_an_assignee_sees_the_prompts_addressed_to_them_and_no_others() -> None:
+    assert who(lambda actor: policy.may_see_prompt(actor, Addressed("ada", ("grace",)))) == {
+        "ada",
+        "grace",
+        "op",
+        "eye",
+    }
+    assert who(lambda actor: policy.may_see_prompt(actor, Addressed("ada"))) == {"ada", "op", "eye"}
+
+
+def test_a_prompt_that_names_nobody_is_answered_by_the_owner() -> None:
+    assert who(lambda actor: policy.may_answer(actor, Addressed("ada"))) == {"ada", "op"}
+    assert who(lambda actor: policy.may_answer(actor, Addressed(None))) == {"op"}
+
+
+def test_a_prompt_that_names_people_or_groups_is_answered_by_these() -> None:
+    assert who(lambda actor: policy.may_answer(actor, Addressed("ada", ("grace", "group:finance")))) == {
+        "grace", "joan", "op",
+    }  # fmt: skip
+
+
+def test_with_four_eyes_the_owner_never_answers_not_even_as_an_operator_or_assignee() -> None:
+    boss = Actor("ada", groups=frozenset({"finance"}), roles=frozenset({"operator"}))
+    assert not policy.may_answer(boss, Addressed("ada", ("ada", "group:finance"), four_eyes=True))
+    assert policy.may_answer(OPERATOR, Addressed("ada", four_eyes=True))
+    assert policy.may_answer(CLERK, Addressed("ada", ("group:finance",), four_eyes=True))
+
+
+def test_a_person_and_a_group_of_one_name_are_two_things() -> None:
+    person = Actor("finance")
+    assert not policy.may_answer(person, Addressed("ada", ("group:finance",)))
+    assert not policy.may_answer(CLERK, Addressed("ada", ("finance",)))
+    with pytest.raises(InvalidArgument, match="name of a group"):
+        Actor("group:finance")
+
+
+def test_a_consent_is_shown_to_the_owner_only() -> None:
+    assert who(lambda actor: policy.may_see_consent(actor, Subject("ada"))) == {"ada"}
+    assert who(lambda actor: policy.may_see_consent(actor, Subject(None))) == {"op"}
+
+
+@pytest.mark.parametrize("verb", ["may_cancel", "may_remove"])
+def test_cancelling_and_removing_is_for_owners_and_operators(verb: str) -> None:
+    subject = Subject("ada", frozenset({"grace", "group:finance"}))
+    assert who(lambda actor: getattr(policy, verb)(actor, subject)) == {"ada", "op"}
+
+
+def test_histories_are_for_owners_operators_and_readers() -> None:
+    subject = Subject("ada", frozenset({"grace"}))
+    assert who(lambda actor: policy.may_read_history(actor, subject)) == {"ada", "op", "eye"}
+
+
+def test_actors_are_equal_by_value_and_take_any_set_of_names() -> None:
+    assert Actor("ada", groups={"a", "b"}) == Actor("ada", groups=frozenset({"b", "a"}))  # type: ignore[arg-type]
+    assert len({Actor("ada"), Actor("ada")}) == 1
+    with pytest.raises(InvalidArgument, match="set of names"):
+        Actor("ada", groups="finance")  # type: ignore[arg-type]

@@ -1,0 +1,102 @@
+"""The tokens file: minted, read, refused, read again."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restpoint import tokens
+from restpoint.access import Actor
+from restpoint.errors import InvalidArgument
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.json"
+
+
+def write(file: Path, content: Any, mode: int = 0o600) -> None:
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    file.chmod(mode)
+
+
+def test_a_minted_token_is_known_by_its_digest_only(file: Path) -> None:
+    token = tokens.add(file, "ada", groups=["finance"], roles=["operator"])
+    assert token not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    known = tokens.Tokens(file)
+    assert known.actor(token) == Actor("ada", frozenset({"finance"}), frozenset({"operator"}))
+    assert known.actor(token + "x") is None
+    assert known.actor("") is None
+
+
+def test_a_second_token_is_added_to_the_first(file: Path) -> None:
+    one, two = tokens.add(file, "ada"), tokens.add(file, "grace")
+    known = tokens.Tokens(file)
+    assert [known.actor(token) for token in (one, two)] == [Actor("ada"), Actor("grace")]
+
+
+def test_a_token_that_is_taken_out_stops_working_and_a_new_one_works(file: Path) -> None:
+    one = tokens.add(file, "ada")
+    known = tokens.Tokens(file)
+    assert known.actor(one) == Actor("ada")
+    file.unlink()
+    two = tokens.add(file, "grace")
+    assert known.actor(one) is None
+    assert known.actor(two) == Actor("grace")
+
+
+def test_a_slip_of_the_editor_leaves_the_tokens_of_before(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    token = tokens.add(file, "ada")
+    known = tokens.Tokens(file)
+    write(file, "[{")
+    with caplog.at_level(logging.ERROR):
+        assert known.actor(token) == Actor("ada")
+        assert known.actor(token) == Actor("ada")
+    assert [record.message.split(":")[0] for record in caplog.records] == ["the tokens of before stay valid"]
+
+
+def test_a_file_that_others_may_read_is_refused(file: Path) -> None:
+    write(file, [], 0o640)
+    with pytest.raises(InvalidArgument, match="chmod 600"):
+        tokens.Tokens(file)
+
+
+DIGEST = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("nothing like JSON", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ({}, "JSON list"),
+        ([1], "Entry 0"),
+        ([{"id": "ada"}], "sha256"),
+        ([{"sha256": DIGEST.upper() + "F", "id": "ada"}], "sha256"),
+        ([{"sha256": DIGEST}], "id"),
+        ([{"sha256": DIGEST, "id": " "}], "id"),
+        ([{"sha256": DIGEST, "id": "group:finance"}], "name of a group"),
+        ([{"sha256": DIGEST, "id": "ada", "roles": ["root"]}], "role 'root'"),
+        ([{"sha256": DIGEST, "id": "ada", "groups": "finance"}], "list of names"),
+        ([{"sha256": DIGEST, "id": "ada", "token": "x"}], "has token"),
+        ([{"sha256": DIGEST, "id": "ada"}, {"sha256": DIGEST, "id": "eve"}], "twice"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_what_is_wrong(file: Path, content: Any, word: str) -> None:
+    write(file, content)
+    with pytest.raises(InvalidArgument, match=word):
+        tokens.Tokens(file)
+
+
+def test_a_missing_file_is_refused_with_what_to_type(file: Path) -> None:
+    with pytest.raises(InvalidArgument, match="restpoint tokens add"):
+        tokens.Tokens(file)
+
+
+def test_nothing_is_added_under_a_role_that_is_none(file: Path) -> None:
+    with pytest.raises(InvalidArgument, match="the roles are"):
+        tokens.add(file, "ada", roles=["root"])
+    assert not file.exists()
