@@ -26,6 +26,7 @@ from support import ADA, GRACE, START, TEXT, ManualClock, dump, folded_statuses,
 
 EXECUTION: Final = ("running", "interaction_required", "oauth_required", "completed", "failed", "cancelled")
 INTERACTION: Final = ("pending", "answered", "expired", "withdrawn")
+DEADLINES: Final = ledger.Deadlines(lambda text: text, None)
 CONSENT: Final = ("pending", "exchanging", "granted", "denied", "expired", "withdrawn")
 STATUSES: Final = {"execution": EXECUTION, "interaction": INTERACTION, "consent": CONSENT}
 TRIGGERS: Final = {
@@ -265,7 +266,9 @@ async def expire_everything(path: Path, clock: ManualClock) -> list[ledger.Chang
         return [
             change
             for execution_id, wait_id in due
-            for change in await database.write(partial(ledger.expire, execution_id=execution_id, wait_id=wait_id))
+            for change in await database.write(
+                partial(ledger.expire, execution_id=execution_id, wait_id=wait_id, deadlines=DEADLINES)
+            )
         ]
     finally:
         await database.close()

@@ -112,7 +112,7 @@ def test_each_method_takes_what_the_original_took_and_asks_for_no_more(method: s
     positional = [name for name, each in signature.parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
     assert positional == ["self", *parameters]
     added = [each for each in signature.parameters.values() if each.kind is each.KEYWORD_ONLY]
-    assert all(each.default is None for each in added)
+    assert all(each.default is not each.empty for each in added)
     assert inspect.iscoroutinefunction(getattr(ExecutionStore, method))
 
 

@@ -14,7 +14,7 @@ from restpoint.database import Database
 from restpoint.errors import RestpointError, StorageError
 from restpoint.follower import Follower
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.records import ExecutionRecord
+from restpoint.records import ExecutionRecord, Observer
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ class Driver:
             self._tasks.setdefault(waiter, []).append(record)
         if isinstance(waiter, asyncio.Future | asyncio.Event):
             self._follower.watch(waiter)
+        if record.is_run or isinstance(waiter, Observer):
+            return  # a runner drives the one, and the other only looks
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
             if not self._adopting:
                 self._later(self._adopt())

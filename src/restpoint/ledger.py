@@ -51,6 +51,8 @@ class Wait:
     oauth_state: str | None = None
     ended: bool = False
     """Withdrawn because its execution ended."""
+    assignees: str | None = None
+    four_eyes: int | None = None
 
 
 @dataclass(slots=True)
@@ -65,9 +67,33 @@ class Change:
     at: int
     wait: Wait | None = None
     expires_at: int | None = None
+    result: str | None = None
+    error: str | None = None
+    code: str | None = None
 
 
 Changes = list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whom an interaction is addressed to, and what happens at its deadline. Payloads are JSON text."""
+
+    assignees: str | None = None
+    four_eyes: int | None = None
+    on_deadline: Literal["default", "fail"] | None = None
+    default_response: str | None = None
+
+
+NO_TERMS: Final = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """What expiring needs to know of its store: how history tells of a default response, and how long a failure stays."""
+
+    detail: Callable[[str], str]
+    time_to_live: int | None
 
 
 @dataclass(slots=True)
@@ -203,7 +229,13 @@ def end(
     event = f"execution_{_PAST[trigger]}"
     detail = None if error is None else encode({"error": error, "code": code})
     sequence = append(tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail)
-    changes = [Change(sequence, execution_id, event, before, to, tx.now, expires_at=expires_at)]
+    tx.execute(statements.END_RUN, (execution_id,))
+    changes = [
+        Change(
+            sequence, execution_id, event, before, to, tx.now,
+            expires_at=expires_at, result=result, error=error, code=code,
+        )
+    ]  # fmt: skip
     for wait_key, wait in waits:
         _write_closed(tx, execution_id, wait_key, wait, "withdraw")
         wait.ended = True
@@ -238,13 +270,16 @@ def ask(
     detail: str,
     *,
     chosen: bool = True,
+    terms: Terms = NO_TERMS,
 ) -> Change:
     """One more open interaction. ``timeout`` is in milliseconds from now; ``chosen``: the caller chose the id.
 
     Raises ``InteractionExists``.
     """
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
-    return _open(tx, execution_id, wait, "ask", statements.ASK, (prompt,), lease, actor, detail, chosen=chosen)
+    wait.assignees, wait.four_eyes = terms.assignees, terms.four_eyes
+    content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+    return _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, chosen=chosen)
 
 
 def authorize(
@@ -274,7 +309,7 @@ def _open(
     wait: Wait,
     trigger: str,
     sql: str,
-    content: tuple[str, ...],
+    content: tuple[object, ...],
     lease: int | None,
     actor: str | None,
     detail: str | None,
@@ -305,7 +340,13 @@ def _open(
 
 
 def answer(
-    tx: Transaction, execution_id: str, wait_id: str, response: str, actor: str | None, detail: str
+    tx: Transaction,
+    execution_id: str,
+    wait_id: str,
+    response: str,
+    actor: str | None,
+    detail: str,
+    deadlines: Deadlines,
 ) -> Changes | Refusal:
     """A response to an open interaction. The same response again changes nothing and is a success.
 
@@ -315,13 +356,15 @@ def answer(
     to = move("interaction", wait_id, "pending", "answer")
     values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now)
     if tx.execute(statements.ANSWER, values).rowcount != 1:
-        return _not_answered(tx, execution_id, wait_id, response)
+        return _not_answered(tx, execution_id, wait_id, response, deadlines)
     wait = Wait("interaction", wait_id, to, 0, 0, None, response=response)
     execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
     return [_settle(tx, execution, wait, actor=actor, detail=detail)]
 
 
-def _not_answered(tx: Transaction, execution_id: str, wait_id: str, response: str) -> Changes | Refusal:
+def _not_answered(
+    tx: Transaction, execution_id: str, wait_id: str, response: str, deadlines: Deadlines
+) -> Changes | Refusal:
     """Why an interaction took no response, if it is not that it has this very response already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
@@ -337,7 +380,7 @@ def _not_answered(tx: Transaction, execution_id: str, wait_id: str, response: st
     changes = []
     if wait_status == "pending":
         wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
-        changes = [_close(tx, Execution(execution_id, status, waits), wait_key, wait, "expire", cause="deadline")]
+        changes = _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, deadlines)
     return Refusal(changes, InteractionExpired(execution_id, wait_id))
 
 
@@ -356,13 +399,32 @@ def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | Non
     return []
 
 
-def expire(tx: Transaction, execution_id: str, wait_id: str) -> Changes:
-    """Expire a wait whose deadline has passed. Nothing at all on one that was closed meanwhile."""
+def expire(tx: Transaction, execution_id: str, wait_id: str, deadlines: Deadlines) -> Changes:
+    """What an open wait's passed deadline does. Nothing at all on one that was closed meanwhile."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
         if wait.id == wait_id and wait.deadline_at is not None and wait.deadline_at <= tx.now:
-            return [_close(tx, execution, wait_key, wait, "expire", cause="deadline")]
+            return _fall_due(tx, execution, wait_key, wait, deadlines)
     return []
+
+
+def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, deadlines: Deadlines) -> Changes:
+    """Expire it; or answer it with its default; or fail its execution: as was said when it was asked."""
+    then, default = None, None
+    if wait.kind == "interaction":
+        then, default = tx.one(statements.AT_DEADLINE, {"wait_key": wait_key}) or (None, None)
+    if then == "default":
+        to = move("interaction", wait.id, wait.status, "answer")
+        if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
+            raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
+        wait.status, wait.response = to, default
+        return [_settle(tx, execution, wait, cause="deadline", detail=deadlines.detail(wait.response or ""))]
+    changes = [_close(tx, execution, wait_key, wait, "expire", cause="deadline")]
+    if then == "fail":
+        error = "Nobody answered a prompt of this execution before its deadline."
+        ttl = deadlines.time_to_live
+        changes += end(tx, execution.id, "fail", ttl, cause="deadline", error=error, code="deadline_passed")
+    return changes
 
 
 def open_waits(tx: Transaction, execution: Execution) -> list[tuple[int, Wait]]:
@@ -412,6 +474,7 @@ def _settle(
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )
+    tx.execute(statements.TELL_RUN, (execution.id,))
     return Change(sequence, execution.id, event, before, to, tx.now, wait)
 
 

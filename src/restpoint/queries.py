@@ -4,10 +4,10 @@ import functools
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal_column, null, select, tuple_, union_all
+from sqlalchemy import Select, bindparam, exists, func, literal_column, null, select, tuple_, union_all
 
 from restpoint.database import Database, Row
 from restpoint.engine import prepare
@@ -15,11 +15,11 @@ from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgu
 from restpoint.history import ANCHOR, first_break
 from restpoint.ledger import Wait
 from restpoint.lifecycle import OPEN, TERMINAL
-from restpoint.schema import REVISION, consents, executions, history, interactions
+from restpoint.schema import REVISION, consents, executions, history, interactions, journal, runs
 
 MAX_PAGE: Final = 1_000
 
-_e, _i, _c, _h = executions.c, interactions.c, consents.c, history.c
+_e, _i, _c, _h, _j, _r = executions.c, interactions.c, consents.c, history.c, journal.c, runs.c
 _OPEN_CONSENT: Final = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
 
 
@@ -40,6 +40,8 @@ class Snapshot:
     result: str | None
     error: str | None
     error_code: str | None
+    run_version: int | None
+    problem: str | None
     waits: tuple[Wait, ...]
 
 
@@ -126,17 +128,21 @@ _SNAPSHOT: Final = prepare(
             _e.error,
             _e.error_code,
             literal_column("(SELECT version_num FROM alembic_version)"),
-        ).where(_e.id == bindparam("id")),
+            _r.version,
+            _r.problem,
+        )
+        .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
+        .where(_e.id == bindparam("id")),
         select(
             literal_column("'interaction'"), _i.opened, _i.id, _i.status, _i.created_at, _i.deadline_at, _i.prompt, _i.response,
-            null(), null(), _ENDED_WITH, *_NOTHING,
+            null(), null(), _ENDED_WITH, _i.assignees, _i.four_eyes, *_NOTHING,
         ).where(
             _i.execution_key == _THIS,
             (_i.status == literal_column("'pending'")) | _i.id.in_(_KNOWN),
         ),
         select(
             literal_column("'consent'"), _c.opened, _c.id, _c.status, _c.created_at, _c.deadline_at, null(), null(),
-            _c.auth_url, _c.oauth_state, null(), *_NOTHING,
+            _c.auth_url, _c.oauth_state, null(), null(), null(), *_NOTHING,
         ).where(
             _c.execution_key == _THIS,
             _OPEN_CONSENT | _c.id.in_(_KNOWN),
@@ -153,13 +159,27 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
     _, _, as_of, *rest = rows[0]
     waits = [
         Wait(
-            kind, wait_id, status, opened, created_at, deadline_at, prompt, response, auth_url, oauth_state, bool(ended)
+            kind, wait_id, status, opened, created, deadline, prompt, response, url, state, bool(ended), assignees, eyes
         )
-        for kind, opened, wait_id, status, created_at, deadline_at, prompt, response, auth_url, oauth_state, ended, *_ in rows[
-            1:
-        ]
-    ]
-    status, version, workflow, owner, lease, created, completed, expires, result, error, code, revision = rest
+        for kind, opened, wait_id, status, created, deadline, prompt, response, url, state, ended, assignees, eyes, *_
+        in rows[1:]
+    ]  # fmt: skip
+    (
+        status,
+        version,
+        workflow,
+        owner,
+        lease,
+        created,
+        completed,
+        expires,
+        result,
+        error,
+        code,
+        revision,
+        run,
+        problem,
+    ) = rest
     if revision != REVISION:
         await database.pass_gate()
     return Snapshot(
@@ -176,6 +196,8 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
         result,
         error,
         code,
+        run,
+        problem,
         tuple(waits),
     )
 
@@ -197,6 +219,34 @@ async def prompt_of(database: Database, execution_id: str, interaction_id: str) 
     raise InteractionNotFound(execution_id, interaction_id)
 
 
+_ADDRESS: Final = prepare(
+    select(_e.owner, _i.assignees, _i.four_eyes, _i.status)
+    .select_from(executions.outerjoin(interactions, (_i.execution_key == _e.key) & (_i.id == bindparam("wait"))))
+    .where(_e.id == bindparam("id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whom an interaction is addressed to, and whose its execution is. All but ``status`` never change."""
+
+    owner: str | None
+    assignees: tuple[str, ...]
+    four_eyes: bool
+    status: str
+
+
+async def address(database: Database, execution_id: str, interaction_id: str) -> Address:
+    """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
+    for owner, assignees, four_eyes, status in await database.read(
+        _ADDRESS, {"id": execution_id, "wait": interaction_id}
+    ):
+        if status is None:
+            raise InteractionNotFound(execution_id, interaction_id)
+        return Address(owner, tuple(json.loads(assignees or "[]")), bool(four_eyes), status)
+    raise ExecutionNotFound(execution_id)
+
+
 # --- Lists -----------------------------------------------------------------------------------------------------------
 
 _SUMMARY: Final = select(
@@ -216,7 +266,13 @@ _SUMMARY: Final = select(
 
 
 @functools.cache
-def _page_query(by_status: bool, by_workflow: bool, by_owner: bool, after: bool) -> str:  # noqa: FBT001 - all given
+def _page_query(
+    by_status: bool,  # noqa: FBT001 - all given
+    by_workflow: bool,  # noqa: FBT001
+    by_owner: bool,  # noqa: FBT001
+    by_audience: bool,  # noqa: FBT001
+    after: bool,  # noqa: FBT001
+) -> str:
     query: Select[Any] = _SUMMARY
     if by_status:
         wanted: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))
@@ -225,6 +281,22 @@ def _page_query(by_status: bool, by_workflow: bool, by_owner: bool, after: bool)
         query = query.where(_e.workflow == bindparam("the_workflow"))
     if by_owner:
         query = query.where(_e.owner == bindparam("the_owner"))
+    if by_audience:
+        names: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("audience")))
+        # In two steps: the people of an open prompt are a list in its row.
+        named = func.json_each(_i.assignees).table_valued("value")
+        addressed = (
+            select(_i.key)
+            .select_from(interactions.join(named, literal_column("1") == literal_column("1")))
+            .where(
+                _i.execution_key == _e.key,
+                _i.status == literal_column("'pending'"),
+                _i.assignees.is_not(None),
+                named.c.value.in_(names),
+            )
+            .correlate(executions)
+        )
+        query = query.where(_e.owner.in_(names) | exists(addressed))
     if after:
         query = query.where(_e.key < bindparam("before"))
     return prepare(query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0")))
@@ -238,12 +310,15 @@ async def page(
     owner: str | None,
     limit: int,
     cursor: str | None,
+    audience: Collection[str] | None = None,
 ) -> Page:
     """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
     before = _read_cursor(cursor)
-    query = _page_query(bool(statuses), workflow is not None, owner is not None, before is not None)
+    query = _page_query(
+        bool(statuses), workflow is not None, owner is not None, audience is not None, before is not None
+    )
     rows = list(
         await database.read(
             query,
@@ -251,6 +326,7 @@ async def page(
                 "statuses": json.dumps(list(statuses)),
                 "the_workflow": workflow,
                 "the_owner": owner,
+                "audience": None if audience is None else json.dumps(list(audience)),
                 "before": before,
                 "max": limit + 1,
             },
@@ -342,6 +418,42 @@ def _entry(row: Row) -> HistoryEntry:
     )
 
 
+_EVENTS_OF: Final = prepare(
+    _ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_JOURNALED: Final = prepare(
+    select(_j.position, _j.result)
+    .select_from(journal.join(executions, _j.execution_key == _e.key))
+    .where(
+        _e.id == bindparam("id"),
+        _j.position.in_(select(literal_column("value")).select_from(func.json_each(bindparam("positions")))),
+    )
+)
+_SHOWN: Final = {"emitted": "data", "notified": "prompt"}
+
+
+async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
+    """What happened to an execution after a row of history, in order, at most ``most``, with what it emitted and notified.
+
+    That is kept in the journal and goes with the execution; the history only says where it stands.
+    """
+    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
+    entries = [_entry(row) for row in rows]
+    positions = [entry.detail["position"] for entry in entries if entry.event in _SHOWN]
+    if not positions:
+        return entries
+    journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
+    values = {position: json.loads(result) for position, result in journaled if result is not None}
+    return [
+        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[entry.detail["position"]]})
+        if entry.event in _SHOWN and entry.detail["position"] in values
+        else entry
+        for entry in entries
+    ]
+
+
 async def last_sequence(database: Database) -> int:
     """The sequence of the newest row of history; 0 where there is none."""
     ((sequence,),) = await database.read(_LAST)
@@ -403,7 +515,13 @@ _DUE: Final = prepare(
     .limit(bindparam("max"))
     .offset(literal_column("0"))
 )
-_RUNNING: Final = prepare(select(_e.id, _e.lease).where(_e.status == literal_column("'running'")).order_by(_e.key))
+# What a runner runs is not interrupted by a restart: a runner goes on with it.
+_RUNNING: Final = prepare(
+    select(_e.id, _e.lease)
+    .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
+    .where(_e.status == literal_column("'running'"), _r.execution_key.is_(None))
+    .order_by(_e.key)
+)
 _EXPIRED: Final = prepare(
     select(_e.expires_at, _e.key, _e.id, _e.status)
     .where(

@@ -39,10 +39,15 @@ class _Answer(asyncio.Future[HumanResponse]):
         self.pending = pending
 
 
+class Observer(asyncio.Future[None]):
+    """Waits for the next change of an execution, and drives nothing."""
+
+
 class PendingInteraction:
     """An open prompt of an execution.
 
-    ``created_at`` and ``deadline`` are seconds since the epoch; ``deadline`` is None where there is none.
+    ``created_at`` and ``deadline`` are seconds since the epoch; ``deadline`` is None where there is none. ``assignees`` are
+    the people and groups that it is addressed to; with ``four_eyes``, the execution's owner is not to answer it.
     """
 
     __slots__ = (
@@ -50,9 +55,10 @@ class PendingInteraction:
         "_future",
         "_outcome",
         "_record",
-        "_wait",
+        "assignees",
         "created_at",
         "deadline",
+        "four_eyes",
         "interaction_id",
         "prompt",
     )
@@ -62,6 +68,8 @@ class PendingInteraction:
         self.prompt: HumanPrompt = prompt or PROMPT.validate_json(wait.prompt or "")  # type: ignore[assignment]
         self.created_at = wait.created_at / 1000
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
+        self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
+        self.four_eyes = bool(wait.four_eyes)
         self._record = record
         self._future: weakref.ref[_Answer] | None = None
         self._outcome: BaseModel | RestpointError | None = None
@@ -139,12 +147,15 @@ class FirstOutcome(asyncio.Event):
 
 
 class ExecutionRecord:
-    """One execution, live. Times are seconds since the epoch."""
+    """One execution, live. Times are seconds since the epoch.
+
+    ``is_run`` says that a runner runs it; ``problem``, why none can go on with it at the moment.
+    """
 
     __slots__ = (
-        "__weakref__", "_as_of", "_first_outcome", "_gone", "_lease", "_open", "_outcome_seen", "_pending", "_result",
-        "_task", "_watch", "completed_at", "created_at", "error", "error_code", "execution_id", "expires_at", "owner",
-        "status", "workflow",
+        "__weakref__", "_as_of", "_ended", "_first_outcome", "_gone", "_lease", "_observers", "_open", "_outcome_seen",
+        "_pending", "_result", "_task", "_watch", "completed_at", "created_at", "error", "error_code", "execution_id",
+        "expires_at", "is_run", "owner", "problem", "status", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -175,6 +186,10 @@ class ExecutionRecord:
         self._outcome_seen = False
         self._gone: RestpointError | None = None
         self._first_outcome: weakref.ref[FirstOutcome] | None = None
+        self.is_run = False
+        self.problem: str | None = None
+        self._ended: Callable[[], None] | None = None
+        self._observers: list[Observer] = []
         self._open: dict[str, Wait] = {}
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
 
@@ -212,6 +227,22 @@ class ExecutionRecord:
             if self._outcome_seen:
                 event.set()
         return event
+
+    async def changed(self) -> None:
+        """Return at the next change of this execution, made here or by another process. Only looks; drives nothing.
+
+        Raises ``StoreClosed`` when the store closes first.
+        """
+        observer = Observer()
+        if self._gone is not None:
+            raise self._gone
+        self._observers.append(observer)
+        self._watch(self, observer)
+        try:
+            await observer
+        finally:
+            if observer in self._observers:
+                self._observers.remove(observer)
 
     @property
     def pending_interaction(self) -> PendingInteraction | None:
@@ -267,6 +298,7 @@ class ExecutionRecord:
     def _abandon(self, why: RestpointError) -> None:
         """Tell whoever waits for this object that nothing will come to it any more."""
         self._gone = why
+        self._pulse(why if isinstance(why, StoreClosed) else None)
         event = self._first_outcome() if self._first_outcome is not None else None
         if event is not None:
             event.set()
@@ -284,6 +316,19 @@ class ExecutionRecord:
                 event.set()
         if status == "cancelled" and before != status and self._task is not None:
             self._task.cancel(f"execution {self.execution_id} was cancelled")
+        if status in TERMINAL and before != status and self._ended is not None:
+            self._ended()
+
+    def _pulse(self, why: RestpointError | None = None) -> None:
+        """Something changed: tell who looks."""
+        observers, self._observers = self._observers, []
+        for observer in observers:
+            if observer.done():
+                continue
+            if why is None:
+                observer.set_result(None)
+            else:
+                observer.set_exception(why)
 
     def __repr__(self) -> str:
         return f"<ExecutionRecord {self.execution_id} {self.status}>"
@@ -302,6 +347,8 @@ class Records:
     def __init__(self, watch: Callable[[ExecutionRecord, object], None]) -> None:
         self._watch = watch
         self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
+        self.listeners: list[Callable[[Change], None]] = []
+        """Who wants to hear of every committed change of this process."""
         self._loading: dict[str, int] = {}
         self._overtaken: dict[str, int] = {}
         self.given: dict[tuple[str, str, str | None], BaseModel] = {}
@@ -311,8 +358,11 @@ class Records:
         """The record, if anyone holds it."""
         return self._held.get(execution_id)
 
-    def new(self, change: Change, workflow: str | None, owner: str | None, lease: int | None) -> ExecutionRecord:
+    def new(
+        self, change: Change, workflow: str | None, owner: str | None, lease: int | None, *, is_run: bool = False
+    ) -> ExecutionRecord:
         """The record of an execution that this process has just created."""
+        self._tell(change)
         record = self._held.get(change.execution_id)
         if record is not None:  # someone found it in a list before this process heard of its own commit
             return record
@@ -325,11 +375,17 @@ class Records:
             lease=lease,
             as_of=change.sequence,
         )
+        record.is_run = is_run
         self._held[change.execution_id] = record
         return record
 
+    def _tell(self, change: Change) -> None:
+        for listener in self.listeners:
+            listener(change)
+
     def apply(self, change: Change) -> ExecutionRecord | None:
         """What a committed change did, done to its record too."""
+        self._tell(change)
         record = self._held.get(change.execution_id)
         if record is None:
             if change.execution_id in self._loading:
@@ -343,12 +399,15 @@ class Records:
         if change.status in TERMINAL and record.completed_at is None:
             record.completed_at = change.at / 1000
             record.expires_at = None if change.expires_at is None else change.expires_at / 1000
+            record.error, record.error_code, record._result = change.error, change.code, change.result
+            record.problem = None
         record._move(change.status)
         if (wait := change.wait) is not None:
             if wait.status == "pending":
                 record._open[wait.id] = wait
             else:
                 record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
+        record._pulse()
         return record
 
     def refresh(self, snapshot: Snapshot) -> ExecutionRecord:
@@ -366,7 +425,9 @@ class Records:
             self._held[snapshot.id] = record
         if snapshot.as_of < record._as_of:
             return record
+        news = snapshot.as_of > record._as_of
         record._as_of = snapshot.as_of
+        record.is_run, record.problem = snapshot.run_version is not None, snapshot.problem
         record._lease = snapshot.lease
         record.completed_at = None if snapshot.completed_at is None else snapshot.completed_at / 1000
         record.expires_at = None if snapshot.expires_at is None else snapshot.expires_at / 1000
@@ -378,6 +439,8 @@ class Records:
             else:
                 record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
         record._open = {wait.id: wait for wait in sorted(record._open.values(), key=attrgetter("opened"))}
+        if news:
+            record._pulse()
         return record
 
     def is_current(self, snapshot: Snapshot) -> bool:
@@ -399,7 +462,7 @@ class Records:
         return [
             execution_id
             for execution_id, record in list(self._held.items())
-            if record._pending or record._first_outcome is not None or record._task is not None
+            if record._pending or record._observers or record._first_outcome is not None or record._task is not None
         ]
 
     def begin_loading(self, execution_id: str) -> None:

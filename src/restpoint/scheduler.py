@@ -14,7 +14,7 @@ from restpoint import ledger, queries, retention
 from restpoint.clock import Clock, elapse
 from restpoint.database import Database, Transaction
 from restpoint.errors import StorageError
-from restpoint.ledger import Change, Changes
+from restpoint.ledger import Change, Changes, Deadlines
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,14 @@ class Scheduler:
         *,
         sweep_interval: int,
         history_retention: int | None,
+        deadlines: Deadlines,
     ) -> None:
         self._database = database
         self._clock = clock
         self._applied = applied
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
+        self._deadlines = deadlines
         self._next_deadline: int | None = None
         self._inexpirable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
@@ -77,7 +79,10 @@ class Scheduler:
             if not due:
                 break
             jobs = [
-                self._database.write(partial(ledger.expire, execution_id=e, wait_id=w), self._applied) for e, w in due
+                self._database.write(
+                    partial(ledger.expire, execution_id=e, wait_id=w, deadlines=self._deadlines), self._applied
+                )
+                for e, w in due
             ]
             for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):
                 if isinstance(outcome, StorageError):

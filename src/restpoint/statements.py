@@ -6,14 +6,14 @@ the ledger sees that.
 
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, insert, literal_column, null, select, union_all, update
+from sqlalchemy import and_, bindparam, exists, insert, literal_column, null, select, union_all, update
 from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint.engine import prepare
 from restpoint.lifecycle import OPEN
-from restpoint.schema import consents, executions, interactions
+from restpoint.schema import consents, executions, interactions, runs
 
-_e, _i, _c = executions.c, interactions.c, consents.c
+_e, _i, _c, _r = executions.c, interactions.c, consents.c, runs.c
 
 
 def _given(name: str) -> ColumnElement[Any]:
@@ -65,13 +65,40 @@ END: Final = _move(
     error=_given("the_error"),
     error_code=_given("the_code"),
 )
-DRIVE: Final = prepare(update(executions).where(_THIS).values(lease=_given("the_lease")))
+# What a runner runs is claimed in ``runs``, and nobody else drives it.
+DRIVE: Final = prepare(
+    update(executions)
+    .where(_THIS, ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)))
+    .values(lease=_given("the_lease"))
+)
+TELL_RUN: Final = prepare(
+    update(runs).where(_r.execution_key == _ITS_KEY, _r.ready == literal_column("0")).values(ready=literal_column("1")),
+    order=("id",),
+)
+END_RUN: Final = prepare(
+    update(runs)
+    .where(_r.execution_key == _ITS_KEY)
+    .values(ready=literal_column("0"), lease=null(), wake_at=null(), problem=null()),
+    order=("id",),
+)
 
 # --- Waits -----------------------------------------------------------------------------------------------------------
 
 ASK: Final = prepare(
     insert(interactions).from_select(
-        ["execution_key", "id", "status", "opened", "created_at", "deadline_at", "prompt"],
+        [
+            "execution_key",
+            "id",
+            "status",
+            "opened",
+            "created_at",
+            "deadline_at",
+            "prompt",
+            "assignees",
+            "four_eyes",
+            "on_deadline",
+            "default_response",
+        ],
         select(
             _e.key,
             _given("wait"),
@@ -80,9 +107,24 @@ ASK: Final = prepare(
             _given("now"),
             _given("deadline"),
             _given("the_prompt"),
+            _given("the_assignees"),
+            _given("eyes"),
+            _given("then"),
+            _given("the_default"),
         ).where(_AS_EXPECTED),
     ),
-    order=("wait", "sequence", "now", "deadline", "the_prompt", *_EXPECTED),
+    order=(
+        "wait",
+        "sequence",
+        "now",
+        "deadline",
+        "the_prompt",
+        "the_assignees",
+        "eyes",
+        "then",
+        "the_default",
+        *_EXPECTED,
+    ),
 )
 AUTHORIZE: Final = prepare(
     insert(consents).from_select(
@@ -142,6 +184,13 @@ OPEN_WAITS: Final = prepare(
             _c.execution_key == _ITS_KEY, _OPEN_CONSENT
         ),
     ).order_by("opened")
+)
+AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
+ANSWER_BY_DEFAULT: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(status=_given("to_status"), closed_at=_given("now"), response=_i.default_response),
+    order=("to_status", "now", "wait_key", "expected_status"),
 )
 CLOSE_INTERACTION: Final = prepare(
     update(interactions)

@@ -8,7 +8,7 @@ the records that anyone holds, which resolves futures and sets events. Nobody is
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from types import TracebackType
@@ -25,7 +25,7 @@ from restpoint.engine import Synchronous, locate
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
 from restpoint.identifiers import Identifiers
-from restpoint.ledger import Change, Changes, Refusal
+from restpoint.ledger import NO_TERMS, Change, Changes, Deadlines, Refusal, Terms
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import check_text, encode
 from restpoint.prompts import (
@@ -39,7 +39,7 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
-from restpoint.queries import HistoryEntry, Page
+from restpoint.queries import Address, HistoryEntry, Page
 from restpoint.records import ExecutionRecord, PendingInteraction, Records
 from restpoint.scheduler import Scheduler
 
@@ -92,7 +92,7 @@ class ExecutionStore:
         self._path = locate(
             database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE)
         )
-        self._ttl = _times_to_live(ttl_seconds)
+        self._ttl = times_to_live(ttl_seconds)
         if history not in {"full", "digest"}:
             raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
         self._full_history = history == "full"
@@ -106,6 +106,7 @@ class ExecutionStore:
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
         self._identifiers = Identifiers(self._clock.now)
+        self._deadlines = Deadlines(lambda text: self._detail("response", text), self._ttl["failed"])
         self._records = Records(self._watch)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
@@ -160,6 +161,7 @@ class ExecutionStore:
                 self._apply,
                 sweep_interval=self._sweep_interval,
                 history_retention=self._retention,
+                deadlines=self._deadlines,
             )
             self._driver = Driver(
                 database,
@@ -233,12 +235,14 @@ class ExecutionStore:
         status: str | Iterable[str] | None = None,
         workflow: str | None = None,
         owner: str | None = None,
+        visible_to: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
         """Executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
-        Filters by one status or several, by workflow and by owner. Raises ``InvalidArgument``.
+        Filters by one status or several, by workflow and by owner; and with ``visible_to``, to those whose owner is among
+        these names, or that have an open prompt which is addressed to one of them. Raises ``InvalidArgument``.
         """
         wanted = [status] if isinstance(status, str) else list(status or ())
         if status is not None and not wanted:
@@ -254,6 +258,7 @@ class ExecutionStore:
             owner=owner,
             limit=limit,
             cursor=cursor,
+            audience=visible_to,
         )
 
     async def history(self, execution_id: str) -> Sequence[HistoryEntry]:
@@ -266,6 +271,22 @@ class ExecutionStore:
             raise ExecutionNotFound(execution_id)
         return entries
 
+    async def events(self, execution_id: str, after: int = 0, limit: int = 500) -> Sequence[HistoryEntry]:
+        """What happened to an execution after the row of history ``after``, in order, at most ``limit`` entries.
+
+        ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
+        """
+        return await queries.events_of(await self._ready(), execution_id, after, limit)
+
+    async def address(self, execution_id: str, interaction_id: str) -> Address:
+        """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
+        return await queries.address(await self._ready(), execution_id, interaction_id)
+
+    def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
+        self._records.listeners.append(listener)
+        return lambda: self._records.listeners.remove(listener)
+
     # --- Transitions ---
 
     async def set_interaction_required(
@@ -275,20 +296,31 @@ class ExecutionStore:
         interaction_id: str | None = None,
         *,
         timeout: float | None = None,
+        assignees: Sequence[str] | None = None,
+        four_eyes: bool = False,
+        on_deadline: Literal["raise", "fail"] = "raise",
+        default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
         actor: Who = None,
     ) -> PendingInteraction:
         """Ask a person: one more open prompt, whose ``future`` resolves with the response.
 
-        ``timeout`` is in seconds from now and overrides the prompt's own. Raises ``PromptNotAccepted``,
-        ``ExecutionNotFound``, ``InteractionExists``, and ``IllegalTransition`` on an execution that has ended.
+        - ``timeout`` is in seconds from now and overrides the prompt's own.
+        - ``assignees`` are the people and groups that it is addressed to; with ``four_eyes``, the execution's owner is not
+          to answer it. Both are for the policy of ``access.py``, which the doors ask; the store keeps them.
+        - At the deadline the prompt expires, or with ``on_deadline="fail"`` the execution fails too (code
+          ``deadline_passed``), or it is answered with ``default``, a response that it accepts.
+
+        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
+        ``InteractionExists``, and ``IllegalTransition`` on an execution that has ended.
         """
         asked = read_prompt(prompt)
         text = write_prompt(asked)
+        terms = read_terms(asked, assignees, four_eyes, on_deadline, default)
         wait_id = self._identifiers.new() if interaction_id is None else _interaction_id(interaction_id)
         seconds = timeout if timeout is not None else asked.timeout
         due = None if seconds is None else _milliseconds("timeout", seconds)
         who = _who(actor)
-        detail = self._detail("prompt", text)
+        detail = self._asked_detail(text, terms)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         # Held from here on, so that what is committed finds the record.
@@ -306,7 +338,8 @@ class ExecutionStore:
 
         chosen = interaction_id is not None
         await database.write(
-            lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen), applied
+            lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms),
+            applied,
         )
         return asking[0]
 
@@ -349,15 +382,8 @@ class ExecutionStore:
         ``IllegalTransition`` on one that waits or has ended.
         """
         text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
-
-        def applied(changes: Changes) -> None:
-            self._apply(changes)
-            record = self._records.get(execution_id)
-            if record is not None:
-                record._result = text  # noqa: SLF001 - the store makes records
-
         database = self._database or await self._ready()
-        await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), applied)
+        await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), self._apply)
 
     async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
         """The end, with an error: a message for people, and optionally a stable code for programs.
@@ -369,10 +395,7 @@ class ExecutionStore:
             check_text("code", code)
         who, ttl = _who(actor), self._ttl["failed"]
         database = self._database or await self._ready()
-        await database.write(
-            lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who),
-            lambda changes: self._failed(changes, error, code),
-        )
+        await database.write(lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who), self._apply)
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
         """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
@@ -416,7 +439,7 @@ class ExecutionStore:
 
         try:
             outcome = await database.write(
-                lambda tx: ledger.answer(tx, execution_id, interaction_id, text, who, detail), applied
+                lambda tx: ledger.answer(tx, execution_id, interaction_id, text, who, detail, self._deadlines), applied
             )
         finally:
             self._records.given.pop(waiter, None)
@@ -455,9 +478,7 @@ class ExecutionStore:
                 interrupt = partial(
                     ledger.interrupt, execution_id=execution_id, lease=lease, error=error, time_to_live=ttl
                 )
-                if not await database.write(
-                    interrupt, lambda changes: self._failed(changes, error, "interrupted_by_restart")
-                ):
+                if not await database.write(interrupt, self._apply):
                     continue
             record = await self._load(execution_id)
             if record is not None:
@@ -508,15 +529,16 @@ class ExecutionStore:
             return f'{{"{name}":{text}}}'
         return f'{{"{name}_sha256":"{sha256(text.encode()).hexdigest()}"}}'
 
+    def _asked_detail(self, prompt: str, terms: Terms) -> str:
+        detail = self._detail("prompt", prompt)
+        if terms.assignees is None and not terms.four_eyes:
+            return detail
+        about = f',"assignees":{terms.assignees or "null"},"four_eyes":{"true" if terms.four_eyes else "false"}'
+        return f"{detail[:-1]}{about}}}"
+
     def _apply(self, changes: Changes) -> None:
         for change in changes:
             self._records.apply(change)
-
-    def _failed(self, changes: Changes, error: str, code: str | None) -> None:
-        self._apply(changes)
-        record = self._records.get(changes[0].execution_id) if changes else None
-        if record is not None:
-            record.error, record.error_code = error, code
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
         database = self._database or await self._ready()
@@ -554,6 +576,36 @@ def _who(actor: Who) -> str | None:
     return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
 
 
+def read_terms(
+    prompt: HumanPrompt,
+    assignees: Sequence[str] | None,
+    four_eyes: bool,  # noqa: FBT001 - all given
+    on_deadline: Literal["raise", "fail"],
+    default: HumanResponse | BaseModel | Mapping[str, Any] | None,
+) -> Terms:
+    """What a prompt was asked with, checked. Raises ``InvalidArgument``, ``NotJSON`` and ``ResponseNotAccepted``."""
+    if assignees is None and not four_eyes and default is None and on_deadline == "raise":
+        return NO_TERMS
+    if isinstance(assignees, str) or (assignees is not None and not assignees):
+        raise InvalidArgument(
+            "assignees is a list of people and groups, with at least one in it; None addresses nobody."
+        )
+    for name in assignees or ():
+        check_text("assignees", name, limit=1_000)
+    if on_deadline not in {"raise", "fail"}:
+        raise InvalidArgument(
+            f"on_deadline is 'raise' or 'fail', not {on_deadline!r}; give a default to have it answered."
+        )
+    if default is not None and on_deadline == "fail":
+        raise InvalidArgument("A prompt that has a default is answered with it at its deadline; leave on_deadline out.")
+    response = None if default is None else write_response(accepts(prompt, read_response(default)))
+    then: Literal["default", "fail"] | None = (
+        "default" if default is not None else "fail" if on_deadline == "fail" else None
+    )
+    names = None if assignees is None else encode(list(assignees))
+    return Terms(names, 1 if four_eyes else None, then, response)
+
+
 def _interaction_id(interaction_id: str) -> str:
     if not interaction_id:
         raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
@@ -566,7 +618,8 @@ def _milliseconds(name: str, seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _times_to_live(ttl: TimeToLive) -> dict[str, int | None]:
+def times_to_live(ttl: TimeToLive) -> dict[str, int | None]:
+    """What ``ttl_seconds`` means: for each final status how long an execution stays, in milliseconds; None: for ever."""
     by_status: dict[str, float | None] = {}
     if isinstance(ttl, Mapping):
         unknown = set(ttl) - set(TERMINAL)
