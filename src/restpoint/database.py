@@ -43,7 +43,7 @@ from restpoint.engine import (
     use_log,
     writing_engine,
 )
-from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.errors import InvalidArgument, StorageError, StoreClosed
 from restpoint.schema import APPLICATION_ID, REVISION
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ Row = tuple[Any, ...]
 _LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
 _REVISION_OF_FILE: Final = "SELECT version_num FROM alembic_version"
 LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
+
+Observer = Callable[[int, float, int], None]
+"""Told of each batch: its jobs, the seconds from BEGIN to COMMIT, and how many of the jobs the storage failed."""
 
 
 # --- The writer ------------------------------------------------------------------------------------------------------
@@ -116,6 +119,7 @@ class _Writer:
         self._engine = writing_engine(path, synchronous)
         self._tell = tell
         self.queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
+        self.observer: Observer | None = None
         self._connection = self._connect()
         self._broken = False
         self.thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
@@ -149,6 +153,8 @@ class _Writer:
                     batch += more
                 if batch is None:
                     break
+                observer = self.observer
+                began = time.perf_counter() if observer is not None else 0.0
                 try:
                     spans = self._commit(batch)
                 except Exception as error:  # a defect of ours, which must not leave the callers waiting for ever
@@ -156,6 +162,8 @@ class _Writer:
                     spans = []
                     for job in batch:
                         job.error = error
+                if observer is not None:
+                    _observe(observer, batch, time.perf_counter() - began)
                 self._tell(batch, spans)
                 batch = None  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
@@ -249,6 +257,13 @@ class _Writer:
             self._broken = True
 
 
+def _observe(observer: Observer, batch: list[_Job[Any]], seconds: float) -> None:
+    try:
+        observer(len(batch), seconds, sum(isinstance(job.error, StorageError) for job in batch))
+    except Exception:  # who counts must not stop what is counted
+        log.exception("a batch could not be observed")
+
+
 class _Spoiled(Exception):
     """A job failed after it had written: its batch must be undone and run again job by job."""
 
@@ -324,6 +339,11 @@ class Database:
             self._loop.call_soon(self._hand_over)
         self._waiting.append(job)
         return job
+
+    def observe(self, observer: Observer | None) -> None:
+        """Have each batch told, from the thread that writes; one observer, or None for none."""
+        if self._writer is not None:
+            self._writer.observer = observer
 
     def _hand_over(self) -> None:
         waiting, self._waiting = self._waiting, []
