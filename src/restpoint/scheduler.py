@@ -49,6 +49,10 @@ class Scheduler:
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
         self._deadlines = deadlines
+        self.swept = 0
+        """Executions that this process has swept."""
+        self.swept_at: int | None = None
+        """When its last sweep ended well, in milliseconds since the epoch."""
         self._next_deadline: int | None = None
         self._inexpirable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
@@ -131,6 +135,7 @@ class Scheduler:
         total = 0
         while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE)):
             total += len(swept)
+            self.swept += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)
         if self._history_retention is not None:
             before, last = self._clock.now() - self._history_retention, await queries.last_sequence(self._database) - 1
@@ -138,6 +143,7 @@ class Scheduler:
             while await self._database.write(prune):  # noqa: ASYNC110 - a pause
                 await asyncio.sleep(PAUSE_SECONDS)
         await self._shrink()
+        self.swept_at = self._clock.now()
         return total
 
     async def _shrink(self) -> None:

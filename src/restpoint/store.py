@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from types import TracebackType
@@ -16,14 +17,15 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel
 
-from restpoint import leases, ledger, migrate, queries, retention
+from restpoint import gauges, leases, ledger, migrate, queries, retention
 from restpoint.access import Actor, actor_id
 from restpoint.clock import Clock, SystemClock
-from restpoint.database import Database
+from restpoint.database import Database, Observer
 from restpoint.driver import Driver
 from restpoint.engine import Synchronous, locate
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
+from restpoint.gauges import Gauges
 from restpoint.identifiers import Identifiers
 from restpoint.ledger import NO_TERMS, Change, Changes, Deadlines, Refusal, Terms
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
@@ -110,6 +112,7 @@ class ExecutionStore:
         self._records = Records(self._watch)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
+        self._observer: Observer | None = None
         self._follower: Follower
         self._scheduler: Scheduler
         self._background: list[asyncio.Task[None]] = []
@@ -143,6 +146,7 @@ class ExecutionStore:
                 return self._database
             await asyncio.to_thread(migrate.prepare, self._path, self._migrate)
             database = await Database.open(self._path, self._clock, self._synchronous)
+            database.observe(self._observer)
             try:
                 position = await queries.last_sequence(database)
             except BaseException:
@@ -286,6 +290,20 @@ class ExecutionStore:
         """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
         self._records.listeners.append(listener)
         return lambda: self._records.listeners.remove(listener)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Have each batch of writes told, from the thread that writes: its jobs, its seconds, how many the storage failed.
+
+        One observer, or None for none. For metrics; it must not call the store.
+        """
+        self._observer = observer
+        if self._database is not None:
+            self._database.observe(observer)
+
+    async def gauges(self) -> Gauges:
+        """How much waits and runs in the file, counted now, and what this process has swept. Costs what is open, no more."""
+        counted = await gauges.count(await self._ready(), self._clock.now())
+        return replace(counted, swept=self._scheduler.swept, swept_at=self._scheduler.swept_at)
 
     # --- Transitions ---
 
