@@ -1,0 +1,63 @@
+"""Reading ``text/event-stream`` as the HTML Living Standard has it (section 9.2.6), from chunks of bytes as they come."""
+
+from codecs import getincrementaldecoder
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+MAX_EVENT_CHARACTERS: Final = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One event: ``id`` is the last id that the stream gave, "" where it gave none; ``data`` is text."""
+
+    id: str
+    event: str
+    data: str
+
+
+async def read_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
+    """The events of a stream, each as soon as its blank line has come. What is cut off in the middle is no event.
+
+    Raises ``ValueError`` where one event is larger than ``MAX_EVENT_CHARACTERS``.
+    """
+    last_id, event, data, size = "", "", list[str](), 0
+    async for line in _lines(chunks):
+        if not line:
+            if data:
+                yield StreamEvent(last_id, event or "message", "\n".join(data))
+            event, data, size = "", [], 0
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            data.append(value)
+            size += len(value)
+            if size > MAX_EVENT_CHARACTERS:
+                raise ValueError("one event of the stream is too large")
+        elif name == "event":
+            event = value
+        elif name == "id" and "\x00" not in value:
+            last_id = value
+
+
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    """Lines ended by CR LF, LF or CR and by nothing else: other separators of Unicode may stand in JSON."""
+    decoder = getincrementaldecoder("utf-8-sig")("replace")
+    parts: list[str] = []
+    size, after_return = 0, False
+    async for chunk in chunks:
+        text = decoder.decode(chunk)
+        if after_return and text:
+            text, after_return = text.removeprefix("\n"), False
+        if text.endswith("\r"):  # it may be the first half of CR LF, and it ends a line all the same
+            after_return = True
+        *whole, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in whole:
+            yield "".join([*parts, line])
+            parts, size = [], 0
+        parts.append(rest)
+        size += len(rest)
+        if size > MAX_EVENT_CHARACTERS:
+            raise ValueError("one event of the stream is too large")
