@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from restpoint.access import Actor
+    from restpoint.context import Context, step_key
+    from restpoint.errors import StepFailed, WorkflowFailed
     from restpoint.lifecycle import ExecutionStatus
     from restpoint.queries import ExecutionSummary, HistoryEntry, Page
     from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
+    from restpoint.runner import Runner, Started
     from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
+    from restpoint.workflows import Workflow, workflow
 
 __all__ = [
     "DEFAULT_EXECUTION_TTL",
     "Actor",
+    "Context",
     "ExecutionRecord",
     "ExecutionStatus",
     "ExecutionStore",
@@ -25,11 +30,19 @@ __all__ = [
     "Page",
     "PendingInteraction",
     "PendingOAuth",
+    "Runner",
+    "Started",
+    "StepFailed",
+    "Workflow",
+    "WorkflowFailed",
+    "step_key",
+    "workflow",
 ]
 
 _HOME = {
     "DEFAULT_EXECUTION_TTL": "store",
     "Actor": "access",
+    "Context": "context",
     "ExecutionRecord": "records",
     "ExecutionStatus": "lifecycle",
     "ExecutionStore": "store",
@@ -38,6 +51,13 @@ _HOME = {
     "Page": "queries",
     "PendingInteraction": "records",
     "PendingOAuth": "records",
+    "Runner": "runner",
+    "Started": "runner",
+    "StepFailed": "errors",
+    "Workflow": "workflows",
+    "WorkflowFailed": "errors",
+    "step_key": "context",
+    "workflow": "workflows",
 }
 
 

@@ -5,7 +5,8 @@
     RestpointError
     ├── NotFound (KeyError)                the thing named by the id is not in the file
     │   ├── ExecutionNotFound              execution_not_found
-    │   └── InteractionNotFound            interaction_not_found
+    │   ├── InteractionNotFound            interaction_not_found
+    │   └── WorkflowNotFound               workflow_not_found
     ├── Refused (ValueError)               the rules say no; nothing was written
     │   ├── IllegalTransition              illegal_transition
     │   ├── Conflict                       conflict
@@ -17,10 +18,16 @@
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
+    │   ├── InputNotAccepted               input_not_accepted
+    │   ├── IdempotencyConflict            idempotency_conflict
+    │   ├── LeaseLost                      lease_lost
     │   └── InvalidArgument                invalid_argument
     ├── NotAllowed                         not_allowed: the policy says no to this actor; nothing was written
     │   └── FourEyes                       four_eyes
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
+    ├── StepFailed                         step_failed: a step of a workflow raised, and so did its retries
+    ├── WorkflowFailed                     workflow_failed: raised by a workflow that gives up, with a code of its own
+    ├── ReplayMismatch                     replay_mismatch: the workflow's code is not the code that wrote the journal
     ├── StoreClosed                        store_closed
     ├── ServerUnreachable (ConnectionError)   server_unreachable: no server, or none of ours, answered the client
     └── StorageError (OSError)             storage_error: SQLite or the file system said no; nothing was acknowledged
@@ -34,6 +41,7 @@
 The original store raised ``KeyError`` and ``ValueError``, so the classes that stand for those are also those.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -77,6 +85,17 @@ class InteractionNotFound(NotFound):
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
+
+
+class WorkflowNotFound(NotFound):
+    """No workflow has this name here."""
+
+    code = "workflow_not_found"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = ", ".join(sorted(known)) or "none"
+        super().__init__(f"Workflow {name} not found. The workflows here are: {names}.")
+        self.name = name
 
 
 class Refused(RestpointError, ValueError):
@@ -198,6 +217,35 @@ class NotJSON(Refused):
         self.path = path
 
 
+class InputNotAccepted(Refused):
+    """The input is not what the workflow takes."""
+
+    code = "input_not_accepted"
+
+
+class IdempotencyConflict(Refused):
+    """The idempotency key was used before, for another request."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"This idempotency key belongs to execution {execution_id}, which was started with another workflow or input. "
+            "Use a new key for a new request."
+        )
+        self.execution_id = execution_id
+
+
+class LeaseLost(Refused):
+    """Another process has taken this run over, or it has ended: what this one still writes is refused."""
+
+    code = "lease_lost"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"Execution {execution_id} is not run by this process any more; another one goes on with it.")
+        self.execution_id = execution_id
+
+
 class InvalidArgument(Refused):
     """An argument is outside what is documented for it."""
 
@@ -228,6 +276,49 @@ class ExecutionCancelled(RestpointError):
     """A wait ended because its execution was cancelled or failed."""
 
     code = "execution_cancelled"
+
+
+class StepFailed(RestpointError):
+    """A step raised, and so did its retries. ``error_type`` and ``error_message`` are of the last exception.
+
+    Recorded, so a replay raises it again: catch this one, not the exception of the step, which is its ``__cause__`` only
+    where the step has just run.
+    """
+
+    code = "step_failed"
+
+    def __init__(self, step: str, error_type: str, error_message: str) -> None:
+        super().__init__(f"Step {step} failed with {error_type}: {error_message}")
+        self.step = step
+        self.error_type = error_type
+        self.error_message = error_message
+
+
+class WorkflowFailed(RestpointError):
+    """For a workflow to raise when it gives up. The message and ``failure_code`` are public: clients get both."""
+
+    code = "workflow_failed"
+
+    def __init__(self, message: str, code: str = "workflow_failed") -> None:
+        super().__init__(message)
+        self.failure_code = code
+
+
+class ReplayMismatch(RestpointError):
+    """At ``position`` the journal has something else than the workflow's code asks for now.
+
+    The execution is left as it is, for a process that has the code it was recorded with.
+    """
+
+    code = "replay_mismatch"
+
+    def __init__(self, execution_id: str, position: str, recorded: str, asked: str) -> None:
+        super().__init__(
+            f"Execution {execution_id} cannot be gone on with: at {position} its journal has {recorded}, and the workflow "
+            f"now asks for {asked}. Run the code that it was begun with, or give the changed workflow a new version."
+        )
+        self.execution_id = execution_id
+        self.position = position
 
 
 class StoreClosed(RestpointError):

@@ -9,16 +9,17 @@ run out, and a process that cannot be seen from here must not be taken for dead.
 import functools
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert
 
-from restpoint.database import Transaction
+from restpoint.database import Database, Row, Transaction
 from restpoint.engine import prepare
-from restpoint.schema import leases
+from restpoint.schema import leases, runs
 
 DURATION: Final = 30_000
 """How long a lease lasts without being renewed, in milliseconds."""
@@ -41,7 +42,12 @@ _RENEW: Final = prepare(
     )
     .on_conflict_do_update(index_elements=["id"], set_={"expires_at": bindparam("until")})
 )
-_DROP: Final = prepare(delete(leases).where(_l.id == bindparam("the_id")))
+# Not while runs name it: who takes them over finds them by it.
+_DROP: Final = prepare(
+    delete(leases).where(
+        _l.id == bindparam("the_id"), ~exists(select(runs.c.execution_key).where(runs.c.lease == bindparam("the_id")))
+    )
+)
 _ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
 
 
@@ -109,6 +115,25 @@ def drop(tx: Transaction, lease: int) -> None:
 def live(tx: Transaction) -> set[int]:
     """The leases whose holders are alive."""
     return {lease for lease, *holder, until in tx.all(_ALL) if Holder(*holder).is_alive(until, tx.now)}
+
+
+def idle(tx: Transaction, own: int) -> list[int]:
+    """The leases that do not count any more, but for the asking process's own."""
+    return _idle(tx.all(_ALL), tx.now, own)
+
+
+async def any_idle(database: Database, now: int, own: int) -> bool:
+    """Whether there is a lease that does not count any more, at ``now`` (milliseconds), but for the asker's own."""
+    return bool(_idle(await database.read(_ALL), now, own))
+
+
+def _idle(rows: Iterable[Row], now: int, own: int) -> list[int]:
+    """A process that stood still for longer than its lease has lost its runs, though it may be alive."""
+    return [
+        lease
+        for lease, *holder, until in rows
+        if lease != own and not (now < until and Holder(*holder).is_alive(until, now))
+    ]
 
 
 def bury(tx: Transaction) -> None:

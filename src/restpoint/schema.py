@@ -93,9 +93,13 @@ interactions: Final = Table(
     Column("closed_at", INTEGER),
     Column("response", TEXT),
     Column("answered_by", TEXT),
-    Column("assignees", TEXT, comment="JSON list of the people and groups that it is addressed to; none: nobody by name"),
+    Column(
+        "assignees", TEXT, comment="JSON list of the people and groups that it is addressed to; none: nobody by name"
+    ),
     Column("four_eyes", INTEGER, comment="1: the execution's owner must not answer it"),
-    Column("on_deadline", TEXT, comment="none: expires; 'default': is answered with default_response; 'fail': ends all"),
+    Column(
+        "on_deadline", TEXT, comment="none: expires; 'default': is answered with default_response; 'fail': ends all"
+    ),
     Column("default_response", TEXT),
     UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
     CheckConstraint(_one_of("status", statuses("interaction")), name="interactions_status_is_known"),
@@ -150,7 +154,9 @@ runs: Final = Table(
     "runs",
     metadata,
     Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), primary_key=True),
-    Column("version", INTEGER, nullable=False, comment="of the workflow; a run is only gone on with by its own version"),
+    Column(
+        "version", INTEGER, nullable=False, comment="of the workflow; a run is only gone on with by its own version"
+    ),
     Column("input", TEXT, nullable=False),
     Column("ready", INTEGER, nullable=False, comment="1: something happened that the workflow has not heard of"),
     Column("lease", INTEGER, comment="leases.id of the process that runs it, or holds it in memory; none: nobody"),
@@ -264,8 +270,14 @@ TRIGGERS: Final = (
         "interaction",
         "interactions",
         (
-            "execution_key", "prompt", "opened", "created_at",
-            "assignees", "four_eyes", "on_deadline", "default_response",
+            "execution_key",
+            "prompt",
+            "opened",
+            "created_at",
+            "assignees",
+            "four_eyes",
+            "on_deadline",
+            "default_response",
         ),
         ("status", "response", "answered_by", "closed_at"),
     ),

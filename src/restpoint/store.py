@@ -27,8 +27,9 @@ from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
 from restpoint.gauges import Gauges
 from restpoint.identifiers import Identifiers
-from restpoint.ledger import NO_TERMS, Change, Changes, Deadlines, Refusal, Terms
+from restpoint.ledger import Change, Changes, Deadlines, Refusal, Terms
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.parts import Parts
 from restpoint.payloads import check_text, encode
 from restpoint.prompts import (
     MAX_TIMEOUT_SECONDS,
@@ -41,9 +42,10 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
-from restpoint.queries import Address, HistoryEntry, Page
+from restpoint.queries import Address, HistoryEntry, Page, Snapshot
 from restpoint.records import ExecutionRecord, PendingInteraction, Records
 from restpoint.scheduler import Scheduler
+from restpoint.terms import read_terms
 
 log = logging.getLogger(__name__)
 
@@ -285,6 +287,24 @@ class ExecutionStore:
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
         return await queries.address(await self._ready(), execution_id, interaction_id)
+
+    async def parts(self) -> Parts:
+        """What this store is made of, for a runner on the same file, records and clock."""
+        database = self._database or await self._ready()
+        lease = self._driver.lease or await self._driver.take_lease()
+        return Parts(
+            database,
+            self._clock,
+            self._identifiers,
+            self._records,
+            self._follower,
+            self._scheduler,
+            lease,
+            self._ttl,
+            self._asked_detail,
+            self._apply,
+            self._read,
+        )
 
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
@@ -559,17 +579,25 @@ class ExecutionStore:
             self._records.apply(change)
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
+        found = await self._read(execution_id)
+        return None if found is None else found[0]
+
+    async def _read(
+        self, execution_id: str, known_waits: Collection[str] = ()
+    ) -> tuple[ExecutionRecord, Snapshot] | None:
+        """The record as the file has it now, and the snapshot it was read from, which also has the known waits."""
         database = self._database or await self._ready()
         while True:
             self._records.begin_loading(execution_id)
             found = None
             try:
-                found = await queries.snapshot(database, execution_id, self._records.open_waits(execution_id))
+                waits = {*known_waits, *self._records.open_waits(execution_id)}
+                found = await queries.snapshot(database, execution_id, waits)
             finally:
                 current = self._records.end_loading(execution_id, found.as_of if found is not None else None)
             # What this process has told its records since then is newer: look again.
             if found is not None and current and self._records.is_current(found):
-                return self._records.refresh(found)
+                return self._records.refresh(found), found
             if found is None:
                 if self._records.get(execution_id) is not None:
                     self._records.close_by_history(execution_id, await queries.history_of(database, execution_id))
@@ -592,36 +620,6 @@ class ExecutionStore:
 
 def _who(actor: Who) -> str | None:
     return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
-
-
-def read_terms(
-    prompt: HumanPrompt,
-    assignees: Sequence[str] | None,
-    four_eyes: bool,  # noqa: FBT001 - all given
-    on_deadline: Literal["raise", "fail"],
-    default: HumanResponse | BaseModel | Mapping[str, Any] | None,
-) -> Terms:
-    """What a prompt was asked with, checked. Raises ``InvalidArgument``, ``NotJSON`` and ``ResponseNotAccepted``."""
-    if assignees is None and not four_eyes and default is None and on_deadline == "raise":
-        return NO_TERMS
-    if isinstance(assignees, str) or (assignees is not None and not assignees):
-        raise InvalidArgument(
-            "assignees is a list of people and groups, with at least one in it; None addresses nobody."
-        )
-    for name in assignees or ():
-        check_text("assignees", name, limit=1_000)
-    if on_deadline not in {"raise", "fail"}:
-        raise InvalidArgument(
-            f"on_deadline is 'raise' or 'fail', not {on_deadline!r}; give a default to have it answered."
-        )
-    if default is not None and on_deadline == "fail":
-        raise InvalidArgument("A prompt that has a default is answered with it at its deadline; leave on_deadline out.")
-    response = None if default is None else write_response(accepts(prompt, read_response(default)))
-    then: Literal["default", "fail"] | None = (
-        "default" if default is not None else "fail" if on_deadline == "fail" else None
-    )
-    names = None if assignees is None else encode(list(assignees))
-    return Terms(names, 1 if four_eyes else None, then, response)
 
 
 def _interaction_id(interaction_id: str) -> str:

@@ -1,0 +1,410 @@
+"""The context: what a workflow may ask of the world so that it can go on after a restart.
+
+Every call is recorded in the journal, and given again on a replay. So a workflow's own code must do the same every time it
+runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``.
+
+A call has its position from the moment it is made, also where it is awaited later or in another task, as with
+``asyncio.gather(ctx.ask(...), ctx.ask(...))``.
+"""
+
+import asyncio
+import functools
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final, Literal, TypeVar, get_type_hints, overload
+
+from pydantic import BaseModel, ValidationError
+
+from restpoint import runs, tracing
+from restpoint.errors import DamagedFile, InvalidArgument, NotJSON, StepFailed, WorkflowFailed
+from restpoint.payloads import check_text, decode, encode
+from restpoint.prompts import (
+    MAX_TIMEOUT_SECONDS,
+    HumanPrompt,
+    HumanPromptNotification,
+    HumanResponse,
+    read_prompt,
+    write_prompt,
+)
+from restpoint.run import Run, fingerprint, step_here
+from restpoint.runs import Call, Entry
+from restpoint.terms import read_terms
+from restpoint.workflows import Typed, typed
+
+T = TypeVar("T")
+
+_LONGEST_BACKOFF: Final = 300.0  # seconds
+
+
+class Context:
+    """What a workflow is called with. Its methods belong to the tasks of that workflow.
+
+    Each may also raise ``asyncio.CancelledError``: the execution was cancelled, or leaves memory until its answer comes.
+    Effects do not belong into the ``finally`` of a workflow, which runs then too.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def execution_id(self) -> str:
+        """The id of this execution."""
+        return self._run.claim.execution_id
+
+    @property
+    def workflow(self) -> str:
+        """The name of this workflow."""
+        return self._run.workflow.name
+
+    @property
+    def owner(self) -> str | None:
+        """Whose execution this is, by credentials; None where it was started without."""
+        return self._run.record.owner
+
+    # --- People ---
+
+    def ask(
+        self,
+        prompt: HumanPrompt | BaseModel | Mapping[str, Any],
+        *,
+        timeout: float | timedelta | None = None,
+        assignees: Sequence[str] | None = None,
+        four_eyes: bool = False,
+        on_deadline: Literal["raise", "fail"] = "raise",
+        default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
+    ) -> Coroutine[Any, Any, HumanResponse]:
+        """Ask a person and wait for the response, which a restart does not lose.
+
+        - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
+        - ``assignees``: the people and groups that it is addressed to. ``four_eyes``: the owner must not answer it.
+        - At the deadline ``InteractionExpired`` is raised here; or with ``on_deadline="fail"`` the execution fails with the
+          code ``deadline_passed``; or the prompt is answered with ``default``.
+
+        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
+        ``InteractionWithdrawn`` when someone took the prompt back.
+        """
+        asked = read_prompt(prompt)
+        text = write_prompt(asked)
+        terms = read_terms(asked, assignees, four_eyes, on_deadline, default)
+        seconds = asked.timeout if timeout is None else timeout
+        due = None if seconds is None else _milliseconds("timeout", seconds)
+        print_ = fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+        call, entry = self._run.call("ask", asked.input_type, print_)
+
+        async def answered() -> HumanResponse:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
+                with run.busy():
+                    await run.write(
+                        partial(
+                            runs.ask, run=run.claim, call=call, wait_id=wait_id, prompt=text, timeout=due, detail=detail,
+                            terms=terms,
+                        ),
+                        run.opened,
+                    )  # fmt: skip
+                    run.recorded()
+            else:
+                wait_id = await self._begun(entry)
+            return await run.answer(wait_id, call)
+
+        return answered()
+
+    def notify(self, message: str | HumanPromptNotification) -> Coroutine[Any, Any, None]:
+        """Tell people something, which blocks nothing: pollers, streams and the command line show it.
+
+        Raises ``PromptNotAccepted`` and ``NotJSON``.
+        """
+        prompt = HumanPromptNotification(text=check_text("message", message)) if isinstance(message, str) else message
+        asked = read_prompt(prompt)
+        if not isinstance(asked, HumanPromptNotification):
+            raise InvalidArgument(
+                f"notify takes text or a notification; ask the {asked.input_type} prompt with ctx.ask."
+            )
+        return self._shown("notify", "notification", write_prompt(asked))
+
+    def emit(self, data: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 - any JSON
+        """Give out a part of the result, or how far it is: any JSON. Pollers, streams and the command line see it.
+
+        It is kept with the execution. Raises ``NotJSON``.
+        """
+        return self._shown("emit", "data", encode(data))
+
+    def _shown(self, kind: str, name: str, text: str) -> Coroutine[Any, Any, None]:
+        call, entry = self._run.call(kind, name, fingerprint(text))
+
+        async def shown() -> None:
+            run = self._run
+            if entry is not None:
+                await run.replayed(entry)
+                return
+            await run.first_time()
+            with run.busy():
+                await run.write(partial(runs.show, run=run.claim, call=call, payload=text, ordinal=run.ordinal()))
+                run.recorded()
+
+        return shown()
+
+    def authorize(
+        self, *, auth_url: str, oauth_state: str, timeout: float | timedelta | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Wait for a consent that the application drives: it is shown what is given here.
+
+        Returns when the application calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the token
+        is the application's. ``timeout`` is in seconds, or a ``timedelta``. Raises ``NotJSON`` and ``InvalidArgument``.
+        """
+        check_text("auth_url", auth_url)
+        check_text("oauth_state", oauth_state)
+        due = None if timeout is None else _milliseconds("timeout", timeout)
+        # The state is new in every run of the code; it is no part of what was asked.
+        call, entry = self._run.call("authorize", "consent", "")
+
+        async def consented() -> None:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                wait_id = run.parts.identifiers.new()
+                with run.busy():
+                    await run.write(
+                        partial(
+                            runs.authorize, run=run.claim, call=call, wait_id=wait_id, auth_url=auth_url,
+                            oauth_state=oauth_state, timeout=due,
+                        ),
+                        run.opened,
+                    )  # fmt: skip
+                    run.recorded()
+            else:
+                wait_id = await self._begun(entry)
+            await run.consent(wait_id, call)
+
+        return consented()
+
+    async def _begun(self, entry: Entry) -> str:
+        """The wait that was opened at a call, when it is the turn of its outcome, or it has none yet."""
+        await self._run.replayed(entry)
+        if entry.error is not None:
+            await self._run.never()
+        return str(decode(entry.result))
+
+    # --- Steps ---
+
+    @overload
+    def step(
+        self,
+        function: Callable[..., Awaitable[T]],
+        /,
+        *arguments: object,
+        name: str | None = None,
+        retries: int = 0,
+        backoff: float = 1.0,
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def step(
+        self,
+        function: Callable[..., T],
+        /,
+        *arguments: object,
+        name: str | None = None,
+        retries: int = 0,
+        backoff: float = 1.0,
+    ) -> Coroutine[Any, Any, T]: ...
+    def step(
+        self,
+        function: Callable[..., Any],
+        /,
+        *arguments: object,
+        name: str | None = None,
+        retries: int = 0,
+        backoff: float = 1.0,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call a function, sync (in a thread) or async, and record its result: it does not run again once that is written.
+
+        Its effect happens at least once: a process that dies before the result is written leaves it to the next to try again.
+        ``restpoint.step_key()`` gives it a key that is the same at every try. The result is JSON, typed by the function's
+        annotation.
+
+        - ``name`` is what the journal calls it, the function's own unless given.
+        - ``retries``: how often it is tried again when it raises an ``Exception``, ``backoff`` seconds later, then twice
+          that and so on, at most five minutes. A ``WorkflowFailed`` is not tried again.
+
+        Raises ``StepFailed`` when the last try raised, ``WorkflowFailed`` if that is what it raised, ``NotJSON`` for a result
+        that cannot be stored, and ``InvalidArgument``.
+        """
+        if not callable(function):
+            raise InvalidArgument(
+                f"A step is a function and its arguments, not {function!r}; leave its call to ctx.step."
+            )
+        if type(retries) is not int or retries < 0:
+            raise InvalidArgument(f"retries is {retries!r}; give a whole number from 0.")
+        if not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
+            raise InvalidArgument(f"backoff is {backoff!r}; give seconds from 0.")
+        chosen = check_text("name", name or _name_of(function), limit=1_000)
+        call, entry = self._run.call("step", chosen, fingerprint(*arguments))
+        result_type = _result_type(function)
+
+        async def stepped() -> Any:  # noqa: ANN401 - the function's
+            run = self._run
+            if entry is not None:
+                await run.replayed(entry)
+                return _recorded(entry, result_type)
+            await run.first_time()
+            with run.busy():
+                try:
+                    value = await self._attempts(call, partial(_called, function, arguments), retries, backoff)
+                    text = result_type.write(value)
+                except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
+                    failure = _failure(chosen, error)
+                    await run.record_outcome(call, None, encode(failure))
+                    raise _raised(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
+                await run.record_outcome(call, text)
+                return result_type.read(text)
+
+        return stepped()
+
+    async def _attempts(
+        self, call: Call, function: Callable[[], Coroutine[Any, Any, Any]], retries: int, backoff: float
+    ) -> Any:  # noqa: ANN401 - the function's
+        clock, key = self._run.parts.clock, f"{self.execution_id}:{call.position}"
+        for attempt in range(retries + 1):
+            token = step_here.set(key)
+            try:
+                with tracing.step_span(call.name, attempt + 1):
+                    return await function()
+            except WorkflowFailed:
+                raise
+            except Exception:
+                if attempt == retries:
+                    raise
+            finally:
+                step_here.reset(token)
+            due = clock.now() + round(min(backoff * 2**attempt, _LONGEST_BACKOFF) * 1000)
+            while clock.now() < due:
+                await clock.sleep_until(due)
+        raise AssertionError("the last attempt returns or raises")
+
+    # --- Time ---
+
+    def sleep(self, duration: float | timedelta) -> Coroutine[Any, Any, None]:
+        """Sleep for some seconds, or a ``timedelta``, from now on; a restart does not begin it anew."""
+        milliseconds = _milliseconds("duration", duration)
+        call, entry = self._run.call("sleep", "sleep", fingerprint(milliseconds))
+
+        async def slept() -> None:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                until = run.parts.clock.now() + milliseconds
+                with run.busy():
+                    await run.write(partial(runs.begin, run=run.claim, call=call, result=encode({"until": until})))
+                    run.recorded()
+            else:
+                await run.replayed(entry)
+                if entry.settled is not None:
+                    return
+                until = int(decode(entry.result)["until"])
+            await run.until(until)
+            with run.busy():
+                await run.write(partial(runs.settle, run=run.claim, call=call, ordinal=run.ordinal()))
+                run.recorded()
+
+        return slept()
+
+    def now(self) -> Coroutine[Any, Any, datetime]:
+        """The time, in UTC, when this call was first made."""
+        call, entry = self._run.call("now", "now", "")
+
+        async def known() -> datetime:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                instant = run.parts.clock.now()
+                with run.busy():
+                    await run.record_outcome(call, encode(instant))
+            else:
+                instant = int(decode((await run.replayed(entry)).result))
+            return datetime.fromtimestamp(instant / 1000, UTC)
+
+        return known()
+
+
+def step_key() -> str:
+    """Inside a step: a key of this step of this execution, the same at every try, for services that take idempotency keys.
+
+    Raises ``InvalidArgument`` elsewhere.
+    """
+    key = step_here.get()
+    if key is None:
+        raise InvalidArgument("step_key is for functions that ctx.step calls.")
+    return key
+
+
+async def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - the function's
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    value = await asyncio.to_thread(function, *arguments)
+    # A partial, a lambda or an object that gives an awaitable.
+    return await value if inspect.isawaitable(value) else value
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+
+
+def _result_type(function: Callable[..., Any]) -> Typed:
+    while isinstance(function, functools.partial):
+        function = function.func
+    try:
+        return _result_type_of(function)
+    except TypeError:  # it cannot be hashed
+        return Typed(Any)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _result_type_of(function: Callable[..., Any]) -> Typed:
+    try:
+        annotation = get_type_hints(function, include_extras=True).get("return", Any)
+    except (NameError, TypeError, AttributeError):
+        annotation = Any
+    return typed(f"The result of step {_name_of(function)}", annotation)
+
+
+def _failure(step: str, error: Exception) -> dict[str, Any]:
+    """What the journal keeps of an exception: enough to raise the same again."""
+    if isinstance(error, WorkflowFailed):
+        return {"failed": str(error), "code": error.failure_code}
+    if isinstance(error, NotJSON):
+        return {"path": error.path, "problem": f"step {step} returned it, and {error}"}
+    message = str(error).encode("utf-8", "replace").decode().replace("\x00", "")
+    return {"step": step, "type": type(error).__name__, "message": message[:10_000]}
+
+
+def _raised(failure: Mapping[str, Any]) -> Exception:
+    if "failed" in failure:
+        return WorkflowFailed(failure["failed"], failure["code"])
+    if "path" in failure:
+        return NotJSON(failure["path"], failure["problem"])
+    return StepFailed(failure["step"], failure["type"], failure["message"])
+
+
+def _recorded(entry: Entry, result_type: Typed) -> Any:  # noqa: ANN401 - the function's
+    if entry.error is not None:
+        raise _raised(decode(entry.error))
+    try:
+        return result_type.read(entry.result or "null")
+    except ValidationError as error:
+        raise DamagedFile(
+            f"The recorded result of step {entry.call.name} is not what the step returns now: {error}."
+        ) from None
+
+
+def _milliseconds(name: str, duration: float | timedelta) -> int:
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if type(seconds) not in {int, float} or not math.isfinite(seconds) or not 0 <= seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidArgument(f"{name} is {duration!r}; give seconds from 0 to {MAX_TIMEOUT_SECONDS}.")
+    return round(seconds * 1000)

@@ -1,0 +1,30 @@
+"""The parts of an open store, for the runner, which works on the same file, records and clock as the store does."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from restpoint.clock import Clock
+from restpoint.database import Database
+from restpoint.follower import Follower
+from restpoint.identifiers import Identifiers
+from restpoint.ledger import Changes, Terms
+from restpoint.queries import Snapshot
+from restpoint.records import ExecutionRecord, Records
+from restpoint.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an open store is made of. Times to live are in milliseconds, by final status; None: for ever."""
+
+    database: Database
+    clock: Clock
+    identifiers: Identifiers
+    records: Records
+    follower: Follower
+    scheduler: Scheduler
+    lease: int
+    times_to_live: Mapping[str, int | None]
+    asked_detail: Callable[[str, Terms], str]
+    apply: Callable[[Changes], None]
+    load: Callable[[str, Collection[str]], Awaitable[tuple[ExecutionRecord, Snapshot] | None]]

@@ -1,0 +1,527 @@
+"""One run in memory: a workflow's function under way, from its claim until it ends, is parked, or is lost.
+
+Everything that the context of a workflow does comes through here: it is looked up in the journal, done, written with the
+claim's fence, and only then given to the workflow. A run *waits* when some of its branches await a prompt, a consent or an
+instant and none is busy with anything that can be seen here; then it gives its slot back, and after a while its memory.
+
+Once a run is *gone* nothing is written for it any more: its tasks are cancelled, and whatever they still ask of the context
+is answered with the same cancellation.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from restpoint import runs, tracing
+from restpoint.database import Transaction
+from restpoint.errors import (
+    DamagedFile,
+    ExecutionCancelled,
+    InteractionExpired,
+    InteractionWithdrawn,
+    InvalidArgument,
+    LeaseLost,
+    NotJSON,
+    ReplayMismatch,
+    RestpointError,
+    StepFailed,
+    StorageError,
+    StoreClosed,
+    WorkflowFailed,
+)
+from restpoint.ledger import Changes, Wait
+from restpoint.lifecycle import TERMINAL
+from restpoint.logs import about
+from restpoint.parts import Parts
+from restpoint.payloads import encode
+from restpoint.prompts import RESPONSE, HumanResponse
+from restpoint.records import ExecutionRecord, PendingInteraction
+from restpoint.replay import Branch, Journal, describe
+from restpoint.runs import Call, Claim, Entry
+from restpoint.workflows import Workflow
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Gone = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
+
+_TURNS: Final = 3  # of the loop, in which a branch that was just given an outcome asks for the next one
+_RETRY_SECONDS: Final = 1.0
+
+branch_here: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
+step_here: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
+
+
+class Host(Protocol):
+    """What a run needs of its runner."""
+
+    hold_paused_for: float
+    replay_always: bool
+
+    async def take_slot(self) -> None:
+        """Return when this run is among those that may work."""
+
+    def give_slot(self) -> None:
+        """It waits: let another one work."""
+
+    def forget(self, run: "Run") -> None:
+        """It is not in memory any more."""
+
+
+class Run:
+    """A claimed execution whose function is under way."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        workflow: Workflow,
+        record: ExecutionRecord,
+        parts: Parts,
+        host: Host,
+        *,
+        input_text: str,
+        trace: dict[str, str] | None = None,
+        journal: Journal | None = None,
+        waits: dict[str, Wait] | None = None,
+    ) -> None:
+        self.claim = claim
+        self.workflow = workflow
+        self.record = record
+        self.parts = parts
+        self.gone: Gone | None = None
+        self.problem: str | None = None
+        self.has_slot = True
+        self._host = host
+        self.input_text = input_text
+        self._trace = trace
+        self._journal = journal or Journal([], {})
+        self._waits = waits or {}
+        # Held from the moment the snapshot was taken, so that no answer passes by.
+        self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
+        self._branches: dict[asyncio.Task[Any], Branch] = {}
+        self._busy = 0
+        self._waiting: dict[object, int | str | None] = {}
+        self._hold: asyncio.TimerHandle | None = None
+        self._parking: asyncio.Task[None] | None = None
+        self._taking_slot: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # --- From beginning to end ---
+
+    def begin(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
+        """Start the function; ``body`` calls it with its context."""
+        self._task = asyncio.create_task(self._main(body), name=f"restpoint:{self.claim.execution_id}")
+        # Not the record's property: this process drives the run by its claim.
+        self.record._task = self._task  # noqa: SLF001 - the runner makes runs of records
+        self.record._ended = self._ended_elsewhere  # noqa: SLF001
+        self.parts.follower.watch(self._task)
+        if self.record.status in TERMINAL:
+            self._ended_elsewhere()
+
+    async def _main(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
+        name, execution_id = self.workflow.name, self.claim.execution_id
+        root = Branch(asyncio.current_task())
+        branch_here.set(root)
+        with about(execution_id=execution_id, workflow=name), tracing.run_span(name, execution_id, self._trace):
+            try:
+                result = await body(self)
+                self._check()
+                await self._complete(result)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self.gone is None and task is not None and not task.cancelling():
+                    await self._fail(RuntimeError("the workflow cancelled itself"))
+                elif self.gone is None:
+                    self._leave("released")  # the loop is closing, or someone cancels tasks
+            except Exception as error:  # noqa: BLE001 - the workflow's own
+                if self.gone is None:
+                    await self._fail(error)
+            finally:
+                self._leave("ended")
+                self._tear_down()
+
+    async def _complete(self, result: Any) -> None:  # noqa: ANN401 - the workflow's
+        left_out = self._journal.unvisited
+        if left_out is not None:
+            entry = self._journal.entries[left_out]
+            self._mismatch(left_out, describe(entry.call), "nothing: it has returned")
+        try:
+            text = self.workflow.output.write(result)
+        except NotJSON as error:
+            await self._fail(error)
+            return
+        ttl = self.parts.times_to_live["completed"]
+        await self._end(partial(runs.complete, run=self.claim, result=text, time_to_live=ttl))
+
+    async def _fail(self, error: BaseException) -> None:
+        message, code, public = _public(error, self.workflow.name)
+        log.log(
+            logging.INFO if public else logging.ERROR,
+            "workflow %s failed: %s", self.workflow.name, code, exc_info=None if public else error,
+        )  # fmt: skip
+        ttl = self.parts.times_to_live["failed"]
+        await self._end(partial(runs.fail, run=self.claim, error=message, code=code, time_to_live=ttl))
+
+    async def _end(self, job: Callable[[Transaction], Changes]) -> None:
+        self.record._ended = None  # noqa: SLF001 - it ends here
+        self.record._task = None  # noqa: SLF001
+
+        def ended(changes: Changes) -> None:
+            self._leave("ended")
+            self.parts.apply(changes)
+
+        while True:
+            try:
+                await self.parts.database.write(job, ended)
+            except (LeaseLost, StoreClosed):
+                self._leave("lost")
+            except StorageError:
+                log.exception("the end of execution %s could not be written; trying again", self.claim.execution_id)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            return
+
+    def _leave(self, why: Gone) -> None:
+        if self.gone is None:
+            self.gone = why
+
+    def leave(self, why: Gone) -> None:
+        """Stop here, at once: nothing more is written, and the tasks are cancelled."""
+        self._leave(why)
+        if self._task is not None and self._task is not _current():  # who calls from inside it asks next, and hears it
+            self._task.cancel("restpoint: this run leaves memory")
+
+    def _ended_elsewhere(self) -> None:
+        self.leave("ended")
+
+    def _tear_down(self) -> None:
+        if self._hold is not None:
+            self._hold.cancel()
+        self._journal.close()
+        self.record._ended = None  # noqa: SLF001 - as in begin
+        if self.record._task is self._task:  # noqa: SLF001
+            self.record._task = None  # noqa: SLF001
+        for task in self._branches:
+            task.cancel("restpoint: this run leaves memory")
+        if self.has_slot:
+            self.has_slot = False
+            self._host.give_slot()
+        self._pending.clear()
+        self._host.forget(self)
+
+    def use(self, journal: Journal) -> None:
+        """What it has recorded, before it begins."""
+        self._journal = journal
+
+    async def stopped(self) -> None:
+        """Return when none of its tasks does anything any more."""
+        tasks = [task for task in (self._task, *self._branches) if task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- Calls ---
+
+    def call(self, kind: str, name: str, fingerprint: str) -> tuple[Call, Entry | None]:
+        """The call that is made now, at its position, and what the journal has there."""
+        self._check()
+        if step_here.get() is not None:
+            raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
+        call = Call(self._branch().next(), kind, name, fingerprint)
+        entry = self._journal.visit(call.position)
+        if entry is not None and entry.call != call:
+            self._mismatch(call.position, describe(entry.call), describe(call))
+        return call, entry
+
+    def _branch(self) -> Branch:
+        task, branch = _current(), branch_here.get()
+        if task is None or branch is None:
+            raise InvalidArgument("The context works in the tasks of its workflow only, not in threads and callbacks.")
+        if branch.task is not task:
+            branch = branch.child(task)
+            branch_here.set(branch)
+            self._branches[task] = branch
+        return branch
+
+    def _mismatch(self, position: str, recorded: str, asked: str) -> NoReturn:
+        self.stuck(ReplayMismatch(self.claim.execution_id, position, recorded, asked))
+        raise asyncio.CancelledError("restpoint: replay mismatch")
+
+    def stuck(self, error: RestpointError) -> None:
+        """No code here can go on with it: leave it as it is, for a process that can."""
+        if self.gone is None:
+            log.error("%s", error)
+            self.problem = str(error)
+            self.leave("stuck")
+
+    def _check(self) -> None:
+        if self.gone is not None:
+            raise asyncio.CancelledError(f"restpoint: this run is {self.gone}")
+
+    async def replayed(self, entry: Entry) -> Entry:
+        """An entry whose outcome is recorded, when it is its turn."""
+        await self._journal.turn(entry)
+        self._check()
+        return entry
+
+    async def first_time(self) -> None:
+        """What is new comes after everything that was recorded."""
+        await self._journal.settled()
+        self._check()
+
+    def ordinal(self) -> int:
+        """The next of the run's recorded outcomes."""
+        self._journal.ordinal += 1
+        return self._journal.ordinal
+
+    async def write(
+        self, job: Callable[[Transaction], Changes], applied: Callable[[Changes], None] | None = None
+    ) -> None:
+        """Hand a fenced job to the writer, and return after COMMIT."""
+        self._check()
+        try:
+            await self.parts.database.write(job, applied or self.parts.apply)
+        except LeaseLost:
+            self.leave("lost")
+        except (StorageError, StoreClosed) as error:
+            log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
+            self.leave("failing storage")
+        self._check()
+
+    async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
+        """Into the journal, for replays."""
+        await self.write(
+            partial(runs.record, run=self.claim, call=call, result=result, error=error, ordinal=self.ordinal())
+        )
+        self.recorded()
+
+    def recorded(self) -> None:
+        """For tests: with ``replay_always`` the function begins anew after everything that is recorded."""
+        if self._host.replay_always:
+            self.leave("released")
+            self._check()
+
+    # --- Being busy, and waiting ---
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """One branch does something."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self._waiting and not self._busy:
+                self._look_soon(_TURNS)
+
+    async def answer(self, wait_id: str, call: Call) -> HumanResponse:
+        """The response to an interaction that was asked at this call."""
+        closed = self._waits.get(wait_id)
+        if closed is not None and closed.status != "pending":
+            return _outcome(self.claim.execution_id, closed)
+        pending = self._pending.get(wait_id)
+        if pending is None:
+            raise DamagedFile(
+                f"The journal of execution {self.claim.execution_id} names a wait that is not in the file."
+            )
+        try:
+            with self._wait(wait_id):
+                response = await pending.future
+        except ExecutionCancelled:
+            self.leave("ended")
+            self._check()
+            raise
+        except (InteractionExpired, InteractionWithdrawn):
+            await self._go_on(pending, "expired")
+            raise
+        except asyncio.CancelledError:
+            await self._abandon(call, wait_id)
+            raise
+        await self._go_on(pending, "answered")
+        self._pending.pop(wait_id, None)
+        return response
+
+    async def consent(self, wait_id: str, call: Call) -> None:
+        """Return when a consent that the caller drives is open no more."""
+        with self._wait(wait_id):
+            while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
+                try:
+                    await self.record.changed()
+                except asyncio.CancelledError:
+                    await self._abandon(call, wait_id)
+                    raise
+                except StoreClosed:
+                    self.leave("released")
+                    self._check()
+        await self._go_on(None, "closed")
+
+    async def until(self, instant: int) -> None:
+        """Return at ``instant`` (milliseconds since the epoch)."""
+        begun = self.parts.clock.now()
+        with self._wait(instant):
+            while self.parts.clock.now() < instant:
+                await self.parts.clock.sleep_until(instant)
+        await self._go_on(None, "awake")
+        tracing.wait_span("sleep", "", begun * 1_000_000)
+
+    async def never(self) -> NoReturn:
+        """What was abandoned the last time: never comes, until it is abandoned again."""
+        with self._wait(None):
+            await asyncio.get_running_loop().create_future()
+        raise AssertionError("a future that nobody resolves")
+
+    def opened(self, changes: Changes) -> None:
+        """After COMMIT: hold the prompt that was asked, so that its answer comes here."""
+        self.parts.apply(changes)
+        for change in changes:
+            if change.wait is not None and change.wait.kind == "interaction":
+                pending = self.record._pending_interaction(change.wait)  # noqa: SLF001 - as in begin
+                self._pending[change.wait.id] = pending
+            self.parts.scheduler.due(change)
+
+    @contextmanager
+    def _wait(self, what: str | int | None) -> Iterator[None]:
+        token = object()
+        self._waiting[token] = what
+        if not self._busy:
+            self._look_soon(_TURNS)
+        try:
+            yield
+        finally:
+            del self._waiting[token]
+
+    async def _abandon(self, call: Call, wait_id: str) -> None:
+        """The workflow's own code stopped awaiting it: take it back."""
+        if self.gone is None:
+            with self.busy():
+                await self.write(partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id))
+
+    async def _go_on(self, pending: PendingInteraction | None, outcome: str) -> None:
+        """After a wait: with a slot, and behind everything that was recorded before."""
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+        self._busy += 1
+        try:
+            if self._parking is not None:
+                await asyncio.wait([self._parking])
+            self._check()
+            while not self.has_slot:
+                # One of the branches takes the slot for all.
+                if self._taking_slot is None or self._taking_slot.done():
+                    self._taking_slot = asyncio.create_task(self._take_slot())
+                await asyncio.wait([self._taking_slot])
+                self._check()
+            await self.first_time()
+        finally:
+            self._busy -= 1
+            self._look_soon(_TURNS)
+        if pending is not None:
+            started = round(pending.created_at * 1_000_000_000)
+            tracing.wait_span("interaction", pending.interaction_id, started, outcome=outcome)
+
+    async def _take_slot(self) -> None:
+        await self._host.take_slot()
+        if self.gone is not None:
+            self._host.give_slot()
+        else:
+            self.has_slot = True
+
+    def _look_soon(self, turns: int) -> None:
+        asyncio.get_running_loop().call_soon(self._look, turns)
+
+    def _look(self, turns: int) -> None:
+        if not self._waiting or self._busy or self.gone is not None:
+            return
+        if turns:
+            self._look_soon(turns - 1)
+            return
+        if self.has_slot:
+            self.has_slot = False
+            self._host.give_slot()
+        if self._hold is None and self._parking is None:
+            self._hold = asyncio.get_running_loop().call_later(self._host.hold_paused_for, self._hold_over)
+
+    def _hold_over(self) -> None:
+        self._hold = None
+        if self._waiting and not self._busy and self.gone is None and self._parking is None:
+            self._parking = asyncio.create_task(self._park())
+
+    async def _park(self) -> None:
+        waits = [each for each in self._waiting.values() if isinstance(each, str)]
+        wakes = [each for each in self._waiting.values() if isinstance(each, int)]
+
+        def parked(done: bool) -> None:  # noqa: FBT001 - the job's outcome
+            if done:
+                self.leave("parked")
+
+        job = partial(runs.park, run=self.claim, waits=waits, wake_at=min(wakes, default=None))
+        try:
+            await self.parts.database.write(job, parked)
+        except LeaseLost:
+            self.leave("lost")
+        except (StorageError, StoreClosed) as error:
+            log.warning("execution %s stays in memory: %s", self.claim.execution_id, error)
+        finally:
+            self._parking = None
+            if self.gone is None:
+                self._look_soon(_TURNS)
+
+
+def _current() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # in a thread
+        return None
+
+
+def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
+    if wait.status == "answered":
+        try:
+            return RESPONSE.validate_json(wait.response or "")
+        except ValidationError as error:
+            raise DamagedFile(
+                f"The response to interaction {wait.id} is in the file and cannot be read: {error}."
+            ) from None
+    if wait.status == "expired":
+        raise InteractionExpired(execution_id, wait.id)
+    raise InteractionWithdrawn(execution_id, wait.id)
+
+
+_EXPECTED: Final = (InteractionExpired, InteractionWithdrawn, NotJSON)
+
+
+def _public(error: BaseException, workflow: str) -> tuple[str, str, bool]:
+    """What clients may know of a failure: a message, a code, and whether that is all there is to know."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, WorkflowFailed):
+        return str(error) or "The workflow failed.", error.failure_code, True
+    if isinstance(error, _EXPECTED):
+        return str(error), error.code, True
+    if isinstance(error, StepFailed):
+        return (
+            f"The step {error.step} failed with {error.error_type}; the log of the server has more.",
+            error.code,
+            False,
+        )
+    message = f"The workflow {workflow} failed with {type(error).__name__}; the log of the server has more."
+    return message, "workflow_error", False
+
+
+def fingerprint(*parts: object) -> str:
+    """What tells two calls of the same kind and name apart: a digest of their arguments, or of those that are JSON."""
+    digest = sha256()
+    for part in parts:
+        try:
+            text = encode(part)
+        except NotJSON:
+            text = f"<{type(part).__name__}>"
+        digest.update(f"{len(text)}:{text}".encode())
+    return digest.hexdigest()[:16]

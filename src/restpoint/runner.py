@@ -1,0 +1,465 @@
+"""The runner: claims what is ready, runs it, parks what waits, and lets go of what it must.
+
+Any number of processes may have a runner on one file. What one process holds the others leave alone; what nobody holds
+is claimed by whoever has a free slot; what a dead process held is ready again once that is noticed.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Self
+
+from pydantic import ValidationError
+
+from restpoint import leases, runs, tracing
+from restpoint.access import Actor, actor_id
+from restpoint.context import Context
+from restpoint.errors import (
+    ExecutionNotFound,
+    InputNotAccepted,
+    InvalidArgument,
+    LeaseLost,
+    StorageError,
+    StoreClosed,
+    WorkflowNotFound,
+)
+from restpoint.ledger import Change, Changes
+from restpoint.parts import Parts
+from restpoint.payloads import check_text, decode, encode
+from restpoint.records import ExecutionRecord
+from restpoint.replay import Journal
+from restpoint.run import Run
+from restpoint.runs import Claim, Start
+from restpoint.store import ExecutionStore
+from restpoint.workflows import Workflow, by_key
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 0.1
+"""Seconds between two looks for runs that other processes made ready."""
+
+_DEAD_INTERVAL: Final = 0.5  # seconds between two looks for processes that died
+_TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+_PROBATION: Final = 5.0  # seconds after which a suspect that still runs is none any more
+_CLAIMED_AT_ONCE: Final = 200
+_MOST_TRACE: Final = 2_000  # characters
+
+# What makes a run ready, as far as this process hears of it.
+_NEWS: Final = ("execution_created", "interaction_", "consent_", "execution_recovered")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An execution that was started: just now, or, where ``created`` is false, by an earlier request with the same key."""
+
+    record: ExecutionRecord
+    created: bool
+
+
+class Slots:
+    """How many runs may work at once. First come, first served."""
+
+    def __init__(self, limit: int) -> None:
+        self.free = limit
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def try_take(self) -> bool:
+        """Take a free slot, if there is one that nobody waits for."""
+        if self.free <= 0 or self._queue:
+            return False
+        self.free -= 1
+        return True
+
+    async def take(self) -> None:
+        """Wait for a slot."""
+        if self.try_take():
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def give(self) -> None:
+        """Give a slot back."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.free += 1
+
+    @property
+    def queued(self) -> int:
+        """How many wait for one."""
+        return len(self._queue)
+
+
+class Runner:
+    """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
+
+    - ``concurrency``: how many may work at once. One that waits for an answer or sleeps does not count. 0: none, for a
+      process that only starts them for others.
+    - ``hold_paused_for``: seconds that a waiting one stays in memory; after that it costs only its rows.
+    - ``max_attempts``: how many processes may die running one, with nothing new recorded, before it is failed with the
+      code ``attempts_exhausted``.
+
+    Raises ``InvalidArgument``.
+    """
+
+    def __init__(
+        self,
+        store: ExecutionStore,
+        workflows: Iterable[Workflow],
+        *,
+        concurrency: int = 100,
+        hold_paused_for: float = 5.0,
+        max_attempts: int = 5,
+        replay_always: bool = False,
+    ) -> None:
+        if type(concurrency) is not int or concurrency < 0:
+            raise InvalidArgument(f"concurrency is {concurrency!r}; give a whole number from 0.")
+        if type(max_attempts) is not int or max_attempts < 1:
+            raise InvalidArgument(f"max_attempts is {max_attempts!r}; give a whole number from 1.")
+        if not 0 <= hold_paused_for < float("inf"):
+            raise InvalidArgument(f"hold_paused_for is {hold_paused_for!r}; give seconds from 0.")
+        self.store = store
+        self.hold_paused_for = hold_paused_for
+        self.replay_always = replay_always
+        self._known = by_key(workflows)
+        newest: dict[str, Workflow] = {}
+        for each in self._known.values():
+            if each.name not in newest or newest[each.name].version < each.version:
+                newest[each.name] = each
+        self.workflows: Mapping[str, Workflow] = MappingProxyType(newest)
+        """By name, each in its newest version, which new executions get."""
+        self.max_attempts = max_attempts
+        self.concurrency = concurrency
+        self._slots = Slots(concurrency)
+        self._runs: dict[str, Run] = {}
+        self._stopping: set[Run] = set()
+        self._suspects: dict[str, asyncio.TimerHandle] = {}
+        self._news = asyncio.Event()
+        self._work: set[asyncio.Task[None]] = set()
+        self._looking: list[asyncio.Task[None]] = []
+        self._parts: Parts | None = None
+        self._closing = False
+        self._unsubscribe: Callable[[], None] | None = None
+
+    # --- Opening and closing ---
+
+    async def open(self) -> Self:
+        """Begin to claim and run."""
+        if self._parts is not None or self._closing:
+            raise InvalidArgument("This runner was opened before; make a new one.")
+        parts = self._parts = await self.store.parts()
+        if self.concurrency:
+            await parts.database.write(partial(runs.retry, known=list(self._known)))
+            self._unsubscribe = self.store.subscribe(self._heard)
+            self._looking = [
+                asyncio.create_task(self._look_for_work(), name="restpoint:look_for_work"),
+                asyncio.create_task(self._look_for_dead(), name="restpoint:look_for_dead"),
+            ]
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of everything: what runs is ready for another process, what waits is parked. Nothing is failed."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        for task in self._looking:
+            task.cancel()
+        await asyncio.gather(*self._looking, return_exceptions=True)
+        stopping = [*self._runs.values(), *self._stopping]
+        for run in list(self._runs.values()):
+            run.leave("released")
+        if stopping:
+            await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
+        while self._work:
+            await asyncio.gather(*self._work, return_exceptions=True)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it is open, and takes new work."""
+        return self._parts is not None and not self._closing
+
+    @property
+    def running(self) -> int:
+        """How many work at this moment."""
+        return self.concurrency - self._slots.free
+
+    @property
+    def paused_in_memory(self) -> int:
+        """How many wait and are still in memory."""
+        return sum(not run.has_slot for run in self._runs.values())
+
+    @property
+    def queued(self) -> int:
+        """How many in memory wait for their turn to work."""
+        return self._slots.queued
+
+    # --- Starting ---
+
+    async def start(  # noqa: C901 - one request from its checks to its commit
+        self,
+        workflow: str,
+        input: Any = None,  # noqa: A002, ANN401 - the word for it; any JSON or model
+        *,
+        owner: str | None = None,
+        actor: Actor | str | None = None,
+        idempotency_key: str | None = None,
+        trace: Mapping[str, str] | None = None,
+    ) -> Started:
+        """Start an execution of the workflow's newest version; what is returned is durable.
+
+        With an ``idempotency_key``, the same owner's same request gives the first execution again, for as long as it is in
+        the file. ``trace`` is the caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
+        ``IdempotencyConflict`` and ``NotJSON``.
+        """
+        found = self.workflows.get(workflow)
+        if found is None:
+            raise WorkflowNotFound(workflow, self.workflows)
+        text = found.write_input(input)
+        who = None if actor is None else actor_id(actor)
+        for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
+            if given is not None:
+                check_text(name, given, limit=1_000)
+        if self._parts is None or self._closing:
+            raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
+        parts, execution_id = self._parts, self._parts.identifiers.new()
+        with tracing.start_span(workflow, trace) as span:
+            carried = encode(span.carrier) if span.carrier else None
+            what = Start(
+                workflow, found.version, text, owner, carried, *_digests(owner, idempotency_key, workflow, text)
+            )
+            claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
+            made: list[ExecutionRecord] = []
+
+            def applied(outcome: Change | str) -> None:
+                if isinstance(outcome, str):
+                    return
+                made.append(parts.records.new(outcome, workflow, owner, None, is_run=True))
+                if claim is not None:
+                    self._begin(Run(claim, found, made[0], parts, self, input_text=text, trace=span.carrier or None))
+
+            lease = None if claim is None else parts.lease
+            try:
+                outcome = await parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
+            finally:
+                if claim is not None and not made:
+                    self._slots.give()
+        if not isinstance(outcome, str):
+            return Started(made[0], created=True)
+        record = await self.store.get(outcome)
+        if record is None:  # swept in this very moment
+            raise ExecutionNotFound(outcome)
+        return Started(record, created=False)
+
+    # --- Claiming ---
+
+    def _heard(self, change: Change) -> None:
+        if change.execution_id not in self._runs and change.event.startswith(_NEWS):
+            self._news.set()
+
+    async def _look_for_work(self) -> None:
+        while True:
+            self._news.clear()
+            try:
+                await self._claim()
+            except StoreClosed:
+                return
+            except StorageError:
+                log.exception("no work could be claimed; trying again")
+                await asyncio.sleep(_TRY_AGAIN)
+            try:
+                async with asyncio.timeout(INTERVAL):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _claim(self) -> None:
+        parts = self._require()
+        while self._slots.free > 0 and not self._slots.queued:
+            wake = await runs.next_wake(parts.database)
+            asleep = wake is None or parts.clock.now() < wake
+            if asleep and not await runs.anything_ready(parts.database, self._known):
+                return
+            most = min(self._slots.free, _CLAIMED_AT_ONCE)
+            suspects = 0 if self._suspects else 1
+            job = partial(
+                runs.claim, lease=parts.lease, known=list(self._known), most=most, suspects=suspects,
+                max_attempts=self.max_attempts, time_to_live=parts.times_to_live["failed"],
+            )  # fmt: skip
+
+            def applied(outcome: tuple[list[Claim], Changes]) -> None:
+                parts.apply(outcome[1])
+                for claim in outcome[0]:
+                    self._slots.free -= 1
+                    self._later(self._load(claim))
+
+            claims, _ = await parts.database.write(job, applied)
+            if len(claims) < most:
+                return
+
+    async def _load(self, claim: Claim) -> None:
+        """Take up a run that was claimed: what it has recorded first, then the function."""
+        parts, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
+        run = None
+        try:
+            text, carried = await runs.read_run(parts.database, claim.execution_id)
+            entries = await runs.read_journal(parts.database, claim.execution_id)
+            asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in {"ask", "authorize"}]
+            found = await parts.load(claim.execution_id, asked)
+            if found is not None:
+                # No await from here until the run holds what is pending, lest an answer pass by.
+                record, snapshot = found
+                run = Run(
+                    claim, workflow, record, parts, self,
+                    input_text=text, trace=None if carried is None else decode(carried),
+                    journal=Journal(entries, {}), waits={wait.id: wait for wait in snapshot.waits},
+                )  # fmt: skip
+                # Read after the waits: what they say is closed is in here.
+                closings = await runs.read_closings(parts.database, claim.execution_id) if entries else {}
+                run.use(Journal(entries, closings))
+        except (LeaseLost, StoreClosed):
+            run = None
+        except StorageError:
+            log.exception("execution %s could not be loaded; trying again", claim.execution_id)
+            self._slots.give()
+            await self._try_again(claim)
+            return
+        if run is None or self._closing:
+            self._slots.give()
+            await self._let_go(claim, None)
+            return
+        if claim.suspect:
+            over = asyncio.get_running_loop().call_later(_PROBATION, self._trust, claim.execution_id)
+            self._suspects[claim.execution_id] = over
+        self._begin(run)
+
+    def _begin(self, run: Run) -> None:
+        self._runs[run.claim.execution_id] = run
+        run.begin(_body)
+
+    def _trust(self, execution_id: str) -> None:
+        handle = self._suspects.pop(execution_id, None)
+        if handle is not None:
+            handle.cancel()
+            self._news.set()
+
+    async def _look_for_dead(self) -> None:
+        while True:
+            try:
+                parts = self._require()
+                if await leases.any_idle(parts.database, parts.clock.now(), parts.lease):
+                    await parts.database.write(partial(runs.inherit, own=parts.lease), parts.apply)
+            except StoreClosed:
+                return
+            except StorageError:
+                log.exception("the leases could not be read; trying again")
+            await asyncio.sleep(_DEAD_INTERVAL)
+
+    # --- What a run needs of its runner ---
+
+    async def take_slot(self) -> None:
+        """Return when one more run may work."""
+        await self._slots.take()
+
+    def give_slot(self) -> None:
+        """A run waits: another one may work."""
+        self._slots.give()
+        if not self._slots.queued:
+            self._news.set()
+
+    def forget(self, run: Run) -> None:
+        """A run left memory: let go of its claim too, where it still has it."""
+        execution_id = run.claim.execution_id
+        if self._runs.get(execution_id) is run:
+            del self._runs[execution_id]
+        self._trust(execution_id)
+        if run.gone in {"released", "stuck"}:
+            self._later(self._let_go(run.claim, run.problem))
+        elif run.gone == "failing storage":
+            self._later(self._try_again(run.claim))
+        self._news.set()
+
+    # --- Inside ---
+
+    def _require(self) -> Parts:
+        if self._parts is None:
+            raise StoreClosed("The runner is not open.")
+        return self._parts
+
+    async def _let_go(self, claim: Claim, problem: str | None) -> None:
+        parts = self._require()
+        try:
+            await parts.database.write(partial(runs.release, run=claim, problem=problem), parts.apply)
+        except (LeaseLost, StoreClosed):
+            return
+        except StorageError:
+            log.exception("execution %s could not be let go; its lease will end", claim.execution_id)
+            return
+        if problem is not None:
+            record = parts.records.get(claim.execution_id)
+            if record is not None:
+                record.problem = problem
+        self._news.set()
+
+    async def _try_again(self, claim: Claim) -> None:
+        """The storage failed: the claim stands, so begin anew with what is recorded."""
+        await asyncio.sleep(_TRY_AGAIN)
+        if self._closing:
+            await self._let_go(claim, None)
+            return
+        await self._slots.take()
+        await self._load(claim)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a run could not be looked after", exc_info=error)
+
+
+def _digests(owner: str | None, key: str | None, workflow: str, text: str) -> tuple[bytes | None, bytes | None]:
+    """Of an idempotency key and whose it is, and of what is asked for with it."""
+    if key is None:
+        return None, None
+    return sha256(json.dumps([owner, key]).encode()).digest(), sha256(f"{workflow}\n{text}".encode()).digest()
+
+
+async def _body(run: Run) -> Any:  # noqa: ANN401 - the workflow's result
+    try:
+        arguments = run.workflow.arguments(run.input_text)
+    except ValidationError as error:
+        # The model changed since: the code that it was begun with may be back with the next release.
+        run.stuck(
+            InputNotAccepted(f"The stored input of execution {run.claim.execution_id} is not accepted now: {error}")
+        )
+        raise asyncio.CancelledError from None
+    return await run.workflow.function(Context(run), *arguments)
