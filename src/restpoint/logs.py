@@ -33,9 +33,8 @@ def about(**names: str | int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(
-            ValueError
-        ):  # a generator may be closed in another context than it began in; nothing to undo there
+        # A generator may be closed in another context than it began in, where there is nothing to undo.
+        with suppress(ValueError):
             _about.reset(token)
 
 
