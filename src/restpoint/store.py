@@ -320,6 +320,12 @@ class ExecutionStore:
         if self._database is not None:
             self._database.observe(observer)
 
+    async def check(self) -> None:
+        """Whether the file can be read and is of this program's revision: raises what a read or a write would raise now."""
+        database = self._database or await self._ready()
+        await database.pass_gate()
+        await queries.last_sequence(database)
+
     async def gauges(self) -> Gauges:
         """How much waits and runs in the file, counted now, and what this process has swept. Costs what is open, no more."""
         counted = await gauges.count(await self._ready(), self._clock.now())

@@ -1,0 +1,337 @@
+"""What each route does: read the request, ask the desk, make the reply.
+
+Replies are made here as bytes and not by models, because a poll is made often; what they are is in ``wire.py``, and in the
+OpenAPI document by ``routes.py``.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import suppress
+from hashlib import blake2b
+from inspect import isawaitable
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from restpoint import intake, tracing, wire
+from restpoint.access import Actor, Subject
+from restpoint.desk import Desk, View
+from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.metrics import CONTENT_TYPE, Metrics
+from restpoint.problems import Problem
+from restpoint.queries import MAX_PAGE, HistoryEntry
+from restpoint.records import ExecutionRecord
+from restpoint.streams import EventStream, Waits, event
+
+Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
+
+START_WAIT: Final = 10.0
+"""Seconds that a start waits for an outcome, unless told otherwise by ``?wait=``."""
+
+_PAGE: Final = 50
+_END: Final = "-end"
+
+
+class _Begun(NamedTuple):
+    actor: Actor
+    record: ExecutionRecord
+    created: bool
+    base: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Where it is, and whether this request began it."""
+        place = {"location": wire.status_url(self.base, self.record.execution_id)}
+        return place if self.created else {**place, "idempotency-replayed": "true"}
+
+
+class Endpoints:
+    """What each route of one desk does. ``default`` is the workflow that ``/v1/workflow`` starts."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        authenticate: Authenticate | None,
+        default: str | None,
+        max_body_bytes: int,
+        trusted_origins: Collection[str],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.desk = desk
+        self.waits = Waits()
+        self._authenticate: Authenticate = authenticate or intake.local
+        self._limit = max_body_bytes
+        self._trusted = frozenset(trusted_origins)
+        self._metrics = metrics
+        known = desk.workflows
+        if default is not None and default not in known:
+            raise InvalidArgument(
+                f"default is {default!r}; the workflows here are: {', '.join(sorted(known)) or 'none'}."
+            )
+        self.default = default if default is not None else next(iter(known)) if len(known) == 1 else None
+
+    # --- Requests ---
+
+    async def _actor(self, request: Request) -> Actor:
+        found = self._authenticate(request)
+        actor = await found if isawaitable(found) else found
+        if actor is None:
+            raise Problem(
+                401,
+                "not_authenticated",
+                "Say who you are: send the header Authorization: Bearer TOKEN with a token that is known here.",
+                headers={"www-authenticate": "Bearer"},
+            )
+        return actor
+
+    async def _writer(self, request: Request) -> Actor:
+        intake.refuse_other_sites(request, self._trusted)
+        return await self._actor(request)
+
+    # --- Starting ---
+
+    async def start(self, request: Request) -> Response:
+        """Start a workflow and wait a little for what becomes of it."""
+        limit = intake.seconds(request, START_WAIT)
+        begun = await self._begin(request, "")
+        record = begun.record
+        if limit and record.status is ExecutionStatus.RUNNING:
+            with suppress(TimeoutError, ExecutionCancelled):  # the latter: it ended and was removed already
+                async with self.waits.at_most(limit):
+                    while record.status is ExecutionStatus.RUNNING:
+                        await record.changed()
+        return self._outcome(begun)
+
+    async def _begin(self, request: Request, tail: str) -> _Begun:
+        key = intake.idempotency_key(request)
+        actor = await self._writer(request)
+        data = intake.parse(await intake.read_body(request, self._limit))
+        named = request.path_params.get("name")
+        own = f"/v1/workflow{tail}" if named is None else f"/v1/workflows/{named}{tail}"
+        name = self.default if named is None else named
+        if name is None:
+            raise WorkflowNotFound("(default)", self.desk.workflows)
+        trace = tracing.accepted(request.headers)
+        started = await self.desk.start(actor, name, data, idempotency_key=key, trace=trace or None)
+        return _Begun(actor, started.record, started.created, _base(request, own))
+
+    def _outcome(self, begun: _Begun) -> Response:
+        record, headers = begun.record, begun.headers
+        match record.status:
+            case ExecutionStatus.COMPLETED:
+                return _json(record.result, headers=headers)
+            case ExecutionStatus.FAILED | ExecutionStatus.CANCELLED:
+                code, detail = _failure(record)
+                status = 422 if record.status is ExecutionStatus.FAILED else 409
+                return Problem(status, code, detail, headers=headers, execution_id=record.execution_id).reply()
+            case ExecutionStatus.RUNNING:
+                headers["retry-after"] = "1"
+        body = wire.status_body(self.desk.view(begun.actor, record), begun.base)
+        return _json({**body, "status_url": headers["location"]}, 202, headers=headers)
+
+    async def start_stream(self, request: Request) -> Response:
+        """Start a workflow and stream what becomes of it."""
+        begun = await self._begin(request, "/stream")
+        return EventStream(self._run_events(begun.actor, begun.record, begun.base), self.waits, headers=begun.headers)
+
+    async def _run_events(self, actor: Actor, record: ExecutionRecord, base: str) -> AsyncGenerator[bytes, None]:
+        async for entry in self.desk.follow(actor, record.execution_id):
+            shown = self._shown(actor, record, entry, base)
+            if shown is not None:
+                yield shown
+            if entry.to_status in TERMINAL:
+                with suppress(ExecutionNotFound):  # swept already: the record knows
+                    await self.desk.status(actor, record.execution_id)
+                yield self._last(record, entry)
+                return
+
+    def _shown(self, actor: Actor, record: ExecutionRecord, entry: HistoryEntry, base: str) -> bytes | None:
+        """What the stream of a start tells of a row of history; prompts and consents while they are open."""
+        data: dict[str, Any]
+        match entry.event:
+            case "emitted":
+                return event(None, _told(entry).get("data"), entry.sequence)
+            case "notified":
+                name, data = "notification", {"prompt": _told(entry).get("prompt")}
+            case "interaction_asked":
+                open_ = [prompt for prompt in record.pending_interactions if prompt.interaction_id == entry.wait_id]
+                if not open_:
+                    return None
+                name, data = "interaction_required", wire.asked(open_[0], record.execution_id, base)
+            case "consent_asked":
+                consents = [consent for consent in record.pending_oauths if consent.consent_id == entry.wait_id]
+                if not consents or not self.desk.policy.may_see_consent(actor, Subject(record.owner)):
+                    return None
+                name = "oauth_required"
+                data = {"auth_url": consents[0].auth_url, "oauth_state": consents[0].oauth_state}
+            case _:
+                return None
+        return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
+
+    def _last(self, record: ExecutionRecord, entry: HistoryEntry) -> bytes:
+        if entry.to_status == ExecutionStatus.COMPLETED:
+            return event(None, record.result, entry.sequence)
+        code, detail = _failure(record)
+        told = {"event_type": "error", "execution_id": record.execution_id, "code": code, "detail": detail}
+        return event("error", told, entry.sequence)
+
+    # --- Looking ---
+
+    async def status(self, request: Request) -> Response:
+        """The execution now, or at its next change."""
+        limit = intake.seconds(request, 0.0)
+        actor = await self._actor(request)
+        execution_id = request.path_params["execution_id"]
+        view = await self.desk.status(actor, execution_id)
+        known = request.headers.get("if-none-match")
+        if limit and not view.ended and (known is None or known == _tag(view)):
+            try:
+                async with self.waits.at_most(limit):
+                    view = await self.desk.wait_for_change(actor, view)
+            except TimeoutError:
+                view = await self.desk.status(actor, execution_id)
+        headers = {"etag": _tag(view), "cache-control": "no-store"}
+        if known is not None and known == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return _json(wire.status_body(view, _base(request, f"/executions/{execution_id}")), headers=headers)
+
+    async def list(self, request: Request) -> Response:
+        """Executions that the actor sees."""
+        actor = await self._actor(request)
+        page = await self.desk.list(
+            actor,
+            status=[name for each in request.query_params.getlist("status") for name in each.split(",")] or None,
+            workflow=intake.one(request, "workflow"),
+            owner=intake.one(request, "owner"),
+            limit=intake.whole("limit", intake.one(request, "limit"), _PAGE, 1, MAX_PAGE),
+            cursor=intake.one(request, "cursor"),
+        )
+        return _json(page)
+
+    async def history(self, request: Request) -> Response:
+        """What happened to an execution."""
+        actor = await self._actor(request)
+        entries = await self.desk.history(
+            actor,
+            request.path_params["execution_id"],
+            after=intake.whole("after", intake.one(request, "after"), 0),
+            limit=intake.whole("limit", intake.one(request, "limit"), 0, 1, MAX_PAGE) or None,
+        )
+        return _json({"items": entries})
+
+    async def events(self, request: Request) -> Response:
+        """What happens to an execution, as it happens."""
+        actor = await self._actor(request)
+        execution_id = request.path_params["execution_id"]
+        last = request.headers.get("last-event-id")
+        if last is not None and last.endswith(_END):
+            return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
+        after = intake.whole("Last-Event-ID", last, intake.whole("after", intake.one(request, "after"), 0))
+        await self.desk.history(actor, execution_id, after=after, limit=1)  # what is refused is refused with a status
+        return EventStream(self._all_events(actor, execution_id, after), self.waits)
+
+    async def _all_events(self, actor: Actor, execution_id: str, after: int) -> AsyncGenerator[bytes, None]:
+        status: str | None = None
+        async for entry in self.desk.follow(actor, execution_id, after=after):
+            after, status = entry.sequence, entry.to_status or status
+            yield event(entry.event, entry, entry.sequence)
+        with suppress(ExecutionNotFound):
+            status = (await self.desk.status(actor, execution_id)).status
+        yield event("end", {"execution_id": execution_id, "status": status}, f"{after}{_END}")
+
+    # --- Doing ---
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a prompt."""
+        actor = await self._writer(request)
+        body = intake.object_of(await intake.read_body(request, self._limit), ["response"])
+        response = body.get("response")
+        if not isinstance(response, dict):
+            raise Problem(422, "invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
+        ids = request.path_params
+        await self.desk.answer(actor, ids["execution_id"], ids["interaction_id"], response)
+        return Response(status_code=204)
+
+    async def cancel(self, request: Request) -> Response:
+        """End an execution."""
+        actor = await self._writer(request)
+        body = intake.object_of(await intake.read_body(request, self._limit), ["reason"], optional=True)
+        reason = body.get("reason")
+        if reason is not None and not isinstance(reason, str):
+            raise Problem(422, "invalid_body", "The reason must be text.")
+        execution_id = request.path_params["execution_id"]
+        view = await self.desk.cancel(actor, execution_id, reason)
+        return _json(wire.status_body(view, _base(request, f"/executions/{execution_id}/cancel")))
+
+    async def remove(self, request: Request) -> Response:
+        """Delete an execution that has ended."""
+        await self.desk.remove(await self._writer(request), request.path_params["execution_id"])
+        return Response(status_code=204)
+
+    # --- About the server ---
+
+    async def workflows(self, request: Request) -> Response:
+        """What can be started."""
+        actor = await self._actor(request)
+        items = [
+            {
+                "name": each.name,
+                "version": each.version,
+                "description": each.description,
+                "input_schema": each.input_schema,
+                "output_schema": each.output_schema,
+            }
+            for each in self.desk.workflows.values()
+            if self.desk.policy.may_start(actor, each.name)
+        ]
+        return _json({"items": items})
+
+    async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - a route's function
+        """Whether the process answers."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - a route's function
+        """Whether it would take work: the file can be read and is of this program's revision, and nothing is closing."""
+        if self.waits.ending or (self.desk.runner is not None and not self.desk.runner.accepts):
+            raise Problem(503, "not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
+        await self.desk.store.check()
+        return _json({"status": "ok"})
+
+    async def metrics(self, request: Request) -> Response:
+        """What Prometheus asks for."""
+        actor = await self._actor(request)
+        if not self.desk.policy.sees_everything(actor):
+            raise NotAllowed(f"{actor.id} may not read the metrics: that takes the role reader or operator.")
+        if self._metrics is None:
+            raise Problem(404, "no_metrics", "This server keeps no metrics.")
+        return Response(await self._metrics.text(), media_type=CONTENT_TYPE)
+
+
+def _json(data: object, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:
+    return Response(to_json(data, inf_nan_mode="null"), status, headers=headers, media_type="application/json")
+
+
+def _base(request: Request, own: str) -> str:
+    """Where the routes are mounted, as the path of the request to one of them tells."""
+    path: str = request.scope["path"]
+    return path.removesuffix(own)
+
+
+def _tag(view: View) -> str:
+    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do."""
+    state = "\0".join(view.state).encode()
+    return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
+
+
+def _failure(record: ExecutionRecord) -> tuple[str, str]:
+    """Code and words of an execution that did not complete."""
+    if record.status is ExecutionStatus.FAILED:
+        return record.error_code or "failed", record.error or "The execution failed without a word."
+    return "execution_cancelled", f"Execution {record.execution_id} was cancelled."
+
+
+def _told(entry: HistoryEntry) -> dict[str, Any]:
+    return entry.detail if isinstance(entry.detail, dict) else {}

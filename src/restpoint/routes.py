@@ -1,0 +1,176 @@
+"""The routes, as a table: path, function, and every reply that can come, for OpenAPI."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from restpoint import wire
+from restpoint.endpoints import Endpoints
+from restpoint.intake import MAX_WAIT_SECONDS
+from restpoint.models import ExecutionList, HistoryList, InteractionResponseRequest, WorkflowList
+from restpoint.workflows import Workflow
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """One route. ``refusals`` are the statuses of its problems, beside those that every route has."""
+
+    method: str
+    path: str
+    handler: Handler
+    operation: str
+    replies: dict[int | str, dict[str, Any]]
+    refusals: tuple[int, ...] = ()
+    parameters: tuple[dict[str, Any], ...] = ()
+    body: dict[str, Any] | None = None
+    body_required: bool = False
+    open: bool = field(default=False)
+    """Whether it asks nobody who they are."""
+
+    @property
+    def responses(self) -> dict[int | str, dict[str, Any]]:
+        """Every reply, as OpenAPI documents it."""
+        always = (500, 503) if self.open else (401, 403, 422, 500, 503, 507)
+        return {**self.replies, **wire.problems(*always, *self.refusals)}
+
+    @property
+    def status(self) -> int:
+        """The status of success."""
+        return next(int(status) for status in self.replies)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What FastAPI cannot tell of a function that takes the request itself."""
+        extra: dict[str, Any] = {"parameters": list(self.parameters)}
+        if self.body is not None:
+            content = {"application/json": {"schema": self.body}}
+            extra["requestBody"] = {"required": self.body_required, "content": content}
+        return extra
+
+
+def _path(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
+
+
+def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+_WAIT: Final = _query("wait", "Seconds to wait for an outcome.", type="number", minimum=0, maximum=MAX_WAIT_SECONDS)
+_KEY: Final = _header(
+    "Idempotency-Key",
+    "Makes a retry return the execution that the first request started.",
+    type="string", minLength=1, maxLength=255, pattern="^[ -~]+$",
+)  # fmt: skip
+_ID: Final = _path("execution_id", "The id of an execution.")
+_AFTER: Final = _query(
+    "after", "Only rows of history after this one.", type="integer", minimum=0, maximum=(1 << 63) - 1
+)
+_NOTHING: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "Done"}}
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: wire.json_reply({"type": "string"}, "Events, as the README tells", "text/event-stream")
+}
+_OK: Final = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
+_CANCEL: Final = {
+    "type": "object",
+    "properties": {"reason": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+    "additionalProperties": False,
+}
+
+
+def routes(api: Endpoints) -> list[Documented]:
+    """Every route."""
+    default = api.desk.workflows.get(api.default or "")
+    return [*_starting(api, default), *_executions(api), *_about(api)]
+
+
+def _starting(api: Endpoints, default: Workflow | None) -> list[Documented]:
+    result = {} if default is None else wire.inlined(default.output_schema)
+    taken = {} if default is None else wire.inlined(default.input_schema)
+    accepted: dict[int | str, dict[str, Any]] = {202: wire.json_reply(wire.ACCEPTED, "It goes on")}
+    refused = (400, 404, 409, 413)
+    name = _path("name", "The name of a workflow.")
+    return [
+        Documented(
+            "POST", "/v1/workflow", api.start, "start_default_workflow",
+            {200: wire.json_reply(result, "The result"), **accepted}, refused, (_WAIT, _KEY), taken,
+        ),
+        Documented(
+            "POST", "/v1/workflow/stream", api.start_stream, "stream_default_workflow", _STREAM, refused, (_KEY,), taken
+        ),
+        Documented(
+            "POST", "/v1/workflows/{name}", api.start, "start_workflow",
+            {200: wire.json_reply({}, "The result"), **accepted}, refused, (name, _WAIT, _KEY), {},
+        ),
+        Documented(
+            "POST", "/v1/workflows/{name}/stream", api.start_stream, "stream_workflow", _STREAM, refused, (name, _KEY), {}
+        ),
+    ]  # fmt: skip
+
+
+def _executions(api: Endpoints) -> list[Documented]:
+    polled = wire.json_reply(wire.POLLED, "The execution")
+    interaction = _path("interaction_id", "The id of one of its prompts.")
+    limit = _query("limit", "How many at most.", type="integer", minimum=1, maximum=1000)
+    filters = (
+        _query("status", "Only these statuses.", type="array", items={"type": "string"}),
+        _query("workflow", "Only of this workflow.", type="string"),
+        _query("owner", "Only of this owner.", type="string"),
+        limit,
+        _query("cursor", "next_cursor of the page before.", type="string"),
+    )
+    known = _header("If-None-Match", "The ETag of a poll: wait only while that is how it is.", type="string")
+    last = _header("Last-Event-ID", "The id of the last event that arrived.", type="string")
+    return [
+        Documented(
+            "GET", "/executions", api.list, "list_executions",
+            {200: wire.json_reply(wire.schema_of(ExecutionList), "A page, the newest first")}, (), filters,
+        ),
+        Documented(
+            "GET", "/executions/{execution_id}", api.status, "get_execution",
+            {200: polled, 304: {"description": "As the ETag said"}}, (404,), (_ID, _WAIT, known),
+        ),
+        Documented(
+            "GET", "/executions/{execution_id}/events", api.events, "follow_execution",
+            {**_STREAM, 204: {"description": "It has ended, and the client knows"}}, (404,), (_ID, _AFTER, last),
+        ),
+        Documented(
+            "GET", "/executions/{execution_id}/history", api.history, "get_history",
+            {200: wire.json_reply(wire.schema_of(HistoryList), "Rows of history, the oldest first")}, (404,),
+            (_ID, _AFTER, limit),
+        ),
+        Documented(
+            "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", api.answer,
+            "answer_interaction", _NOTHING, (400, 404, 409, 410, 413), (_ID, interaction),
+            wire.schema_of(InteractionResponseRequest), body_required=True,
+        ),
+        Documented(
+            "POST", "/executions/{execution_id}/cancel", api.cancel, "cancel_execution", {200: polled},
+            (400, 404, 409, 413), (_ID,), _CANCEL,
+        ),
+        Documented(
+            "DELETE", "/executions/{execution_id}", api.remove, "remove_execution", _NOTHING, (404, 409), (_ID,)
+        ),
+    ]  # fmt: skip
+
+
+def _about(api: Endpoints) -> list[Documented]:
+    text = wire.json_reply({"type": "string"}, "Prometheus' text format", "text/plain")
+    return [
+        Documented(
+            "GET", "/workflows", api.workflows, "list_workflows",
+            {200: wire.json_reply(wire.schema_of(WorkflowList), "What can be started")},
+        ),
+        Documented("GET", "/healthz", api.healthz, "get_health", {200: wire.json_reply(_OK)}, open=True),
+        Documented("GET", "/readyz", api.readyz, "get_readiness", {200: wire.json_reply(_OK)}, (507,), open=True),
+        Documented("GET", "/metrics", api.metrics, "get_metrics", {200: text}, (404,)),
+    ]  # fmt: skip
