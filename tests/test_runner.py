@@ -313,16 +313,17 @@ async def test_what_is_still_asked_when_the_workflow_returns_is_withdrawn(
 async def test_a_deadline_does_what_the_prompt_said(
     store: ExecutionStore, clock: ManualClock, way: dict[str, Any], policy: str
 ) -> None:
-    options: dict[str, Any] = {
+    policies: dict[str, dict[str, Any]] = {
         "raise": {},
         "default": {"default": HumanResponseText(text="nobody")},
         "fail": {"on_deadline": "fail"},
-    }[policy]
+    }
+    options = policies[policy]
 
     @workflow
     async def wait(ctx: Context) -> str:
         try:
-            return (await ctx.ask(question("Well?"), timeout=timedelta(minutes=1), **options)).text
+            return str((await ctx.ask(question("Well?"), timeout=timedelta(minutes=1), **options)).text)
         except InteractionExpired:
             return await ctx.step(str, "too late")
 
@@ -435,7 +436,7 @@ async def test_a_sleep_goes_by_the_clock_and_a_restart_does_not_begin_it_anew(
 async def test_a_sleep_can_race_a_prompt(store: ExecutionStore, clock: ManualClock, way: dict[str, Any]) -> None:
     @workflow
     async def remind(ctx: Context) -> list[str]:
-        said = []
+        said: list[str] = []
         prompt = asyncio.create_task(ctx.ask(question("Well?")))
         while True:
             alarm = asyncio.create_task(ctx.sleep(60))

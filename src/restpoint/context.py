@@ -14,7 +14,7 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, TypeVar, get_type_hints, overload
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, get_type_hints, overload
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,8 +24,19 @@ from restpoint.payloads import check_text, decode, encode
 from restpoint.prompts import (
     MAX_TIMEOUT_SECONDS,
     HumanPrompt,
+    HumanPromptBinary,
+    HumanPromptCheckbox,
+    HumanPromptDropdown,
     HumanPromptNotification,
+    HumanPromptRadio,
+    HumanPromptText,
     HumanResponse,
+    HumanResponseBinary,
+    HumanResponseCheckbox,
+    HumanResponseDropdown,
+    HumanResponseNotification,
+    HumanResponseRadio,
+    HumanResponseText,
     read_prompt,
     write_prompt,
 )
@@ -37,6 +48,16 @@ from restpoint.workflows import Typed, typed
 T = TypeVar("T")
 
 _LONGEST_BACKOFF: Final = 300.0  # seconds
+
+
+class AskTerms(TypedDict, total=False):
+    """What ``Context.ask`` takes beside the prompt."""
+
+    timeout: float | timedelta | None
+    assignees: Sequence[str] | None
+    four_eyes: bool
+    on_deadline: Literal["raise", "fail"]
+    default: HumanResponse | BaseModel | Mapping[str, Any] | None
 
 
 class Context:
@@ -66,6 +87,28 @@ class Context:
 
     # --- People ---
 
+    @overload
+    def ask(self, prompt: HumanPromptText, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseText]: ...
+    @overload
+    def ask(self, prompt: HumanPromptBinary, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseBinary]: ...
+    @overload
+    def ask(self, prompt: HumanPromptRadio, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseRadio]: ...
+    @overload
+    def ask(
+        self, prompt: HumanPromptCheckbox, **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponseCheckbox]: ...
+    @overload
+    def ask(
+        self, prompt: HumanPromptDropdown, **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponseDropdown]: ...
+    @overload
+    def ask(
+        self, prompt: HumanPromptNotification, **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponseNotification]: ...
+    @overload
+    def ask(
+        self, prompt: BaseModel | Mapping[str, Any], **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponse]: ...
     def ask(
         self,
         prompt: HumanPrompt | BaseModel | Mapping[str, Any],
@@ -75,7 +118,7 @@ class Context:
         four_eyes: bool = False,
         on_deadline: Literal["raise", "fail"] = "raise",
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
-    ) -> Coroutine[Any, Any, HumanResponse]:
+    ) -> Coroutine[Any, Any, Any]:
         """Ask a person and wait for the response, which a restart does not lose.
 
         - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.

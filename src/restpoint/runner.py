@@ -306,21 +306,33 @@ class Runner:
             if asleep and not await runs.anything_ready(parts.database, self._known):
                 return
             most = min(self._slots.free, _CLAIMED_AT_ONCE)
-            suspects = 0 if self._suspects else 1
-            job = partial(
-                runs.claim, lease=parts.lease, known=list(self._known), most=most, suspects=suspects,
-                max_attempts=self.max_attempts, time_to_live=parts.times_to_live["failed"],
-            )  # fmt: skip
-
-            def applied(outcome: tuple[list[Claim], Changes]) -> None:
-                parts.apply(outcome[1])
-                for claim in outcome[0]:
-                    self._slots.free -= 1
-                    self._later(self._load(claim))
-
-            claims, _ = await parts.database.write(job, applied)
-            if len(claims) < most:
+            if await self._claim_some(most) < most:
                 return
+
+    async def _claim_some(self, most: int) -> int:
+        """Claim as many as are ready, at most ``most``, which must be free; returns how many."""
+        parts = self._require()
+        job = partial(
+            runs.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
+            max_attempts=self.max_attempts, time_to_live=parts.times_to_live["failed"],
+        )  # fmt: skip
+        count = 0
+
+        def applied(outcome: tuple[list[Claim], Changes]) -> None:
+            nonlocal count
+            parts.apply(outcome[1])
+            for claim in outcome[0]:
+                count += 1
+                self._later(self._load(claim))
+
+        # Taken before they are claimed, because those that are in memory may ask for them meanwhile.
+        self._slots.free -= most
+        try:
+            await parts.database.write(job, applied)
+        finally:
+            for _ in range(most - count):
+                self._slots.give()
+        return count
 
     async def _load(self, claim: Claim) -> None:
         """Take up a run that was claimed: what it has recorded first, then the function."""
