@@ -686,12 +686,15 @@ async def test_waiting_and_sleeping_hold_no_slot(store: ExecutionStore, clock: M
 async def test_no_more_than_the_limit_work_at_once(store: ExecutionStore) -> None:
     working: list[int] = []
     most: list[int] = []
+    full = asyncio.Event()
 
     async def busy() -> None:
         working.append(1)
         most.append(len(working))
-        for _ in range(5):
-            await asyncio.sleep(0)
+        if len(working) == 3:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0)
         working.pop()
 
     @workflow
