@@ -20,19 +20,20 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
 from restpoint import replies
-from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, ServerUnreachable
+from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, ServerUnreachable, StorageError
 from restpoint.event_stream import read_events
 from restpoint.lifecycle import ExecutionStatus
-from restpoint.models import ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
+from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
 from restpoint.payloads import encode
-from restpoint.replies import Event, Execution
 
 POLL_SECONDS: Final = 25
 """How long one long poll waits."""
 
 _RETRIED: Final = {429, 502, 503, 504}
+# 507, storage full, is not among them: that lasts.
 _FINAL_EVENT: Final = "end"
 _SHUTDOWN_EVENT: Final = "shutdown"
+_ERROR_EVENT: Final = "error"
 
 
 _EXECUTION: Final = TypeAdapter(Execution)
@@ -119,7 +120,7 @@ class Client:
             params={"wait": _number(wait)},
             headers={"idempotency-key": idempotency_key or str(uuid4())},
             patience=wait,
-            accept={200, 202, 422},
+            accept={409, 422},
         )
         if reply.status_code == HTTPStatus.OK:
             return Execution(
@@ -133,12 +134,11 @@ class Client:
         problem = replies.problem_in(reply)
         if "execution_id" not in problem:
             raise replies.error_in(reply, problem)
+        ended: dict[str, Any] = {"execution_id": str(problem["execution_id"]), "workflow": workflow}
+        if problem.get("code") == "execution_cancelled":
+            return Execution(**ended, status=ExecutionStatus.CANCELLED)
         return Execution(
-            execution_id=str(problem["execution_id"]),
-            status=ExecutionStatus.FAILED,
-            workflow=workflow,
-            error=problem.get("detail"),
-            error_code=problem.get("code"),
+            **ended, status=ExecutionStatus.FAILED, error=problem.get("detail"), error_code=problem.get("code")
         )
 
     async def status(self, execution_id: str) -> Execution:
@@ -225,10 +225,12 @@ class Client:
                         return
                     if event.event == _SHUTDOWN_EVENT:
                         break
+                    if event.event == _ERROR_EVENT:
+                        raise replies.error_of(event.data)
                     last = event.sequence
                     yield event
-            except (httpx.TransportError, ValueError) as error:
-                if isinstance(error, RestpointError):
+            except (httpx.TransportError, ValueError, StorageError) as error:
+                if isinstance(error, RestpointError) and not isinstance(error, StorageError):
                     raise
                 problem = error
             failures += 1
@@ -254,12 +256,21 @@ class Client:
     async def _until(self, execution_id: str, timeout: float | None, enough: Callable[[Execution], bool]) -> Execution:
         try:
             async with asyncio.timeout(timeout):
-                execution = await self.status(execution_id)
+                reply = await self._send("GET", _path(execution_id))
+                execution = replies.read(_EXECUTION, reply)
                 while not enough(execution):
-                    reply = await self._send(
-                        "GET", _path(execution_id), params={"wait": POLL_SECONDS}, patience=POLL_SECONDS
+                    # With the tag of what is known, a change between two polls is told by the second one at once.
+                    known = reply.headers.get("etag")
+                    again = await self._send(
+                        "GET",
+                        _path(execution_id),
+                        params={"wait": POLL_SECONDS},
+                        headers={} if known is None else {"if-none-match": known},
+                        patience=POLL_SECONDS,
+                        accept={304},
                     )
-                    execution = replies.read(_EXECUTION, reply)
+                    if again.status_code != HTTPStatus.NOT_MODIFIED:
+                        reply, execution = again, replies.read(_EXECUTION, again)
         except TimeoutError as error:
             if isinstance(error, RestpointError):
                 raise

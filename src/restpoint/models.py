@@ -1,10 +1,12 @@
 """What goes over the wire: statuses, accepted starts, responses and stream events, as the original store had them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator
+from pydantic import BaseModel, Discriminator, Field, model_validator
 
-from restpoint.lifecycle import ExecutionStatus
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse
 
 
@@ -186,3 +188,55 @@ class WorkflowList(BaseModel):
     """The workflows that can be started."""
 
     items: list[WorkflowItem]
+
+
+# --- What a client is given ------------------------------------------------------------------------------------------
+
+
+class Execution(BaseModel):
+    """An execution as the server shows it to this client. Times are seconds since the epoch.
+
+    ``interactions`` are the open prompts that this client may see, the oldest first. ``result`` is there once it is
+    completed, ``error`` (for people) and ``error_code`` (stable) once it has failed.
+    """
+
+    execution_id: str
+    status: ExecutionStatus
+    workflow: str | None = None
+    owner: str | None = None
+    created_at: float | None = None
+    completed_at: float | None = None
+    expires_at: float | None = None
+    interactions: list[OpenInteraction] = Field(default_factory=list)
+    auth_url: str | None = None
+    oauth_state: str | None = None
+    result: Any = None
+    error: str | None = None
+    error_code: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_prompt_is_a_list_of_one(cls, data: object) -> object:
+        # A server of the original's wire shows one prompt, in the body itself.
+        if isinstance(data, Mapping) and "interaction_id" in data and not data.get("interactions"):
+            return {**data, "interactions": [data]}
+        return data
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is completed, failed or cancelled."""
+        return self.status in TERMINAL
+
+    @property
+    def needs_someone(self) -> bool:
+        """Whether it waits for an answer or a consent."""
+        return self.status in {ExecutionStatus.INTERACTION_REQUIRED, ExecutionStatus.OAUTH_REQUIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an execution: ``data`` is what its row of history says, ``sequence`` is the row."""
+
+    sequence: int
+    event: str
+    data: Any

@@ -1,23 +1,21 @@
-"""What a reply of the server says: an execution, or the error that the store would have raised."""
+"""What a reply of the server says: a model, or the error that the store would have raised."""
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import httpx
-from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from restpoint.errors import Refused, RestpointError, ServerUnreachable
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.models import OpenInteraction
 
 T = TypeVar("T")
 
 _LONGEST_PAUSE: Final = 30.0
+_MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "path", "reason", "sqlite_name")
 _BY_STATUS: Final = {
     401: "not_allowed",
     403: "not_allowed",
@@ -25,55 +23,6 @@ _BY_STATUS: Final = {
     409: "conflict",
     410: "interaction_expired",
 }
-
-
-class Execution(BaseModel):
-    """An execution as the server shows it to this client. Times are seconds since the epoch.
-
-    ``interactions`` are the open prompts that this client may see, the oldest first. ``result`` is there once it is
-    completed, ``error`` (for people) and ``error_code`` (stable) once it has failed.
-    """
-
-    execution_id: str
-    status: ExecutionStatus
-    workflow: str | None = None
-    owner: str | None = None
-    created_at: float | None = None
-    completed_at: float | None = None
-    expires_at: float | None = None
-    interactions: list[OpenInteraction] = Field(default_factory=list)
-    auth_url: str | None = None
-    oauth_state: str | None = None
-    result: Any = None
-    error: str | None = None
-    error_code: str | None = Field(default=None, validation_alias=AliasChoices("error_code", "code"))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_prompt_is_a_list_of_one(cls, data: object) -> object:
-        # A server of the original's wire shows one prompt, in the body itself.
-        if isinstance(data, Mapping) and "interaction_id" in data and not data.get("interactions"):
-            return {**data, "interactions": [data]}
-        return data
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is completed, failed or cancelled."""
-        return self.status in TERMINAL
-
-    @property
-    def needs_someone(self) -> bool:
-        """Whether it waits for an answer or a consent."""
-        return self.status in {ExecutionStatus.INTERACTION_REQUIRED, ExecutionStatus.OAUTH_REQUIRED}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened to an execution: ``data`` is what its row of history says, ``sequence`` is the row."""
-
-    sequence: int
-    event: str
-    data: Any
 
 
 def retry_after(reply: httpx.Response) -> float:
@@ -131,17 +80,30 @@ def _every(root: type[RestpointError]) -> Iterator[type[RestpointError]]:
 def error_in(reply: httpx.Response, problem: Mapping[str, Any] | None = None) -> RestpointError:
     """The error that a reply stands for: the class by its ``code`` (RFC 9457 with that member), else by its status."""
     problem = problem_in(reply) if problem is None else problem
-    detail = problem.get("detail") or problem.get("title")
-    kinds = {kind.code: kind for kind in _every(RestpointError)}
-    kind = kinds.get(str(problem.get("code"))) or kinds.get(_BY_STATUS.get(reply.status_code, ""))
-    if kind is None and (reply.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or detail is None):
-        return ServerUnreachable(str(reply.request.url), f"it answered {reply.status_code} {reply.reason_phrase}")
-    kind = kind or Refused
-    message = str(detail or f"The server answered {reply.status_code} {reply.reason_phrase}.")
+    answered = f"{reply.status_code} {reply.reason_phrase}"
+    kind = _kind(problem.get("code")) or _kind(_BY_STATUS.get(reply.status_code))
+    if kind is None and (reply.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or "detail" not in problem):
+        return ServerUnreachable(str(reply.request.url), f"it answered {answered}")
+    return _made(kind or Refused, {"detail": f"The server answered {answered}.", **problem})
+
+
+def error_of(problem: object) -> RestpointError:
+    """The error that the ``error`` event of a stream stands for."""
+    members = problem if isinstance(problem, dict) else {}
+    return _made(_kind(members.get("code")) or Refused, {"detail": "The server ended the stream.", **members})
+
+
+def _kind(code: object) -> type[RestpointError] | None:
+    return next((kind for kind in _every(RestpointError) if kind.code == code), None)
+
+
+def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointError:
     # Not through its own constructor: that would write the message anew, from fields that need not be here.
+    message = str(members["detail"])
     error = kind.__new__(kind, message)
     error.args = (message,)
-    for name in ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason"):
-        if name in problem:
-            setattr(error, name, problem[name])
+    for name in _MEMBERS:
+        setattr(error, name, members.get(name))
+    if (answered_at := members.get("answered_at")) is not None:
+        error.answered_at = round(answered_at * 1000)  # type: ignore[attr-defined] # the wire has seconds
     return error

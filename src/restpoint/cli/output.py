@@ -1,0 +1,202 @@
+"""How data is shown: tables for people at a terminal, plain columns where the output goes elsewhere, JSON for programs."""
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from restpoint.cli.options import Format
+from restpoint.cli.terminal import one_line, printable, put
+from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInteraction
+
+# JSON escapes the other control characters by itself.
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_STYLES: Final = {
+    "running": "cyan",
+    "interaction_required": "yellow",
+    "oauth_required": "yellow",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "dim",
+}
+
+
+def for_people() -> bool:
+    """Whether standard output is a terminal that can show more than text."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """JSON text, readable in its own script, with nothing in it that a terminal obeys."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def as_data(value: object) -> Any:  # noqa: ANN401 - JSON
+    """A model as JSON has it."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def show_json(value: object, form: Format) -> None:
+    """One value: indented as ``json``, on one line as ``jsonl``."""
+    put(to_json(as_data(value), indent=2 if form is Format.JSON else None) + "\n")
+
+
+def show_items(items: Iterable[object], form: Format) -> None:
+    """Several values: one list as ``json``, a line each as ``jsonl``."""
+    if form is Format.JSON:
+        put(to_json([as_data(item) for item in items], indent=2) + "\n")
+        return
+    for item in items:
+        show_json(item, form)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] | None = None) -> None:
+    """Rows under their heads. Cells may hold anything; what a terminal would obey is shown as escapes."""
+    cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
+    if for_people():
+        _rich_table(heads, cells, styles or {})
+        return
+    widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
+    for line in [[head.upper() for head in heads], *cells]:
+        put("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Mapping[str, str]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only for people
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for head in heads:
+        shown.add_column(head, no_wrap=head in {"id", "at (UTC)", "#"}, overflow="ellipsis" if head != "id" else "fold")
+    for row in cells:
+        shown.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
+    console = Console(soft_wrap=False)
+    with console.capture() as captured:
+        console.print(shown)
+    put(captured.get())
+
+
+# --- Executions ------------------------------------------------------------------------------------------------------
+
+
+def show_list(items: Sequence[ExecutionListItem]) -> None:
+    """Executions, a line each."""
+    rows = [
+        (
+            item.execution_id,
+            str(item.status),
+            item.workflow or "",
+            item.owner or "",
+            when(item.created_at),
+            one_line(item.error or "") or (f"{item.open_waits} open" if item.open_waits else ""),
+        )
+        for item in items
+    ]
+    table(("id", "status", "workflow", "owner", "created (UTC)", "note"), rows, _STYLES)
+
+
+def show_execution(execution: Execution) -> None:
+    """One execution, with what it waits for."""
+    lines = [("id", execution.execution_id), ("status", str(execution.status))]
+    lines += [(name, value) for name in ("workflow", "owner") if (value := getattr(execution, name))]
+    for name in ("created_at", "completed_at", "expires_at"):
+        moment = getattr(execution, name)
+        if moment is not None:
+            lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_distance(moment)})"))
+    if execution.status == "completed":
+        lines.append(("result", to_json(execution.result)))
+    if execution.error is not None:
+        lines.append(("error", execution.error))
+    if execution.error_code is not None:
+        lines.append(("code", execution.error_code))
+    if execution.auth_url is not None:
+        lines.append(("consent at", execution.auth_url))
+    for name, value in lines:
+        put(f"{name:<11} {printable(value)}\n")
+    for waiting in execution.interactions:
+        put("\n" + _prompt(waiting))
+
+
+def _prompt(waiting: OpenInteraction) -> str:
+    prompt = waiting.prompt
+    lines = [f"{'waits for':<11} {waiting.interaction_id}  {prompt.input_type}"]
+    if waiting.deadline is not None:
+        lines.append(f"{'until':<11} {when(waiting.deadline)} UTC ({_distance(waiting.deadline)})")
+    if waiting.assignees:
+        lines.append(f"{'for':<11} {', '.join(waiting.assignees)}")
+    if waiting.four_eyes:
+        lines.append(f"{'four eyes':<11} not by whoever started it")
+    lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
+    options = getattr(prompt, "options", [])
+    lines += [f"    {option.id:<12} {option.label}" for option in options[:100]]
+    if len(options) > 100:  # noqa: PLR2004 - a screen or two
+        lines.append(f"    … and {len(options) - 100} more")
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+# --- History ---------------------------------------------------------------------------------------------------------
+
+
+def show_history(items: Sequence[HistoryItem]) -> None:
+    """Rows of history under each other."""
+    rows = [
+        (str(item.sequence), when(item.time), item.event, item.to_status or "", item.actor or "", about(item))
+        for item in items
+    ]
+    table(("#", "at (UTC)", "event", "status", "by", "what"), rows, _STYLES)
+
+
+def event_line(item: HistoryItem, *, with_id: bool) -> str:
+    """One row of history on a line, as it happens."""
+    clock = datetime.fromtimestamp(item.time, UTC).strftime("%H:%M:%S")
+    parts = [clock, *([item.execution_id or "-"] if with_id else []), f"{item.event:<20}", item.to_status or ""]
+    parts += [f"by {item.actor}" if item.actor else "", about(item)]
+    return printable("  ".join(part for part in parts if part)) + "\n"
+
+
+def about(item: HistoryItem) -> str:
+    """What a row says beside its event, in a few words."""
+    detail = item.detail
+    if not isinstance(detail, dict):
+        return item.cause or ""
+    if isinstance(prompt := detail.get("prompt"), dict):
+        return one_line(str(prompt.get("text", "")))
+    if isinstance(response := detail.get("response"), dict):
+        chosen = response.get("selected_options") or [response.get("selected_option")]
+        labels = [str(option.get("label")) for option in chosen if isinstance(option, dict)]
+        return one_line(str(response.get("text") or ", ".join(labels)))
+    for name in ("data", "error", "reason"):
+        if name in detail:
+            value = detail[name]
+            return one_line(value if isinstance(value, str) else to_json(value))
+    return item.cause or ""
+
+
+def when(moment: float) -> str:
+    """A moment in UTC, to the second."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _distance(moment: float) -> str:
+    seconds = round(moment - time.time())
+    size = abs(seconds)
+    text = f"{size} s"
+    for name, unit in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if size >= 2 * unit:
+            text = f"{size // unit} {name}"
+            break
+    return f"in {text}" if seconds > 0 else f"{text} ago"
+
+
+def width() -> int:
+    """How many columns there are."""
+    return shutil.get_terminal_size((100, 24)).columns

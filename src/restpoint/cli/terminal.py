@@ -1,0 +1,142 @@
+"""How the command speaks and ends: streams that never fail over a character, errors in three lines, exit codes."""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Coroutine, Iterator
+from typing import Any, Final, TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+REFUSED, USAGE, NOT_FOUND, NOT_ALLOWED, STORAGE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+_NEXT: Final = {
+    "execution_not_found": "restpoint list",
+    "interaction_not_found": "restpoint show ID",
+    "already_resolved": "restpoint history ID",
+    "interaction_expired": "restpoint show ID",
+    "interaction_withdrawn": "restpoint show ID",
+    "illegal_transition": "restpoint show ID",
+    "response_not_accepted": "restpoint answer ID, at a terminal, which asks by the kind of the prompt",
+    "server_unreachable": "restpoint serve TARGET, or another --url",
+    "not_allowed": "RESTPOINT_TOKEN=... restpoint ..., with the token of someone who may",
+    "workflow_not_found": "restpoint start --help",
+}
+# What a terminal obeys rather than shows: control characters, and marks that turn the direction of text.
+_UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class Usage(Exception):
+    """The command was called in a way that cannot be meant: exit code 2. The message may have three lines."""
+
+
+def prepare() -> None:
+    """Have the streams of this process show what their encoding lacks as escapes rather than fail."""
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")  # type: ignore[union-attr]
+
+
+def printable(text: str) -> str:
+    """``text`` with what a terminal would obey shown as escapes: nobody's prompt may paint this screen."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str, width: int = 60) -> str:
+    """``text`` as one printable line of at most ``width`` characters."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def say(words: str = "") -> None:
+    """Words, to standard error."""
+    typer.echo(words, err=True)
+
+
+def put(text: str) -> None:
+    """A piece of data, to standard output, at once. Ends the command quietly when nobody reads any more."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise typer.Exit(_hang_up()) from None
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do it in an event loop of its own."""
+    import asyncio  # noqa: PLC0415 - a tenth of what `--help` takes
+
+    return asyncio.run(work)
+
+
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Turn what is expected to go wrong into words and an exit code."""
+    try:
+        try:
+            yield
+        except SystemExit:
+            sys.stdout.flush()
+            raise
+        except BrokenPipeError:  # whoever read has seen enough, such as `head`
+            raise SystemExit(_hang_up()) from None
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
+        except Usage as error:
+            tell(str(error))
+            raise SystemExit(USAGE) from None
+        except Exception as error:
+            from restpoint.errors import RestpointError  # noqa: PLC0415 - `--help` need not wait for it
+
+            if not isinstance(error, RestpointError):
+                raise
+            tell_error(error)
+            raise SystemExit(exit_code(error)) from None
+    except BrokenPipeError:
+        raise SystemExit(_hang_up()) from None
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of an error of ours."""
+    from restpoint.errors import NotAllowed, NotFound, ServerUnreachable, StorageError  # noqa: PLC0415 - see telling
+
+    if isinstance(error, NotAllowed):
+        return NOT_ALLOWED
+    if isinstance(error, StorageError | ServerUnreachable):
+        return STORAGE
+    return NOT_FOUND if isinstance(error, NotFound) else REFUSED
+
+
+def tell_error(error: Exception) -> None:
+    """An error of ours in up to three lines: its message says what and why, and its code what to type next."""
+    message = str(error)
+    hint = _NEXT.get(getattr(error, "code", ""))
+    execution_id = getattr(error, "execution_id", None)
+    if hint is not None and execution_id:
+        hint = hint.replace("ID", str(execution_id))
+    tell(message, None if re.search(r"\brun: ", message) else hint)
+
+
+def tell(message: str, hint: str | None = None) -> None:
+    """What happened, why, and what to type next, each on a line of its own."""
+    what, _, why = message.strip().partition("\n")
+    if not why:
+        parts = re.split(r"(?<=[.:]) (?=[A-Z])|(?<=;) ", what, maxsplit=1)
+        what, why = parts[0], parts[1] if len(parts) > 1 else ""
+    say(f"restpoint: {printable(what.removesuffix(';'))}")
+    for line in why.splitlines():
+        say(f"  {printable(line.strip())}")
+    if hint is not None:
+        say(f"  Try: {printable(hint)}")
+
+
+def _hang_up() -> int:
+    # What is still buffered has nowhere to go, and Python would complain of it at its end.
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+    return 0
