@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore, migrate, tracing
 from support import ManualClock
 
 
@@ -34,3 +38,13 @@ async def store(fresh: Path, path: Path, clock: ManualClock) -> AsyncIterator[Ex
     shutil.copyfile(fresh, path)
     async with ExecutionStore(database=path, clock=clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What is traced, by a provider that the application configured. A process can set one only once, so it is patched in."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    monkeypatch.setattr(tracing, "_told", {})
+    return exporter

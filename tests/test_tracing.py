@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -46,15 +45,6 @@ SECOND = """
 with tracing.run_span("refund", "e1", json.loads(sys.argv[1])):
     tracing.wait_span("interaction", "w1", 1_000_000_000, outcome="answered")
 """
-
-
-@pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """What was traced, by a provider that the application configured. A process can set one only once, so: patched."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    return exporter
 
 
 def finished(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
@@ -120,9 +110,9 @@ def test_the_run_belongs_to_what_is_stored_and_not_to_what_happens_to_be_around_
     exporter: InMemorySpanExporter,
 ) -> None:
     with trace.get_tracer("application").start_as_current_span("another request"):
-        for carrier in ({"traceparent": PARENT}, {}):
+        for wait_id, carrier in {"w1": {"traceparent": PARENT}, "w2": {}}.items():
             with tracing.run_span("refund", "e1", carrier):
-                tracing.wait_span("consent", "w1", 1)
+                tracing.wait_span("consent", wait_id, 1)
     another, *_ = (span for span in exporter.get_finished_spans() if span.name == "another request")
     runs = [span for span in exporter.get_finished_spans() if span.name == "workflow refund"]
     waits = [span for span in exporter.get_finished_spans() if span.name == "wait consent"]
@@ -181,6 +171,18 @@ def test_after_a_span_all_is_as_before_it(exporter: InMemorySpanExporter) -> Non
     spans = finished(exporter)
     assert parent_of(spans["wait sleep"]) == int("b" * 16, 16)
     assert (spans["wait sleep"].start_time, spans["wait sleep"].end_time) == (5, 5)
+
+
+def test_a_wait_is_told_once_by_a_process_and_only_so_many_are_remembered(
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_MOST_TOLD", 2)
+    with tracing.run_span("refund", "e1", None):
+        for wait_id in ("w1", "w1", "w2", "w2", "w3", "w1"):
+            tracing.wait_span("interaction", wait_id, 1)
+    *waits, _ = exporter.get_finished_spans()
+    assert [span.attributes and span.attributes["restpoint.wait.id"] for span in waits] == ["w1", "w2", "w3", "w1"]
+    assert len(tracing._told) == 2
 
 
 @pytest.mark.parametrize(

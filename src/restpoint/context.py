@@ -349,7 +349,7 @@ class Context:
                 if entry.settled is not None:
                     return
                 until = int(decode(entry.result)["until"])
-            await run.until(until)
+            await run.until(until, until - milliseconds)
             with run.busy():
                 await run.write(partial(runs.settle, run=run.claim, call=call, ordinal=run.ordinal()))
                 run.recorded()

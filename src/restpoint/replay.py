@@ -58,6 +58,11 @@ class Journal:
         """A position of the main branch that was recorded and that this run of the function did not come to."""
         return min(self._unvisited, key=int) if self._unvisited else None
 
+    def is_news(self, wait_id: str, asked: int) -> bool:
+        """Whether a wait was closed after the last that the run recorded; ``asked`` is the row of its last asking."""
+        last = max((entry.settled or 0 for entry in self.entries.values()), default=0)
+        return self._closings.get(wait_id, 0) > max(last, asked)
+
     async def turn(self, entry: Entry) -> None:
         """Return when it is the turn of this outcome."""
         when = self._when(entry)

@@ -129,7 +129,7 @@ class Run:
         name, execution_id = self.workflow.name, self.claim.execution_id
         root = Branch(asyncio.current_task())
         branch_here.set(root)
-        with about(execution_id=execution_id, workflow=name), tracing.run_span(name, execution_id, self._trace):
+        with about(execution_id=execution_id, workflow=name), tracing.run_span(name, execution_id, self._trace) as span:
             try:
                 result = await body(self)
                 self._check()
@@ -137,14 +137,17 @@ class Run:
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if self.gone is None and task is not None and not task.cancelling():
+                    span.fail("CancelledError")
                     await self._fail(RuntimeError("the workflow cancelled itself"))
                 elif self.gone is None:
                     self._leave("released")  # the loop is closing, or someone cancels tasks
             except Exception as error:  # noqa: BLE001 - the workflow's own
                 if self.gone is None:
+                    span.fail(type(error).__qualname__)
                     await self._fail(error)
             finally:
                 self._leave("ended")
+                span.annotate(outcome=self.gone or "ended")
                 self._tear_down()
 
     async def _complete(self, result: Any) -> None:  # noqa: ANN401 - the workflow's
@@ -324,6 +327,7 @@ class Run:
         """The response to an interaction that was asked at this call."""
         closed = self._waits.get(wait_id)
         if closed is not None and closed.status != "pending":
+            self._tell_closed(closed)
             return _outcome(self.claim.execution_id, closed)
         pending = self._pending.get(wait_id)
         if pending is None:
@@ -349,6 +353,7 @@ class Run:
 
     async def consent(self, wait_id: str, call: Call) -> None:
         """Return when a consent that the caller drives is open no more."""
+        begun = next((each.created_at for each in self.record.pending_oauths if each.consent_id == wait_id), None)
         with self._wait(wait_id):
             while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
                 try:
@@ -360,10 +365,19 @@ class Run:
                     self.leave("released")
                     self._check()
         await self._go_on(None, "closed")
+        if begun is not None:
+            tracing.wait_span("consent", wait_id, round(begun * 1_000_000_000), outcome="closed")
+        elif (closed := self._waits.get(wait_id)) is not None:
+            self._tell_closed(closed)
 
-    async def until(self, instant: int) -> None:
-        """Return at ``instant`` (milliseconds since the epoch)."""
-        begun = self.parts.clock.now()
+    def _tell_closed(self, wait: Wait) -> None:
+        """A pause that ended while the run was not in memory: told when it goes on, and not by each replay after that."""
+        if self._journal.is_news(wait.id, max((each.opened for each in self._waits.values()), default=0)):
+            tracing.wait_span(wait.kind, wait.id, wait.created_at * 1_000_000, outcome=wait.status)
+
+    async def until(self, instant: int, begun: int | None = None) -> None:
+        """Return at ``instant`` of a sleep that began at ``begun`` (both milliseconds since the epoch)."""
+        begun = self.parts.clock.now() if begun is None else begun
         with self._wait(instant):
             while self.parts.clock.now() < instant:
                 await self.parts.clock.sleep_until(instant)

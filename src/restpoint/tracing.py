@@ -30,6 +30,10 @@ _TRACESTATE: Final = re.compile(r"[\x20-\x7e\t]{1,512}")
 _stored: ContextVar["Context | None"] = ContextVar("restpoint_stored_trace", default=None)
 """The context that came with the execution: what a pause belongs to, rather than the run that happens to end it."""
 
+_MOST_TOLD: Final = 10_000
+_told: dict[str, None] = {}
+"""The waits whose spans this process has told lately, the oldest first."""
+
 _tracer_of: tuple[object, "trace.Tracer"] | None = None
 
 
@@ -73,6 +77,14 @@ class Span:
         if self._span is not None:
             self._span.set_attributes({f"restpoint.{name}": value for name, value in attributes.items()})
 
+    def fail(self, name: str) -> None:
+        """Say that what it is about failed: with the name of an error's type, or its code."""
+        if self._span is not None:
+            from opentelemetry import trace  # noqa: PLC0415 - as above
+
+            self._span.set_attribute("error.type", name)
+            self._span.set_status(trace.Status(trace.StatusCode.ERROR, name))
+
     def __enter__(self) -> Self:
         if self._span is not None:
             from opentelemetry import context, trace  # noqa: PLC0415 - as above
@@ -96,9 +108,7 @@ class Span:
                 _stored.set(self._before)
         # A cancelled task, which is no Exception, has not failed.
         if isinstance(error, Exception):
-            name = type(error).__qualname__
-            self._span.set_attribute("error.type", name)
-            self._span.set_status(trace.Status(trace.StatusCode.ERROR, name))
+            self.fail(type(error).__qualname__)
         self._span.end()
 
 
@@ -184,13 +194,17 @@ def wait_span(
     outcome: str | None = None,
     ended_at_ns: int | None = None,
 ) -> None:
-    """A pause that has ended, told inside the run that goes on: once for each wait, not again when it is replayed.
+    """A pause that has ended, told inside the run that goes on. A process tells each wait once, whoever calls this again.
 
     Times are nanoseconds since the epoch; ``ended_at_ns`` is now unless given. ``outcome`` is a word such as ``answered``.
     """
     tracer = _tracer()
-    if tracer is None:
+    if tracer is None or wait_id in _told:
         return
+    if wait_id:
+        _told[wait_id] = None
+        if len(_told) > _MOST_TOLD:
+            del _told[next(iter(_told))]
     attributes: dict[str, Any] = {"restpoint.wait.kind": kind, "restpoint.wait.id": wait_id}
     if outcome is not None:
         attributes["restpoint.wait.outcome"] = outcome
