@@ -1,0 +1,31 @@
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from serving import GATES, make_app, served, whoever
+
+
+@pytest.fixture
+def file(fresh: Path, path: Path) -> Path:
+    """A new file at the newest revision."""
+    shutil.copyfile(fresh, path)
+    GATES.clear()
+    return path
+
+
+@pytest_asyncio.fixture
+async def client(file: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server without authentication, which takes everyone on this machine for an operator."""
+    async with served(make_app(file)) as http:
+        yield http
+
+
+@pytest_asyncio.fixture
+async def guarded(file: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that wants to know who it is: the header ``x-user`` says so."""
+    async with served(make_app(file, authenticate=whoever)) as http:
+        yield http

@@ -1,0 +1,209 @@
+"""Who gets what over HTTP: absent and not-yours are one reply, four eyes hold, and without authentication nobody far gets in."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from restpoint import ExecutionStore, tokens
+from restpoint.access import Policy
+from restpoint.intake import LOCAL_ACTOR
+from serving import PEOPLE, TEXT_ANSWER, asked, ended, make_app, served, whoever
+from support import YES
+
+ABSENT = "01890000-0000-7000-8000-000000000000"
+APPROVAL = {"response": {"type": "binary_choice", "selected_option": YES.model_dump()}}
+
+ROUTES: list[tuple[str, str, Any]] = [
+    ("GET", "/executions/{id}", None),
+    ("GET", "/executions/{id}?wait=1", None),
+    ("GET", "/executions/{id}/history", None),
+    ("GET", "/executions/{id}/events", None),
+    ("POST", "/executions/{id}/cancel", {}),
+    ("DELETE", "/executions/{id}", None),
+    ("POST", "/executions/{id}/interactions/{wait}/response", TEXT_ANSWER),
+    ("POST", "/executions/{id}/interactions/nothing/response", TEXT_ANSWER),
+]
+
+
+def as_(name: str) -> dict[str, str]:
+    return {"x-user": name}
+
+
+def facts(reply: httpx.Response, execution_id: str) -> tuple[Any, ...]:
+    """All of a reply that a client can compare, but for the id it asked for."""
+    headers = {name: value for name, value in reply.headers.items() if name != "date"}
+    return reply.status_code, headers, reply.content.replace(execution_id.encode(), b"ID")
+
+
+@pytest.mark.parametrize(("method", "route", "body"), ROUTES, ids=[f"{method} {route}" for method, route, _ in ROUTES])
+@pytest.mark.parametrize("state", ["waiting", "ended"])
+async def test_what_is_not_yours_is_answered_as_what_is_not_there(
+    guarded: httpx.AsyncClient, method: str, route: str, body: Any, state: str
+) -> None:
+    mine = await asked(guarded, "greet", "Ada", **as_("ada"))
+    if state == "ended":
+        await guarded.post(mine["response_url"], json=TEXT_ANSWER, headers=as_("ada"))
+        await ended(guarded, mine["execution_id"], **as_("ada"))
+    told = []
+    for execution_id in (mine["execution_id"], ABSENT):
+        url = route.format(id=execution_id, wait=mine["interaction_id"])
+        told.append(facts(await guarded.request(method, url, json=body, headers=as_("grace")), execution_id))
+    assert told[0][0] == 404
+    assert told[0] == told[1]
+    after = await guarded.get(mine["status_url"], headers=as_("ada"))
+    assert after.json()["status"] == ("completed" if state == "ended" else "interaction_required")
+
+
+async def test_nobody_is_401_and_hears_nothing_of_what_exists(guarded: httpx.AsyncClient) -> None:
+    mine = await asked(guarded, "greet", "Ada", **as_("ada"))
+    replies = []
+    for execution_id in (mine["execution_id"], ABSENT):
+        reply = await guarded.get(f"/executions/{execution_id}")
+        assert reply.headers["www-authenticate"] == "Bearer"
+        replies.append(facts(reply, execution_id))
+    assert replies[0] == replies[1]
+    assert replies[0][0] == 401
+    for path in ("/executions", "/workflows", "/metrics"):
+        assert (await guarded.get(path)).status_code == 401
+    assert (await guarded.post("/v1/workflows/echo", json=1)).status_code == 401
+
+
+async def test_assignees_see_and_answer_what_is_addressed_to_them_and_the_owner_does_not(
+    guarded: httpx.AsyncClient,
+) -> None:
+    mine = await asked(guarded, "approve", **as_("ada"))
+    url = mine["status_url"]
+    for name, sees, may in (("ada", 200, False), ("joan", 200, True), ("eye", 200, False), ("grace", 404, None)):
+        seen = await guarded.get(url, headers=as_(name))
+        assert seen.status_code == sees, name
+        if sees == 200:
+            assert seen.json()["interactions"][0]["may_answer"] is may
+    own = await guarded.post(mine["response_url"], json=APPROVAL, headers=as_("ada"))
+    assert (own.status_code, own.json()["code"]) == (403, "four_eyes")
+    reader = await guarded.post(mine["response_url"], json=APPROVAL, headers=as_("eye"))
+    assert (reader.status_code, reader.json()["code"]) == (403, "not_allowed")
+    listed = [await guarded.get("/executions", headers=as_(name)) for name in ("ada", "joan", "op", "grace")]
+    assert [len(reply.json()["items"]) for reply in listed] == [1, 1, 1, 0]
+    for path, method in (("history", "GET"), ("events", "GET"), ("cancel", "POST")):
+        reply = await guarded.request(method, f"{url}/{path}", headers=as_("joan"))
+        assert (reply.status_code, reply.json()["code"]) == (403, "not_allowed")
+    assert (await guarded.post(mine["response_url"], json=APPROVAL, headers=as_("joan"))).status_code == 204
+    assert (await guarded.post(mine["response_url"], json=APPROVAL, headers=as_("joan"))).status_code == 204
+    assert (await ended(guarded, mine["execution_id"], **as_("ada")))["result"] is True
+    history = (await guarded.get(f"{url}/history", headers=as_("eye"))).json()["items"]
+    assert [row["actor"] for row in history if row["event"] == "interaction_answered"] == ["joan"]
+
+
+async def test_readers_see_everything_and_change_nothing(guarded: httpx.AsyncClient) -> None:
+    mine = await asked(guarded, "greet", "Ada", **as_("ada"))
+    url = mine["status_url"]
+    assert (await guarded.get(f"{url}/history", headers=as_("eye"))).status_code == 200
+    for method, path in (("POST", f"{url}/cancel"), ("DELETE", url)):
+        assert (await guarded.request(method, path, headers=as_("eye"))).status_code == 403
+    assert (await guarded.post(mine["response_url"], json=TEXT_ANSWER, headers=as_("eye"))).status_code == 403
+    assert (await guarded.get(url, headers=as_("ada"))).json()["status"] == "interaction_required"
+
+
+async def test_an_application_may_replace_the_policy(file: Path) -> None:
+    class Closed(Policy):
+        def may_start(self, actor: Any, workflow: str) -> bool:  # noqa: ARG002
+            return workflow == "echo"
+
+    async with served(make_app(file, authenticate=whoever, policy=Closed()), **as_("ada")) as client:
+        assert (await client.post("/v1/workflows/echo", json=1)).status_code == 200
+        assert (await client.post("/v1/workflows/greet")).status_code == 403
+        assert [each["name"] for each in (await client.get("/workflows")).json()["items"]] == ["echo"]
+
+
+async def test_bearer_tokens_of_a_file_say_who_it_is(file: Path, tmp_path: Path) -> None:
+    ada = tokens.add(tmp_path / "tokens.json", "ada")
+    async with served(make_app(file, tokens_file=tmp_path / "tokens.json")) as client:
+        for header in ({}, {"authorization": "Bearer no"}, {"authorization": f"Basic {ada}"}, {"authorization": ada}):
+            assert (await client.post("/v1/workflows/echo", json=1, headers=header)).status_code == 401
+        mine = await client.post("/v1/workflows/greet", headers={"authorization": f"Bearer {ada}"})
+        assert mine.json()["owner"] == "ada"
+        assert (
+            await client.get(mine.json()["status_url"], headers={"authorization": f"bearer {ada}"})
+        ).status_code == 200
+
+
+# --- Without authentication ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil", "[::2]", "["]
+)
+async def test_a_name_that_leads_here_is_not_this_machine(client: httpx.AsyncClient, host: str) -> None:
+    reply = await client.get("/executions", headers={"host": host})
+    assert (reply.status_code, reply.json()["code"]) == (403, "loopback_only")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:99", "127.9.9.9", "[::1]:8"])
+async def test_this_machine_is_let_in_as_the_operator_under_each_of_its_names(
+    client: httpx.AsyncClient, host: str
+) -> None:
+    assert (await client.get("/executions", headers={"host": host})).status_code == 200
+
+
+async def test_what_a_proxy_hands_on_is_not_from_this_machine(client: httpx.AsyncClient) -> None:
+    for header in ("x-forwarded-for", "forwarded"):
+        reply = await client.get("/executions", headers={header: "for=10.0.0.1"})
+        assert reply.status_code == 403
+
+
+async def test_a_client_of_another_machine_is_told_what_the_operator_has_to_do(file: Path) -> None:
+    app = make_app(file)
+    transport = httpx.ASGITransport(app, client=("192.0.2.7", 1234))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as far,
+    ):
+        reply = await far.get("/executions")
+        assert reply.status_code == 403
+        assert "RESTPOINT_TOKENS_FILE" in reply.json()["detail"]
+        assert (await far.get("/healthz")).status_code == 200
+    assert LOCAL_ACTOR.id == "local"
+
+
+# --- Browsers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://[evil"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "https://inbox.example"}, 200),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({}, 200),
+        ({"sec-fetch-site": "cross-site", "authorization": "Bearer x"}, 200),
+    ],
+)
+async def test_what_another_site_makes_a_browser_send_changes_nothing(
+    file: Path, headers: dict[str, str], status: int
+) -> None:
+    async with served(make_app(file, trusted_origins=["https://inbox.example"])) as client:
+        reply = await client.post("/v1/workflows/echo", content="1", headers={"content-type": "text/plain", **headers})
+        assert reply.status_code == status
+        assert len((await client.get("/executions", headers=headers)).json()["items"]) == (status == 200)
+
+
+async def test_executions_without_an_owner_are_an_operators(file: Path) -> None:
+    async with ExecutionStore(database=file) as store:
+        one = await store.create_execution()
+        await store.set_oauth_required(one.execution_id, "https://id.example/?state=x", "x")
+    async with served(make_app(file, authenticate=whoever)) as client:
+        seen = {
+            name: (await client.get(f"/executions/{one.execution_id}", headers=as_(name)))
+            for name in ("op", "eye", "ada")
+        }
+    assert (seen["op"].json()["oauth_state"], seen["eye"].json()["oauth_state"]) == ("x", "")
+    assert seen["ada"].status_code == 404
+    assert json.dumps(sorted(PEOPLE)) == '["ada", "eye", "grace", "joan", "op"]'

@@ -1,0 +1,206 @@
+"""A real server on a real socket, in this process, and what the tests of it share: workflows, people, events of a stream."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from restpoint import Context, WorkflowFailed, workflow
+from restpoint.access import Actor
+from restpoint.api import create_app
+from restpoint.prompts import HumanPromptBinary, HumanPromptCheckbox, HumanPromptText
+from support import CALL, MAIL, NO, YES
+
+GATES: dict[str, asyncio.Event] = {}
+"""What the workflow ``gated`` waits for, by its input."""
+
+PEOPLE = {
+    "ada": Actor("ada"),
+    "grace": Actor("grace"),
+    "joan": Actor("joan", groups=frozenset({"finance"})),
+    "op": Actor("op", roles=frozenset({"operator"})),
+    "eye": Actor("eye", roles=frozenset({"reader"})),
+}
+
+TEXT_ANSWER = {"response": {"type": "text", "text": "Hopper"}}
+
+
+def whoever(request: Request) -> Actor | None:
+    """The person that the header ``x-user`` names."""
+    return PEOPLE.get(request.headers.get("x-user", ""))
+
+
+@workflow
+async def echo(ctx: Context, value: Any = None) -> Any:
+    return value
+
+
+@workflow
+async def greet(ctx: Context, name: str = "you") -> str:
+    """Ask for a second name."""
+    answer = await ctx.ask(HumanPromptText(text=f"Hello {name}?", timeout=3600))
+    return f"{name} {answer.text}"
+
+
+@workflow
+async def choose(ctx: Context) -> Any:
+    answer = await ctx.ask(HumanPromptCheckbox(text="How?", options=[MAIL, CALL]))
+    return [option.id for option in answer.selected_options]
+
+
+@workflow
+async def both(ctx: Context) -> Any:
+    first, second = await asyncio.gather(ctx.ask(HumanPromptText(text="One?")), ctx.ask(HumanPromptText(text="Two?")))
+    return [first.text, second.text]
+
+
+@workflow
+async def approve(ctx: Context) -> Any:
+    answer = await ctx.ask(
+        HumanPromptBinary(text="Pay?", options=[YES, NO]), assignees=["group:finance", "ada"], four_eyes=True
+    )
+    return answer.selected_option.value
+
+
+@workflow
+async def hurried(ctx: Context) -> Any:
+    return await ctx.ask(HumanPromptText(text="Quick?"), timeout=0.05, on_deadline="raise")
+
+
+@workflow
+async def consent(ctx: Context) -> str:
+    await ctx.authorize(auth_url="https://id.example/go?state=s3cret", oauth_state="s3cret")
+    return "granted"
+
+
+@workflow
+async def gated(ctx: Context, gate: str) -> str:
+    await ctx.step(GATES.setdefault(gate, asyncio.Event()).wait)
+    return gate
+
+
+@workflow
+async def progress(ctx: Context) -> str:
+    await ctx.emit({"done": 1})
+    await ctx.notify("half\u2028way\x85\r\n\r\nevent: forged")
+    answer = await ctx.ask(HumanPromptText(text="Go on?"))
+    await ctx.emit("two")
+    return answer.text
+
+
+@workflow
+async def broken(ctx: Context) -> None:
+    raise ValueError("the password is hunter2")
+
+
+@workflow
+async def refused(ctx: Context) -> None:
+    raise WorkflowFailed("The account is closed.", code="account_closed")
+
+
+@workflow
+async def unserialisable(ctx: Context) -> Any:
+    return {"fine": 1, "not": object()}
+
+
+WORKFLOWS = [
+    echo, greet, choose, both, approve, hurried, consent, gated, progress, broken, refused, unserialisable,
+]  # fmt: skip
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals of the tests alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the app behind uvicorn on a port of its own. Ends as SIGTERM would."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", timeout_graceful_shutdown=5)
+    server = Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:
+            if running.done():
+                running.result()
+                raise AssertionError("the server did not start")
+            await asyncio.sleep(0.005)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+            yield client
+    finally:
+        if hasattr(app.state, "shutdown"):
+            app.state.shutdown()
+        server.should_exit = True
+        await running
+        listening.close()
+
+
+def make_app(path: Path, **settings: Any) -> FastAPI:
+    return create_app(settings.pop("workflows", WORKFLOWS), database=path, **settings)
+
+
+@dataclass
+class Event:
+    """An event of a stream, as the standard reads it: nothing but lines and colons."""
+
+    name: str = "message"
+    id: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> Any:
+        return json.loads("\n".join(self.lines))
+
+
+async def events(reply: httpx.Response) -> AsyncIterator[Event]:
+    """The events of a reply (HTML Living Standard, section 9.2.6), split at CR and LF and nowhere else."""
+    rest, now = "", Event()
+    async for chunk in reply.aiter_text():
+        *lines, rest = (rest + chunk).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if not line:
+                if now.lines:
+                    yield now
+                now = Event()
+            elif name == "event":
+                now.name = value
+            elif name == "data":
+                now.lines.append(value)
+            elif name == "id":
+                now.id = value
+
+
+async def asked(client: httpx.AsyncClient, name: str, value: Any = None, **headers: str) -> dict[str, Any]:
+    """An execution that waits for someone: what its start was answered with."""
+    reply = await client.post(f"/v1/workflows/{name}", json=value, headers=headers)
+    assert reply.status_code == 202, reply.text
+    body: dict[str, Any] = reply.json()
+    return body
+
+
+async def ended(client: httpx.AsyncClient, execution_id: str, **headers: str) -> dict[str, Any]:
+    """What a poll says once the execution has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            body: dict[str, Any] = (
+                await client.get(f"/executions/{execution_id}", params={"wait": 10}, headers=headers)
+            ).json()
+            if body["status"] in {"completed", "failed", "cancelled"}:
+                return body
