@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -82,6 +83,7 @@ class Client:
             timeout=timeout,
             transport=transport,
             follow_redirects=False,
+            trust_env=not _is_here(url.host),  # no proxy leads back to this machine
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )
 
@@ -318,7 +320,14 @@ class Client:
         return ServerUnreachable(self._url, why)
 
 
-# --- Paths and pauses ------------------------------------------------------------------------------------------------
+# --- Addresses and pauses ------------------------------------------------------------------------------------------------
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _segment(name: str) -> str:

@@ -1,7 +1,8 @@
-"""A prompt that survives ``kill -9``, to watch: real processes, a real file, the person's own answer.
+"""A workflow that survives ``kill -9``, to watch: a real server, a real file, the person's own answer.
 
-Three processes share one file and nothing else. The first asks and is killed. The second finds the prompt in the file and
-waits for it. The third is the one you type into; the answer it writes wakes the second, which completes the execution.
+The server is the one of ``restpoint serve``, pointed at this module. It is killed while the workflow waits for an answer,
+started again, and given the answer that you type; the workflow goes on where it was, and what it did before is not done
+again.
 """
 
 import asyncio
@@ -10,64 +11,93 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.table import Table
-
-from restpoint.errors import RestpointError
+from restpoint.client import Client
+from restpoint.context import Context
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
-from restpoint.store import ExecutionStore
+from restpoint.workflows import workflow
 
-PROMPT: Final = HumanPromptBinary(
-    text="Refund 120.00 EUR to Ada Lovelace?",
-    options=[
-        BinaryHumanPromptOption(id="yes", label="Yes, send it", value="yes"),
-        BinaryHumanPromptOption(id="no", label="No", value="no"),
-    ],
-)
-_PATIENCE_SECONDS: Final = 15
+if TYPE_CHECKING:
+    from rich.console import Console
 
+    from restpoint.models import Execution, HistoryItem
 
-# --- The processes that are watched ----------------------------------------------------------------------------------
-
-
-async def ask(database: str) -> None:
-    """Create an execution, ask, tell the ids on standard output, and wait: until killed."""
-    async with ExecutionStore(database=database) as store:
-        record = await store.create_execution(workflow="refund", owner="demo")
-        pending = await store.set_interaction_required(record.execution_id, PROMPT, actor="workflow")
-        print(record.execution_id, pending.interaction_id, flush=True)
-        await pending.future
+_PATIENCE_SECONDS: Final = 30.0
+_OPTIONS: Final = [
+    BinaryHumanPromptOption(id="yes", label="Yes, send it", value="yes"),
+    BinaryHumanPromptOption(id="no", label="No", value="no"),
+]
 
 
-async def go_on(database: str, execution_id: str) -> None:
-    """Find the execution in the file, wait for its open prompt, and complete it by the answer."""
-    async with ExecutionStore(database=database) as store:
-        record = await store.get(execution_id)
-        pending = record.pending_interaction if record is not None else None
-        if pending is None:
-            raise SystemExit("the prompt is not in the file")
-        future = pending.future
-        print("waiting", flush=True)
-        answer = await future
-        assert isinstance(answer, HumanResponseBinary)  # noqa: S101 - the store checked it against the prompt
-        refunded = answer.selected_option.id == "yes"
-        await store.set_completed(execution_id, {"refunded": refunded}, actor="workflow")
+@workflow
+async def refund(ctx: Context, customer: str) -> dict[str, object]:
+    """Look an amount up, ask whether to pay it back, and do what the answer says."""
+    amount = await ctx.step(open_amount, customer)
+    answer = await ctx.ask(HumanPromptBinary(text=f"Refund {amount} EUR to {customer}?", options=_OPTIONS))
+    return {"refunded": answer.selected_option.id == "yes"}
 
 
-def _start(*arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "restpoint.demo", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+def open_amount(customer: str) -> str:
+    """Stands for a question to another system."""
+    return "120.00" if customer else "0.00"
 
 
-# --- The one that is typed into --------------------------------------------------------------------------------------
+# --- The server that is watched --------------------------------------------------------------------------------------
 
 
-def run(console: Console, *, keep: bool = False) -> None:
+class _Server:
+    """A process of ``restpoint serve``, ready once it says where it is."""
+
+    def __init__(self, database: str, cleanup: ExitStack) -> None:
+        command = [sys.executable, "-m", "restpoint.cli", "serve", "restpoint.demo"]
+        # Not what a shell was set up with for a server of its own.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
+        options = ["--database", database, "--host", "127.0.0.1", "--port", "0", "--ttl", "600"]
+        self.process = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, *options],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+        )
+        cleanup.callback(self._end)
+        self.pid = self.process.pid
+        said = []
+        for line in self.process.stderr or ():
+            said.append(line)
+            if line.startswith("Serving http"):
+                self.url = line.split()[1].rstrip(";")
+                break
+        else:
+            raise SystemExit("the server of the demonstration did not start:\n" + "".join(said))
+        # What it says from now on must not fill the pipe.
+        threading.Thread(target=lambda: [None for _ in self.process.stderr or ()], daemon=True).start()
+
+    def kill(self) -> str:
+        """SIGKILL, which nothing can prepare for. Returns the name of what ended it."""
+        self.process.kill()
+        return signal.Signals(-self.process.wait(_PATIENCE_SECONDS)).name
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+# --- What is shown ---------------------------------------------------------------------------------------------------
+
+
+def run(console: "Console", *, keep: bool = False) -> None:
     """The demonstration, on a file in a temporary folder that is removed afterwards unless ``keep``."""
     with ExitStack() as cleanup:
         if keep:
@@ -76,98 +106,65 @@ def run(console: Console, *, keep: bool = False) -> None:
             folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="restpoint-demo-"))
         database = str(Path(folder) / "restpoint.db")
 
-        first = _started(cleanup, "ask", database)
-        execution_id, interaction_id = _line(first).split()
-        console.print(
-            f"[bold]1[/] Process {first.pid} runs a workflow that asks: [cyan]{PROMPT.text}[/]", soft_wrap=True
-        )
-        console.print(f"  The pause is a row in {database}", soft_wrap=True)
+        def say(words: str) -> None:
+            console.print(words, soft_wrap=True)
 
-        first.send_signal(signal.SIGKILL)
-        first.wait(_PATIENCE_SECONDS)
-        console.print(
-            f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({signal.Signals(-first.returncode).name}).",
-            soft_wrap=True,
-        )
+        first = _Server(database, cleanup)
+        execution = asyncio.run(_start(first.url))
+        asked = execution.interactions[0]
+        say(f"[bold]1[/] Server {first.pid} runs a workflow that asks: [cyan]{asked.prompt.text}[/]")
+        say(f"  The pause is a row in {database}")
 
-        second = _started(cleanup, "go-on", database, execution_id)
-        _line(second)
-        console.print(
-            f"[bold]3[/] Process {second.pid} starts, finds the prompt in the file and waits for its answer.",
-            soft_wrap=True,
-        )
+        say(f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({first.kill()}).")
 
-        option = _choose(console)
-        asyncio.run(_answer(database, execution_id, interaction_id, option))
-        if second.wait(_PATIENCE_SECONDS) != 0:
-            raise SystemExit("the second process did not complete the execution; this is a defect of restpoint")
-        console.print(
-            f"[bold]4[/] Answered [green]{option.label}[/] from process {os.getpid()}, which woke {second.pid}."
-        )
+        second = _Server(database, cleanup)
+        say(f"[bold]3[/] Server {second.pid} starts on the same file. The prompt is still open.")
+        option = _choose(console, asked.prompt.text)
+        execution, history = asyncio.run(_answer(second.url, execution, option))
+        say(f"[bold]4[/] Answered [green]{option.label}[/]; server {second.pid} went on where {first.pid} was.")
 
-        asyncio.run(_show(console, database, execution_id))
+        say(
+            f"[bold]5[/] The execution is [green]{execution.status}[/] with the result {execution.result}. Its history:"
+        )
+        _show(console, history)
         if keep:
-            console.print(f"Kept: {database}", soft_wrap=True)
+            say(f"Kept: {database}")
 
 
-def _started(cleanup: ExitStack, *arguments: str) -> "subprocess.Popen[str]":
-    process = _start(*arguments)
-
-    def end() -> None:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-    cleanup.callback(end)
-    return process
+async def _start(url: str) -> "Execution":
+    async with Client(url) as client:
+        execution = await client.start("refund", "Ada Lovelace")
+        return await client.wait_until_asked(execution.execution_id, timeout=_PATIENCE_SECONDS)
 
 
-def _line(process: "subprocess.Popen[str]") -> str:
-    line = process.stdout.readline() if process.stdout is not None else ""
-    if not line:
-        raise SystemExit("a process of the demonstration ended early; its own message is above")
-    return line
+async def _answer(
+    url: str, execution: "Execution", option: BinaryHumanPromptOption
+) -> "tuple[Execution, list[HistoryItem]]":
+    async with Client(url) as client:
+        execution_id, asked = execution.execution_id, execution.interactions[0]
+        await client.answer(execution_id, asked.interaction_id, HumanResponseBinary(selected_option=option))
+        ended = await client.wait_until_ended(execution_id, timeout=_PATIENCE_SECONDS)
+        return ended, list(await client.history(execution_id))
 
 
-def _choose(console: Console) -> BinaryHumanPromptOption:
+def _choose(console: "Console", question: str) -> BinaryHumanPromptOption:
     """What the person types; the first option where nobody can type."""
-    yes, no = PROMPT.options
     if not sys.stdin.isatty():
-        console.print(f"  Nobody is at the keyboard, so the answer is: {yes.label}", soft_wrap=True)
-        return yes
+        console.print(f"  Nobody is at the keyboard, so the answer is: {_OPTIONS[0].label}", soft_wrap=True)
+        return _OPTIONS[0]
     while True:
-        typed = console.input(f"  {PROMPT.text} [bold]\\[yes/no][/] ").strip().lower()
-        for option in (yes, no):
+        typed = console.input(f"  {question} [bold]\\[yes/no][/] ").strip().lower()
+        for option in _OPTIONS:
             if typed and option.id.startswith(typed):
                 return option
         console.print("  Type yes or no.", soft_wrap=True)
 
 
-async def _answer(database: str, execution_id: str, interaction_id: str, option: BinaryHumanPromptOption) -> None:
-    async with ExecutionStore(database=database) as store:
-        response = HumanResponseBinary(selected_option=option)
-        await store.resolve_interaction(execution_id, interaction_id, response, actor="you")
+def _show(console: "Console", history: "list[HistoryItem]") -> None:
+    from rich.table import Table  # noqa: PLC0415 - the server that runs this module has no use for it
 
-
-async def _show(console: Console, database: str, execution_id: str) -> None:
-    async with ExecutionStore(database=database) as store:
-        record = await store.get(execution_id)
-        if record is None:
-            raise RestpointError("the execution is not in the file")
-        console.print(
-            f"[bold]5[/] The execution is [green]{record.status}[/] with the result {record.result}. Its history:"
-        )
-        table = Table("#", "at (UTC)", "event", "status", "by", box=None, padding=(0, 1, 0, 2))
-        for entry in await store.history(execution_id):
-            at = datetime.fromtimestamp(entry.time, UTC).strftime("%H:%M:%S.%f")[:-3]
-            table.add_row(str(entry.sequence), at, entry.event, entry.to_status or "", entry.actor or "")
-        console.print(table)
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "ask":
-        asyncio.run(ask(sys.argv[2]))
-    else:
-        asyncio.run(go_on(sys.argv[2], sys.argv[3]))
+    table = Table("#", "at (UTC)", "event", "status", "by", box=None, padding=(0, 1, 0, 2))
+    for entry in history:
+        at = datetime.fromtimestamp(entry.time, UTC).strftime("%H:%M:%S.%f")[:-3]
+        table.add_row(str(entry.sequence), at, entry.event, entry.to_status or "", entry.actor or "")
+    console.print(table)

@@ -23,7 +23,10 @@ _NEXT: Final = {
     "response_not_accepted": "restpoint answer ID, at a terminal, which asks by the kind of the prompt",
     "server_unreachable": "restpoint serve TARGET, or another --url",
     "not_allowed": "RESTPOINT_TOKEN=... restpoint ..., with the token of someone who may",
-    "workflow_not_found": "restpoint start --help",
+    "four_eyes": "restpoint answer ID, by someone else",
+    "input_not_accepted": "restpoint start NAME --input '{...}'",
+    "invalid_argument": "restpoint COMMAND --help",
+    "execution_held": "restpoint show ID",
 }
 # What a terminal obeys rather than shows: control characters, and marks that turn the direction of text.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -124,7 +127,7 @@ def tell(message: str, hint: str | None = None) -> None:
     """What happened, why, and what to type next, each on a line of its own."""
     what, _, why = message.strip().partition("\n")
     if not why:
-        parts = re.split(r"(?<=[.:]) (?=[A-Z])|(?<=;) ", what, maxsplit=1)
+        parts = re.split(r"(?<=\.) (?=[A-Z])|(?<=;) ", what, maxsplit=1)
         what, why = parts[0], parts[1] if len(parts) > 1 else ""
     say(f"restpoint: {printable(what.removesuffix(';'))}")
     for line in why.splitlines():
