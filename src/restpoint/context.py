@@ -40,7 +40,7 @@ from restpoint.prompts import (
     read_prompt,
     write_prompt,
 )
-from restpoint.run import Run, fingerprint, step_here
+from restpoint.run import Run, fingerprint, fingerprint_of, step_here
 from restpoint.runs import Call, Entry
 from restpoint.terms import read_terms
 from restpoint.workflows import Typed, typed
@@ -286,7 +286,7 @@ class Context:
         if not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
             raise InvalidArgument(f"backoff is {backoff!r}; give seconds from 0.")
         chosen = check_text("name", name or _name_of(function), limit=1_000)
-        call, entry = self._run.call("step", chosen, fingerprint(*arguments))
+        call, entry = self._run.call("step", chosen, fingerprint_of(arguments))
         result_type = _result_type(function)
 
         async def stepped() -> Any:  # noqa: ANN401 - the function's

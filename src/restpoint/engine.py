@@ -214,6 +214,13 @@ def reading_engine(path: Path) -> AsyncEngine:
     return engine
 
 
+def glancing_connection(path: Path) -> sqlite3.Connection:
+    """A small connection that cannot write and waits for nobody, for one look at a time."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
 def check_revision(connection: sqlite3.Connection, path: Path) -> None:
     """The gate: raises ``SchemaTooOld``, ``SchemaTooNew`` or ``UnusableFile`` unless the file is at ``REVISION``."""
     revision = file_revision(connection, path)

@@ -35,12 +35,14 @@ class Follower:
         database: Database,
         position: int,
         held: Callable[[str], bool],
+        ended: Callable[[], Iterable[str]],
         waiting: Callable[[], Iterable[str]],
         reload: Callable[[str], Awaitable[object]],
     ) -> None:
         self._database = database
         self._position = position
         self._held = held
+        self._ended = ended
         self._waiting = waiting
         self._reload = reload
         self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
@@ -56,6 +58,10 @@ class Follower:
         if len(self._waiters) > self._pruned_at:
             self._waiters = [reference for reference in self._waiters if _waits(reference())]
             self._pruned_at = max(2 * len(self._waiters), 1_000)
+
+    def has_heard_all(self) -> bool:
+        """Whether the file has nothing that the records here have not been told."""
+        return self._database.newest() == self._position
 
     def anyone_waits(self) -> bool:
         """Whether a waiter is left that is not done."""
@@ -88,6 +94,8 @@ class Follower:
         if len(rows) < _MOST:
             touched = {execution_id for _, execution_id in rows if execution_id is not None}
             concerned = [execution_id for execution_id in touched if self._held(execution_id)]
+            if any(execution_id is None for _, execution_id in rows):
+                concerned += self._ended()  # a sweep names its executions in its detail only
             position = rows[-1][0]
         else:
             position = await queries.last_sequence(self._database)

@@ -26,7 +26,7 @@ from restpoint.ledger import Change, Wait
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
 from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
-from restpoint.queries import HistoryEntry, Snapshot
+from restpoint.queries import Address, HistoryEntry, Snapshot
 
 _STATUS: Final = {str(status): status for status in ExecutionStatus}
 
@@ -264,6 +264,13 @@ class ExecutionRecord:
         """Every open consent, the oldest first."""
         return tuple(PendingOAuth(wait) for wait in self._open.values() if wait.kind == "consent")
 
+    def _address(self, interaction_id: str) -> Address | None:
+        """Whom an open interaction is addressed to, as this process knows it: that never changes."""
+        wait = self._open.get(interaction_id)
+        if wait is None or wait.kind != "interaction":
+            return None
+        return Address(self.owner, tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), wait.status)
+
     def _open_prompt(self, interaction_id: str) -> HumanPrompt | None:
         """The prompt of an open interaction, as this process knows it."""
         wait = self._open.get(interaction_id)
@@ -464,6 +471,17 @@ class Records:
             for execution_id, record in list(self._held.items())
             if record._pending or record._observers or record._first_outcome is not None or record._task is not None
         ]
+
+    def ended(self) -> list[str]:
+        """The executions that have ended, as far as this process knows, and that someone here still holds."""
+        return [execution_id for execution_id, record in list(self._held.items()) if record.status in TERMINAL]
+
+    def swept(self, execution_ids: Iterable[str]) -> None:
+        """This process swept them. One that has not heard how its execution ended is told so by the history."""
+        for execution_id in execution_ids:
+            record = self._held.get(execution_id)
+            if record is not None and record.status in TERMINAL:
+                self.drop(execution_id)
 
     def begin_loading(self, execution_id: str) -> None:
         """Someone reads this execution: changes that overtake the reading must not be missed."""

@@ -529,10 +529,15 @@ def _public(error: BaseException, workflow: str) -> tuple[str, str, bool]:
     return message, "workflow_error", False
 
 
-def fingerprint(*parts: object) -> str:
-    """What tells two calls of the same kind and name apart: a digest of their arguments, or of those that are JSON."""
+def fingerprint(*parts: str | int | None) -> str:
+    """What tells two calls of the same kind and name apart: a digest of what they were made with."""
+    return sha256("\0".join(["" if part is None else f"={part}" for part in parts]).encode()).hexdigest()[:16]
+
+
+def fingerprint_of(arguments: tuple[object, ...]) -> str:
+    """The same of any arguments: of those that are JSON, and of the types of the others."""
     digest = sha256()
-    for part in parts:
+    for part in arguments:
         try:
             text = encode(part)
         except NotJSON:

@@ -155,6 +155,7 @@ class Runner:
         self._looking: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._closing = False
+        self._saturated = False
         self._unsubscribe: Callable[[], None] | None = None
 
     # --- Opening and closing ---
@@ -300,7 +301,9 @@ class Runner:
 
     async def _claim(self) -> None:
         parts = self._require()
+        self._saturated = True
         while self._slots.free > 0 and not self._slots.queued:
+            self._saturated = False
             wake = await runs.next_wake(parts.database)
             asleep = wake is None or parts.clock.now() < wake
             if asleep and not await runs.anything_ready(parts.database, self._known):
@@ -401,7 +404,7 @@ class Runner:
     def give_slot(self) -> None:
         """A run waits: another one may work."""
         self._slots.give()
-        if not self._slots.queued:
+        if self._saturated and not self._slots.queued:
             self._news.set()
 
     def forget(self, run: Run) -> None:
@@ -414,7 +417,6 @@ class Runner:
             self._later(self._let_go(run.claim, run.problem))
         elif run.gone == "failing storage":
             self._later(self._try_again(run.claim))
-        self._news.set()
 
     # --- Inside ---
 

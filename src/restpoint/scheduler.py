@@ -42,6 +42,7 @@ class Scheduler:
         sweep_interval: int,
         history_retention: int | None,
         deadlines: Deadlines,
+        swept: Callable[[list[str]], None],
     ) -> None:
         self._database = database
         self._clock = clock
@@ -49,6 +50,7 @@ class Scheduler:
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
         self._deadlines = deadlines
+        self._swept = swept
         self.swept = 0
         """Executions that this process has swept."""
         self.swept_at: int | None = None
@@ -133,7 +135,7 @@ class Scheduler:
         In short transactions with pauses between them. Returns how many executions went.
         """
         total = 0
-        while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE)):
+        while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE), self._swept):
             total += len(swept)
             self.swept += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)

@@ -158,6 +158,7 @@ class ExecutionStore:
                 database,
                 position,
                 lambda execution_id: self._records.get(execution_id) is not None,
+                self._records.ended,
                 self._records.waiting,
                 self._load,
             )
@@ -168,6 +169,7 @@ class ExecutionStore:
                 sweep_interval=self._sweep_interval,
                 history_retention=self._retention,
                 deadlines=self._deadlines,
+                swept=self._records.swept,
             )
             self._driver = Driver(
                 database,
@@ -233,6 +235,9 @@ class ExecutionStore:
 
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
+        record = self._records.get(execution_id)
+        if record is not None and self._database is not None and self._follower.has_heard_all():
+            return record
         return await self._load(execution_id)
 
     async def list(
@@ -286,7 +291,9 @@ class ExecutionStore:
 
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-        return await queries.address(await self._ready(), execution_id, interaction_id)
+        record = self._records.get(execution_id)
+        known = None if record is None else record._address(interaction_id)  # noqa: SLF001 - the store makes records
+        return known or await queries.address(await self._ready(), execution_id, interaction_id)
 
     async def parts(self) -> Parts:
         """What this store is made of, for a runner on the same file, records and clock."""

@@ -1,0 +1,153 @@
+"""Prompt-and-answer exchanges over HTTP, beside an in-memory dict behind the same FastAPI and uvicorn in the same run.
+
+    python benchmarks/http.py [--seconds 3] [--rounds 5] [--connections 1 16 64]
+
+One exchange is three requests: start (202 with the prompt), answer (204), poll (`?wait=5`: the result). The
+two servers are processes of their own with equal settings and take turns, round by round; the client is plain sockets,
+so that it costs little beside them. What is told is exchanges per second, the ratio of the requests per second (median and
+quartiles), and the processor time of an exchange in each server, which other work on the machine changes least.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ORDER = json.dumps({"name": "Ada Lovelace", "amount": "120.00 EUR"}).encode()
+ANSWER = json.dumps(
+    {"response": {"type": "binary_choice", "selected_option": {"id": "yes", "label": "Yes", "value": "yes"}}}
+).encode()
+
+
+class Server:
+    """One uvicorn process; its socket is made here, so it listens from the beginning."""
+
+    def __init__(self, module: str, database: Path) -> None:
+        environment = {**os.environ, "RESTPOINT_DATABASE": str(database), "PYTHONPATH": str(HERE / "servers")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", f"{module}:app", "--port", "0", "--no-access-log", "--log-level", "info"],
+            cwd=HERE / "servers", env=environment, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stderr is not None
+        self.port = 0
+        for line in self.process.stderr:
+            if "Uvicorn running on" in line:
+                self.port = int(line.split("http://127.0.0.1:")[1].split()[0])
+                break
+        if not self.port:
+            raise SystemExit(f"{module} did not start")
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far (proc(5), stat, fields 14 and 15)."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class Connection:
+    """HTTP/1.1 over one kept connection, with no more than this needs."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        reply = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = reply.partition("content-length: ")[2].partition("\r\n")[0]
+        content = await self._reader.readexactly(int(length)) if length else b""
+        return int(reply[9:12]), content
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def exchange(connection: Connection) -> int:
+    """One exchange; returns how many requests it took."""
+    code, content = await connection.request("POST", "/v1/workflow", ORDER)
+    assert code == 202, (code, content)
+    accepted = json.loads(content)
+    code, content = await connection.request("POST", accepted["response_url"], ANSWER)
+    assert code == 204, (code, content)
+    requests = 2
+    while True:
+        code, content = await connection.request("GET", f"{accepted['status_url']}?wait=5")
+        requests += 1
+        status = json.loads(content)
+        if status["status"] == "completed":
+            assert status["result"] == {"refunded": True}
+            return requests
+        assert status["status"] == "running", status
+
+
+async def load(port: int, connections: int, seconds: float) -> tuple[float, float]:
+    """Exchanges and requests per second."""
+    opened = [Connection(port) for _ in range(connections)]
+    await asyncio.gather(*(each.open() for each in opened))
+    counts = [0, 0]
+    begun = time.perf_counter()
+
+    async def drive(connection: Connection) -> None:
+        while time.perf_counter() < begun + seconds:
+            counts[1] += await exchange(connection)
+            counts[0] += 1
+
+    await asyncio.gather(*map(drive, opened))
+    taken = time.perf_counter() - begun
+    for each in opened:
+        each.close()
+    return counts[0] / taken, counts[1] / taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64])
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        servers = {name: Server(name, Path(folder) / "restpoint.db") for name in ("in_memory", "durable")}
+        try:
+            for server in servers.values():
+                asyncio.run(load(server.port, 4, 1.0))  # warm
+            print("             exchanges/s              requests/s: ratio  processor ms/exchange")
+            print("connections  in memory    restpoint  (quartiles)        in memory    restpoint  ratio")
+            for connections in arguments.connections:
+                rates: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
+                spent: dict[str, float] = dict.fromkeys(servers, 0.0)
+                for _ in range(arguments.rounds):
+                    for name, server in servers.items():
+                        before = server.cpu()
+                        rates[name].append(asyncio.run(load(server.port, connections, arguments.seconds)))
+                        spent[name] += server.cpu() - before
+                ratios = [ours[1] / dict_[1] for dict_, ours in zip(*rates.values(), strict=True)]
+                exchanges = [statistics.median(rate[0] for rate in each) for each in rates.values()]
+                low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+                cpu = [
+                    spent[name] * 1000 / sum(rate[0] * arguments.seconds for rate in each)
+                    for name, each in rates.items()
+                ]
+                print(
+                    f"{connections:>11}  {exchanges[0]:>9.0f}  {exchanges[1]:>11.0f}  {middle:.2f} ({low:.2f}-{high:.2f})"
+                    f"  {cpu[0]:>15.3f}  {cpu[1]:>11.3f}  {cpu[0] / cpu[1]:.2f}"
+                )
+        finally:
+            for server in servers.values():
+                server.stop()
+
+
+if __name__ == "__main__":
+    main()
