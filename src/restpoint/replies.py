@@ -100,7 +100,7 @@ def _kind(code: object) -> type[RestpointError] | None:
 def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointError:
     # Not through its own constructor: that would write the message anew, from fields that need not be here.
     message = str(members["detail"])
-    error = kind.__new__(kind, message)
+    error: RestpointError = (OSError if issubclass(kind, OSError) else Exception).__new__(kind, message)
     error.args = (message,)
     for name in _MEMBERS:
         setattr(error, name, members.get(name))
