@@ -68,11 +68,11 @@ class Link:
 
 
 def _live(name: str, arguments: dict[str, Any], out: int, control: int) -> int:
-    from faults import workloads
-
+    module, _, function = name.rpartition(":")
     link = Link(out, control)
     try:
-        asyncio.run(getattr(workloads, name)(link, **arguments))
+        work = getattr(importlib.import_module(f"faults.{module or 'workloads'}"), function)
+        asyncio.run(work(link, **arguments))
     except BaseException as error:
         link.tell("error", f"{type(error).__name__}: {error}", traceback.format_exc())
         return 1
@@ -84,7 +84,13 @@ def _live(name: str, arguments: dict[str, Any], out: int, control: int) -> int:
 
 def _breed(inbox: socket.socket) -> None:
     """Fork a child for each order, reap the one that is asked for; until the test closes its end."""
-    for module in ("faults.workloads", "restpoint.store", "alembic.command", "sqlalchemy.dialects.sqlite.aiosqlite"):
+    for module in (
+        "faults.workloads",
+        "faults.run_workloads",
+        "restpoint.store",
+        "alembic.command",
+        "sqlalchemy.dialects.sqlite.aiosqlite",
+    ):
         importlib.import_module(module)
     inbox.sendall(b"0")
     while True:
@@ -190,7 +196,7 @@ class Zygote:
         return int(answer)
 
     def run(self, workload: str, **arguments: Any) -> Child:
-        """A new process that runs the coroutine of ``workloads.py`` with this name."""
+        """A new process that runs the coroutine of ``workloads.py`` with this name, or ``module:name`` of another."""
         out, their_out = os.pipe()
         their_control, control = os.pipe()
         try:
