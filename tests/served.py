@@ -1,5 +1,6 @@
 """``restpoint`` as people run it: real processes, a server on a port of its own, a terminal to type into."""
 
+import io
 import os
 import pty
 import select
@@ -9,9 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Self
+
+from restpoint.cli import main
 
 PATIENCE = 30.0
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -76,6 +79,36 @@ def restpoint(*arguments: str, cwd: Path, given: str = "", **variables: str) -> 
         timeout=60,
         check=False,
     )
+
+
+def typed(*arguments: str, cwd: Path, given: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    """As ``restpoint``, in a thread of this process, so that a command need not wait for Python to load."""
+    said, words = io.StringIO(), io.StringIO()
+    ended: list[int] = []
+
+    def run() -> None:
+        try:
+            main()
+        except SystemExit as end:
+            ended.append(int(end.code or 0))
+
+    kept, folder, line, stdin = dict(os.environ), Path.cwd(), sys.argv, sys.stdin
+    try:
+        os.environ.clear()
+        os.environ.update(environment(**variables))
+        os.chdir(cwd)
+        sys.argv, sys.stdin = ["restpoint", *arguments], io.StringIO(given)
+        with redirect_stdout(said), redirect_stderr(words):
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join(PATIENCE)
+        assert ended, f"the command does not end, or ended with a defect: {words.getvalue()}"
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+        os.chdir(folder)
+        sys.argv, sys.stdin = line, stdin
+    return subprocess.CompletedProcess(arguments, ended[0], said.getvalue(), words.getvalue())
 
 
 class Served:

@@ -13,7 +13,7 @@ _e, _h = executions.c, history.c
 _MOST: Final = 500  # rows of history at a time
 
 # Any id that begins so stands between the beginning and the beginning with the last of all characters.
-_BEGINS: Final[ColumnElement[Any]] = bindparam("part") + literal_column("char(1114111)")
+_BEGINS: Final[ColumnElement[Any]] = bindparam("part").concat(literal_column("char(1114111)"))
 _BEGINNING: Final = prepare(
     union(
         select(_e.id).where(_e.id >= bindparam("part"), _e.id < _BEGINS),

@@ -1,0 +1,410 @@
+"""The commands for people, as they type them: on a file while others use it, and by way of a server."""
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restpoint import ExecutionStore
+from restpoint.prompts import HumanPrompt, HumanPromptText, HumanResponse
+from served import PATIENCE, TARGET, Served, Terminal, environment, served, typed
+from support import ADA, PAIRS, TEXT, rows
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+FLAGS = {
+    "text": ("--text", "Ada"),
+    "notification": ("--acknowledge",),
+    "binary_choice": ("--yes",),
+    "radio": ("--choose", "call"),
+    "checkbox": ("--choose", "mail", "-c", "Call"),
+    "dropdown": ("--choose", "E-mail"),
+}
+TYPED = {
+    "text": ["", "Ada"],
+    "notification": [""],
+    "binary_choice": ["perhaps", "y"],
+    "radio": ["0", "3", "2"],
+    "checkbox": ["", "1,1", "1, Call"],
+    "dropdown": ["fax", "mail"],
+}
+QUESTION = {"text": "> ", "notification": "acknowledge: ", "checkbox": "Which? (several: 1,3) "}
+
+
+@pytest.fixture
+def here(fresh: Path, tmp_path: Path) -> Path:
+    """A folder with a file in it, where the commands look for one."""
+    shutil.copyfile(fresh, tmp_path / "restpoint.db")
+    return tmp_path
+
+
+def store_in(here: Path) -> ExecutionStore:
+    return ExecutionStore(database=here / "restpoint.db")
+
+
+async def paused(here: Path, *prompts: HumanPrompt, **about: Any) -> str:
+    """An execution that waits for answers to these prompts."""
+    async with store_in(here) as store:
+        record = await store.create_execution(**about)
+        for prompt in prompts:
+            await store.set_interaction_required(record.execution_id, prompt)
+    return record.execution_id
+
+
+def answers(here: Path) -> list[tuple[Any, str]]:
+    """The accepted responses and who gave them."""
+    found = rows(
+        here / "restpoint.db",
+        "SELECT detail, actor FROM history WHERE event = 'interaction_answered' ORDER BY sequence",
+    )
+    return [(json.loads(detail)["response"], actor) for detail, actor in found]
+
+
+# --- Looking ---------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_there_is_listed_and_shown_in_each_form(here: Path) -> None:
+    waiting = await paused(here, *(prompt for prompt, _ in PAIRS[:3]), workflow="greeting", owner="ada")
+    async with store_in(here) as store:
+        failed = (await store.create_execution(workflow="import")).execution_id
+        await store.set_failed(failed, "The disk\nis full.", code="no_space")
+
+    table = typed("list", cwd=here)
+    assert table.returncode == 0
+    heads, first, second = table.stdout.splitlines()
+    assert heads.split()[:4] == ["ID", "STATUS", "WORKFLOW", "OWNER"]
+    assert first.split()[:3] == [failed, "failed", "import"]
+    assert second.split()[:4] == [waiting, "interaction_required", "greeting", "ada"]
+    assert "3 open" in second
+    assert "\x1b" not in table.stdout  # nobody looks: no colours
+
+    listed = json.loads(typed("list", "-o", "json", cwd=here).stdout)
+    assert [item["execution_id"] for item in listed] == [failed, waiting]
+    lines = typed("list", "-o", "jsonl", "--status", "failed", "-s", "completed", cwd=here).stdout.splitlines()
+    assert [json.loads(line)["error_code"] for line in lines] == ["no_space"]
+    cut = typed("list", "--limit", "1", cwd=here)
+    assert len(cut.stdout.splitlines()) == 2
+    assert "--limit 10" in cut.stderr
+    none = typed("list", "--workflow", "absent", cwd=here)
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "No executions.\n")
+
+    shown = typed("show", waiting, cwd=here).stdout
+    for text in (waiting, "interaction_required", "What is your name?", "Go on?", "yes          Yes"):
+        assert text in shown
+    data = json.loads(typed("show", waiting, "-o", "json", cwd=here).stdout)
+    assert [each["prompt"]["text"] for each in data["interactions"]] == [prompt.text for prompt, _ in PAIRS[:3]]
+
+    told = typed("history", failed, cwd=here).stdout.splitlines()
+    assert [line.split()[3] for line in told[1:]] == ["execution_created", "execution_failed"]
+    assert "The disk is full." in told[2]
+    items = json.loads(typed("history", failed, "-o", "json", cwd=here).stdout)
+    assert [item["event"] for item in items] == ["execution_created", "execution_failed"]
+
+
+async def test_an_id_may_be_cut_at_either_end_as_long_as_it_names_one(here: Path) -> None:
+    first, second = await paused(here, TEXT), await paused(here, TEXT)
+    length = next(at for at in range(len(first)) if first[at] != second[at])
+    common = first[:length]
+    for part in (first[: length + 1], first[-8:], first):
+        ran = typed("show", part, "-o", "json", cwd=here)
+        assert json.loads(ran.stdout)["execution_id"] == first, ran.stderr
+    ran = typed("show", common, cwd=here)
+    assert ran.returncode == 2
+    assert first in ran.stderr
+    assert second in ran.stderr
+    async with store_in(here) as store:
+        await store.remove(second)
+    ran = typed("history", second[: length + 1], cwd=here)  # it left the file, and its history did not
+    assert ran.stdout.splitlines()[-1].split()[3] == "execution_removed"
+
+
+async def test_a_prompt_cannot_paint_the_terminal(here: Path) -> None:
+    evil = await paused(
+        here, HumanPromptText(text="\x1b[2J\x1b]0;owned\x07 \u202ecod.exe \x9b31m"), workflow="w\x1b[31m"
+    )
+    for form in ("table", "json", "jsonl"):
+        for command in (("list",), ("show", evil), ("history", evil), ("watch", evil)):
+            if command[0] == "watch":
+                continue
+            ran = typed(*command, "-o", form, cwd=here)
+            assert ran.returncode == 0, ran.stderr
+            assert not set("\x1b\x07\u202e\x9b") & set(ran.stdout + ran.stderr), (form, command)
+    with Terminal("answer", evil, cwd=here) as terminal:
+        assert "\x1b[2J" not in terminal.until("> ")
+        terminal.type("fine\n")
+        assert terminal.ended() == 0
+
+
+# --- Answering -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=list(FLAGS))
+async def test_each_kind_is_answered_by_options(here: Path, prompt: HumanPrompt, response: HumanResponse) -> None:
+    execution_id = await paused(here, prompt)
+    wrong = typed("answer", execution_id, "--choose", "a choice that is none", cwd=here)
+    assert wrong.returncode == 2
+    nobody = typed("answer", execution_id, cwd=here)
+    assert nobody.returncode == 2
+    assert "Nobody is at the keyboard" in nobody.stderr
+    assert answers(here) == []
+    ran = typed("answer", execution_id[-10:], *FLAGS[prompt.input_type], cwd=here)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+    assert answers(here) == [(response.model_dump(mode="json"), ME)]
+
+
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=list(FLAGS))
+async def test_each_kind_is_asked_at_the_terminal_until_it_is_answered(
+    here: Path, prompt: HumanPrompt, response: HumanResponse
+) -> None:
+    execution_id = await paused(here, prompt)
+    with Terminal("answer", execution_id, cwd=here) as terminal:
+        for line in TYPED[prompt.input_type]:
+            terminal.until(QUESTION.get(prompt.input_type, "Which? "))
+            terminal.type(f"{line}\n")
+        assert terminal.ended() == 0, terminal.shown
+    assert prompt.text in terminal.shown
+    assert answers(here) == [(response.model_dump(mode="json"), ME)]
+
+
+async def test_of_two_people_at_two_terminals_one_is_told_that_the_other_was_first(here: Path) -> None:
+    execution_id = await paused(here, TEXT)
+    with Terminal("answer", execution_id, cwd=here) as one, Terminal("answer", execution_id, cwd=here) as other:
+        one.until("> ")
+        other.until("> ")
+        one.type("Ada\n")
+        assert one.ended() == 0
+        other.type("Grace\n")
+        assert other.ended() == 1
+    told = other.shown.replace("\r", "").splitlines()[-3:]
+    assert "already been resolved" in told[0]
+    assert told[2] == f"  Try: restpoint history {execution_id}"
+    assert [response["text"] for response, _ in answers(here)] == ["Ada"]
+
+
+async def test_several_open_prompts_are_chosen_among(here: Path) -> None:
+    execution_id = await paused(here, TEXT, HumanPromptText(text="And your town?"))
+    ran = typed("answer", execution_id, "--text", "Ada", cwd=here)
+    assert ran.returncode == 2
+    assert "--interaction" in ran.stderr
+    assert "And your town?" in ran.stderr
+    with Terminal("answer", execution_id, cwd=here) as terminal:
+        terminal.until("Which of the 2? ")
+        terminal.type("2\n")
+        terminal.until("> ")
+        terminal.type("London\n")
+        assert terminal.ended() == 0
+    (left,) = json.loads(typed("show", execution_id, "-o", "json", cwd=here).stdout)["interactions"]
+    assert left["prompt"]["text"] == TEXT.text
+    ran = typed("answer", execution_id, "-i", left["interaction_id"][-6:], "--text", "Ada", cwd=here)
+    assert ran.returncode == 0
+    assert [response["text"] for response, _ in answers(here)] == ["London", "Ada"]
+
+
+@pytest.mark.parametrize("end", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+async def test_whoever_leaves_the_question_answers_nothing(here: Path, end: str) -> None:
+    execution_id = await paused(here, TEXT)
+    with Terminal("answer", execution_id, cwd=here) as terminal:
+        terminal.until("> ")
+        if end == "\x03":
+            terminal.process.send_signal(signal.SIGINT)
+        else:
+            terminal.type(end)
+        assert terminal.ended() == 130
+        assert "Traceback" not in terminal.shown
+    assert answers(here) == []
+
+
+# --- Refusals --------------------------------------------------------------------------------------------------------
+
+
+async def test_each_kind_of_refusal_has_its_exit_code_and_says_what_to_do(here: Path) -> None:
+    ended = await paused(here, TEXT)
+    assert typed("cancel", ended, "--reason", "a mistake", cwd=here).returncode == 0
+    assert typed("cancel", ended, cwd=here).returncode == 0
+    async with store_in(here) as store:
+        record = await store.create_execution(owner=ME)
+        await store.set_interaction_required(record.execution_id, TEXT, four_eyes=True)
+        done = await store.create_execution()
+        await store.set_completed(done.execution_id, None)
+    for arguments, code, told in [
+        (("cancel", done.execution_id), 1, "is final"),
+        (("show", "nothing-of-the-kind"), 3, "restpoint list"),
+        (("show", "0" * 36), 3, "restpoint list"),
+        (("answer", record.execution_id, "--text", "me"), 4, "second pair of eyes"),
+        (("answer", ended, "--text", "late"), 2, "asks nothing"),
+        (("answer", record.execution_id, "--text", "a", "--yes"), 2, "Give one of"),
+        (("list", "--status", "sleeping"), 1, "sleeping"),
+        (("list", "--output", "xml"), 2, "xml"),
+        (("start", "greet"), 2, "--url"),
+        (("list", "--database", "absent.db"), 5, "restpoint db upgrade"),
+        (("list", "--url", "http://127.0.0.1:1"), 5, "Check the address"),
+        (("list", "--url", "nonsense"), 1, "is no address"),
+        (("cancel", ended, "--ttl", "soon"), 2, "never"),
+    ]:
+        ran = typed(*arguments, cwd=here)
+        assert (ran.returncode, ran.stdout) == (code, ""), (arguments, ran.stderr)
+        assert told in ran.stderr, (arguments, ran.stderr)
+        assert "Traceback" not in ran.stderr
+    assert not (here / "absent.db").exists()
+    told = json.loads(typed("history", ended, "-o", "json", cwd=here).stdout)
+    assert [(item["actor"], item["cause"]) for item in told if item["event"] == "execution_cancelled"] == [
+        (ME, "a mistake")
+    ]
+
+
+async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(here: Path) -> None:
+    async with store_in(here) as store:
+        for _ in range(300):
+            await store.create_execution(workflow="w" * 400)
+    command = f"{sys.executable} -m restpoint.cli list -o jsonl -n 300 | head -1; exit ${{PIPESTATUS[0]}}"
+    ran = await asyncio.to_thread(
+        subprocess.run, ["bash", "-c", command], cwd=here, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(ran.stdout.splitlines()) == 1
+
+
+# --- Watching --------------------------------------------------------------------------------------------------------
+
+
+async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
+    execution_id = await paused(here, TEXT)
+    command = [sys.executable, "-m", "restpoint.cli", "watch", execution_id, "-o", "jsonl"]
+    watching = await asyncio.create_subprocess_exec(*command, cwd=here, env=environment(), stdout=subprocess.PIPE)
+    assert watching.stdout is not None
+    seen = [json.loads(await watching.stdout.readline())["event"] for _ in range(2)]
+    async with store_in(here) as store:
+        record = await store.get(execution_id)
+        assert record is not None
+        assert record.pending_interaction is not None
+        await store.resolve_interaction(execution_id, record.pending_interaction.interaction_id, ADA)
+        await store.set_completed(execution_id, None)
+    async with asyncio.timeout(PATIENCE):
+        rest, _ = await watching.communicate()
+    seen += [json.loads(line)["event"] for line in rest.splitlines()]
+    assert seen == ["execution_created", "interaction_asked", "interaction_answered", "execution_completed"]
+    assert watching.returncode == 0
+
+
+async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
+    command = [sys.executable, "-m", "restpoint.cli", "watch"]
+    watching = await asyncio.create_subprocess_exec(
+        *command, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert watching.stdout is not None
+    assert watching.stderr is not None
+    assert await watching.stderr.readline() == b"Watching; Ctrl-C ends it.\n"
+    made: list[str] = []
+
+    async def busy() -> None:
+        # From when on it looks nobody can see from here, so something happens until it has seen something.
+        async with store_in(here) as store:
+            while True:
+                made.append((await store.create_execution()).execution_id)
+                await asyncio.sleep(0.05)
+
+    working = asyncio.create_task(busy())
+    async with asyncio.timeout(PATIENCE):
+        line = (await watching.stdout.readline()).decode()
+    working.cancel()
+    assert line.split()[1] in made
+    assert "execution_created" in line
+    watching.send_signal(signal.SIGINT)
+    async with asyncio.timeout(PATIENCE):
+        _, words = await watching.communicate()
+    assert watching.returncode == 0
+    assert b"Traceback" not in words
+
+
+# --- By way of a server ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str], Path]]:
+    """A server with tokens for an operator and for two people, each of whom sees their own."""
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "target.py").write_text(TARGET)
+    tokens = {}
+    for name, more in (("op", ("--role", "operator")), ("ada", ()), ("grace", ("-g", "finance"))):
+        ran = typed("tokens", "add", name, "--tokens-file", "tokens.json", *more, cwd=folder)
+        assert ran.returncode == 0, ran.stderr
+        tokens[name] = ran.stdout.strip()
+        assert ran.stdout not in ran.stderr
+    assert (folder / "tokens.json").stat().st_mode & 0o777 == 0o600
+    with served("target.py", folder, "--tokens-file", "tokens.json", "--ttl", "never") as server:
+        yield server, tokens, folder
+
+
+def test_a_server_is_used_as_a_file_is(guarded: tuple[Served, dict[str, str], Path], tmp_path: Path) -> None:
+    server, tokens, _ = guarded
+
+    def ask(who: str, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        return typed(*arguments, cwd=tmp_path, given=given, RESTPOINT_URL=server.url, RESTPOINT_TOKEN=tokens[who])
+
+    ran = ask("ada", "start", "greet", "--input", '"Ada"', "--wait", "20", "-o", "json", "--idempotency-key", "k")
+    assert ran.returncode == 0, ran.stderr
+    started = json.loads(ran.stdout)
+    execution_id = started["execution_id"]
+    assert (started["status"], started["owner"]) == ("interaction_required", "ada")
+    (tmp_path / "name.json").write_text('"Ada"')
+    for given, piped in (("@name.json", ""), ("@-", '"Ada"')):
+        again = ask("ada", "start", "greet", "--input", given, "--idempotency-key", "k", "-o", "json", given=piped)
+        assert json.loads(again.stdout)["execution_id"] == execution_id
+    for wrong, told in (("Ada", "is not JSON"), ("@absent.json", "cannot be read")):
+        ran = ask("ada", "start", "greet", "--input", wrong)
+        assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
+    assert ask("ada", "start", "echo", "--input", '"x"').returncode == 1
+    assert ask("ada", "start", "farewell").returncode == 3
+
+    assert [json.loads(line)["execution_id"] for line in ask("ada", "list", "-o", "jsonl").stdout.splitlines()] == [
+        execution_id
+    ]
+    assert ask("grace", "list").stderr == "No executions.\n"
+    for who, code in (("grace", 3), ("op", 0)):
+        assert ask(who, "show", execution_id).returncode == code
+    assert ask("grace", "answer", execution_id, "--text", "me").returncode == 3
+    assert ask("ada", "show", execution_id[-8:]).returncode == 0
+
+    assert ask("ada", "answer", execution_id, "--text", "Lovelace").returncode == 0
+    watched = ask("ada", "watch", execution_id, "-o", "jsonl")
+    events = [json.loads(line) for line in watched.stdout.splitlines()]
+    assert [event["event"] for event in events][-1] == "execution_completed"
+    kept = [json.loads(line) for line in ask("ada", "history", execution_id, "-o", "jsonl").stdout.splitlines()]
+    assert events == kept
+    assert ask("ada", "cancel", execution_id).returncode == 1
+    nobody = typed("list", cwd=tmp_path, RESTPOINT_URL=server.url)
+    assert nobody.returncode == 4
+    assert "TOKEN" in nobody.stderr
+    wrong_token = typed("list", cwd=tmp_path, RESTPOINT_URL=server.url, RESTPOINT_TOKEN="rp_wrong")
+    assert wrong_token.returncode == 4
+    assert "rp_wrong" not in wrong_token.stderr
+
+
+def test_the_file_is_used_while_the_server_runs(guarded: tuple[Served, dict[str, str], Path]) -> None:
+    server, tokens, folder = guarded
+    ran = typed(
+        *("start", "greet", "--input", '"G"', "--wait", "20", "-o", "json"),
+        cwd=folder, RESTPOINT_URL=server.url, RESTPOINT_TOKEN=tokens["op"],
+    )  # fmt: skip
+    execution_id = json.loads(ran.stdout)["execution_id"]
+    assert typed("answer", execution_id, "--text", "H", cwd=folder).returncode == 0
+    watched = typed("watch", execution_id, "-o", "jsonl", cwd=folder)
+    last = [json.loads(line) for line in watched.stdout.splitlines()][-1]
+    assert last["event"] == "execution_completed"
+    assert json.loads(typed("show", execution_id, "-o", "json", cwd=folder).stdout)["result"] == "G H"
+
+
+def test_a_token_for_a_role_that_there_is_none_of_is_refused(tmp_path: Path) -> None:
+    ran = typed("tokens", "add", "ada", "--role", "emperor", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "operator, reader" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
