@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from restpoint import Context, ExecutionStore, Runner, StepFailed, WorkflowFailed, step_key, workflow
+from restpoint import Context, ExecutionStore, Runner, StepFailed, WorkflowFailed, runs, step_key, workflow
+from restpoint.database import Database
 from restpoint.errors import (
     IdempotencyConflict,
     InputNotAccepted,
@@ -789,3 +790,31 @@ async def test_an_answer_from_another_store_reaches_a_parked_run(
         await answer(other, seen, "Well?", "from afar")
         assert (await ended(record)).result == "from afar"
         assert (await ended(seen)).result == "from afar"
+
+
+async def test_a_run_that_is_cancelled_as_it_is_brought_back_gives_its_slot_back(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @workflow
+    async def wait(ctx: Context) -> str:
+        return (await ctx.ask(question("Well?"))).text
+
+    read = runs.read_journal
+
+    async def cancelled_meanwhile(database: Database, execution_id: str) -> list[runs.Entry]:
+        await store.cancel(execution_id)
+        return await read(database, execution_id)
+
+    async with Runner(store, [wait], concurrency=1, hold_paused_for=0.0) as runner:
+        record = (await runner.start("wait")).record
+        await asked(record, "Well?")
+        await unloaded(runner)
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "read_journal", cancelled_meanwhile)
+            await answer(store, record, "Well?", "yes")
+            await ended(record)
+            await unloaded(runner)
+        assert record.status == "cancelled"
+        another = (await runner.start("wait")).record
+        await answer(store, another, "Well?", "yes")
+        assert (await ended(another)).result == "yes"

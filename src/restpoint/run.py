@@ -112,18 +112,26 @@ class Run:
         self._parking: asyncio.Task[None] | None = None
         self._taking_slot: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_down = False
 
     # --- From beginning to end ---
 
     def begin(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
         """Start the function; ``body`` calls it with its context."""
         self._task = asyncio.create_task(self._main(body), name=f"restpoint:{self.claim.execution_id}")
+        self._task.add_done_callback(self._did_not_begin)
         # Not the record's property: this process drives the run by its claim.
         self.record._task = self._task  # noqa: SLF001 - the runner makes runs of records
         self.record._ended = self._ended_elsewhere  # noqa: SLF001
         self.parts.follower.watch(self._task)
         if self.record.status in TERMINAL:
             self._ended_elsewhere()
+
+    def _did_not_begin(self, _: "asyncio.Task[None]") -> None:
+        """A task that is cancelled before its first turn runs nothing of its function, not even what cleans up after it."""
+        if not self._is_down:
+            self._leave("released")
+            self._tear_down()
 
     async def _main(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
         name, execution_id = self.workflow.name, self.claim.execution_id
@@ -205,6 +213,7 @@ class Run:
         self.leave("ended")
 
     def _tear_down(self) -> None:
+        self._is_down = True
         if self._hold is not None:
             self._hold.cancel()
         self._journal.close()
