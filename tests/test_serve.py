@@ -5,9 +5,10 @@ import os
 import signal
 import socket
 import sqlite3
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from restpoint.client import Client
 from restpoint.errors import InteractionAlreadyResolved
 from restpoint.prompts import HumanResponseText
-from served import PATIENCE, TARGET, restpoint, served
+from served import PATIENCE, TARGET, restpoint, served, typed
 
 GONE = "from restpoint import workflow\n"
 TWICE = """
@@ -35,6 +36,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def modules() -> Iterator[None]:
+    """Undoes what a target that is loaded here leaves among the modules."""
+    paths, loaded = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = paths
+    for name in set(sys.modules) - loaded:
+        if name == "target" or name.startswith("restpoint_target"):
+            del sys.modules[name]
+
+
 @pytest.mark.parametrize(
     ("target", "content", "told"),
     [
@@ -50,11 +62,11 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_a_target_that_cannot_be_served_is_told_in_a_few_lines(
-    tmp_path: Path, target: str, content: str | None, told: str
+    tmp_path: Path, modules: None, target: str, content: str | None, told: str
 ) -> None:
     if content is not None:
         (tmp_path / "target.py").write_text(content)
-    ran = restpoint("serve", target, "--port", "0", cwd=tmp_path)
+    ran = typed("serve", target, "--port", "0", cwd=tmp_path)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert told in ran.stderr
     assert ran.stderr.startswith("restpoint: ")
@@ -74,21 +86,21 @@ def test_a_target_that_cannot_be_served_is_told_in_a_few_lines(
     ],
 )
 def test_an_option_that_cannot_be_meant_is_told_with_what_to_do(
-    folder: Path, options: tuple[str, ...], told: str
+    folder: Path, modules: None, options: tuple[str, ...], told: str
 ) -> None:
     (folder / "tokens.json").write_text("[]")
     (folder / "tokens.json").chmod(0o600)
-    ran = restpoint("serve", "target.py", *options, cwd=folder)
+    ran = typed("serve", "target.py", *options, cwd=folder)
     assert ran.returncode == 2
     assert told in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-def test_a_port_in_use_is_told_at_once(folder: Path) -> None:
+def test_a_port_in_use_is_told_at_once(folder: Path, modules: None) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         for workers in ("1", "2"):
-            ran = restpoint("serve", "target.py", "--port", str(port), "--workers", workers, cwd=folder)
+            ran = typed("serve", "target.py", "--port", str(port), "--workers", workers, cwd=folder)
             assert ran.returncode == 2
             assert f"port {port}" in ran.stderr
             assert "--port" in ran.stderr
