@@ -193,7 +193,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "restpoint.cli", *arguments],
             cwd=cwd,
-            env=environment(TERM="xterm", **variables),
+            env=environment(**{"TERM": "xterm", **variables}),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from served import Terminal
+
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
 TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
@@ -45,6 +47,18 @@ def test_the_demonstration_shows_what_the_readme_shows(tmp_path: Path) -> None:
     typed = words("Refund 120.00 EUR to Ada Lovelace? [yes/no] yes")
     instead = words("Nobody is at the keyboard, so the answer is: Yes, send it")
     assert [words(line) for line in ran.stdout.splitlines()] == [instead if line == typed else line for line in shown]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demonstration_takes_the_answer_of_whoever_is_at_the_keyboard(tmp_path: Path) -> None:
+    with Terminal("demo", cwd=tmp_path, TMPDIR=str(tmp_path), TERM="dumb") as terminal:
+        terminal.until("[yes/no] ")
+        terminal.type("perhaps\n")
+        terminal.until("[yes/no] ")
+        terminal.type("no\n")
+        assert terminal.ended() == 0
+    assert "Type yes or no." in terminal.shown
+    assert "with the result {'refunded': False}" in terminal.shown
     assert list(tmp_path.iterdir()) == []
 
 

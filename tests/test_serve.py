@@ -18,7 +18,7 @@ import pytest
 from restpoint.client import Client
 from restpoint.errors import InteractionAlreadyResolved
 from restpoint.prompts import HumanResponseText
-from served import PATIENCE, TARGET, restpoint, served, typed
+from served import PATIENCE, TARGET, Terminal, restpoint, served, typed
 
 GONE = "from restpoint import workflow\n"
 TWICE = """
@@ -147,10 +147,13 @@ async def test_sigterm_ends_streams_with_a_reason_and_everything_within_five_sec
     assert [line for line in server.said if not line.startswith("Serving ")] == []
 
 
-def test_ctrl_c_ends_it_as_sigterm_does(folder: Path) -> None:
-    with served("target.py", folder) as server:
-        assert server.end(signal.SIGINT)[0] == 0
-        assert "Traceback" not in "".join(server.said)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_it_as_sigterm_does(folder: Path, workers: str) -> None:
+    with Terminal("serve", "target.py", "--port", "0", "--workers", workers, cwd=folder) as terminal:
+        terminal.until("Ctrl-C ends it.")
+        os.killpg(terminal.process.pid, signal.SIGINT)  # as a terminal does: all of its processes hear it
+        assert terminal.ended() == 0
+        assert len(terminal.shown.splitlines()) == 1, terminal.shown
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

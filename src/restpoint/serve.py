@@ -34,6 +34,7 @@ GRACE_SECONDS: Final = 3
 """How long requests under way may take once the server is told to end; with closing, that stays under five seconds."""
 
 _READY_SECONDS: Final = 60
+_HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
 _LARGEST_PORT: Final = 65_535
 
 
@@ -72,6 +73,7 @@ def run(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
     )
     logs.setup(json=settings.log_json, level=settings.log_level)
     # uvicorn raises the signal again once it has ended well; that it ended well is then the whole news.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, Output, TimeToLive, Url, seconds_or_never
+from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, Output, TimeToLive, Url
 
 
 def list_executions(
@@ -119,7 +119,7 @@ def cancel(
     from restpoint.cli.places import place  # noqa: PLC0415
 
     async def work() -> None:
-        async with place(database, url, seconds_or_never(ttl)) as here:
+        async with place(database, url, ttl) as here:
             execution_id = await here.find(id)
             await here.cancel(execution_id, reason)
             terminal.say(f"Cancelled {execution_id}.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from pydantic import BaseModel
 
 from restpoint.access import OPERATOR, Actor
+from restpoint.cli.options import seconds_or_never
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
@@ -261,13 +262,14 @@ class Server:
             await asyncio.sleep(_ASK_EVERY)
 
 
-def place(database: str, url: str | None, ttl: float | None = 600) -> File | Server:
-    """The place that the options of a command mean."""
+def place(database: str, url: str | None, ttl: str | None = None) -> File | Server:
+    """The place that the options of a command mean; ``ttl`` as it is typed, else as RESTPOINT_TTL has it."""
     if url is not None:
         return Server(url, os.environ.get("RESTPOINT_TOKEN") or None)
     from restpoint.cli.files import existing  # noqa: PLC0415 - needs SQLAlchemy
 
-    return File(existing(database), ttl)
+    # Also a command that only looks lets deadlines fire that have come: what they end stays as long as elsewhere.
+    return File(existing(database), seconds_or_never(ttl or os.environ.get("RESTPOINT_TTL", "600")))
 
 
 def user_name() -> str:
