@@ -118,7 +118,15 @@ WORKFLOWS = [
 
 
 class Server(uvicorn.Server):
-    """Leaves the signals of the tests alone."""
+    """Leaves the signals of the tests alone, and ends when it is told to rather than at the next look."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told_to_end = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # makes the headers that every reply has
+        await self.told_to_end.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -128,16 +136,22 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app behind uvicorn on a port of its own. Ends as SIGTERM would."""
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sends small replies at once on sockets that say so
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", timeout_graceful_shutdown=5)
     server = Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listening]))
+
+    async def run() -> None:
+        try:
+            await server.serve(sockets=[listening])
+        except SystemExit as error:  # uvicorn's word for a lifespan that failed
+            raise AssertionError("the application did not start") from error
+
+    running = asyncio.create_task(run())
     try:
         while not server.started:
             if running.done():
                 running.result()
-                raise AssertionError("the server did not start")
             await asyncio.sleep(0.005)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
@@ -145,7 +159,7 @@ async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     finally:
         if hasattr(app.state, "shutdown"):
             app.state.shutdown()
-        server.should_exit = True
+        server.told_to_end.set()
         await running
         listening.close()
 
@@ -185,6 +199,16 @@ async def events(reply: httpx.Response) -> AsyncIterator[Event]:
                 now.lines.append(value)
             elif name == "id":
                 now.id = value
+
+
+async def take(stream: AsyncIterator[Event], until: str) -> list[Event]:
+    """The next events, as far as the first with this name."""
+    taken = []
+    async for each in stream:
+        taken.append(each)
+        if each.name == until:
+            break
+    return taken
 
 
 async def asked(client: httpx.AsyncClient, name: str, value: Any = None, **headers: str) -> dict[str, Any]:

@@ -224,14 +224,11 @@ async def test_26_executions_are_listed_filtered_told_counted_and_deleted(client
     for number in range(5):
         await client.post("/v1/workflows/echo", json=number)
     waiting = await asked(client, "greet")
-    seen, cursor = [], None
+    seen: list[str] = []
+    cursor = None
     while True:
-        params = {
-            "workflow": "echo",
-            "status": "completed,failed",
-            "limit": 2,
-            **({"cursor": cursor} if cursor else {}),
-        }
+        params: dict[str, Any] = {"workflow": "echo", "status": "completed,failed", "limit": 2}
+        params |= {"cursor": cursor} if cursor else {}
         page = (await client.get("/executions", params=params)).json()
         seen += [item["execution_id"] for item in page["items"]]
         cursor = page["next_cursor"]
