@@ -54,13 +54,20 @@ class ManualClock:
     def __init__(self, now: int = START) -> None:
         self._now = now
         self._moved = asyncio.Event()
+        self.asleep: dict[asyncio.Task[Any] | None, int] = {}
+        """The tasks that sleep, and until when: who is not among them has not yet seen the last move."""
 
     def now(self) -> int:
         return self._now
 
     async def sleep_until(self, instant: int) -> None:
         if self._now < instant:
-            await self._moved.wait()  # whichever way it moves: who sleeps looks again
+            task = asyncio.current_task()
+            self.asleep[task] = instant
+            try:
+                await self._moved.wait()  # whichever way it moves: who sleeps looks again
+            finally:
+                del self.asleep[task]
 
     def step(self, seconds: float) -> None:
         """Move by ``seconds``, also back."""
