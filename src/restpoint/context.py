@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, get_type_hin
 from pydantic import BaseModel, ValidationError
 
 from restpoint import runs, tracing
-from restpoint.errors import DamagedFile, InvalidArgument, NotJSON, StepFailed, WorkflowFailed
+from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
 from restpoint.payloads import check_text, decode, encode
 from restpoint.prompts import (
     MAX_TIMEOUT_SECONDS,
@@ -40,6 +40,7 @@ from restpoint.prompts import (
     read_prompt,
     write_prompt,
 )
+from restpoint.replay import describe
 from restpoint.run import Run, fingerprint, fingerprint_of, step_here
 from restpoint.runs import Call, Entry
 from restpoint.terms import read_terms
@@ -293,12 +294,20 @@ class Context:
             run = self._run
             if entry is not None:
                 await run.replayed(entry)
-                return _recorded(entry, result_type)
+                if entry.error == runs.ABANDONED:
+                    await run.never()
+                try:
+                    return _recorded(entry, result_type)
+                except ValidationError as error:
+                    run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
             await run.first_time()
             with run.busy():
                 try:
                     value = await self._attempts(call, partial(_called, function, arguments), retries, backoff)
                     text = result_type.write(value)
+                except asyncio.CancelledError:
+                    await run.abandon_step(call)
+                    raise
                 except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
                     failure = _failure(chosen, error)
                     await run.record_outcome(call, None, encode(failure))
@@ -438,12 +447,7 @@ def _raised(failure: Mapping[str, Any]) -> Exception:
 def _recorded(entry: Entry, result_type: Typed) -> Any:  # noqa: ANN401 - the function's
     if entry.error is not None:
         raise _raised(decode(entry.error))
-    try:
-        return result_type.read(entry.result or "null")
-    except ValidationError as error:
-        raise DamagedFile(
-            f"The recorded result of step {entry.call.name} is not what the step returns now: {error}."
-        ) from None
+    return result_type.read(entry.result or "null")
 
 
 def _milliseconds(name: str, duration: float | timedelta) -> int:

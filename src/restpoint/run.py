@@ -162,7 +162,7 @@ class Run:
         left_out = self._journal.unvisited
         if left_out is not None:
             entry = self._journal.entries[left_out]
-            self._mismatch(left_out, describe(entry.call), "nothing: it has returned")
+            self.mismatch(left_out, describe(entry.call), "nothing: it has returned")
         try:
             text = self.workflow.output.write(result)
         except NotJSON as error:
@@ -217,7 +217,8 @@ class Run:
         if self._hold is not None:
             self._hold.cancel()
         self._journal.close()
-        self.record._ended = None  # noqa: SLF001 - as in begin
+        if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in begin; it may have been claimed anew
+            self.record._ended = None  # noqa: SLF001
         if self.record._task is self._task:  # noqa: SLF001
             self.record._task = None  # noqa: SLF001
         for task in self._branches:
@@ -248,7 +249,7 @@ class Run:
         call = Call(self._branch().next(), kind, name, fingerprint)
         entry = self._journal.visit(call.position)
         if entry is not None and entry.call != call:
-            self._mismatch(call.position, describe(entry.call), describe(call))
+            self.mismatch(call.position, describe(entry.call), describe(call))
         return call, entry
 
     def _branch(self) -> Branch:
@@ -261,7 +262,8 @@ class Run:
             self._branches[task] = branch
         return branch
 
-    def _mismatch(self, position: str, recorded: str, asked: str) -> NoReturn:
+    def mismatch(self, position: str, recorded: str, asked: str) -> NoReturn:
+        """The journal has something else than the code: stop, and leave it for the code that it was begun with."""
         self.stuck(ReplayMismatch(self.claim.execution_id, position, recorded, asked))
         raise asyncio.CancelledError("restpoint: replay mismatch")
 
@@ -278,13 +280,15 @@ class Run:
 
     async def replayed(self, entry: Entry) -> Entry:
         """An entry whose outcome is recorded, when it is its turn."""
-        await self._journal.turn(entry)
+        with self.busy():
+            await self._journal.turn(entry)
         self._check()
         return entry
 
     async def first_time(self) -> None:
         """What is new comes after everything that was recorded."""
-        await self._journal.settled()
+        with self.busy():
+            await self._journal.settled()
         self._check()
 
     def ordinal(self) -> int:
@@ -351,12 +355,12 @@ class Run:
             self._check()
             raise
         except (InteractionExpired, InteractionWithdrawn):
-            await self._go_on(pending, "expired")
+            await self._go_on(pending, "expired", call)
             raise
         except asyncio.CancelledError:
             await self._abandon(call, wait_id)
             raise
-        await self._go_on(pending, "answered")
+        await self._go_on(pending, "answered", call)
         self._pending.pop(wait_id, None)
         return response
 
@@ -395,7 +399,7 @@ class Run:
 
     async def never(self) -> NoReturn:
         """What was abandoned the last time: never comes, until it is abandoned again."""
-        with self._wait(None):
+        with self.busy():  # it will not be long, and nothing else would bring the run back
             await asyncio.get_running_loop().create_future()
         raise AssertionError("a future that nobody resolves")
 
@@ -423,10 +427,29 @@ class Run:
         """The workflow's own code stopped awaiting it: take it back."""
         if self.gone is None:
             with self.busy():
-                await self.write(partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id))
+                await self.write(
+                    partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id, ordinal=self.ordinal())
+                )
 
-    async def _go_on(self, pending: PendingInteraction | None, outcome: str) -> None:
+    async def abandon_step(self, call: Call) -> None:
+        """The workflow's own code cancelled a step under way: no replay does it again."""
+        task = _current()
+        if self.gone is None and task is not None and task.cancelling():
+            await self.record_outcome(call, None, runs.ABANDONED)
+
+    async def _go_on(self, pending: PendingInteraction | None, outcome: str, call: Call | None = None) -> None:
         """After a wait: with a slot, and behind everything that was recorded before."""
+        try:
+            await self._be_next()
+        except asyncio.CancelledError:
+            if pending is not None and call is not None:
+                await self._abandon(call, pending.interaction_id)
+            raise
+        if pending is not None:
+            started = round(pending.created_at * 1_000_000_000)
+            tracing.wait_span("interaction", pending.interaction_id, started, outcome=outcome)
+
+    async def _be_next(self) -> None:
         if self._hold is not None:
             self._hold.cancel()
             self._hold = None
@@ -445,9 +468,6 @@ class Run:
         finally:
             self._busy -= 1
             self._look_soon(_TURNS)
-        if pending is not None:
-            started = round(pending.created_at * 1_000_000_000)
-            tracing.wait_span("interaction", pending.interaction_id, started, outcome=outcome)
 
     async def _take_slot(self) -> None:
         await self._host.take_slot()
@@ -491,6 +511,7 @@ class Run:
             self.leave("lost")
         except (StorageError, StoreClosed) as error:
             log.warning("execution %s stays in memory: %s", self.claim.execution_id, error)
+            await asyncio.sleep(_RETRY_SECONDS)
         finally:
             self._parking = None
             if self.gone is None:

@@ -364,14 +364,19 @@ def authorize(
     return [change]
 
 
-def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str) -> Changes:
+ABANDONED: Final = '"abandoned"'
+"""The error in the journal of a call that the workflow stopped awaiting: no replay gives it an outcome either."""
+
+
+def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str, ordinal: int) -> Changes:
     """Nobody awaits this wait any more: take it back, if it is still open."""
     key, _, _ = fence(tx, run)
     execution = ledger.read(tx, run.execution_id)
-    if not any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
-        return []
-    changes = ledger.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
-    values = {"run": key, "at": call.position, "after": head(tx)[0], "nth": 0, "the_error": '"abandoned"'}
+    changes: Changes = []
+    if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
+        changes = ledger.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
+    # Also where an answer was there that the workflow did not come to hear of: a replay must not tell it either.
+    values = {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal, "the_error": ABANDONED}
     tx.execute(_SETTLE, values)
     return changes
 
