@@ -10,7 +10,7 @@ is answered with the same cancellation.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Gone = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
 
-_TURNS: Final = 3  # of the loop, in which a branch that was just given an outcome asks for the next one
+_TURNS: Final = 25  # of the loop, in which whatever the last outcome set in motion asks for the next one
 _RETRY_SECONDS: Final = 1.0
 
 branch_here: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
@@ -107,6 +107,8 @@ class Run:
         self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self._branches: dict[asyncio.Task[Any], Branch] = {}
         self._busy = 0
+        self._activity = 0
+        self._looking = False
         self._waiting: dict[object, int | str | None] = {}
         self._hold: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
@@ -244,6 +246,7 @@ class Run:
     def call(self, kind: str, name: str, fingerprint: str) -> tuple[Call, Entry | None]:
         """The call that is made now, at its position, and what the journal has there."""
         self._check()
+        self._activity += 1
         if step_here.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
         call = Call(self._branch().next(), kind, name, fingerprint)
@@ -333,8 +336,7 @@ class Run:
             yield
         finally:
             self._busy -= 1
-            if self._waiting and not self._busy:
-                self._look_soon(_TURNS)
+            self._look_soon()
 
     async def answer(self, wait_id: str, call: Call) -> HumanResponse:
         """The response to an interaction that was asked at this call."""
@@ -416,12 +418,12 @@ class Run:
     def _wait(self, what: str | int | None) -> Iterator[None]:
         token = object()
         self._waiting[token] = what
-        if not self._busy:
-            self._look_soon(_TURNS)
+        self._look_soon()
         try:
             yield
         finally:
             del self._waiting[token]
+            self._activity += 1
 
     async def _abandon(self, call: Call, wait_id: str) -> None:
         """The workflow's own code stopped awaiting it: take it back."""
@@ -467,7 +469,7 @@ class Run:
             await self.first_time()
         finally:
             self._busy -= 1
-            self._look_soon(_TURNS)
+            self._look_soon()
 
     async def _take_slot(self) -> None:
         await self._host.take_slot()
@@ -476,29 +478,40 @@ class Run:
         else:
             self.has_slot = True
 
-    def _look_soon(self, turns: int) -> None:
-        asyncio.get_running_loop().call_soon(self._look, turns)
+    def _look_soon(self) -> None:
+        """Look whether it only waits, in the next turn of the loop."""
+        if self._waiting and not self._busy and not self._looking and self.gone is None:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
 
-    def _look(self, turns: int) -> None:
+    def _look(self) -> None:
+        self._looking = False
         if not self._waiting or self._busy or self.gone is not None:
-            return
-        if turns:
-            self._look_soon(turns - 1)
             return
         if self.has_slot:
             self.has_slot = False
             self._host.give_slot()
         if self._hold is None and self._parking is None:
-            self._hold = asyncio.get_running_loop().call_later(self._host.hold_paused_for, self._hold_over)
+            self._hold = asyncio.get_running_loop().call_later(
+                self._host.hold_paused_for, self._hold_over, _TURNS, self._activity
+            )
 
-    def _hold_over(self) -> None:
+    def _hold_over(self, turns: int, activity: int) -> None:
+        """Park it, unless one of its tasks turns out to have something to do."""
         self._hold = None
-        if self._waiting and not self._busy and self.gone is None and self._parking is None:
-            self._parking = asyncio.create_task(self._park())
+        if not self._waiting or self._busy or self.gone is not None or self._parking is not None:
+            return
+        if activity != self._activity:
+            self._look_soon()
+        elif turns:
+            self._hold = asyncio.get_running_loop().call_later(0, self._hold_over, turns - 1, activity)
+        else:
+            # What it waits for at this moment, in which all of it is still to come.
+            self._parking = asyncio.create_task(self._park(list(self._waiting.values())))
 
-    async def _park(self) -> None:
-        waits = [each for each in self._waiting.values() if isinstance(each, str)]
-        wakes = [each for each in self._waiting.values() if isinstance(each, int)]
+    async def _park(self, waiting: Sequence[str | int | None]) -> None:
+        waits = [each for each in waiting if isinstance(each, str)]
+        wakes = [each for each in waiting if isinstance(each, int)]
 
         def parked(done: bool) -> None:  # noqa: FBT001 - the job's outcome
             if done:
@@ -514,8 +527,7 @@ class Run:
             await asyncio.sleep(_RETRY_SECONDS)
         finally:
             self._parking = None
-            if self.gone is None:
-                self._look_soon(_TURNS)
+            self._look_soon()
 
 
 def _current() -> asyncio.Task[Any] | None:

@@ -290,7 +290,7 @@ class Runner:
                 await self._claim()
             except StoreClosed:
                 return
-            except StorageError:
+            except Exception:  # whatever it is, this process must not stop claiming
                 log.exception("no work could be claimed; trying again")
                 await asyncio.sleep(_TRY_AGAIN)
             try:
@@ -364,6 +364,13 @@ class Runner:
             self._slots.give()
             await self._try_again(claim)
             return
+        except Exception as error:
+            log.exception("execution %s cannot be taken up", claim.execution_id)
+            self._slots.give()
+            await self._let_go(
+                claim, f"It could not be taken up: {type(error).__name__}; the log of the server has more."
+            )
+            return
         if run is None or self._closing:
             self._slots.give()
             await self._let_go(claim, None)
@@ -391,7 +398,7 @@ class Runner:
                     await parts.database.write(partial(runs.inherit, own=parts.lease), parts.apply)
             except StoreClosed:
                 return
-            except StorageError:
+            except Exception:
                 log.exception("the leases could not be read; trying again")
             await asyncio.sleep(_DEAD_INTERVAL)
 
