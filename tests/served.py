@@ -55,6 +55,15 @@ async def tally(ctx: Context, name: str) -> str:
     await ctx.step(note, f"{name}: {first.text} {second.text}")
     return f"{first.text} {second.text}"
 
+@workflow
+async def gated(ctx: Context, gate: str) -> str:
+    await ctx.step(opened, gate)
+    return (await ctx.ask(HumanPromptText(text="At last?"))).text
+
+async def opened(gate: str) -> None:
+    while not Path(gate).exists():
+        await asyncio.sleep(0.01)
+
 def note(line: str) -> None:
     with Path("notes.txt").open("a") as file:
         file.write(line + "\\n")

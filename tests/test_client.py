@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -109,6 +109,37 @@ async def test_a_wait_hears_of_the_end_that_another_client_brings_about(server: 
         assert time.monotonic() - began < 5  # and not at the end of a long poll
 
 
+class Pausing(httpx.AsyncHTTPTransport):
+    """A network that has something else happen before it delivers the first reply."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        reply = await super().handle_async_request(request)
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return reply
+
+
+async def test_a_change_between_two_polls_is_not_slept_through(server: Served, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with Client(server.url) as other:
+        execution_id = (await other.start("gated", str(gate))).execution_id
+
+        async def open_the_gate() -> None:
+            gate.touch()
+            while not (await other.status(execution_id)).needs_someone:
+                pass
+
+        async with Client(server.url, transport=Pausing(open_the_gate)) as client:
+            began = time.monotonic()
+            assert (await client.wait_until_asked(execution_id, timeout=PATIENCE)).needs_someone
+            assert time.monotonic() - began < 15  # a whole long poll would be 25
+
+
 async def test_a_wait_that_lasts_too_long_says_so_and_the_execution_goes_on(server: Served) -> None:
     async with Client(server.url) as client:
         execution_id, _ = await asked(client)
@@ -128,7 +159,7 @@ async def test_a_list_goes_over_its_pages(server: Served) -> None:
 async def test_the_workflows_are_told_with_their_schemas(server: Served) -> None:
     async with Client(server.url) as client:
         known = {item.name: item for item in await client.workflows()}
-    assert set(known) == {"chatty", "echo", "greet", "quick", "tally"}
+    assert set(known) == {"chatty", "echo", "gated", "greet", "quick", "tally"}
     assert known["echo"].input_schema == {"type": "integer"}
 
 

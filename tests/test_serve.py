@@ -78,7 +78,7 @@ def test_a_target_that_cannot_be_served_is_told_in_a_few_lines(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--default", "farewell"), "It has: chatty, echo, greet, quick, tally"),
+        (("--default", "farewell"), "It has: chatty, echo, gated, greet, quick, tally"),
         (("--host", "0.0.0.0"), "restpoint tokens add"),
         (("--host", "name.invalid", "--tokens-file", "tokens.json"), "name.invalid is no address"),
         (("--port", "70000"), "port is 70000"),
@@ -189,7 +189,12 @@ def test_workers_end_when_their_parent_is_gone(folder: Path) -> None:
                 return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
             return True
 
-        wait_for(lambda: all(gone(pid) for pid in workers), "a worker outlives its parent")
+        try:
+            wait_for(lambda: all(gone(pid) for pid in workers), "a worker outlives its parent")
+        except AssertionError:
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            raise
         with served("target.py", folder, "--port", port) as again:
             assert httpx.get(f"{again.url}/readyz", timeout=PATIENCE).status_code == 200
 
