@@ -227,10 +227,11 @@ class Endpoints:
         actor = await self._actor(request)
         execution_id = request.path_params["execution_id"]
         last = request.headers.get("last-event-id")
-        if last is not None and last.endswith(_END):
-            return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        after = intake.whole("Last-Event-ID", last, intake.whole("after", intake.one(request, "after"), 0))
+        number = None if last is None else last.removesuffix(_END)
+        after = intake.whole("Last-Event-ID", number, intake.whole("after", intake.one(request, "after"), 0))
         await self.desk.history(actor, execution_id, after=after, limit=1)  # what is refused is refused with a status
+        if last != number:
+            return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
         return EventStream(self._all_events(actor, execution_id, after), self.waits)
 
     async def _all_events(self, actor: Actor, execution_id: str, after: int) -> AsyncGenerator[bytes, None]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from restpoint import wire
 from restpoint.endpoints import Endpoints
 from restpoint.intake import MAX_WAIT_SECONDS
+from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import ExecutionList, HistoryList, InteractionResponseRequest, WorkflowList
 from restpoint.workflows import Workflow
 
@@ -76,8 +77,14 @@ _AFTER: Final = _query(
     "after", "Only rows of history after this one.", type="integer", minimum=0, maximum=(1 << 63) - 1
 )
 _NOTHING: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "Done"}}
+_LAST: Final = "^[0-9]{1,18}(-end)?$"
+_EVENT: Final = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "required": ["data"],
+}
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
-    200: wire.json_reply({"type": "string"}, "Events, as the README tells", "text/event-stream")
+    200: wire.json_reply(_EVENT, "Events, each with one line of JSON for its data", "text/event-stream")
 }
 _OK: Final = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 _CANCEL: Final = {
@@ -122,14 +129,14 @@ def _executions(api: Endpoints) -> list[Documented]:
     interaction = _path("interaction_id", "The id of one of its prompts.")
     limit = _query("limit", "How many at most.", type="integer", minimum=1, maximum=1000)
     filters = (
-        _query("status", "Only these statuses.", type="array", items={"type": "string"}),
+        _query("status", "Only these statuses.", type="array", items={"enum": list(ExecutionStatus)}),
         _query("workflow", "Only of this workflow.", type="string"),
         _query("owner", "Only of this owner.", type="string"),
         limit,
         _query("cursor", "next_cursor of the page before.", type="string"),
     )
     known = _header("If-None-Match", "The ETag of a poll: wait only while that is how it is.", type="string")
-    last = _header("Last-Event-ID", "The id of the last event that arrived.", type="string")
+    last = _header("Last-Event-ID", "The id of the last event that arrived.", type="string", pattern=_LAST)
     return [
         Documented(
             "GET", "/executions", api.list, "list_executions",
@@ -151,7 +158,7 @@ def _executions(api: Endpoints) -> list[Documented]:
         Documented(
             "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", api.answer,
             "answer_interaction", _NOTHING, (400, 404, 409, 410, 413), (_ID, interaction),
-            wire.schema_of(InteractionResponseRequest), body_required=True,
+            {**wire.schema_of(InteractionResponseRequest), "additionalProperties": False}, body_required=True,
         ),
         Documented(
             "POST", "/executions/{execution_id}/cancel", api.cancel, "cancel_execution", {200: polled},

@@ -1,0 +1,88 @@
+"""The whole API against its own document: cases made by schemathesis, with every check it has."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from serving import TEXT_ANSWER, make_app, served
+
+
+def known(url: str, case: Case[Any]) -> dict[str, str]:
+    """Ids that exist, so that a case gets past the 404: of an execution that waits, or for a stream one that has ended."""
+    with httpx.Client(base_url=url) as client:
+        body: dict[str, Any] = client.post("/v1/workflows/greet").json()
+        if case.path.endswith("/events"):
+            client.post(f"{body['status_url']}/cancel")
+        elif case.path.endswith("/response") and case.method == "POST":
+            client.post(body["response_url"], json=TEXT_ANSWER)
+    return {name: body[name] for name in ("execution_id", "interaction_id")}
+
+
+def beyond_schemas(reply: Any) -> bool:
+    """Whether what was sent is refused for what no schema can say: another prompt's answer, another request's key or page."""
+    if reply.status_code != 422:
+        return False
+    problem = json.loads(reply.content)
+    return (
+        problem["code"] in {"response_not_accepted", "idempotency_conflict"} or "is not a cursor" in problem["detail"]
+    )
+
+
+def hold_to_its_document(url: str, examples: int) -> dict[str, int]:
+    """Make cases for every operation and check each reply. Returns how many each status was answered with."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    statuses: dict[str, int] = {}
+    for found in schema.get_all_operations():
+        operation = found.ok()  # type: ignore[union-attr]
+        cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
+
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=cases, real=st.booleans(), label=st.just(operation.label))
+        def hold(case: Case[Any], real: bool, label: str) -> None:
+            if real and "execution_id" in case.path_parameters:
+                ids = known(url, case)
+                case.path_parameters.update({name: ids[name] for name in case.path_parameters})
+                case.query.pop("wait", None)
+            reply = case.call(timeout=30)
+            case.validate_response(reply, excluded_checks=[positive_data_acceptance] if beyond_schemas(reply) else [])
+            key = f"{label} {reply.status_code}"
+            statuses[key] = statuses.get(key, 0) + 1
+
+        hold()
+    return statuses
+
+
+async def run(file: Path, examples: int) -> dict[str, int]:
+    async with served(make_app(file, default="echo")) as client:
+        return await asyncio.to_thread(hold_to_its_document, str(client.base_url), examples)
+
+
+async def test_25_every_reply_is_one_that_the_document_states(file: Path) -> None:
+    statuses = await run(file, 5)
+    assert len({key.rpartition(" ")[0] for key in statuses}) == 15
+    assert not [key for key in statuses if " 5" in key[-4:]]
+
+
+@pytest.mark.deep
+async def test_25_every_reply_is_one_that_the_document_states_deep(file: Path) -> None:
+    statuses = await run(file, 700)
+    print(
+        f"\n{sum(statuses.values())} cases:", *sorted(f"{key}: {count}" for key, count in statuses.items()), sep="\n  "
+    )
+    assert sum(statuses.values()) >= 10_000
+    assert not [key for key in statuses if " 5" in key[-4:]]
