@@ -80,7 +80,7 @@ async def test_25_every_reply_is_one_that_the_document_states(file: Path) -> Non
 
 @pytest.mark.deep
 async def test_25_every_reply_is_one_that_the_document_states_deep(file: Path) -> None:
-    statuses = await run(file, 700)
+    statuses = await run(file, 1_800)
     print(
         f"\n{sum(statuses.values())} cases:", *sorted(f"{key}: {count}" for key, count in statuses.items()), sep="\n  "
     )
