@@ -174,6 +174,15 @@ class Run:
         await self._end(partial(runs.complete, run=self.claim, result=text, time_to_live=ttl))
 
     async def _fail(self, error: BaseException) -> None:
+        left_out = self._journal.unvisited
+        entry = None if left_out is None else self._journal.entries[left_out]
+        if entry is not None and not self._branches and entry.settled is not None and entry.error != runs.ABANDONED:
+            # It once got further than to where it failed now: this is other code.
+            recorded, at = describe(entry.call), entry.call.position
+            asked = f"nothing: it has raised {type(error).__name__}"
+            log.error("workflow %s failed before what it has recorded", self.workflow.name, exc_info=error)
+            self.stuck(ReplayMismatch(self.claim.execution_id, at, recorded, asked))
+            return
         message, code, public = _public(error, self.workflow.name)
         log.log(
             logging.INFO if public else logging.ERROR,

@@ -434,17 +434,20 @@ class Runner:
 
     async def _let_go(self, claim: Claim, problem: str | None) -> None:
         parts = self._require()
+
+        def applied(changes: Changes) -> None:
+            record = parts.records.get(claim.execution_id)
+            if record is not None:
+                record.problem = problem  # before those who look are told of the change
+            parts.apply(changes)
+
         try:
-            await parts.database.write(partial(runs.release, run=claim, problem=problem), parts.apply)
+            await parts.database.write(partial(runs.release, run=claim, problem=problem), applied)
         except (LeaseLost, StoreClosed):
             return
         except StorageError:
             log.exception("execution %s could not be let go; its lease will end", claim.execution_id)
             return
-        if problem is not None:
-            record = parts.records.get(claim.execution_id)
-            if record is not None:
-                record.problem = problem
         self._news.set()
 
     async def _try_again(self, claim: Claim) -> None:
