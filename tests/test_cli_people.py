@@ -408,3 +408,19 @@ def test_a_token_for_a_role_that_there_is_none_of_is_refused(tmp_path: Path) -> 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "operator, reader" in ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_at_a_terminal_a_list_is_a_table_whose_ids_are_whole(here: Path) -> None:
+    made = await paused(here, HumanPromptText(text="\x1b[2JWho?"), workflow="[red]x\x1b[2J", owner="o" * 200)
+    for command in (("list",), ("history", made)):
+        with Terminal(*command, cwd=here, COLUMNS="80") as terminal:
+            assert terminal.ended() == 0, terminal.shown
+        assert "\x1b[2J" not in terminal.shown
+        assert "\x1b[1m" in terminal.shown  # bold heads: somebody looks
+        assert terminal.shown.count("\n") == len(terminal.shown.splitlines()) == (2 if command == ("list",) else 3)
+        if command == ("list",):
+            assert made in terminal.shown
+            assert "[red" in terminal.shown  # nobody's text is markup
+    with Terminal("list", cwd=here, TERM="dumb") as terminal:
+        assert terminal.ended() == 0
+    assert "\x1b" not in terminal.shown

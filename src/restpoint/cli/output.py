@@ -18,6 +18,10 @@ from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInte
 
 # JSON escapes the other control characters by itself.
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_LEAST: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 20, "created": 10, "by": 4}  # columns
+_MOST: Final = {"workflow": 24, "owner": 16, "by": 16}  # columns
+_NARROW: Final = ("id", "status", "workflow", "created")
+_ROOMY: Final = 120  # columns, at which whole dates have room
 _STYLES: Final = {
     "running": "cyan",
     "interaction_required": "yellow",
@@ -76,7 +80,9 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
 
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for head in heads:
-        shown.add_column(head, no_wrap=head in {"id", "at (UTC)", "#"}, overflow="ellipsis" if head != "id" else "fold")
+        widest = max((len(row[heads.index(head)]) for row in cells), default=0)
+        least, most = min(widest, _LEAST.get(head, 1)), _MOST.get(head)
+        shown.add_column(head, no_wrap=True, overflow="ellipsis", min_width=least, max_width=most)
     for row in cells:
         shown.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
     console = Console(soft_wrap=False)
@@ -90,18 +96,21 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
 
 def show_list(items: Sequence[ExecutionListItem]) -> None:
     """Executions, a line each."""
-    rows = [
+    roomy = not for_people() or width() >= _ROOMY
+    rows: list[tuple[str, ...]] = [
         (
             item.execution_id,
             str(item.status),
             item.workflow or "",
             item.owner or "",
-            when(item.created_at),
+            when(item.created_at) if roomy else _distance(item.created_at),
             one_line(item.error or "") or (f"{item.open_waits} open" if item.open_waits else ""),
         )
         for item in items
     ]
-    table(("id", "status", "workflow", "owner", "created (UTC)", "note"), rows, _STYLES)
+    if not roomy:
+        rows = [(row[0], row[1], row[2], row[4]) for row in rows]
+    table(("id", "status", "workflow", "owner", "created (UTC)", "note") if roomy else _NARROW, rows, _STYLES)
 
 
 def show_execution(execution: Execution) -> None:
