@@ -71,6 +71,9 @@ class Host(Protocol):
     def give_slot(self) -> None:
         """It waits: let another one work."""
 
+    def trust(self, execution_id: str) -> None:
+        """It got on: it is no suspect any more."""
+
     def forget(self, run: "Run") -> None:
         """It is not in memory any more."""
 
@@ -321,6 +324,8 @@ class Run:
             log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
             self.leave("failing storage")
         self._check()
+        if self.claim.suspect:
+            self._host.trust(self.claim.execution_id)
 
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Into the journal, for replays."""
@@ -501,9 +506,9 @@ class Run:
             self.has_slot = False
             self._host.give_slot()
         if self._hold is None and self._parking is None:
-            self._hold = asyncio.get_running_loop().call_later(
-                self._host.hold_paused_for, self._hold_over, _TURNS, self._activity
-            )
+            # A suspect leaves at once: it only waits, and would be blamed for the death of the process by another.
+            hold = 0 if self.claim.suspect else self._host.hold_paused_for
+            self._hold = asyncio.get_running_loop().call_later(hold, self._hold_over, _TURNS, self._activity)
 
     def _hold_over(self, turns: int, activity: int) -> None:
         """Park it, unless one of its tasks turns out to have something to do."""

@@ -46,7 +46,9 @@ INTERVAL: Final = 0.1
 
 _DEAD_INTERVAL: Final = 0.5  # seconds between two looks for processes that died
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
-_PROBATION: Final = 5.0  # seconds after which a suspect that still runs is none any more
+# Seconds after which the next suspect runs beside one that got nowhere. Long: of two that run, nobody can tell which one
+# killed their process, so a long step beside a killer would be counted out with it.
+_PROBATION: Final = 600.0
 _CLAIMED_AT_ONCE: Final = 200
 _MOST_TRACE: Final = 2_000  # characters
 
@@ -326,6 +328,9 @@ class Runner:
             parts.apply(outcome[1])
             for claim in outcome[0]:
                 count += 1
+                if claim.suspect:
+                    over = asyncio.get_running_loop().call_later(_PROBATION, self.trust, claim.execution_id)
+                    self._suspects[claim.execution_id] = over
                 self._later(self._load(claim))
 
         # Taken before they are claimed, because those that are in memory may ask for them meanwhile.
@@ -375,16 +380,14 @@ class Runner:
             self._slots.give()
             await self._let_go(claim, None)
             return
-        if claim.suspect:
-            over = asyncio.get_running_loop().call_later(_PROBATION, self._trust, claim.execution_id)
-            self._suspects[claim.execution_id] = over
         self._begin(run)
 
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
         run.begin(_body)
 
-    def _trust(self, execution_id: str) -> None:
+    def trust(self, execution_id: str) -> None:
+        """It got on, or is gone: another suspect may have its turn."""
         handle = self._suspects.pop(execution_id, None)
         if handle is not None:
             handle.cancel()
@@ -419,7 +422,7 @@ class Runner:
         execution_id = run.claim.execution_id
         if self._runs.get(execution_id) is run:
             del self._runs[execution_id]
-        self._trust(execution_id)
+        self.trust(execution_id)
         if run.gone in {"released", "stuck"}:
             self._later(self._let_go(run.claim, run.problem))
         elif run.gone == "failing storage":
@@ -434,6 +437,7 @@ class Runner:
 
     async def _let_go(self, claim: Claim, problem: str | None) -> None:
         parts = self._require()
+        self.trust(claim.execution_id)
 
         def applied(changes: Changes) -> None:
             record = parts.records.get(claim.execution_id)

@@ -6,6 +6,7 @@ each other, and in races. Its result says what it was given, so that whoever kno
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -198,3 +199,55 @@ async def ended(record: ExecutionRecord) -> None:
 def lines(effects: Path) -> list[list[str]]:
     """The effects so far, each as the words that were noted."""
     return [line.split() for line in effects.read_text().splitlines()] if effects.exists() else []
+
+
+# --- Row 17 ----------------------------------------------------------------------------------------------------------
+
+
+@workflow
+async def killer(ctx: Context) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@workflow("killer-after-a-while")
+async def slow_killer(ctx: Context) -> None:
+    await asyncio.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _long_step(effects: str) -> str:
+    note(effects, step_key(), os.getpid(), "begun")
+    await asyncio.sleep(0.3)
+    return "done"
+
+
+@workflow("long")
+async def long_one(ctx: Context, effects: str) -> str:
+    return await ctx.step(_long_step, effects)
+
+
+@workflow
+async def quick(ctx: Context) -> str:
+    return (await ctx.now()).isoformat()
+
+
+@workflow
+async def asking(ctx: Context) -> str:
+    return (await ctx.ask(HumanPromptText(text="Well?"))).text
+
+
+async def crash_loop(link: Link, path: str, effects: str, names: list[str], attempts: int) -> None:
+    """Start these workflows at once and run what is there; once no other is left, answer prompts; then say so."""
+    store = await ExecutionStore(database=path, ttl_seconds=None).open()
+    known = [killer, slow_killer, long_one, quick, asking]
+    starter = await Runner(store, known, concurrency=0).open()
+    for name in names:
+        await starter.start(name, effects if name == "long" else None)
+    async with Runner(store, known, max_attempts=attempts):
+        while (await store.list(status="running", limit=1)).items:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+        while (await store.list(status=["running", "interaction_required"], limit=1)).items:
+            await answer_what_is_open(store, None, Random(0))
+            await asyncio.sleep(0.01)
+    await store.close()
+    link.tell("ended")
