@@ -14,11 +14,12 @@ from random import Random
 from typing import Any, Final
 
 from faults.harness import Link
-from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, workflow
+from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, leases, workflow
 from restpoint.context import step_key
 from restpoint.errors import NotFound, Refused
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
+from restpoint.run import Run
 
 DEFAULT: Final = "nobody said"
 
@@ -251,3 +252,41 @@ async def crash_loop(link: Link, path: str, effects: str, names: list[str], atte
             await asyncio.sleep(0.01)
     await store.close()
     link.tell("ended")
+
+
+# --- Row 16 ----------------------------------------------------------------------------------------------------------
+
+
+@workflow
+async def steady(ctx: Context, effects: str) -> list[Any]:
+    """Steps under way, prompts beside each other, and a sleep: something of each for a process that stands still."""
+    said = []
+    for number in range(3):
+        said.append(await ctx.step(_slow_effect, effects, f"{number}"))
+        await ctx.emit(number)
+        await ctx.sleep(0.05)
+        replies = await asyncio.gather(*(ctx.ask(HumanPromptText(text=f"{number}{side}")) for side in "ab"))
+        said.append([reply.text for reply in replies])
+    return said
+
+
+async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, lease: int, answers: bool) -> None:
+    """Run and answer with leases that last ``lease`` milliseconds, until killed; tells of each write that it was refused."""
+    setattr(leases, "DURATION", lease)  # noqa: B010 - a constant, but not for this process
+    lost = Run.leave
+
+    def leave(run: Run, why: Any) -> None:
+        if why == "lost" and run.gone is None:
+            link.tell("lost", run.claim.execution_id, run.claim.epoch)
+        lost(run, why)
+
+    setattr(Run, "leave", leave)  # noqa: B010 - as above
+    random = Random(0)
+    async with ExecutionStore(database=path) as store, Runner(store, [steady], hold_paused_for=0.3) as runner:
+        for _ in range(starts):
+            await runner.start("steady", effects)
+        link.tell("begun", runner._require().lease)
+        while True:
+            if answers:
+                await answer_what_is_open(store, None, random)
+            await asyncio.sleep(0.01)
