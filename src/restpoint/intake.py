@@ -4,6 +4,7 @@ Everything that is refused here is refused before anything is parsed further or 
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -161,6 +162,7 @@ def local(request: Request) -> Actor:
     )
 
 
+@lru_cache(maxsize=256)
 def _host(header: str) -> str:
     try:
         return urlsplit(f"//{header}").hostname or ""
@@ -168,6 +170,7 @@ def _host(header: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -108,12 +108,17 @@ def payloads(count: int) -> list[str]:
     return made[:count]
 
 
+def payload_of(file: Path) -> list[str]:
+    """All of the file but what keeps running by itself: leases are renewed, and who waits long is parked."""
+    return [line for line in dump(file) if not line.startswith(('INSERT INTO "leases"', 'INSERT INTO "runs"'))]
+
+
 async def inject(file: Path, count: int) -> int:
     """Each payload in every place that takes text from outside. Returns how many requests that were."""
     sent = 0
     async with served(make_app(file)) as client:
         body = await asked(client, "greet", "Ada")
-        before = dump(file)
+        before = payload_of(file)
         for payload in payloads(count):
             raw = quote(payload, safe="")
             header = {"x": payload.encode("utf-8", "replace").strip()}
@@ -144,7 +149,7 @@ async def inject(file: Path, count: int) -> int:
                 if "workflow=" in path or "owner=" in path:
                     assert reply.status_code == 422 or reply.json()["items"] == []
                 assert "set-cookie" not in reply.headers
-        assert dump(file) == before
+        assert payload_of(file) == before
     return sent
 
 
