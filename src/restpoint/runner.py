@@ -154,6 +154,7 @@ class Runner:
         self._suspects: dict[str, asyncio.TimerHandle] = {}
         self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
+        self._starting: set[asyncio.Future[Change | str]] = set()
         self._looking: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._closing = False
@@ -193,7 +194,7 @@ class Runner:
             self._unsubscribe()
         for task in self._looking:
             task.cancel()
-        await asyncio.gather(*self._looking, return_exceptions=True)
+        await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
         stopping = [*self._runs.values(), *self._stopping]
         for run in list(self._runs.values()):
             run.leave("released")
@@ -263,12 +264,18 @@ class Runner:
                 if isinstance(outcome, str):
                     return
                 made.append(parts.records.new(outcome, workflow, owner, None, is_run=True))
-                if claim is not None:
+                if claim is not None and self._closing:
+                    self._slots.give()
+                    self._later(self._let_go(claim, None))
+                elif claim is not None:
                     self._begin(Run(claim, found, made[0], parts, self, input_text=text, trace=span.carrier or None))
 
             lease = None if claim is None else parts.lease
             try:
-                outcome = await parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
+                starting = parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
+                self._starting.add(starting)
+                starting.add_done_callback(self._starting.discard)
+                outcome = await starting
             finally:
                 if claim is not None and not made:
                     self._slots.give()
@@ -450,9 +457,16 @@ class Runner:
         except (LeaseLost, StoreClosed):
             return
         except StorageError:
-            log.exception("execution %s could not be let go; its lease will end", claim.execution_id)
+            log.exception("execution %s could not be let go", claim.execution_id)
+            if not self._closing:  # else its lease ends with this process
+                self._later(self._let_go_later(claim, problem))
             return
         self._news.set()
+
+    async def _let_go_later(self, claim: Claim, problem: str | None) -> None:
+        """The storage failed: this process lives on and its lease too, so nobody else could take the run."""
+        await asyncio.sleep(_TRY_AGAIN)
+        await self._let_go(claim, problem)
 
     async def _try_again(self, claim: Claim) -> None:
         """The storage failed: the claim stands, so begin anew with what is recorded."""

@@ -17,6 +17,14 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
     return WAYS[request.param]
 
 
+async def _nothing_works(runner: Runner) -> None:
+    """Return when every slot was given back."""
+    await unloaded(runner)
+    async with asyncio.timeout(PATIENCE):
+        while runner.running:  # noqa: ASYNC110 - a look for work holds slots for a moment
+            await asyncio.sleep(0)
+
+
 async def test_a_step_that_its_workflow_cancelled_is_not_done_again_by_a_replay(
     store: ExecutionStore, way: dict[str, Any], path: Path
 ) -> None:
@@ -99,3 +107,87 @@ async def test_what_is_behind_many_tasks_is_asked_before_the_run_is_parked(store
         await answer(store, record, "long", "3")
         await ended(record)
     assert record.result == ["3", "1 2"]
+
+
+async def test_what_is_started_while_the_runner_closes_is_left_to_the_next_one(
+    store: ExecutionStore, path: Path
+) -> None:
+    @workflow
+    async def patient(ctx: Context) -> str:
+        return (await ctx.ask(question("Well?"))).text
+
+    runner = await Runner(store, [patient]).open()
+    starts = [asyncio.create_task(runner.start("patient")) for _ in range(20)]
+    await asyncio.sleep(0)  # each has queued its write
+    await runner.close()
+    records = [started.record for started in await asyncio.gather(*starts)]
+    assert runner.running == 0
+    assert rows(path, "SELECT count(*), sum(ready), count(lease) FROM runs") == [(20, 20, 0)]
+    async with asyncio.timeout(PATIENCE), Runner(store, [patient]):
+        for record in records:
+            await answer(store, record, "Well?", "yes")
+            await ended(record)
+
+
+@pytest.mark.parametrize("hold", [0.0, 600.0])
+async def test_many_more_than_may_work_at_once_all_complete(store: ExecutionStore, hold: float) -> None:
+    """A thousand with five slots, each through a step, a prompt and a step."""
+
+    def double(text: str) -> str:
+        return text * 2
+
+    @workflow
+    async def one_of_many(ctx: Context, name: str) -> str:
+        doubled = await ctx.step(double, name)
+        return doubled + (await ctx.ask(question(doubled))).text + await ctx.step(double, "z")
+
+    async with asyncio.timeout(60), Runner(store, [one_of_many], concurrency=5, hold_paused_for=hold) as runner:
+        records = [(await runner.start("one_of_many", str(number))).record for number in range(300)]
+        await asyncio.gather(*(answer(store, record, str(n) * 2, f"<{n}>") for n, record in enumerate(records)))
+        for record in records:
+            await ended(record)
+        await _nothing_works(runner)
+    assert [record.result for record in records] == [f"{n}{n}<{n}>zz" for n in range(300)]
+
+
+async def test_a_cancellation_from_another_store_reaches_what_steps_what_waits_and_what_is_queued(
+    store: ExecutionStore, path: Path
+) -> None:
+    stopped: list[str] = []
+    stepping = asyncio.Event()
+
+    async def endless() -> None:
+        stepping.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            stopped.append("step")
+
+    @workflow
+    async def steps(ctx: Context) -> None:
+        try:
+            await ctx.step(endless)
+        except BaseException:  # user code that catches everything and goes on
+            await ctx.emit("never")
+
+    @workflow
+    async def waits(ctx: Context) -> None:
+        await ctx.ask(question("Well?"))
+
+    async with (
+        asyncio.timeout(PATIENCE),
+        ExecutionStore(database=path, clock=store._clock) as other,
+        Runner(store, [steps, waits], concurrency=1) as runner,
+    ):
+        waiting = (await runner.start("waits")).record
+        await asked(waiting, "Well?")
+        working = (await runner.start("steps")).record
+        await stepping.wait()
+        queued = (await runner.start("waits")).record
+        for record in (queued, working, waiting):
+            await other.cancel(record.execution_id, "enough")
+        for record in (queued, working, waiting):
+            assert (await ended(record)).status == "cancelled"
+        await _nothing_works(runner)
+    assert stopped == ["step"]
+    assert rows(path, "SELECT count(*) FROM journal WHERE kind = 'emit'") == [(0,)]
