@@ -5,8 +5,11 @@ each other, and in races. Its result says what it was given, so that whoever kno
 """
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -16,7 +19,7 @@ from typing import Any, Final
 from faults.harness import Link
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, leases, workflow
 from restpoint.context import step_key
-from restpoint.errors import NotFound, Refused
+from restpoint.errors import NotFound, Refused, StorageError
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
 from restpoint.run import Run
@@ -290,3 +293,67 @@ async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, le
             if answers:
                 await answer_what_is_open(store, None, random)
             await asyncio.sleep(0.01)
+
+
+# --- Rows 7 and 8 for runs -------------------------------------------------------------------------------------------
+
+
+async def full_disk(link: Link, path: str, effects: str, starts: int) -> None:
+    """Run and answer; for a while no file may grow; tells how many batches failed then, and how all ended."""
+    failed = 0
+
+    def observe(jobs: int, seconds: float, failures: int) -> None:
+        nonlocal failed
+        failed += failures
+
+    random = Random(0)
+    async with ExecutionStore(database=path, ttl_seconds=None) as store:
+        store.observe(observe)
+        async with Runner(store, [steady], hold_paused_for=random.choice([0.0, 0.05])) as runner:
+            records = [(await runner.start("steady", effects)).record for _ in range(starts)]
+            await answer_what_is_open(store, None, random)
+            await asyncio.sleep(0.02)
+            used = Path(f"{path}-wal").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (used, resource.RLIM_INFINITY))
+            for _ in range(50):
+                with contextlib.suppress(StorageError):
+                    await answer_what_is_open(store, None, random)
+                await asyncio.sleep(0.01)
+            ended_meanwhile = sum(record.status in TERMINAL for record in records)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            while any(record.status not in TERMINAL for record in records):
+                await answer_what_is_open(store, None, random)
+                await asyncio.sleep(0.01)
+    link.tell(failed, ended_meanwhile, sorted({str(record.status) for record in records}))
+
+
+# --- Row 3 for runs --------------------------------------------------------------------------------------------------
+
+
+@workflow
+async def echo(ctx: Context, text: str) -> str:
+    return (await ctx.ask(HumanPromptText(text=text))).text
+
+
+async def answer_and_die(link: Link, path: str, text: str) -> None:
+    """Start, and answer; die after COMMIT, before anyone here is told of it."""
+    async with ExecutionStore(database=path) as store, Runner(store, [echo]) as runner:
+        record = (await runner.start("echo", text)).record
+        while not record.pending_interactions:
+            await record.changed()
+        (pending,) = record.pending_interactions
+        link.tell(record.execution_id)
+        database = await store._ready()
+        database.committed = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        await store.resolve_interaction(record.execution_id, pending.interaction_id, HumanResponseText(text=text))
+        link.tell("acknowledged")
+
+
+async def go_on(link: Link, path: str, execution_id: str) -> None:
+    """Open, and tell how soon the execution was completed, with what."""
+    began = time.monotonic()
+    async with ExecutionStore(database=path) as store, Runner(store, [echo]):
+        record = await store.get(execution_id)
+        assert record is not None
+        await ended(record)
+        link.tell(record.status, record.result, time.monotonic() - began)
