@@ -49,6 +49,12 @@ _DROP: Final = prepare(
     )
 )
 _ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
+# Claimed by a process that stood still, was taken for dead, went on to claim, and died before it renewed its lease.
+_ORPHANED: Final = prepare(
+    select(runs.c.lease)
+    .distinct()
+    .where(runs.c.lease.is_not(None), ~exists(select(_l.id).where(_l.id == runs.c.lease)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +125,16 @@ def live(tx: Transaction) -> set[int]:
 
 def idle(tx: Transaction, own: int) -> list[int]:
     """The leases that do not count any more, but for the asking process's own."""
-    return _idle(tx.all(_ALL), tx.now, own)
+    return [*_idle(tx.all(_ALL), tx.now, own), *_others(tx.all(_ORPHANED), own)]
 
 
 async def any_idle(database: Database, now: int, own: int) -> bool:
     """Whether there is a lease that does not count any more, at ``now`` (milliseconds), but for the asker's own."""
-    return bool(_idle(await database.read(_ALL), now, own))
+    return bool(_idle(await database.read(_ALL), now, own) or _others(await database.read(_ORPHANED), own))
+
+
+def _others(rows: Iterable[Row], own: int) -> list[int]:
+    return [lease for (lease,) in rows if lease != own]
 
 
 def _idle(rows: Iterable[Row], now: int, own: int) -> list[int]:

@@ -65,6 +65,10 @@ class Host(Protocol):
     hold_paused_for: float
     replay_always: bool
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether tasks are cancelled because the process ends, and not by their workflow."""
+
     async def take_slot(self) -> None:
         """Return when this run is among those that may work."""
 
@@ -441,7 +445,7 @@ class Run:
 
     async def _abandon(self, call: Call, wait_id: str) -> None:
         """The workflow's own code stopped awaiting it: take it back."""
-        if self.gone is None:
+        if self._is_cancelled_by_workflow():
             with self.busy():
                 await self.write(
                     partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id, ordinal=self.ordinal())
@@ -450,8 +454,13 @@ class Run:
     async def abandon_step(self, call: Call) -> None:
         """The workflow's own code cancelled a step under way: no replay does it again."""
         task = _current()
-        if self.gone is None and task is not None and task.cancelling():
+        if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
             await self.record_outcome(call, None, runs.ABANDONED)
+
+    def _is_cancelled_by_workflow(self) -> bool:
+        if self.gone is None and self._host.is_ending:
+            self.leave("released")
+        return self.gone is None
 
     async def _go_on(self, pending: PendingInteraction | None, outcome: str, call: Call | None = None) -> None:
         """After a wait: with a slot, and behind everything that was recorded before."""

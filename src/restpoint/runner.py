@@ -414,6 +414,11 @@ class Runner:
 
     # --- What a run needs of its runner ---
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it closes, or its event loop does, which cancels every task."""
+        return self._closing or any(task.cancelling() or task.done() for task in self._looking)
+
     async def take_slot(self) -> None:
         """Return when one more run may work."""
         await self._slots.take()

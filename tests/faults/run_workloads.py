@@ -313,7 +313,7 @@ async def full_disk(link: Link, path: str, effects: str, starts: int) -> None:
             records = [(await runner.start("steady", effects)).record for _ in range(starts)]
             await answer_what_is_open(store, None, random)
             await asyncio.sleep(0.02)
-            used = Path(f"{path}-wal").stat().st_size
+            used = Path(f"{path}-wal").stat().st_size  # noqa: ASYNC240 - a test's
             resource.setrlimit(resource.RLIMIT_FSIZE, (used, resource.RLIM_INFINITY))
             for _ in range(50):
                 with contextlib.suppress(StorageError):
@@ -357,3 +357,16 @@ async def go_on(link: Link, path: str, execution_id: str) -> None:
         assert record is not None
         await ended(record)
         link.tell(record.status, record.result, time.monotonic() - began)
+
+
+# --- A program that closes nothing -----------------------------------------------------------------------------------
+
+
+async def close_nothing(link: Link, path: str, effects: str) -> None:
+    """Wait in a prompt and in a step, and let the event loop end: it cancels every task."""
+    store = await ExecutionStore(database=path).open()
+    runner = await Runner(store, [echo, long_one]).open()
+    asking = (await runner.start("echo", "Well?")).record
+    await runner.start("long", effects)
+    while not (asking.pending_interactions and lines(Path(effects))):  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.005)

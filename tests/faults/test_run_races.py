@@ -1,15 +1,17 @@
 """Races in and around a run: what is cancelled, closed or answered at the very moment when something else happens."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from restpoint import Context, ExecutionStore, Runner, workflow
+from faults.harness import Zygote
+from restpoint import Context, ExecutionStore, Runner, migrate, workflow
 from restpoint.errors import StepFailed
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
-from support import rows
+from support import rows, sql
 
 
 @pytest.fixture(params=["held", "parked"])
@@ -191,3 +193,39 @@ async def test_a_cancellation_from_another_store_reaches_what_steps_what_waits_a
         await _nothing_works(runner)
     assert stopped == ["step"]
     assert rows(path, "SELECT count(*) FROM journal WHERE kind = 'emit'") == [(0,)]
+
+
+def test_an_event_loop_that_ends_with_the_runner_open_takes_nothing_back(path: Path) -> None:
+    migrate.prepare(path)
+    with Zygote() as zygote:
+        child = zygote.run("run_workloads:close_nothing", path=str(path), effects=str(path.with_suffix(".effects")))
+        assert list(child.lines()) == []
+        assert child.reap() == 0
+        assert rows(path, "SELECT workflow, status FROM executions ORDER BY key") == [
+            ("echo", "interaction_required"),
+            ("long", "running"),
+        ]
+        assert rows(path, "SELECT 1 FROM journal WHERE error IS NOT NULL") == []
+        heir = zygote.run("run_workloads:crash_loop", path=str(path), effects="", names=[], attempts=5)
+        give_up = time.monotonic() + PATIENCE
+        while rows(path, "SELECT status FROM executions WHERE workflow = 'long'") != [("completed",)]:
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+        heir.kill()
+        assert heir.died_by_sigkill()
+
+
+async def test_a_run_whose_lease_is_not_in_the_file_any_more_is_taken_over(store: ExecutionStore, path: Path) -> None:
+    """A process stood still, lost its lease, claimed once more, and died before it could renew it."""
+
+    @workflow
+    async def patient(ctx: Context) -> str:
+        return (await ctx.ask(question("Well?"))).text
+
+    async with Runner(store, [patient], concurrency=0) as runner:
+        record = (await runner.start("patient")).record
+    with sql(path) as connection:
+        connection.execute("UPDATE runs SET lease = 4711, ready = 0, epoch = 1")
+    async with asyncio.timeout(PATIENCE), Runner(store, [patient]):
+        await answer(store, record, "Well?", "yes")
+        assert (await ended(record)).result == "yes"
