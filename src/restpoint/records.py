@@ -393,10 +393,12 @@ class Records:
     def apply(self, change: Change) -> ExecutionRecord | None:
         """What a committed change did, done to its record too."""
         self._tell(change)
+        if (
+            change.execution_id in self._loading
+        ):  # also where a record heard it: that may be gone when the reading is done
+            self._overtaken[change.execution_id] = change.sequence
         record = self._held.get(change.execution_id)
         if record is None:
-            if change.execution_id in self._loading:
-                self._overtaken[change.execution_id] = change.sequence
             return None
         if change.sequence <= record._as_of:
             return record
