@@ -199,6 +199,11 @@ class ExecutionRecord:
         return self._lease
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it follows its execution no more: that left the file, or the store was closed."""
+        return self._gone is not None
+
+    @property
     def result(self) -> Any:  # noqa: ANN401 - any JSON value
         """The result as it is stored: None until the execution is completed."""
         return decode(self._result)
@@ -393,9 +398,8 @@ class Records:
     def apply(self, change: Change) -> ExecutionRecord | None:
         """What a committed change did, done to its record too."""
         self._tell(change)
-        if (
-            change.execution_id in self._loading
-        ):  # also where a record heard it: that may be gone when the reading is done
+        # Also where a record hears it: that may be gone when the reading is done.
+        if change.execution_id in self._loading:
             self._overtaken[change.execution_id] = change.sequence
         record = self._held.get(change.execution_id)
         if record is None:
