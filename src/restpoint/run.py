@@ -320,8 +320,14 @@ class Run:
     ) -> None:
         """Hand a fenced job to the writer, and return after COMMIT."""
         self._check()
+        waits, closed = [each for each in self._waiting.values() if isinstance(each, str)], list[str]()
+
+        def with_closed(tx: Transaction) -> Changes:
+            closed[:] = runs.closed(tx, self.claim, waits)
+            return job(tx)
+
         try:
-            await self.parts.database.write(job, applied or self.parts.apply)
+            await self.parts.database.write(with_closed if waits else job, applied or self.parts.apply)
         except LeaseLost:
             self.leave("lost")
         except (StorageError, StoreClosed) as error:
@@ -330,6 +336,20 @@ class Run:
         self._check()
         if self.claim.suspect:
             self._host.trust(self.claim.execution_id)
+        await self._hear(closed)
+
+    async def _hear(self, closed: Sequence[str]) -> None:
+        """Let the workflow hear first of what was closed before its own outcome was recorded: a replay has it so too.
+
+        Another process may have closed it, of which this one hears a little later.
+        """
+        unheard = [self._pending[each].future for each in closed if each in self._pending]
+        unheard = [future for future in unheard if not future.done()]
+        if unheard:
+            await asyncio.wait(unheard)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            self._check()
 
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Into the journal, for replays."""

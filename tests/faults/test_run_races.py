@@ -11,7 +11,7 @@ from faults.harness import Zygote
 from restpoint import Context, ExecutionStore, Runner, migrate, workflow
 from restpoint.errors import StepFailed
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
-from support import rows, sql
+from support import ADA, rows, sql
 
 
 @pytest.fixture(params=["held", "parked"])
@@ -229,3 +229,43 @@ async def test_a_run_whose_lease_is_not_in_the_file_any_more_is_taken_over(store
     async with asyncio.timeout(PATIENCE), Runner(store, [patient]):
         await answer(store, record, "Well?", "yes")
         assert (await ended(record)).result == "yes"
+
+
+async def test_an_answer_by_another_process_before_the_end_of_a_step_is_heard_of_before_it(
+    store: ExecutionStore, path: Path
+) -> None:
+    """The other process's answer is in the file before the step's result, so a replay gives it first; so must the first run."""
+    let_it_end = asyncio.Event()
+
+    async def slow() -> str:
+        await let_it_end.wait()
+        return "step"
+
+    @workflow
+    async def race(ctx: Context) -> str:
+        order: list[str] = []
+
+        async def ask() -> None:
+            order.append((await ctx.ask(question("A"))).text)
+
+        async def step() -> None:
+            order.append(await ctx.step(slow))
+
+        tasks = [asyncio.create_task(ask()), asyncio.create_task(step())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await ctx.emit(order[0])
+        await ctx.ask(question("more"))
+        return order[0]
+
+    async with asyncio.timeout(PATIENCE), ExecutionStore(database=path, clock=store._clock) as other:
+        async with Runner(store, [race], hold_paused_for=600) as runner:
+            record = (await runner.start("race")).record
+            await asked(record, "A")
+            (pending,) = record.pending_interactions
+            await other.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+            let_it_end.set()
+            await asked(record, "more")
+        async with Runner(store, [race]):
+            await answer(store, record, "more", "yes")
+            await ended(record)
+    assert (record.problem, record.result) == (None, "Ada")
