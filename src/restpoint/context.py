@@ -126,6 +126,7 @@ class Context:
         - ``assignees``: the people and groups that it is addressed to. ``four_eyes``: the owner must not answer it.
         - At the deadline ``InteractionExpired`` is raised here; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``.
+        - ``asyncio.timeout`` around it is no deadline: a run that has left memory meanwhile does not hear of it.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
         ``InteractionWithdrawn`` when someone took the prompt back.
