@@ -287,6 +287,9 @@ class Database:
         self._readers: dict[str, tuple[AsyncConnection, aiosqlite.Connection]] = {}
         self._connecting = asyncio.Lock()
         self._glancing: sqlite3.Connection | None = None
+        self._glanced: tuple[int | None] | None = None
+        self._under_way = 0
+        self._expecting: list[asyncio.Future[None]] = []
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
@@ -304,6 +307,8 @@ class Database:
                 for first, last in spans:
                     database.committed(first, last)
             _resolve(batch)
+            if database is not None:
+                database.delivered(len(batch))
 
         def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
             try:
@@ -352,7 +357,23 @@ class Database:
     def _hand_over(self) -> None:
         waiting, self._waiting = self._waiting, []
         if waiting and self._writer is not None:
+            self._under_way += len(waiting)
             self._writer.queue.put(waiting)
+
+    def delivered(self, count: int) -> None:
+        """So many jobs were told to everyone."""
+        self._under_way -= count
+        expecting, self._expecting = self._expecting, []
+        for each in expecting:
+            if not each.done():
+                each.set_result(None)
+
+    async def delivery(self) -> None:
+        """Return when the batch that is being written has been told to everyone; at once where there is none."""
+        if self._under_way:
+            told: asyncio.Future[None] = self._loop.create_future()
+            self._expecting.append(told)
+            await told
 
     async def read(
         self, sql: str, parameters: Parameters = (), *, lane: Literal["short", "long"] = "short"
@@ -380,8 +401,19 @@ class Database:
         """
         if self._glancing is None:
             return None
+        if self._glanced is None:
+            # Once for all who ask in this turn of the loop: what they ask for was asked before the turn began.
+            self._glanced = (self._glance(self._glancing),)
+            self._loop.call_soon(self._look_away)
+        return self._glanced[0]
+
+    def _look_away(self) -> None:
+        self._glanced = None
+
+    @staticmethod
+    def _glance(connection: sqlite3.Connection) -> int | None:
         try:
-            row = self._glancing.execute(_GLANCE).fetchone()
+            row = connection.execute(_GLANCE).fetchone()
         except sqlite3.Error:
             return None
         return row[0] if row is not None and row[1] == REVISION else None

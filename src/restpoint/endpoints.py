@@ -7,7 +7,6 @@ OpenAPI document by ``routes.py``.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from hashlib import blake2b
-from inspect import isawaitable
 from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
@@ -77,7 +76,7 @@ class Endpoints:
 
     async def _actor(self, request: Request) -> Actor:
         found = self._authenticate(request)
-        actor = await found if isawaitable(found) else found
+        actor = found if found is None or isinstance(found, Actor) else await found
         if actor is None:
             raise Problem(
                 401,

@@ -59,9 +59,15 @@ class Follower:
             self._waiters = [reference for reference in self._waiters if _waits(reference())]
             self._pruned_at = max(2 * len(self._waiters), 1_000)
 
-    def has_heard_all(self) -> bool:
-        """Whether the file has nothing that the records here have not been told."""
-        return self._database.newest() == self._position
+    async def has_heard_all(self) -> bool:
+        """Whether the records here have been told everything that the file had when this was asked.
+
+        What this process is writing itself is waited for: that is cheaper than reading it.
+        """
+        newest = self._database.newest()
+        if newest is not None and newest > self._position:
+            await self._database.delivery()
+        return newest is not None and newest <= self._position
 
     def anyone_waits(self) -> bool:
         """Whether a waiter is left that is not done."""

@@ -236,8 +236,10 @@ class ExecutionStore:
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
         record = self._records.get(execution_id)
-        if record is not None and self._database is not None and self._follower.has_heard_all():
-            return record
+        if record is not None and self._database is not None:
+            heard = await self._follower.has_heard_all()
+            if heard and self._records.get(execution_id) is record:  # it may have been removed meanwhile
+                return record
         return await self._load(execution_id)
 
     async def list(
