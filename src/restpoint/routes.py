@@ -88,9 +88,14 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 }
 _OK: Final = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 _CANCEL: Final = {
-    "type": "object",
-    "properties": {"reason": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
-    "additionalProperties": False,
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {"reason": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+            "additionalProperties": False,
+        },
+        {"type": "null"},
+    ]
 }
 
 
