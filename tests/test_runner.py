@@ -839,3 +839,38 @@ async def test_an_answer_reaches_a_run_that_is_being_parked_at_that_moment(store
                 await asyncio.sleep(0)
             await answer(other, seen, "Well?", f"after {turns}")
             assert (await ended(record)).result == f"after {turns}"
+
+
+async def test_of_two_answers_that_come_together_one_is_first_and_is_so_on_every_replay(
+    store: ExecutionStore, way: dict[str, Any]
+) -> None:
+    firsts: list[list[str]] = []
+
+    @workflow
+    async def race(ctx: Context) -> list[str]:
+        tasks = [asyncio.create_task(ctx.ask(question(text))) for text in ("a", "b", "c")]
+        seen: list[str] = []
+        while tasks:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            seen.append("+".join(sorted(task.result().text for task in done)))
+            tasks = [task for task in tasks if task not in done]
+        firsts.append(seen)
+        await ctx.ask(question(f"{seen}?"))
+        return seen
+
+    async with Runner(store, [race], **way) as runner:
+        record = (await runner.start("race")).record
+        await asked(record, "a", "b", "c")
+        if way["hold_paused_for"] == 0:
+            await unloaded(runner)
+        pending = {each.prompt.text: each.interaction_id for each in record.pending_interactions}
+        await asyncio.gather(
+            *(
+                store.resolve_interaction(record.execution_id, pending[text], HumanResponseText(text=text))
+                for text in ("c", "a", "b")
+            )
+        )
+        await asked(record, "['c', 'a', 'b']?")
+        await answer(store, record, "['c', 'a', 'b']?", "yes")
+        assert (await ended(record)).result == ["c", "a", "b"]
+    assert all(seen == ["c", "a", "b"] for seen in firsts)

@@ -190,7 +190,7 @@ class Context:
             await run.first_time()
             with run.busy():
                 await run.write(partial(runs.show, run=run.claim, call=call, payload=text, ordinal=run.ordinal()))
-                run.recorded()
+                await run.given()
 
         return shown()
 
@@ -362,7 +362,7 @@ class Context:
             await run.until(until, until - milliseconds)
             with run.busy():
                 await run.write(partial(runs.settle, run=run.claim, call=call, ordinal=run.ordinal()))
-                run.recorded()
+                await run.given()
 
         return slept()
 

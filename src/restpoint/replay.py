@@ -10,6 +10,7 @@ outcome is held back until those that were recorded before it have been given, o
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,9 @@ from restpoint.runs import Call, Entry
 
 _TURNS: Final = 25
 """Turns of the loop in which no branch asked for anything, after which those asked for are given without the one missing."""
+
+_GAP: Final = 10
+"""Turns of the loop between two outcomes, in which who was given the first gets to act on it."""
 
 _When = tuple[int, int, int]
 
@@ -38,6 +42,8 @@ class Journal:
         self._asked: dict[_When, asyncio.Future[None]] = {}
         self._quiet: asyncio.Task[None] | None = None
         self._asks = 0
+        self._giving = False
+        self._queue: deque[asyncio.Future[None]] = deque()
 
     def _when(self, entry: Entry) -> _When | None:
         """When the outcome was recorded; None where it was not."""
@@ -79,6 +85,38 @@ class Journal:
                 self._asked.pop(when, None)
         self._given(when)
 
+    async def give(self, *, alone: bool) -> None:
+        """Return when an outcome may be given: one at a time, the first time as on every replay.
+
+        Two that were recorded together would else reach the workflow together now and one after the other then, and one that
+        waits for the first of several would see it. ``alone``: no other branch awaits an outcome.
+        """
+        loop = asyncio.get_running_loop()
+        if self._giving:
+            mine = loop.create_future()
+            self._queue.append(mine)
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():
+                    self._after(0)
+                raise
+        elif alone:
+            return
+        self._giving = True
+        loop.call_soon(self._after, _GAP)
+
+    def _after(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._after, turns - 1)
+            return
+        while self._queue:
+            following = self._queue.popleft()
+            if not following.done():
+                following.set_result(None)
+                return
+        self._giving = False
+
     async def settled(self) -> None:
         """Return when nothing that was recorded is asked for and not given: what is new comes after it."""
         while self._asked:
@@ -89,8 +127,7 @@ class Journal:
         while self._order and self._order[-1] not in self._missing:
             self._order.pop()
         if self._order and (asked := self._asked.get(self._order[-1])) is not None and not asked.done():
-            # Not at once: who was given an outcome first gets to act on it.
-            asyncio.get_running_loop().call_later(0, _resolve, asked)
+            _resolve(asked)
 
     async def _until_quiet(self) -> None:
         """Give the oldest that is asked for, once no branch asks for one that is older."""

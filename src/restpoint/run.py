@@ -301,6 +301,8 @@ class Run:
         """An entry whose outcome is recorded, when it is its turn."""
         with self.busy():
             await self._journal.turn(entry)
+            if entry.settled is not None:
+                await self._journal.give(alone=self._is_alone)
         self._check()
         return entry
 
@@ -356,7 +358,18 @@ class Run:
         await self.write(
             partial(runs.record, run=self.claim, call=call, result=result, error=error, ordinal=self.ordinal())
         )
+        await self.given()
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether no other branch than the one that asks awaits anything of the context."""
+        return self._busy + len(self._waiting) <= 1
+
+    async def given(self) -> None:
+        """After an outcome was recorded: give it to the workflow, when it is its turn."""
         self.recorded()
+        await self._journal.give(alone=self._is_alone)
+        self._check()
 
     def recorded(self) -> None:
         """For tests: with ``replay_always`` the function begins anew after everything that is recorded."""
@@ -381,6 +394,9 @@ class Run:
         closed = self._waits.get(wait_id)
         if closed is not None and closed.status != "pending":
             self._tell_closed(closed)
+            with self.busy():
+                await self._journal.give(alone=self._is_alone)
+            self._check()
             return _outcome(self.claim.execution_id, closed)
         pending = self._pending.get(wait_id)
         if pending is None:
@@ -510,6 +526,8 @@ class Run:
                 await asyncio.wait([self._taking_slot])
                 self._check()
             await self.first_time()
+            await self._journal.give(alone=self._is_alone)
+            self._check()
         finally:
             self._busy -= 1
             self._look_soon()
