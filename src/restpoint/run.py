@@ -40,7 +40,7 @@ from restpoint.ledger import Changes, Wait
 from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
 from restpoint.parts import Parts
-from restpoint.payloads import encode
+from restpoint.payloads import MAX_TEXT_LENGTH, encode
 from restpoint.prompts import RESPONSE, HumanResponse
 from restpoint.records import ExecutionRecord, PendingInteraction
 from restpoint.replay import Branch, Journal, describe
@@ -113,6 +113,7 @@ class Run:
         # Held from the moment the snapshot was taken, so that no answer passes by.
         self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self._branches: dict[asyncio.Task[Any], Branch] = {}
+        self._inside: set[asyncio.Task[Any]] = set()
         self._busy = 0
         self._activity = 0
         self._looking = False
@@ -239,7 +240,7 @@ class Run:
             self.record._ended = None  # noqa: SLF001
         if self.record._task is self._task:  # noqa: SLF001
             self.record._task = None  # noqa: SLF001
-        for task in self._branches:
+        for task in {*self._branches, *self._inside}:
             task.cancel("restpoint: this run leaves memory")
         if self.has_slot:
             self.has_slot = False
@@ -253,7 +254,7 @@ class Run:
 
     async def stopped(self) -> None:
         """Return when none of its tasks does anything any more."""
-        tasks = [task for task in (self._task, *self._branches) if task is not None]
+        tasks = {task for task in (self._task, *self._branches, *self._inside) if task is not None}
         if tasks:
             await asyncio.wait(tasks)
 
@@ -382,12 +383,20 @@ class Run:
     @contextmanager
     def busy(self) -> Iterator[None]:
         """One branch does something."""
+        self._enter()
         self._busy += 1
         try:
             yield
         finally:
             self._busy -= 1
             self._look_soon()
+
+    def _enter(self) -> None:
+        """Remember the task that awaits a call: it may be another than the one that made it, and ends with the run too."""
+        task = _current()
+        if task is not None and task is not self._task and task not in self._inside:
+            self._inside.add(task)
+            task.add_done_callback(self._inside.discard)
 
     async def answer(self, wait_id: str, call: Call) -> HumanResponse:
         """The response to an interaction that was asked at this call."""
@@ -405,7 +414,7 @@ class Run:
             )
         try:
             with self._wait(wait_id):
-                response = await pending.future
+                response = await _answered(pending)
         except ExecutionCancelled:
             self.leave("ended")
             self._check()
@@ -470,6 +479,7 @@ class Run:
 
     @contextmanager
     def _wait(self, what: str | int | None) -> Iterator[None]:
+        self._enter()
         token = object()
         self._waiting[token] = what
         self._look_soon()
@@ -538,6 +548,7 @@ class Run:
             self._host.give_slot()
         else:
             self.has_slot = True
+            self._look_soon()  # who asked for it may have been cancelled meanwhile
 
     def _look_soon(self) -> None:
         """Look whether it only waits, in the next turn of the loop."""
@@ -598,6 +609,15 @@ def _current() -> asyncio.Task[Any] | None:
         return None
 
 
+async def _answered(pending: PendingInteraction) -> HumanResponse:
+    """The response, whatever others do who await the same future: one who gives up (``wait_for``) cancels it."""
+    while True:
+        future = pending.future
+        await asyncio.wait([future])
+        if not future.cancelled():
+            return future.result()
+
+
 def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
     if wait.status == "answered":
         try:
@@ -611,6 +631,11 @@ def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
     raise InteractionWithdrawn(execution_id, wait.id)
 
 
+def _storable(text: object) -> str:
+    """What a workflow gave as text, as UTF-8 and SQL can carry it: an execution must fail whatever its error says."""
+    return str(text).encode("utf-8", "replace").decode().replace("\x00", "")[:MAX_TEXT_LENGTH]
+
+
 _EXPECTED: Final = (InteractionExpired, InteractionWithdrawn, NotJSON)
 
 
@@ -619,9 +644,9 @@ def _public(error: BaseException, workflow: str) -> tuple[str, str, bool]:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, WorkflowFailed):
-        return str(error) or "The workflow failed.", error.failure_code, True
+        return _storable(error) or "The workflow failed.", _storable(error.failure_code) or error.code, True
     if isinstance(error, _EXPECTED):
-        return str(error), error.code, True
+        return _storable(error), error.code, True
     if isinstance(error, StepFailed):
         return (
             f"The step {error.step} failed with {error.error_type}; the log of the server has more.",

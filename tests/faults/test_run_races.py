@@ -9,7 +9,7 @@ import pytest
 
 from faults.harness import Zygote
 from restpoint import Context, ExecutionStore, Runner, migrate, workflow
-from restpoint.errors import StepFailed
+from restpoint.errors import StepFailed, WorkflowFailed
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
 from support import ADA, rows, sql
 
@@ -269,3 +269,92 @@ async def test_an_answer_by_another_process_before_the_end_of_a_step_is_heard_of
             await answer(store, record, "more", "yes")
             await ended(record)
     assert (record.problem, record.result) == (None, "Ada")
+
+
+async def test_someone_who_waits_for_the_answer_with_a_limit_takes_no_prompt_back(store: ExecutionStore) -> None:
+    @workflow
+    async def wait(ctx: Context) -> str:
+        return (await ctx.ask(question("Well?"))).text
+
+    async with Runner(store, [wait], **WAYS["held"]) as runner:
+        record = (await runner.start("wait")).record
+        await asked(record, "Well?")
+        (pending,) = record.pending_interactions
+        future = pending.future
+        for _ in range(50):  # turns, in which the workflow comes to await it too
+            await asyncio.sleep(0)
+        future.cancel()  # as asyncio.wait_for does
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await answer(store, record, "Well?", "yes")
+        assert (await ended(record)).result == "yes"
+
+
+@pytest.mark.parametrize("why", [("half \ud800", "late"), ("nul \x00", "late"), ("why", "half \ud800")])
+async def test_a_workflow_fails_whatever_its_error_says(store: ExecutionStore, why: tuple[str, str]) -> None:
+    @workflow
+    async def give_up(ctx: Context) -> None:
+        raise WorkflowFailed(*why)
+
+    async with Runner(store, [give_up]) as runner:
+        record = await ended((await runner.start("give_up")).record)
+    assert (record.status, record.error, record.error_code) == (
+        "failed", why[0].replace("\ud800", "?").replace("\x00", ""), why[1].replace("\ud800", "?")
+    )  # fmt: skip
+
+
+async def test_the_tasks_of_a_parked_run_end_also_where_nobody_awaited_them(store: ExecutionStore) -> None:
+    """``asyncio.wait`` leaves the tasks that it was given as they are when it is cancelled itself."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    @workflow
+    async def race(ctx: Context) -> None:
+        tasks[:] = [asyncio.create_task(ctx.ask(question("Well?"))), asyncio.create_task(ctx.sleep(3600))]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async with Runner(store, [race], **WAYS["parked"]) as runner:
+        record = (await runner.start("race")).record
+        await asked(record, "Well?")
+        await unloaded(runner)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.wait(tasks)
+        assert all(task.cancelled() for task in tasks)
+    assert record.status == "interaction_required"
+
+
+async def test_a_slot_that_comes_when_nobody_wants_it_any_more_is_given_back(store: ExecutionStore) -> None:
+    begun, finish, give_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def working() -> None:
+        begun.set()
+        await finish.wait()
+
+    @workflow
+    async def work(ctx: Context) -> None:
+        await ctx.step(working)
+
+    @workflow
+    async def impatient(ctx: Context) -> None:
+        prompt, end = asyncio.create_task(ctx.ask(question("First?"))), asyncio.create_task(give_up.wait())
+        await asyncio.wait([prompt, end], return_when=asyncio.FIRST_COMPLETED)
+        prompt.cancel()
+        await asyncio.wait([prompt])
+        await ctx.ask(question("Second?"))
+
+    async with Runner(store, [work, impatient], concurrency=1, **WAYS["held"]) as runner:
+        record = (await runner.start("impatient")).record
+        await asked(record, "First?")
+        worker = (await runner.start("work")).record
+        await begun.wait()
+        await answer(store, record, "First?", "here")
+        async with asyncio.timeout(PATIENCE):
+            while not runner.queued:  # noqa: ASYNC110 - it is counted, not announced
+                await asyncio.sleep(0)
+        give_up.set()
+        await asked(record, "Second?")
+        finish.set()
+        await ended(worker)
+        async with asyncio.timeout(PATIENCE):
+            while runner.running:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+        assert record.status == "interaction_required"
