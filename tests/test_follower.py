@@ -10,6 +10,7 @@ import pytest
 from restpoint import ExecutionStore, follower
 from restpoint.database import Database
 from restpoint.errors import ExecutionCancelled
+from restpoint.ledger import Change
 from support import ADA, TEXT
 
 
@@ -130,3 +131,43 @@ async def test_a_store_that_does_not_wait_still_tells_the_truth_when_asked(path:
         assert await here.get(record.execution_id) is record
         assert record.status == "interaction_required"
         assert [open_.interaction_id for open_ in record.pending_interactions] == [pending.interaction_id]
+
+
+async def test_one_who_held_on_far_behind_and_did_not_wait_is_told_the_truth_when_asking(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "_MOST", 5)
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        held, waited = await here.create_execution(), await here.create_execution()
+        pending = await here.set_interaction_required(waited.execution_id, TEXT)
+        await there.set_completed(held.execution_id, None)
+        for _ in range(20):
+            await there.create_execution()
+        await there.resolve_interaction(waited.execution_id, pending.interaction_id, ADA)
+        await asyncio.wait_for(pending.future, 30)
+        async with asyncio.timeout(30):
+            while not await here._follower.has_heard_all():  # noqa: ASYNC110 - it is not announced
+                await asyncio.sleep(0.01)
+        assert await here.get(held.execution_id) is held
+        assert held.status == "completed"
+
+
+async def test_a_subscriber_that_fails_keeps_nothing_from_those_who_wait(
+    store: ExecutionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def once(change: Change) -> None:
+        heard.append(change.event)
+        unsubscribe()
+        raise LookupError
+
+    unsubscribe = store.subscribe(once)
+    store.subscribe(lambda change: heard.append(change.event))
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, TEXT)
+    future = pending.future
+    await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    assert await asyncio.wait_for(future, 30) == ADA
+    assert heard == ["execution_created", *("execution_created", "interaction_asked", "interaction_answered")]
+    assert "subscriber" in caplog.text

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from restpoint import ExecutionStore, leases
-from support import ManualClock, rows, sql
+from restpoint import ExecutionStore, database, leases
+from support import TEXT, ManualClock, rows, sql
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +57,31 @@ async def test_a_lease_that_ran_out_leaves_its_executions_to_recovery(path: Path
         with sql(path) as connection:
             connection.execute("UPDATE leases SET expires_at = ?", (clock.now(),))
         assert [found.execution_id for found in await there.recover()] == [record.execution_id]
+
+
+async def test_who_could_not_be_adopted_for_a_locked_file_is_adopted_with_the_next(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.05)
+    async with ExecutionStore(database=path, clock=clock) as first:
+        records = [await first.create_execution() for _ in range(2)]
+        for record in records:
+            await first.set_interaction_required(record.execution_id, TEXT)
+    async with ExecutionStore(database=path, clock=clock) as here:
+        lease = await here._driver.take_lease()
+        found = [await here.get(record.execution_id) for record in records]
+        pending = [each.pending_interaction for each in found if each is not None]
+        assert pending[0] is not None
+        assert pending[1] is not None
+        with sql(path) as another:
+            another.execute("BEGIN IMMEDIATE")
+            futures = [pending[0].future]
+            async with asyncio.timeout(30):
+                while "failed" not in caplog.text:  # noqa: ASYNC110 - that is how it is announced
+                    await asyncio.sleep(0.01)
+            another.execute("ROLLBACK")
+        futures.append(pending[1].future)
+        async with asyncio.timeout(30):
+            while rows(path, "SELECT DISTINCT lease FROM executions") != [(lease,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert not any(future.done() for future in futures)

@@ -6,6 +6,7 @@ Also the tasks that callers set on records: one that is cancelled or fails must 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from restpoint import leases, ledger
@@ -39,6 +40,7 @@ class Driver:
         self._fail = fail
         self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
         self._adopting: set[str] = set()
+        self._adoption: asyncio.Task[None] | None = None
         self._afterwards: set[asyncio.Task[None]] = set()
         self._taking = asyncio.Lock()
 
@@ -61,18 +63,19 @@ class Driver:
         if record.is_run or isinstance(waiter, Observer):
             return  # a runner drives the one, and the other only looks
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
-            if not self._adopting:
-                self._later(self._adopt())
             self._adopting.add(record.execution_id)
+            if self._adoption is None or self._adoption.done():
+                self._adoption = self._later(self._adopt())
 
     async def _adopt(self) -> None:
         lease = self.lease if self.lease is not None else await self.take_lease()
-        adopting, self._adopting = list(self._adopting), set()
-        try:
-            await self._database.write(lambda tx: ledger.adopt(tx, adopting, lease))
-        except StorageError:
-            self._adopting.update(adopting)  # with the next one
-            raise
+        while self._adopting:
+            adopting, self._adopting = list(self._adopting), set()
+            try:
+                await self._database.write(partial(ledger.adopt, execution_ids=adopting, lease=lease))
+            except StorageError:
+                self._adopting.update(adopting)  # with the next one
+                raise
 
     def _task_done(self, task: "asyncio.Task[Any]") -> None:
         for record in self._tasks.pop(task, []):
@@ -90,10 +93,11 @@ class Driver:
         elif record.status == ExecutionStatus.RUNNING:
             log.warning("the task of execution %s returned and left it running", record.execution_id)
 
-    def _later(self, change: Awaitable[None]) -> None:
+    def _later(self, change: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(_logged(change))
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+        return task
 
     async def renew(self) -> None:
         """Once this process has a lease, say that it is alive, for those who cannot see that otherwise. Until cancelled."""

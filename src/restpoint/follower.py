@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 INTERVAL: Final = 0.1
 """Seconds between two looks at the file. Nobody looks while nobody waits."""
 
-_MOST: Final = 2_000  # rows; further behind than that, it is cheaper to look at what is waited for
+_MOST: Final = 2_000  # rows; further behind than that, it is cheaper to read again all that anyone holds
 
 
 Waiter = asyncio.Future[Any] | asyncio.Event
@@ -36,14 +36,14 @@ class Follower:
         position: int,
         held: Callable[[str], bool],
         ended: Callable[[], Iterable[str]],
-        waiting: Callable[[], Iterable[str]],
+        all_held: Callable[[], Iterable[str]],
         reload: Callable[[str], Awaitable[object]],
     ) -> None:
         self._database = database
         self._position = position
         self._held = held
         self._ended = ended
-        self._waiting = waiting
+        self._all = all_held
         self._reload = reload
         self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
         self._pruned_at = 1_000
@@ -105,7 +105,7 @@ class Follower:
             position = rows[-1][0]
         else:
             position = await queries.last_sequence(self._database)
-            concerned = list(self._waiting())
+            concerned = list(self._all())
         for execution_id in concerned:
             try:
                 await self._reload(execution_id)

@@ -115,10 +115,11 @@ def refuse_other_sites(request: Request, trusted: Collection[str]) -> None:
     """Raise ``Problem`` 403 where a page of another site made a browser send this.
 
     Told from ``Sec-Fetch-Site`` (W3C Fetch Metadata), from ``Origin`` where a browser sends none; programs send neither. What
-    has an ``Authorization`` header no page can send unless the application allows its origin (CORS).
+    has a bearer token no page can send unless the application allows its origin (CORS); names and passwords (RFC 7617) a
+    browser adds by itself, whoever's page asks.
     """
     headers = request.headers
-    if "authorization" in headers:
+    if headers.get("authorization", "").lower().startswith("bearer "):
         return
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if origin is not None and origin in trusted:

@@ -7,6 +7,7 @@ that nobody holds or awaits costs no memory, and its rows make new objects when 
 """
 
 import asyncio
+import logging
 import weakref
 from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
@@ -27,6 +28,8 @@ from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
 from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
 from restpoint.queries import Address, HistoryEntry, Snapshot
+
+log = logging.getLogger(__name__)
 
 _STATUS: Final = {str(status): status for status in ExecutionStatus}
 
@@ -392,8 +395,11 @@ class Records:
         return record
 
     def _tell(self, change: Change) -> None:
-        for listener in self.listeners:
-            listener(change)
+        for listener in list(self.listeners):  # one may end its own subscription
+            try:
+                listener(change)
+            except Exception:  # who listens must not keep a committed change from those who wait for it
+                log.exception("a subscriber failed at %s of execution %s", change.event, change.execution_id)
 
     def apply(self, change: Change) -> ExecutionRecord | None:
         """What a committed change did, done to its record too."""
@@ -470,13 +476,16 @@ class Records:
         record = self._held.get(execution_id)
         return () if record is None else tuple(record._open)
 
-    def waiting(self) -> Iterable[str]:
-        """The executions of which someone here awaits something, or may."""
-        return [
-            execution_id
-            for execution_id, record in list(self._held.items())
-            if record._pending or record._observers or record._first_outcome is not None or record._task is not None
-        ]
+    def all(self) -> list[str]:
+        """Every execution that someone here holds, those first of which someone awaits something, or may."""
+
+        def awaited(record: ExecutionRecord) -> bool:
+            return bool(
+                record._pending or record._observers or record._first_outcome is not None or record._task is not None
+            )
+
+        held = sorted(self._held.items(), key=lambda each: not awaited(each[1]))
+        return [execution_id for execution_id, _ in held]
 
     def ended(self) -> list[str]:
         """The executions that have ended, as far as this process knows, and that someone here still holds."""

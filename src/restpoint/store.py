@@ -159,7 +159,7 @@ class ExecutionStore:
                 position,
                 lambda execution_id: self._records.get(execution_id) is not None,
                 self._records.ended,
-                self._records.waiting,
+                self._records.all,
                 self._load,
             )
             self._scheduler = Scheduler(

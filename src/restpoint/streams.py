@@ -9,7 +9,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -60,7 +60,8 @@ class Waits:
         self.ending = True
         now = asyncio.get_running_loop().time()
         for limit in list(self._open):
-            limit.reschedule(now)
+            with suppress(RuntimeError):  # it is over already, and its task has not gone on yet
+                limit.reschedule(now)
 
     @contextmanager
     def ended_by_signals(self) -> Iterator[None]:

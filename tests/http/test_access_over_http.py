@@ -184,6 +184,8 @@ async def test_a_client_of_another_machine_is_told_what_the_operator_has_to_do(f
         ({"sec-fetch-site": "none"}, 200),
         ({}, 200),
         ({"sec-fetch-site": "cross-site", "authorization": "Bearer x"}, 200),
+        # A browser adds a name and a password that it was once given, whoever's page asks.
+        ({"sec-fetch-site": "cross-site", "authorization": "Basic eDp5"}, 403),
     ],
 )
 async def test_what_another_site_makes_a_browser_send_changes_nothing(

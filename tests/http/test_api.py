@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from restpoint import ExecutionStore, Runner
 from restpoint.api import create_app, router
 from restpoint.errors import InvalidArgument
 from restpoint.schema import REVISION
+from restpoint.streams import Waits
 from serving import (
     GATES,
     TEXT_ANSWER,
@@ -466,6 +468,24 @@ async def test_dependencies_that_an_application_puts_before_the_router_hold(file
 
 
 # --- The end of the process ---
+
+
+async def test_a_wait_that_is_over_at_that_moment_keeps_no_other_from_ending() -> None:
+    waits = Waits()
+    over: list[asyncio.Task[None]] = []
+
+    async def wait(seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with waits.at_most(seconds):
+                await asyncio.get_running_loop().create_future()
+
+    with waits.ended_by_signals():
+        over += [asyncio.create_task(wait(seconds)) for seconds in (0.02, 60, 60, 60)]
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.01, waits.end)
+        time.sleep(0.05)  # noqa: ASYNC251 - so that it is told to end in the turn in which the first limit passes
+        async with asyncio.timeout(30):
+            await asyncio.wait(over)
 
 
 async def test_long_polls_streams_and_starts_end_with_a_reason_when_the_process_is_told_to_end(file: Path) -> None:
