@@ -240,8 +240,9 @@ async def test_branches_of_a_task_group_go_on_each_at_its_own_answer(
     assert len({position for position, *_ in journal(path)}) == len(journal(path)) == 9
 
 
+@pytest.mark.parametrize(("first", "second"), [("left", "right"), ("right", "left")])
 async def test_of_two_racing_prompts_the_first_answer_wins_again_on_every_replay(
-    store: ExecutionStore, way: dict[str, Any]
+    store: ExecutionStore, way: dict[str, Any], first: str, second: str
 ) -> None:
     winners: list[str] = []
 
@@ -260,13 +261,17 @@ async def test_of_two_racing_prompts_the_first_answer_wins_again_on_every_replay
     async with Runner(store, [race], **way) as runner:
         record = (await runner.start("race")).record
         await asked(record, "left", "right")
-        await answer(store, record, "right", "r")
-        await asked(record, "left", "right=r was first?")
-        await answer(store, record, "left", "l")
-        await answer(store, record, "right=r was first?", "yes")
+        await answer(store, record, first, "1st")
+        await asked(record, second, f"{first}=1st was first?")
+        if not way["hold_paused_for"]:
+            await unloaded(runner)
+        await answer(store, record, second, "2nd")
+        if not way["hold_paused_for"]:
+            await unloaded(runner)  # and so it has been through both answers at once
+        await answer(store, record, f"{first}=1st was first?", "yes")
         await ended(record)
-    assert record.result == ["right=r", "left=l", "yes"]
-    assert set(winners) == {"right=r"}
+    assert record.result == [f"{first}=1st", "left=1st" if first == "left" else "left=2nd", "yes"]
+    assert set(winners) == {f"{first}=1st"}
 
 
 async def test_a_prompt_that_nobody_awaits_any_more_is_withdrawn(store: ExecutionStore, way: dict[str, Any]) -> None:

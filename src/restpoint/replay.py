@@ -43,6 +43,7 @@ class Journal:
         self._quiet: asyncio.Task[None] | None = None
         self._asks = 0
         self._giving = False
+        self._given_to: asyncio.Task[object] | None = None
         self._queue: deque[asyncio.Future[None]] = deque()
 
     def _when(self, entry: Entry) -> _When | None:
@@ -89,10 +90,11 @@ class Journal:
         """Return when an outcome may be given: one at a time, the first time as on every replay.
 
         Two that were recorded together would else reach the workflow together now and one after the other then, and one that
-        waits for the first of several would see it. ``alone``: no other branch awaits an outcome.
+        waits for the first of several would see it. ``alone``: no other branch awaits an outcome, so the one that was given
+        the last need not be waited for if it is this one again; another may only not have begun to ask.
         """
-        loop = asyncio.get_running_loop()
-        if self._giving:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._giving and not (alone and task is self._given_to):
             mine = loop.create_future()
             self._queue.append(mine)
             try:
@@ -101,9 +103,9 @@ class Journal:
                 if mine.done() and not mine.cancelled():
                     self._after(0)
                 raise
-        elif alone:
+        elif self._giving:
             return
-        self._giving = True
+        self._giving, self._given_to = True, task
         loop.call_soon(self._after, _GAP)
 
     def _after(self, turns: int) -> None:
@@ -115,7 +117,7 @@ class Journal:
             if not following.done():
                 following.set_result(None)
                 return
-        self._giving = False
+        self._giving, self._given_to = False, None
 
     async def settled(self) -> None:
         """Return when nothing that was recorded is asked for and not given: what is new comes after it."""
