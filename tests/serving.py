@@ -138,7 +138,7 @@ async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app behind uvicorn on a port of its own. Ends as SIGTERM would."""
     listening = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sends small replies at once on sockets that say so
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", lifespan="on", ws="none", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=5)
     server = Server(config)
 
     async def run() -> None:

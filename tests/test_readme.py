@@ -12,7 +12,7 @@ from served import Terminal
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
-TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
+TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest -n 2"
 RUN_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[server]' && .venv/bin/restpoint demo"
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from restpoint import runs, tracing
 from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
-from restpoint.payloads import check_text, decode, encode
+from restpoint.payloads import check_text, decode, encode, storable
 from restpoint.prompts import (
     MAX_TIMEOUT_SECONDS,
     HumanPrompt,
@@ -430,11 +430,10 @@ def _result_type_of(function: Callable[..., Any]) -> Typed:
 def _failure(step: str, error: Exception) -> dict[str, Any]:
     """What the journal keeps of an exception: enough to raise the same again."""
     if isinstance(error, WorkflowFailed):
-        return {"failed": str(error), "code": error.failure_code}
+        return {"failed": storable(error), "code": storable(error.failure_code)}
     if isinstance(error, NotJSON):
-        return {"path": error.path, "problem": f"step {step} returned it, and {error}"}
-    message = str(error).encode("utf-8", "replace").decode().replace("\x00", "")
-    return {"step": step, "type": type(error).__name__, "message": message[:10_000]}
+        return {"path": storable(error.path), "problem": storable(f"step {step} returned it, and {error}")}
+    return {"step": step, "type": type(error).__name__, "message": storable(error)[:10_000]}
 
 
 def _raised(failure: Mapping[str, Any]) -> Exception:

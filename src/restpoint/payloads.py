@@ -60,6 +60,11 @@ def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
     return _unicode(text, name)
 
 
+def storable(text: object) -> str:
+    """``text`` as ``check_text`` would take it, for what must be stored whatever it says, such as an error."""
+    return str(text)[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
+
+
 def _plain(value: object, path: str, depth: int) -> object:  # noqa: C901, PLR0911 - a case for each kind of JSON
     """``value`` made of dict, list, str, int, float, bool and None only; raises ``NotJSON`` at the first other part."""
     if depth > MAX_DEPTH:

@@ -40,7 +40,7 @@ from restpoint.ledger import Changes, Wait
 from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
 from restpoint.parts import Parts
-from restpoint.payloads import MAX_TEXT_LENGTH, encode
+from restpoint.payloads import encode, storable
 from restpoint.prompts import RESPONSE, HumanResponse
 from restpoint.records import ExecutionRecord, PendingInteraction
 from restpoint.replay import Branch, Journal, describe
@@ -631,11 +631,6 @@ def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
     raise InteractionWithdrawn(execution_id, wait.id)
 
 
-def _storable(text: object) -> str:
-    """What a workflow gave as text, as UTF-8 and SQL can carry it: an execution must fail whatever its error says."""
-    return str(text).encode("utf-8", "replace").decode().replace("\x00", "")[:MAX_TEXT_LENGTH]
-
-
 _EXPECTED: Final = (InteractionExpired, InteractionWithdrawn, NotJSON)
 
 
@@ -644,9 +639,9 @@ def _public(error: BaseException, workflow: str) -> tuple[str, str, bool]:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, WorkflowFailed):
-        return _storable(error) or "The workflow failed.", _storable(error.failure_code) or error.code, True
+        return storable(error) or "The workflow failed.", storable(error.failure_code) or error.code, True
     if isinstance(error, _EXPECTED):
-        return _storable(error), error.code, True
+        return storable(error), error.code, True
     if isinstance(error, StepFailed):
         return (
             f"The step {error.step} failed with {error.error_type}; the log of the server has more.",

@@ -150,7 +150,6 @@ class Runner:
         self.concurrency = concurrency
         self._slots = Slots(concurrency)
         self._runs: dict[str, Run] = {}
-        self._stopping: set[Run] = set()
         self._suspects: dict[str, asyncio.TimerHandle] = {}
         self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
@@ -195,7 +194,7 @@ class Runner:
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
-        stopping = [*self._runs.values(), *self._stopping]
+        stopping = list(self._runs.values())
         for run in list(self._runs.values()):
             run.leave("released")
         if stopping:

@@ -236,7 +236,8 @@ class ExecutionStore:
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
         record = self._records.get(execution_id)
-        if record is not None and self._database is not None:
+        # Only of what a runner runs: who drives anything else may change without a row of history.
+        if record is not None and record.is_run and self._database is not None:
             heard = await self._follower.has_heard_all()
             if heard and self._records.get(execution_id) is record:  # it may have been removed meanwhile
                 return record

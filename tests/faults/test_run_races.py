@@ -358,3 +358,30 @@ async def test_a_slot_that_comes_when_nobody_wants_it_any_more_is_given_back(sto
             while runner.running:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)
         assert record.status == "interaction_required"
+
+
+@pytest.mark.parametrize("why", [("half \ud800", "late"), ("why", "half \ud800")])
+async def test_a_step_that_gives_up_runs_once_whatever_its_error_says(
+    store: ExecutionStore, why: tuple[str, str]
+) -> None:
+    tried: list[int] = []
+
+    async def giving_up() -> None:
+        tried.append(1)
+        raise WorkflowFailed(*why)
+
+    @workflow
+    async def go_on(ctx: Context) -> str:
+        try:
+            await ctx.step(giving_up)
+        except WorkflowFailed as error:
+            return f"{error} {error.failure_code} {(await ctx.ask(question('And?'))).text}"
+        return "unreachable"
+
+    async with Runner(store, [go_on], **WAYS["parked"]) as runner:
+        record = (await runner.start("go_on")).record
+        await asked(record, "And?")
+        await unloaded(runner)
+        await answer(store, record, "And?", "on")
+        await ended(record)
+    assert (record.result, len(tried)) == (f"{why[0]} {why[1]} on".replace("\ud800", "?"), 1)
