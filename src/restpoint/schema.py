@@ -1,4 +1,4 @@
-"""The file: tables, named checks, indexes, triggers and the auditors' views.
+"""The file: tables, named checks, indexes and triggers; the auditors' views are in ``views.py``.
 
 The revisions in ``migrations/`` build the file; nothing here creates anything. A test holds that a file built by the
 revisions has exactly this schema, so this is the place to read what is in it.
@@ -26,8 +26,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, initial, legal_moves, statuses
+from restpoint.views import VIEWS
 
-REVISION: Final = "0002"
+REVISION: Final = "0004"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -196,6 +197,7 @@ history: Final = Table(
     CheckConstraint("detail IS NULL OR detail_sha256 IS NOT NULL", name="history_detail_is_hashed"),
 )
 Index("history_of_execution", history.c.execution_id, sqlite_where=text("execution_id IS NOT NULL"))
+Index("history_of_file", history.c.event, sqlite_where=text("execution_id IS NULL"))
 
 history_anchor: Final = Table(
     "history_anchor",
@@ -228,8 +230,10 @@ def _differ(columns: tuple[str, ...]) -> str:
     return " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in columns)
 
 
-def _lifecycle_triggers(kind: str, table: str, fixed: tuple[str, ...], frozen: tuple[str, ...]) -> list[str]:
-    """What the lifecycle forbids. ``fixed`` columns never change; ``frozen`` ones do not once it has ended."""
+def _lifecycle_triggers(
+    kind: str, table: str, fixed: tuple[str, ...], frozen: tuple[str, ...], nor: str = ""
+) -> list[str]:
+    """What the lifecycle forbids. ``fixed`` columns never change; ``frozen`` ones do not once it has ended; nor what else."""
     its_id = "id = NEW.id" if kind == "execution" else "execution_key = NEW.execution_key AND id = NEW.id"
     article = "an" if kind[0] in "aei" else "a"
     moves: dict[str, list[str]] = {}
@@ -247,7 +251,7 @@ def _lifecycle_triggers(kind: str, table: str, fixed: tuple[str, ...], frozen: t
             table,
             "UPDATE",
             f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal}))"
-            f" OR ({_one_of('OLD.status', ends)} AND ({_differ(frozen)}))",
+            f" OR ({_one_of('OLD.status', ends)} AND ({_differ(frozen)})){nor}",
             f"illegal transition of {article} {kind}, or a change of what stays",
         ),
         # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).
@@ -280,6 +284,9 @@ TRIGGERS: Final = (
             "default_response",
         ),
         ("status", "response", "answered_by", "closed_at"),
+        # Four eyes: whoever started the execution does not answer this prompt, by way of whatever program.
+        " OR (NEW.status = 'answered' AND OLD.four_eyes = 1"
+        " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))",
     ),
     *_lifecycle_triggers("consent", "consents", ("execution_key", "opened", "created_at"), ("status", "closed_at")),
     _refuse(
@@ -331,35 +338,6 @@ TRIGGERS: Final = (
     ),
     _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),
 )
-
-
-def _instant(column: str) -> str:
-    """A time as ISO 8601 text with milliseconds, for people."""
-    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
-
-
-VIEWS: Final = {
-    "execution_history": (
-        f"SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, {_instant('time')} AS at,"
-        " time AS at_ms, detail, lower(hex(digest)) AS digest FROM history"
-    ),
-    "open_waits": (
-        "SELECT e.id AS execution_id, e.workflow, e.owner, w.kind, w.id AS wait_id, w.text,"
-        f" {_instant('w.created_at')} AS asked_at, {_instant('w.deadline_at')} AS deadline, w.deadline_at AS deadline_ms,"
-        " w.assignees FROM (SELECT 'interaction' AS kind, execution_key, id, opened, created_at, deadline_at,"
-        " json_extract(prompt, '$.text') AS text, assignees FROM interactions WHERE status = 'pending'"
-        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, auth_url, NULL FROM consents"
-        " WHERE status IN ('pending', 'exchanging')) AS w JOIN executions AS e ON e.key = w.execution_key"
-    ),
-    "answers": (
-        "SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by,"
-        f" {_instant('a.time')} AS answered_at, a.time AS answered_ms, {_instant('q.time')} AS asked_at,"
-        " a.time - q.time AS waited_ms, json_extract(q.detail, '$.prompt') AS prompt,"
-        " json_extract(a.detail, '$.response') AS response, a.sequence"
-        " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
-        " AND q.event = 'interaction_asked' WHERE a.event = 'interaction_answered'"
-    ),
-}
 
 
 def ddl() -> dict[str, str]:

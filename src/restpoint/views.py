@@ -1,0 +1,166 @@
+"""The views: what auditors may rely on, with any SQL tool. ``audit_contract`` has the version of what is promised here.
+
+Within a version columns are only added, at the end. Every view but ``open_waits`` reads the history alone, which outlives the
+executions, so each tells the same after a sweep. A row has ``sequence``, the row of history that it rests on, and its time
+twice: ``at`` for people (ISO 8601, UTC) and ``at_ms`` for programs (milliseconds since the epoch). What a pruned row said
+(the workflow, the prompt) is NULL in the rows that are left.
+"""
+
+from typing import Final
+
+CONTRACT: Final = 1
+"""The version of the views. One more means that something an auditor's query relied on is gone."""
+
+_YES: Final = ("yes", "y", "true", "ok", "approve", "approved", "accept", "allow", "confirm", "continue", "grant")
+_NO: Final = ("no", "n", "false", "cancel", "reject", "rejected", "decline", "deny", "denied", "refuse", "stop")
+
+
+def instant(column: str) -> str:
+    """A time as ISO 8601 text with milliseconds, for people."""
+    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
+
+
+def _words(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def _when(row: str) -> str:
+    return f"{row}.sequence, {instant(f'{row}.time')} AS at, {row}.time AS at_ms"
+
+
+def _created(row: str) -> str:
+    """How a row of history finds the one that created its execution."""
+    return f"LEFT JOIN history AS c ON c.execution_id = {row}.execution_id AND c.event = 'execution_created'"
+
+
+_WHOSE: Final = "json_extract(c.detail, '$.workflow') AS workflow, json_extract(c.detail, '$.owner') AS owner"
+
+
+def _decision(detail: str) -> str:
+    """What was chosen or written, in words."""
+    return (
+        f"coalesce(json_extract({detail}, '$.response.selected_option.label'),"
+        f" (SELECT group_concat(json_extract(value, '$.label'), ', ') FROM json_each({detail}, '$.response.selected_options')),"
+        f" json_extract({detail}, '$.response.text'))"
+    )
+
+
+def _approved(detail: str) -> str:
+    """1 where the option that was chosen plainly means yes, 0 where it means no, else NULL."""
+    option = f"json_extract({detail}, '$.response.selected_option.%s')"
+    kind = f"json_type({detail}, '$.response.selected_option.value')"
+    word, value = f"lower({option % 'id'})", f"lower({option % 'value'})"
+    return (
+        f"CASE WHEN {kind} = 'true' THEN 1 WHEN {kind} = 'false' THEN 0"
+        f" WHEN {word} IN ({_words(_YES)}) OR {value} IN ({_words(_YES)}) THEN 1"
+        f" WHEN {word} IN ({_words(_NO)}) OR {value} IN ({_words(_NO)}) THEN 0 END"
+    )
+
+
+_ANSWERS: Final = (
+    "SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by,"
+    f" {instant('a.time')} AS answered_at, a.time AS answered_ms, {instant('q.time')} AS asked_at,"
+    " a.time - q.time AS waited_ms, json_extract(q.detail, '$.prompt') AS prompt,"
+    " json_extract(a.detail, '$.response') AS response, a.sequence,"
+    f" {instant('a.time')} AS at, a.time AS at_ms, {_WHOSE},"
+    " json_extract(q.detail, '$.prompt.text') AS question, json_extract(q.detail, '$.position') AS position,"
+    f" {_decision('a.detail')} AS decision, {_approved('a.detail')} AS approved,"
+    " coalesce(a.cause = 'deadline', 0) AS by_default, json_extract(q.detail, '$.assignees') AS assignees,"
+    " coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes,"
+    " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
+    " json_extract(a.detail, '$.roles') AS actor_roles"
+    " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
+    f" AND q.event = 'interaction_asked' {_created('a')} WHERE a.event = 'interaction_answered'"
+)
+
+_ABOUT: Final = (
+    "coalesce(json_extract(h.detail, '$.prompt.text'), json_extract(h.detail, '$.error'), json_extract(h.detail, '$.problem'),"
+    f" {_decision('h.detail')}, h.cause)"
+)
+
+
+def response_times(condition: str = "") -> str:
+    """How long people took, by workflow and prompt, of the ``answers`` that meet a condition.
+
+    A percentile is the smallest time that so many percent of the answers did not exceed (the nearest rank). A prompt is known
+    by its position in its workflow, where a runner asked it, else by its text; ``question`` is an example of that.
+    """
+    percentiles = ", ".join(
+        f"max(CASE WHEN nth = (total * {percent} + 99) / 100 THEN waited_ms END) AS p{percent}_ms"
+        for percent in (50, 90, 95, 99)
+    )
+    place = "PARTITION BY workflow, coalesce(position, question)"
+    return (
+        "SELECT workflow, position, min(question) AS question, max(total) AS answers, min(waited_ms) AS min_ms,"
+        f" {percentiles}, max(waited_ms) AS max_ms FROM (SELECT workflow, position, question, waited_ms,"
+        f" row_number() OVER ({place} ORDER BY waited_ms) AS nth, count(*) OVER ({place}) AS total FROM answers"
+        f" WHERE by_default = 0 AND waited_ms IS NOT NULL{condition})"
+        " GROUP BY workflow, coalesce(position, question)"
+    )
+
+
+VIEWS: Final = {
+    "audit_contract": f"SELECT {CONTRACT} AS version",
+    "execution_history": (
+        f"SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, {instant('time')} AS at,"
+        " time AS at_ms, detail, lower(hex(digest)) AS digest FROM history"
+    ),
+    "open_waits": (
+        "SELECT e.id AS execution_id, e.workflow, e.owner, w.kind, w.id AS wait_id, w.text,"
+        f" {instant('w.created_at')} AS asked_at, {instant('w.deadline_at')} AS deadline, w.deadline_at AS deadline_ms,"
+        " w.assignees FROM (SELECT 'interaction' AS kind, execution_key, id, opened, created_at, deadline_at,"
+        " json_extract(prompt, '$.text') AS text, assignees FROM interactions WHERE status = 'pending'"
+        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, auth_url, NULL FROM consents"
+        " WHERE status IN ('pending', 'exchanging')) AS w JOIN executions AS e ON e.key = w.execution_key"
+    ),
+    "answers": _ANSWERS,
+    "approvals": (
+        "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
+        " authority, by_default, interaction_id FROM answers"
+        " WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ('text', 'notification')"
+    ),
+    "execution_timeline": (
+        f"SELECT {_when('h')}, h.execution_id, h.time - c.time AS after_ms, h.event, h.to_status AS status, h.actor, h.cause,"
+        f" {_ABOUT} AS about, h.wait_id, h.detail FROM history AS h {_created('h')} WHERE h.execution_id IS NOT NULL"
+        f" UNION ALL SELECT {_when('s')}, gone.value, s.time - c.time, 'swept', NULL, s.actor, s.cause, s.cause, NULL, NULL"
+        " FROM history AS s JOIN json_each(s.detail, '$.execution_ids') AS gone LEFT JOIN history AS c"
+        " ON c.execution_id = gone.value AND c.event = 'execution_created'"
+        " WHERE s.execution_id IS NULL AND s.event = 'swept'"
+    ),
+    "answers_by_others": (
+        "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, assignees, answered_by, authority, actor_groups,"
+        " CASE WHEN authority = 'operator' THEN 'an operator stepped in'"
+        " WHEN authority IS NOT NULL THEN 'not an assignee, and in none of the groups'"
+        " WHEN assignees LIKE '%\"group:%' THEN 'cannot be said: the groups were not recorded'"
+        " ELSE 'not an assignee' END AS finding, decision, interaction_id FROM answers WHERE by_default = 0"
+        " AND assignees IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(assignees) AS one WHERE one.value = answered_by"
+        " OR one.value IN (SELECT 'group:' || value FROM json_each(actor_groups)))"
+    ),
+    "response_times": response_times(),
+    "default_answers": (
+        "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, assignees, waited_ms, interaction_id"
+        " FROM answers WHERE by_default = 1"
+    ),
+    "recoveries": (
+        f"SELECT {_when('h')}, h.execution_id, {_WHOSE}, h.event, h.to_status AS status, h.cause,"
+        " json_extract(h.detail, '$.attempt') AS attempt, json_extract(h.detail, '$.code') AS error_code"
+        f" FROM history AS h {_created('h')} WHERE h.event = 'execution_recovered'"
+        " OR (h.event = 'execution_failed' AND h.cause IN ('recover', 'attempts exhausted'))"
+    ),
+    "sweeps": (
+        f"SELECT {_when('g')}, g.execution_id, {_WHOSE}, g.how, g.actor, e.to_status AS status, {instant('e.time')} AS ended_at"
+        " FROM (SELECT s.sequence, s.time, gone.value AS execution_id, 'swept' AS how, s.actor"
+        " FROM history AS s JOIN json_each(s.detail, '$.execution_ids') AS gone"
+        " WHERE s.execution_id IS NULL AND s.event = 'swept'"
+        " UNION ALL SELECT sequence, time, execution_id, 'removed', actor FROM history WHERE event = 'execution_removed') AS g"
+        f" {_created('g')} LEFT JOIN history AS e ON e.execution_id = g.execution_id"
+        " AND e.event IN ('execution_completed', 'execution_failed', 'execution_cancelled')"
+    ),
+    "four_eyes_violations": (
+        "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, answered_by, authority, interaction_id"
+        " FROM answers WHERE four_eyes = 1 AND by_default = 0 AND owner = coalesce(answered_by, owner)"
+    ),
+    "file_history": (
+        f"SELECT {_when('h')}, h.event, h.actor, h.cause, h.detail FROM history AS h WHERE h.execution_id IS NULL"
+    ),
+}
