@@ -209,6 +209,23 @@ history_anchor: Final = Table(
     CheckConstraint("length(digest) = 32", name="history_anchor_digest_is_sha256"),
 )
 
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("sequence", INTEGER, primary_key=True, comment="the row of history whose detail was erased"),
+    Column("ordered", INTEGER, nullable=False, comment="history.sequence of the event that says so, and names the row"),
+)
+
+settings: Final = Table(
+    "settings",
+    metadata,
+    Column("name", TEXT, primary_key=True, nullable=False),
+    Column("value", TEXT, nullable=False),
+    Column("changed_at", INTEGER, nullable=False),
+    CheckConstraint("json_valid(value)", name="settings_value_is_json"),
+    sqlite_with_rowid=False,
+)
+
 leases: Final = Table(
     "leases",
     metadata,
@@ -273,20 +290,15 @@ TRIGGERS: Final = (
     *_lifecycle_triggers(
         "interaction",
         "interactions",
-        (
-            "execution_key",
-            "prompt",
-            "opened",
-            "created_at",
-            "assignees",
-            "four_eyes",
-            "on_deadline",
-            "default_response",
-        ),
-        ("status", "response", "answered_by", "closed_at"),
+        ("execution_key", "opened", "created_at", "assignees", "four_eyes", "on_deadline"),
+        ("status", "answered_by", "closed_at"),
         # Four eyes: whoever started the execution does not answer this prompt, by way of whatever program.
         " OR (NEW.status = 'answered' AND OLD.four_eyes = 1"
-        " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))",
+        " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))"
+        # What was said stays too, unless an erasure names a row of history that told of it.
+        f" OR (({_differ(('prompt', 'default_response'))} OR (OLD.status <> 'pending' AND {_differ(('response',))}))"
+        " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
+        " WHERE wait_id = OLD.id AND execution_id = (SELECT id FROM executions WHERE key = OLD.execution_key))))",
     ),
     *_lifecycle_triggers("consent", "consents", ("execution_key", "opened", "created_at"), ("status", "closed_at")),
     _refuse(
@@ -303,7 +315,31 @@ TRIGGERS: Final = (
         "NEW.sequence IS NOT 1 + coalesce((SELECT max(sequence) FROM history), (SELECT sequence FROM history_anchor))",
         "history is append-only",
     ),
-    _refuse("history_is_never_changed", "history", "UPDATE", "", "history is append-only"),
+    _refuse(
+        "history_is_never_changed",
+        "history",
+        "UPDATE",
+        f"NEW.detail IS NOT NULL OR {_differ(tuple(column.name for column in history.c if column.name != 'detail'))}"
+        " OR NOT EXISTS (SELECT 1 FROM erasures WHERE sequence = OLD.sequence)",
+        "history is append-only",
+    ),
+    # So that no detail can go without a row of the chain that says so.
+    _refuse(
+        "erasures_are_told_of",
+        "erasures",
+        "INSERT",
+        "NOT EXISTS (SELECT 1 FROM history AS e, json_each(e.detail, '$.sequences') AS named WHERE e.sequence = NEW.ordered"
+        " AND e.event = 'payloads_erased' AND e.sequence > NEW.sequence AND named.value = NEW.sequence)",
+        "an erasure is told of by a later row of history that names it",
+    ),
+    _refuse("erasures_are_never_changed", "erasures", "UPDATE", "", "an erasure stays"),
+    _refuse(
+        "erasures_go_with_the_history",
+        "erasures",
+        "DELETE",
+        "OLD.sequence > (SELECT sequence FROM history_anchor)",
+        "an erasure stays",
+    ),
     _refuse(
         "history_goes_only_by_retention",
         "history",
