@@ -17,14 +17,14 @@ from functools import wraps
 from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
+from restpoint.application import Application, PlainRoute
 from restpoint.desk import Desk
 from restpoint.endpoints import Authenticate, Endpoints
 from restpoint.intake import MAX_BODY_BYTES
@@ -37,23 +37,6 @@ from restpoint.tokens import Tokens
 from restpoint.workflows import Workflow
 
 __all__ = ["Authenticate", "bearer", "create_app", "router"]
-
-
-class PlainRoute(APIRoute):
-    """A route whose function takes the request and gives the reply, with nothing in between.
-
-    Where an application includes the router with dependencies of its own, FastAPI makes another ``app`` of the function,
-    which asks these first.
-    """
-
-    def __init__(self, path: str, endpoint: Handler, **settings: Any) -> None:  # noqa: ANN401 - FastAPI's
-        super().__init__(path, endpoint, **settings)
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            reply = await endpoint(Request(scope, receive, send))
-            await reply(scope, receive, send)
-
-        self.app = app
 
 
 def bearer(tokens: Tokens) -> Authenticate:
@@ -152,6 +135,9 @@ def create_app(
         metrics=metrics,
     )
 
+    # Not included but taken over: FastAPI looks longer for a route of a router that is included.
+    plain = [route for route in _router(api).routes if isinstance(route, PlainRoute)]
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as opened:
@@ -160,13 +146,13 @@ def create_app(
             await opened.enter_async_context(runner)
             opened.enter_context(api.waits.ended_by_signals())
             opened.callback(api.waits.end)
+            app.take_shortcuts(plain)
             yield
 
-    app = FastAPI(
+    app = Application(
         title=title,
         summary="Interactive workflow executions that survive restarts.",
-        # Not included but taken over: FastAPI looks longer for a route of a router that is included.
-        routes=list(_router(api).routes),
+        routes=[*plain],
         lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,  # pages that load scripts from elsewhere have no business on this origin

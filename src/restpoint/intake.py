@@ -24,11 +24,21 @@ LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
 _MAX_KEY: Final = 255
 _MAX_SEQUENCE: Final = (1 << 63) - 1
+_HEADERS: Final = "restpoint.headers"  # in the scope of a request (ASGI), which others may put their own into
+
+
+def header(request: Request, name: str) -> str | None:
+    """A header by its name in lower case; of several with that name the first. Reading one costs a look-up."""
+    headers: dict[bytes, bytes] | None = request.scope.get(_HEADERS)
+    if headers is None:
+        headers = request.scope[_HEADERS] = dict(reversed(request.scope["headers"]))
+    value = headers.get(name.encode())
+    return None if value is None else value.decode("latin-1")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, at most ``limit`` bytes, whatever Content-Length says. Raises ``Problem`` 413."""
-    declared = request.headers.get("content-length", "")
+    declared = header(request, "content-length") or ""
     over = declared.isdecimal() and int(declared[:20]) > limit
     size, chunks = 0, []
     async for chunk in request.stream():
@@ -74,6 +84,8 @@ def object_of(body: bytes, keys: Collection[str], *, optional: bool = False) -> 
 
 def one(request: Request, name: str) -> str | None:
     """A query parameter that may be given once. Raises ``InvalidArgument``."""
+    if not request.scope["query_string"]:
+        return None
     given = request.query_params.getlist(name)
     if len(given) > 1:
         raise InvalidArgument(f"{name} is given {len(given)} times; give it once.")
@@ -103,7 +115,7 @@ def whole(name: str, text: str | None, default: int, least: int = 0, most: int =
 
 def idempotency_key(request: Request) -> str | None:
     """The header ``Idempotency-Key``. Raises ``InvalidArgument``."""
-    key = request.headers.get("idempotency-key")
+    key = header(request, "idempotency-key")
     if key is None:
         return None
     if not 0 < len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable():
@@ -118,16 +130,17 @@ def refuse_other_sites(request: Request, trusted: Collection[str]) -> None:
     has a bearer token no page can send unless the application allows its origin (CORS); names and passwords (RFC 7617) a
     browser adds by itself, whoever's page asks.
     """
-    headers = request.headers
-    if headers.get("authorization", "").lower().startswith("bearer "):
+    origin, site = header(request, "origin"), header(request, "sec-fetch-site")
+    if origin is None and site is None:
         return
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    if (header(request, "authorization") or "").lower().startswith("bearer "):
+        return
     if origin is not None and origin in trusted:
         return
     if site is not None:
         crossed = site not in {"same-origin", "none"}
     else:
-        crossed = origin is not None and (origin == "null" or _place(origin) != headers.get("host", "").lower())
+        crossed = origin is not None and (origin == "null" or _place(origin) != (header(request, "host") or "").lower())
     if crossed:
         raise Problem(
             403,
@@ -150,10 +163,9 @@ def local(request: Request) -> Actor:
     A browser of this machine that was led here under another name (DNS rebinding) shows that name as its Host; a proxy on
     this machine says for whom it asks.
     """
-    headers = request.headers
-    client = request.client.host if request.client is not None else ""
-    forwarded = "forwarded" in headers or "x-forwarded-for" in headers
-    if _is_loopback(client) and not forwarded and _is_loopback(_host(headers.get("host", ""))):
+    client = (request.scope.get("client") or ("",))[0]
+    forwarded = header(request, "forwarded") is not None or header(request, "x-forwarded-for") is not None
+    if _is_loopback(client) and not forwarded and _is_loopback(_host(header(request, "host") or "")):
         return LOCAL_ACTOR
     raise Problem(
         403,

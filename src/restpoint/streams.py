@@ -8,9 +8,9 @@ connection and a client that left is noticed. The work that is streamed goes on 
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from types import FrameType
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -31,6 +31,26 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
+class _AtMost:
+    """One limit, which is among the open ones while it is in force."""
+
+    __slots__ = ("_limit", "_open")
+
+    def __init__(self, open_: set[asyncio.Timeout], limit: asyncio.Timeout) -> None:
+        self._open = open_
+        self._limit = limit
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._open.add(self._limit)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.discard(self._limit)
+        await self._limit.__aexit__(kind, error, traceback)
+
+
 class Waits:
     """The long waits of a process, which a shutdown ends at once."""
 
@@ -39,15 +59,9 @@ class Waits:
         self._open: set[asyncio.Timeout] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    @asynccontextmanager
-    async def at_most(self, seconds: float | None) -> AsyncIterator[None]:
-        """Raises ``TimeoutError`` after so many seconds, or when the process is told to end."""
-        async with asyncio.timeout(0 if self.ending else seconds) as limit:
-            self._open.add(limit)
-            try:
-                yield
-            finally:
-                self._open.discard(limit)
+    def at_most(self, seconds: float | None) -> "_AtMost":
+        """For ``async with``: raises ``TimeoutError`` after so many seconds, or when the process is told to end."""
+        return _AtMost(self._open, asyncio.timeout(0 if self.ending else seconds))
 
     def end(self) -> None:
         """Have every wait return now, and every later one at once. Any thread may call it, and a signal handler."""

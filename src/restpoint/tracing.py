@@ -52,6 +52,11 @@ def _tracer() -> "trace.Tracer | None":
     return _tracer_of[1]
 
 
+def is_configured() -> bool:
+    """Whether this process traces, counts or logs by OpenTelemetry, as far as can be told: it has an SDK of it loaded."""
+    return _tracer() is not None or any(name.startswith("opentelemetry.sdk") for name in sys.modules)
+
+
 class Span:
     """One span, as a context manager. Entered and left in the same task.
 

@@ -3,6 +3,7 @@
 The bodies are made as plain dicts, because a poll is the request that is made most.
 """
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -26,14 +27,19 @@ from restpoint.problems import MEDIA_TYPE
 from restpoint.records import PendingInteraction
 
 
+@lru_cache(maxsize=1024)
+def _in_a_path(text: str) -> str:
+    return quote(text, safe="")
+
+
 def status_url(base: str, execution_id: str) -> str:
     """Where an execution is polled; ``base`` is where the routes are mounted."""
-    return f"{base}/executions/{quote(execution_id, safe='')}"
+    return f"{base}/executions/{_in_a_path(execution_id)}"
 
 
 def response_url(base: str, execution_id: str, interaction_id: str) -> str:
     """Where a response to an interaction goes."""
-    return f"{status_url(base, execution_id)}/interactions/{quote(interaction_id, safe='')}/response"
+    return f"{status_url(base, execution_id)}/interactions/{_in_a_path(interaction_id)}/response"
 
 
 def status_body(view: View, base: str) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""The shorter way to the routes of the ready server: the same replies, and an application that adds to it is obeyed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from restpoint import tracing
+from serving import TEXT_ANSWER, make_app, served, whoever
+
+
+class Counter:
+    """Middleware of an application."""
+
+    seen: list[str]
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.seen.append(scope["path"])
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(autouse=True)
+def traced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether an SDK of OpenTelemetry is taken for loaded; other tests of this process may have loaded one."""
+    answer: bool = getattr(request, "param", False)
+    monkeypatch.setattr(tracing, "is_configured", lambda: answer)
+    return answer
+
+
+def short(app: FastAPI) -> bool:
+    return getattr(app, "_exact", None) is not None
+
+
+@pytest.mark.parametrize("traced", [False, True], indirect=True)
+async def test_both_ways_give_the_same_replies(file: Path, traced: bool) -> None:
+    app = make_app(file)
+    async with served(app) as http:
+        assert short(app) is not traced
+        started = await http.post("/v1/workflows/greet", json="Grace")
+        body = started.json()
+        assert (started.status_code, body["status"]) == (202, "interaction_required")
+        assert (await http.post(body["response_url"], json=TEXT_ANSWER)).status_code == 204
+        ended = await http.get(f"{body['status_url']}?wait=5")
+        while ended.json()["status"] == "running":
+            ended = await http.get(f"{body['status_url']}?wait=5")
+        assert (ended.json()["result"], ended.headers["content-type"]) == ("Grace Hopper", "application/json")
+        assert {"etag", "cache-control", "content-length"} <= set(ended.headers)
+        missing = await http.get("/executions/nobody/interactions")
+        assert (missing.status_code, missing.json()["code"]) == (404, "route_not_found")
+        wrong = await http.put(body["status_url"])
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET")
+        assert (await http.head("/healthz")).status_code == 405
+        assert (await http.get("/openapi.json")).status_code == 200
+
+
+async def test_middleware_of_the_application_sees_every_request(file: Path) -> None:
+    Counter.seen = []
+    app = make_app(file)
+    app.add_middleware(Counter)
+    async with served(app) as http:
+        assert not short(app)
+        await http.get("/executions")
+    assert Counter.seen == ["/executions"]
+
+
+async def test_a_route_that_an_application_puts_first_is_asked_first(file: Path) -> None:
+    app = make_app(file)
+
+    async def mine(_: Request) -> Response:
+        return PlainTextResponse("mine")
+
+    app.add_route("/executions", mine)
+    app.router.routes.insert(0, app.router.routes.pop())
+    async with served(app) as http:
+        assert not short(app)
+        assert (await http.get("/executions")).text == "mine"
+
+
+async def test_what_authenticate_raises_is_answered_by_the_handlers_of_the_application(file: Path) -> None:
+    def nobody(_: Request) -> None:
+        raise HTTPException(418, "not here", headers={"x-why": "teapot"})
+
+    app = make_app(file, authenticate=nobody)
+
+    async def teapot(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return PlainTextResponse(str(error.detail), 418, headers=error.headers)
+
+    app.add_exception_handler(418, teapot)
+    async with served(app) as http:
+        assert short(app)
+        reply = await http.get("/executions")
+    assert (reply.status_code, reply.text, reply.headers["x-why"]) == (418, "not here", "teapot")
+
+
+async def test_authenticate_finds_the_application_in_its_request(file: Path) -> None:
+    seen: list[Any] = []
+
+    def looks(request: Request) -> Any:
+        seen.append((request.app, request.scope["route"].path))
+        return whoever(request)
+
+    app = make_app(file, authenticate=looks)
+    async with served(app) as http:
+        assert (await http.get("/executions/1", headers={"x-user": "ada"})).status_code == 404
+    assert seen == [(app, "/executions/{execution_id}")]
+
+
+async def test_the_first_of_two_headers_with_one_name_counts(file: Path) -> None:
+    async with served(make_app(file)) as http:
+        both = [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")]
+        assert (await http.post("/v1/workflows/echo", headers=both)).status_code == 403
