@@ -1,0 +1,157 @@
+"""A real headless Chromium, driven as a person would: by what is written on buttons and beside fields."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+PATIENCE = 30.0
+QUIET = [
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Whatever a page asks for, nothing but this machine is asked.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+]
+
+
+def missing() -> str | None:
+    """What a browser needs and this machine has not."""
+    absent = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"{' and '.join(absent)}: not installed" if absent else None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request that the browser sent."""
+
+    url: str
+    referer: str
+
+
+class Browser:
+    """A browser with a profile of its own: another one knows none of its cookies."""
+
+    def __init__(self) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="restpoint-chromium-"))
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(shutil.which("chromium"))
+        for flag in [*QUIET, f"--user-data-dir={self._home / 'profile'}"]:
+            options.add_argument(flag)
+        if os.geteuid() == 0:
+            options.add_argument("--no-sandbox")  # Chromium refuses root its sandbox
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.add_experimental_option("perfLoggingPrefs", {"enableNetwork": True, "enablePage": False})
+        # With the path of the driver given Selenium looks for none to download; SE_OFFLINE says it again.
+        service = Service(
+            str(shutil.which("chromedriver")), env={**os.environ, "HOME": str(self._home), "SE_OFFLINE": "true"}
+        )
+        self.driver = webdriver.Chrome(options=options, service=service)
+        self._console: list[dict[str, Any]] = []
+        self._sent: list[Sent] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.driver.quit()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        return self.driver.current_url
+
+    @property
+    def text(self) -> str:
+        """What can be read on the page."""
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def open(self, url: str) -> None:
+        self.driver.get(url)
+
+    def press(self, label: str) -> None:
+        """Click the button or the link that says ``label``, as soon as it is there."""
+        self._find(f"//button[normalize-space()='{label}'] | //a[normalize-space()='{label}']").click()
+
+    def fill(self, label: str, text: str) -> None:
+        """Type into the field inside the label that says ``label``."""
+        self._find(f"//label[normalize-space()='{label}']//input").send_keys(text)
+
+    def until(self, text: str) -> str:
+        """Wait for the page to say ``text``. Returns all that it says."""
+        self._wait(lambda: text in self.text, f"{text!r} on the page")
+        return self.text
+
+    def until_at(self, url: str) -> str:
+        """Wait for the address to begin with ``url``. Returns the address."""
+        self._wait(lambda: self.url.startswith(url), url)
+        return self.url
+
+    def _find(self, path: str) -> WebElement:
+        self._wait(lambda: self.driver.find_element(By.XPATH, path).is_displayed(), path)
+        return self.driver.find_element(By.XPATH, path)
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        gone = [NoSuchElementException, StaleElementReferenceException]
+        try:
+            WebDriverWait(self.driver, PATIENCE, 0.02, gone).until(lambda _: condition())
+        except TimeoutException:
+            raise AssertionError(f"no {what}, but at {self.url}:\n{self.text}") from None
+
+    def size(self, width: int, height: int) -> None:
+        """The page as on a screen of this many pixels (``--headless`` windows have a least width)."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def forget(self) -> None:
+        """Leave the page, delete all cookies, and forget what was logged."""
+        self.open("about:blank")
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self._read()
+        self._console.clear()
+        self._sent.clear()
+
+    def complaints(self) -> list[str]:
+        """What the console warns of since the last ``forget``, such as a violated Content-Security-Policy. A reply of 400
+        and above is no complaint."""
+        self._read()
+        return [
+            entry["message"]
+            for entry in self._console
+            if entry["level"] in {"WARNING", "SEVERE"} and entry["source"] != "network"
+        ]
+
+    def sent(self) -> list[Sent]:
+        """Every HTTP request since the last ``forget``, also each hop of a redirect."""
+        self._read()
+        return list(self._sent)
+
+    def outside(self) -> list[str]:
+        """The requests that were not for this machine."""
+        return [each.url for each in self.sent() if urlsplit(each.url).hostname not in {"127.0.0.1", "localhost"}]
+
+    def _read(self) -> None:
+        self._console += self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                request = message["params"]["request"]
+                if request["url"].startswith("http"):
+                    self._sent.append(Sent(request["url"], request["headers"].get("Referer", "")))
