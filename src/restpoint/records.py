@@ -57,18 +57,20 @@ class PendingInteraction:
         "__weakref__",
         "_future",
         "_outcome",
+        "_prompt",
         "_record",
+        "_text",
         "assignees",
         "created_at",
         "deadline",
         "four_eyes",
         "interaction_id",
-        "prompt",
     )
 
     def __init__(self, record: "ExecutionRecord", wait: Wait, prompt: BaseModel | None = None) -> None:
         self.interaction_id = wait.id
-        self.prompt: HumanPrompt = prompt or PROMPT.validate_json(wait.prompt or "")  # type: ignore[assignment]
+        self._prompt = prompt
+        self._text = wait.prompt or ""
         self.created_at = wait.created_at / 1000
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
         self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
@@ -76,6 +78,18 @@ class PendingInteraction:
         self._record = record
         self._future: weakref.ref[_Answer] | None = None
         self._outcome: BaseModel | RestpointError | None = None
+
+    @property
+    def prompt(self) -> HumanPrompt:
+        """What is asked. The object that was given by who asked here; elsewhere made when it is first asked for."""
+        if self._prompt is None:
+            self._prompt = PROMPT.validate_json(self._text)
+        return cast("HumanPrompt", self._prompt)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is asked, as the JSON object that is stored and sent."""
+        return cast("dict[str, Any]", decode(self._text))
 
     @property
     def future(self) -> "asyncio.Future[HumanResponse]":

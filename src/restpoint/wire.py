@@ -85,7 +85,7 @@ def asked(prompt: PendingInteraction, execution_id: str, base: str) -> dict[str,
     """A prompt with its id and where the response goes."""
     return {
         "interaction_id": prompt.interaction_id,
-        "prompt": prompt.prompt,
+        "prompt": prompt.data,
         "response_url": response_url(base, execution_id, prompt.interaction_id),
     }
 
