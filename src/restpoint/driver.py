@@ -5,6 +5,7 @@ Also the tasks that callers set on records: one that is cancelled or fails must 
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -39,7 +40,7 @@ class Driver:
         self._cancel = cancel
         self._fail = fail
         self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
-        self._adopting: set[str] = set()
+        self._adopting: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
         self._adoption: asyncio.Task[None] | None = None
         self._afterwards: set[asyncio.Task[None]] = set()
         self._taking = asyncio.Lock()
@@ -53,7 +54,10 @@ class Driver:
         return self.lease
 
     def watch(self, record: ExecutionRecord, waiter: object) -> None:
-        """Someone here waits for a record, or runs it: follow the file for it, and say in the file that it is ours."""
+        """Someone here waits for a record, or runs it: follow the file for it, and say in the file that it is ours.
+
+        That only where no living process drives it. With None, a waiter that is followed already waits on.
+        """
         if isinstance(waiter, asyncio.Task):
             if waiter not in self._tasks:
                 waiter.add_done_callback(self._task_done)
@@ -63,16 +67,21 @@ class Driver:
         if record.is_run or isinstance(waiter, Observer):
             return  # a runner drives the one, and the other only looks
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
-            self._adopting.add(record.execution_id)
+            self._adopting[record.execution_id] = record
             if self._adoption is None or self._adoption.done():
                 self._adoption = self._later(self._adopt())
 
     async def _adopt(self) -> None:
         lease = self.lease if self.lease is not None else await self.take_lease()
-        while self._adopting:
-            adopting, self._adopting = list(self._adopting), set()
+        while adopting := dict(self._adopting):
+            self._adopting.clear()
+
+            def adopted(execution_ids: list[str], records: dict[str, ExecutionRecord] = adopting) -> None:
+                for execution_id in execution_ids:
+                    records[execution_id]._lease = lease  # noqa: SLF001 - as where the store makes records
+
             try:
-                await self._database.write(partial(ledger.adopt, execution_ids=adopting, lease=lease))
+                await self._database.write(partial(ledger.adopt, execution_ids=list(adopting), lease=lease), adopted)
             except StorageError:
                 self._adopting.update(adopting)  # with the next one
                 raise

@@ -155,9 +155,14 @@ def create(
 
 
 def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> Changes:
-    """Back to running, withdrawing every wait that is still open. Nothing at all on one that runs already."""
+    """Back to running, withdrawing every wait that is still open.
+
+    On one that runs already nothing changes, but that it is driven by this lease if no living process drives it.
+    """
     execution = read(tx, execution_id)
     if execution.status == "running":
+        if lease is not None and execution.lease != lease:
+            adopt(tx, [execution_id], lease)
         return []
     move("execution", execution_id, execution.status, "settle", "running")
     changes = [
@@ -247,13 +252,24 @@ def end(
     return changes
 
 
-def adopt(tx: Transaction, execution_ids: list[str], lease: int) -> None:
-    """Take over those of the executions that no living process drives: the one with this lease waits for them now."""
+def adopt(tx: Transaction, execution_ids: list[str], lease: int) -> list[str]:
+    """Take over those of the executions that no living process drives: the one with this lease waits for them now.
+
+    Which of them it drives from now on, those included that it drove before.
+    """
     alive = live(tx)
+    driven = []
     for execution_id in execution_ids:
         row = tx.one(statements.EXECUTION, {"id": execution_id})
-        if row is not None and Execution(execution_id, *row).lease not in alive:
+        if row is None:
+            continue
+        driver = Execution(execution_id, *row).lease
+        if driver not in alive:
             tx.execute(statements.DRIVE, {"id": execution_id, "the_lease": lease})
+            driver = lease
+        if driver == lease:
+            driven.append(execution_id)
+    return driven
 
 
 # --- Waits -----------------------------------------------------------------------------------------------------------

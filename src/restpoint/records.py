@@ -107,6 +107,8 @@ class PendingInteraction:
                 self._record._watch(self._record, future)
             else:
                 _settle(future, outcome)
+        elif not future.done():
+            self._record._watch(self._record, None)  # who drove the execution may be gone since
         return future
 
     def _close(self, outcome: BaseModel | RestpointError) -> None:

@@ -10,6 +10,7 @@ the clockwork has come round to it; and it is expired in the file once the clock
 """
 
 import asyncio
+import math
 import os
 import shutil
 import sqlite3
@@ -64,7 +65,7 @@ from restpoint.prompts import (
     HumanResponseText,
 )
 from restpoint.records import ExecutionRecord
-from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, folded_statuses, sql
+from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, folded_statuses, rows, sql
 
 if TYPE_CHECKING:
     from restpoint.database import Database
@@ -307,16 +308,12 @@ class Programs(RuleBasedStateMachine):
         ]
 
     async def _settle(self) -> None:
-        """Let both clockworks have their turn, until what is due is expired and what is awaited here is driven here."""
+        """Let both clockworks have their turn: what is due is expired, what is awaited here is driven here, none sweeps."""
         for execution, wait in self._due():
             wait.close("expired", "deadline")
             execution.settle()
             self.done["expired"] += 1
-        driven = {
-            execution.id
-            for execution in self.model.values()
-            if execution.in_file and any(execution.driver is store for store in self.stores)
-        }
+        driven = {execution.id for execution in self.model.values() if execution.in_file and self._is_driven(execution)}
         overdue: list[tuple[Any, ...]] = []
         found: set[str] = set()
         give_up = time.monotonic() + PATIENCE
@@ -325,7 +322,7 @@ class Programs(RuleBasedStateMachine):
             found = {
                 row[0] for row in self._rows("SELECT e.id FROM executions AS e JOIN leases AS l ON l.id = e.lease")
             }
-            if not overdue and found == driven:
+            if not overdue and found == driven and all(begun <= self.clock.now() for begun in self._sweepers()):
                 return
             for store in self.stores:
                 # A write that changes nothing: it comes back when whatever was queued before it has been done.
@@ -339,8 +336,12 @@ class Programs(RuleBasedStateMachine):
         future = pending.future
         assert pending.future is future
         self.awaited.append(Awaited(store, execution.id, wait, future))
-        if not any(execution.driver is other for other in self.stores):
+        if not self._is_driven(execution):
             execution.driver = store
+
+    def _is_driven(self, execution: Execution) -> bool:
+        """Whether one of the stores drives it that are open now."""
+        return any(execution.driver is store for store in self.stores)
 
     def _leave(self, execution: Execution, told: str | None) -> None:
         execution.in_file, execution.told = False, told
@@ -379,11 +380,14 @@ class Programs(RuleBasedStateMachine):
         async def work() -> None:
             refusal = self._refusal(execution, "running", "interaction_required", "oauth_required")
             await self._attempt(self.stores[on].set_running(execution_id), *refusal)
-            if execution is not None and not execution.ended and execution.status != "running":
+            if execution is None or execution.ended:
+                return
+            if execution.status != "running" or not self._is_driven(execution):
+                execution.driver = self.stores[on]
+            if execution.status != "running":
                 for wait in execution.open_waits:
                     wait.close("withdrawn", "withdraw")
                 execution.settle()
-                execution.driver = self.stores[on]
 
         self._run("set_running", seen, work())
 
@@ -706,6 +710,10 @@ class Programs(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-3600, -1, 1, 5, 29, 30, 59, 60, 600, 3600]), seen=SEEN)
     def step_the_clock(self, seconds: int, seen: tuple[int, ...]) -> None:
         self.clock.step(seconds)
+        if any(begun > self.clock.now() for begun in self._sweepers()):
+            # Who counts an interval from an instant that is now to come counts it as over: nothing is swept too late.
+            self._sweep()
+            self.done["sweep at a clock set back"] += 1
         self._run("clock back" if seconds < 0 else "clock forward", seen, asyncio.sleep(0))
 
     @precondition(lambda self: self._open(with_deadline=True))
@@ -748,9 +756,7 @@ class Programs(RuleBasedStateMachine):
             interrupted = [
                 execution
                 for execution in self.model.values()
-                if execution.in_file
-                and execution.status == "running"
-                and not any(execution.driver is store for store in self.stores)
+                if execution.in_file and execution.status == "running" and not self._is_driven(execution)
             ]
             found = await self._attempt(self.stores[on].recover(fail=fail))
             assert [record.execution_id for record in found] == [execution.id for execution in interrupted]
@@ -766,21 +772,36 @@ class Programs(RuleBasedStateMachine):
     @rule(on=SLOT, seen=SEEN)
     def sweep(self, on: int, seen: tuple[int, ...]) -> None:
         async def work() -> None:
-            now = self.clock.now()
-            expired = [
-                execution
-                for execution in self.model.values()
-                if execution.in_file
-                and execution.hold is None
-                and execution.expires_at is not None
-                and execution.expires_at <= now
-            ]
-            assert await self._attempt(self.stores[on].cleanup_expired()) == len(expired)
-            for execution in expired:
-                self._leave(execution, execution.status)
-                self.done["swept"] += 1
+            expired = len(self._expired())
+            assert await self._attempt(self.stores[on].cleanup_expired()) == expired
+            self._sweep()
 
         self._run("sweep", seen, work())
+
+    def _expired(self) -> list[Execution]:
+        now = self.clock.now()
+        return [
+            execution
+            for execution in self.model.values()
+            if execution.in_file
+            and execution.hold is None
+            and execution.expires_at is not None
+            and execution.expires_at <= now
+        ]
+
+    def _sweep(self) -> None:
+        for execution in self._expired():
+            self._leave(execution, execution.status)
+            self.done["swept"] += 1
+
+    def _sweepers(self) -> list[float]:
+        """For each store that counts an interval until its next sweep, since when; infinity for one that is at it."""
+        tasks = [task for store in self.stores for task in store._background]
+        return [
+            self.clock.asleep.get(task, math.inf) - NEVER * 1000
+            for task in tasks
+            if task.get_name() == "restpoint:run_sweeps"
+        ]
 
     # --- What must hold after every step ---
 
@@ -1087,6 +1108,68 @@ async def test_a_deadline_set_while_the_clockwork_looks_for_the_next_one_is_not_
         await asyncio.wait([future], timeout=PATIENCE)
         assert future.done(), "the deadline was forgotten"
         assert isinstance(future.exception(), InteractionExpired)
+
+
+async def driven_by(path: Path, lease: int | None) -> None:
+    """Return once every execution is driven by this lease. Nothing tells of it."""
+    async with asyncio.timeout(PATIENCE):
+        while rows(path, "SELECT DISTINCT lease FROM executions") != [(lease,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_who_awaits_a_prompt_still_drives_its_execution_when_its_last_driver_has_gone(
+    path: Path, store: ExecutionStore, clock: ManualClock
+) -> None:
+    execution_id = (await store.create_execution()).execution_id
+    pending = await store.set_interaction_required(execution_id, TEXT)
+    future = pending.future
+    async with ExecutionStore(database=path, clock=clock) as another:
+        await another.set_interaction_required(execution_id, TEXT)  # it is the other's from here on
+    assert await store.get(execution_id) is not None
+    assert pending.future is future
+    await driven_by(path, store._driver.lease)
+    for open_one in (await store.get(execution_id)).pending_interactions:  # type: ignore[union-attr]
+        await store.resolve_interaction(execution_id, open_one.interaction_id, ADA)
+    async with ExecutionStore(database=path, clock=clock) as another:
+        assert await another.recover() == []
+    await store.set_completed(execution_id, (await future).text)  # type: ignore[union-attr]
+
+
+async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_followed_once(
+    path: Path, store: ExecutionStore, clock: ManualClock
+) -> None:
+    async with ExecutionStore(database=path, clock=clock) as gone:
+        execution_id = (await gone.create_execution()).execution_id
+        await gone.set_interaction_required(execution_id, TEXT)
+    record = await store.get(execution_id)
+    assert record is not None
+    assert record.pending_interaction is not None
+    pending = record.pending_interaction
+    future = pending.future
+    await driven_by(path, await store._driver.take_lease())
+    batches: list[int] = []
+    store.observe(lambda jobs, *_: batches.append(jobs))
+    for _ in range(100):
+        assert pending.future is future
+        await asyncio.sleep(0)
+    await store.release(execution_id)
+    assert sum(batches) == 1
+    assert len(store._follower._waiters) == 1
+
+
+async def test_who_goes_on_with_what_a_process_left_running_drives_it(
+    path: Path, store: ExecutionStore, clock: ManualClock
+) -> None:
+    async with ExecutionStore(database=path, clock=clock) as gone:
+        execution_id = (await gone.create_execution()).execution_id
+    (record,) = await store.recover(fail=False)
+    await store.set_running(execution_id)
+    async with ExecutionStore(database=path, clock=clock) as another:
+        assert await another.recover() == []
+        await another.set_running(execution_id)  # which changes nothing: it has a driver
+    assert await store.recover() == []
+    await store.set_completed(execution_id, "after all")
+    assert record.status == "completed"
 
 
 # --- The programs ----------------------------------------------------------------------------------------------------
