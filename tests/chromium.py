@@ -114,6 +114,11 @@ class Browser:
         except TimeoutException:
             raise AssertionError(f"no {what}, but at {self.url}:\n{self.text}") from None
 
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a script of the page gives: the body of an async function."""
+        given = "const given = [...arguments], done = given.pop();"
+        return self.driver.execute_async_script(f"{given} (async () => {{{script}}})().then(done)", *arguments)
+
     def size(self, width: int, height: int) -> None:
         """The page as on a screen of this many pixels (``--headless`` windows have a least width)."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}

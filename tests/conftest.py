@@ -1,6 +1,8 @@
+import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -11,6 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from restpoint import ExecutionStore, migrate, tracing
 from support import ManualClock
+
+if TYPE_CHECKING:
+    from chromium import Browser
+    from provider import Provider
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +54,70 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     monkeypatch.setattr(tracing, "_told", {})
     return exporter
+
+
+# --- A real browser and a real provider, made once and handed to each test as if new ----------------------------------
+
+
+def need(missing: str | None) -> None:
+    """Skip what cannot run here, or fail where it must run (``.ci/run`` says so)."""
+    if missing is None:
+        return
+    reason = f"{missing}; on a Debian .ci/browser installs what is missing"
+    if os.environ.get("RESTPOINT_TESTS_BROWSER") == "required":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def running_provider() -> "Iterator[Provider]":
+    import provider
+
+    need(provider.missing())
+    with provider.Provider() as running:
+        yield running
+
+
+@pytest.fixture
+def openid(running_provider: "Provider") -> "Iterator[Provider]":
+    """A provider that nobody has called yet."""
+    running_provider.reset()
+    yield running_provider
+    running_provider.reset()
+
+
+@pytest.fixture(scope="session")
+def running_browser() -> "Iterator[Browser]":
+    yield from _browser()
+
+
+@pytest.fixture(scope="session")
+def another_running_browser() -> "Iterator[Browser]":
+    yield from _browser()
+
+
+@pytest.fixture
+def browser(running_browser: "Browser") -> "Iterator[Browser]":
+    """A browser without cookies. The pages it has seen broke no policy and asked for nothing from elsewhere."""
+    yield from _checked(running_browser)
+
+
+@pytest.fixture
+def another_browser(another_running_browser: "Browser") -> "Iterator[Browser]":
+    """A browser with another profile."""
+    yield from _checked(another_running_browser)
+
+
+def _browser() -> "Iterator[Browser]":
+    import chromium  # here, because it takes a while and few tests want one
+
+    need(chromium.missing())
+    with chromium.Browser() as running:
+        yield running
+
+
+def _checked(running: "Browser") -> "Iterator[Browser]":
+    running.forget()
+    yield running
+    assert running.complaints() == []
+    assert running.outside() == []
