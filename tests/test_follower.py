@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from restpoint import ExecutionStore, follower
+from restpoint.changes import Change
 from restpoint.database import Database
 from restpoint.errors import ExecutionCancelled
-from restpoint.ledger import Change
 from support import ADA, TEXT
 
 

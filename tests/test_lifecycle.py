@@ -13,7 +13,8 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from restpoint import ExecutionStore, ledger, lifecycle, migrate, queries
+from restpoint import ExecutionStore, ledger, lifecycle, migrate, queries, waits
+from restpoint.changes import Change, Deadlines
 from restpoint.database import Database
 from restpoint.errors import (
     IllegalTransition,
@@ -26,7 +27,7 @@ from support import ADA, GRACE, START, TEXT, ManualClock, dump, folded_statuses,
 
 EXECUTION: Final = ("running", "interaction_required", "oauth_required", "completed", "failed", "cancelled")
 INTERACTION: Final = ("pending", "answered", "expired", "withdrawn")
-DEADLINES: Final = ledger.Deadlines(lambda text: text, None)
+DEADLINES: Final = Deadlines(lambda text: text, None)
 CONSENT: Final = ("pending", "exchanging", "granted", "denied", "expired", "withdrawn")
 STATUSES: Final = {"execution": EXECUTION, "interaction": INTERACTION, "consent": CONSENT}
 TRIGGERS: Final = {
@@ -258,7 +259,7 @@ async def test_the_store_moves_an_interaction_as_the_table_says_or_refuses(
     assert (written(path) == before) is (expected == status)
 
 
-async def expire_everything(path: Path, clock: ManualClock) -> list[ledger.Change]:
+async def expire_everything(path: Path, clock: ManualClock) -> list[Change]:
     """What the clockwork of another process would do now."""
     database = await Database.open(path, clock)
     try:
@@ -267,7 +268,7 @@ async def expire_everything(path: Path, clock: ManualClock) -> list[ledger.Chang
             change
             for execution_id, wait_id in due
             for change in await database.write(
-                partial(ledger.expire, execution_id=execution_id, wait_id=wait_id, deadlines=DEADLINES)
+                partial(waits.expire, execution_id=execution_id, wait_id=wait_id, deadlines=DEADLINES)
             )
         ]
     finally:
@@ -353,9 +354,9 @@ Job = Callable[[Any], Any]
 
 JOBS: Final[dict[str, Callable[[str, str], Job]]] = {
     "ask": lambda one, wait: (
-        lambda tx: ledger.ask(tx, one, wait, '{"text":"?","input_type":"text"}', None, None, None, "{}")
+        lambda tx: waits.ask(tx, one, wait, '{"text":"?","input_type":"text"}', None, None, None, "{}")
     ),
-    "authorize": lambda one, wait: lambda tx: ledger.authorize(tx, one, wait, "https://x", "s", None, None, None),
+    "authorize": lambda one, wait: lambda tx: waits.authorize(tx, one, wait, "https://x", "s", None, None, None),
     "settle": lambda one, _: lambda tx: ledger.resume(tx, one, None, None),
     "complete": lambda one, _: lambda tx: ledger.complete(tx, one, "1", 0, None),
     "fail": lambda one, _: lambda tx: ledger.fail(tx, one, "it broke", None, 0, None),

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from restpoint.ledger import Change
+from restpoint.changes import Change
 from restpoint.records import ExecutionRecord, Records
 
 

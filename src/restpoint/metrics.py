@@ -27,9 +27,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from restpoint.changes import Change
 from restpoint.errors import RestpointError
 from restpoint.gauges import Gauges
-from restpoint.ledger import Change
 from restpoint.store import ExecutionStore
 
 log = logging.getLogger(__name__)

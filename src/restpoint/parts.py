@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from restpoint.changes import Changes, Terms
 from restpoint.clock import Clock
 from restpoint.database import Database
 from restpoint.follower import Follower
 from restpoint.identifiers import Identifiers
-from restpoint.ledger import Changes, Terms
 from restpoint.queries import Snapshot
 from restpoint.records import ExecutionRecord, Records
 from restpoint.scheduler import Scheduler

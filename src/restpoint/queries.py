@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, exists, func, literal_column, null, select, tuple_, union_all
 
+from restpoint.changes import Wait
 from restpoint.database import Database, Row
 from restpoint.engine import prepare
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
 from restpoint.history import ANCHOR, first_break
-from restpoint.ledger import Wait
 from restpoint.lifecycle import OPEN, TERMINAL
 from restpoint.schema import REVISION, consents, executions, history, interactions, journal, runs
 

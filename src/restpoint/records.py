@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ValidationError
 
+from restpoint.changes import Change, Wait
 from restpoint.errors import (
     DamagedFile,
     ExecutionCancelled,
@@ -23,7 +24,6 @@ from restpoint.errors import (
     RestpointError,
     StoreClosed,
 )
-from restpoint.ledger import Change, Wait
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
 from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse

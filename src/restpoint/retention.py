@@ -7,11 +7,12 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, literal_column, select, update
 
+from restpoint.changes import Change, Changes
 from restpoint.database import Transaction
 from restpoint.engine import prepare
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
 from restpoint.history import ANCHOR, append, head
-from restpoint.ledger import Change, Changes, end, read
+from restpoint.ledger import end, read
 from restpoint.lifecycle import TERMINAL
 from restpoint.payloads import encode
 from restpoint.schema import executions, history, history_anchor

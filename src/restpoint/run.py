@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
 from pydantic import ValidationError
 
 from restpoint import runs, tracing
+from restpoint.changes import Changes, Wait
 from restpoint.database import Transaction
 from restpoint.errors import (
     DamagedFile,
@@ -36,7 +37,6 @@ from restpoint.errors import (
     StoreClosed,
     WorkflowFailed,
 )
-from restpoint.ledger import Changes, Wait
 from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
 from restpoint.parts import Parts

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from restpoint import leases, runs, tracing
 from restpoint.access import Actor, actor_id
+from restpoint.changes import Change, Changes
 from restpoint.context import Context
 from restpoint.errors import (
     ExecutionNotFound,
@@ -29,7 +30,6 @@ from restpoint.errors import (
     StoreClosed,
     WorkflowNotFound,
 )
-from restpoint.ledger import Change, Changes
 from restpoint.parts import Parts
 from restpoint.payloads import check_text, decode, encode
 from restpoint.records import ExecutionRecord

@@ -16,12 +16,12 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, insert, literal_column, null, select, union_all, update
 from sqlalchemy.sql.expression import ColumnElement
 
-from restpoint import leases, ledger
+from restpoint import leases, ledger, waits
+from restpoint.changes import NO_TERMS, Change, Changes, Terms
 from restpoint.database import Database, Transaction
 from restpoint.engine import prepare
 from restpoint.errors import Conflict, IdempotencyConflict, LeaseLost
 from restpoint.history import append, head
-from restpoint.ledger import NO_TERMS, Change, Changes, Terms
 from restpoint.lifecycle import OPEN
 from restpoint.payloads import encode
 from restpoint.schema import consents, executions, history, interactions, journal, runs
@@ -362,7 +362,7 @@ def ask(
 ) -> Changes:
     """Ask, and say in the journal which wait it is."""
     fenced = fence(tx, run)
-    change = ledger.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
+    change = waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
     _write(tx, fenced, call, encode(wait_id))
     return [change]
 
@@ -372,7 +372,7 @@ def authorize(
 ) -> Changes:
     """Wait for a consent that the caller drives, and say in the journal which wait it is."""
     fenced = fence(tx, run)
-    change = ledger.authorize(tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None)
+    change = waits.authorize(tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None)
     _write(tx, fenced, call, encode(wait_id))
     return [change]
 
@@ -387,7 +387,7 @@ def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str, ordinal: int)
     execution = ledger.read(tx, run.execution_id)
     changes: Changes = []
     if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
-        changes = ledger.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
+        changes = waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
     # Also where an answer was there that the workflow did not come to hear of: a replay must not tell it either.
     values = {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal, "the_error": ABANDONED}
     tx.execute(_SETTLE, values)
@@ -401,7 +401,7 @@ def complete(tx: Transaction, run: Claim, result: str, time_to_live: int | None)
     if status != "running":
         execution = ledger.read(tx, run.execution_id)
         for _, wait in ledger.open_waits(tx, execution):
-            changes += ledger.withdraw(tx, run.execution_id, wait.id, "no longer awaited", None)
+            changes += waits.withdraw(tx, run.execution_id, wait.id, "no longer awaited", None)
     return [*changes, *ledger.complete(tx, run.execution_id, result, time_to_live, None)]
 
 

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from restpoint import ledger, queries, retention
+from restpoint import queries, retention, waits
+from restpoint.changes import Change, Changes, Deadlines
 from restpoint.clock import Clock, elapse
 from restpoint.database import Database, Transaction
 from restpoint.errors import StorageError
-from restpoint.ledger import Change, Changes, Deadlines
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Scheduler:
                 break
             jobs = [
                 self._database.write(
-                    partial(ledger.expire, execution_id=e, wait_id=w, deadlines=self._deadlines), self._applied
+                    partial(waits.expire, execution_id=e, wait_id=w, deadlines=self._deadlines), self._applied
                 )
                 for e, w in due
             ]

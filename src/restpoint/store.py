@@ -1,8 +1,8 @@
 """The store: executions that pause for people, in one SQLite file.
 
 ``ExecutionStore`` has the names and signatures of the in-memory store it succeeds. Each of its writes goes the same way:
-check what was given, hand one function of ``ledger.py`` to the writer, and when COMMIT has returned apply what changed to
-the records that anyone holds, which resolves futures and sets events. Nobody is told anything before it is durable.
+check what was given, hand one function of ``ledger.py`` or ``waits.py`` to the writer, and when COMMIT has returned apply what
+changed to the records that anyone holds, which resolves futures and sets events. Nobody is told anything before it is durable.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel
 
-from restpoint import gauges, leases, ledger, migrate, queries, retention
+from restpoint import gauges, leases, ledger, migrate, queries, retention, waits
 from restpoint.access import Actor, actor_id
+from restpoint.changes import Change, Changes, Deadlines, Refusal, Terms
 from restpoint.clock import Clock, SystemClock
 from restpoint.database import Database, Observer
 from restpoint.driver import Driver
@@ -27,7 +28,6 @@ from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
 from restpoint.gauges import Gauges
 from restpoint.identifiers import Identifiers
-from restpoint.ledger import Change, Changes, Deadlines, Refusal, Terms
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.parts import Parts
 from restpoint.payloads import check_text, encode
@@ -392,7 +392,7 @@ class ExecutionStore:
 
         chosen = interaction_id is not None
         await database.write(
-            lambda tx: ledger.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms),
+            lambda tx: waits.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms),
             applied,
         )
         return asking[0]
@@ -416,7 +416,7 @@ class ExecutionStore:
             self._scheduler.due(change)
 
         await database.write(
-            lambda tx: ledger.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who), applied
+            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who), applied
         )
 
     async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
@@ -493,7 +493,7 @@ class ExecutionStore:
 
         try:
             outcome = await database.write(
-                lambda tx: ledger.answer(tx, execution_id, interaction_id, text, who, detail, self._deadlines), applied
+                lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, self._deadlines), applied
             )
         finally:
             self._records.given.pop(waiter, None)
@@ -509,7 +509,7 @@ class ExecutionStore:
             check_text("reason", reason)
         who = _who(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: ledger.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
+        await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
 
     # --- Recovery and retention ---
 

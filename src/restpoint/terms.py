@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from restpoint.changes import NO_TERMS, Terms
 from restpoint.errors import InvalidArgument
-from restpoint.ledger import NO_TERMS, Terms
 from restpoint.payloads import check_text, encode
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, write_response
 
