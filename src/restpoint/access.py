@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from restpoint.errors import InvalidArgument
+from restpoint.payloads import check_text
 
 GROUP: Final = "group:"
 """What a group's name stands behind among assignees."""
@@ -58,9 +59,18 @@ class Actor:
         return frozenset((self.id, *(f"{GROUP}{group}" for group in self.groups)))
 
 
+Who = Actor | str | None
+"""An actor, or its id; None where nobody said."""
+
+
 def actor_id(actor: Actor | str) -> str:
     """The id of an actor given as one or as its id."""
     return actor.id if isinstance(actor, Actor) else actor
+
+
+def actor_name(actor: Who) -> str | None:
+    """The id as the history will have it. Raises ``NotJSON`` for one that cannot be stored."""
+    return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
 
 
 @dataclass(frozen=True, slots=True)

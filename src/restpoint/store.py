@@ -5,34 +5,21 @@ check what was given, hand one function of ``ledger.py`` or ``waits.py`` to the 
 changed to the records that anyone holds, which resolves futures and sets events. Nobody is told anything before it is durable.
 """
 
-import asyncio
-import logging
-import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from hashlib import sha256
-from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from restpoint import gauges, leases, ledger, migrate, queries, retention, waits
-from restpoint.access import Actor, actor_id
-from restpoint.changes import Change, Changes, Deadlines, Refusal, Terms
-from restpoint.clock import Clock, SystemClock
-from restpoint.database import Database, Observer
-from restpoint.driver import Driver
-from restpoint.engine import Synchronous, locate
-from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
-from restpoint.follower import Follower
-from restpoint.gauges import Gauges
-from restpoint.identifiers import Identifiers
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.parts import Parts
+from restpoint import details, ledger, queries, waits
+from restpoint.access import Who, actor_name
+from restpoint.changes import Change, Changes, Refusal
+from restpoint.database import Database
+from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
+from restpoint.errors import ExecutionNotFound, InvalidArgument
+from restpoint.lifecycle import ExecutionStatus
+from restpoint.maintenance import MaintainedFile
 from restpoint.payloads import check_text, encode
 from restpoint.prompts import (
-    MAX_TIMEOUT_SECONDS,
     PROMPT,
     HumanPrompt,
     HumanResponse,
@@ -42,26 +29,14 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
-from restpoint.queries import Address, HistoryEntry, Page, Snapshot
-from restpoint.records import ExecutionRecord, PendingInteraction, Records
-from restpoint.scheduler import Scheduler
+from restpoint.queries import Address, HistoryEntry, Page
+from restpoint.records import ExecutionRecord, PendingInteraction
 from restpoint.terms import read_terms
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-Who = Actor | str | None
-TimeToLive = float | Mapping[str, float | None] | None
-
-DEFAULT_EXECUTION_TTL: Final = 600
-"""Seconds that an ended execution stays in the file, unless told otherwise."""
-
-DEFAULT_DATABASE: Final = "restpoint.db"
-_MAX_SECONDS: Final = MAX_TIMEOUT_SECONDS
-_TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
+__all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]
 
 
-class ExecutionStore:
+class ExecutionStore(MaintainedFile):
     """Executions of interactive workflows, in a SQLite file, where they survive restarts.
 
     Recommended as ``async with ExecutionStore(database="app.db") as store``; without that it opens at its first use.
@@ -81,137 +56,6 @@ class ExecutionStore:
     Every method may raise ``StorageError`` and its kinds. A caller that is cancelled still waits until the outcome is known.
     """
 
-    def __init__(
-        self,
-        ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
-        *,
-        database: str | os.PathLike[str] | None = None,
-        history: Literal["full", "digest"] = "full",
-        history_retention_seconds: float | None = None,
-        sweep_interval_seconds: float = 60.0,
-        synchronous: Synchronous = "FULL",
-        migrate: Literal["refuse", "auto"] = "refuse",
-        clock: Clock | None = None,
-    ) -> None:
-        self._path = locate(
-            database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE)
-        )
-        self._ttl = times_to_live(ttl_seconds)
-        if history not in {"full", "digest"}:
-            raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
-        self._full_history = history == "full"
-        self._retention = (
-            None
-            if history_retention_seconds is None
-            else _milliseconds("history_retention_seconds", history_retention_seconds)
-        )
-        self._sweep_interval = max(_milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
-        self._synchronous: Synchronous = synchronous
-        self._migrate = migrate
-        self._clock: Clock = clock or SystemClock()
-        self._identifiers = Identifiers(self._clock.now)
-        self._deadlines = Deadlines(lambda text: self._detail("response", text), self._ttl["failed"])
-        self._records = Records(self._watch)
-        self._opening = asyncio.Lock()
-        self._database: Database | None = None
-        self._observer: Observer | None = None
-        self._follower: Follower
-        self._scheduler: Scheduler
-        self._background: list[asyncio.Task[None]] = []
-        self._driver: Driver
-        self._closed = False
-        self._closing: asyncio.Future[None] | None = None
-
-    # --- Opening and closing ---
-
-    async def open(self) -> Self:
-        """Open the file, creating it if there is none. Called by the first use of the store.
-
-        Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` (upgrade it) and ``SchemaTooNew``.
-        """
-        await self._ready()
-        return self
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def _ready(self) -> Database:
-        async with self._opening:
-            if self._closed:
-                raise StoreClosed("The store is closed; make a new ExecutionStore to go on.")
-            if self._database is not None:
-                return self._database
-            await asyncio.to_thread(migrate.prepare, self._path, self._migrate)
-            database = await Database.open(self._path, self._clock, self._synchronous)
-            database.observe(self._observer)
-            try:
-                position = await queries.last_sequence(database)
-            except BaseException:
-                await database.close()
-                raise
-            self._follower = Follower(
-                database,
-                position,
-                lambda execution_id: self._records.get(execution_id) is not None,
-                self._records.ended,
-                self._records.all,
-                self._load,
-            )
-            self._scheduler = Scheduler(
-                database,
-                self._clock,
-                self._apply,
-                sweep_interval=self._sweep_interval,
-                history_retention=self._retention,
-                deadlines=self._deadlines,
-                swept=self._records.swept,
-            )
-            self._driver = Driver(
-                database,
-                self._clock,
-                self._follower,
-                cancel=lambda execution_id: self.cancel(execution_id, "its task was cancelled"),
-                fail=lambda execution_id: self.set_failed(execution_id, _TASK_FAILED, code="task_failed"),
-            )
-            self._background = [
-                asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
-                for run in (
-                    self._follower.run,
-                    self._scheduler.run_deadlines,
-                    self._scheduler.run_sweeps,
-                    self._driver.renew,
-                )
-            ]
-            self._database = database
-        return self._database
-
-    async def close(self) -> None:
-        """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(self._closing)  # a caller that is cancelled leaves the closing under way, not half done
-
-    async def _close(self) -> None:
-        async with self._opening:
-            self._closed = True
-            database = self._database
-            if database is None:
-                return
-            for task in self._background:
-                task.cancel()
-            await asyncio.gather(*self._background, return_exceptions=True)
-            try:
-                await self._driver.close()
-                self._database = None
-                await database.close()
-            finally:
-                self._records.close()
-
     # --- Executions ---
 
     async def create_execution(
@@ -221,7 +65,7 @@ class ExecutionStore:
         for name, text in (("workflow", workflow), ("owner", owner)):
             if text is not None:
                 check_text(name, text)
-        who = _who(actor)
+        who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         execution_id = self._identifiers.new()
@@ -298,49 +142,6 @@ class ExecutionStore:
         known = None if record is None else record._address(interaction_id)  # noqa: SLF001 - the store makes records
         return known or await queries.address(await self._ready(), execution_id, interaction_id)
 
-    async def parts(self) -> Parts:
-        """What this store is made of, for a runner on the same file, records and clock."""
-        database = self._database or await self._ready()
-        lease = self._driver.lease or await self._driver.take_lease()
-        return Parts(
-            database,
-            self._clock,
-            self._identifiers,
-            self._records,
-            self._follower,
-            self._scheduler,
-            lease,
-            self._ttl,
-            self._asked_detail,
-            self._apply,
-            self._read,
-        )
-
-    def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
-        self._records.listeners.append(listener)
-        return lambda: self._records.listeners.remove(listener)
-
-    def observe(self, observer: Observer | None) -> None:
-        """Have each batch of writes told, from the thread that writes: its jobs, its seconds, how many the storage failed.
-
-        One observer, or None for none. For metrics; it must not call the store.
-        """
-        self._observer = observer
-        if self._database is not None:
-            self._database.observe(observer)
-
-    async def check(self) -> None:
-        """Whether the file can be read and is of this program's revision: raises what a read or a write would raise now."""
-        database = self._database or await self._ready()
-        await database.pass_gate()
-        await queries.last_sequence(database)
-
-    async def gauges(self) -> Gauges:
-        """How much waits and runs in the file, counted now, and what this process has swept. Costs what is open, no more."""
-        counted = await gauges.count(await self._ready(), self._clock.now())
-        return replace(counted, swept=self._scheduler.swept, swept_at=self._scheduler.swept_at)
-
     # --- Transitions ---
 
     async def set_interaction_required(
@@ -372,9 +173,9 @@ class ExecutionStore:
         terms = read_terms(asked, assignees, four_eyes, on_deadline, default)
         wait_id = self._identifiers.new() if interaction_id is None else _interaction_id(interaction_id)
         seconds = timeout if timeout is not None else asked.timeout
-        due = None if seconds is None else _milliseconds("timeout", seconds)
-        who = _who(actor)
-        detail = self._asked_detail(text, terms)
+        due = None if seconds is None else milliseconds("timeout", seconds)
+        who = actor_name(actor)
+        detail = details.asked(self._detail("prompt", text), terms)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         # Held from here on, so that what is committed finds the record.
@@ -406,8 +207,8 @@ class ExecutionStore:
         """
         check_text("auth_url", auth_url)
         check_text("oauth_state", oauth_state)
-        due = None if timeout is None else _milliseconds("timeout", timeout)
-        who, wait_id = _who(actor), self._identifiers.new()
+        due = None if timeout is None else milliseconds("timeout", timeout)
+        who, wait_id = actor_name(actor), self._identifiers.new()
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
 
@@ -424,7 +225,7 @@ class ExecutionStore:
 
         Raises ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
         """
-        who = _who(actor)
+        who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply)
@@ -435,7 +236,7 @@ class ExecutionStore:
         Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and
         ``IllegalTransition`` on one that waits or has ended.
         """
-        text, who, ttl = encode(result), _who(actor), self._ttl["completed"]
+        text, who, ttl = encode(result), actor_name(actor), self._ttl["completed"]
         database = self._database or await self._ready()
         await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), self._apply)
 
@@ -447,7 +248,7 @@ class ExecutionStore:
         check_text("error", error)
         if code is not None:
             check_text("code", code)
-        who, ttl = _who(actor), self._ttl["failed"]
+        who, ttl = actor_name(actor), self._ttl["failed"]
         database = self._database or await self._ready()
         await database.write(lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who), self._apply)
 
@@ -458,7 +259,7 @@ class ExecutionStore:
         """
         if reason is not None:
             check_text("reason", reason)
-        who, ttl = _who(actor), self._ttl["cancelled"]
+        who, ttl = actor_name(actor), self._ttl["cancelled"]
         database = self._database or await self._ready()
         await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, ttl, who), self._apply)
 
@@ -478,7 +279,7 @@ class ExecutionStore:
         ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``.
         """
         given = read_response(response)
-        who = _who(actor)
+        who = actor_name(actor)
         database = self._database or await self._ready()
         answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
         text = write_response(answer)
@@ -507,118 +308,11 @@ class ExecutionStore:
         """
         if reason is not None:
             check_text("reason", reason)
-        who = _who(actor)
+        who = actor_name(actor)
         database = self._database or await self._ready()
         await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
 
-    # --- Recovery and retention ---
-
-    async def recover(self, *, fail: bool = True) -> Sequence[ExecutionRecord]:
-        """The executions that a dead process left running. Those that wait for an answer are kept as they are.
-
-        By default each is failed with the code ``interrupted_by_restart``; with ``fail=False`` they are only listed, for
-        a caller who can go on with them.
-        """
-        database = self._database or await self._ready()
-        # In this order: a lease is taken before what names it, so none that is listed can be missing among the living.
-        left_running = await queries.running(database)
-        alive = await database.write(leases.live)
-        found = []
-        ttl, error = self._ttl["failed"], "The process that ran this execution ended before it did."
-        for execution_id, lease in left_running:
-            if lease in alive:
-                continue
-            if fail:
-                interrupt = partial(
-                    ledger.interrupt, execution_id=execution_id, lease=lease, error=error, time_to_live=ttl
-                )
-                if not await database.write(interrupt, self._apply):
-                    continue
-            record = await self._load(execution_id)
-            if record is not None:
-                found.append(record)
-        await database.write(leases.bury)
-        return found
-
-    async def hold(self, execution_id: str, reason: str, *, actor: Who = None) -> None:
-        """Keep an execution in the file whatever its time to live, until it is released. Raises ``ExecutionNotFound``."""
-        check_text("reason", reason)
-        who = _who(actor)
-        database = self._database or await self._ready()
-        await database.write(lambda tx: retention.hold(tx, execution_id, reason, who))
-
-    async def release(self, execution_id: str, *, actor: Who = None) -> None:
-        """End a hold. Nothing happens where there is none. Raises ``ExecutionNotFound``."""
-        who = _who(actor)
-        database = self._database or await self._ready()
-        await database.write(lambda tx: retention.release(tx, execution_id, who))
-
-    async def remove(self, execution_id: str, *, actor: Who = None) -> None:
-        """Delete an execution, cancelling it first where it has not ended. Nothing happens where there is none.
-
-        Its history stays. Raises ``ExecutionHeld``.
-        """
-        who = _who(actor)
-        database = self._database or await self._ready()
-        await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
-        self._records.drop(execution_id)
-
-    async def cleanup_expired(self) -> int:
-        """Sweep now: delete what ended longer ago than its time to live. Returns how many executions went."""
-        await self._ready()
-        return await self._scheduler.sweep()
-
-    async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
-        """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
-        async for row in queries.expired(await self._ready(), self._clock.now()):
-            yield row
-
     # --- Inside ---
-
-    def _watch(self, record: ExecutionRecord, waiter: object) -> None:
-        self._driver.watch(record, waiter)
-
-    def _detail(self, name: str, text: str) -> str:
-        if self._full_history:
-            return f'{{"{name}":{text}}}'
-        return f'{{"{name}_sha256":"{sha256(text.encode()).hexdigest()}"}}'
-
-    def _asked_detail(self, prompt: str, terms: Terms) -> str:
-        detail = self._detail("prompt", prompt)
-        if terms.assignees is None and not terms.four_eyes:
-            return detail
-        about = f',"assignees":{terms.assignees or "null"},"four_eyes":{"true" if terms.four_eyes else "false"}'
-        return f"{detail[:-1]}{about}}}"
-
-    def _apply(self, changes: Changes) -> None:
-        for change in changes:
-            self._records.apply(change)
-
-    async def _load(self, execution_id: str) -> ExecutionRecord | None:
-        found = await self._read(execution_id)
-        return None if found is None else found[0]
-
-    async def _read(
-        self, execution_id: str, known_waits: Collection[str] = ()
-    ) -> tuple[ExecutionRecord, Snapshot] | None:
-        """The record as the file has it now, and the snapshot it was read from, which also has the known waits."""
-        database = self._database or await self._ready()
-        while True:
-            self._records.begin_loading(execution_id)
-            found = None
-            try:
-                waits = {*known_waits, *self._records.open_waits(execution_id)}
-                found = await queries.snapshot(database, execution_id, waits)
-            finally:
-                current = self._records.end_loading(execution_id, found.as_of if found is not None else None)
-            # What this process has told its records since then is newer: look again.
-            if found is not None and current and self._records.is_current(found):
-                return self._records.refresh(found), found
-            if found is None:
-                if self._records.get(execution_id) is not None:
-                    self._records.close_by_history(execution_id, await queries.history_of(database, execution_id))
-                    self._records.drop(execution_id)
-                return None
 
     async def _need(self, execution_id: str) -> ExecutionRecord:
         record = await self._load(execution_id)
@@ -634,34 +328,7 @@ class ExecutionStore:
         return PROMPT.validate_json(await queries.prompt_of(database, execution_id, interaction_id))
 
 
-def _who(actor: Who) -> str | None:
-    return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
-
-
 def _interaction_id(interaction_id: str) -> str:
     if not interaction_id:
         raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
     return check_text("interaction_id", interaction_id, limit=200)
-
-
-def _milliseconds(name: str, seconds: float) -> int:
-    if type(seconds) not in {int, float} or not 0 <= seconds <= _MAX_SECONDS:
-        raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {_MAX_SECONDS}.")
-    return round(seconds * 1000)
-
-
-def times_to_live(ttl: TimeToLive) -> dict[str, int | None]:
-    """What ``ttl_seconds`` means: for each final status how long an execution stays, in milliseconds; None: for ever."""
-    by_status: dict[str, float | None] = {}
-    if isinstance(ttl, Mapping):
-        unknown = set(ttl) - set(TERMINAL)
-        if unknown:
-            raise InvalidArgument(f"ttl_seconds names {sorted(unknown)}; the final statuses are {', '.join(TERMINAL)}.")
-        by_status.update(ttl)
-    else:
-        by_status.update((str(status), ttl) for status in TERMINAL)
-    return {
-        str(status): None if seconds is None else _milliseconds("ttl_seconds", seconds)
-        for status in TERMINAL
-        for seconds in [by_status.get(status, DEFAULT_EXECUTION_TTL)]
-    }

@@ -1,0 +1,36 @@
+"""Records as the file has them, read while changes of this process may overtake the reading."""
+
+from collections.abc import Collection
+
+from restpoint import queries
+from restpoint.database import Database
+from restpoint.queries import Snapshot
+from restpoint.records import ExecutionRecord, Records
+
+
+async def load(database: Database, records: Records, execution_id: str) -> ExecutionRecord | None:
+    """The record as the file has it now; None where the execution is not in the file."""
+    found = await read(database, records, execution_id)
+    return None if found is None else found[0]
+
+
+async def read(
+    database: Database, records: Records, execution_id: str, known_waits: Collection[str] = ()
+) -> tuple[ExecutionRecord, Snapshot] | None:
+    """The record as the file has it now, and the snapshot it was read from, which also has the known waits."""
+    while True:
+        records.begin_loading(execution_id)
+        found = None
+        try:
+            waits = {*known_waits, *records.open_waits(execution_id)}
+            found = await queries.snapshot(database, execution_id, waits)
+        finally:
+            current = records.end_loading(execution_id, found.as_of if found is not None else None)
+        # What this process has told its records since then is newer: look again.
+        if found is not None and current and records.is_current(found):
+            return records.refresh(found), found
+        if found is None:
+            if records.get(execution_id) is not None:
+                records.close_by_history(execution_id, await queries.history_of(database, execution_id))
+                records.drop(execution_id)
+            return None

@@ -1,0 +1,295 @@
+"""The maintenance of a store's file: opened at its first use, kept going while it is open, and closed.
+
+Kept going are its deadlines and sweeps (``scheduler.py``), its lease (``driver.py``), and those who wait for what other
+processes write (``follower.py``). And here is what an operator asks for: recovery, retention, health.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from restpoint import details, gauges, leases, ledger, loading, migrate, queries, retention
+from restpoint.access import Who, actor_name
+from restpoint.changes import Change, Changes, Deadlines
+from restpoint.clock import Clock, SystemClock
+from restpoint.database import Database, Observer
+from restpoint.driver import Driver
+from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds, times_to_live
+from restpoint.engine import Synchronous, locate
+from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.follower import Follower
+from restpoint.gauges import Gauges
+from restpoint.identifiers import Identifiers
+from restpoint.parts import Parts
+from restpoint.payloads import check_text
+from restpoint.records import ExecutionRecord, Records
+from restpoint.scheduler import Scheduler
+
+DEFAULT_DATABASE: Final = "restpoint.db"
+_TASK_CANCELLED: Final = "its task was cancelled"
+_TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
+
+
+class MaintainedFile:
+    """The file of an ``ExecutionStore``, which says what the arguments are."""
+
+    def __init__(
+        self,
+        ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
+        *,
+        database: str | os.PathLike[str] | None = None,
+        history: Literal["full", "digest"] = "full",
+        history_retention_seconds: float | None = None,
+        sweep_interval_seconds: float = 60.0,
+        synchronous: Synchronous = "FULL",
+        migrate: Literal["refuse", "auto"] = "refuse",
+        clock: Clock | None = None,
+    ) -> None:
+        self._path = locate(
+            database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE)
+        )
+        self._ttl = times_to_live(ttl_seconds)
+        if history not in {"full", "digest"}:
+            raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
+        self._detail = details.full if history == "full" else details.digest
+        self._retention = (
+            None
+            if history_retention_seconds is None
+            else milliseconds("history_retention_seconds", history_retention_seconds)
+        )
+        self._sweep_interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
+        self._synchronous: Synchronous = synchronous
+        self._migrate = migrate
+        self._clock: Clock = clock or SystemClock()
+        self._identifiers = Identifiers(self._clock.now)
+        self._deadlines = Deadlines(partial(self._detail, "response"), self._ttl["failed"])
+        self._records = Records(self._watch)
+        self._opening = asyncio.Lock()
+        self._database: Database | None = None
+        self._observer: Observer | None = None
+        self._follower: Follower
+        self._scheduler: Scheduler
+        self._background: list[asyncio.Task[None]] = []
+        self._driver: Driver
+        self._closed = False
+        self._closing: asyncio.Future[None] | None = None
+
+    # --- Opening and closing ---
+
+    async def open(self) -> Self:
+        """Open the file, creating it if there is none. Called by the first use of the store.
+
+        Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` (upgrade it) and ``SchemaTooNew``.
+        """
+        await self._ready()
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ready(self) -> Database:
+        async with self._opening:
+            if self._closed:
+                raise StoreClosed("The store is closed; make a new ExecutionStore to go on.")
+            if self._database is not None:
+                return self._database
+            await asyncio.to_thread(migrate.prepare, self._path, self._migrate)
+            database = await Database.open(self._path, self._clock, self._synchronous)
+            database.observe(self._observer)
+            try:
+                position = await queries.last_sequence(database)
+            except BaseException:
+                await database.close()
+                raise
+            self._follower = Follower(
+                database,
+                position,
+                lambda execution_id: self._records.get(execution_id) is not None,
+                self._records.ended,
+                self._records.all,
+                partial(loading.load, database, self._records),
+            )
+            self._scheduler = Scheduler(
+                database,
+                self._clock,
+                self._apply,
+                sweep_interval=self._sweep_interval,
+                history_retention=self._retention,
+                deadlines=self._deadlines,
+                swept=self._records.swept,
+            )
+            self._driver = Driver(
+                database,
+                self._clock,
+                self._follower,
+                cancel=partial(self._end_by_task, database, ledger.cancel, "cancelled", reason=_TASK_CANCELLED),
+                fail=partial(
+                    self._end_by_task, database, ledger.fail, "failed", error=_TASK_FAILED, code="task_failed"
+                ),
+            )
+            self._background = [
+                asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
+                for run in (
+                    self._follower.run,
+                    self._scheduler.run_deadlines,
+                    self._scheduler.run_sweeps,
+                    self._driver.renew,
+                )
+            ]
+            self._database = database
+        return self._database
+
+    async def close(self) -> None:
+        """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)  # a caller that is cancelled leaves the closing under way, not half done
+
+    async def _close(self) -> None:
+        async with self._opening:
+            self._closed = True
+            database = self._database
+            if database is None:
+                return
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+            try:
+                await self._driver.close()
+                self._database = None
+                await database.close()
+            finally:
+                self._records.close()
+
+    async def parts(self) -> Parts:
+        """What this store is made of, for a runner on the same file, records and clock."""
+        database = self._database or await self._ready()
+        lease = self._driver.lease or await self._driver.take_lease()
+        return Parts(
+            database,
+            self._clock,
+            self._identifiers,
+            self._records,
+            self._follower,
+            self._scheduler,
+            lease,
+            self._ttl,
+            lambda prompt, terms: details.asked(self._detail("prompt", prompt), terms),
+            self._apply,
+            partial(loading.read, database, self._records),
+        )
+
+    async def _end_by_task(
+        self, database: Database, job: Callable[..., Changes], status: str, execution_id: str, **why: str
+    ) -> None:
+        """The task that a caller set on the record of an execution has ended, and the execution has not."""
+        ended = partial(job, execution_id=execution_id, time_to_live=self._ttl[status], actor=None, **why)
+        await database.write(ended, self._apply)
+
+    def _watch(self, record: ExecutionRecord, waiter: object) -> None:
+        self._driver.watch(record, waiter)
+
+    def _apply(self, changes: Changes) -> None:
+        for change in changes:
+            self._records.apply(change)
+
+    async def _load(self, execution_id: str) -> ExecutionRecord | None:
+        return await loading.load(self._database or await self._ready(), self._records, execution_id)
+
+    # --- Looking on ---
+
+    def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
+        self._records.listeners.append(listener)
+        return lambda: self._records.listeners.remove(listener)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Have each batch of writes told, from the thread that writes: its jobs, its seconds, how many the storage failed.
+
+        One observer, or None for none. For metrics; it must not call the store.
+        """
+        self._observer = observer
+        if self._database is not None:
+            self._database.observe(observer)
+
+    async def check(self) -> None:
+        """Whether the file can be read and is of this program's revision: raises what a read or a write would raise now."""
+        database = self._database or await self._ready()
+        await database.pass_gate()
+        await queries.last_sequence(database)
+
+    async def gauges(self) -> Gauges:
+        """How much waits and runs in the file, counted now, and what this process has swept. Costs what is open, no more."""
+        counted = await gauges.count(await self._ready(), self._clock.now())
+        return replace(counted, swept=self._scheduler.swept, swept_at=self._scheduler.swept_at)
+
+    # --- Recovery and retention ---
+
+    async def recover(self, *, fail: bool = True) -> Sequence[ExecutionRecord]:
+        """The executions that a dead process left running. Those that wait for an answer are kept as they are.
+
+        By default each is failed with the code ``interrupted_by_restart``; with ``fail=False`` they are only listed, for
+        a caller who can go on with them.
+        """
+        database = self._database or await self._ready()
+        # In this order: a lease is taken before what names it, so none that is listed can be missing among the living.
+        left_running = await queries.running(database)
+        alive = await database.write(leases.live)
+        found = []
+        ttl, error = self._ttl["failed"], "The process that ran this execution ended before it did."
+        for execution_id, lease in left_running:
+            if lease in alive:
+                continue
+            if fail:
+                interrupt = partial(
+                    ledger.interrupt, execution_id=execution_id, lease=lease, error=error, time_to_live=ttl
+                )
+                if not await database.write(interrupt, self._apply):
+                    continue
+            record = await self._load(execution_id)
+            if record is not None:
+                found.append(record)
+        await database.write(leases.bury)
+        return found
+
+    async def hold(self, execution_id: str, reason: str, *, actor: Who = None) -> None:
+        """Keep an execution in the file whatever its time to live, until it is released. Raises ``ExecutionNotFound``."""
+        check_text("reason", reason)
+        who = actor_name(actor)
+        database = self._database or await self._ready()
+        await database.write(lambda tx: retention.hold(tx, execution_id, reason, who))
+
+    async def release(self, execution_id: str, *, actor: Who = None) -> None:
+        """End a hold. Nothing happens where there is none. Raises ``ExecutionNotFound``."""
+        who = actor_name(actor)
+        database = self._database or await self._ready()
+        await database.write(lambda tx: retention.release(tx, execution_id, who))
+
+    async def remove(self, execution_id: str, *, actor: Who = None) -> None:
+        """Delete an execution, cancelling it first where it has not ended. Nothing happens where there is none.
+
+        Its history stays. Raises ``ExecutionHeld``.
+        """
+        who = actor_name(actor)
+        database = self._database or await self._ready()
+        await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
+        self._records.drop(execution_id)
+
+    async def cleanup_expired(self) -> int:
+        """Sweep now: delete what ended longer ago than its time to live. Returns how many executions went."""
+        await self._ready()
+        return await self._scheduler.sweep()
+
+    async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
+        """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
+        async for row in queries.expired(await self._ready(), self._clock.now()):
+            yield row
