@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from restpoint import ExecutionStore, queries
+from restpoint import ExecutionStore
 from restpoint.clock import SystemClock
 from restpoint.database import Database
-from restpoint.history import GENESIS, first_break, row_digest
+from restpoint.history import GENESIS, broken_history, first_break, row_digest
 from support import ADA, TEXT, rows, sql
 
 ROWS = (
@@ -133,6 +133,6 @@ async def test_a_history_that_was_erased_behind_a_moved_anchor_is_found(store: E
         connection.execute("DELETE FROM history WHERE sequence <= 11")
     database = await Database.open(path, SystemClock())
     try:
-        assert await queries.broken_history(database) == 11
+        assert await broken_history(database) == 11
     finally:
         await database.close()

@@ -19,8 +19,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from elsewhere import CHECKOUT, FOLLOWING, copied_scripts, environment, next_release, schema_of, tree
-from restpoint import ExecutionStore, migrate, queries, schema
+from restpoint import ExecutionStore, migrate, schema
 from restpoint.errors import DamagedFile, InvalidArgument, UnusableFile
+from restpoint.history import broken_history
 from support import ADA, TEXT, ManualClock, dump, folded_statuses, rows, sql
 
 MADE_UP = FOLLOWING
@@ -82,7 +83,7 @@ async def answered_and_completed(path: Path, clock: ManualClock, ids: dict[str, 
         assert await future == ADA
         await store.set_completed(record.execution_id, "done")
         assert store._database is not None
-        assert await queries.broken_history(store._database) is None
+        assert await broken_history(store._database) is None
     told = folded_statuses(path)
     assert told[ids["interaction_required"]] == "completed"
     assert told == dict(rows(path, "SELECT id, status FROM executions"))

@@ -12,8 +12,9 @@ import pytest
 
 from elsewhere import schema_of
 from paused_workflows import CALLS, WORKFLOWS
-from restpoint import ExecutionStore, Runner, migrate, queries
+from restpoint import ExecutionStore, Runner, migrate
 from restpoint.errors import SchemaTooOld
+from restpoint.history import broken_history
 from restpoint.prompts import HumanResponseText
 from restpoint.schema import APPLICATION_ID, REVISION
 from runners import answer, asked, ended
@@ -72,7 +73,7 @@ async def go_on(path: Path) -> None:
         if "paused.refund" in named:
             await runs_go_on(store, runner, clock, named)
         assert store._database is not None
-        assert await queries.broken_history(store._database) is None
+        assert await broken_history(store._database) is None
     assert {row[0] for row in rows(path, "SELECT status FROM executions")} == {"completed", "failed", "cancelled"}
     kept = dict(rows(path, "SELECT workflow, coalesce(result, error) FROM executions"))
     assert kept["completed"] == '{"price":[1,2.5,null,"é"]}'

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from restpoint.access import Actor
     from restpoint.context import Context, step_key
     from restpoint.errors import StepFailed, WorkflowFailed
+    from restpoint.history import HistoryEntry
     from restpoint.lifecycle import ExecutionStatus
-    from restpoint.queries import ExecutionSummary, HistoryEntry, Page
+    from restpoint.pages import ExecutionSummary, Page
     from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
     from restpoint.runner import Runner, Started
     from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
@@ -46,9 +47,9 @@ _HOME = {
     "ExecutionRecord": "records",
     "ExecutionStatus": "lifecycle",
     "ExecutionStore": "store",
-    "ExecutionSummary": "queries",
-    "HistoryEntry": "queries",
-    "Page": "queries",
+    "ExecutionSummary": "pages",
+    "HistoryEntry": "history",
+    "Page": "pages",
     "PendingInteraction": "records",
     "PendingOAuth": "records",
     "Runner": "runner",

@@ -27,8 +27,9 @@ from restpoint.lifecycle import TERMINAL, ExecutionStatus
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from restpoint.history import HistoryEntry
+    from restpoint.pages import Page
     from restpoint.prompts import HumanResponse
-    from restpoint.queries import HistoryEntry, Page
     from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
     from restpoint.runner import Runner, Started
     from restpoint.store import ExecutionStore

@@ -17,10 +17,11 @@ from restpoint import intake, tracing, wire
 from restpoint.access import Actor, Subject
 from restpoint.desk import Desk, View
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.history import HistoryEntry
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.metrics import CONTENT_TYPE, Metrics
+from restpoint.pages import MAX_PAGE
 from restpoint.problems import Problem
-from restpoint.queries import MAX_PAGE, HistoryEntry
 from restpoint.records import ExecutionRecord
 from restpoint.streams import EventStream, Waits, event
 

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from restpoint import queries
+from restpoint import history
 from restpoint.database import Database
 from restpoint.errors import StorageError
 
@@ -94,7 +94,7 @@ class Follower:
 
     async def _look(self) -> None:
         before = self._position
-        rows = await queries.touched_since(self._database, before, _MOST)
+        rows = await history.touched_since(self._database, before, _MOST)
         if not rows:
             return
         if len(rows) < _MOST:
@@ -104,7 +104,7 @@ class Follower:
                 concerned += self._ended()  # a sweep names its executions in its detail only
             position = rows[-1][0]
         else:
-            position = await queries.last_sequence(self._database)
+            position = await history.last_sequence(self._database)
             concerned = list(self._all())
         for execution_id in concerned:
             try:

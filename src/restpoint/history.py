@@ -1,4 +1,4 @@
-"""The history: appended to in the transaction of what it tells of, each row chained to the one before it.
+"""The history: appended to in the transaction of what it tells of, each row chained to the one before it; and read back.
 
 A row's digest is SHA-256 over the previous row's digest (32 bytes), the SHA-256 of its detail (32 bytes; zeros for none) and
 its other columns in order, each as ``=`` and its text, NULL as nothing, with NUL bytes between them, in UTF-8. The detail
@@ -6,16 +6,20 @@ itself is not in it, so that a detail can be erased later and the chain still ve
 or moved breaks the chain at that place; rows cut from the end are found by whoever kept a later digest.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import insert, literal_column, select
+from sqlalchemy import bindparam, func, insert, literal_column, select
 
-from restpoint.database import Transaction
+from restpoint.database import Database, Row, Transaction
 from restpoint.engine import prepare
 from restpoint.errors import DamagedFile
-from restpoint.schema import history, history_anchor
+from restpoint.schema import executions, history, history_anchor, journal
+
+_h, _e, _j = history.c, executions.c, journal.c
 
 GENESIS: Final = bytes(32)
 """What the first row is chained to."""
@@ -90,3 +94,140 @@ def append(
     tx.head = sequence, digest
     tx.first_sequence = tx.first_sequence or sequence
     return sequence
+
+
+# --- Read back --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal."""
+
+    sequence: int
+    execution_id: str | None
+    event: str
+    wait_id: str | None
+    from_status: str | None
+    to_status: str | None
+    actor: str | None
+    cause: str | None
+    time: float
+    detail: Any
+    digest: str
+
+
+_ENTRY: Final = select(
+    _h.sequence,
+    _h.execution_id,
+    _h.event,
+    _h.wait_id,
+    _h.from_status,
+    _h.to_status,
+    _h.actor,
+    _h.cause,
+    _h.time,
+    _h.detail,
+    _h.detail_sha256,
+    _h.digest,
+).order_by(_h.sequence)
+_HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
+_CHAIN: Final = prepare(
+    _ENTRY.where(_h.sequence > bindparam("after")).limit(bindparam("max")).offset(literal_column("0"))
+)
+_PRUNED: Final = prepare(
+    # What retention removed it says so, in a row that is never removed before the anchor has moved past it.
+    select(_h.sequence).where(
+        _h.event == literal_column("'history_pruned'"),
+        func.json_extract(_h.detail, literal_column("'$.last'")) == bindparam("last"),
+    )
+)
+_SINCE: Final = prepare(
+    select(_h.sequence, _h.execution_id)
+    .where(_h.sequence > bindparam("after"))
+    .order_by(_h.sequence)
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), literal_column("0"))))
+
+
+async def history_of(database: Database, execution_id: str) -> list[HistoryEntry]:
+    """Everything that happened to an execution, in order; also after it was removed or swept."""
+    return [_entry(row) for row in await database.read(_HISTORY_OF, {"id": execution_id}, lane="long")]
+
+
+def _entry(row: Row) -> HistoryEntry:
+    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, _, digest = row
+    told = None if detail is None else json.loads(detail)
+    return HistoryEntry(
+        sequence, execution_id, event, wait_id, before, after, actor, cause, time / 1000, told, digest.hex()
+    )
+
+
+_EVENTS_OF: Final = prepare(
+    _ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_JOURNALED: Final = prepare(
+    select(_j.position, _j.result)
+    .select_from(journal.join(executions, _j.execution_key == _e.key))
+    .where(
+        _e.id == bindparam("id"),
+        _j.position.in_(select(literal_column("value")).select_from(func.json_each(bindparam("positions")))),
+    )
+)
+_SHOWN: Final = {"emitted": "data", "notified": "prompt"}
+
+
+async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
+    """What happened to an execution after a row of history, in order, at most ``most``, with what it emitted and notified.
+
+    That is kept in the journal and goes with the execution; the history only says where it stands.
+    """
+    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
+    entries = [_entry(row) for row in rows]
+    positions = [entry.detail["position"] for entry in entries if entry.event in _SHOWN]
+    if not positions:
+        return entries
+    journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
+    values = {position: json.loads(result) for position, result in journaled if result is not None}
+    return [
+        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[entry.detail["position"]]})
+        if entry.event in _SHOWN and entry.detail["position"] in values
+        else entry
+        for entry in entries
+    ]
+
+
+async def last_sequence(database: Database) -> int:
+    """The sequence of the newest row of history; 0 where there is none."""
+    ((sequence,),) = await database.read(_LAST)
+    return int(sequence)
+
+
+async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
+    """Sequence and execution of the rows after ``sequence``, at most ``most``."""
+    return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]
+
+
+async def broken_history(database: Database, *, chunk: int = 5_000) -> int | None:
+    """The sequence of the first row of history that does not follow from the one before it; None when all do.
+
+    Also the anchor's, where nothing says that retention moved it there.
+    """
+    ((after, digest),) = await database.read(ANCHOR, lane="long")
+    if after and not list(await database.read(_PRUNED, {"last": after}, lane="long")):
+        return int(after)
+    async for rows in _chain(database, after, chunk):
+        broken = first_break(rows, after, digest)
+        if broken is not None:
+            return broken
+        after, digest = rows[-1][0], rows[-1][-1]
+    return None
+
+
+async def _chain(database: Database, after: int, chunk: int) -> AsyncIterator[list[Row]]:
+    while rows := list(await database.read(_CHAIN, {"after": after, "max": chunk}, lane="long")):
+        yield rows
+        after = rows[-1][0]

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from restpoint import queries
 from restpoint.database import Database
+from restpoint.history import history_of
 from restpoint.queries import Snapshot
 from restpoint.records import ExecutionRecord, Records
 
@@ -31,6 +32,6 @@ async def read(
             return records.refresh(found), found
         if found is None:
             if records.get(execution_id) is not None:
-                records.close_by_history(execution_id, await queries.history_of(database, execution_id))
+                records.close_by_history(execution_id, await history_of(database, execution_id))
                 records.drop(execution_id)
             return None

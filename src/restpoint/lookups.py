@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, u
 
 from restpoint.database import Database
 from restpoint.engine import prepare
-from restpoint.queries import HistoryEntry, events_of
+from restpoint.history import HistoryEntry, events_of
 from restpoint.schema import executions, history
 
 _e, _h = executions.c, history.c

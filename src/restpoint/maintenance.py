@@ -23,6 +23,7 @@ from restpoint.engine import Synchronous, locate
 from restpoint.errors import InvalidArgument, StoreClosed
 from restpoint.follower import Follower
 from restpoint.gauges import Gauges
+from restpoint.history import last_sequence
 from restpoint.identifiers import Identifiers
 from restpoint.parts import Parts
 from restpoint.payloads import check_text
@@ -106,7 +107,7 @@ class MaintainedFile:
             database = await Database.open(self._path, self._clock, self._synchronous)
             database.observe(self._observer)
             try:
-                position = await queries.last_sequence(database)
+                position = await last_sequence(database)
             except BaseException:
                 await database.close()
                 raise
@@ -225,7 +226,7 @@ class MaintainedFile:
         """Whether the file can be read and is of this program's revision: raises what a read or a write would raise now."""
         database = self._database or await self._ready()
         await database.pass_gate()
-        await queries.last_sequence(database)
+        await last_sequence(database)
 
     async def gauges(self) -> Gauges:
         """How much waits and runs in the file, counted now, and what this process has swept. Costs what is open, no more."""

@@ -1,25 +1,20 @@
 """The questions that are asked of the file: one statement each, read in one snapshot, never inside a write."""
 
-import functools
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, exists, func, literal_column, null, select, tuple_, union_all
+from sqlalchemy import Select, bindparam, func, literal_column, null, select, tuple_, union_all
 
 from restpoint.changes import Wait
-from restpoint.database import Database, Row
+from restpoint.database import Database
 from restpoint.engine import prepare
-from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
-from restpoint.history import ANCHOR, first_break
+from restpoint.errors import ExecutionNotFound, InteractionNotFound
 from restpoint.lifecycle import OPEN, TERMINAL
-from restpoint.schema import REVISION, consents, executions, history, interactions, journal, runs
+from restpoint.schema import REVISION, consents, executions, history, interactions, runs
 
-MAX_PAGE: Final = 1_000
-
-_e, _i, _c, _h, _j, _r = executions.c, interactions.c, consents.c, history.c, journal.c, runs.c
+_e, _i, _c, _h, _r = executions.c, interactions.c, consents.c, history.c, runs.c
 _OPEN_CONSENT: Final = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
 
 
@@ -43,52 +38,6 @@ class Snapshot:
     run_version: int | None
     problem: str | None
     waits: tuple[Wait, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionSummary:
-    """One line of a list. Times are seconds since the epoch."""
-
-    execution_id: str
-    status: str
-    workflow: str | None
-    owner: str | None
-    created_at: float
-    completed_at: float | None
-    expires_at: float | None
-    hold: str | None
-    open_waits: int
-    error: str | None
-    error_code: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some of a list, the newest first. ``next_cursor`` gets the page after it; None on the last one."""
-
-    items: tuple[ExecutionSummary, ...]
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal."""
-
-    sequence: int
-    execution_id: str | None
-    event: str
-    wait_id: str | None
-    from_status: str | None
-    to_status: str | None
-    actor: str | None
-    cause: str | None
-    time: float
-    detail: Any
-    digest: str
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
 
 
 # --- One execution ---------------------------------------------------------------------------------------------------
@@ -245,246 +194,6 @@ async def address(database: Database, execution_id: str, interaction_id: str) ->
             raise InteractionNotFound(execution_id, interaction_id)
         return Address(owner, tuple(json.loads(assignees or "[]")), bool(four_eyes), status)
     raise ExecutionNotFound(execution_id)
-
-
-# --- Lists -----------------------------------------------------------------------------------------------------------
-
-_SUMMARY: Final = select(
-    _e.key,
-    _e.id,
-    _e.status,
-    _e.workflow,
-    _e.owner,
-    _e.created_at,
-    _e.completed_at,
-    _e.expires_at,
-    _e.hold,
-    _e.open_waits,
-    _e.error,
-    _e.error_code,
-)
-
-
-@functools.cache
-def _page_query(
-    by_status: bool,  # noqa: FBT001 - all given
-    by_workflow: bool,  # noqa: FBT001
-    by_owner: bool,  # noqa: FBT001
-    by_audience: bool,  # noqa: FBT001
-    after: bool,  # noqa: FBT001
-) -> str:
-    query: Select[Any] = _SUMMARY
-    if by_status:
-        wanted: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))
-        query = query.where(_e.status.in_(wanted))
-    if by_workflow:
-        query = query.where(_e.workflow == bindparam("the_workflow"))
-    if by_owner:
-        query = query.where(_e.owner == bindparam("the_owner"))
-    if by_audience:
-        names: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("audience")))
-        # In two steps: the people of an open prompt are a list in its row.
-        named = func.json_each(_i.assignees).table_valued("value")
-        addressed = (
-            select(_i.key)
-            .select_from(interactions.join(named, literal_column("1") == literal_column("1")))
-            .where(
-                _i.execution_key == _e.key,
-                _i.status == literal_column("'pending'"),
-                _i.assignees.is_not(None),
-                named.c.value.in_(names),
-            )
-            .correlate(executions)
-        )
-        query = query.where(_e.owner.in_(names) | exists(addressed))
-    if after:
-        query = query.where(_e.key < bindparam("before"))
-    return prepare(query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0")))
-
-
-async def page(
-    database: Database,
-    *,
-    statuses: Collection[str],
-    workflow: str | None,
-    owner: str | None,
-    limit: int,
-    cursor: str | None,
-    audience: Collection[str] | None = None,
-) -> Page:
-    """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
-    before = _read_cursor(cursor)
-    query = _page_query(
-        bool(statuses), workflow is not None, owner is not None, audience is not None, before is not None
-    )
-    rows = list(
-        await database.read(
-            query,
-            {
-                "statuses": json.dumps(list(statuses)),
-                "the_workflow": workflow,
-                "the_owner": owner,
-                "audience": None if audience is None else json.dumps(list(audience)),
-                "before": before,
-                "max": limit + 1,
-            },
-            lane="long",
-        )
-    )
-    items = tuple(
-        ExecutionSummary(
-            execution_id,
-            status,
-            name,
-            whose,
-            created / 1000,
-            _seconds(completed),
-            _seconds(expires),
-            hold,
-            waits,
-            error,
-            code,
-        )
-        for _, execution_id, status, name, whose, created, completed, expires, hold, waits, error, code in rows[:limit]
-    )
-    return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
-
-
-def _write_cursor(key: int) -> str:
-    return urlsafe_b64encode(f"k{key}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    try:
-        text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-        if text[:1] == "k" and text[1:].isdecimal() and len(text) < 20:  # noqa: PLR2004 - digits of a 64-bit integer
-            return int(text[1:])
-    except ValueError:
-        pass
-    raise InvalidArgument(f"{cursor[:80]!r} is not a cursor; use next_cursor of the page before, or none to begin.")
-
-
-# --- History ---------------------------------------------------------------------------------------------------------
-
-_ENTRY: Final = select(
-    _h.sequence,
-    _h.execution_id,
-    _h.event,
-    _h.wait_id,
-    _h.from_status,
-    _h.to_status,
-    _h.actor,
-    _h.cause,
-    _h.time,
-    _h.detail,
-    _h.detail_sha256,
-    _h.digest,
-).order_by(_h.sequence)
-_HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
-_CHAIN: Final = prepare(
-    _ENTRY.where(_h.sequence > bindparam("after")).limit(bindparam("max")).offset(literal_column("0"))
-)
-_PRUNED: Final = prepare(
-    # What retention removed it says so, in a row that is never removed before the anchor has moved past it.
-    select(_h.sequence).where(
-        _h.event == literal_column("'history_pruned'"),
-        func.json_extract(_h.detail, literal_column("'$.last'")) == bindparam("last"),
-    )
-)
-_SINCE: Final = prepare(
-    select(_h.sequence, _h.execution_id)
-    .where(_h.sequence > bindparam("after"))
-    .order_by(_h.sequence)
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
-)
-_LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), literal_column("0"))))
-
-
-async def history_of(database: Database, execution_id: str) -> list[HistoryEntry]:
-    """Everything that happened to an execution, in order; also after it was removed or swept."""
-    return [_entry(row) for row in await database.read(_HISTORY_OF, {"id": execution_id}, lane="long")]
-
-
-def _entry(row: Row) -> HistoryEntry:
-    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, _, digest = row
-    told = None if detail is None else json.loads(detail)
-    return HistoryEntry(
-        sequence, execution_id, event, wait_id, before, after, actor, cause, time / 1000, told, digest.hex()
-    )
-
-
-_EVENTS_OF: Final = prepare(
-    _ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
-)
-_JOURNALED: Final = prepare(
-    select(_j.position, _j.result)
-    .select_from(journal.join(executions, _j.execution_key == _e.key))
-    .where(
-        _e.id == bindparam("id"),
-        _j.position.in_(select(literal_column("value")).select_from(func.json_each(bindparam("positions")))),
-    )
-)
-_SHOWN: Final = {"emitted": "data", "notified": "prompt"}
-
-
-async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
-    """What happened to an execution after a row of history, in order, at most ``most``, with what it emitted and notified.
-
-    That is kept in the journal and goes with the execution; the history only says where it stands.
-    """
-    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
-    entries = [_entry(row) for row in rows]
-    positions = [entry.detail["position"] for entry in entries if entry.event in _SHOWN]
-    if not positions:
-        return entries
-    journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
-    values = {position: json.loads(result) for position, result in journaled if result is not None}
-    return [
-        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[entry.detail["position"]]})
-        if entry.event in _SHOWN and entry.detail["position"] in values
-        else entry
-        for entry in entries
-    ]
-
-
-async def last_sequence(database: Database) -> int:
-    """The sequence of the newest row of history; 0 where there is none."""
-    ((sequence,),) = await database.read(_LAST)
-    return int(sequence)
-
-
-async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
-    """Sequence and execution of the rows after ``sequence``, at most ``most``."""
-    return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]
-
-
-async def broken_history(database: Database, *, chunk: int = 5_000) -> int | None:
-    """The sequence of the first row of history that does not follow from the one before it; None when all do.
-
-    Also the anchor's, where nothing says that retention moved it there.
-    """
-    ((after, digest),) = await database.read(ANCHOR, lane="long")
-    if after and not list(await database.read(_PRUNED, {"last": after}, lane="long")):
-        return int(after)
-    async for rows in _chain(database, after, chunk):
-        broken = first_break(rows, after, digest)
-        if broken is not None:
-            return broken
-        after, digest = rows[-1][0], rows[-1][-1]
-    return None
-
-
-async def _chain(database: Database, after: int, chunk: int) -> AsyncIterator[list[Row]]:
-    while rows := list(await database.read(_CHAIN, {"after": after, "max": chunk}, lane="long")):
-        yield rows
-        after = rows[-1][0]
 
 
 # --- The clockwork's ---------------------------------------------------------------------------------------------------

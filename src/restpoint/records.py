@@ -24,10 +24,11 @@ from restpoint.errors import (
     RestpointError,
     StoreClosed,
 )
+from restpoint.history import HistoryEntry
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
 from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
-from restpoint.queries import Address, HistoryEntry, Snapshot
+from restpoint.queries import Address, Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from restpoint.changes import Change, Changes, Deadlines
 from restpoint.clock import Clock, elapse
 from restpoint.database import Database, Transaction
 from restpoint.errors import StorageError
+from restpoint.history import last_sequence
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ class Scheduler:
             self.swept += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)
         if self._history_retention is not None:
-            before, last = self._clock.now() - self._history_retention, await queries.last_sequence(self._database) - 1
+            before, last = self._clock.now() - self._history_retention, await last_sequence(self._database) - 1
             prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
             while await self._database.write(prune):  # noqa: ASYNC110 - a pause
                 await asyncio.sleep(PAUSE_SECONDS)

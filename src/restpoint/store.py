@@ -16,8 +16,10 @@ from restpoint.changes import Change, Changes, Refusal
 from restpoint.database import Database
 from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint.errors import ExecutionNotFound, InvalidArgument
+from restpoint.history import HistoryEntry, events_of, history_of
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.maintenance import MaintainedFile
+from restpoint.pages import Page, page
 from restpoint.payloads import check_text, encode
 from restpoint.prompts import (
     PROMPT,
@@ -29,7 +31,7 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
-from restpoint.queries import Address, HistoryEntry, Page
+from restpoint.queries import Address
 from restpoint.records import ExecutionRecord, PendingInteraction
 from restpoint.terms import read_terms
 
@@ -109,7 +111,7 @@ class ExecutionStore(MaintainedFile):
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
         database = self._database or await self._ready()
-        return await queries.page(
+        return await page(
             database,
             statuses=[str(name) for name in wanted],
             workflow=workflow,
@@ -124,7 +126,7 @@ class ExecutionStore(MaintainedFile):
 
         Raises ``ExecutionNotFound`` where there is nothing to tell.
         """
-        entries = await queries.history_of(await self._ready(), execution_id)
+        entries = await history_of(await self._ready(), execution_id)
         if not entries:
             raise ExecutionNotFound(execution_id)
         return entries
@@ -134,7 +136,7 @@ class ExecutionStore(MaintainedFile):
 
         ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
         """
-        return await queries.events_of(await self._ready(), execution_id, after, limit)
+        return await events_of(await self._ready(), execution_id, after, limit)
 
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""

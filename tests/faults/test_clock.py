@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from restpoint import ExecutionStore, PendingInteraction, queries
+from restpoint import ExecutionStore, PendingInteraction
 from restpoint.clock import SystemClock
 from restpoint.errors import IllegalTransition, InteractionAlreadyResolved, InteractionExpired
+from restpoint.history import broken_history
 from support import ADA, GRACE, START, TEXT, ManualClock, folded_statuses, rows
 
 HOUR = 3_600.0
@@ -49,7 +50,7 @@ class WatchedClock(ManualClock):
 
 async def broken(store: ExecutionStore) -> int | None:
     assert store._database is not None
-    return await queries.broken_history(store._database)
+    return await broken_history(store._database)
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())

@@ -69,7 +69,7 @@ from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, f
 
 if TYPE_CHECKING:
     from restpoint.database import Database
-    from restpoint.queries import ExecutionSummary
+    from restpoint.pages import ExecutionSummary
 
 PROMPTS: Final = [prompt for prompt, _ in PAIRS]
 # Two right answers and one wrong one to each kind of prompt.

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from elsewhere import environment
-from restpoint import ExecutionStore, migrate, queries
-from restpoint.history import detail_digest, row_digest
+from restpoint import ExecutionStore, migrate
+from restpoint.history import broken_history, detail_digest, row_digest
 from restpoint.scheduler import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE, PRUNED_AT_ONCE, SWEPT_AT_ONCE
 from restpoint.schema import ddl
 from support import ADA, START, TEXT, ManualClock, folded_statuses, rows, sql
@@ -204,7 +204,7 @@ async def test_a_sweep_beside_writers_takes_what_expired_and_nothing_else(
             assert record.status == status
         assert {row[0] for row in rows(path, "SELECT id FROM executions")} == live, "0 live rows deleted"
         assert store._database is not None
-        assert await queries.broken_history(store._database) is None
+        assert await broken_history(store._database) is None
         page, log = rows(path, "PRAGMA page_count")[0][0] * 4096, writers.largest_log
     batches = swept_ids(path)
     gone = list(itertools.chain.from_iterable(batches))
@@ -268,7 +268,7 @@ async def test_retention_of_history_moves_the_anchor_and_the_chain_still_verifie
         live = await store.create_execution()
         assert await store.cleanup_expired() == 2_000
         assert store._database is not None
-        assert await queries.broken_history(store._database) is None
+        assert await broken_history(store._database) is None
         ((anchor, digest),) = rows(path, "SELECT sequence, digest FROM history_anchor")
         first = rows(path, "SELECT min(sequence) FROM history")[0][0]
         assert first == anchor + 1
@@ -287,7 +287,7 @@ async def test_retention_of_history_moves_the_anchor_and_the_chain_still_verifie
         # A row that is changed after the pruning is still found.
         with without_triggers(path) as connection:
             connection.execute("UPDATE history SET cause = 'x' WHERE sequence = (SELECT max(sequence) FROM history)")
-        assert await queries.broken_history(store._database) is not None
+        assert await broken_history(store._database) is not None
 
 
 async def test_retention_of_history_stops_before_an_execution_that_is_still_there(
@@ -305,7 +305,7 @@ async def test_retention_of_history_stops_before_an_execution_that_is_still_ther
         assert rows(path, "SELECT sequence FROM history_anchor") == [(asked[0] - 1,)]
         assert len(await store.history(record.execution_id)) == 2
         assert store._database is not None
-        assert await queries.broken_history(store._database) is None
+        assert await broken_history(store._database) is None
     assert folded_statuses(path)[record.execution_id] == "interaction_required"
 
 
@@ -380,7 +380,7 @@ async def test_a_sweep_that_is_killed_midway_is_finished_by_the_next(
     async with ExecutionStore(database=path, clock=clock) as store:
         assert await store.cleanup_expired() == len(left) - len(kept)
         assert store._database is not None
-        assert await queries.broken_history(store._database) is None
+        assert await broken_history(store._database) is None
     assert {row[0] for row in rows(path, "SELECT id FROM executions")} == set(kept)
     gone = list(itertools.chain.from_iterable(swept_ids(path)))
     assert len(gone) == len(set(gone)) == count

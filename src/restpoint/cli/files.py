@@ -118,14 +118,14 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
 
 
 async def _check_history(path: Path) -> tuple[str, bool, str]:
-    from restpoint import queries  # noqa: PLC0415
+    from restpoint import history  # noqa: PLC0415
     from restpoint.clock import SystemClock  # noqa: PLC0415
     from restpoint.database import Database  # noqa: PLC0415
 
     database = await Database.open(path, SystemClock())
     try:
-        broken = await queries.broken_history(database)
-        last = await queries.last_sequence(database)
+        broken = await history.broken_history(database)
+        last = await history.last_sequence(database)
     finally:
         await database.close()
     return ("history", broken is None, f"{last} rows, unbroken" if broken is None else f"broken at row {broken}")

@@ -20,7 +20,7 @@ from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
 
 if TYPE_CHECKING:
-    from restpoint.queries import HistoryEntry
+    from restpoint.history import HistoryEntry
 
 CANDIDATES: Final = 10
 """How many executions an ambiguous id lists."""
@@ -159,13 +159,13 @@ class File:
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """As ``Place.follow``. The whole file is looked at five times a second."""
-        from restpoint import lookups, queries  # noqa: PLC0415
+        from restpoint import history, lookups  # noqa: PLC0415
 
         if execution_id is not None:
             async for entry in self._desk.follow(self.actor, execution_id, after=after):
                 yield _item(entry)
             return
-        position = await queries.last_sequence(self._database)
+        position = await history.last_sequence(self._database)
         while True:
             for entry in await lookups.happened_since(self._database, position):
                 position = entry.sequence
