@@ -62,8 +62,8 @@ def router(
 ) -> APIRouter:
     """All routes, for an application that opens and closes the store and the runner itself.
 
-    - ``authenticate``: who sent a request; None answers it with 401. Without one, only requests from this machine are
-      answered, as the operator ``local``.
+    - ``authenticate``: who sent a request; None answers it with 401. Of a stream it is asked again while that lasts, with
+      the same request. Without one, only requests from this machine are answered, as the operator ``local``.
     - ``policy``: who may do what.
     - ``default``: the workflow that ``/v1/workflow`` starts; the only one, where there is one.
     - ``max_body_bytes``: larger bodies are refused with 413.

@@ -6,7 +6,7 @@ ever had.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from restpoint.runner import Runner, Started
     from restpoint.store import ExecutionStore
     from restpoint.workflows import Workflow
+
+Again = Callable[[], Awaitable[Actor]]
+"""Who it is, asked anew: raises where they are nobody any more."""
 
 BATCH: Final = 500
 """Rows of history that are read at a time."""
@@ -191,10 +194,13 @@ class Desk:
             raise ExecutionNotFound(execution_id)
         return entries
 
-    async def follow(self, actor: Actor, execution_id: str, *, after: int = 0) -> "AsyncIterator[HistoryEntry]":
+    async def follow(
+        self, actor: Actor, execution_id: str, *, after: int = 0, again: Again | None = None
+    ) -> "AsyncIterator[HistoryEntry]":
         """Each row of history after ``after``, as they are written, until the execution has ended.
 
-        Raises ``ExecutionNotFound``, ``NotAllowed`` and ``StoreClosed``.
+        The policy is asked before each batch of rows, about the actor as ``again`` gives it then. Raises
+        ``ExecutionNotFound``, ``NotAllowed`` and ``StoreClosed``, and what ``again`` raises.
         """
         record = await self._readable(actor, execution_id)
         if record is None and not await self.store.events(execution_id, after=0, limit=1):
@@ -206,6 +212,7 @@ class Desk:
             news = None if ended or record is None else asyncio.ensure_future(record.changed())
             try:
                 entries = await self.store.events(execution_id, after=after, limit=BATCH)
+                await self._ask_again(actor, again, execution_id)
                 for entry in entries:
                     after = entry.sequence
                     yield entry
@@ -287,12 +294,22 @@ class Desk:
             if not self.policy.sees_everything(actor):
                 raise ExecutionNotFound(execution_id)
             return None
+        self._must_read(actor, record)
+        return record
+
+    def _must_read(self, actor: Actor, record: "ExecutionRecord") -> None:
         subject = _subject(record, record.pending_interactions)
         if not self.policy.may_see(actor, subject):
-            raise ExecutionNotFound(execution_id)
+            raise ExecutionNotFound(record.execution_id)
         if not self.policy.may_read_history(actor, subject):
-            raise NotAllowed(f"{actor.id} may not read the history of execution {execution_id}.")
-        return record
+            raise NotAllowed(f"{actor.id} may not read the history of execution {record.execution_id}.")
+
+    async def _ask_again(self, actor: Actor, again: Again | None, execution_id: str) -> None:
+        """Whether the actor may read on. When the execution leaves the file, who followed it until then sees that."""
+        actor = actor if again is None else await again()
+        record = await self.store.get(execution_id)
+        if record is not None:
+            self._must_read(actor, record)
 
 
 def _subject(record: "ExecutionRecord", pending: "tuple[PendingInteraction, ...]") -> Subject:

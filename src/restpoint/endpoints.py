@@ -4,18 +4,21 @@ Replies are made here as bytes and not by models, because a poll is made often; 
 OpenAPI document by ``routes.py``.
 """
 
+import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from restpoint import intake, tracing, wire
 from restpoint.access import Actor, Subject
-from restpoint.desk import Desk, View
+from restpoint.desk import Again, Desk, View
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
 from restpoint.history import HistoryEntry
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
@@ -30,8 +33,12 @@ Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 START_WAIT: Final = 10.0
 """Seconds that a start waits for an outcome, unless told otherwise by ``?wait=``."""
 
+FRESH: Final = 15.0
+"""Seconds for which a stream takes who asked for it for who they were; ``authenticate`` is asked anew after that."""
+
 _PAGE: Final = 50
 _END: Final = "-end"
+_OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
 
 
 class _Begun(NamedTuple):
@@ -87,6 +94,22 @@ class Endpoints:
             )
         return actor
 
+    def _again(self, request: Request, actor: Actor) -> Again:
+        """Who sent a request whose reply lasts: asked anew before something is sent, where the answer is not fresh."""
+        clock = asyncio.get_running_loop().time
+        answered = clock()
+
+        async def again() -> Actor:
+            nonlocal actor, answered
+            if clock() - answered >= FRESH:
+                try:
+                    actor, answered = await self._actor(request), clock()
+                except HTTPException as error:  # of an application's authenticate
+                    raise Problem(error.status_code, "refused", str(error.detail)) from error
+            return actor
+
+        return again
+
     async def _writer(self, request: Request) -> Actor:
         intake.refuse_other_sites(request, self._trusted)
         return await self._actor(request)
@@ -135,10 +158,12 @@ class Endpoints:
     async def start_stream(self, request: Request) -> Response:
         """Start a workflow and stream what becomes of it."""
         begun = await self._begin(request, "/stream")
-        return EventStream(self._run_events(begun.actor, begun.record, begun.base), self.waits, headers=begun.headers)
+        again = self._again(request, begun.actor)
+        return EventStream(self._run_events(begun, again), self.waits, headers=begun.headers)
 
-    async def _run_events(self, actor: Actor, record: ExecutionRecord, base: str) -> AsyncGenerator[bytes, None]:
-        async for entry in self.desk.follow(actor, record.execution_id):
+    async def _run_events(self, begun: _Begun, again: Again) -> AsyncGenerator[bytes, None]:
+        actor, record, base = begun.actor, begun.record, begun.base
+        async for entry in self.desk.follow(actor, record.execution_id, again=again):
             shown = self._shown(actor, record, entry, base)
             if shown is not None:
                 yield shown
@@ -186,15 +211,15 @@ class Endpoints:
         actor = await self._actor(request)
         execution_id = request.path_params["execution_id"]
         view = await self.desk.status(actor, execution_id)
-        known = intake.header(request, "if-none-match")
-        if limit and not view.ended and (known is None or known == _tag(view)):
+        known = intake.header(request, "if-none-match") and intake.listed(request, "if-none-match")
+        if limit and not view.ended and (not known or _names(known, _tag(view))):
             try:
                 async with self.waits.at_most(limit):
                     view = await self.desk.wait_for_change(actor, view)
             except TimeoutError:
                 view = await self.desk.status(actor, execution_id)
         headers = {"etag": _tag(view), "cache-control": "no-store"}
-        if known is not None and known == headers["etag"]:
+        if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
         return _json(wire.status_body(view, _base(request, f"/executions/{execution_id}")), headers=headers)
 
@@ -232,11 +257,13 @@ class Endpoints:
         await self.desk.history(actor, execution_id, after=after, limit=1)  # what is refused is refused with a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        return EventStream(self._all_events(actor, execution_id, after), self.waits)
+        return EventStream(self._all_events(actor, execution_id, after, self._again(request, actor)), self.waits)
 
-    async def _all_events(self, actor: Actor, execution_id: str, after: int) -> AsyncGenerator[bytes, None]:
+    async def _all_events(
+        self, actor: Actor, execution_id: str, after: int, again: Again
+    ) -> AsyncGenerator[bytes, None]:
         status: str | None = None
-        async for entry in self.desk.follow(actor, execution_id, after=after):
+        async for entry in self.desk.follow(actor, execution_id, after=after, again=again):
             after, status = entry.sequence, entry.to_status or status
             yield event(entry.event, entry, entry.sequence)
         with suppress(ExecutionNotFound):
@@ -339,6 +366,11 @@ def _tag(view: View) -> str:
     """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do."""
     state = "\0".join(view.state).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
+
+
+def _names(known: str, tag: str) -> bool:
+    """Whether an ``If-None-Match`` names this tag (RFC 9110, section 13.1.2), weakly compared (section 8.8.3.2)."""
+    return known in {tag, "*"} or tag.removeprefix("W/") in _OPAQUE_TAG.findall(known)
 
 
 def _failure(record: ExecutionRecord) -> tuple[str, str]:

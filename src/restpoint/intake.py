@@ -36,6 +36,12 @@ def header(request: Request, name: str) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def listed(request: Request, name: str) -> str:
+    """A header that is a list, by its name in lower case: all its lines as one (RFC 9110, section 5.3)."""
+    found = [value for key, value in request.scope["headers"] if key == name.encode()]
+    return b", ".join(found).decode("latin-1")
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, at most ``limit`` bytes, whatever Content-Length says. Raises ``Problem`` 413."""
     declared = header(request, "content-length") or ""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 
-from restpoint.errors import RestpointError, StoreClosed
+from restpoint.errors import StoreClosed
 from restpoint.problems import problem_of
 
 KEEP_ALIVE: Final = 15.0
@@ -161,7 +161,7 @@ async def _kept_alive(
             except StoreClosed:
                 yield _SHUTDOWN
                 return
-            except RestpointError as error:
+            except Exception as error:  # noqa: BLE001 - as for every reply: a client gets a problem, never a traceback
                 problem = problem_of(error)
                 yield event("error", {"code": problem.code, "detail": problem.detail, **problem.more})
                 return

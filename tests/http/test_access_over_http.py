@@ -1,16 +1,19 @@
 """Who gets what over HTTP: absent and not-yours are one reply, four eyes hold, and without authentication nobody far gets in."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
-from restpoint import ExecutionStore, tokens
-from restpoint.access import Policy
+from restpoint import ExecutionStore, endpoints, tokens
+from restpoint.access import Actor, Policy
 from restpoint.intake import LOCAL_ACTOR
-from serving import PEOPLE, TEXT_ANSWER, asked, ended, make_app, served, whoever
+from serving import PEOPLE, TEXT_ANSWER, asked, ended, events, make_app, served, take, whoever
 from support import YES
 
 ABSENT = "01890000-0000-7000-8000-000000000000"
@@ -105,6 +108,58 @@ async def test_readers_see_everything_and_change_nothing(guarded: httpx.AsyncCli
         assert (await guarded.request(method, path, headers=as_("eye"))).status_code == 403
     assert (await guarded.post(mine["response_url"], json=TEXT_ANSWER, headers=as_("eye"))).status_code == 403
     assert (await guarded.get(url, headers=as_("ada"))).json()["status"] == "interaction_required"
+
+
+async def test_an_assignee_whose_prompt_is_answered_follows_no_more(file: Path) -> None:
+    class Shared(Policy):
+        def may_read_history(self, actor: Any, execution: Any) -> bool:
+            return self.may_see(actor, execution)
+
+    async with served(make_app(file, authenticate=whoever, policy=Shared())) as client:
+        mine = await asked(client, "approve", **as_("ada"))
+        async with client.stream("GET", f"{mine['status_url']}/events", headers=as_("joan")) as reply:
+            stream = events(reply)
+            assert [each.name for each in await take(stream, "interaction_asked")][-1] == "interaction_asked"
+            assert (await client.post(mine["response_url"], json=APPROVAL, headers=as_("joan"))).status_code == 204
+            told = [each async for each in stream]
+    assert [(each.name, each.data["code"]) for each in told] == [("error", "execution_not_found")]
+
+
+@pytest.mark.parametrize("route", ["/executions/{}/events", "/v1/workflows/progress/stream"])
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [
+        (Actor("eye, without the role", roles=frozenset()), "execution_not_found"),
+        (None, "not_authenticated"),
+        (HTTPException(403, "The account is closed."), "refused"),
+    ],
+    ids=["lost the role", "is known no more", "is refused by the application"],
+)
+async def test_who_may_not_see_it_any_more_follows_no_more(
+    file: Path, monkeypatch: pytest.MonkeyPatch, route: str, now: Actor | HTTPException | None, code: str
+) -> None:
+    monkeypatch.setattr(endpoints, "FRESH", 0)
+    people: dict[str, Actor | HTTPException | None] = dict(PEOPLE)
+
+    async def whoever_still(request: Request) -> Actor | None:
+        found = people.get(request.headers["x-user"])
+        if isinstance(found, HTTPException):
+            raise found
+        return found
+
+    async with served(make_app(file, authenticate=whoever_still)) as client:
+        url = route.format((await asked(client, "progress", **as_("ada")))["execution_id"])
+        method = "GET" if "events" in url else "POST"
+        async with client.stream(method, url, headers=as_("eye")) as reply, asyncio.timeout(20):
+            stream = events(reply)
+            shown = await take(stream, "interaction_asked" if method == "GET" else "interaction_required")
+            people["eye"] = now
+            for each in (await client.get("/executions", headers=as_("op"))).json()["items"]:
+                waiting = (await client.get(f"/executions/{each['execution_id']}", headers=as_("op"))).json()
+                await client.post(waiting["response_url"], json=TEXT_ANSWER, headers=as_("op"))
+            told = [each async for each in stream]
+    assert shown
+    assert [(each.name, each.data["code"]) for each in told] == [("error", code)]
 
 
 async def test_an_application_may_replace_the_policy(file: Path) -> None:

@@ -144,6 +144,22 @@ async def test_with_an_etag_no_change_is_missed_between_two_polls(client: httpx.
     assert (reply.status_code, len(reply.json()["interactions"])) == (200, 1)
 
 
+@pytest.mark.parametrize("known", ["*", '"other", {tag}', 'W/"a,b", {strong} , "c"', '"x"\n{tag}'])
+async def test_an_etag_is_known_in_every_form_that_the_standard_has(client: httpx.AsyncClient, known: str) -> None:
+    url = (await asked(client, "both"))["status_url"]
+    tag = (await client.get(url)).headers["etag"]
+    lines = known.format(tag=tag, strong=tag.removeprefix("W/")).split("\n")
+    reply = await client.get(url, headers=[("if-none-match", line) for line in lines])
+    assert (reply.status_code, reply.headers["etag"], reply.content) == (304, tag, b"")
+
+
+@pytest.mark.parametrize("known", ["", '"other", W/"another"', "{bare}", '"{bare} "'])
+async def test_an_etag_that_is_not_named_is_news(client: httpx.AsyncClient, known: str) -> None:
+    url = (await asked(client, "both"))["status_url"]
+    bare = (await client.get(url)).headers["etag"].removeprefix("W/").strip('"')
+    assert (await client.get(url, headers={"if-none-match": known.format(bare=bare)})).status_code == 200
+
+
 async def test_parallel_prompts_are_all_shown_and_each_is_answered_by_its_id(client: httpx.AsyncClient) -> None:
     body = await asked(client, "both")
     while len(body["interactions"]) < 2:
