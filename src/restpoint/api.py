@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from restpoint import logs
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.application import Application, PlainRoute
 from restpoint.desk import Desk
@@ -190,6 +191,7 @@ def _router(api: Endpoints) -> APIRouter:
 def _with_problems(handler: Handler) -> Handler:
     @wraps(handler)
     async def endpoint(request: Request) -> Response:
+        logs.add(execution_id=request.path_params.get("execution_id"))
         try:
             return await handler(request)
         except HTTPException:  # of an application's authenticate

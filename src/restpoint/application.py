@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from restpoint import tracing
+from restpoint.logs import about
 
 _PARAMETER: Final = re.compile(r"{(\w+)(:path)?}")
 
@@ -33,8 +34,9 @@ class PlainRoute(APIRoute):
         super().__init__(path, endpoint, **settings)  # type: ignore[arg-type]  # handed on as they came
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            reply = await endpoint(Request(scope, receive, send))
-            await reply(scope, receive, send)
+            with about():  # the reply too: the server logs a request when that begins
+                reply = await endpoint(Request(scope, receive, send))
+                await reply(scope, receive, send)
 
         self.app = app
 

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from restpoint import intake, tracing, wire
+from restpoint import intake, logs, tracing, wire
 from restpoint.access import Actor, Subject
 from restpoint.desk import Again, Desk, View
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
@@ -139,6 +139,7 @@ class Endpoints:
             raise WorkflowNotFound("(default)", self.desk.workflows)
         trace = tracing.accepted(request.headers) if intake.header(request, "traceparent") else None
         started = await self.desk.start(actor, name, data, idempotency_key=key, trace=trace or None)
+        logs.add(execution_id=started.record.execution_id, workflow=name)
         return _Begun(actor, started.record, started.created, _base(request, own))
 
     def _outcome(self, begun: _Begun) -> Response:

@@ -38,6 +38,11 @@ def about(**names: str | int | None) -> Iterator[None]:
             _about.reset(token)
 
 
+def add(**names: str | int | None) -> None:
+    """Say more of what the code is about that is inside of ``about`` here, as far as that goes: what was learnt on the way."""
+    _about.set({**_about.get(), **{name: value for name, value in names.items() if value is not None}})
+
+
 def context() -> Mapping[str, Any]:
     """What ``about`` said here, and the trace, where there is one."""
     said = _about.get()

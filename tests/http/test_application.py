@@ -1,5 +1,8 @@
 """The shorter way to the routes of the ready server: the same replies, and an application that adds to it is obeyed."""
 
+import io
+import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from restpoint import tracing
+from restpoint import ExecutionStore, logs, tracing
 from serving import TEXT_ANSWER, make_app, served, whoever
 
 
@@ -118,3 +121,45 @@ async def test_the_first_of_two_headers_with_one_name_counts(file: Path) -> None
     async with served(make_app(file)) as http:
         both = [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")]
         assert (await http.post("/v1/workflows/echo", headers=both)).status_code == 403
+
+
+@pytest.mark.parametrize("shortly", [True, False])
+async def test_what_is_logged_of_a_request_names_its_execution(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, shortly: bool
+) -> None:
+    async def defect(*_: object) -> None:
+        raise RuntimeError
+
+    app = make_app(file)
+    if not shortly:
+        app.add_middleware(Counter)
+        Counter.seen = []
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logs.JSONFormatter())
+    handler.addFilter(logs.ContextFilter())
+    loggers = [logging.getLogger(name) for name in ("uvicorn.access", "restpoint")]
+    for each in loggers:
+        each.addHandler(handler)
+    caplog.set_level(logging.INFO, "uvicorn.access")
+    try:
+        async with served(app) as client:
+            begun = (await client.post("/v1/workflows/greet")).json()
+            await client.get("/workflows")
+            await client.get(begun["status_url"])
+            monkeypatch.setattr(ExecutionStore, "get", defect)
+            await client.get(begun["status_url"])
+        assert short(app) is shortly
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    told = [(line["logger"], line.get("execution_id"), line.get("workflow")) for line in lines]
+    mine = begun["execution_id"]
+    assert told == [
+        ("uvicorn.access", mine, "greet"),
+        ("uvicorn.access", None, None),
+        ("uvicorn.access", mine, None),
+        ("restpoint.problems", mine, None),
+        ("uvicorn.access", mine, None),
+    ]
