@@ -26,8 +26,8 @@ from restpoint.errors import (
     ResponseNotAccepted,
     StoreClosed,
 )
+from restpoint.pending import PendingInteraction
 from restpoint.prompts import HumanPromptText, HumanResponseText
-from restpoint.records import PendingInteraction
 from second_process import PATIENCE, WatchedClock, child
 from support import ADA, GRACE, START, TEXT, ManualClock, dump, folded_statuses, rows, sql
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from restpoint.history import HistoryEntry
     from restpoint.lifecycle import ExecutionStatus
     from restpoint.pages import ExecutionSummary, Page
-    from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
+    from restpoint.pending import PendingInteraction, PendingOAuth
+    from restpoint.records import ExecutionRecord
     from restpoint.runner import Runner, Started
     from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
     from restpoint.workflows import Workflow, workflow
@@ -50,8 +51,8 @@ _HOME = {
     "ExecutionSummary": "pages",
     "HistoryEntry": "history",
     "Page": "pages",
-    "PendingInteraction": "records",
-    "PendingOAuth": "records",
+    "PendingInteraction": "pending",
+    "PendingOAuth": "pending",
     "Runner": "runner",
     "Started": "runner",
     "StepFailed": "errors",

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from restpoint.history import HistoryEntry
     from restpoint.pages import Page
+    from restpoint.pending import PendingInteraction, PendingOAuth
     from restpoint.prompts import HumanResponse
-    from restpoint.records import ExecutionRecord, PendingInteraction, PendingOAuth
+    from restpoint.records import ExecutionRecord
     from restpoint.runner import Runner, Started
     from restpoint.store import ExecutionStore
     from restpoint.workflows import Workflow

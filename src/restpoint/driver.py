@@ -16,7 +16,8 @@ from restpoint.database import Database
 from restpoint.errors import RestpointError, StorageError
 from restpoint.follower import Follower
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.records import ExecutionRecord, Observer
+from restpoint.pending import Observer
+from restpoint.records import ExecutionRecord
 
 log = logging.getLogger(__name__)
 

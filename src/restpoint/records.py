@@ -11,13 +11,12 @@ import logging
 import weakref
 from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from restpoint.changes import Change, Wait
 from restpoint.errors import (
-    DamagedFile,
     ExecutionCancelled,
     InteractionExpired,
     InteractionWithdrawn,
@@ -27,143 +26,13 @@ from restpoint.errors import (
 from restpoint.history import HistoryEntry
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
-from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
+from restpoint.pending import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
+from restpoint.prompts import PROMPT, HumanPrompt
 from restpoint.queries import Address, Snapshot
 
 log = logging.getLogger(__name__)
 
 _STATUS: Final = {str(status): status for status in ExecutionStatus}
-
-
-class _Answer(asyncio.Future[HumanResponse]):
-    """The future of a pending interaction. Holds what it belongs to, so that the answer finds it."""
-
-    def __init__(self, pending: "PendingInteraction") -> None:
-        super().__init__()
-        self.pending = pending
-
-
-class Observer(asyncio.Future[None]):
-    """Waits for the next change of an execution, and drives nothing."""
-
-
-class PendingInteraction:
-    """An open prompt of an execution.
-
-    ``created_at`` and ``deadline`` are seconds since the epoch; ``deadline`` is None where there is none. ``assignees`` are
-    the people and groups that it is addressed to; with ``four_eyes``, the execution's owner is not to answer it.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_future",
-        "_outcome",
-        "_prompt",
-        "_record",
-        "_text",
-        "assignees",
-        "created_at",
-        "deadline",
-        "four_eyes",
-        "interaction_id",
-    )
-
-    def __init__(self, record: "ExecutionRecord", wait: Wait, prompt: BaseModel | None = None) -> None:
-        self.interaction_id = wait.id
-        self._prompt = prompt
-        self._text = wait.prompt or ""
-        self.created_at = wait.created_at / 1000
-        self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
-        self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
-        self.four_eyes = bool(wait.four_eyes)
-        self._record = record
-        self._future: weakref.ref[_Answer] | None = None
-        self._outcome: BaseModel | RestpointError | None = None
-
-    @property
-    def prompt(self) -> HumanPrompt:
-        """What is asked. The object that was given by who asked here; elsewhere made when it is first asked for."""
-        if self._prompt is None:
-            self._prompt = PROMPT.validate_json(self._text)
-        return cast("HumanPrompt", self._prompt)
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What is asked, as the JSON object that is stored and sent."""
-        return cast("dict[str, Any]", decode(self._text))
-
-    @property
-    def future(self) -> "asyncio.Future[HumanResponse]":
-        """Resolves with the response, or raises ``InteractionExpired``, ``InteractionWithdrawn`` or ``ExecutionCancelled``.
-
-        Made when it is first asked for. One that a caller cancelled (``asyncio.wait_for`` does) is replaced by a new one
-        for the next caller: the prompt is still open.
-        """
-        future = self._future() if self._future is not None else None
-        if future is None or future.cancelled():
-            future = _Answer(self)
-            self._future = weakref.ref(future)
-            outcome = self._outcome or self._record._gone
-            if outcome is None:
-                self._record._watch(self._record, future)
-            else:
-                _settle(future, outcome)
-        elif not future.done():
-            self._record._watch(self._record, None)  # who drove the execution may be gone since
-        return future
-
-    def _close(self, outcome: BaseModel | RestpointError) -> None:
-        self._outcome = outcome
-        future = self._future() if self._future is not None else None
-        if future is not None:
-            _settle(future, outcome)
-
-    def __repr__(self) -> str:
-        state = "open" if self._outcome is None else type(self._outcome).__name__
-        return f"<PendingInteraction {self.interaction_id} {self.prompt.input_type} {state}>"
-
-
-def _settle(future: _Answer, outcome: BaseModel | RestpointError) -> None:
-    if future.done():
-        return
-    if isinstance(outcome, RestpointError):
-        future.set_exception(outcome)
-        future.exception()  # seen: an expiry that nobody awaits is no news for the log
-    else:
-        future.set_result(cast("HumanResponse", outcome))  # or of a class of another library
-
-
-class PendingOAuth:
-    """An open consent of an execution, driven by the caller. Times are seconds since the epoch."""
-
-    __slots__ = ("auth_url", "consent_id", "created_at", "deadline", "oauth_state")
-
-    def __init__(self, wait: Wait) -> None:
-        self.consent_id = wait.id
-        self.auth_url = wait.auth_url or ""
-        self.oauth_state = wait.oauth_state or ""
-        self.created_at = wait.created_at / 1000
-        self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
-
-    def __repr__(self) -> str:
-        return f"<PendingOAuth {self.consent_id}>"
-
-
-class FirstOutcome(asyncio.Event):
-    """Set once the execution has paused or ended for the first time."""
-
-    def __init__(self, record: "ExecutionRecord") -> None:
-        super().__init__()
-        self._record = record
-
-    async def wait(self) -> Literal[True]:
-        """Return once it is set, also by another process. Raises ``StoreClosed`` when the store closes first."""
-        if not self.is_set() and self._record._gone is None:
-            self._record._watch(self._record, self)
-            await super().wait()
-        if not self._record._outcome_seen and self._record._gone is not None:
-            raise self._record._gone
-        return True
 
 
 class ExecutionRecord:
@@ -319,7 +188,7 @@ class ExecutionRecord:
         if pending is None:
             return
         if wait.status == "answered":
-            pending._close(answer or _read_answer(wait))
+            pending._close(answer or read_answer(wait))
         elif wait.status == "expired":
             pending._close(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:
@@ -364,13 +233,6 @@ class ExecutionRecord:
 
     def __repr__(self) -> str:
         return f"<ExecutionRecord {self.execution_id} {self.status}>"
-
-
-def _read_answer(wait: Wait) -> BaseModel | RestpointError:
-    try:
-        return RESPONSE.validate_json(wait.response or "")
-    except ValidationError as error:
-        return DamagedFile(f"The response to interaction {wait.id} is in the file and cannot be read: {error}.")
 
 
 class Records:

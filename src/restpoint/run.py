@@ -41,8 +41,9 @@ from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
 from restpoint.parts import Parts
 from restpoint.payloads import encode, storable
+from restpoint.pending import PendingInteraction
 from restpoint.prompts import RESPONSE, HumanResponse
-from restpoint.records import ExecutionRecord, PendingInteraction
+from restpoint.records import ExecutionRecord
 from restpoint.replay import Branch, Journal, describe
 from restpoint.runs import Call, Claim, Entry
 from restpoint.workflows import Workflow

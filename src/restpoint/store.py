@@ -21,6 +21,7 @@ from restpoint.lifecycle import ExecutionStatus
 from restpoint.maintenance import MaintainedFile
 from restpoint.pages import Page, page
 from restpoint.payloads import check_text, encode
+from restpoint.pending import PendingInteraction
 from restpoint.prompts import (
     PROMPT,
     HumanPrompt,
@@ -32,7 +33,7 @@ from restpoint.prompts import (
     write_response,
 )
 from restpoint.queries import Address
-from restpoint.records import ExecutionRecord, PendingInteraction
+from restpoint.records import ExecutionRecord
 from restpoint.terms import read_terms
 
 __all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]

@@ -23,8 +23,8 @@ from restpoint.models import (
     ExecutionRunningStatus,
     OpenInteraction,
 )
+from restpoint.pending import PendingInteraction
 from restpoint.problems import MEDIA_TYPE
-from restpoint.records import PendingInteraction
 
 
 @lru_cache(maxsize=1024)
