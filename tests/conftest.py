@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from inside import Command, command
 from restpoint import ExecutionStore, migrate, tracing
 from support import ManualClock
 
@@ -121,3 +122,9 @@ def _checked(running: "Browser") -> "Iterator[Browser]":
     yield running
     assert running.complaints() == []
     assert running.outside() == []
+
+
+@pytest.fixture
+def restpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, typed in ``tmp_path``, in this process."""
+    return command(monkeypatch, capsys, tmp_path)

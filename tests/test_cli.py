@@ -33,7 +33,7 @@ def test_the_help_names_every_command(tmp_path: Path) -> None:
     ):
         assert word in ran.stdout
     ran = restpoint("db", "--help", cwd=tmp_path)
-    for word in ("upgrade", "downgrade", "current", "check", "backup"):
+    for word in ("upgrade", "downgrade", "current", "check", "backup", "restore", "vacuum"):
         assert word in ran.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +63,7 @@ def test_a_file_is_created_checked_backed_up_and_taken_back(tmp_path: Path) -> N
     assert restpoint("db", "current", cwd=tmp_path).stdout == f"{REVISION}\n"
     check = restpoint("db", "check", cwd=tmp_path)
     assert check.returncode == 0
-    assert [line.split()[0] for line in check.stdout.splitlines()] == ["ok"] * 5
+    assert {line.split()[0] for line in check.stdout.splitlines()} == {"ok"}
     backup = restpoint("db", "backup", "copy.db", cwd=tmp_path)
     assert (backup.returncode, backup.stdout) == (0, "copy.db\n")
     assert restpoint("db", "current", "--database", "copy.db", cwd=tmp_path).stdout == f"{REVISION}\n"

@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from elsewhere import CHECKOUT, FOLLOWING, copied_scripts, environment, next_release, schema_of, tree
-from restpoint import ExecutionStore, migrate, schema
+from restpoint import ExecutionStore, backups, migrate, schema
 from restpoint.errors import DamagedFile, InvalidArgument, UnusableFile
 from restpoint.history import broken_history
 from support import ADA, TEXT, ManualClock, dump, folded_statuses, rows, sql
@@ -247,7 +247,7 @@ async def test_a_backup_of_a_file_in_use_is_whole(path: Path, clock: ManualClock
     async with ExecutionStore(database=path, clock=clock) as store:
         record = await store.create_execution()
         pending = await store.set_interaction_required(record.execution_id, TEXT)
-        migrate.backup(path, target)  # what is in it was acknowledged, and is in the log rather than in the file
+        backups.backup(path, target)  # what is in it was acknowledged, and is in the log rather than in the file
         await store.set_running(record.execution_id)
     assert list(path.parent.iterdir()) in ([path, target], [target, path])
     assert mode(target) == 0o600
@@ -276,7 +276,7 @@ def test_a_backup_replaces_nothing(path: Path, existing: str) -> None:
             target = path
     before = tree(path.parent)
     with pytest.raises(UnusableFile, match="exists"):
-        migrate.backup(path, target)
+        backups.backup(path, target)
     assert tree(path.parent) == before
 
 
@@ -284,7 +284,7 @@ def test_a_backup_into_a_missing_folder_is_refused(path: Path) -> None:
     migrate.upgrade(path)
     before = tree(path.parent)
     with pytest.raises(UnusableFile):
-        migrate.backup(path, path.parent / "missing" / "copy.db")
+        backups.backup(path, path.parent / "missing" / "copy.db")
     assert tree(path.parent) == before
 
 
@@ -295,7 +295,7 @@ def test_a_backup_of_a_damaged_file_gets_no_name(path: Path) -> None:
         file.write(b"\xff" * 4096)
     before = tree(path.parent)
     with pytest.raises(DamagedFile):
-        migrate.backup(path, path.with_name("copy.db"))
+        backups.backup(path, path.with_name("copy.db"))
     assert tree(path.parent) == before
 
 
@@ -441,7 +441,7 @@ def test_the_alembic_command_leaves_another_programs_file_alone(
 async def test_a_restored_backup_is_used_by_several_at_once_like_the_original(path: Path, tmp_path: Path) -> None:
     migrate.upgrade(path)
     copy = tmp_path / "copy.db"
-    migrate.backup(path, copy)
+    backups.backup(path, copy)
     assert rows(copy, "PRAGMA journal_mode") == [("delete",)]
     async with ExecutionStore(database=copy) as one, ExecutionStore(database=copy) as other:
         assert rows(copy, "PRAGMA journal_mode") == [("wal",)]

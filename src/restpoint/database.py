@@ -71,11 +71,13 @@ Observer = Callable[[int, float, int], None]
 class Transaction:
     """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
 
-    __slots__ = ("deferred", "execute", "first_sequence", "head", "now")
+    __slots__ = ("_execute_many", "deferred", "execute", "first_sequence", "head", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
-        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = connection.cursor().execute
+        cursor = connection.cursor()
+        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = cursor.execute
+        self._execute_many = cursor.executemany
         self.deferred: list[tuple[str, Row]] = []
         """Inserts that nothing in the batch reads back, with their parameters: done together at its end, which is cheaper."""
         self.now = now
@@ -84,6 +86,12 @@ class Transaction:
         """Sequence and digest of the last row of history; None until a job of this batch asked."""
         self.first_sequence = 0
         """The first row of history that this batch wrote; 0 for none."""
+
+    def flush(self) -> None:
+        """Do the deferred inserts: at the end of the batch, or earlier for a job that reads them back."""
+        deferred, self.deferred = self.deferred, []
+        for sql, rows in groupby(deferred, itemgetter(0)):
+            self._execute_many(sql, map(itemgetter(1), rows))
 
     def one(self, sql: str, parameters: Parameters) -> Row | None:
         """The first row of a query, or None."""
@@ -180,8 +188,7 @@ class _Writer:
             transaction = Transaction(self._connection, self._clock.now())
             for job in batch:
                 self._attempt(job, transaction)
-            for sql, rows in groupby(transaction.deferred, itemgetter(0)):
-                self._connection.executemany(sql, map(itemgetter(1), rows))
+            transaction.flush()
             committing = True
             self._connection.execute("COMMIT")
         except _Spoiled:

@@ -221,6 +221,29 @@ def glancing_connection(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class connected:  # noqa: N801 - a context manager
+    """A plain connection in autocommit mode, with SQLite's errors translated. Raises ``StorageError`` and its kinds."""
+
+    def __init__(self, path: Path, *, timeout: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self._path = path
+        self._timeout = timeout
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._timeout)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._connection.close()
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            translated = storage_error(error)
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+                translated = UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
+            raise translated from error
+
+
 def check_revision(connection: sqlite3.Connection, path: Path) -> None:
     """The gate: raises ``SchemaTooOld``, ``SchemaTooNew`` or ``UnusableFile`` unless the file is at ``REVISION``."""
     revision = file_revision(connection, path)

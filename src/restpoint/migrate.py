@@ -1,4 +1,4 @@
-"""The schema of the file over time: create, upgrade, downgrade, check, back up. The only importer of Alembic.
+"""The schema of the file over time: create, upgrade, downgrade, check. The only importer of Alembic.
 
 Alembic's default on SQLite runs DDL outside any transaction, so a migration that fails or is killed leaves a file between
 two schemas. Here every run is one explicit BEGIN IMMEDIATE transaction: other upgraders wait for it, and it is all there or
@@ -11,12 +11,15 @@ import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from restpoint import backups
 from restpoint.engine import (
     BUSY_TIMEOUT_SECONDS,
     check_revision,
+    connected,
     create_empty,
     file_revision,
     inspect,
@@ -25,13 +28,15 @@ from restpoint.engine import (
     use_log,
     writing_engine,
 )
-from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, StorageError, UnusableFile
+from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, UnusableFile
 from restpoint.schema import REVISION, ddl, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from sqlalchemy import Connection
+
+Direction = Literal["upgrade", "downgrade"]
 
 DEFAULT_URL: Final = "sqlite+aiosqlite:///restpoint.db"
 
@@ -53,7 +58,7 @@ def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
         raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
     kind = inspect(path)
     if kind == "file":
-        with _connected(path) as connection:
+        with connected(path) as connection:
             try:
                 check_revision(connection, path)
             except SchemaTooOld:
@@ -83,14 +88,61 @@ def current(path: Path) -> str | None:
     """The revision of the file; None where it has none."""
     if inspect(path) == "absent":
         raise UnusableFile(f"{path} does not exist; run: restpoint db upgrade --database {path}")
-    with _connected(path) as connection:
+    with connected(path) as connection:
         return file_revision(connection, path)
 
 
-def _migrate(path: Path, revision: str, direction: Literal["upgrade", "downgrade"]) -> Path | None:
-    from alembic import command  # noqa: PLC0415 - a third of a second that most openings do not need
-    from alembic.util.exc import CommandError  # noqa: PLC0415
+def plan(path: Path, revision: str, direction: Direction) -> str:
+    """The SQL that a move of the file to ``revision`` would run; empty where it is there. Reads the file, changes nothing."""
+    found = _movable(path, revision, direction)
+    config, sql = _config(), StringIO()
+    config.output_buffer = sql
+    _alembic(config, direction, f"{found or 'base'}:{revision}", sql=True)
+    statements = [line for line in sql.getvalue().splitlines() if line.strip()]
+    return "" if statements in ([], ["BEGIN;", "COMMIT;"]) else sql.getvalue()
 
+
+def losses(path: Path, revision: str) -> list[str]:
+    """What a downgrade of the file to ``revision`` would drop, with how much of it there is. Changes nothing."""
+    sql = plan(path, revision, "downgrade")
+    with connected(path) as connection, closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+        # In the order in which they were made, on a file without rows: what is gone afterwards is what goes.
+        for (statement,) in connection.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        ).fetchall():
+            empty.execute(statement)
+        before = _contents(empty)
+        empty.executescript(sql)
+        after = _contents(empty)
+        dropped = []
+        for (kind, name), columns in before.items():
+            if (kind, name) not in after:
+                dropped.append(f"{kind} {name}" + (f" ({_count(connection, name)} rows)" if kind == "table" else ""))
+                continue
+            gone = [column for column in columns if column not in after[kind, name]]
+            if kind == "table":
+                dropped += [f"column {name}.{column} ({_count(connection, name, column)} values)" for column in gone]
+    return dropped
+
+
+def _contents(connection: sqlite3.Connection) -> dict[tuple[str, str], list[str]]:
+    """Tables and views, with their columns; Alembic's own aside."""
+    found = connection.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        " AND name <> 'alembic_version' ORDER BY type, name"
+    ).fetchall()
+    columns = "SELECT name FROM pragma_table_info(?)"
+    return {(kind, name): [row[0] for row in connection.execute(columns, (name,))] for kind, name in found}
+
+
+def _count(connection: sqlite3.Connection, table: str, column: str | None = None) -> int:
+    counted = "*" if column is None else f'"{column}"'
+    (count,) = connection.execute(f'SELECT count({counted}) FROM "{table}"').fetchone()  # noqa: S608 - names of the schema
+    return int(count)
+
+
+def _movable(path: Path, revision: str, direction: Direction) -> str | None:
+    """The revision of a file that this program may move; None for one that holds nothing yet."""
     if not revision:
         raise InvalidArgument(f"{direction} to what? Name a revision, such as head.")
     found = current(path) if inspect(path) != "absent" else None
@@ -98,15 +150,28 @@ def _migrate(path: Path, revision: str, direction: Literal["upgrade", "downgrade
         raise SchemaTooNew(
             f"{path} is at revision {found} and this program knows {REVISION}; use the release that wrote it."
         )
+    return found
+
+
+def _migrate(path: Path, revision: str, direction: Direction) -> Path | None:
+    _movable(path, revision, direction)
     create_empty(path)
     config = _config()
     config.attributes["path"] = path
-    try:
-        getattr(command, direction)(config, revision)
-    except CommandError as error:
-        raise InvalidArgument(f"{direction} to {revision!r} is not possible: {error}.") from error
+    _alembic(config, direction, revision)
     backup: Path | None = config.attributes.get("backup")
     return backup
+
+
+def _alembic(config: "Config", direction: Direction, revision: str, *, sql: bool = False) -> None:
+    from alembic import command  # noqa: PLC0415 - a third of a second that most openings do not need
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    try:
+        getattr(command, direction)(config, revision, sql=sql)
+    except CommandError as error:
+        target = revision.rpartition(":")[2]
+        raise InvalidArgument(f"{direction} to {target!r} is not possible: {error}.") from error
 
 
 def _config() -> "Config":
@@ -125,7 +190,7 @@ def run_environment(context: "EnvironmentContext") -> None:
     """One run of Alembic, begun by this module or by the ``alembic`` command in a checkout."""
     config = context.config
     if context.is_offline_mode():
-        context.configure(dialect_name="sqlite", target_metadata=metadata, literal_binds=True)
+        context.configure(dialect_name="sqlite", target_metadata=metadata, literal_binds=True, transactional_ddl=True)
         with context.begin_transaction():
             context.run_migrations()
         return
@@ -177,9 +242,10 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             # Another connection still sees the file as it was: the transaction has not been committed.
             for unfinished in path.parent.glob(f"{glob.escape(path.name)}.*.bak.unfinished"):
                 unfinished.unlink(missing_ok=True)  # of a migration that was killed; nobody else is in here
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+            stamp = datetime.now(UTC).strftime(backups.STAMP)
             target = path.with_name(f"{path.name}.{before}-{stamp}.bak")
-            backup(path, target)
+            # SQLite's quick check alone: the full one would keep every writer waiting.
+            backups.backup(path, target, verified=False)
             context.config.attributes["backup"] = target
 
 
@@ -189,48 +255,21 @@ def _driver(connection: "Connection") -> sqlite3.Connection:
     return driver
 
 
-# --- Backup and check ------------------------------------------------------------------------------------------------
+# --- Check ------------------------------------------------------------------------------------------------------------
 
 
-def backup(path: Path, target: Path) -> None:
-    """Copy the file as it is at one moment, while others use it. The copy is checked before it gets its name.
+def check(path: Path, *, quick: bool = False) -> list[tuple[str, bool, str]]:
+    """Is the file what this program expects, and whole? Each check with its outcome and a word on it.
 
-    Raises ``UnusableFile`` where ``target`` exists.
+    ``quick`` has SQLite leave out what costs most: whether the indexes are those of their tables.
     """
     if inspect(path) != "file":
-        raise UnusableFile(f"{path} holds nothing to back up.")
-    current(path)  # refuses another program's file
-    if target.exists() or target.is_symlink():
-        raise UnusableFile(f"{target} exists; name a new file for the backup.")
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    inspect(unfinished)
-    create_empty(unfinished)
-    try:
-        with _connected(path) as source, closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
-            problems = [row[0] for row in copy.execute("PRAGMA quick_check").fetchall() if row[0] != "ok"]
-        if problems:
-            raise DamagedFile(f"The copy does not pass SQLite's check ({problems[0]}); restore an older backup.")
-        _flush(unfinished)
-        unfinished.replace(target)
-    except sqlite3.Error as error:
-        raise storage_error(error) from error
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise UnusableFile(f"{target} cannot be written: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def check(path: Path) -> list[tuple[str, bool, str]]:
-    """Is the file what this program expects, and whole? Each check with its outcome and a word on it."""
-    if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to check.")
-    with _connected(path) as connection:
+    with connected(path) as connection:
         revision = file_revision(connection, path)
-        integrity = [str(row[0]) for row in connection.execute("PRAGMA integrity_check").fetchall()]
+        integrity = [
+            str(row[0]) for row in connection.execute(f"PRAGMA {'quick' if quick else 'integrity'}_check").fetchall()
+        ]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
         found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
     expected = ddl()
@@ -249,33 +288,3 @@ def check(path: Path) -> list[tuple[str, bool, str]]:
 
 def _normal(sql: str | None) -> str:
     return "" if sql is None else " ".join(sql.replace('"', "").split())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _connected:  # noqa: N801 - a context manager
-    """A plain connection that reads, with SQLite's errors translated."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
-        except sqlite3.Error as error:
-            raise storage_error(error) from error
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._connection.close()
-        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-            translated = storage_error(error)
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-                translated = UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
-            raise translated from error

@@ -10,25 +10,19 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from restpoint import queries, retention, waits
+from restpoint import queries, retention, vacuum, waits
 from restpoint.changes import Change, Changes, Deadlines
 from restpoint.clock import Clock, elapse
-from restpoint.database import Database, Transaction
+from restpoint.database import Database
 from restpoint.errors import StorageError
 from restpoint.history import last_sequence
+from restpoint.vacuum import PAUSE_SECONDS
 
 log = logging.getLogger(__name__)
 
 DEADLINES_AT_ONCE: Final = 100
 SWEPT_AT_ONCE: Final = 100
 PRUNED_AT_ONCE: Final = 500
-PAGES_FREED_AT_ONCE: Final = 64
-FREE_PAGES_KEPT: Final = 1_024  # new rows reuse them, so a file in use keeps some
-PAUSE_SECONDS: Final = 0.005  # between two batches, so that other writes pass
-
-_FREE: Final = (
-    "PRAGMA incremental_vacuum(1)"  # Python's sqlite3 takes one step of a statement without columns: one page
-)
 
 
 class Scheduler:
@@ -145,24 +139,9 @@ class Scheduler:
             prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
             while await self._database.write(prune):  # noqa: ASYNC110 - a pause
                 await asyncio.sleep(PAUSE_SECONDS)
-        await self._shrink()
+        await vacuum.shrink(self._database)
         self.swept_at = self._clock.now()
         return total
-
-    async def _shrink(self) -> None:
-        free = await queries.free_pages(self._database)
-        while free > FREE_PAGES_KEPT:
-            await self._database.write(_free_some)
-            await asyncio.sleep(PAUSE_SECONDS)
-            left = await queries.free_pages(self._database)
-            if left >= free:
-                return  # not a file that was made with incremental vacuum
-            free = left
-
-
-def _free_some(tx: Transaction) -> None:
-    for _ in range(PAGES_FREED_AT_ONCE):
-        tx.all(_FREE)
 
 
 async def _again_and_again(step: Callable[[], Awaitable[None]], what: str) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from elsewhere import copied_scripts, run_python, schema_of, tree
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore, backups, migrate
 from restpoint.errors import DamagedFile, InvalidArgument, RestpointError, UnusableFile
 from restpoint.schema import REVISION
 from support import ADA, TEXT, ManualClock
@@ -26,7 +26,7 @@ ENTRANCES: dict[str, Callable[[Path], object]] = {
     "downgrade": lambda path: migrate.downgrade(path, "base"),
     "current": migrate.current,
     "check": migrate.check,
-    "backup": lambda path: migrate.backup(path, path.with_name("copy.db")),
+    "backup": lambda path: backups.backup(path, path.with_name("copy.db")),
 }
 
 
@@ -254,7 +254,7 @@ async def test_a_truncated_file_is_refused_and_left_as_it_is(path: Path, left: f
 _AS_NOBODY = """
 import asyncio, json, os, sys
 from pathlib import Path
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore, backups, migrate
 from restpoint.errors import RestpointError
 
 folder, warm, scripts = map(Path, sys.argv[1:])

@@ -19,8 +19,9 @@ import pytest
 from elsewhere import environment
 from restpoint import ExecutionStore, migrate
 from restpoint.history import broken_history, detail_digest, row_digest
-from restpoint.scheduler import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE, PRUNED_AT_ONCE, SWEPT_AT_ONCE
+from restpoint.scheduler import PRUNED_AT_ONCE, SWEPT_AT_ONCE
 from restpoint.schema import ddl
+from restpoint.vacuum import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE
 from support import ADA, START, TEXT, ManualClock, folded_statuses, rows, sql
 
 AT = START - 3_600_000  # when the expired ones ended: an hour ago

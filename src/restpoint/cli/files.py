@@ -1,14 +1,15 @@
 """Commands for operators of the file: ``restpoint db`` and the sweep for cron."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database
+from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output
 
-db = typer.Typer(help="Create, upgrade, check and back up the file.", no_args_is_help=True)
+db = typer.Typer(help="Create, upgrade, check, back up and restore the file.", no_args_is_help=True)
 
 
 def sweep(
@@ -20,33 +21,50 @@ def sweep(
     terminal.run(_sweep(existing(database), dry_run=dry_run))
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run, and change nothing.")]
+
+
 @db.command()
 def upgrade(
-    database: Database = DEFAULT_DATABASE, revision: Annotated[str, typer.Argument(help="Which revision.")] = "head"
+    database: Database = DEFAULT_DATABASE,
+    revision: Annotated[str, typer.Argument(help="Which revision.")] = "head",
+    *,
+    dry_run: DryRun = False,
 ) -> None:
     """Create the file, or bring it to the newest revision. A backup is made beside it first."""
     from restpoint import migrate  # noqa: PLC0415
 
     path = path_of(database)
+    if dry_run:
+        terminal.put(migrate.plan(path, revision, "upgrade"))
+        return
     backup = migrate.upgrade(path, revision)
     if backup is not None:
-        typer.echo(f"The file as it was: {backup}", err=True)
-    typer.echo(f"{path} is at revision {migrate.current(path)}", err=True)
+        terminal.say(f"The file as it was: {backup}")
+    terminal.say(f"{path} is at revision {migrate.current(path)}")
 
 
 @db.command()
 def downgrade(
     revision: Annotated[str, typer.Argument(help="Which revision; base drops every table, with all they hold.")],
     database: Database = DEFAULT_DATABASE,
+    *,
+    dry_run: DryRun = False,
 ) -> None:
-    """Take the file back to an older revision. A backup is made beside it first."""
+    """Take the file back to an older revision, and say what that drops. A backup is made beside it first."""
     from restpoint import migrate  # noqa: PLC0415
 
     path = path_of(database)
+    sql = migrate.plan(path, revision, "downgrade")
+    for dropped in migrate.losses(path, revision):
+        terminal.say(f"{'would drop' if dry_run else 'drops'} {dropped}")
+    if dry_run:
+        terminal.put(sql)
+        return
     backup = migrate.downgrade(path, revision)
     if backup is not None:
-        typer.echo(f"The file as it was: {backup}", err=True)
-    typer.echo(f"{path} is at revision {migrate.current(path) or 'none: it holds no tables'}", err=True)
+        terminal.say(f"The file as it was: {backup}")
+    terminal.say(f"{path} is at revision {migrate.current(path) or 'none: it holds no tables'}")
 
 
 @db.command()
@@ -54,34 +72,108 @@ def current(database: Database = DEFAULT_DATABASE) -> None:
     """Print the revision of the file."""
     from restpoint import migrate  # noqa: PLC0415
 
-    typer.echo(migrate.current(path_of(database)) or "none")
+    terminal.put(f"{migrate.current(path_of(database)) or 'none'}\n")
 
 
 @db.command()
-def check(database: Database = DEFAULT_DATABASE) -> None:
-    """Check the revision, the schema, the integrity and the history of the file. Exit code 5 if anything is wrong."""
-    from restpoint import migrate  # noqa: PLC0415
+def check(
+    database: Database = DEFAULT_DATABASE,
+    output: Output = Format.TABLE,
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what takes longer the larger the file: the chain, the indexes.")
+    ] = False,
+) -> None:
+    """Check the file: schema, integrity, history, and what waits, hangs or is overdue.
+
+    Exit code 0: all is well; 1: something to look after; 5: something is wrong with the file.
+    """
+    from restpoint import health  # noqa: PLC0415
+    from restpoint.cli import output as shown  # noqa: PLC0415
 
     path = existing(database)
-    results = migrate.check(path)
-    if all(fine for _, fine, _ in results):
-        results.append(terminal.run(_check_history(path)))
-    for name, fine, word in results:
-        typer.echo(f"{'ok   ' if fine else 'WRONG'}  {name:<13} {word}")
-    if not all(fine for _, fine, _ in results):
-        raise typer.Exit(5)
+    findings = health.examine(path, time.time_ns() // 1_000_000, quick=quick)
+    worst = health.worst(findings)
+    if output is Format.TABLE:
+        for each in findings:
+            terminal.put(f"{_SEVERITIES[each.severity]:<5}  {each.name:<13} {terminal.printable(each.word)}\n")
+    else:
+        checks = [
+            {"name": each.name, "severity": each.severity, "message": each.word, **each.figures} for each in findings
+        ]
+        shown.show_json({"file": str(path), "severity": worst, "checks": checks}, output)
+    if worst != "ok":
+        raise typer.Exit(terminal.STORAGE if worst == "error" else terminal.REFUSED)
+
+
+_SEVERITIES = {"ok": "ok", "warning": "LOOK", "error": "WRONG"}
 
 
 @db.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+    target: Annotated[
+        Path | None, typer.Argument(help="A new file, or a folder; none: the folder of the file itself.")
+    ] = None,
+    database: Database = DEFAULT_DATABASE,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="Delete the oldest backups in the folder, all but so many.")
+    ] = None,
+    *,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Keep the copy of a damaged file too, such as for evidence.")
+    ] = False,
+) -> None:
+    """Copy the file as it is at one moment, while others use it; verify the copy; print its name."""
+    from restpoint import backups  # noqa: PLC0415
+
+    path = existing(database)
+    folder = path.parent if target is None else target.absolute() if target.is_dir() else None
+    if keep is not None and folder is None:
+        raise terminal.Usage(
+            f"{target} is not a folder, and only backups in a folder are counted.\nName a folder with --keep."
+        )
+    made = backups.stamped(path, folder) if folder is not None else path_of(str(target))
+    backups.backup(path, made, verified=not unverified)
+    terminal.put(f"{target if folder is None else made}\n")
+    if keep is not None and folder is not None:
+        for gone in backups.rotate(path, folder, keep):
+            terminal.say(f"deleted {gone}")
+
+
+@db.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="The backup.")],
     database: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Copy the file as it is at one moment, while others use it, and check the copy."""
-    from restpoint import migrate  # noqa: PLC0415
+    """Put a backup in the place of the file, which nothing may be using. The file as it was is kept beside it."""
+    from restpoint import backups  # noqa: PLC0415
+    from restpoint.cli.places import user_name  # noqa: PLC0415
+    from restpoint.schema import REVISION  # noqa: PLC0415
 
-    migrate.backup(existing(database), target.absolute())
-    typer.echo(str(target))
+    path = path_of(database)
+    done = backups.restore(backup.absolute(), path, user_name())
+    if done.replaced is not None:
+        terminal.say(f"The file as it was: {done.replaced}")
+    terminal.say(f"{path} is what {backup} was, at revision {done.revision}")
+    if done.revision != REVISION:
+        terminal.say(f"This program needs revision {REVISION}; run: restpoint db upgrade --database {path}")
+
+
+@db.command()
+def vacuum(
+    database: Database = DEFAULT_DATABASE,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Write the whole file anew, while everybody else waits.")
+    ] = False,
+) -> None:
+    """Give back the space that the file does not use: in small steps, beside whoever works with it."""
+    path = existing(database)
+    before = path.stat().st_size
+    emptied = terminal.run(_vacuum(path, full=full))
+    terminal.say(f"{path}: {before:,} bytes, now {path.stat().st_size:,}")
+    if not emptied:
+        terminal.say("A program keeps a snapshot open, so the file is shorter only once that is closed.")
 
 
 def path_of(database: str) -> Path:
@@ -117,15 +209,17 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
         typer.echo(f"executions that would be swept: {count}; times are seconds since the epoch", err=True)
 
 
-async def _check_history(path: Path) -> tuple[str, bool, str]:
-    from restpoint import history  # noqa: PLC0415
+async def _vacuum(path: Path, *, full: bool) -> bool:
+    from restpoint import vacuum as spare  # noqa: PLC0415
     from restpoint.clock import SystemClock  # noqa: PLC0415
     from restpoint.database import Database  # noqa: PLC0415
 
-    database = await Database.open(path, SystemClock())
-    try:
-        broken = await history.broken_history(database)
-        last = await history.last_sequence(database)
-    finally:
-        await database.close()
-    return ("history", broken is None, f"{last} rows, unbroken" if broken is None else f"broken at row {broken}")
+    if full:
+        spare.rewrite(path)
+    else:
+        database = await Database.open(path, SystemClock())
+        try:
+            await spare.shrink(database, keep=0)
+        finally:
+            await database.close()
+    return spare.fold_log(path)
