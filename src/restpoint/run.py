@@ -19,8 +19,9 @@ from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from restpoint import runs, tracing
+from restpoint import claims, runs, tracing
 from restpoint.changes import Changes, Wait
+from restpoint.claims import Claim
 from restpoint.database import Transaction
 from restpoint.errors import (
     DamagedFile,
@@ -45,7 +46,7 @@ from restpoint.pending import PendingInteraction
 from restpoint.prompts import RESPONSE, HumanResponse
 from restpoint.records import ExecutionRecord
 from restpoint.replay import Branch, Journal, describe
-from restpoint.runs import Call, Claim, Entry
+from restpoint.runs import Call, Entry
 from restpoint.workflows import Workflow
 
 log = logging.getLogger(__name__)
@@ -327,7 +328,7 @@ class Run:
         waits, closed = [each for each in self._waiting.values() if isinstance(each, str)], list[str]()
 
         def with_closed(tx: Transaction) -> Changes:
-            closed[:] = runs.closed(tx, self.claim, waits)
+            closed[:] = claims.closed(tx, self.claim, waits)
             return job(tx)
 
         try:
@@ -590,7 +591,7 @@ class Run:
             if done:
                 self.leave("parked")
 
-        job = partial(runs.park, run=self.claim, waits=waits, wake_at=min(wakes, default=None))
+        job = partial(claims.park, run=self.claim, waits=waits, wake_at=min(wakes, default=None))
         try:
             await self.parts.database.write(job, parked)
         except LeaseLost:

@@ -17,9 +17,10 @@ from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
-from restpoint import leases, runs, tracing
+from restpoint import claims, leases, runs, tracing
 from restpoint.access import Actor, actor_id
 from restpoint.changes import Change, Changes
+from restpoint.claims import Claim
 from restpoint.context import Context
 from restpoint.errors import (
     ExecutionNotFound,
@@ -35,7 +36,7 @@ from restpoint.payloads import check_text, decode, encode
 from restpoint.records import ExecutionRecord
 from restpoint.replay import Journal
 from restpoint.run import Run
-from restpoint.runs import Claim, Start
+from restpoint.runs import Start
 from restpoint.store import ExecutionStore
 from restpoint.workflows import Workflow, by_key
 
@@ -168,7 +169,7 @@ class Runner:
             raise InvalidArgument("This runner was opened before; make a new one.")
         parts = self._parts = await self.store.parts()
         if self.concurrency:
-            await parts.database.write(partial(runs.retry, known=list(self._known)))
+            await parts.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             self._looking = [
                 asyncio.create_task(self._look_for_work(), name="restpoint:look_for_work"),
@@ -312,9 +313,9 @@ class Runner:
         self._saturated = True
         while self._slots.free > 0 and not self._slots.queued:
             self._saturated = False
-            wake = await runs.next_wake(parts.database)
+            wake = await claims.next_wake(parts.database)
             asleep = wake is None or parts.clock.now() < wake
-            if asleep and not await runs.anything_ready(parts.database, self._known):
+            if asleep and not await claims.anything_ready(parts.database, self._known):
                 return
             most = min(self._slots.free, _CLAIMED_AT_ONCE)
             if await self._claim_some(most) < most:
@@ -324,7 +325,7 @@ class Runner:
         """Claim as many as are ready, at most ``most``, which must be free; returns how many."""
         parts = self._require()
         job = partial(
-            runs.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
+            claims.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
             max_attempts=self.max_attempts, time_to_live=parts.times_to_live["failed"],
         )  # fmt: skip
         count = 0
@@ -404,7 +405,7 @@ class Runner:
             try:
                 parts = self._require()
                 if await leases.any_idle(parts.database, parts.clock.now(), parts.lease):
-                    await parts.database.write(partial(runs.inherit, own=parts.lease), parts.apply)
+                    await parts.database.write(partial(claims.inherit, own=parts.lease), parts.apply)
             except StoreClosed:
                 return
             except Exception:
@@ -457,7 +458,7 @@ class Runner:
             parts.apply(changes)
 
         try:
-            await parts.database.write(partial(runs.release, run=claim, problem=problem), applied)
+            await parts.database.write(partial(claims.release, run=claim, problem=problem), applied)
         except (LeaseLost, StoreClosed):
             return
         except StorageError:
