@@ -41,11 +41,15 @@ async def asked(record: ExecutionRecord, *texts: str) -> None:
     await until(record, lambda: sorted(each.prompt.text for each in record.pending_interactions) == sorted(texts))
 
 
-async def answer(store: ExecutionStore, record: ExecutionRecord, text: str, reply: str) -> None:
+async def answer(
+    store: ExecutionStore, record: ExecutionRecord, text: str, reply: str, actor: str | None = None
+) -> None:
     """Answer the open prompt with this text."""
     await until(record, lambda: any(each.prompt.text == text for each in record.pending_interactions))
     (pending,) = (each for each in record.pending_interactions if each.prompt.text == text)
-    await store.resolve_interaction(record.execution_id, pending.interaction_id, HumanResponseText(text=reply))
+    await store.resolve_interaction(
+        record.execution_id, pending.interaction_id, HumanResponseText(text=reply), actor=actor
+    )
 
 
 async def unloaded(runner: Runner) -> None:

@@ -398,7 +398,7 @@ async def test_the_history_records_what_was_asked_and_answered_by_whom_and_when(
     created, asked, answered, _ = await store.history(one)
     assert created.detail == {"workflow": "refund", "owner": "shop"}
     assert asked.detail == {"prompt": TEXT.model_dump(mode="json")}
-    assert answered.detail == {"response": ADA.model_dump(mode="json")}
+    assert answered.detail == {"response": ADA.model_dump(mode="json"), "authority": "application"}
     assert rows(path, "SELECT interaction_id, answered_by, waited_ms, answered_at FROM answers") == [
         ("q", "finance-7", 60_000, "2027-01-15T08:01:01.000Z")
     ]

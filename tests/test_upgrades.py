@@ -58,12 +58,14 @@ async def go_on(path: Path) -> None:
             assert record.pending_interaction is not None
             assert record.pending_interaction.prompt == prompt
             future = record.pending_interaction.future
-            await store.resolve_interaction(record.execution_id, record.pending_interaction.interaction_id, response)
+            await store.resolve_interaction(
+                record.execution_id, record.pending_interaction.interaction_id, response, actor="grace"
+            )
             assert await future == response
             await store.set_completed(record.execution_id, "done")
         several = named["asks several"]
         await store.resolve_interaction(several, "first", PAIRS[0][1])  # as it was answered before
-        await store.resolve_interaction(several, "second", PAIRS[2][1])
+        await store.resolve_interaction(several, "second", PAIRS[2][1], actor="grace")
         for name in ("asks several", "consents"):
             record = await store.get(named[name])
             assert record is not None
@@ -88,7 +90,7 @@ async def runs_go_on(store: ExecutionStore, runner: Runner, clock: ManualClock, 
     refund, parallel, asleep = (record for record in found if record is not None)
     again = await runner.start("paused.refund", "an order", owner="bob", idempotency_key="key of paused.refund")
     assert (again.record.execution_id, again.created) == (refund.execution_id, False)
-    await answer(store, refund, "Why?", "Broken")
+    await answer(store, refund, "Why?", "Broken", "grace")
     await answer(store, parallel, "Right?", "R")
     await asked(asleep, "Awake?")
     await answer(store, asleep, "Awake?", "Yes")
@@ -142,6 +144,6 @@ async def test_a_store_that_may_upgrade_does_so_at_its_first_use(path: Path, rev
         assert record is not None
         assert record.pending_interaction is not None
         waiting = asyncio.ensure_future(record.pending_interaction.future)
-        await store.resolve_interaction(execution_id, record.pending_interaction.interaction_id, ADA)
+        await store.resolve_interaction(execution_id, record.pending_interaction.interaction_id, ADA, actor="grace")
         assert await waiting == HumanResponseText(text="Ada")
     assert migrate.current(path) == REVISION

@@ -139,6 +139,22 @@ class Policy:
         assignees = tuple(prompt.assignees)
         return not actor.names.isdisjoint(assignees) if assignees else owns
 
+    def authority(self, actor: Actor, prompt: Question) -> str:
+        """By what right they answer this prompt, as the history will say: of those they have, the first.
+
+        ``assignee`` (by name), ``group:NAME``, ``owner``, ``operator``; else ``policy``: only an application's own policy
+        knows. Asked where ``may_answer`` said yes.
+        """
+        assignees = tuple(prompt.assignees)
+        if actor.id in assignees:
+            return "assignee"
+        groups = sorted(actor.names.intersection(assignees))
+        if groups:
+            return groups[0]
+        if not assignees and self.owns(actor, prompt.owner):
+            return "owner"
+        return OPERATOR if OPERATOR in actor.roles else "policy"
+
     def may_see_consent(self, actor: Actor, execution: Subject) -> bool:
         """Whether they are given the address at which the consent is granted, and its state."""
         return self.owns(actor, execution.owner) or (execution.owner is None and OPERATOR in actor.roles)

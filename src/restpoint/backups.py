@@ -22,7 +22,8 @@ from urllib.parse import quote
 from restpoint.database import Transaction
 from restpoint.engine import connected, create_empty, file_revision, inspect, storage_error
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
-from restpoint.history import append, first_break
+from restpoint.evidence import verify
+from restpoint.history import append
 from restpoint.payloads import encode
 from restpoint.schema import APPLICATION_ID, REVISION
 
@@ -35,7 +36,6 @@ _IN_USE_SECONDS: Final = 1.0
 # The bytes on which every SQLite connection holds its locks (https://www.sqlite.org/lockingv3.html, "locking_page").
 _LOCK_FROM, _LOCK_BYTES = 0x40000000, 512
 _PAGES_AT_ONCE: Final = -1  # all: SQLite copies a log's snapshot without keeping writers waiting
-_CHUNK: Final = 10_000  # rows of history
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------------
@@ -121,26 +121,8 @@ def first_problem(connection: sqlite3.Connection, *, thorough: bool = True) -> s
         return None
     if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
         return "rows refer to nothing"
-    broken = broken_history(connection)
-    return None if broken is None else f"its history breaks at row {broken}"
-
-
-def broken_history(connection: sqlite3.Connection) -> int | None:
-    """The first row of history that does not follow from the one before it; None when all do. In short reads."""
-    anchor = connection.execute("SELECT sequence, digest FROM history_anchor").fetchone()
-    if anchor is None:
-        return 0
-    sequence, digest = anchor
-    while rows := connection.execute(
-        "SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time,"
-        " detail, detail_sha256, digest FROM history WHERE sequence > ? ORDER BY sequence LIMIT ?",
-        (sequence, _CHUNK),
-    ).fetchall():
-        broken = first_break(rows, sequence, digest)
-        if broken is not None:
-            return broken
-        sequence, digest = rows[-1][0], rows[-1][-1]
-    return None
+    findings = verify(connection).findings
+    return findings[0].what.removesuffix(".") if findings else None
 
 
 def flush(path: Path) -> None:

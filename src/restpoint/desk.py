@@ -250,7 +250,8 @@ class Desk:
             raise
         if not self.policy.may_answer(actor, question):
             await self._refuse(actor, execution_id, interaction_id, question)
-        await self.store.resolve_interaction(execution_id, interaction_id, response, actor=actor)
+        authority = self.policy.authority(actor, question)
+        await self.store.resolve_interaction(execution_id, interaction_id, response, actor=actor, authority=authority)
 
     async def _refuse(self, actor: Actor, execution_id: str, interaction_id: str, question: Question) -> None:
         await self.status(actor, execution_id)

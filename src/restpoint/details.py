@@ -1,8 +1,15 @@
 """What the history tells of prompts and responses: all of them, or only their digests."""
 
+from functools import lru_cache
 from hashlib import sha256
+from typing import Any, Final
 
+from restpoint.access import Actor
 from restpoint.changes import Terms
+from restpoint.payloads import check_text, encode
+
+APPLICATION: Final = "application"
+"""The authority of an actor whom an application handed to the store itself, past the doors and their policy."""
 
 
 def full(name: str, text: str) -> str:
@@ -21,3 +28,15 @@ def asked(detail: str, terms: Terms) -> str:
         return detail
     about = f',"assignees":{terms.assignees or "null"},"four_eyes":{"true" if terms.four_eyes else "false"}'
     return f"{detail[:-1]}{about}}}"
+
+
+def answered(detail: str, actor: Actor, authority: str | None) -> str:
+    """The detail of an answer, with the right by which the actor gave it, their groups and their roles."""
+    return f"{detail[:-1]},{_credentials(actor, authority or APPLICATION)}}}"
+
+
+@lru_cache(maxsize=1_024)
+def _credentials(actor: Actor, authority: str) -> str:
+    told: dict[str, Any] = {"authority": check_text("authority", authority, limit=1_000)}
+    told |= {name: sorted(getattr(actor, name)) for name in ("groups", "roles") if getattr(actor, name)}
+    return encode(told)[1:-1]

@@ -6,6 +6,8 @@ The gate is ``check_revision``: this program reads and writes files of one revis
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -230,7 +232,9 @@ class connected:  # noqa: N801 - a context manager
 
     def __enter__(self) -> sqlite3.Connection:
         try:
-            self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._timeout)
+            self._connection = sqlite3.connect(
+                self._path, isolation_level=None, timeout=self._timeout, check_same_thread=False
+            )
         except sqlite3.Error as error:
             raise storage_error(error) from error
         return self._connection
@@ -242,6 +246,21 @@ class connected:  # noqa: N801 - a context manager
             if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
                 translated = UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
             raise translated from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection of one's own that cannot write, on a file of this revision, for whoever reads much and on no event loop.
+
+    Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
+    """
+    if inspect(path) != "file":
+        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
+    with connected(path) as connection:
+        for pragma in ("query_only = ON", "cell_size_check = ON", f"cache_size = -{_CACHE_KIB}"):
+            connection.execute(f"PRAGMA {pragma}")
+        check_revision(connection, path)
+        yield connection
 
 
 def check_revision(connection: sqlite3.Connection, path: Path) -> None:

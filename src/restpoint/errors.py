@@ -6,7 +6,8 @@
     ├── NotFound (KeyError)                the thing named by the id is not in the file
     │   ├── ExecutionNotFound              execution_not_found
     │   ├── InteractionNotFound            interaction_not_found
-    │   └── WorkflowNotFound               workflow_not_found
+    │   ├── WorkflowNotFound               workflow_not_found
+    │   └── NothingToExport                nothing_to_export
     ├── Refused (ValueError)               the rules say no; nothing was written
     │   ├── IllegalTransition              illegal_transition
     │   ├── Conflict                       conflict
@@ -96,6 +97,12 @@ class WorkflowNotFound(NotFound):
         names = ", ".join(sorted(known)) or "none"
         super().__init__(f"Workflow {name} not found. The workflows here are: {names}.")
         self.name = name
+
+
+class NothingToExport(NotFound):
+    """No row of the history is in the range that was asked for."""
+
+    code = "nothing_to_export"
 
 
 class Refused(RestpointError, ValueError):
@@ -266,7 +273,7 @@ class FourEyes(NotAllowed):
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
             f"Interaction {interaction_id} of execution {execution_id} asks for a second pair of eyes: whoever started the "
-            "execution cannot answer it. Have someone else answer."
+            "execution cannot answer it, nor can anybody without a name. Have someone else answer."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from restpoint import backups, migrate
+from restpoint import evidence, migrate
 from restpoint.engine import connected
 from restpoint.leases import Holder
 
@@ -81,12 +81,12 @@ def examine(path: Path, now: int, *, quick: bool = False) -> list[Finding]:
 
 
 def _history(connection: sqlite3.Connection) -> Finding:
-    first, last = connection.execute("SELECT min(sequence), max(sequence) FROM history").fetchone()
-    broken = backups.broken_history(connection)
-    if broken is not None:
-        return Finding("history", "error", f"broken at row {broken}", {"broken_at": broken})
-    rows = 0 if last is None else last - first + 1
-    return Finding("history", "ok", f"{rows} rows, unbroken", {"rows": rows})
+    verdict = evidence.verify(connection)
+    if not verdict.holds:
+        first = verdict.findings[0]
+        figures = {"broken_at": first.sequence, "problem": first.problem}
+        return Finding("history", "error", f"{first.what} See: restpoint audit verify", figures)
+    return Finding("history", "ok", f"{verdict.rows} rows, unbroken", {"rows": verdict.rows})
 
 
 def _log(path: Path) -> Finding:

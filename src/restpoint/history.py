@@ -7,7 +7,7 @@ or moved breaks the chain at that place; rows cut from the end are found by whoe
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, func, insert, literal_column, select
 from restpoint.database import Database, Row, Transaction
 from restpoint.engine import prepare
 from restpoint.errors import DamagedFile
+from restpoint.payloads import encode
 from restpoint.schema import executions, history, history_anchor, journal
 
 _h, _e, _j = history.c, executions.c, journal.c
@@ -70,6 +71,20 @@ def head(tx: Transaction) -> tuple[int, bytes]:
             raise DamagedFile("The history has lost its anchor; restore a backup.")
         tx.head = row[0], row[1]
     return tx.head
+
+
+def keys_rotated(
+    tx: Transaction, *, current: str, retired: Sequence[str], resealed: int, actor: str | None = None
+) -> int:
+    """Append that secrets are sealed with another key now: the ids of the keys, and how many secrets were sealed again."""
+    detail = encode({"current": current, "retired": list(retired), "resealed": resealed})
+    return append(tx, "keys_rotated", actor=actor, cause="rotation", detail=detail)
+
+
+def migrated(tx: Transaction, before: str, after: str, actor: str | None = None) -> int:
+    """Append that the file was brought from one revision to another."""
+    detail = encode({"from": before, "to": after})
+    return append(tx, "migrated", actor=actor, cause="upgrade" if before < after else "downgrade", detail=detail)
 
 
 def append(

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from restpoint import backups
+from restpoint.clock import SystemClock
+from restpoint.database import Transaction
 from restpoint.engine import (
     BUSY_TIMEOUT_SECONDS,
     check_revision,
@@ -29,6 +31,7 @@ from restpoint.engine import (
     writing_engine,
 )
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, UnusableFile
+from restpoint.history import migrated
 from restpoint.schema import REVISION, ddl, metadata
 
 if TYPE_CHECKING:
@@ -69,19 +72,24 @@ def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
     upgrade(path)
 
 
-def upgrade(path: Path, revision: str = "head") -> Path | None:
+def upgrade(path: Path, revision: str = "head", *, actor: str | None = None) -> Path | None:
     """Bring the file to ``revision``, creating it if it is absent; where it held anything, a backup is made first.
 
-    Returns the backup, or None. Raises ``SchemaTooNew`` for a file whose revision this program does not know.
+    The history of a file that was at another revision tells of it, with the ``actor``. Returns the backup, or None.
+
+    Raises ``SchemaTooNew`` for a file whose revision this program does not know.
     """
-    return _migrate(path, revision, "upgrade")
+    return _migrate(path, revision, "upgrade", actor)
 
 
-def downgrade(path: Path, revision: str) -> Path | None:
-    """Take the file back to ``revision`` (``base``: no tables at all). Returns the backup, or None."""
+def downgrade(path: Path, revision: str, *, actor: str | None = None) -> Path | None:
+    """Take the file back to ``revision`` (``base``: no tables at all). Returns the backup, or None.
+
+    Its history tells of it, with the ``actor``, where it still has one.
+    """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to downgrade.")
-    return _migrate(path, revision, "downgrade")
+    return _migrate(path, revision, "downgrade", actor)
 
 
 def current(path: Path) -> str | None:
@@ -153,11 +161,12 @@ def _movable(path: Path, revision: str, direction: Direction) -> str | None:
     return found
 
 
-def _migrate(path: Path, revision: str, direction: Direction) -> Path | None:
+def _migrate(path: Path, revision: str, direction: Direction, actor: str | None) -> Path | None:
     _movable(path, revision, direction)
     create_empty(path)
     config = _config()
     config.attributes["path"] = path
+    config.attributes["actor"] = actor
     _alembic(config, direction, revision)
     backup: Path | None = config.attributes.get("backup")
     return backup
@@ -233,6 +242,9 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
         )
         with context.begin_transaction():
             context.run_migrations()
+        after = file_revision(driver, path) if applied else before
+        if before is not None and after is not None and before != after:
+            _tell(driver, before, after, context.config.attributes.get("actor"))
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
             raise DamagedFile(
@@ -247,6 +259,14 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             # SQLite's quick check alone: the full one would keep every writer waiting.
             backups.backup(path, target, verified=False)
             context.config.attributes["backup"] = target
+
+
+def _tell(driver: sqlite3.Connection, before: str, after: str, actor: str | None) -> None:
+    """The event of a migration, in its transaction."""
+    tx = Transaction(driver, SystemClock().now())
+    migrated(tx, before, after, actor)
+    for sql, row in tx.deferred:
+        driver.execute(sql, row)
 
 
 def _driver(connection: "Connection") -> sqlite3.Connection:

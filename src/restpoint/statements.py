@@ -6,7 +6,7 @@ the ledger sees that.
 
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, exists, insert, literal_column, null, select, union_all, update
+from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, null, select, union_all, update
 from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint.engine import prepare
@@ -154,6 +154,10 @@ ANSWER: Final = prepare(
         _i.id == _given("wait"),
         _i.status == _given("expected_status"),
         _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
+        # Four eyes: someone with a name who is not the execution's owner, where that has a name.
+        _i.four_eyes.is_(None)
+        | (_i.four_eyes == literal_column("0"))
+        | ~exists(select(_e.key).where(_THIS, _e.owner == func.coalesce(_given("who"), _e.owner))),
     )
     .values(
         status=_given("to_status"),
@@ -161,7 +165,7 @@ ANSWER: Final = prepare(
         response=_given("the_response"),
         answered_by=_given("actor"),
     ),
-    order=("to_status", "now", "the_response", "actor", "id", "wait", "expected_status", "at"),
+    order=("to_status", "now", "the_response", "actor", "id", "wait", "expected_status", "at", "id", "who"),
 )
 WAIT_STATUS: Final = prepare(
     union_all(

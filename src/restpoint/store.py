@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from restpoint import details, ledger, queries, waits
-from restpoint.access import Who, actor_name
+from restpoint.access import Actor, Who, actor_name
 from restpoint.changes import Change, Changes, Refusal
 from restpoint.database import Database
 from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
@@ -275,11 +275,17 @@ class ExecutionStore(MaintainedFile):
         response: HumanResponse | BaseModel | Mapping[str, Any],
         *,
         actor: Who = None,
+        authority: str | None = None,
     ) -> None:
         """Answer a prompt. The same response again is a success, for as long as the execution is in the file.
 
+        The history keeps the groups and roles of an ``Actor``, and by what right they answered: ``authority``, as
+        ``Policy.authority`` has it, else ``application``, which vouches for whoever calls the store. Of an actor that is
+        given as a name it keeps that name.
+
         Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
-        ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``.
+        ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``,
+        and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can nobody.
         """
         given = read_response(response)
         who = actor_name(actor)
@@ -287,6 +293,8 @@ class ExecutionStore(MaintainedFile):
         answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
         text = write_response(answer)
         detail = self._detail("response", text)
+        if isinstance(actor, Actor):
+            detail = details.answered(detail, actor, authority)
         waiter = (execution_id, interaction_id, text)
         # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
         foreign = isinstance(response, BaseModel) and type(response) is not type(answer)

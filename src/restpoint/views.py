@@ -160,7 +160,8 @@ VIEWS: Final = {
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, answered_by, authority, interaction_id"
         " FROM answers WHERE four_eyes = 1 AND by_default = 0 AND owner = coalesce(answered_by, owner)"
     ),
-    "file_history": (
-        f"SELECT {_when('h')}, h.event, h.actor, h.cause, h.detail FROM history AS h WHERE h.execution_id IS NULL"
+    "file_changes": (
+        f"SELECT {_when('h')}, h.event, h.execution_id, h.actor, h.cause, h.detail FROM history AS h"
+        " WHERE (h.execution_id IS NULL AND h.event <> 'swept') OR h.event = 'payloads_erased'"
     ),
 }

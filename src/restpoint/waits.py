@@ -10,6 +10,7 @@ from restpoint.changes import NO_TERMS, Change, Changes, Deadlines, Refusal, Ter
 from restpoint.database import Transaction
 from restpoint.errors import (
     Conflict,
+    FourEyes,
     InteractionAlreadyResolved,
     InteractionExists,
     InteractionExpired,
@@ -113,10 +114,11 @@ def answer(
     """A response to an open interaction. The same response again changes nothing and is a success.
 
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. An open
-    interaction whose deadline has passed expires here and now, and the response is refused.
+    interaction whose deadline has passed expires here and now, and the response is refused. One with four eyes takes none
+    of the execution's owner, and none of nobody where the execution has an owner: raises ``FourEyes``.
     """
     to = move("interaction", wait_id, "pending", "answer")
-    values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now)
+    values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
     if tx.execute(statements.ANSWER, values).rowcount != 1:
         return _not_answered(tx, execution_id, wait_id, response, deadlines)
     wait = Wait("interaction", wait_id, to, 0, 0, None, response=response)
@@ -139,6 +141,8 @@ def _not_answered(
         raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
     if wait_status == "withdrawn":
         raise InteractionWithdrawn(execution_id, wait_id)
+    if wait_status == "pending" and (deadline_at is None or deadline_at > tx.now):
+        raise FourEyes(execution_id, wait_id)
     changes = []
     if wait_status == "pending":
         wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)

@@ -111,7 +111,7 @@ class Files:
         return [
             rows(path, f"SELECT {columns} FROM executions ORDER BY key"),
             rows(path, "SELECT * FROM interactions ORDER BY key"),
-            rows(path, "SELECT * FROM history ORDER BY sequence"),
+            rows(path, "SELECT * FROM history WHERE event <> 'migrated' ORDER BY sequence"),
         ]
 
     def put(self, revision: str | None, path: Path) -> None:
@@ -135,6 +135,13 @@ class Files:
         assert revision in {move.before, move.after, *([REVISION] if move.action == "create" else [])}
         if revision is not None and move.before is not None:
             assert self._data(path) == self.data
+            # The move and the row of history that tells of it are one.
+            told = rows(path, "SELECT count(*) FROM history WHERE event = 'migrated'")
+            assert told == rows(
+                self.at[move.before],
+                "SELECT count(*) + ? FROM history WHERE event = 'migrated'",
+                revision != move.before,
+            )
         for saved in path.parent.glob(f"{path.name}.*.bak"):
             assert self.revision(saved) == move.before
             assert self._data(saved) == self.data

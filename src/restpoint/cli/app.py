@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from restpoint.cli import files, people, servers
+from restpoint.cli import audit, files, people, servers
 
 
 def application() -> typer.Typer:
@@ -32,6 +32,7 @@ def application() -> typer.Typer:
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
     app.command(rich_help_panel=keeping)(files.sweep)
     app.add_typer(files.db, name="db", rich_help_panel=keeping)
+    app.add_typer(audit.audit, name="audit", rich_help_panel=keeping)
     return app
 
 

@@ -33,12 +33,13 @@ def upgrade(
 ) -> None:
     """Create the file, or bring it to the newest revision. A backup is made beside it first."""
     from restpoint import migrate  # noqa: PLC0415
+    from restpoint.cli.places import user_name  # noqa: PLC0415
 
     path = path_of(database)
     if dry_run:
         terminal.put(migrate.plan(path, revision, "upgrade"))
         return
-    backup = migrate.upgrade(path, revision)
+    backup = migrate.upgrade(path, revision, actor=user_name())
     if backup is not None:
         terminal.say(f"The file as it was: {backup}")
     terminal.say(f"{path} is at revision {migrate.current(path)}")
@@ -53,6 +54,7 @@ def downgrade(
 ) -> None:
     """Take the file back to an older revision, and say what that drops. A backup is made beside it first."""
     from restpoint import migrate  # noqa: PLC0415
+    from restpoint.cli.places import user_name  # noqa: PLC0415
 
     path = path_of(database)
     sql = migrate.plan(path, revision, "downgrade")
@@ -61,7 +63,7 @@ def downgrade(
     if dry_run:
         terminal.put(sql)
         return
-    backup = migrate.downgrade(path, revision)
+    backup = migrate.downgrade(path, revision, actor=user_name())
     if backup is not None:
         terminal.say(f"The file as it was: {backup}")
     terminal.say(f"{path} is at revision {migrate.current(path) or 'none: it holds no tables'}")

@@ -174,9 +174,13 @@ def event_line(item: HistoryItem, *, with_id: bool) -> str:
 
 def about(item: HistoryItem) -> str:
     """What a row says beside its event, in a few words."""
-    detail = item.detail
+    return about_detail(item.detail, item.cause)
+
+
+def about_detail(detail: object, cause: str | None) -> str:
+    """What a detail says, in a few words; the cause where it says nothing."""
     if not isinstance(detail, dict):
-        return item.cause or ""
+        return cause or ""
     if isinstance(prompt := detail.get("prompt"), dict):
         return one_line(str(prompt.get("text", "")))
     if isinstance(response := detail.get("response"), dict):
@@ -187,7 +191,7 @@ def about(item: HistoryItem) -> str:
         if name in detail:
             value = detail[name]
             return one_line(value if isinstance(value, str) else to_json(value))
-    return item.cause or ""
+    return cause or ""
 
 
 def when(moment: float) -> str:

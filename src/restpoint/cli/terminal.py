@@ -27,6 +27,7 @@ _NEXT: Final = {
     "input_not_accepted": "restpoint start NAME --input '{...}'",
     "invalid_argument": "restpoint COMMAND --help",
     "execution_held": "restpoint show ID",
+    "nothing_to_export": "restpoint audit head",
 }
 # What a terminal obeys rather than shows: control characters, and marks that turn the direction of text.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -64,6 +65,15 @@ def put(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise typer.Exit(_hang_up()) from None
+
+
+def put_bytes(data: bytes) -> None:
+    """Data that is no text of ours to change, to standard output. Ends the command quietly when nobody reads any more."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise typer.Exit(_hang_up()) from None
 
