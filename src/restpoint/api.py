@@ -30,11 +30,15 @@ from restpoint.desk import Desk
 from restpoint.endpoints import Authenticate, Endpoints
 from restpoint.intake import MAX_BODY_BYTES
 from restpoint.metrics import Metrics
+from restpoint.oauth import Consents
 from restpoint.problems import Problem, problem_of
+from restpoint.providers import Provider
+from restpoint.providers import read as read_providers
 from restpoint.routes import Handler, routes
 from restpoint.runner import Runner
 from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
 from restpoint.tokens import Tokens
+from restpoint.vault import Vault, vault_for
 from restpoint.workflows import Workflow
 
 __all__ = ["Authenticate", "bearer", "create_app", "router"]
@@ -60,6 +64,7 @@ def router(
     max_body_bytes: int = MAX_BODY_BYTES,
     trusted_origins: Collection[str] = (),
     metrics: Metrics | None = None,
+    consents: Consents | None = None,
 ) -> APIRouter:
     """All routes, for an application that opens and closes the store and the runner itself.
 
@@ -70,6 +75,7 @@ def router(
     - ``max_body_bytes``: larger bodies are refused with 413.
     - ``trusted_origins``: of pages whose browsers may send what changes something, such as ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` tells.
+    - ``consents``: the OAuth consents that the runner was given, for their pages and callbacks.
 
     Raises ``InvalidArgument`` for a default that is no workflow here.
     """
@@ -81,6 +87,7 @@ def router(
             max_body_bytes=max_body_bytes,
             trusted_origins=trusted_origins,
             metrics=metrics,
+            consents=consents,
         )
     )
 
@@ -102,6 +109,9 @@ def create_app(
     max_attempts: int = 5,
     max_body_bytes: int = MAX_BODY_BYTES,
     trusted_origins: Collection[str] = (),
+    providers: Iterable[Provider] | str | os.PathLike[str] | None = None,
+    keys: Vault | str | os.PathLike[str] | None = None,
+    public_url: str | None = None,
     title: str = "restpoint",
 ) -> FastAPI:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -110,8 +120,14 @@ def create_app(
     others as ``router`` does. ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
 
-    ``app.state`` has ``store``, ``runner`` and ``shutdown``: a function that has every long poll and stream end now, with a
-    reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call it too. Raises ``InvalidArgument``.
+    ``providers`` are those that workflows get OAuth consents of, or the file that has them, ``RESTPOINT_PROVIDERS_FILE`` unless
+    given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else ``RESTPOINT_KEYS_FILE``, else the ring
+    that ``RESTPOINT_KEYS`` holds, else a file beside the database, which is made. ``public_url`` (``RESTPOINT_PUBLIC_URL``) is
+    where browsers find the routes, where that is not where requests say that they went.
+
+    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that has every
+    long poll and stream end now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
+    it too. Raises ``InvalidArgument``.
     """
     if authenticate is None:
         file = tokens_file or os.environ.get("RESTPOINT_TOKENS_FILE")
@@ -123,10 +139,12 @@ def create_app(
         history_retention_seconds=history_retention_seconds,
         migrate=migrate,
     )
+    consents = _consents(store, providers, keys, public_url)
     runner = Runner(
-        store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts
-    )
-    metrics = Metrics(store, runner)
+        store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
+        consents=consents,
+    )  # fmt: skip
+    metrics = Metrics(store, runner, consents)
     api = Endpoints(
         Desk(store, runner, policy),
         authenticate=authenticate,
@@ -134,6 +152,7 @@ def create_app(
         max_body_bytes=max_body_bytes,
         trusted_origins=trusted_origins,
         metrics=metrics,
+        consents=consents,
     )
 
     # Not included but taken over: FastAPI looks longer for a route of a router that is included.
@@ -144,6 +163,8 @@ def create_app(
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(store)
             opened.callback(metrics.close)
+            if consents is not None:
+                await opened.enter_async_context(consents)
             await opened.enter_async_context(runner)
             opened.enter_context(api.waits.ended_by_signals())
             opened.callback(api.waits.end)
@@ -161,7 +182,22 @@ def create_app(
         exception_handlers={HTTPException: _refuse, Exception: _fail},
     )
     app.state.store, app.state.runner, app.state.shutdown = store, runner, api.waits.end
+    app.state.consents = consents
     return app
+
+
+def _consents(
+    store: ExecutionStore,
+    providers: Iterable[Provider] | str | os.PathLike[str] | None,
+    keys: Vault | str | os.PathLike[str] | None,
+    public_url: str | None,
+) -> Consents | None:
+    given = providers if providers is not None else os.environ.get("RESTPOINT_PROVIDERS_FILE")
+    if not given:
+        return None
+    found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
+    vault = keys if isinstance(keys, Vault) else vault_for(store.path, keys, os.environ)
+    return Consents(store, found, vault, public_url=public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None)
 
 
 def _router(api: Endpoints) -> APIRouter:

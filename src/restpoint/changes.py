@@ -25,6 +25,9 @@ class Wait:
     """Withdrawn because its execution ended."""
     assignees: str | None = None
     four_eyes: int | None = None
+    provider: str | None = None
+    """Of a consent that restpoint drives."""
+    scopes: str | None = None
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, get_type_hin
 from pydantic import BaseModel, ValidationError
 
 from restpoint import runs, tracing
+from restpoint.credentials import OAuthToken
 from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
 from restpoint.payloads import check_text, decode, encode, storable
 from restpoint.prompts import (
@@ -40,6 +41,7 @@ from restpoint.prompts import (
     read_prompt,
     write_prompt,
 )
+from restpoint.providers import read_scopes
 from restpoint.replay import describe
 from restpoint.run import Run, fingerprint, fingerprint_of, step_here
 from restpoint.runs import Call, Entry
@@ -194,17 +196,76 @@ class Context:
 
         return shown()
 
+    @overload
+    def authorize(
+        self, provider: str, *, scopes: Sequence[str] | None = None, timeout: float | timedelta | None = None
+    ) -> Coroutine[Any, Any, OAuthToken]: ...
+    @overload
     def authorize(
         self, *, auth_url: str, oauth_state: str, timeout: float | timedelta | None = None
-    ) -> Coroutine[Any, Any, None]:
-        """Wait for a consent that the application drives: it is shown what is given here.
+    ) -> Coroutine[Any, Any, None]: ...
+    def authorize(
+        self,
+        provider: str | None = None,
+        *,
+        scopes: Sequence[str] | None = None,
+        auth_url: str | None = None,
+        oauth_state: str | None = None,
+        timeout: float | timedelta | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask the execution's owner for an OAuth consent, and wait for it, which a restart does not lose.
 
-        Returns when the application calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the token
-        is the application's. ``timeout`` is in seconds, or a ``timedelta``. Raises ``NotJSON`` and ``InvalidArgument``.
+        With the name of a ``provider`` that is configured here, restpoint sends the person there and gives the token:
+
+        - ``scopes``: what is asked for; by default what the provider's configuration says.
+        - ``timeout``: seconds from now, or a ``timedelta``.
+        - Raises ``ConsentDenied`` (its ``denial_code`` says why), ``ConsentExpired``, ``ConsentWithdrawn``, and
+          ``InvalidArgument``. Where no process here knows the provider, the execution is left until one does.
+
+        With ``auth_url`` and ``oauth_state``, the application drives the consent, and these are shown as they are. Returns when
+        it calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the token is the application's.
+        Raises ``NotJSON`` and ``InvalidArgument``.
         """
+        due = None if timeout is None else _milliseconds("timeout", timeout)
+        if provider is not None:
+            if auth_url is not None or oauth_state is not None:
+                raise InvalidArgument("authorize takes a provider, or auth_url and oauth_state, and not both.")
+            return self._authorize_at(provider, None if scopes is None else read_scopes(scopes), due)
+        if auth_url is None or oauth_state is None or scopes is not None:
+            raise InvalidArgument("authorize takes a provider (and scopes), or auth_url and oauth_state.")
+        return self._authorize_elsewhere(auth_url, oauth_state, due)
+
+    def _authorize_at(
+        self, provider: str, scopes: tuple[str, ...] | None, due: int | None
+    ) -> Coroutine[Any, Any, OAuthToken]:
+        print_ = fingerprint(None if scopes is None else encode(list(scopes)))
+        call, entry = self._run.call("authorize", check_text("provider", provider, limit=1_000), print_)
+
+        async def granted() -> OAuthToken:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                wait_id = run.parts.identifiers.new()
+                usual = run.scopes_at(provider)
+                wanted = usual if scopes is None else scopes
+                with run.busy():
+                    await run.write(
+                        partial(
+                            runs.authorize, run=run.claim, call=call, wait_id=wait_id, auth_url="", oauth_state=wait_id,
+                            timeout=due, provider=provider, scopes=encode(list(wanted)),
+                        ),
+                        run.opened,
+                    )  # fmt: skip
+                    run.recorded()
+            else:
+                wait_id = await self._begun(entry)
+            return await run.grant(wait_id, call)
+
+        return granted()
+
+    def _authorize_elsewhere(self, auth_url: str, oauth_state: str, due: int | None) -> Coroutine[Any, Any, None]:
         check_text("auth_url", auth_url)
         check_text("oauth_state", oauth_state)
-        due = None if timeout is None else _milliseconds("timeout", timeout)
         # The state is new in every run of the code; it is no part of what was asked.
         call, entry = self._run.call("authorize", "consent", "")
 

@@ -18,12 +18,15 @@ from starlette.responses import Response
 
 from restpoint import intake, logs, tracing, wire
 from restpoint.access import Actor, Subject
+from restpoint.consenting import ConsentPages
 from restpoint.desk import Again, Desk, View
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
 from restpoint.history import HistoryEntry
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.metrics import CONTENT_TYPE, Metrics
+from restpoint.oauth import Consents
 from restpoint.pages import MAX_PAGE
+from restpoint.pending import PendingOAuth
 from restpoint.problems import Problem
 from restpoint.records import ExecutionRecord
 from restpoint.streams import EventStream, Waits, event
@@ -46,6 +49,7 @@ class _Begun(NamedTuple):
     record: ExecutionRecord
     created: bool
     base: str
+    request: Request
 
     @property
     def headers(self) -> dict[str, str]:
@@ -66,6 +70,7 @@ class Endpoints:
         max_body_bytes: int,
         trusted_origins: Collection[str],
         metrics: Metrics | None = None,
+        consents: Consents | None = None,
     ) -> None:
         self.desk = desk
         self.waits = Waits()
@@ -73,6 +78,7 @@ class Endpoints:
         self._limit = max_body_bytes
         self._trusted = frozenset(trusted_origins)
         self._metrics = metrics
+        self.pages = None if consents is None else ConsentPages(consents, desk.policy, self._whoever)
         known = desk.workflows
         if default is not None and default not in known:
             raise InvalidArgument(
@@ -81,6 +87,10 @@ class Endpoints:
         self.default = default if default is not None else next(iter(known)) if len(known) == 1 else None
 
     # --- Requests ---
+
+    async def _whoever(self, request: Request) -> Actor | None:
+        found = self._authenticate(request)
+        return found if found is None or isinstance(found, Actor) else await found
 
     async def _actor(self, request: Request) -> Actor:
         found = self._authenticate(request)
@@ -140,7 +150,7 @@ class Endpoints:
         trace = tracing.accepted(request.headers) if intake.header(request, "traceparent") else None
         started = await self.desk.start(actor, name, data, idempotency_key=key, trace=trace or None)
         logs.add(execution_id=started.record.execution_id, workflow=name)
-        return _Begun(actor, started.record, started.created, _base(request, own))
+        return _Begun(actor, started.record, started.created, _base(request, own), request)
 
     def _outcome(self, begun: _Begun) -> Response:
         record, headers = begun.record, begun.headers
@@ -153,7 +163,8 @@ class Endpoints:
                 return Problem(status, code, detail, headers=headers, execution_id=record.execution_id).reply()
             case ExecutionStatus.RUNNING:
                 headers["retry-after"] = "1"
-        body = wire.status_body(self.desk.view(begun.actor, record), begun.base)
+        view = self.desk.view(begun.actor, record)
+        body = wire.status_body(view, begun.base, self._link(begun.actor, view, begun.request, begun.base))
         return _json({**body, "status_url": headers["location"]}, 202, headers=headers)
 
     async def start_stream(self, request: Request) -> Response:
@@ -163,9 +174,9 @@ class Endpoints:
         return EventStream(self._run_events(begun, again), self.waits, headers=begun.headers)
 
     async def _run_events(self, begun: _Begun, again: Again) -> AsyncGenerator[bytes, None]:
-        actor, record, base = begun.actor, begun.record, begun.base
+        actor, record = begun.actor, begun.record
         async for entry in self.desk.follow(actor, record.execution_id, again=again):
-            shown = self._shown(actor, record, entry, base)
+            shown = self._shown(begun, entry)
             if shown is not None:
                 yield shown
             if entry.to_status in TERMINAL:
@@ -174,8 +185,9 @@ class Endpoints:
                 yield self._last(record, entry)
                 return
 
-    def _shown(self, actor: Actor, record: ExecutionRecord, entry: HistoryEntry, base: str) -> bytes | None:
+    def _shown(self, begun: _Begun, entry: HistoryEntry) -> bytes | None:
         """What the stream of a start tells of a row of history; prompts and consents while they are open."""
+        record, base = begun.record, begun.base
         data: dict[str, Any]
         match entry.event:
             case "emitted":
@@ -189,10 +201,11 @@ class Endpoints:
                 name, data = "interaction_required", wire.asked(open_[0], record.execution_id, base)
             case "consent_asked":
                 consents = [consent for consent in record.pending_oauths if consent.consent_id == entry.wait_id]
-                if not consents or not self.desk.policy.may_see_consent(actor, Subject(record.owner)):
+                if not consents or not self.desk.policy.may_see_consent(begun.actor, Subject(record.owner)):
                     return None
                 name = "oauth_required"
-                data = {"auth_url": consents[0].auth_url, "oauth_state": consents[0].oauth_state}
+                url = self._address(begun.actor, record.execution_id, consents[0], begun.request, base)
+                data = {"auth_url": url, "oauth_state": consents[0].oauth_state}
             case _:
                 return None
         return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
@@ -222,7 +235,22 @@ class Endpoints:
         headers = {"etag": _tag(view), "cache-control": "no-store"}
         if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
-        return _json(wire.status_body(view, _base(request, f"/executions/{execution_id}")), headers=headers)
+        return _json(self._status(actor, view, request, ""), headers=headers)
+
+    def _status(self, actor: Actor, view: View, request: Request, tail: str) -> dict[str, Any]:
+        base = _base(request, f"/executions/{view.record.execution_id}{tail}")
+        return wire.status_body(view, base, self._link(actor, view, request, base))
+
+    def _link(self, actor: Actor, view: View, request: Request, base: str) -> str:
+        """Where the consent that an actor sees is granted, if it is one."""
+        if view.consent is None or view.status is not ExecutionStatus.OAUTH_REQUIRED:
+            return ""
+        return self._address(actor, view.record.execution_id, view.consent, request, base)
+
+    def _address(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, base: str) -> str:
+        if consent.provider is None or self.pages is None:
+            return consent.auth_url
+        return self.pages.link(actor, execution_id, consent, request, base)
 
     async def list(self, request: Request) -> Response:
         """Executions that the actor sees."""
@@ -291,9 +319,8 @@ class Endpoints:
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem(422, "invalid_body", "The reason must be text.")
-        execution_id = request.path_params["execution_id"]
-        view = await self.desk.cancel(actor, execution_id, reason)
-        return _json(wire.status_body(view, _base(request, f"/executions/{execution_id}/cancel")))
+        view = await self.desk.cancel(actor, request.path_params["execution_id"], reason)
+        return _json(self._status(actor, view, request, "/cancel"))
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""

@@ -15,6 +15,9 @@
     │   ├── InteractionExpired (TimeoutError)   interaction_expired
     │   ├── InteractionWithdrawn           interaction_withdrawn
     │   ├── InteractionExists              interaction_exists
+    │   ├── ConsentDenied                  consent_denied
+    │   ├── ConsentExpired (TimeoutError)  consent_expired
+    │   ├── ConsentWithdrawn               consent_withdrawn
     │   ├── ExecutionHeld                  execution_held
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
@@ -30,6 +33,9 @@
     ├── WorkflowFailed                     workflow_failed: raised by a workflow that gives up, with a code of its own
     ├── ReplayMismatch                     replay_mismatch: the workflow's code is not the code that wrote the journal
     ├── StoreClosed                        store_closed
+    ├── SealBroken                         seal_broken: a secret in the file does not open, and nothing was changed
+    │   └── KeyMissing                     key_missing
+    ├── ProviderUnreachable (ConnectionError)   provider_unreachable: an OAuth provider gave no answer that says anything
     ├── ServerUnreachable (ConnectionError)   server_unreachable: no server, or none of ours, answered the client
     └── StorageError (OSError)             storage_error: SQLite or the file system said no; nothing was acknowledged
         ├── StorageBusy                    storage_busy
@@ -191,6 +197,43 @@ class InteractionExists(Refused):
         self.interaction_id = interaction_id
 
 
+class ConsentDenied(Refused):
+    """A consent was refused. ``denial_code`` says why, as OAuth has it.
+
+    ``access_denied``: by the person. ``invalid_grant`` and the like: by the provider, when the code was redeemed (RFC 6749,
+    sections 4.1.2.1 and 5.2). ``invalid_token_response``: the provider's answer has no token.
+    """
+
+    code = "consent_denied"
+
+    def __init__(self, provider: str, denial_code: str) -> None:
+        super().__init__(f"The consent at {provider} was denied: {denial_code}. Ask again with another ctx.authorize.")
+        self.provider = provider
+        self.denial_code = denial_code
+
+
+class ConsentExpired(Refused, TimeoutError):
+    """The deadline of a consent passed before it was granted."""
+
+    code = "consent_expired"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"The consent at {provider} expired: its deadline passed. Ask again with another ctx.authorize."
+        )
+        self.provider = provider
+
+
+class ConsentWithdrawn(Refused):
+    """A consent was taken back before it was granted."""
+
+    code = "consent_withdrawn"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(f"The consent at {provider} was withdrawn. Ask again with another ctx.authorize.")
+        self.provider = provider
+
+
 class ExecutionHeld(Refused):
     """A hold keeps this execution in the file."""
 
@@ -332,6 +375,35 @@ class StoreClosed(RestpointError):
     """The store was closed; what was acknowledged before is in the file."""
 
     code = "store_closed"
+
+
+class SealBroken(RestpointError):
+    """A sealed value does not open: it was changed, or it belongs to another row."""
+
+    code = "seal_broken"
+
+
+class KeyMissing(SealBroken):
+    """A value was sealed with a key that is not in the ring."""
+
+    code = "key_missing"
+
+    def __init__(self, key_id: str, place: str) -> None:
+        super().__init__(
+            f"The key {key_id[:80]!r} is not in the ring of {place}, and what it sealed does not open without it. "
+            "Put the key back from your copy of the ring; nothing was changed."
+        )
+        self.key_id = key_id
+
+
+class ProviderUnreachable(RestpointError, ConnectionError):
+    """An OAuth provider was not reached, or its answer says nothing. Trying again is safe."""
+
+    code = "provider_unreachable"
+
+    def __init__(self, provider: str, problem: str) -> None:
+        super().__init__(f"The provider {provider} gave no usable answer: {problem}. Try again.")
+        self.provider = provider
 
 
 class ServerUnreachable(RestpointError, ConnectionError):

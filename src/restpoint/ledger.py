@@ -37,6 +37,7 @@ class Execution:
     open_waits: int
     lease: int | None = None
     hold: str | None = None
+    secrets: int | None = None
 
     def write(self, tx: Transaction, sql: str, to: str, waits: int, *values: object) -> bool:
         """Move the row on; False where it is not in this state, and then nothing was written."""
@@ -147,14 +148,17 @@ def end(
     """End an execution by ``trigger`` and withdraw what is open. ``time_to_live`` is in milliseconds; None: for ever."""
     expires_at = None if time_to_live is None else tx.now + time_to_live
 
-    def attempt(execution: Execution) -> tuple[str, str, list[tuple[int, Wait]]] | None:
+    def attempt(execution: Execution) -> tuple[Execution, str, str, list[tuple[int, Wait]]] | None:
         before = execution.status
         to = move("execution", execution_id, before, trigger)
         waits = open_waits(tx, execution) if execution.open_waits else []
-        ended = execution.write(tx, statements.END, to, 0, tx.now, expires_at, result, error, code)
-        return (before, to, waits) if ended else None
+        expected = (execution_id, before, execution.open_waits, execution.secrets)
+        row = (to, 0, tx.now, expires_at, result, error, code, *expected)
+        if tx.execute(statements.END, row).rowcount != 1:
+            return None
+        return execution, before, to, waits
 
-    before, to, waits = from_state(tx, execution_id, attempt)
+    execution, before, to, waits = from_state(tx, execution_id, attempt)
     event = f"execution_{_PAST[trigger]}"
     detail = None if error is None else encode({"error": error, "code": code})
     sequence = append(tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail)
@@ -173,6 +177,8 @@ def end(
             tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"
         )
         changes.append(Change(sequence, execution_id, event, to, to, tx.now, wait))
+    if execution.secrets:
+        tx.execute(statements.FORGET_SECRETS, (execution_id,))
     return changes
 
 
@@ -213,10 +219,11 @@ def close(
     *,
     actor: str | None = None,
     cause: str | None = None,
+    detail: str | None = None,
 ) -> Change:
     """Close one wait without a response, and settle its execution."""
     _write_closed(tx, execution.id, wait_key, wait, trigger)
-    return settle(tx, execution, wait, actor=actor, cause=cause)
+    return settle(tx, execution, wait, actor=actor, cause=cause, detail=detail)
 
 
 def settle(

@@ -152,6 +152,15 @@ def legal_moves(kind: str) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(pairs))
 
 
+CLOSINGS: Final = tuple(
+    f"{kind}_{status}"
+    for kind in ("interaction", "consent")
+    for status in statuses(kind)
+    if not any(source == status for source, _ in _TABLE[kind])
+)
+"""The events of history that tell of the end of a wait."""
+
+
 def mermaid() -> str:
     """The three machines as one mermaid ``stateDiagram-v2``, as the README shows it."""
     lines = ["stateDiagram-v2"]

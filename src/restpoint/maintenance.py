@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -78,6 +79,11 @@ class MaintainedFile:
         self._driver: Driver
         self._closed = False
         self._closing: asyncio.Future[None] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
 
     # --- Opening and closing ---
 

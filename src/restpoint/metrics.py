@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -44,18 +44,29 @@ _BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
+_OF_CONSENTS: Final = (
+    (
+        "callbacks",
+        "Callbacks of OAuth providers, by what became of them; forged and replayed ones changed nothing.",
+        "outcome",
+    ),
+    ("refreshes", "Refreshes of expired OAuth tokens, by what became of them.", "outcome"),
+)
+
+
 class Metrics(Collector):
     """What one store, and its runner if it has one, tells Prometheus.
 
     Counts from its making until ``close``, so make it before the store is used. The store has one observer: this.
-    Of ``runner`` the numbers ``running``, ``paused_in_memory`` and ``queued`` are told, those that it has. ``registry`` is
-    open to the application's own metrics.
+    Of ``consents`` the callbacks and refreshes are told; of ``runner`` the numbers ``running``, ``paused_in_memory`` and
+    ``queued``, those that it has. ``registry`` is open to the application's own metrics.
     """
 
-    def __init__(self, store: ExecutionStore, runner: object | None = None) -> None:
+    def __init__(self, store: ExecutionStore, runner: object | None = None, consents: object | None = None) -> None:
         self.registry: Final = CollectorRegistry()
         self._store = store
         self._runner = runner
+        self._consents = consents
         # Plain numbers, counted on the event loop: a Counter with labels costs ten times as much.
         self._transitions: Tally[str] = Tally()
         self._gauges: Gauges | None = None
@@ -136,6 +147,13 @@ class Metrics(Collector):
         )
         if self._gauges is not None:
             yield from _of_the_file(self._gauges)
+        for name, about, label in _OF_CONSENTS:
+            counted: Mapping[str, int] = getattr(self._consents, name, {})
+            if self._consents is not None:
+                family = CounterMetricFamily(f"restpoint_oauth_{name}", about, labels=[label])
+                for what, count in sorted(counted.items()):
+                    family.add_metric([what], count)
+                yield family
         if self._runner is not None:
             executions = GaugeMetricFamily(
                 "restpoint_runner_executions",

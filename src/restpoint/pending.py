@@ -128,14 +128,20 @@ def _settle(future: Answer, outcome: BaseModel | RestpointError) -> None:
 
 
 class PendingOAuth:
-    """An open consent of an execution, driven by the caller. Times are seconds since the epoch."""
+    """An open consent of an execution. Times are seconds since the epoch.
 
-    __slots__ = ("auth_url", "consent_id", "created_at", "deadline", "oauth_state")
+    One that the caller drives has the ``auth_url`` and the ``oauth_state`` that it was given. One that restpoint drives has a
+    ``provider`` and ``scopes`` instead: where its page is, the door knows through which it is looked at.
+    """
+
+    __slots__ = ("auth_url", "consent_id", "created_at", "deadline", "oauth_state", "provider", "scopes")
 
     def __init__(self, wait: Wait) -> None:
         self.consent_id = wait.id
         self.auth_url = wait.auth_url or ""
         self.oauth_state = wait.oauth_state or ""
+        self.provider = wait.provider
+        self.scopes: tuple[str, ...] = tuple(decode(wait.scopes) or ())
         self.created_at = wait.created_at / 1000
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
 

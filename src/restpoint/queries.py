@@ -91,7 +91,7 @@ _SNAPSHOT: Final = prepare(
         ),
         select(
             literal_column("'consent'"), _c.opened, _c.id, _c.status, _c.created_at, _c.deadline_at, null(), null(),
-            _c.auth_url, _c.oauth_state, null(), null(), null(), *_NOTHING,
+            _c.auth_url, _c.oauth_state, null(), null(), null(), _c.provider, _c.scopes, null(), null(),
         ).where(
             _c.execution_key == _THIS,
             _OPEN_CONSENT | _c.id.in_(_KNOWN),
@@ -108,9 +108,11 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
     _, _, as_of, *rest = rows[0]
     waits = [
         Wait(
-            kind, wait_id, status, opened, created, deadline, prompt, response, url, state, bool(ended), assignees, eyes
+            kind, wait_id, status, opened, created, deadline, prompt, response, url, state, bool(ended), assignees, eyes,
+            provider, scopes,
         )
-        for kind, opened, wait_id, status, created, deadline, prompt, response, url, state, ended, assignees, eyes, *_
+        for kind, opened, wait_id, status, created, deadline, prompt, response, url, state, ended, assignees, eyes,
+            provider, scopes, *_
         in rows[1:]
     ]  # fmt: skip
     (

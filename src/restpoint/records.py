@@ -24,7 +24,7 @@ from restpoint.errors import (
     StoreClosed,
 )
 from restpoint.history import HistoryEntry
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.lifecycle import CLOSINGS, TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
 from restpoint.pending import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
 from restpoint.prompts import PROMPT, HumanPrompt
@@ -399,7 +399,7 @@ class Records:
             wait = record._open.get(entry.wait_id or "")
             if entry.to_status is not None and not entry.event.endswith("_asked"):
                 record._move(entry.to_status)
-            if wait is not None and entry.event.startswith(f"{wait.kind}_") and not entry.event.endswith("_asked"):
+            if wait is not None and entry.event in CLOSINGS:
                 wait.status = entry.event.removeprefix(f"{wait.kind}_")
                 wait.ended = entry.to_status in TERMINAL
                 told = entry.detail.get("response") if isinstance(entry.detail, dict) else None

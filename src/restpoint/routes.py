@@ -12,7 +12,12 @@ from restpoint.endpoints import Endpoints
 from restpoint.intake import MAX_WAIT_SECONDS
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import ExecutionList, HistoryList, InteractionResponseRequest, WorkflowList
+from restpoint.providers import CALLBACK
 from restpoint.workflows import Workflow
+
+_HTML: Final[dict[int | str, dict[str, Any]]] = {
+    200: wire.json_reply({"type": "string"}, "A page for people", "text/html")
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -32,10 +37,16 @@ class Documented:
     body_required: bool = False
     open: bool = field(default=False)
     """Whether it asks nobody who they are."""
+    body_type: str = "application/json"
+    pages: bool = False
+    """Whether it is for browsers: what is wrong is a page too."""
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:
         """Every reply, as OpenAPI documents it."""
+        if self.pages:
+            wrong = (400, 401, 403, 404, 409, 410, 413, 422, 500, 502, 503, 507)
+            return {**self.replies, **dict.fromkeys(wrong, _HTML[200])}
         always = (500, 503) if self.open else (401, 403, 422, 500, 503, 507)
         return {**self.replies, **wire.problems(*always, *self.refusals)}
 
@@ -49,7 +60,7 @@ class Documented:
         """What FastAPI cannot tell of a function that takes the request itself."""
         extra: dict[str, Any] = {"parameters": list(self.parameters)}
         if self.body is not None:
-            content = {"application/json": {"schema": self.body}}
+            content = {self.body_type: {"schema": self.body}}
             extra["requestBody"] = {"required": self.body_required, "content": content}
         return extra
 
@@ -102,7 +113,7 @@ _CANCEL: Final = {
 def routes(api: Endpoints) -> list[Documented]:
     """Every route, those that are called most first: each is compared with the path in this order."""
     default = api.desk.workflows.get(api.default or "")
-    made = [*_starting(api, default), *_executions(api), *_about(api)]
+    made = [*_starting(api, default), *_executions(api), *_about(api), *_consents(api)]
     often = {"start_default_workflow": 0, "get_execution": 1, "answer_interaction": 2, "start_workflow": 3}
     return sorted(made, key=lambda each: often.get(each.operation, len(often)))
 
@@ -173,6 +184,34 @@ def _executions(api: Endpoints) -> list[Documented]:
         ),
         Documented(
             "DELETE", "/executions/{execution_id}", api.remove, "remove_execution", _NOTHING, (404, 409), (_ID,)
+        ),
+    ]  # fmt: skip
+
+
+def _consents(api: Endpoints) -> list[Documented]:
+    """What browsers come to; pages, also where something is wrong."""
+    pages = api.pages
+    if pages is None:
+        return []
+    consent = _path("consent_id", "The id of one of its consents.")
+    ticket = _query("ticket", "Shows for whom the link was made.", type="string")
+    came_back = tuple(
+        _query(name, "As OAuth 2.0 has it.", type="string")
+        for name in ("state", "code", "iss", "error", "error_description")
+    )
+    place, back = "/executions/{execution_id}/consents/{consent_id}", CALLBACK
+    form = {"type": "object", "properties": {name: {"type": "string"} for name in ("proof", "decision")}}
+    away: dict[int | str, dict[str, Any]] = {303: {"description": "On to the provider"}}
+    return [
+        Documented("GET", place, pages.show, "show_consent", _HTML, (), (_ID, consent, ticket), pages=True),
+        Documented(
+            "POST", place, pages.decide, "decide_consent", {**_HTML, **away}, (), (_ID, consent), form,
+            body_type="application/x-www-form-urlencoded", pages=True,
+        ),
+        Documented("GET", back, pages.callback, "take_callback", _HTML, (), came_back, pages=True),
+        Documented(
+            "GET", f"{back}/{{provider}}", pages.callback, "take_callback_of_provider", _HTML, (),
+            (_path("provider", "The name of a provider."), *came_back), pages=True,
         ),
     ]  # fmt: skip
 

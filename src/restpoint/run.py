@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from hashlib import sha256
-from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,8 +24,12 @@ from restpoint.changes import Changes, Wait
 from restpoint.claims import Claim
 from restpoint.database import Transaction
 from restpoint.errors import (
+    ConsentDenied,
+    ConsentExpired,
+    ConsentWithdrawn,
     DamagedFile,
     ExecutionCancelled,
+    ExecutionNotFound,
     InteractionExpired,
     InteractionWithdrawn,
     InvalidArgument,
@@ -33,6 +37,7 @@ from restpoint.errors import (
     NotJSON,
     ReplayMismatch,
     RestpointError,
+    SealBroken,
     StepFailed,
     StorageError,
     StoreClosed,
@@ -49,10 +54,19 @@ from restpoint.replay import Branch, Journal, describe
 from restpoint.runs import Call, Entry
 from restpoint.workflows import Workflow
 
+if TYPE_CHECKING:
+    from restpoint.credentials import OAuthToken
+    from restpoint.oauth import Consents
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Gone = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
+
+NO_CONSENTS: Final = (
+    "This process drives no OAuth consents: give its server a file of providers (RESTPOINT_PROVIDERS_FILE), or its Runner "
+    "the argument consents, and start it again."
+)
 
 _TURNS: Final = 25  # of the loop, in which whatever the last outcome set in motion asks for the next one
 _RETRY_SECONDS: Final = 1.0
@@ -66,6 +80,7 @@ class Host(Protocol):
 
     hold_paused_for: float
     replay_always: bool
+    consents: "Consents | None"
 
     @property
     def is_ending(self) -> bool:
@@ -112,6 +127,8 @@ class Run:
         self._trace = trace
         self._journal = journal or Journal([], {})
         self._waits = waits or {}
+        self.outcomes: dict[str, OAuthToken | RestpointError] = {}
+        """What consents that restpoint drives came to, as far as it is known."""
         # Held from the moment the snapshot was taken, so that no answer passes by.
         self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self._branches: dict[asyncio.Task[Any], Branch] = {}
@@ -431,8 +448,49 @@ class Run:
         self._pending.pop(wait_id, None)
         return response
 
+    @property
+    def consents(self) -> "Consents | None":
+        """Who drives consents here; None where nobody does."""
+        return self._host.consents
+
+    def scopes_at(self, provider: str) -> tuple[str, ...]:
+        """What is asked for at a provider by default. Where it is unknown, the execution is left for a process that knows it."""
+        if self.consents is None:
+            self.stuck(InvalidArgument(NO_CONSENTS))
+        else:
+            try:
+                return self.consents.provider(provider).scopes
+            except InvalidArgument as error:
+                self.stuck(error)
+        self._check()
+        raise AssertionError("a run that is stuck goes no further")
+
+    async def grant(self, wait_id: str, call: Call) -> "OAuthToken":
+        """The token of a consent that restpoint drives, once it is granted. Raises ``ConsentDenied`` and the like."""
+        await self.consent(wait_id, call)
+        outcome = self.outcomes[wait_id]
+        if isinstance(outcome, RestpointError):
+            raise outcome
+        return outcome
+
+    async def _read_outcome(self, wait_id: str) -> None:
+        """What a consent came to, before the workflow hears that it is over."""
+        if self.consents is None:
+            self.stuck(InvalidArgument(NO_CONSENTS))
+        else:
+            try:
+                self.outcomes[wait_id] = await self.consents.outcome(self.claim.execution_id, wait_id)
+            except ExecutionNotFound:
+                self.leave("ended")
+            except SealBroken as error:
+                self.stuck(error)
+            except (StorageError, StoreClosed) as error:
+                log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
+                self.leave("failing storage")
+        self._check()
+
     async def consent(self, wait_id: str, call: Call) -> None:
-        """Return when a consent that the caller drives is open no more."""
+        """Return when a consent is open no more, whoever drives it."""
         begun = next((each.created_at for each in self.record.pending_oauths if each.consent_id == wait_id), None)
         with self._wait(wait_id):
             while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
@@ -444,6 +502,9 @@ class Run:
                 except StoreClosed:
                     self.leave("released")
                     self._check()
+        if call.fingerprint and wait_id not in self.outcomes:
+            with self.busy():
+                await self._read_outcome(wait_id)
         await self._go_on(None, "closed")
         if begun is not None:
             tracing.wait_span("consent", wait_id, round(begun * 1_000_000_000), outcome="closed")
@@ -633,7 +694,9 @@ def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
     raise InteractionWithdrawn(execution_id, wait.id)
 
 
-_EXPECTED: Final = (InteractionExpired, InteractionWithdrawn, NotJSON)
+_EXPECTED: Final = (
+    InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
+)  # fmt: skip
 
 
 def _public(error: BaseException, workflow: str) -> tuple[str, str, bool]:

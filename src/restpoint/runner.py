@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from restpoint.errors import (
     InputNotAccepted,
     InvalidArgument,
     LeaseLost,
+    SealBroken,
     StorageError,
     StoreClosed,
     WorkflowNotFound,
@@ -39,6 +40,9 @@ from restpoint.run import Run
 from restpoint.runs import Start
 from restpoint.store import ExecutionStore
 from restpoint.workflows import Workflow, by_key
+
+if TYPE_CHECKING:
+    from restpoint.oauth import Consents
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +121,7 @@ class Runner:
     - ``hold_paused_for``: seconds that a waiting one stays in memory; after that it costs only its rows.
     - ``max_attempts``: how many processes may die running one, with nothing new recorded, before it is failed with the
       code ``attempts_exhausted``.
+    - ``consents``: who drives the OAuth consents that workflows ask for by the name of a provider.
 
     Raises ``InvalidArgument``.
     """
@@ -130,6 +135,7 @@ class Runner:
         hold_paused_for: float = 5.0,
         max_attempts: int = 5,
         replay_always: bool = False,
+        consents: "Consents | None" = None,
     ) -> None:
         if type(concurrency) is not int or concurrency < 0:
             raise InvalidArgument(f"concurrency is {concurrency!r}; give a whole number from 0.")
@@ -140,6 +146,7 @@ class Runner:
         self.store = store
         self.hold_paused_for = hold_paused_for
         self.replay_always = replay_always
+        self.consents = consents
         self._known = by_key(workflows)
         newest: dict[str, Workflow] = {}
         for each in self._known.values():
@@ -369,12 +376,20 @@ class Runner:
                 # Read after the waits: what they say is closed is in here.
                 closings = await runs.read_closings(parts.database, claim.execution_id) if entries else {}
                 run.use(Journal(entries, closings))
+                if self.consents is not None and any(entry.is_driven for entry in entries):
+                    # Before it begins: a token that has to be refreshed must not change the order of a replay.
+                    run.outcomes |= await self.consents.outcomes(claim.execution_id)
         except (LeaseLost, StoreClosed):
             run = None
         except StorageError:
             log.exception("execution %s could not be loaded; trying again", claim.execution_id)
             self._slots.give()
             await self._try_again(claim)
+            return
+        except SealBroken as error:
+            log.error("execution %s cannot be taken up: %s", claim.execution_id, error)  # noqa: TRY400 - says it all
+            self._slots.give()
+            await self._let_go(claim, str(error))
             return
         except Exception as error:
             log.exception("execution %s cannot be taken up", claim.execution_id)

@@ -16,6 +16,7 @@ from restpoint.database import Database, Transaction
 from restpoint.engine import prepare
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.history import append, head
+from restpoint.lifecycle import CLOSINGS
 from restpoint.payloads import encode
 from restpoint.schema import executions, history, journal, runs
 
@@ -159,11 +160,21 @@ def ask(
 
 
 def authorize(
-    tx: Transaction, run: Claim, call: Call, wait_id: str, auth_url: str, oauth_state: str, timeout: int | None
+    tx: Transaction,
+    run: Claim,
+    call: Call,
+    wait_id: str,
+    auth_url: str,
+    oauth_state: str,
+    timeout: int | None,
+    provider: str | None = None,
+    scopes: str | None = None,
 ) -> Changes:
-    """Wait for a consent that the caller drives, and say in the journal which wait it is."""
+    """Wait for a consent, and say in the journal which wait it is; without a ``provider``, the caller drives it."""
     fenced = fence(tx, run)
-    change = waits.authorize(tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None)
+    change = waits.authorize(
+        tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None, provider, scopes
+    )
     _write(tx, fenced, call, encode(wait_id))
     return [change]
 
@@ -219,7 +230,7 @@ _CLOSINGS: Final = prepare(
     .where(
         _h.execution_id == bindparam("id"),
         _h.wait_id.is_not(None),
-        _h.event.not_in([literal_column("'interaction_asked'"), literal_column("'consent_asked'")]),
+        _h.event.in_([literal_column(f"'{event}'") for event in CLOSINGS]),
     )
     .group_by(_h.wait_id)
 )
@@ -234,6 +245,11 @@ class Entry:
     error: str | None
     settled: int | None
     ordinal: int | None
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether it asked for a consent that restpoint drives: that of a caller has no fingerprint."""
+        return self.call.kind == "authorize" and bool(self.call.fingerprint)
 
 
 async def read_journal(database: Database, execution_id: str) -> list[Entry]:

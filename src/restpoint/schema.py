@@ -60,6 +60,7 @@ executions: Final = Table(
     Column("result", TEXT),
     Column("error", TEXT),
     Column("error_code", TEXT),
+    Column("secrets", INTEGER, comment="1: its consents may hold sealed secrets, which go when it ends"),
     UniqueConstraint("id", name="executions_id_is_unique"),
     CheckConstraint(_one_of("status", statuses("execution")), name="executions_status_is_known"),
     CheckConstraint(
@@ -126,11 +127,50 @@ consents: Final = Table(
     Column("created_at", INTEGER, nullable=False),
     Column("deadline_at", INTEGER),
     Column("closed_at", INTEGER),
+    Column("provider", TEXT, comment="whom restpoint sends the person to; none: the caller drives this consent"),
+    Column(
+        "scopes",
+        TEXT,
+        CheckConstraint("scopes IS NULL OR json_valid(scopes)", name="consents_scopes_is_json"),
+        comment="JSON list of what is asked for",
+    ),
+    Column("denial", TEXT, comment="why it was denied, as OAuth has it"),
+    Column("attempts", INTEGER, comment="how often someone set out to the provider; fences off the attempts before"),
+    Column("begun_by", TEXT, comment="who set out the last time"),
+    Column("state_sha256", BLOB, comment="of the state that went out with the last attempt"),
+    Column("browser_sha256", BLOB, comment="of the cookie of the browser that set out"),
+    Column("state_expires_at", INTEGER),
+    Column("redirect_uri", TEXT, comment="as it went out with the last attempt"),
+    Column(
+        "verifier",
+        TEXT,
+        CheckConstraint(
+            "verifier IS NULL OR (json_valid(verifier) AND status = 'pending')", name="consents_verifier_is_for_one_use"
+        ),
+        comment="sealed; gone once the code is redeemed",
+    ),
+    Column("lease", INTEGER, comment="leases.id of the process that talks to the provider's token endpoint"),
+    Column(
+        "token",
+        TEXT,
+        CheckConstraint(
+            "token IS NULL OR (json_valid(token) AND status = 'granted')", name="consents_token_is_granted"
+        ),
+        comment="sealed; gone once the execution has ended",
+    ),
     UniqueConstraint("execution_key", "id", name="consents_id_is_unique_in_its_execution"),
     CheckConstraint(_one_of("status", statuses("consent")), name="consents_status_is_known"),
     CheckConstraint(f"{_one_of('status', OPEN)} = (closed_at IS NULL)", name="consents_closed_at_means_closed"),
 )
 Index("consents_open", consents.c.deadline_at, sqlite_where=text("status IN ('pending', 'exchanging')"))
+Index(
+    "consents_state_is_unique",
+    consents.c.state_sha256,
+    unique=True,
+    sqlite_where=text("state_sha256 IS NOT NULL"),
+)
+Index("consents_leased", consents.c.lease, sqlite_where=text("lease IS NOT NULL"))
+Index("consents_sealed", consents.c.key, sqlite_where=text("verifier IS NOT NULL OR token IS NOT NULL"))
 
 journal: Final = Table(
     "journal",
@@ -300,7 +340,12 @@ TRIGGERS: Final = (
         " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
         " WHERE wait_id = OLD.id AND execution_id = (SELECT id FROM executions WHERE key = OLD.execution_key))))",
     ),
-    *_lifecycle_triggers("consent", "consents", ("execution_key", "opened", "created_at"), ("status", "closed_at")),
+    *_lifecycle_triggers(
+        "consent",
+        "consents",
+        ("execution_key", "opened", "created_at", "provider", "scopes"),
+        ("status", "closed_at", "denial", "begun_by"),
+    ),
     _refuse(
         "executions_live_ones_stay",
         "executions",

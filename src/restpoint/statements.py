@@ -33,7 +33,7 @@ _OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
 
 # --- Executions ------------------------------------------------------------------------------------------------------
 
-EXECUTION: Final = prepare(select(_e.status, _e.open_waits, _e.lease, _e.hold).where(_THIS))
+EXECUTION: Final = prepare(select(_e.status, _e.open_waits, _e.lease, _e.hold, _e.secrets).where(_THIS))
 CREATE: Final = prepare(
     insert(executions).values(
         id=_given("execution_id"),
@@ -57,14 +57,25 @@ def _move(**also: ColumnElement[Any]) -> str:
 
 MOVE: Final = _move()
 MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
-END: Final = _move(
-    lease=null(),
-    completed_at=_given("now"),
-    expires_at=_given("expires"),
-    result=_given("the_result"),
-    error=_given("the_error"),
-    error_code=_given("the_code"),
-)
+# That there are secrets to forget is part of the expected state, so that where there are none nothing is asked.
+END: Final = prepare(
+    update(executions)
+    .where(_AS_EXPECTED, _e.secrets.is_(_given("expected_secrets")))
+    .values(
+        status=_given("to_status"),
+        version=_e.version + literal_column("1"),
+        open_waits=_given("waits"),
+        lease=null(),
+        completed_at=_given("now"),
+        expires_at=_given("expires"),
+        result=_given("the_result"),
+        error=_given("the_error"),
+        error_code=_given("the_code"),
+    ),
+    order=(
+        "to_status", "waits", "now", "expires", "the_result", "the_error", "the_code", *_EXPECTED, "expected_secrets",
+    ),
+)  # fmt: skip
 # What a runner runs is claimed in ``runs``, and nobody else drives it.
 DRIVE: Final = prepare(
     update(executions)
@@ -128,7 +139,8 @@ ASK: Final = prepare(
 )
 AUTHORIZE: Final = prepare(
     insert(consents).from_select(
-        ["execution_key", "id", "status", "opened", "created_at", "deadline_at", "auth_url", "oauth_state"],
+        ["execution_key", "id", "status", "opened", "created_at", "deadline_at", "auth_url", "oauth_state", "provider",
+         "scopes"],
         select(
             _e.key,
             _given("wait"),
@@ -138,9 +150,16 @@ AUTHORIZE: Final = prepare(
             _given("deadline"),
             _given("url"),
             _given("state"),
+            _given("the_provider"),
+            _given("the_scopes"),
         ).where(_AS_EXPECTED),
     ),
-    order=("wait", "sequence", "now", "deadline", "url", "state", *_EXPECTED),
+    order=("wait", "sequence", "now", "deadline", "url", "state", "the_provider", "the_scopes", *_EXPECTED),
+)  # fmt: skip
+KEEP_SECRETS: Final = prepare(update(executions).where(_THIS).values(secrets=literal_column("1")), order=("id",))
+FORGET_SECRETS: Final = prepare(
+    update(consents).where(_c.execution_key == _ITS_KEY).values(state_sha256=null(), token=null(), lease=null()),
+    order=("id",),
 )
 INTERACTION: Final = prepare(
     select(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at)
@@ -205,6 +224,6 @@ CLOSE_INTERACTION: Final = prepare(
 CLOSE_CONSENT: Final = prepare(
     update(consents)
     .where(_c.key == _given("wait_key"), _c.status == _given("expected_status"))
-    .values(status=_given("to_status"), closed_at=_given("now")),
+    .values(status=_given("to_status"), closed_at=_given("now"), verifier=null(), browser_sha256=null(), lease=null()),
     order=("to_status", "now", "wait_key", "expected_status"),
 )

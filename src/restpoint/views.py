@@ -110,8 +110,8 @@ VIEWS: Final = {
         f" {instant('w.created_at')} AS asked_at, {instant('w.deadline_at')} AS deadline, w.deadline_at AS deadline_ms,"
         " w.assignees FROM (SELECT 'interaction' AS kind, execution_key, id, opened, created_at, deadline_at,"
         " json_extract(prompt, '$.text') AS text, assignees FROM interactions WHERE status = 'pending'"
-        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, auth_url, NULL FROM consents"
-        " WHERE status IN ('pending', 'exchanging')) AS w JOIN executions AS e ON e.key = w.execution_key"
+        " UNION ALL SELECT 'consent', execution_key, id, opened, created_at, deadline_at, coalesce(provider, auth_url), NULL"
+        " FROM consents WHERE status IN ('pending', 'exchanging')) AS w JOIN executions AS e ON e.key = w.execution_key"
     ),
     "answers": _ANSWERS,
     "approvals": (

@@ -20,6 +20,7 @@ from restpoint.errors import (
 from restpoint.history import append, head
 from restpoint.ledger import Execution, close, end, from_state, open_waits, read, settle
 from restpoint.lifecycle import move
+from restpoint.payloads import encode
 
 
 def ask(
@@ -54,12 +55,22 @@ def authorize(
     timeout: int | None,
     lease: int | None,
     actor: str | None,
+    provider: str | None = None,
+    scopes: str | None = None,
 ) -> Change:
-    """One more open consent, which the caller drives. History keeps neither the URL nor the state: both are secrets."""
+    """One more open consent, at a ``provider`` that restpoint sends the person to, or else driven by the caller.
+
+    History keeps neither the URL nor the state: both are secrets.
+    """
     wait = Wait("consent", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout))
-    wait.auth_url, wait.oauth_state = auth_url, oauth_state
-    shown = (auth_url, oauth_state)
-    return _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, shown, lease, actor, None)
+    wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
+    content, detail = (auth_url, oauth_state, provider, scopes), None
+    if provider is not None:
+        detail = f'{{"provider":{encode(provider)},"scopes":{scopes}}}'
+    change = _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail)
+    if provider is not None:
+        tx.execute(statements.KEEP_SECRETS, (execution_id,))
+    return change
 
 
 def _deadline(tx: Transaction, timeout: int | None) -> int | None:

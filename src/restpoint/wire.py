@@ -42,8 +42,8 @@ def response_url(base: str, execution_id: str, interaction_id: str) -> str:
     return f"{status_url(base, execution_id)}/interactions/{_in_a_path(interaction_id)}/response"
 
 
-def status_body(view: View, base: str) -> dict[str, Any]:
-    """What a poll shows of an execution."""
+def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
+    """What a poll shows of an execution; ``consent_url`` is where the consent that is shown is granted."""
     record, status = view.record, view.status
     execution_id = record.execution_id
     body: dict[str, Any] = {
@@ -65,7 +65,7 @@ def status_body(view: View, base: str) -> dict[str, Any]:
         body["deadline"] = prompt.deadline
     elif status is ExecutionStatus.OAUTH_REQUIRED:
         # The address has the state in it: both are the person's whose consent it is, and empty for all others.
-        body["auth_url"] = "" if view.consent is None else view.consent.auth_url
+        body["auth_url"] = consent_url
         body["oauth_state"] = "" if view.consent is None else view.consent.oauth_state
     body["interactions"] = [
         {

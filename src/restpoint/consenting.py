@@ -1,0 +1,274 @@
+"""The doors of a consent: its page, setting out to the provider, and the callback.
+
+Who may see the page and set out is the person whom the consent is addressed to, known in one of three ways:
+
+- ``authenticate`` knows the browser, as on a server of this machine's own, or in an application with sessions: then that actor
+  decides, by the policy, and no link helps anyone else.
+- It does not know the browser, as with bearer tokens, which browsers do not send: then the link has a *ticket*, sealed by this
+  server for the person who polled, shown to nobody else, good for a quarter of an hour and until someone sets out.
+- It is the browser that set out before, by its cookie: so a person may try again.
+
+The page changes nothing. Its form has a proof of its own, which no other site can know.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from restpoint import screens
+from restpoint.access import Actor, Policy, Subject
+from restpoint.errors import (
+    Conflict,
+    ConsentExpired,
+    ExecutionNotFound,
+    IllegalTransition,
+    InvalidArgument,
+    NotFound,
+    ProviderUnreachable,
+)
+from restpoint.grants import Consent
+from restpoint.intake import read_body
+from restpoint.links import STATE_SECONDS
+from restpoint.oauth import Arrival, Callback, Consents, cookie_name, urlpath
+from restpoint.pending import PendingOAuth
+from restpoint.problems import Problem, problem_of
+from restpoint.providers import CALLBACK
+from restpoint.screens import Form
+
+log = logging.getLogger(__name__)
+
+_MOST_FORM_BYTES: Final = 16 * 1024
+_UNAUTHORIZED: Final = 401
+
+_UNCHANGED: Final = "Nothing was changed."
+_TOLD: Final = {
+    "granted": ("Access granted", "The workflow goes on. You may close this window.", 200),
+    "denied": ("Access refused", "The workflow was told. You may close this window.", 200),
+    "failed": ("That did not work yet", "", 502),
+    "sealed": ("That did not work yet", f"This server cannot open what it sealed; its log says why. {_UNCHANGED}", 503),
+    "malformed": ("This is no callback", f"The address lacks what a provider would have sent. {_UNCHANGED}", 400),
+    "forged": ("Not known here", f"Nobody here set out with this state, or set out again since. {_UNCHANGED}", 400),
+    "replayed": ("Used already", f"This answer was taken before, or the consent is over. {_UNCHANGED}", 409),
+    "expired": ("Too late", "The time for this consent, or for this attempt, is over.", 410),
+    "other_browser": ("Another browser", f"It was another browser that set out. Open the link again. {_UNCHANGED}", 403),
+    "other_person": ("Another person", f"It was another person who set out. {_UNCHANGED}", 403),
+    "wrong_issuer": ("Another provider", f"This is not of the provider that you were sent to. {_UNCHANGED}", 400),
+    "wrong_address": ("Another address", f"This came to another address than it was asked for at. {_UNCHANGED}", 400),
+}  # fmt: skip
+_OVER: Final = {
+    "granted": "Access was granted already. You may close this window.",
+    "denied": "Access was refused. You may close this window.",
+    "expired": "The time for this consent is over. Ask whoever sent you here to start again.",
+    "withdrawn": "The workflow does not need this any more. You may close this window.",
+    "exchanging": "The provider's answer is being looked at. Come back in a moment.",
+}
+_AGAIN: Final = frozenset({"failed", "malformed", "expired", "wrong_issuer", "wrong_address"})
+
+
+class ConsentPages:
+    """What the routes of consents do. ``actor_of`` says who sent a request, None where it cannot tell."""
+
+    def __init__(
+        self, consents: Consents, policy: Policy, actor_of: Callable[[Request], Awaitable[Actor | None]]
+    ) -> None:
+        self.consents = consents
+        self._policy = policy
+        self._actor_of = actor_of
+
+    def link(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, mount: str) -> str:
+        """The address of the page for the person who asked. The policy has let them see the consent."""
+        here = _origin(request) + mount
+        return self.consents.link(consent.provider or "", execution_id, consent.consent_id, actor.id, here)
+
+    async def show(self, request: Request) -> Response:
+        """Ask the person whether to go to the provider."""
+        return await self._page(request, self._show)
+
+    async def decide(self, request: Request) -> Response:
+        """Go to the provider, or refuse."""
+        return await self._page(request, self._decide)
+
+    async def callback(self, request: Request) -> Response:
+        """Take what a provider sent the browser back with."""
+        return await self._page(request, self._callback)
+
+    # --- Inside ---
+
+    async def _page(self, request: Request, handler: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            return await handler(request)
+        except HTTPException:  # of an application's authenticate, such as one that redirects to its sign-in
+            raise
+        except Exception as error:  # noqa: BLE001 - a browser gets a page, never a traceback
+            return _wrong(error)
+
+    async def _known(self, request: Request) -> Actor | None:
+        try:
+            return await self._actor_of(request)
+        except HTTPException as refused:
+            if refused.status_code != _UNAUTHORIZED:
+                raise
+            return None  # a browser without credentials; the link may say more
+
+    async def _found(self, request: Request) -> tuple[Consent, str]:
+        """The consent, and for whom the page is; what is not theirs is as absent as what is not there."""
+        execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
+        actor = await self._known(request)
+        consent = await self.consents.find(execution_id, consent_id)
+        if actor is not None:
+            if not self._policy.may_see_consent(actor, Subject(consent.owner)):
+                raise ExecutionNotFound(execution_id)
+            return consent, actor.id
+        ticket = self.consents.links.read_ticket(consent, request.query_params.get("ticket"), self.consents.now)
+        if ticket is not None:
+            return consent, ticket.person
+        if consent.begun_by is not None and self.consents.is_browser_of(consent, request.cookies):
+            return consent, consent.begun_by
+        raise ExecutionNotFound(execution_id)
+
+    async def _show(self, request: Request) -> Response:
+        consent, person = await self._found(request)
+        if consent.status != "pending":
+            return screens.words("Nothing to do", _OVER[consent.status])
+        provider = self.consents.provider(consent.provider)
+        place = await self.consents.authorization_endpoint(provider)
+        return screens.consent(
+            self._form(consent, person, urlpath(str(request.url)), place),
+            provider=provider.shown,
+            place=urlsplit(place).hostname or "",
+            scopes=consent.scopes,
+            workflow=consent.workflow,
+            owner=consent.owner,
+            execution_id=consent.execution_id,
+            deadline=None if consent.deadline_at is None else consent.deadline_at / 1000,
+        )
+
+    def _form(self, consent: Consent, person: str, action: str, place: str | None = None) -> Form:
+        return Form(action, self.consents.links.proof(consent, person, self.consents.now), place)
+
+    async def _decide(self, request: Request) -> Response:
+        _refuse_other_sites(request)
+        body = await read_body(request, _MOST_FORM_BYTES)
+        execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
+        sent = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=10))
+        actor = await self._known(request)
+        consent = await self.consents.find(execution_id, consent_id)
+        proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
+        if proof is None:
+            text = "This form is too old, or not of this server. Open the link again."
+            return screens.words("Open the link again", text, 403)
+        if actor is not None and actor.id != proof.person:
+            raise ExecutionNotFound(execution_id)
+        if proof.attempts != consent.attempts:
+            raise Conflict(consent.subject, f"at attempt {proof.attempts}")
+        if sent.get("decision") == "deny":
+            await self.consents.refuse(consent, proof.person)
+            return screens.words(*_TOLD["denied"])
+        own = f"/executions/{quote(execution_id)}/consents/{quote(consent_id)}"
+        here = _origin(request) + urlpath(str(request.url)).removesuffix(own)
+        departure = await self.consents.begin(consent, proof.person, here)
+        reply = RedirectResponse(departure.url, 303, dict(screens.HEADERS))
+        secure = departure.redirect_uri.startswith("https:")
+        reply.set_cookie(
+            cookie_name(consent.id, secure=secure),
+            departure.cookie,
+            max_age=STATE_SECONDS,
+            # The prefix __Host- wants the whole site (RFC 6265bis, section 4.1.3.2).
+            path="/" if secure else _mount(departure.redirect_uri) or "/",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return reply
+
+    async def _callback(self, request: Request) -> Response:
+        pairs = parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=50)
+        told = dict(pairs)
+        if len(told) != len(pairs):  # RFC 6749, section 3.1: no parameter twice
+            told = {}
+        actor = await self._known(request)
+        name = request.path_params.get("provider")
+        path = CALLBACK if name is None else f"{CALLBACK}/{name}"
+        arrival = await self.consents.arrive(Callback(told, request.cookies, None if actor is None else actor.id, path))
+        return await self._answer(request, arrival, path)
+
+    async def _answer(self, request: Request, arrival: Arrival, path: str) -> Response:
+        title, text, status = _TOLD[arrival.outcome]
+        consent, form = arrival.consent, None
+        if arrival.outcome == "failed":
+            text = f"{arrival.problem or ''} Nothing is lost: try again."
+        if arrival.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
+            consent = await self.consents.find(consent.execution_id, consent.id)
+            if consent.status == "pending" and consent.begun_by is not None:
+                mount = urlpath(str(request.url)).removesuffix(path)
+                action = f"{mount}/executions/{quote(consent.execution_id)}/consents/{quote(consent.id)}"
+                form = self._form(consent, consent.begun_by, action, await self._place(consent))
+        reply = screens.words(title, text, status, form)
+        if arrival.consent is not None and arrival.outcome in {"granted", "denied"}:
+            uri = arrival.consent.redirect_uri or ""
+            secure = uri.startswith("https:")
+            reply.delete_cookie(
+                cookie_name(arrival.consent.id, secure=secure),
+                "/" if secure else _mount(uri) or "/",
+                secure=secure, httponly=True, samesite="lax",
+            )  # fmt: skip
+        return reply
+
+    async def _place(self, consent: Consent) -> str | None:
+        try:
+            return await self.consents.authorization_endpoint(self.consents.provider(consent.provider))
+        except (ProviderUnreachable, InvalidArgument):
+            return None
+
+
+def _wrong(error: Exception) -> Response:
+    """The page that tells of an error."""
+    title = "That did not work"
+    match error:
+        case ConsentExpired():
+            shown = ("Too late", _OVER["expired"], 410)
+        case Conflict() | IllegalTransition():
+            shown = ("Not any more", "Something happened to this consent meanwhile. Open the link again.", 409)
+        case ProviderUnreachable():
+            shown = ("That did not work yet", f"{error} Go back, and try again in a moment.", 502)
+        case NotFound():
+            shown = (
+                "Not found",
+                "There is no such consent, or this link is not yours, or not good any more. Get a new one.",
+                404,
+            )
+        case InvalidArgument():
+            log.error("a consent cannot be asked for: %s", error)
+            shown = ("Not set up", "This server lacks what this consent needs; its log says what.", 503)
+        case _:
+            problem = problem_of(error)
+            shown = (title, problem.detail, problem.status)
+    return screens.words(*shown)
+
+
+def _origin(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _mount(redirect_uri: str) -> str:
+    return urlpath(redirect_uri).partition(CALLBACK)[0]
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Raise ``Problem`` 403 where a page of another site sent the form.
+
+    With the referrer policy of our page, browsers send ``Origin: null``; those that send ``Sec-Fetch-Site`` say better. What
+    nobody can forge is the proof in the form.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        crossed = site not in {"same-origin", "none"}
+    else:
+        crossed = origin not in {None, "null"} and urlsplit(origin or "").netloc.lower() != request.url.netloc.lower()
+    if crossed:
+        raise Problem(403, "cross_site", "A page of another site sent this. Open the link again.")

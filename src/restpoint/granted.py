@@ -1,0 +1,200 @@
+"""What was granted: tokens, opened for their workflow, refreshed when they have expired, sealed anew when keys are rotated.
+
+A refresh talks to the provider between two writes. The first takes the token for this process, so that no two send one refresh
+token (a provider may take that for theft: RFC 9700, section 4.14.2); the second puts the new token in the place of the old
+one, whoever runs the execution by then, because the provider knows the old one no more. A process that dies in between leaves
+the token to the next. Where a refresh is refused, the workflow is given the token as it was: what it is good for, the service
+says that it is shown to.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from restpoint import grants
+from restpoint.credentials import OAuthToken
+from restpoint.database import Database
+from restpoint.errors import (
+    ConsentDenied,
+    ConsentExpired,
+    ConsentWithdrawn,
+    DamagedFile,
+    InvalidArgument,
+    ProviderUnreachable,
+    RestpointError,
+    SealBroken,
+)
+from restpoint.exchange import Exchanger, TokenRefused, TokenReply
+from restpoint.grants import Consent
+from restpoint.lifecycle import OPEN
+from restpoint.parts import Parts
+from restpoint.payloads import decode, encode
+from restpoint.providers import Provider
+from restpoint.vacuum import PAUSE_SECONDS
+from restpoint.vault import Vault, sealed_with
+
+log = logging.getLogger(__name__)
+
+Token = dict[str, Any]
+
+LEEWAY_SECONDS: Final = 60
+"""A token that expires so soon is refreshed at once."""
+
+_PATIENCE: Final = 20.0  # seconds, while another process refreshes
+_LOOK_AGAIN: Final = 0.2  # seconds
+
+
+class Granted:
+    """The tokens in one open file."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        vault: Vault,
+        exchanger: Exchanger,
+        provider: Callable[[str], Provider],
+        counted: Counter[str],
+    ) -> None:
+        self._parts = parts
+        self._vault = vault
+        self._exchanger = exchanger
+        self._provider = provider
+        self._counted = counted
+        self._refreshing: dict[int, asyncio.Lock] = {}
+
+    async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
+        """What a consent came to, which is over. Raises ``SealBroken`` where its token does not open."""
+        return await self._outcome(await grants.find(self._parts.database, execution_id, consent_id))
+
+    async def outcomes(self, execution_id: str) -> dict[str, OAuthToken | RestpointError]:
+        """What each consent of an execution came to, of those that are over; expired tokens are refreshed.
+
+        Raises ``SealBroken`` where a token does not open.
+        """
+        found = await grants.of_execution(self._parts.database, execution_id)
+        return {each.id: await self._outcome(each) for each in found if each.status not in OPEN}
+
+    async def _outcome(self, consent: Consent) -> OAuthToken | RestpointError:
+        match consent.status:
+            case "granted":
+                return _given(consent.provider, await self._fresh(consent))
+            case "denied":
+                return ConsentDenied(consent.provider, consent.denial or "access_denied")
+            case "expired":
+                return ConsentExpired(consent.provider)
+        return ConsentWithdrawn(consent.provider)
+
+    async def _fresh(self, consent: Consent) -> Token:
+        """The token of a granted consent, refreshed where it has expired and that is possible; else as it is."""
+        lock = self._refreshing.setdefault(consent.key, asyncio.Lock())
+        try:
+            async with lock:
+                token = self._open(consent)
+                if not self._is_over(token) or not token["refresh_token"]:
+                    return token
+                return await self._refresh(await grants.find(self._parts.database, consent.execution_id, consent.id))
+        finally:
+            if not lock.locked():
+                self._refreshing.pop(consent.key, None)
+
+    def _is_over(self, token: Mapping[str, Any]) -> bool:
+        expires_at, now = token["expires_at"], self._parts.clock.now()
+        return expires_at is not None and expires_at <= now + LEEWAY_SECONDS * 1000
+
+    def _open(self, consent: Consent) -> dict[str, Any]:
+        if consent.token is None:
+            raise DamagedFile(f"{consent.subject} was granted and its token is not in the file.")
+        token: dict[str, Any] = decode(self._vault.unseal(consent.token, *place(consent, "token")))
+        return token
+
+    async def _refresh(self, consent: Consent) -> dict[str, Any]:
+        parts, give_up = self._parts, time.monotonic() + _PATIENCE
+        while True:
+            token = self._open(consent)
+            if not self._is_over(token):
+                return token  # another process was faster
+            if await parts.database.write(partial(grants.take_token, consent=consent, lease=parts.lease)):
+                break
+            if time.monotonic() > give_up:
+                return token
+            await asyncio.sleep(_LOOK_AGAIN)
+            consent = await grants.find(self._parts.database, consent.execution_id, consent.id)
+        try:
+            provider = self._provider(consent.provider)
+            endpoints = await self._exchanger.endpoints(provider)
+            reply = await self._exchanger.refresh(provider, endpoints, token["refresh_token"])
+        except (ProviderUnreachable, TokenRefused, InvalidArgument) as error:
+            self._counted["refused" if isinstance(error, TokenRefused) else "failed"] += 1
+            log.warning("the token of consent %s has expired and could not be refreshed: %s", consent.id, error)
+            await parts.database.write(partial(grants.release_token, consent=consent, lease=parts.lease))
+            return token
+        fresh = stored(reply, token["scopes"], parts.clock.now())
+        fresh["refresh_token"] = fresh["refresh_token"] or token["refresh_token"]
+        fresh["id_token"] = fresh["id_token"] or token["id_token"]
+        sealed = self._vault.seal(encode(fresh), *place(consent, "token"))
+        # Not fenced by the run: whoever has it by now, the provider knows the old refresh token no more.
+        await parts.database.write(partial(grants.replace_token, consent=consent, sealed=sealed))
+        self._counted["done"] += 1
+        return fresh
+
+
+async def reseal(database: Database, vault: Vault) -> int:
+    """Seal with the ring's first key whatever another one sealed, in batches, online. Returns how many values.
+
+    What does not open is left as it is, and logged.
+    """
+    primary = vault.primary
+
+    def renew(consent: Consent, column: str, sealed: str) -> str | None:
+        if sealed_with(sealed) == primary:
+            return None
+        where = place(consent, column)
+        try:
+            return vault.seal(vault.unseal(sealed, *where), *where)
+        except SealBroken as error:
+            log.error("%s keeps its old seal: %s", consent.subject, error)  # noqa: TRY400 - says it all
+            return None
+
+    total, after = 0, 0
+    while True:
+        done = await database.write(partial(grants.reseal, after=after, renew=renew))
+        total += done.count
+        if done.after is None:
+            return total
+        after = done.after
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def place(consent: Consent, column: str) -> tuple[str, ...]:
+    """What a sealed value belongs to."""
+    return "consents", consent.execution_id, consent.id, column
+
+
+def stored(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
+    """A token as it is sealed. ``expires_at`` is milliseconds since the epoch."""
+    return {
+        "access_token": reply.access_token,
+        "token_type": reply.token_type,
+        "scopes": list(asked if reply.scopes is None else reply.scopes),
+        "expires_at": None if reply.expires_in is None else now + round(reply.expires_in * 1000),
+        "refresh_token": reply.refresh_token,
+        "id_token": reply.id_token,
+        "extra": reply.extra,
+    }
+
+
+def _given(provider: str, token: Mapping[str, Any]) -> OAuthToken:
+    expires_at = token["expires_at"]
+    return OAuthToken(
+        provider,
+        token["access_token"],
+        token["token_type"],
+        tuple(token["scopes"]),
+        None if expires_at is None else expires_at / 1000,
+        token["id_token"],
+        token["extra"],
+    )

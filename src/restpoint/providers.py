@@ -1,0 +1,221 @@
+"""OAuth providers: whom restpoint sends people to for their consent, as configured by the operator.
+
+A provider is an *issuer*, whose metadata say the rest (RFC 8414, OpenID Connect Discovery), or its two endpoints. A file of
+providers is TOML, a table for each; secrets stay out of it, in environment variables that it names::
+
+    [github]
+    client_id = "Iv1.8a61f9b3a7aba766"
+    client_secret_env = "GITHUB_CLIENT_SECRET"
+    authorization_endpoint = "https://github.com/login/oauth/authorize"
+    token_endpoint = "https://github.com/login/oauth/access_token"
+    scopes = ["repo"]
+
+    [corporate]
+    issuer = "https://login.example.com"
+    client_id = "restpoint"
+    client_secret_env = "CORPORATE_CLIENT_SECRET"
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+from urllib.parse import urlsplit
+
+from restpoint.errors import InvalidArgument
+
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
+
+CALLBACK: Final = "/auth/redirect"
+"""Where providers send browsers back to, below the mount of the routes; with ``/NAME`` for one of its own."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
+_RESERVED: Final = frozenset(
+    {"client_id", "client_secret", "redirect_uri", "response_type", "response_mode", "scope", "state",
+     "code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri"}
+)  # fmt: skip
+_KEYS: Final = frozenset(
+    {"issuer", "authorization_endpoint", "token_endpoint", "client_id", "client_secret_env", "scopes",
+     "token_endpoint_auth_method", "authorization_parameters", "redirect_uri", "title"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider, by the name that workflows use.
+
+    - ``issuer`` for discovery, or both endpoints; with all three, nothing is discovered and the issuer is what ``iss``
+      (RFC 9207) is compared with.
+    - ``client_secret``: None for a public client.
+    - ``scopes``: those that are asked for where a workflow names none.
+    - ``token_endpoint_auth_method``: by default what the metadata allow, ``client_secret_basic`` first.
+    - ``authorization_parameters``: more for the authorization request, such as ``{"access_type": "offline"}``.
+    - ``redirect_uri``: as registered with the provider, ending with ``/auth/redirect`` or ``/auth/redirect/NAME``; by default
+      the first, at the address where the consent was opened.
+    - ``title``: the name that people see.
+
+    Raises ``InvalidArgument``.
+    """
+
+    name: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    issuer: str | None = None
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    scopes: tuple[str, ...] = ()
+    token_endpoint_auth_method: AuthMethod | None = None
+    authorization_parameters: Mapping[str, str] = field(default_factory=dict)
+    redirect_uri: str | None = None
+    title: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scopes", read_scopes(self.scopes))
+        for key in ("issuer", "authorization_endpoint", "token_endpoint", "redirect_uri"):
+            url = getattr(self, key)
+            if url is not None:
+                check_url(f"{key} of the provider {self.name}", url)
+        method, methods = self.token_endpoint_auth_method, get_args(AuthMethod)
+        wrong = (
+            (not _NAME.fullmatch(self.name), "needs another name: 1 to 64 letters, digits, - and _"),
+            (not self.client_id, "needs the client_id that it was registered with"),
+            (
+                (self.authorization_endpoint is None) != (self.token_endpoint is None),
+                "needs both endpoints or none: authorization_endpoint and token_endpoint",
+            ),
+            (
+                self.issuer is None and self.token_endpoint is None,
+                "needs its issuer, or its authorization_endpoint and token_endpoint",
+            ),
+            (
+                self.issuer is not None and "?" in self.issuer,
+                "has an issuer with a query; an issuer has none (RFC 8414, section 2)",
+            ),
+            (
+                method is not None and method not in methods,
+                f"has the token_endpoint_auth_method {method!r}; it is one of {', '.join(methods)}",
+            ),
+            (
+                self.client_secret is None and method in {"client_secret_basic", "client_secret_post"},
+                "has no client secret, and its token_endpoint_auth_method needs one",
+            ),
+            (
+                self.redirect_uri is not None and self.mount is None,
+                f"needs a redirect_uri that ends with {CALLBACK} or {CALLBACK}/{self.name}",
+            ),
+            *(
+                (key in _RESERVED, f"sets {key} among its authorization_parameters; restpoint sets that")
+                for key in self.authorization_parameters
+            ),
+            *(
+                (not isinstance(value, str), f"needs text for {key} among its authorization_parameters")
+                for key, value in self.authorization_parameters.items()
+            ),
+        )
+        for is_wrong, how in wrong:
+            if is_wrong:
+                raise InvalidArgument(f"The provider {self.name!r} {how}.")
+
+    @property
+    def shown(self) -> str:
+        """The name that people see."""
+        return self.title or self.name
+
+    @property
+    def mount(self) -> str | None:
+        """Where the routes are as its redirect URI says, without a slash at the end; None where it says nothing."""
+        for tail in (CALLBACK, f"{CALLBACK}/{self.name}"):
+            if self.redirect_uri is not None and self.redirect_uri.endswith(tail):
+                return self.redirect_uri.removesuffix(tail)
+        return None
+
+
+def read_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Scopes, each once, in their order. Raises ``InvalidArgument`` for one that cannot be sent (RFC 6749, section 3.3)."""
+    if isinstance(scopes, str):
+        raise InvalidArgument(f"scopes is a list of names, not the text {scopes[:80]!r}.")
+    read = tuple(dict.fromkeys(scopes))
+    for scope in read:
+        if not _SCOPE.fullmatch(scope) or len(scope) > 1_000:  # noqa: PLR2004 - generous
+            raise InvalidArgument(f"{str(scope)[:80]!r} is no scope: those are printable ASCII without spaces.")
+    return read
+
+
+def check_url(name: str, url: str) -> str:
+    """``url`` if it is https, or http of this machine (RFC 8252, section 7.3), without a fragment; else ``InvalidArgument``."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise InvalidArgument(f"{name} is {url[:200]!r}; give an address that begins with https://")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidArgument(f"{name} is {url[:200]!r}; what is not on this machine needs https.")
+    if parts.fragment or parts.username is not None or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidArgument(f"{name} is {url[:200]!r}; give it without a fragment, a user name and spaces.")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read(path: str | os.PathLike[str], environ: Mapping[str, str]) -> tuple[Provider, ...]:
+    """The providers of a TOML file; ``environ`` has their secrets. Raises ``InvalidArgument``."""
+    try:
+        with Path(path).open("rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise InvalidArgument(f"The providers file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"The providers file {path} is not TOML: {error}.") from None
+    return tuple(_provider(name, table, environ) for name, table in tables.items())
+
+
+def _provider(name: str, table: object, environ: Mapping[str, str]) -> Provider:
+    where = f"The provider {name!r}"
+    if not isinstance(table, dict):
+        raise InvalidArgument(f"{where} must be a table, such as [{name}].")
+    settings: dict[str, Any] = dict(table)
+    if "client_secret" in settings:
+        raise InvalidArgument(
+            f"{where} has its client_secret in the file; put it into an environment variable and name that with "
+            "client_secret_env."
+        )
+    if unknown := sorted(set(settings) - _KEYS):
+        raise InvalidArgument(f"{where} has {unknown[0]!r}; its keys are {', '.join(sorted(_KEYS))}.")
+    variable = settings.pop("client_secret_env", None)
+    secret = None
+    if variable is not None:
+        secret = environ.get(str(variable))
+        if not secret:
+            raise InvalidArgument(f"{where} takes its secret from {variable}, which is not set in the environment.")
+    for key, value in settings.items():
+        wanted = list if key == "scopes" else dict if key == "authorization_parameters" else str
+        if not isinstance(value, wanted):
+            raise InvalidArgument(f"{where} needs {key} to be {'text' if wanted is str else f'a {wanted.__name__}'}.")
+    if "client_id" not in settings:
+        raise InvalidArgument(f"{where} needs the client_id that it was registered with.")
+    return Provider(name, client_secret=secret, **settings)
+
+
+def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
+    """The providers by their names. Raises ``InvalidArgument`` where two have one name."""
+    found: dict[str, Provider] = {}
+    for provider in providers:
+        if provider.name in found:
+            raise InvalidArgument(f"Two providers are named {provider.name!r}; a name is for one.")
+        found[provider.name] = provider
+    return found

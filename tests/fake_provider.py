@@ -1,0 +1,198 @@
+"""An OAuth provider of our own, on loopback, that does what the tests tell it: right, late, wrong or not at all."""
+
+import asyncio
+import base64
+import hashlib
+import re
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from restpoint.providers import Provider
+from serving import Server
+
+CLIENT_ID = "restpoint-tests"
+CLIENT_SECRET = "canary-client-secret-6e1f"
+
+
+@dataclass
+class FakeProvider:
+    """``token`` is what the token endpoint does next: a name of ``_TOKEN``, or the JSON and status of its answer."""
+
+    issuer: str = ""
+    token: str | tuple[Any, int] = "grants"
+    metadata: dict[str, Any] = field(default_factory=dict)
+    expires_in: Any = 3600
+    gives_refresh_tokens: bool = True
+    iss: str | None = "its own"
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    """Every request to the token endpoint, its form."""
+    redeemed: list[str] = field(default_factory=list)
+    access_tokens: list[str] = field(default_factory=list)
+    refresh_tokens: list[str] = field(default_factory=list)
+    codes_given: list[str] = field(default_factory=list)
+    verifiers: list[str] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def provider(self, name: str = "fake", **settings: Any) -> Provider:
+        return Provider(name, CLIENT_ID, CLIENT_SECRET, issuer=self.issuer, **{"scopes": ("read",), **settings})
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/.well-known/openid-configuration", self._metadata),
+                Route("/authorize", self._authorize),
+                Route("/token", self._token, methods=["POST"]),
+            ]
+        )
+
+    async def _metadata(self, _: Request) -> Response:
+        told = {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "authorization_response_iss_parameter_supported": self.iss is not None,
+        }
+        return JSONResponse({**told, **self.metadata})
+
+    async def _authorize(self, request: Request) -> Response:
+        asked = dict(request.query_params)
+        code = f"canary-code-{secrets.token_hex(8)}"
+        self.codes[code] = asked
+        self.codes_given.append(code)
+        back = {"code": code, "state": asked["state"]}
+        if self.iss is not None:
+            back["iss"] = self.issuer if self.iss == "its own" else self.iss
+        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(back)}", 303)
+
+    async def _token(self, request: Request) -> Response:
+        form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
+        self.asked.append(form)
+        self.arrived.set()
+        if "code_verifier" in form:
+            self.verifiers.append(form["code_verifier"])
+        match self.token:
+            case "grants":
+                return self._grant(request, form)
+            case "hangs":
+                await self.let_go.wait()
+                return self._grant(request, form)
+            case "grants and hangs":
+                reply = self._grant(request, form)
+                await self.let_go.wait()
+                return reply
+            case "html":
+                return HTMLResponse("<h1>Welcome</h1>")
+            case (body, status):
+                return JSONResponse(body, status)
+        raise AssertionError(self.token)
+
+    def _grant(self, request: Request, form: dict[str, str]) -> Response:
+        expected = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        if request.headers.get("authorization") != f"Basic {expected}":
+            return JSONResponse({"error": "invalid_client"}, 401)
+        scope = "read"
+        if form["grant_type"] == "authorization_code":
+            asked = self.codes.pop(form["code"], None)
+            challenge = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+            if (
+                asked is None
+                or asked["redirect_uri"] != form["redirect_uri"]
+                or asked["code_challenge_method"] != "S256"
+                or asked["code_challenge"] != base64.urlsafe_b64encode(challenge).decode().rstrip("=")
+            ):
+                return JSONResponse({"error": "invalid_grant"}, 400)
+            self.redeemed.append(form["code"])
+            scope = asked.get("scope", "")
+        elif not self.refresh_tokens or form["refresh_token"] != self.refresh_tokens[-1]:
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        answer = {"access_token": f"canary-access-{secrets.token_hex(8)}", "token_type": "Bearer", "scope": scope}
+        self.access_tokens.append(answer["access_token"])
+        if self.expires_in is not None:
+            answer["expires_in"] = self.expires_in
+        if self.gives_refresh_tokens:
+            answer["refresh_token"] = f"canary-refresh-{secrets.token_hex(8)}"
+            self.refresh_tokens.append(answer["refresh_token"])
+        return JSONResponse(answer)
+
+    def secrets(self) -> list[str]:
+        """Everything that must be found nowhere."""
+        return [CLIENT_SECRET, *self.codes_given, *self.verifiers, *self.access_tokens, *self.refresh_tokens]
+
+
+@asynccontextmanager
+async def fake_provider(**settings: Any) -> AsyncIterator[FakeProvider]:
+    """A running provider."""
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    provider = FakeProvider(f"http://127.0.0.1:{listening.getsockname()[1]}", **settings)
+    config = uvicorn.Config(provider.app(), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    server = Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+        yield provider
+    finally:
+        provider.let_go.set()
+        server.told_to_end.set()
+        await running
+        listening.close()
+
+
+class Surfer:
+    """A browser, as far as consents need one: cookies, forms, and redirects that it follows when it is told to."""
+
+    def __init__(self, **headers: str) -> None:
+        self.http = httpx.AsyncClient(follow_redirects=False, timeout=20, headers=headers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+
+    async def decide(self, url: str, decision: str = "allow", page: httpx.Response | None = None) -> httpx.Response:
+        """Open the page of a consent and press one of its buttons."""
+        shown = page if page is not None else await self.http.get(url)
+        assert "<form" in shown.text, shown.text
+        return await self.press(shown, decision)
+
+    async def press(self, shown: httpx.Response, decision: str = "allow") -> httpx.Response:
+        (action,) = re.findall(r'action="([^"]+)"', shown.text)
+        (proof,) = re.findall(r'name="proof" value="([^"]+)"', shown.text)
+        return await self.http.post(
+            str(shown.url.join(action)), data={"proof": proof, "decision": decision}, headers={"origin": "null"}
+        )
+
+    async def to_the_callback(self, url: str, page: httpx.Response | None = None) -> str:
+        """Set out, consent at the provider, and stop at the address that it sends back to."""
+        away = await self.decide(url, page=page)
+        assert away.status_code == 303, away.text
+        return await self.at_the_provider(away.headers["location"])
+
+    async def at_the_provider(self, url: str) -> str:
+        back = await self.http.get(url)
+        assert back.status_code == 303, back.text
+        return str(back.headers["location"])
+
+    async def consent(self, url: str) -> httpx.Response:
+        """All of it."""
+        return await self.http.get(await self.to_the_callback(url))
+
+
+def query(url: str) -> dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
