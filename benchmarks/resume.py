@@ -26,8 +26,8 @@ from prefill import PAUSED, prefill  # type: ignore[import-not-found]
 from roundtrip import PROMPT, RESPONSE  # type: ignore[import-not-found]
 
 from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint.fingerprints import fingerprint
 from restpoint.prompts import write_prompt
-from restpoint.run import fingerprint
 
 resumed: dict[str, float] = {}
 

@@ -20,8 +20,10 @@ from pydantic import BaseModel, ValidationError
 
 from restpoint import runs, tracing
 from restpoint.credentials import OAuthToken
-from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
-from restpoint.payloads import check_text, decode, encode, storable
+from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
+from restpoint.failures import kept_failure, raised_failure
+from restpoint.fingerprints import fingerprint, fingerprint_of
+from restpoint.payloads import check_text, decode, encode
 from restpoint.prompts import (
     MAX_TIMEOUT_SECONDS,
     HumanPrompt,
@@ -43,7 +45,7 @@ from restpoint.prompts import (
 )
 from restpoint.providers import read_scopes
 from restpoint.replay import describe
-from restpoint.run import Run, fingerprint, fingerprint_of, step_here
+from restpoint.run import Run, step_here
 from restpoint.runs import Call, Entry
 from restpoint.terms import read_terms
 from restpoint.workflows import Typed, typed
@@ -371,9 +373,9 @@ class Context:
                     await run.abandon_step(call)
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
-                    failure = _failure(chosen, error)
+                    failure = kept_failure(chosen, error)
                     await run.record_outcome(call, None, encode(failure))
-                    raise _raised(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
+                    raise raised_failure(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
                 await run.record_outcome(call, text)
                 return result_type.read(text)
 
@@ -488,26 +490,9 @@ def _result_type_of(function: Callable[..., Any]) -> Typed:
     return typed(f"The result of step {_name_of(function)}", annotation)
 
 
-def _failure(step: str, error: Exception) -> dict[str, Any]:
-    """What the journal keeps of an exception: enough to raise the same again."""
-    if isinstance(error, WorkflowFailed):
-        return {"failed": storable(error), "code": storable(error.failure_code)}
-    if isinstance(error, NotJSON):
-        return {"path": storable(error.path), "problem": storable(f"step {step} returned it, and {error}")}
-    return {"step": step, "type": type(error).__name__, "message": storable(error)[:10_000]}
-
-
-def _raised(failure: Mapping[str, Any]) -> Exception:
-    if "failed" in failure:
-        return WorkflowFailed(failure["failed"], failure["code"])
-    if "path" in failure:
-        return NotJSON(failure["path"], failure["problem"])
-    return StepFailed(failure["step"], failure["type"], failure["message"])
-
-
 def _recorded(entry: Entry, result_type: Typed) -> Any:  # noqa: ANN401 - the function's
     if entry.error is not None:
-        raise _raised(decode(entry.error))
+        raise raised_failure(decode(entry.error))
     return result_type.read(entry.result or "null")
 
 

@@ -1,8 +1,8 @@
 """One run in memory: a workflow's function under way, from its claim until it ends, is parked, or is lost.
 
 Everything that the context of a workflow does comes through here: it is looked up in the journal, done, written with the
-claim's fence, and only then given to the workflow. A run *waits* when some of its branches await a prompt, a consent or an
-instant and none is busy with anything that can be seen here; then it gives its slot back, and after a while its memory.
+claim's fence, and only then given to the workflow. While it waits it gives its slot back, and after a while its memory
+(``occupancy.py``).
 
 Once a run is *gone* nothing is written for it any more: its tasks are cancelled, and whatever they still ask of the context
 is answered with the same cancellation.
@@ -10,23 +10,16 @@ is answered with the same cancellation.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar, cast
 
 from restpoint import claims, runs, tracing
 from restpoint.changes import Changes, Wait
 from restpoint.claims import Claim
 from restpoint.database import Transaction
 from restpoint.errors import (
-    ConsentDenied,
-    ConsentExpired,
-    ConsentWithdrawn,
     DamagedFile,
     ExecutionCancelled,
     ExecutionNotFound,
@@ -38,17 +31,16 @@ from restpoint.errors import (
     ReplayMismatch,
     RestpointError,
     SealBroken,
-    StepFailed,
     StorageError,
     StoreClosed,
-    WorkflowFailed,
 )
+from restpoint.failures import public_failure
 from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
+from restpoint.occupancy import TURNS, Occupancy, SlotOwner, this_task
 from restpoint.parts import Parts
-from restpoint.payloads import encode, storable
-from restpoint.pending import PendingInteraction
-from restpoint.prompts import RESPONSE, HumanResponse
+from restpoint.pending import PendingInteraction, read_answer
+from restpoint.prompts import HumanResponse
 from restpoint.records import ExecutionRecord
 from restpoint.replay import Branch, Journal, describe
 from restpoint.runs import Call, Entry
@@ -68,29 +60,21 @@ NO_CONSENTS: Final = (
     "the argument consents, and start it again."
 )
 
-_TURNS: Final = 25  # of the loop, in which whatever the last outcome set in motion asks for the next one
 _RETRY_SECONDS: Final = 1.0
 
 branch_here: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
 step_here: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
 
 
-class Host(Protocol):
+class Host(SlotOwner, Protocol):
     """What a run needs of its runner."""
 
-    hold_paused_for: float
     replay_always: bool
     consents: "Consents | None"
 
     @property
     def is_ending(self) -> bool:
         """Whether tasks are cancelled because the process ends, and not by their workflow."""
-
-    async def take_slot(self) -> None:
-        """Return when this run is among those that may work."""
-
-    def give_slot(self) -> None:
-        """It waits: let another one work."""
 
     def trust(self, execution_id: str) -> None:
         """It got on: it is no suspect any more."""
@@ -121,8 +105,10 @@ class Run:
         self.parts = parts
         self.gone: Gone | None = None
         self.problem: str | None = None
-        self.has_slot = True
         self._host = host
+        self._occupancy = Occupancy(self, claim, host)
+        self.busy = self._occupancy.busy
+        """One branch does something: a context manager."""
         self.input_text = input_text
         self._trace = trace
         self._journal = journal or Journal([], {})
@@ -132,14 +118,6 @@ class Run:
         # Held from the moment the snapshot was taken, so that no answer passes by.
         self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self._branches: dict[asyncio.Task[Any], Branch] = {}
-        self._inside: set[asyncio.Task[Any]] = set()
-        self._busy = 0
-        self._activity = 0
-        self._looking = False
-        self._waiting: dict[object, int | str | None] = {}
-        self._hold: asyncio.TimerHandle | None = None
-        self._parking: asyncio.Task[None] | None = None
-        self._taking_slot: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
 
@@ -148,6 +126,7 @@ class Run:
     def begin(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
         """Start the function; ``body`` calls it with its context."""
         self._task = asyncio.create_task(self._main(body), name=f"restpoint:{self.claim.execution_id}")
+        self._occupancy.main = self._task
         self._task.add_done_callback(self._did_not_begin)
         # Not the record's property: this process drives the run by its claim.
         self.record._task = self._task  # noqa: SLF001 - the runner makes runs of records
@@ -169,7 +148,7 @@ class Run:
         with about(execution_id=execution_id, workflow=name), tracing.run_span(name, execution_id, self._trace) as span:
             try:
                 result = await body(self)
-                self._check()
+                self.check()
                 await self._complete(result)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -210,7 +189,7 @@ class Run:
             log.error("workflow %s failed before what it has recorded", self.workflow.name, exc_info=error)
             self.stuck(ReplayMismatch(self.claim.execution_id, at, recorded, asked))
             return
-        message, code, public = _public(error, self.workflow.name)
+        message, code, public = public_failure(error, self.workflow.name)
         log.log(
             logging.INFO if public else logging.ERROR,
             "workflow %s failed: %s", self.workflow.name, code, exc_info=None if public else error,
@@ -244,7 +223,7 @@ class Run:
     def leave(self, why: Gone) -> None:
         """Stop here, at once: nothing more is written, and the tasks are cancelled."""
         self._leave(why)
-        if self._task is not None and self._task is not _current():  # who calls from inside it asks next, and hears it
+        if self._task is not None and self._task is not this_task():  # who calls from inside it asks next, and hears it
             self._task.cancel("restpoint: this run leaves memory")
 
     def _ended_elsewhere(self) -> None:
@@ -252,18 +231,14 @@ class Run:
 
     def _tear_down(self) -> None:
         self._is_down = True
-        if self._hold is not None:
-            self._hold.cancel()
         self._journal.close()
         if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in begin; it may have been claimed anew
             self.record._ended = None  # noqa: SLF001
         if self.record._task is self._task:  # noqa: SLF001
             self.record._task = None  # noqa: SLF001
-        for task in {*self._branches, *self._inside}:
+        for task in set(self._branches):
             task.cancel("restpoint: this run leaves memory")
-        if self.has_slot:
-            self.has_slot = False
-            self._host.give_slot()
+        self._occupancy.close()
         self._pending.clear()
         self._host.forget(self)
 
@@ -273,7 +248,7 @@ class Run:
 
     async def stopped(self) -> None:
         """Return when none of its tasks does anything any more."""
-        tasks = {task for task in (self._task, *self._branches, *self._inside) if task is not None}
+        tasks = {task for task in (self._task, *self._branches, *self._occupancy.inside) if task is not None}
         if tasks:
             await asyncio.wait(tasks)
 
@@ -281,8 +256,8 @@ class Run:
 
     def call(self, kind: str, name: str, fingerprint: str) -> tuple[Call, Entry | None]:
         """The call that is made now, at its position, and what the journal has there."""
-        self._check()
-        self._activity += 1
+        self.check()
+        self._occupancy.activity += 1
         if step_here.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
         call = Call(self._branch().next(), kind, name, fingerprint)
@@ -292,7 +267,7 @@ class Run:
         return call, entry
 
     def _branch(self) -> Branch:
-        task, branch = _current(), branch_here.get()
+        task, branch = this_task(), branch_here.get()
         if task is None or branch is None:
             raise InvalidArgument("The context works in the tasks of its workflow only, not in threads and callbacks.")
         if branch.task is not task:
@@ -313,7 +288,13 @@ class Run:
             self.problem = str(error)
             self.leave("stuck")
 
-    def _check(self) -> None:
+    @property
+    def has_slot(self) -> bool:
+        """Whether it is among those that may work."""
+        return self._occupancy.has_slot
+
+    def check(self) -> None:
+        """Raise ``asyncio.CancelledError`` when it is over, here."""
         if self.gone is not None:
             raise asyncio.CancelledError(f"restpoint: this run is {self.gone}")
 
@@ -322,15 +303,15 @@ class Run:
         with self.busy():
             await self._journal.turn(entry)
             if entry.settled is not None:
-                await self._journal.give(alone=self._is_alone)
-        self._check()
+                await self._journal.give(alone=self._occupancy.is_alone)
+        self.check()
         return entry
 
     async def first_time(self) -> None:
         """What is new comes after everything that was recorded."""
         with self.busy():
             await self._journal.settled()
-        self._check()
+        self.check()
 
     def ordinal(self) -> int:
         """The next of the run's recorded outcomes."""
@@ -341,8 +322,8 @@ class Run:
         self, job: Callable[[Transaction], Changes], applied: Callable[[Changes], None] | None = None
     ) -> None:
         """Hand a fenced job to the writer, and return after COMMIT."""
-        self._check()
-        waits, closed = [each for each in self._waiting.values() if isinstance(each, str)], list[str]()
+        self.check()
+        waits, closed = [each for each in self._occupancy.waiting.values() if isinstance(each, str)], list[str]()
 
         def with_closed(tx: Transaction) -> Changes:
             closed[:] = claims.closed(tx, self.claim, waits)
@@ -355,7 +336,7 @@ class Run:
         except (StorageError, StoreClosed) as error:
             log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
             self.leave("failing storage")
-        self._check()
+        self.check()
         if self.claim.suspect:
             self._host.trust(self.claim.execution_id)
         await self._hear(closed)
@@ -369,9 +350,9 @@ class Run:
         unheard = [future for future in unheard if not future.done()]
         if unheard:
             await asyncio.wait(unheard)
-            for _ in range(_TURNS):
+            for _ in range(TURNS):
                 await asyncio.sleep(0)
-            self._check()
+            self.check()
 
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Into the journal, for replays."""
@@ -380,42 +361,19 @@ class Run:
         )
         await self.given()
 
-    @property
-    def _is_alone(self) -> bool:
-        """Whether no other branch than the one that asks awaits anything of the context."""
-        return self._busy + len(self._waiting) <= 1
-
     async def given(self) -> None:
         """After an outcome was recorded: give it to the workflow, when it is its turn."""
         self.recorded()
-        await self._journal.give(alone=self._is_alone)
-        self._check()
+        await self._journal.give(alone=self._occupancy.is_alone)
+        self.check()
 
     def recorded(self) -> None:
         """For tests: with ``replay_always`` the function begins anew after everything that is recorded."""
         if self._host.replay_always:
             self.leave("released")
-            self._check()
+            self.check()
 
-    # --- Being busy, and waiting ---
-
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """One branch does something."""
-        self._enter()
-        self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._look_soon()
-
-    def _enter(self) -> None:
-        """Remember the task that awaits a call: it may be another than the one that made it, and ends with the run too."""
-        task = _current()
-        if task is not None and task is not self._task and task not in self._inside:
-            self._inside.add(task)
-            task.add_done_callback(self._inside.discard)
+    # --- Waiting ---
 
     async def answer(self, wait_id: str, call: Call) -> HumanResponse:
         """The response to an interaction that was asked at this call."""
@@ -423,8 +381,8 @@ class Run:
         if closed is not None and closed.status != "pending":
             self._tell_closed(closed)
             with self.busy():
-                await self._journal.give(alone=self._is_alone)
-            self._check()
+                await self._journal.give(alone=self._occupancy.is_alone)
+            self.check()
             return _outcome(self.claim.execution_id, closed)
         pending = self._pending.get(wait_id)
         if pending is None:
@@ -432,11 +390,11 @@ class Run:
                 f"The journal of execution {self.claim.execution_id} names a wait that is not in the file."
             )
         try:
-            with self._wait(wait_id):
+            with self._occupancy.wait(wait_id):
                 response = await _answered(pending)
         except ExecutionCancelled:
             self.leave("ended")
-            self._check()
+            self.check()
             raise
         except (InteractionExpired, InteractionWithdrawn):
             await self._go_on(pending, "expired", call)
@@ -462,7 +420,7 @@ class Run:
                 return self.consents.provider(provider).scopes
             except InvalidArgument as error:
                 self.stuck(error)
-        self._check()
+        self.check()
         raise AssertionError("a run that is stuck goes no further")
 
     async def grant(self, wait_id: str, call: Call) -> "OAuthToken":
@@ -487,12 +445,12 @@ class Run:
             except (StorageError, StoreClosed) as error:
                 log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
                 self.leave("failing storage")
-        self._check()
+        self.check()
 
     async def consent(self, wait_id: str, call: Call) -> None:
         """Return when a consent is open no more, whoever drives it."""
         begun = next((each.created_at for each in self.record.pending_oauths if each.consent_id == wait_id), None)
-        with self._wait(wait_id):
+        with self._occupancy.wait(wait_id):
             while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
                 try:
                     await self.record.changed()
@@ -501,7 +459,7 @@ class Run:
                     raise
                 except StoreClosed:
                     self.leave("released")
-                    self._check()
+                    self.check()
         if call.fingerprint and wait_id not in self.outcomes:
             with self.busy():
                 await self._read_outcome(wait_id)
@@ -519,7 +477,7 @@ class Run:
     async def until(self, instant: int, begun: int | None = None) -> None:
         """Return at ``instant`` of a sleep that began at ``begun`` (both milliseconds since the epoch)."""
         begun = self.parts.clock.now() if begun is None else begun
-        with self._wait(instant):
+        with self._occupancy.wait(instant):
             while self.parts.clock.now() < instant:
                 await self.parts.clock.sleep_until(instant)
         await self._go_on(None, "awake")
@@ -540,18 +498,6 @@ class Run:
                 self._pending[change.wait.id] = pending
             self.parts.scheduler.due(change)
 
-    @contextmanager
-    def _wait(self, what: str | int | None) -> Iterator[None]:
-        self._enter()
-        token = object()
-        self._waiting[token] = what
-        self._look_soon()
-        try:
-            yield
-        finally:
-            del self._waiting[token]
-            self._activity += 1
-
     async def _abandon(self, call: Call, wait_id: str) -> None:
         """The workflow's own code stopped awaiting it: take it back."""
         if self._is_cancelled_by_workflow():
@@ -562,7 +508,7 @@ class Run:
 
     async def abandon_step(self, call: Call) -> None:
         """The workflow's own code cancelled a step under way: no replay does it again."""
-        task = _current()
+        task = this_task()
         if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
             await self.record_outcome(call, None, runs.ABANDONED)
 
@@ -574,7 +520,11 @@ class Run:
     async def _go_on(self, pending: PendingInteraction | None, outcome: str, call: Call | None = None) -> None:
         """After a wait: with a slot, and behind everything that was recorded before."""
         try:
-            await self._be_next()
+            await self._occupancy.be_here()
+            await self.first_time()
+            with self.busy():
+                await self._journal.give(alone=self._occupancy.is_alone)
+            self.check()
         except asyncio.CancelledError:
             if pending is not None and call is not None:
                 await self._abandon(call, pending.interaction_id)
@@ -583,68 +533,8 @@ class Run:
             started = round(pending.created_at * 1_000_000_000)
             tracing.wait_span("interaction", pending.interaction_id, started, outcome=outcome)
 
-    async def _be_next(self) -> None:
-        if self._hold is not None:
-            self._hold.cancel()
-            self._hold = None
-        self._busy += 1
-        try:
-            if self._parking is not None:
-                await asyncio.wait([self._parking])
-            self._check()
-            while not self.has_slot:
-                # One of the branches takes the slot for all.
-                if self._taking_slot is None or self._taking_slot.done():
-                    self._taking_slot = asyncio.create_task(self._take_slot())
-                await asyncio.wait([self._taking_slot])
-                self._check()
-            await self.first_time()
-            await self._journal.give(alone=self._is_alone)
-            self._check()
-        finally:
-            self._busy -= 1
-            self._look_soon()
-
-    async def _take_slot(self) -> None:
-        await self._host.take_slot()
-        if self.gone is not None:
-            self._host.give_slot()
-        else:
-            self.has_slot = True
-            self._look_soon()  # who asked for it may have been cancelled meanwhile
-
-    def _look_soon(self) -> None:
-        """Look whether it only waits, in the next turn of the loop."""
-        if self._waiting and not self._busy and not self._looking and self.gone is None:
-            self._looking = True
-            asyncio.get_running_loop().call_soon(self._look)
-
-    def _look(self) -> None:
-        self._looking = False
-        if not self._waiting or self._busy or self.gone is not None:
-            return
-        if self.has_slot:
-            self.has_slot = False
-            self._host.give_slot()
-        if self._hold is None and self._parking is None:
-            # A suspect leaves at once: it only waits, and would be blamed for the death of the process by another.
-            hold = 0 if self.claim.suspect else self._host.hold_paused_for
-            self._hold = asyncio.get_running_loop().call_later(hold, self._hold_over, _TURNS, self._activity)
-
-    def _hold_over(self, turns: int, activity: int) -> None:
-        """Park it, unless one of its tasks turns out to have something to do."""
-        self._hold = None
-        if not self._waiting or self._busy or self.gone is not None or self._parking is not None:
-            return
-        if activity != self._activity:
-            self._look_soon()
-        elif turns:
-            self._hold = asyncio.get_running_loop().call_later(0, self._hold_over, turns - 1, activity)
-        else:
-            # What it waits for at this moment, in which all of it is still to come.
-            self._parking = asyncio.create_task(self._park(list(self._waiting.values())))
-
-    async def _park(self, waiting: Sequence[str | int | None]) -> None:
+    async def park(self, waiting: Sequence[str | int | None]) -> None:
+        """Leave memory, if all that its branches await is still to come."""
         waits = [each for each in waiting if isinstance(each, str)]
         wakes = [each for each in waiting if isinstance(each, int)]
 
@@ -660,16 +550,6 @@ class Run:
         except (StorageError, StoreClosed) as error:
             log.warning("execution %s stays in memory: %s", self.claim.execution_id, error)
             await asyncio.sleep(_RETRY_SECONDS)
-        finally:
-            self._parking = None
-            self._look_soon()
-
-
-def _current() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # in a thread
-        return None
 
 
 async def _answered(pending: PendingInteraction) -> HumanResponse:
@@ -683,52 +563,10 @@ async def _answered(pending: PendingInteraction) -> HumanResponse:
 
 def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
     if wait.status == "answered":
-        try:
-            return RESPONSE.validate_json(wait.response or "")
-        except ValidationError as error:
-            raise DamagedFile(
-                f"The response to interaction {wait.id} is in the file and cannot be read: {error}."
-            ) from None
+        answer = read_answer(wait)
+        if isinstance(answer, RestpointError):
+            raise answer
+        return cast("HumanResponse", answer)
     if wait.status == "expired":
         raise InteractionExpired(execution_id, wait.id)
     raise InteractionWithdrawn(execution_id, wait.id)
-
-
-_EXPECTED: Final = (
-    InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
-)  # fmt: skip
-
-
-def _public(error: BaseException, workflow: str) -> tuple[str, str, bool]:
-    """What clients may know of a failure: a message, a code, and whether that is all there is to know."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, WorkflowFailed):
-        return storable(error) or "The workflow failed.", storable(error.failure_code) or error.code, True
-    if isinstance(error, _EXPECTED):
-        return storable(error), error.code, True
-    if isinstance(error, StepFailed):
-        return (
-            f"The step {error.step} failed with {error.error_type}; the log of the server has more.",
-            error.code,
-            False,
-        )
-    message = f"The workflow {workflow} failed with {type(error).__name__}; the log of the server has more."
-    return message, "workflow_error", False
-
-
-def fingerprint(*parts: str | int | None) -> str:
-    """What tells two calls of the same kind and name apart: a digest of what they were made with."""
-    return sha256("\0".join(["" if part is None else f"={part}" for part in parts]).encode()).hexdigest()[:16]
-
-
-def fingerprint_of(arguments: tuple[object, ...]) -> str:
-    """The same of any arguments: of those that are JSON, and of the types of the others."""
-    digest = sha256()
-    for part in arguments:
-        try:
-            text = encode(part)
-        except NotJSON:
-            text = f"<{type(part).__name__}>"
-        digest.update(f"{len(text)}:{text}".encode())
-    return digest.hexdigest()[:16]
