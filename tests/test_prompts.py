@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from restpoint import ExecutionStore
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
+from restpoint.options import MAX_OPTIONS
 from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 from restpoint.prompts import (
-    MAX_OPTIONS,
     MAX_TIMEOUT_SECONDS,
     PROMPT,
     PROMPTS,

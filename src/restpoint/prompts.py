@@ -10,7 +10,7 @@ Responses are read generously, because two forms of them are in the field: the k
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,16 +19,19 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticSerializationError
 
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
-from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, encode
+from restpoint.options import MAX_OPTIONS, check_distinct, offered, refuse_repeats
+
+# As the original has them, from here.
+from restpoint.options import BinaryHumanPromptOption as BinaryHumanPromptOption  # noqa: PLC0414
+from restpoint.options import MultipleChoiceOption as MultipleChoiceOption  # noqa: PLC0414
+from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 
 MAX_TIMEOUT_SECONDS: Final = 100 * 366 * 24 * 3600
-MAX_OPTIONS: Final = 10_000
 
 
 class HumanPromptModelType(StrEnum):
@@ -40,30 +43,6 @@ class HumanPromptModelType(StrEnum):
     RADIO = "radio"
     CHECKBOX = "checkbox"
     DROPDOWN = "dropdown"
-
-
-class BinaryHumanPromptOption(BaseModel):
-    """One of the two choices of a binary prompt. ``value`` is any JSON value."""
-
-    id: str = "default"
-    label: str = "default"
-    value: Any = "default"
-
-    @field_validator("value")
-    @classmethod
-    def _value_is_json(cls, value: object) -> object:
-        if type(value) is not str:
-            encode(value, limit=MAX_PROMPT_BYTES)
-        return value
-
-
-class MultipleChoiceOption(BaseModel):
-    """One choice of a radio, checkbox or dropdown prompt."""
-
-    id: str = "default"
-    label: str = "default"
-    value: str = "default"
-    description: str = "default"
 
 
 # --- Prompts ---------------------------------------------------------------------------------------------------------
@@ -103,7 +82,7 @@ class HumanPromptBinary(HumanPromptBase):
 
     @model_validator(mode="after")
     def _options_differ(self) -> Self:
-        _check_distinct(self.options)
+        check_distinct(self.options)
         return self
 
 
@@ -114,7 +93,7 @@ class HumanPromptMultipleChoiceBase(HumanPromptBase):
 
     @model_validator(mode="after")
     def _options_differ(self) -> Self:
-        _check_distinct(self.options)
+        check_distinct(self.options)
         return self
 
 
@@ -358,59 +337,15 @@ def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
     if isinstance(prompt, HumanPromptText | HumanPromptNotification):  # pragma: no cover - the kinds were compared
         raise ResponseNotAccepted("The prompt offers no options.")
     if isinstance(response, HumanResponseCheckbox):
-        chosen = [_offered(prompt.options, option) for option in response.selected_options]
-        _refuse_repeats(chosen)
+        chosen = [offered(prompt.options, option) for option in response.selected_options]
+        refuse_repeats(chosen)
         if chosen == response.selected_options:
             return response
         return response.model_copy(update={"selected_option": chosen[0], "selected_options": chosen})
-    option = _offered(prompt.options, response.selected_option)
+    option = offered(prompt.options, response.selected_option)
     if option == response.selected_option:
         return response
     return response.model_copy(update={"selected_option": option})
-
-
-_Option = BinaryHumanPromptOption | MultipleChoiceOption
-
-
-def _offered(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption], chosen: _Option) -> _Option:
-    wanted = _identity(chosen)
-    for option in options:
-        if option.id == chosen.id and _identity(option) == wanted:
-            return option
-    offered = ", ".join(f"{option.id} ({option.value})" for option in options[:10])
-    raise ResponseNotAccepted(
-        f"The option {chosen.id} ({str(chosen.value)[:80]}) was not offered. Choose one of: {offered}."
-    )
-
-
-def _identity(option: _Option) -> tuple[str, str]:
-    """What tells two options apart: the id and the value as JSON, where 1, true and "1" are three things."""
-    value = option.value
-    return option.id, f'"{value}' if type(value) is str else encode(_as_a_browser_sends_it(value))
-
-
-def _as_a_browser_sends_it(value: object) -> object:
-    """JSON as it may come back: 1.0 as 1, and the keys of an object in any order."""
-    if type(value) is float and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: _as_a_browser_sends_it(value[key]) for key in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [_as_a_browser_sends_it(item) for item in value]
-    return value
-
-
-def _refuse_repeats(chosen: list[_Option]) -> None:
-    seen = set()
-    for option in chosen:
-        if (identity := _identity(option)) in seen:
-            raise ResponseNotAccepted(f"The option {option.id} is chosen twice; choose each option once.")
-        seen.add(identity)
-
-
-def _check_distinct(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]) -> None:
-    if len({_identity(option) for option in options}) != len(options):
-        raise ValueError("two options have the same id and value, so an answer could not tell them apart")
 
 
 def _data(value: BaseModel | Mapping[str, object]) -> object:
