@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from restpoint.access import Actor
-    from restpoint.context import Context, step_key
+    from restpoint.context import Context
     from restpoint.errors import StepFailed, WorkflowFailed
     from restpoint.history import HistoryEntry
     from restpoint.lifecycle import ExecutionStatus
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from restpoint.pending import PendingInteraction, PendingOAuth
     from restpoint.records import ExecutionRecord
     from restpoint.runner import Runner, Started
+    from restpoint.steps import step_key
     from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
     from restpoint.workflows import Workflow, workflow
 
@@ -58,7 +59,7 @@ _HOME = {
     "StepFailed": "errors",
     "Workflow": "workflows",
     "WorkflowFailed": "errors",
-    "step_key": "context",
+    "step_key": "steps",
     "workflow": "workflows",
 }
 

@@ -8,17 +8,15 @@ A call has its position from the moment it is made, also where it is awaited lat
 """
 
 import asyncio
-import functools
-import inspect
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, get_type_hints, overload
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, ValidationError
 
-from restpoint import runs, tracing
+from restpoint import runs
 from restpoint.credentials import OAuthToken
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
 from restpoint.failures import kept_failure, raised_failure
@@ -45,14 +43,12 @@ from restpoint.prompts import (
 )
 from restpoint.providers import read_scopes
 from restpoint.replay import describe
-from restpoint.run import Run, step_here
-from restpoint.runs import Call, Entry
+from restpoint.run import Run
+from restpoint.runs import Entry
+from restpoint.steps import attempts, called, name_of, recorded_outcome, result_type
 from restpoint.terms import read_terms
-from restpoint.workflows import Typed, typed
 
 T = TypeVar("T")
-
-_LONGEST_BACKOFF: Final = 300.0  # seconds
 
 
 class AskTerms(TypedDict, total=False):
@@ -350,9 +346,9 @@ class Context:
             raise InvalidArgument(f"retries is {retries!r}; give a whole number from 0.")
         if not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
             raise InvalidArgument(f"backoff is {backoff!r}; give seconds from 0.")
-        chosen = check_text("name", name or _name_of(function), limit=1_000)
+        chosen = check_text("name", name or name_of(function), limit=1_000)
         call, entry = self._run.call("step", chosen, fingerprint_of(arguments))
-        result_type = _result_type(function)
+        returned = result_type(function)
 
         async def stepped() -> Any:  # noqa: ANN401 - the function's
             run = self._run
@@ -361,14 +357,16 @@ class Context:
                 if entry.error == runs.ABANDONED:
                     await run.never()
                 try:
-                    return _recorded(entry, result_type)
+                    return recorded_outcome(entry, returned)
                 except ValidationError as error:
                     run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
             await run.first_time()
             with run.busy():
                 try:
-                    value = await self._attempts(call, partial(_called, function, arguments), retries, backoff)
-                    text = result_type.write(value)
+                    key = f"{self.execution_id}:{call.position}"
+                    work = partial(called, function, arguments)
+                    value = await attempts(run.parts.clock, key, call, work, retries, backoff)
+                    text = returned.write(value)
                 except asyncio.CancelledError:
                     await run.abandon_step(call)
                     raise
@@ -377,30 +375,9 @@ class Context:
                     await run.record_outcome(call, None, encode(failure))
                     raise raised_failure(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
                 await run.record_outcome(call, text)
-                return result_type.read(text)
+                return returned.read(text)
 
         return stepped()
-
-    async def _attempts(
-        self, call: Call, function: Callable[[], Coroutine[Any, Any, Any]], retries: int, backoff: float
-    ) -> Any:  # noqa: ANN401 - the function's
-        clock, key = self._run.parts.clock, f"{self.execution_id}:{call.position}"
-        for attempt in range(retries + 1):
-            token = step_here.set(key)
-            try:
-                with tracing.step_span(call.name, attempt + 1):
-                    return await function()
-            except WorkflowFailed:
-                raise
-            except Exception:
-                if attempt == retries:
-                    raise
-            finally:
-                step_here.reset(token)
-            due = clock.now() + round(min(backoff * 2**attempt, _LONGEST_BACKOFF) * 1000)
-            while clock.now() < due:
-                await clock.sleep_until(due)
-        raise AssertionError("the last attempt returns or raises")
 
     # --- Time ---
 
@@ -445,55 +422,6 @@ class Context:
             return datetime.fromtimestamp(instant / 1000, UTC)
 
         return known()
-
-
-def step_key() -> str:
-    """Inside a step: a key of this step of this execution, the same at every try, for services that take idempotency keys.
-
-    Raises ``InvalidArgument`` elsewhere.
-    """
-    key = step_here.get()
-    if key is None:
-        raise InvalidArgument("step_key is for functions that ctx.step calls.")
-    return key
-
-
-async def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - the function's
-    if inspect.iscoroutinefunction(function):
-        return await function(*arguments)
-    value = await asyncio.to_thread(function, *arguments)
-    # A partial, a lambda or an object that gives an awaitable.
-    return await value if inspect.isawaitable(value) else value
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
-
-
-def _result_type(function: Callable[..., Any]) -> Typed:
-    while isinstance(function, functools.partial):
-        function = function.func
-    try:
-        return _result_type_of(function)
-    except TypeError:  # it cannot be hashed
-        return Typed(Any)
-
-
-@functools.lru_cache(maxsize=1_000)
-def _result_type_of(function: Callable[..., Any]) -> Typed:
-    try:
-        annotation = get_type_hints(function, include_extras=True).get("return", Any)
-    except (NameError, TypeError, AttributeError):
-        annotation = Any
-    return typed(f"The result of step {_name_of(function)}", annotation)
-
-
-def _recorded(entry: Entry, result_type: Typed) -> Any:  # noqa: ANN401 - the function's
-    if entry.error is not None:
-        raise raised_failure(decode(entry.error))
-    return result_type.read(entry.result or "null")
 
 
 def _milliseconds(name: str, duration: float | timedelta) -> int:

@@ -44,6 +44,7 @@ from restpoint.prompts import HumanResponse
 from restpoint.records import ExecutionRecord
 from restpoint.replay import Branch, Journal, describe
 from restpoint.runs import Call, Entry
+from restpoint.steps import step_here
 from restpoint.workflows import Workflow
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ NO_CONSENTS: Final = (
 _RETRY_SECONDS: Final = 1.0
 
 branch_here: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
-step_here: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
 
 
 class Host(SlotOwner, Protocol):

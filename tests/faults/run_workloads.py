@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from faults.harness import Link
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, leases, workflow
-from restpoint.context import step_key
 from restpoint.errors import NotFound, Refused, StorageError
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
 from restpoint.run import Run
+from restpoint.steps import step_key
 
 DEFAULT: Final = "nobody said"
 
