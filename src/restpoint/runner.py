@@ -7,7 +7,6 @@ is claimed by whoever has a free slot; what a dead process held is ready again o
 import asyncio
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import ValidationError
 
-from restpoint import claims, leases, runs, tracing
+from restpoint import claims, runs, tracing
 from restpoint.access import Actor, actor_id
 from restpoint.changes import Change, Changes
+from restpoint.claimant import Claimant
 from restpoint.claims import Claim
 from restpoint.context import Context
 from restpoint.errors import (
@@ -38,6 +38,7 @@ from restpoint.records import ExecutionRecord
 from restpoint.replay import Journal
 from restpoint.run import Run
 from restpoint.runs import Start
+from restpoint.slots import Slots
 from restpoint.store import ExecutionStore
 from restpoint.workflows import Workflow, by_key
 
@@ -46,16 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERVAL: Final = 0.1
-"""Seconds between two looks for runs that other processes made ready."""
-
-_DEAD_INTERVAL: Final = 0.5  # seconds between two looks for processes that died
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
-# Seconds after which the next suspect runs beside one that got nowhere. Long: of two that run, nobody can tell which one
-# killed their process, so a long step beside a killer would be counted out with it.
-_PROBATION: Final = 600.0
-_CLAIMED_AT_ONCE: Final = 200
-_MOST_TRACE: Final = 2_000  # characters
 
 # What makes a run ready, as far as this process hears of it.
 _NEWS: Final = ("execution_created", "interaction_", "consent_", "execution_recovered")
@@ -67,50 +59,6 @@ class Started:
 
     record: ExecutionRecord
     created: bool
-
-
-class Slots:
-    """How many runs may work at once. First come, first served."""
-
-    def __init__(self, limit: int) -> None:
-        self.free = limit
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    def try_take(self) -> bool:
-        """Take a free slot, if there is one that nobody waits for."""
-        if self.free <= 0 or self._queue:
-            return False
-        self.free -= 1
-        return True
-
-    async def take(self) -> None:
-        """Wait for a slot."""
-        if self.try_take():
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give()
-            else:
-                self._queue.remove(turn)
-            raise
-
-    def give(self) -> None:
-        """Give a slot back."""
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self.free += 1
-
-    @property
-    def queued(self) -> int:
-        """How many wait for one."""
-        return len(self._queue)
 
 
 class Runner:
@@ -158,14 +106,13 @@ class Runner:
         self.concurrency = concurrency
         self._slots = Slots(concurrency)
         self._runs: dict[str, Run] = {}
-        self._suspects: dict[str, asyncio.TimerHandle] = {}
+        self._claimant: Claimant
         self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Future[Change | str]] = set()
         self._looking: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._closing = False
-        self._saturated = False
         self._unsubscribe: Callable[[], None] | None = None
 
     # --- Opening and closing ---
@@ -175,12 +122,15 @@ class Runner:
         if self._parts is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         parts = self._parts = await self.store.parts()
+        self._claimant = Claimant(
+            parts, self._known, self._slots, self._news, self._take_up, max_attempts=self.max_attempts
+        )
         if self.concurrency:
             await parts.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             self._looking = [
-                asyncio.create_task(self._look_for_work(), name="restpoint:look_for_work"),
-                asyncio.create_task(self._look_for_dead(), name="restpoint:look_for_dead"),
+                asyncio.create_task(self._claimant.look_for_work(), name="restpoint:look_for_work"),
+                asyncio.create_task(self._claimant.look_for_dead(), name="restpoint:look_for_dead"),
             ]
         return self
 
@@ -293,68 +243,14 @@ class Runner:
             raise ExecutionNotFound(outcome)
         return Started(record, created=False)
 
-    # --- Claiming ---
+    # --- Taking up ---
 
     def _heard(self, change: Change) -> None:
         if change.execution_id not in self._runs and change.event.startswith(_NEWS):
             self._news.set()
 
-    async def _look_for_work(self) -> None:
-        while True:
-            self._news.clear()
-            try:
-                await self._claim()
-            except StoreClosed:
-                return
-            except Exception:  # whatever it is, this process must not stop claiming
-                log.exception("no work could be claimed; trying again")
-                await asyncio.sleep(_TRY_AGAIN)
-            try:
-                async with asyncio.timeout(INTERVAL):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-
-    async def _claim(self) -> None:
-        parts = self._require()
-        self._saturated = True
-        while self._slots.free > 0 and not self._slots.queued:
-            self._saturated = False
-            wake = await claims.next_wake(parts.database)
-            asleep = wake is None or parts.clock.now() < wake
-            if asleep and not await claims.anything_ready(parts.database, self._known):
-                return
-            most = min(self._slots.free, _CLAIMED_AT_ONCE)
-            if await self._claim_some(most) < most:
-                return
-
-    async def _claim_some(self, most: int) -> int:
-        """Claim as many as are ready, at most ``most``, which must be free; returns how many."""
-        parts = self._require()
-        job = partial(
-            claims.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
-            max_attempts=self.max_attempts, time_to_live=parts.times_to_live["failed"],
-        )  # fmt: skip
-        count = 0
-
-        def applied(outcome: tuple[list[Claim], Changes]) -> None:
-            nonlocal count
-            parts.apply(outcome[1])
-            for claim in outcome[0]:
-                count += 1
-                if claim.suspect:
-                    over = asyncio.get_running_loop().call_later(_PROBATION, self.trust, claim.execution_id)
-                    self._suspects[claim.execution_id] = over
-                self._later(self._load(claim))
-
-        # Taken before they are claimed, because those that are in memory may ask for them meanwhile.
-        self._slots.free -= most
-        try:
-            await parts.database.write(job, applied)
-        finally:
-            for _ in range(most - count):
-                self._slots.give()
-        return count
+    def _take_up(self, claim: Claim) -> None:
+        self._later(self._load(claim))
 
     async def _load(self, claim: Claim) -> None:
         """Take up a run that was claimed: what it has recorded first, then the function."""
@@ -408,26 +304,11 @@ class Runner:
         self._runs[run.claim.execution_id] = run
         run.begin(_body)
 
+    # --- What a run needs of its runner ---
+
     def trust(self, execution_id: str) -> None:
         """It got on, or is gone: another suspect may have its turn."""
-        handle = self._suspects.pop(execution_id, None)
-        if handle is not None:
-            handle.cancel()
-            self._news.set()
-
-    async def _look_for_dead(self) -> None:
-        while True:
-            try:
-                parts = self._require()
-                if await leases.any_idle(parts.database, parts.clock.now(), parts.lease):
-                    await parts.database.write(partial(claims.inherit, own=parts.lease), parts.apply)
-            except StoreClosed:
-                return
-            except Exception:
-                log.exception("the leases could not be read; trying again")
-            await asyncio.sleep(_DEAD_INTERVAL)
-
-    # --- What a run needs of its runner ---
+        self._claimant.trust(execution_id)
 
     @property
     def is_ending(self) -> bool:
@@ -440,8 +321,9 @@ class Runner:
 
     def give_slot(self) -> None:
         """A run waits: another one may work."""
-        self._slots.give()
-        if self._saturated and not self._slots.queued:
+        slots = self._slots
+        slots.give()
+        if slots.saturated and not slots.queued:
             self._news.set()
 
     def forget(self, run: Run) -> None:
