@@ -16,6 +16,7 @@ import pytest_asyncio
 from restpoint import ExecutionStore, ledger, lifecycle, migrate, queries, waits
 from restpoint.changes import Change, Deadlines
 from restpoint.database import Database
+from restpoint.durations import FOREVER
 from restpoint.errors import (
     IllegalTransition,
     InteractionAlreadyResolved,
@@ -27,7 +28,7 @@ from support import ADA, GRACE, START, TEXT, ManualClock, dump, folded_statuses,
 
 EXECUTION: Final = ("running", "interaction_required", "oauth_required", "completed", "failed", "cancelled")
 INTERACTION: Final = ("pending", "answered", "expired", "withdrawn")
-DEADLINES: Final = Deadlines(lambda text: text, None)
+DEADLINES: Final = Deadlines(lambda text: text, FOREVER)
 CONSENT: Final = ("pending", "exchanging", "granted", "denied", "expired", "withdrawn")
 STATUSES: Final = {"execution": EXECUTION, "interaction": INTERACTION, "consent": CONSENT}
 TRIGGERS: Final = {
@@ -358,9 +359,9 @@ JOBS: Final[dict[str, Callable[[str, str], Job]]] = {
     ),
     "authorize": lambda one, wait: lambda tx: waits.authorize(tx, one, wait, "https://x", "s", None, None, None),
     "settle": lambda one, _: lambda tx: ledger.resume(tx, one, None, None),
-    "complete": lambda one, _: lambda tx: ledger.complete(tx, one, "1", 0, None),
-    "fail": lambda one, _: lambda tx: ledger.fail(tx, one, "it broke", None, 0, None),
-    "cancel": lambda one, _: lambda tx: ledger.cancel(tx, one, None, 0, None),
+    "complete": lambda one, _: lambda tx: ledger.complete(tx, one, "1", FOREVER, None),
+    "fail": lambda one, _: lambda tx: ledger.fail(tx, one, "it broke", None, FOREVER, None),
+    "cancel": lambda one, _: lambda tx: ledger.cancel(tx, one, None, FOREVER, None),
 }
 
 

@@ -185,7 +185,8 @@ async def test_every_revision_goes_up_and_down_and_up_with_executions_in_flight(
     else:
         # In another order of rows than before, where a table was made anew; and the history tells of both moves.
         told = [line for line in dump(path) if "'migrated'" not in line]
-        assert sorted(map(repr, told)) == sorted(map(repr, content))
+        kept = [line for line in content if down >= "0004" or 'INTO "settings"' not in line]  # as the downgrade says
+        assert sorted(map(repr, told)) == sorted(map(repr, kept))
         assert moves(path) == [(schema.REVISION, down), (down, schema.REVISION)]
         await answered_and_completed(path, clock, ids)
 

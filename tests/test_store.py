@@ -630,7 +630,11 @@ async def test_a_history_of_digests_holds_no_prompt_and_no_answer(path: Path, cl
         await store.resolve_interaction(one, "q", HumanResponseText(text="canary-answer"))
         await store.set_completed(one, 1)
         details = [entry.detail for entry in await store.history(one)]
-        assert [list(detail) for detail in details if detail] == [["prompt_sha256"], ["response_sha256"]]
+        assert [list(detail) for detail in details if detail] == [
+            ["prompt_sha256"],
+            ["response_sha256"],
+            ["result_sha256"],
+        ]
         assert all(len(next(iter(detail.values()))) == 64 for detail in details if detail)
         await store.remove(one)
     with sql(path) as connection:

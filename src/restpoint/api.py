@@ -101,7 +101,7 @@ def create_app(
     policy: Policy = DEFAULT_POLICY,
     default: str | None = None,
     ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
-    history: Literal["full", "digest"] = "full",
+    history: Literal["full", "digest"] | None = None,
     history_retention_seconds: float | None = None,
     migrate: Literal["refuse", "auto"] = "refuse",
     concurrency: int = 100,

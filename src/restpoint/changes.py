@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from restpoint.durations import Keeping
 from restpoint.errors import InteractionExpired
 
 
@@ -65,10 +66,10 @@ NO_TERMS: Final = Terms()
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """What expiring needs to know of its store: how history tells of a default response, and how long a failure stays."""
+    """What expiring needs to know of its store: how history tells of a default response, and how long what fails stays."""
 
     detail: Callable[[str], str]
-    time_to_live: int | None
+    keeping: Keeping
 
 
 @dataclass(slots=True)

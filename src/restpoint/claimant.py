@@ -85,7 +85,7 @@ class Claimant:
         parts = self._parts
         job = partial(
             claims.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
-            max_attempts=self._max_attempts, time_to_live=parts.times_to_live["failed"],
+            max_attempts=self._max_attempts, keeping=parts.keeping,
         )  # fmt: skip
         count = 0
 

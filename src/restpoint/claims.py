@@ -18,6 +18,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from restpoint import leases, ledger
 from restpoint.changes import Change, Changes
 from restpoint.database import Database, Transaction
+from restpoint.durations import Keeping
 from restpoint.engine import prepare
 from restpoint.errors import Conflict, LeaseLost
 from restpoint.history import append
@@ -155,7 +156,7 @@ def claim(
     most: int,
     suspects: int,
     max_attempts: int,
-    time_to_live: int | None,
+    keeping: Keeping,
 ) -> tuple[list[Claim], Changes]:
     """Claim runs that are ready, the oldest first: at most ``most``, and of those that are suspect at most ``suspects``.
 
@@ -168,7 +169,7 @@ def claim(
     for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
         error = f"The process that ran this execution died {max_attempts} times in a row."
         changes += ledger.end(
-            tx, execution_id, "fail", time_to_live, cause="attempts exhausted", error=error, code="attempts_exhausted"
+            tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted"
         )
     found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
     if len(found) < most and suspects and max_attempts > SUSPECT:
@@ -189,6 +190,19 @@ def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None)
         return False
     tx.execute(_LET_GO, {"run": key, "is_ready": 0, "wake": wake_at, "why": None, "deaths": 0})
     return True
+
+
+_ARE_CLOSED: Final = prepare(
+    select(_i.id).where(
+        _i.execution_key == bindparam("run"), _i.status != _const("'pending'"), _i.id.in_(_values("waits"))
+    )
+)
+
+
+def closed(tx: Transaction, run: Claim, waits: Sequence[str]) -> list[str]:
+    """Which of these interactions were closed, also by another process of which this one has not heard yet."""
+    key, _, _ = fence(tx, run)
+    return [row[0] for row in tx.all(_ARE_CLOSED, {"run": key, "waits": json.dumps(list(waits))})]
 
 
 def release(tx: Transaction, run: Claim, problem: str | None = None) -> Changes:

@@ -165,6 +165,7 @@ def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> N
             f"journal_size_limit = {_WAL_LIMIT_BYTES}",
             f"cache_size = -{_CACHE_KIB}",
             "cell_size_check = ON",
+            "secure_delete = ON",  # what is deleted is overwritten, whatever this SQLite was built to do
             f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000) if read_only else 0}",
             f"query_only = {'ON' if read_only else 'OFF'}",
         ):

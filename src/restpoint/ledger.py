@@ -14,11 +14,13 @@ Here is what an execution does; what its waits do is in ``waits.py``. The statem
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, TypeVar
 
 from restpoint import statements
 from restpoint.changes import Change, Changes, Wait
 from restpoint.database import Transaction
+from restpoint.durations import Keeping
 from restpoint.errors import Conflict, ExecutionNotFound
 from restpoint.history import append
 from restpoint.leases import live
@@ -98,28 +100,26 @@ def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | N
     return changes
 
 
-def complete(tx: Transaction, execution_id: str, result: str, time_to_live: int | None, actor: str | None) -> Changes:
+def complete(tx: Transaction, execution_id: str, result: str, keeping: Keeping, actor: str | None) -> Changes:
     """The end, with a result. Legal only from running: an open wait must be settled first."""
-    return end(tx, execution_id, "complete", time_to_live, actor=actor, result=result)
+    return end(tx, execution_id, "complete", keeping, actor=actor, result=result)
 
 
 def fail(
-    tx: Transaction, execution_id: str, error: str, code: str | None, time_to_live: int | None, actor: str | None
+    tx: Transaction, execution_id: str, error: str, code: str | None, keeping: Keeping, actor: str | None
 ) -> Changes:
     """The end, with an error, from any status that is not an end."""
-    return end(tx, execution_id, "fail", time_to_live, actor=actor, error=error, code=code)
+    return end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code)
 
 
-def cancel(
-    tx: Transaction, execution_id: str, reason: str | None, time_to_live: int | None, actor: str | None
-) -> Changes:
+def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: Keeping, actor: str | None) -> Changes:
     """The end, because someone said so. Nothing at all on one that is cancelled already."""
     if read(tx, execution_id).status == "cancelled":
         return []
-    return end(tx, execution_id, "cancel", time_to_live, actor=actor, cause=reason)
+    return end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason)
 
 
-def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, time_to_live: int | None) -> Changes:
+def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: Keeping) -> Changes:
     """Fail an execution that a dead process left running; nothing at all if anyone has dealt with it since."""
     try:
         execution = read(tx, execution_id)
@@ -127,17 +127,22 @@ def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str,
         return []  # recovered and swept by another process meanwhile
     if execution.status != "running" or execution.lease != lease:
         return []
-    return end(tx, execution_id, "fail", time_to_live, cause="recover", error=error, code="interrupted_by_restart")
+    return end(tx, execution_id, "fail", keeping, cause="recover", error=error, code="interrupted_by_restart")
 
 
 _PAST: Final = {"complete": "completed", "fail": "failed", "cancel": "cancelled"}
+
+
+def _workflow(tx: Transaction, execution_id: str) -> str | None:
+    row = tx.one(statements.WORKFLOW, {"id": execution_id})
+    return None if row is None else row[0]
 
 
 def end(
     tx: Transaction,
     execution_id: str,
     trigger: str,
-    time_to_live: int | None,
+    keeping: Keeping,
     *,
     actor: str | None = None,
     cause: str | None = None,
@@ -145,7 +150,9 @@ def end(
     error: str | None = None,
     code: str | None = None,
 ) -> Changes:
-    """End an execution by ``trigger`` and withdraw what is open. ``time_to_live`` is in milliseconds; None: for ever."""
+    """End an execution by ``trigger`` and withdraw what is open. How long it stays then is by ``keeping``."""
+    workflow = _workflow(tx, execution_id) if keeping.workflows else None
+    time_to_live = keeping.of(_PAST[trigger], workflow)
     expires_at = None if time_to_live is None else tx.now + time_to_live
 
     def attempt(execution: Execution) -> tuple[Execution, str, str, list[tuple[int, Wait]]] | None:
@@ -160,7 +167,13 @@ def end(
 
     execution, before, to, waits = from_state(tx, execution_id, attempt)
     event = f"execution_{_PAST[trigger]}"
-    detail = None if error is None else encode({"error": error, "code": code})
+    detail = None
+    if error is not None:
+        told = {"error_sha256": sha256(error.encode()).hexdigest()} if keeping.digest else {"error": error}
+        detail = encode({**told, "code": code})
+    if result is not None:
+        # The result itself goes with the execution; that it was this one can be shown for as long as there is history.
+        detail = f'{{"result_sha256":"{sha256(result.encode()).hexdigest()}"}}'
     sequence = append(tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail)
     tx.execute(statements.END_RUN, (execution_id,))
     changes = [

@@ -22,6 +22,7 @@ _BEGINNING: Final = prepare(
     .limit(bindparam("max"))
     .offset(literal_column("0"))
 )
+_HOLD: Final = prepare(select(_e.hold).where(_e.id == bindparam("id")))
 _ENDING: Final = prepare(
     select(_e.id)
     .where(func.substr(_e.id, -func.length(bindparam("part"))) == bindparam("part"))
@@ -35,6 +36,13 @@ _SINCE: Final = prepare(
     .limit(bindparam("max"))
     .offset(literal_column("0"))
 )
+
+
+async def hold_of(database: Database, execution_id: str) -> str | None:
+    """Why an execution is on hold; None where it is not."""
+    for (reason,) in await database.read(_HOLD, {"id": execution_id}):
+        return None if reason is None else str(reason)
+    return None
 
 
 async def ids_with(database: Database, part: str, most: int) -> list[str]:

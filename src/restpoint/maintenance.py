@@ -5,26 +5,28 @@ processes write (``follower.py``). And here is what an operator asks for: recove
 """
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from restpoint import details, gauges, leases, ledger, loading, migrate, queries, retention
+from restpoint import details, erasure, gauges, leases, ledger, loading, migrate, queries, retention, settings
 from restpoint.access import Who, actor_name
 from restpoint.changes import Change, Changes, Deadlines
 from restpoint.clock import Clock, SystemClock
 from restpoint.database import Database, Observer
 from restpoint.driver import Driver
-from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds, times_to_live
+from restpoint.durations import DEFAULT_EXECUTION_TTL, Keeping, TimeToLive, is_default, milliseconds, times_to_live
 from restpoint.engine import Synchronous, locate
-from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.erasure import Erasure
+from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.follower import Follower
 from restpoint.gauges import Gauges
-from restpoint.history import last_sequence
+from restpoint.history import history_of, last_sequence
 from restpoint.identifiers import Identifiers
 from restpoint.parts import Parts
 from restpoint.payloads import check_text
@@ -44,8 +46,9 @@ class MaintainedFile:
         ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
         *,
         database: str | os.PathLike[str] | None = None,
-        history: Literal["full", "digest"] = "full",
+        history: Literal["full", "digest"] | None = None,
         history_retention_seconds: float | None = None,
+        remember: bool = True,
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
         migrate: Literal["refuse", "auto"] = "refuse",
@@ -54,21 +57,16 @@ class MaintainedFile:
         self._path = locate(
             database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE)
         )
-        self._ttl = times_to_live(ttl_seconds)
-        if history not in {"full", "digest"}:
-            raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
-        self._detail = details.full if history == "full" else details.digest
-        self._retention = (
-            None
-            if history_retention_seconds is None
-            else milliseconds("history_retention_seconds", history_retention_seconds)
-        )
+        self._given = _settings(ttl_seconds, history, history_retention_seconds)
+        self._remember = remember
+        self._keeping: Keeping
+        self._detail: Callable[[str, str], str]
         self._sweep_interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
         self._identifiers = Identifiers(self._clock.now)
-        self._deadlines = Deadlines(partial(self._detail, "response"), self._ttl["failed"])
+        self._deadlines: Deadlines
         self._records = Records(self._watch)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
@@ -114,6 +112,7 @@ class MaintainedFile:
             database.observe(self._observer)
             try:
                 position = await last_sequence(database)
+                retention = await self._settle(database)
             except BaseException:
                 await database.close()
                 raise
@@ -130,7 +129,7 @@ class MaintainedFile:
                 self._clock,
                 self._apply,
                 sweep_interval=self._sweep_interval,
-                history_retention=self._retention,
+                history_retention=retention,
                 deadlines=self._deadlines,
                 swept=self._records.swept,
             )
@@ -138,10 +137,8 @@ class MaintainedFile:
                 database,
                 self._clock,
                 self._follower,
-                cancel=partial(self._end_by_task, database, ledger.cancel, "cancelled", reason=_TASK_CANCELLED),
-                fail=partial(
-                    self._end_by_task, database, ledger.fail, "failed", error=_TASK_FAILED, code="task_failed"
-                ),
+                cancel=partial(self._end_by_task, database, ledger.cancel, reason=_TASK_CANCELLED),
+                fail=partial(self._end_by_task, database, ledger.fail, error=_TASK_FAILED, code="task_failed"),
             )
             self._background = [
                 asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
@@ -154,6 +151,20 @@ class MaintainedFile:
             ]
             self._database = database
         return self._database
+
+    async def _settle(self, database: Database) -> int | None:
+        """How the file is to be written: as was said here, else as it has it. Gives how long history stays."""
+        stored = await settings.read(database)
+        now = {**stored, **self._given}
+        if self._remember and now != stored:
+            await database.write(partial(settings.change, given=self._given))
+        rules = now.get(settings.TIMES_TO_LIVE)
+        digest = now.get(settings.HISTORY) == "digest"
+        self._keeping = Keeping.read(rules or {}, digest=digest)
+        self._detail = details.digest if digest else details.full
+        self._deadlines = Deadlines(partial(self._detail, "response"), self._keeping)
+        retention: int | None = now.get(settings.HISTORY_RETENTION)
+        return retention
 
     async def close(self) -> None:
         """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
@@ -189,17 +200,17 @@ class MaintainedFile:
             self._follower,
             self._scheduler,
             lease,
-            self._ttl,
+            self._keeping,
             lambda prompt, terms: details.asked(self._detail("prompt", prompt), terms),
             self._apply,
             partial(loading.read, database, self._records),
         )
 
     async def _end_by_task(
-        self, database: Database, job: Callable[..., Changes], status: str, execution_id: str, **why: str
+        self, database: Database, job: Callable[..., Changes], execution_id: str, **why: str
     ) -> None:
         """The task that a caller set on the record of an execution has ended, and the execution has not."""
-        ended = partial(job, execution_id=execution_id, time_to_live=self._ttl[status], actor=None, **why)
+        ended = partial(job, execution_id=execution_id, keeping=self._keeping, actor=None, **why)
         await database.write(ended, self._apply)
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
@@ -252,13 +263,13 @@ class MaintainedFile:
         left_running = await queries.running(database)
         alive = await database.write(leases.live)
         found = []
-        ttl, error = self._ttl["failed"], "The process that ran this execution ended before it did."
+        error = "The process that ran this execution ended before it did."
         for execution_id, lease in left_running:
             if lease in alive:
                 continue
             if fail:
                 interrupt = partial(
-                    ledger.interrupt, execution_id=execution_id, lease=lease, error=error, time_to_live=ttl
+                    ledger.interrupt, execution_id=execution_id, lease=lease, error=error, keeping=self._keeping
                 )
                 if not await database.write(interrupt, self._apply):
                     continue
@@ -291,6 +302,44 @@ class MaintainedFile:
         await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
         self._records.drop(execution_id)
 
+    async def erase(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> Erasure:
+        """Erase everything that one execution holds, also of one that has left the file; see ``erasure.py``.
+
+        Raises ``ExecutionNotFound``, ``ExecutionHeld``, and ``IllegalTransition`` where it has not ended.
+        """
+        if reason is not None:
+            check_text("reason", reason)
+        who = actor_name(actor)
+        database = self._database or await self._ready()
+        await database.write(lambda tx: erasure.erase_execution(tx, execution_id, who, reason))
+        self._records.drop(execution_id)
+        return Erasure([execution_id], scrubbed=await erasure.scrub(database))
+
+    async def would_erase(self, execution_id: str) -> Erasure:
+        """What ``erase`` would do; nothing is written. Raises ``ExecutionNotFound``."""
+        database = self._database or await self._ready()
+        if not await history_of(database, execution_id):
+            raise ExecutionNotFound(execution_id)
+        return await erasure.preview(database, erasure.Scope([execution_id]))
+
+    async def erase_person(
+        self, person: str, reason: str | None = None, *, whole: bool = False, dry_run: bool = False, actor: Who = None
+    ) -> Erasure:
+        """Erase what one person said and was asked; ``erasure.py`` says what that is, and what ``whole`` adds.
+
+        Executions that have not ended, or are on hold, are left and named in what is returned. With ``dry_run`` that says
+        what would be erased, and nothing is.
+        """
+        check_text("person", person)
+        if reason is not None:
+            check_text("reason", reason)
+        who = actor_name(actor)
+        database = self._database or await self._ready()
+        scope = await erasure.scope(database, person, whole=whole)
+        if dry_run:
+            return await erasure.preview(database, scope)
+        return await erasure.erase(database, scope, who, reason, self._records.drop)
+
     async def cleanup_expired(self) -> int:
         """Sweep now: delete what ended longer ago than its time to live. Returns how many executions went."""
         await self._ready()
@@ -300,3 +349,23 @@ class MaintainedFile:
         """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
         async for row in queries.expired(await self._ready(), self._clock.now()):
             yield row
+
+
+def _settings(
+    ttl_seconds: TimeToLive, history: Literal["full", "digest"] | None, history_retention_seconds: float | None
+) -> dict[str, Any]:
+    """What of the settings of the file was given. Raises ``InvalidArgument``."""
+    given: dict[str, Any] = {}
+    times = times_to_live(ttl_seconds)
+    if not is_default(ttl_seconds):
+        given[settings.TIMES_TO_LIVE] = times.plain()
+    if history is not None:
+        if history not in {"full", "digest"}:
+            raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
+        given[settings.HISTORY] = history
+    if history_retention_seconds is not None:
+        kept = history_retention_seconds == math.inf
+        given[settings.HISTORY_RETENTION] = (
+            None if kept else milliseconds("history_retention_seconds", history_retention_seconds)
+        )
+    return given

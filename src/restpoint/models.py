@@ -207,6 +207,7 @@ class Execution(BaseModel):
     created_at: float | None = None
     completed_at: float | None = None
     expires_at: float | None = None
+    hold: str | None = None
     interactions: list[OpenInteraction] = Field(default_factory=list)
     auth_url: str | None = None
     oauth_state: str | None = None

@@ -1,11 +1,12 @@
 """The parts of an open store, for the runner, which works on the same file, records and clock as the store does."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from restpoint.changes import Changes, Terms
 from restpoint.clock import Clock
 from restpoint.database import Database
+from restpoint.durations import Keeping
 from restpoint.follower import Follower
 from restpoint.identifiers import Identifiers
 from restpoint.queries import Snapshot
@@ -15,7 +16,7 @@ from restpoint.scheduler import Scheduler
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an open store is made of. Times to live are in milliseconds, by final status; None: for ever."""
+    """What an open store is made of."""
 
     database: Database
     clock: Clock
@@ -24,7 +25,7 @@ class Parts:
     follower: Follower
     scheduler: Scheduler
     lease: int
-    times_to_live: Mapping[str, int | None]
+    keeping: Keeping
     asked_detail: Callable[[str, Terms], str]
     apply: Callable[[Changes], None]
     load: Callable[[str, Collection[str]], Awaitable[tuple[ExecutionRecord, Snapshot] | None]]

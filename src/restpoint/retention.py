@@ -9,13 +9,14 @@ from sqlalchemy import bindparam, delete, literal_column, select, update
 
 from restpoint.changes import Change, Changes
 from restpoint.database import Transaction
+from restpoint.durations import FOREVER
 from restpoint.engine import prepare
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
 from restpoint.history import ANCHOR, append, head
 from restpoint.ledger import end, read
 from restpoint.lifecycle import TERMINAL
 from restpoint.payloads import encode
-from restpoint.schema import executions, history, history_anchor
+from restpoint.schema import erasures, executions, history, history_anchor
 
 _e, _h = executions.c, history.c
 
@@ -48,6 +49,7 @@ _FIRST_KEPT: Final = prepare(
 _DIGEST_AT: Final = prepare(select(_h.digest).where(_h.sequence == bindparam("sequence")))
 _MOVE_ANCHOR: Final = prepare(update(history_anchor).values(sequence=bindparam("to"), digest=bindparam("the_digest")))
 _PRUNE: Final = prepare(delete(history).where(_h.sequence <= bindparam("to")))
+_PRUNE_ERASURES: Final = prepare(delete(erasures).where(erasures.c.sequence <= bindparam("to")))
 
 
 def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> None:
@@ -76,7 +78,7 @@ def remove(tx: Transaction, execution_id: str, actor: str | None) -> Changes:
         raise ExecutionHeld(execution_id, execution.hold)
     changes: Changes = []
     if execution.status not in TERMINAL:
-        changes = end(tx, execution_id, "cancel", None, actor=actor, cause="removed")
+        changes = end(tx, execution_id, "cancel", FOREVER, actor=actor, cause="removed")
     tx.execute(_REMOVE, {"the_id": execution_id})
     status = changes[0].status if changes else execution.status
     sequence = append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor)
@@ -109,5 +111,6 @@ def prune_history(tx: Transaction, before: int, last: int, most: int) -> int:
         return 0
     tx.execute(_MOVE_ANCHOR, {"to": to, "the_digest": row[0]})
     tx.execute(_PRUNE, {"to": to})
+    tx.execute(_PRUNE_ERASURES, {"to": to})
     append(tx, "history_pruned", cause="retention", detail=encode({"first": after + 1, "last": to}))
     return int(to - after)

@@ -16,12 +16,13 @@ import sys
 import threading
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from restpoint import logs, targets
+from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive
 from restpoint.engine import locate
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.migrate import prepare
@@ -40,7 +41,10 @@ _LARGEST_PORT: Final = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``restpoint serve`` was told. ``ttl`` is in seconds, None keeps; ``concurrency`` is for each worker."""
+    """What ``restpoint serve`` was told.
+
+    ``ttl`` to ``history_retention`` are as ``ExecutionStore`` has them, in seconds; ``concurrency`` is for each worker.
+    """
 
     target: str
     database: str
@@ -48,7 +52,9 @@ class Settings:
     port: int = 8000
     workers: int = 1
     tokens_file: str | None = None
-    ttl: float | None = 600
+    ttl: TimeToLive = DEFAULT_EXECUTION_TTL
+    history: Literal["full", "digest"] | None = None
+    history_retention: float | None = None
     concurrency: int = 100
     default: str | None = None
     log_json: bool = False
@@ -99,6 +105,8 @@ def make_app(settings: Settings) -> "FastAPI":
         database=settings.database,
         tokens_file=settings.tokens_file,
         ttl_seconds=settings.ttl,
+        history=settings.history,
+        history_retention_seconds=settings.history_retention,
         concurrency=settings.concurrency,
         default=settings.default,
     )

@@ -34,6 +34,7 @@ _OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 EXECUTION: Final = prepare(select(_e.status, _e.open_waits, _e.lease, _e.hold, _e.secrets).where(_THIS))
+WORKFLOW: Final = prepare(select(_e.workflow).where(_THIS))
 CREATE: Final = prepare(
     insert(executions).values(
         id=_given("execution_id"),

@@ -47,10 +47,13 @@ class ExecutionStore(MaintainedFile):
     Arguments, all optional:
 
     - ``ttl_seconds``: how long an ended execution stays. A number, None (for ever), or a mapping from final status to
-      either, such as ``{"completed": 600, "failed": None}``.
+      either, such as ``{"completed": 600, "failed": None}``; under ``"workflows"`` it may have rules of their own by the
+      name of the workflow: ``{"completed": 600, "workflows": {"refund": None, "hello": {"failed": 60}}}``.
     - ``database``: a path or a URL ``sqlite+aiosqlite:///PATH``. Default: ``RESTPOINT_DATABASE``, else ``restpoint.db``.
     - ``history``: ``"full"`` keeps prompts and responses in the history, ``"digest"`` only their SHA-256.
-    - ``history_retention_seconds``: how long history stays; None keeps it.
+    - ``history_retention_seconds``: how long history stays; ``math.inf`` keeps it.
+    - ``remember``: these three are kept in the file, for whoever opens it and does not say: the command line, other
+      programs. What is not said is as the file has it; where that has nothing, it is 600 seconds, ``"full"``, and kept.
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
@@ -178,8 +181,8 @@ class ExecutionStore(MaintainedFile):
         seconds = timeout if timeout is not None else asked.timeout
         due = None if seconds is None else milliseconds("timeout", seconds)
         who = actor_name(actor)
-        detail = details.asked(self._detail("prompt", text), terms)
         database = self._database or await self._ready()
+        detail = details.asked(self._detail("prompt", text), terms)  # as the file wants it, which is open only now
         lease = self._driver.lease or await self._driver.take_lease()
         # Held from here on, so that what is committed finds the record.
         record = self._records.get(execution_id) or await self._need(execution_id)
@@ -239,9 +242,10 @@ class ExecutionStore(MaintainedFile):
         Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and
         ``IllegalTransition`` on one that waits or has ended.
         """
-        text, who, ttl = encode(result), actor_name(actor), self._ttl["completed"]
+        text, who = encode(result), actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: ledger.complete(tx, execution_id, text, ttl, who), self._apply)
+        keeping = self._keeping
+        await database.write(lambda tx: ledger.complete(tx, execution_id, text, keeping, who), self._apply)
 
     async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
         """The end, with an error: a message for people, and optionally a stable code for programs.
@@ -251,9 +255,10 @@ class ExecutionStore(MaintainedFile):
         check_text("error", error)
         if code is not None:
             check_text("code", code)
-        who, ttl = actor_name(actor), self._ttl["failed"]
+        who = actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: ledger.fail(tx, execution_id, error, code, ttl, who), self._apply)
+        keeping = self._keeping
+        await database.write(lambda tx: ledger.fail(tx, execution_id, error, code, keeping, who), self._apply)
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
         """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
@@ -262,9 +267,10 @@ class ExecutionStore(MaintainedFile):
         """
         if reason is not None:
             check_text("reason", reason)
-        who, ttl = actor_name(actor), self._ttl["cancelled"]
+        who = actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, ttl, who), self._apply)
+        keeping = self._keeping
+        await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, keeping, who), self._apply)
 
     # --- Waits ---
 

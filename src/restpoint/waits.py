@@ -199,6 +199,6 @@ def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, 
     changes = [close(tx, execution, wait_key, wait, "expire", cause="deadline")]
     if then == "fail":
         error = "Nobody answered a prompt of this execution before its deadline."
-        ttl = deadlines.time_to_live
-        changes += end(tx, execution.id, "fail", ttl, cause="deadline", error=error, code="deadline_passed")
+        keeping = deadlines.keeping
+        changes += end(tx, execution.id, "fail", keeping, cause="deadline", error=error, code="deadline_passed")
     return changes

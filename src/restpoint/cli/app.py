@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from restpoint.cli import audit, files, people, servers
+from restpoint.cli import audit, files, keeping, people, servers
 
 
 def application() -> typer.Typer:
@@ -16,7 +16,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    waiting, running, keeping = "What waits and runs", "Serving", "The file"
+    waiting, running, the_file = "What waits and runs", "Serving", "The file"
     for command, name in (
         (people.list_executions, "list"),
         (people.show, "show"),
@@ -30,9 +30,12 @@ def application() -> typer.Typer:
     app.command(rich_help_panel=running)(servers.serve)
     app.command(rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
-    app.command(rich_help_panel=keeping)(files.sweep)
-    app.add_typer(files.db, name="db", rich_help_panel=keeping)
-    app.add_typer(audit.audit, name="audit", rich_help_panel=keeping)
+    app.command(rich_help_panel=the_file)(files.sweep)
+    app.command(rich_help_panel=the_file)(keeping.hold)
+    app.command(rich_help_panel=the_file)(keeping.release)
+    app.command(rich_help_panel=the_file)(keeping.erase)
+    app.add_typer(files.db, name="db", rich_help_panel=the_file)
+    app.add_typer(audit.audit, name="audit", rich_help_panel=the_file)
     return app
 
 

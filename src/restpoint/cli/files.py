@@ -199,7 +199,7 @@ def existing(database: str) -> Path:
 async def _sweep(path: Path, *, dry_run: bool) -> None:
     from restpoint.store import ExecutionStore  # noqa: PLC0415
 
-    async with ExecutionStore(database=path) as store:
+    async with ExecutionStore(database=path, remember=False) as store:
         if not dry_run:
             count = await store.cleanup_expired()
             typer.echo(f"executions swept: {count}", err=True)

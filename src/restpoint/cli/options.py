@@ -1,7 +1,9 @@
 """Options that several commands have."""
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,12 +49,38 @@ def seconds_or_never(text: str) -> float | None:
     return seconds
 
 
+def times_to_live(rules: Sequence[str] | None) -> Any:  # noqa: ANN401 - what ExecutionStore takes
+    """Times to live as they are typed, each ``[WORKFLOW:][STATUS=]SECONDS`` or ``never``, in what ``ttl_seconds`` takes.
+
+    Where none is typed: what says so.
+    """
+    from restpoint.durations import DEFAULT_EXECUTION_TTL, WORKFLOWS  # noqa: PLC0415 - `--help` need not wait for it
+    from restpoint.lifecycle import TERMINAL  # noqa: PLC0415
+
+    words = [word for rule in rules or () for word in re.split(r"[,\s]+", rule) if word]
+    if not words:
+        return DEFAULT_EXECUTION_TTL
+    general: dict[str, float | None] = {}
+    workflows: dict[str, dict[str, float | None]] = {}
+    # What is said of all statuses first, so that what is said of one holds whatever the order.
+    for word in sorted(words, key=lambda word: "=" in word):
+        workflow, colon, rule = word.rpartition(":")
+        status, equals, seconds = rule.rpartition("=")
+        if (colon and not workflow) or (equals and status not in TERMINAL):
+            raise typer.BadParameter(
+                f"{word!r} is no rule: write [WORKFLOW:][STATUS=]SECONDS or never, with a status of {', '.join(TERMINAL)}"
+            )
+        into = workflows.setdefault(workflow, {}) if workflow else general
+        into.update(dict.fromkeys([status] if equals else list(map(str, TERMINAL)), seconds_or_never(seconds)))
+    return {**general, WORKFLOWS: workflows} if workflows else general
+
+
 TimeToLive = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
         "--ttl",
         envvar="RESTPOINT_TTL",
-        metavar="SECONDS|never",
-        help="How long an execution that has ended stays in the file.",
+        metavar="[WORKFLOW:][STATUS=]SECONDS|never",
+        help="How long an execution that has ended stays in the file; may be repeated. Unless told: as the file says, or 600.",
     ),
 ]

@@ -104,13 +104,19 @@ def show_list(items: Sequence[ExecutionListItem]) -> None:
             item.workflow or "",
             item.owner or "",
             when(item.created_at) if roomy else _distance(item.created_at),
-            one_line(item.error or "") or (f"{item.open_waits} open" if item.open_waits else ""),
+            _note(item),
         )
         for item in items
     ]
     if not roomy:
         rows = [(row[0], row[1], row[2], row[4]) for row in rows]
     table(("id", "status", "workflow", "owner", "created (UTC)", "note") if roomy else _NARROW, rows, _STYLES)
+
+
+def _note(item: ExecutionListItem) -> str:
+    parts = [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
+    parts += [one_line(item.error)] if item.error else [f"{item.open_waits} open"] if item.open_waits else []
+    return "; ".join(parts)
 
 
 def show_execution(execution: Execution) -> None:
@@ -121,6 +127,8 @@ def show_execution(execution: Execution) -> None:
         moment = getattr(execution, name)
         if moment is not None:
             lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_distance(moment)})"))
+    if execution.hold is not None:
+        lines.append(("held", execution.hold))
     if execution.status == "completed":
         lines.append(("result", to_json(execution.result)))
     if execution.error is not None:

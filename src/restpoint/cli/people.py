@@ -113,7 +113,7 @@ def cancel(
     database: Database = DEFAULT_DATABASE,
     url: Url = None,
     reason: Annotated[str | None, typer.Option("--reason", "-r", help="Why; the history keeps it.")] = None,
-    ttl: TimeToLive = "600",
+    ttl: TimeToLive = None,
 ) -> None:
     """Cancel an execution. What it waits for is withdrawn."""
     from restpoint.cli.places import place  # noqa: PLC0415

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from pydantic import BaseModel
 
 from restpoint.access import OPERATOR, Actor
-from restpoint.cli.options import seconds_or_never
+from restpoint.cli.options import times_to_live
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
@@ -67,7 +67,7 @@ def ambiguous(part: str, found: Sequence[str]) -> Usage:
 class File:
     """A file on this machine. Who asks is the user of the operating system, as an operator."""
 
-    def __init__(self, path: Path, ttl: float | None) -> None:
+    def __init__(self, path: Path, ttl: Any) -> None:  # noqa: ANN401 - what the store takes
         self._path = path
         self._ttl = ttl
         self._stack = AsyncExitStack()
@@ -79,8 +79,9 @@ class File:
         from restpoint.desk import Desk  # noqa: PLC0415
         from restpoint.store import ExecutionStore  # noqa: PLC0415
 
-        store = await self._stack.enter_async_context(ExecutionStore(self._ttl, database=self._path))
-        self._desk = Desk(store)
+        opened = ExecutionStore(self._ttl, database=self._path, remember=False)
+        self.store = await self._stack.enter_async_context(opened)
+        self._desk = Desk(self.store)
         self._database = await Database.open(self._path, SystemClock())
         self._stack.push_async_callback(self._database.close)
         return self
@@ -116,6 +117,8 @@ class File:
 
     async def show(self, execution_id: str) -> Execution:
         """As ``Place.show``."""
+        from restpoint import lookups  # noqa: PLC0415
+
         view = await self._desk.status(self.actor, execution_id)
         record, consent = view.record, view.consent
         return Execution(
@@ -126,6 +129,7 @@ class File:
             created_at=record.created_at,
             completed_at=record.completed_at,
             expires_at=record.expires_at,
+            hold=await lookups.hold_of(self._database, execution_id),
             interactions=[
                 OpenInteraction(
                     interaction_id=pending.interaction_id,
@@ -262,14 +266,21 @@ class Server:
             await asyncio.sleep(_ASK_EVERY)
 
 
-def place(database: str, url: str | None, ttl: str | None = None) -> File | Server:
-    """The place that the options of a command mean; ``ttl`` as it is typed, else as RESTPOINT_TTL has it."""
+def place(database: str, url: str | None, ttl: Sequence[str] | None = None) -> File | Server:
+    """The place that the options of a command mean; ``ttl`` as it is typed, else as RESTPOINT_TTL or the file has it."""
     if url is not None:
         return Server(url, os.environ.get("RESTPOINT_TOKEN") or None)
     from restpoint.cli.files import existing  # noqa: PLC0415 - needs SQLAlchemy
 
     # Also a command that only looks lets deadlines fire that have come: what they end stays as long as elsewhere.
-    return File(existing(database), seconds_or_never(ttl or os.environ.get("RESTPOINT_TTL", "600")))
+    return File(existing(database), times_to_live(ttl or [os.environ.get("RESTPOINT_TTL", "")]))
+
+
+def file_place(database: str) -> File:
+    """The file that commands work on which no server does for others."""
+    place_here = place(database, None)
+    assert isinstance(place_here, File)  # noqa: S101 - no url was given
+    return place_here
 
 
 def user_name() -> str:

@@ -1,12 +1,13 @@
 """Commands that serve: the ready server, and the tokens of those whom it lets in."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, TimeToLive, seconds_or_never
+from restpoint.cli.options import DEFAULT_DATABASE, Database, TimeToLive, seconds_or_never, times_to_live
 
 tokens = typer.Typer(help="The bearer tokens of those whom the server lets in.", no_args_is_help=True)
 
@@ -25,7 +26,24 @@ def serve(
     port: Annotated[int, typer.Option("--port", "-p", help="0: any that is free.")] = 8000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share file and port.")] = 1,
     tokens_file: TokensFile = None,
-    ttl: TimeToLive = "600",
+    ttl: TimeToLive = None,
+    history: Annotated[
+        Literal["full", "digest"] | None,
+        typer.Option(
+            "--history",
+            envvar="RESTPOINT_HISTORY",
+            help="Whether history keeps prompts and responses, or only their SHA-256. Unless told: as the file says, or full.",
+        ),
+    ] = None,
+    history_retention: Annotated[
+        str | None,
+        typer.Option(
+            "--history-retention",
+            envvar="RESTPOINT_HISTORY_RETENTION",
+            metavar="SECONDS|never",
+            help="How long history stays. Unless told: as the file says, or for ever.",
+        ),
+    ] = None,
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, help="Runs at work at once, in each process.")
     ] = 100,
@@ -52,7 +70,9 @@ def serve(
         port=port,
         workers=workers,
         tokens_file=None if tokens_file is None else str(tokens_file),
-        ttl=seconds_or_never(ttl),
+        ttl=times_to_live(ttl),
+        history=history,
+        history_retention=_retention(history_retention),
         concurrency=concurrency,
         default=default,
         log_json=log_format == "json",
@@ -62,6 +82,13 @@ def serve(
         server.run(settings)
     except InvalidArgument as error:
         raise terminal.Usage(str(error)) from None
+
+
+def _retention(text: str | None) -> float | None:
+    if text is None:
+        return None
+    seconds = seconds_or_never(text)
+    return math.inf if seconds is None else seconds
 
 
 @tokens.command()
