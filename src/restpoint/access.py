@@ -11,7 +11,7 @@ The rules of ``Policy``:
 - An *assignee* of an open prompt sees the execution while the prompt is open, and of its prompts those that are addressed
   to them, and answers these.
 - The role ``operator`` sees, answers, cancels and removes everything. The role ``reader`` sees everything with its
-  history, and changes nothing.
+  history, and changes nothing: it is the auditor's. Both may audit the whole file.
 - A prompt with *four eyes* is never answered by the execution's owner, operator or not.
 - A consent (``auth_url``, ``oauth_state``) is shown to the owner only; where an execution has none, to an operator.
 - To everyone else the execution does not exist.
@@ -112,6 +112,10 @@ class Policy:
     def sees_everything(self, actor: Actor) -> bool:
         """Whether lists and histories hold back nothing, also of executions that have left the file."""
         return OPERATOR in actor.roles or READER in actor.roles
+
+    def may_audit(self, actor: Actor) -> bool:
+        """Whether they may read and export the history of the whole file."""
+        return self.sees_everything(actor)
 
     def may_start(self, actor: Actor, workflow: str) -> bool:  # noqa: ARG002 - for policies that ask
         """Whether they may start this workflow."""

@@ -36,6 +36,7 @@ from restpoint.providers import Provider
 from restpoint.providers import read as read_providers
 from restpoint.routes import Handler, routes
 from restpoint.runner import Runner
+from restpoint.signing import SigningKey
 from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
 from restpoint.tokens import Tokens
 from restpoint.vault import Vault, vault_for
@@ -64,6 +65,7 @@ def router(
     max_body_bytes: int = MAX_BODY_BYTES,
     trusted_origins: Collection[str] = (),
     metrics: Metrics | None = None,
+    audit_key: SigningKey | None = None,
     consents: Consents | None = None,
 ) -> APIRouter:
     """All routes, for an application that opens and closes the store and the runner itself.
@@ -75,13 +77,14 @@ def router(
     - ``max_body_bytes``: larger bodies are refused with 413.
     - ``trusted_origins``: of pages whose browsers may send what changes something, such as ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` tells.
+    - ``audit_key``: signs the heads and the manifests of exports that auditors take away; see ``restpoint audit keygen``.
     - ``consents``: the OAuth consents that the runner was given, for their pages and callbacks.
 
     Raises ``InvalidArgument`` for a default that is no workflow here.
     """
     return _router(
         Endpoints(
-            Desk(store, runner, policy),
+            Desk(store, runner, policy, audit_key),
             authenticate=authenticate,
             default=default,
             max_body_bytes=max_body_bytes,
@@ -112,6 +115,7 @@ def create_app(
     providers: Iterable[Provider] | str | os.PathLike[str] | None = None,
     keys: Vault | str | os.PathLike[str] | None = None,
     public_url: str | None = None,
+    audit_key: str | os.PathLike[str] | None = None,
     title: str = "restpoint",
 ) -> FastAPI:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -123,7 +127,8 @@ def create_app(
     ``providers`` are those that workflows get OAuth consents of, or the file that has them, ``RESTPOINT_PROVIDERS_FILE`` unless
     given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else ``RESTPOINT_KEYS_FILE``, else the ring
     that ``RESTPOINT_KEYS`` holds, else a file beside the database, which is made. ``public_url`` (``RESTPOINT_PUBLIC_URL``) is
-    where browsers find the routes, where that is not where requests say that they went.
+    where browsers find the routes, where that is not where requests say that they went. ``audit_key`` (``RESTPOINT_AUDIT_KEY``)
+    is the file of the private key that signs what auditors take away.
 
     ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that has every
     long poll and stream end now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
@@ -144,9 +149,10 @@ def create_app(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
     )  # fmt: skip
+    signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY")
     metrics = Metrics(store, runner, consents)
     api = Endpoints(
-        Desk(store, runner, policy),
+        Desk(store, runner, policy, None if signing is None else SigningKey.read(signing)),
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Policy, Question, Subject
+from restpoint.auditor import Auditor
 from restpoint.errors import (
     ExecutionNotFound,
     FourEyes,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from restpoint.prompts import HumanResponse
     from restpoint.records import ExecutionRecord
     from restpoint.runner import Runner, Started
+    from restpoint.signing import SigningKey
     from restpoint.store import ExecutionStore
     from restpoint.workflows import Workflow
 
@@ -78,14 +80,22 @@ class View:
 
 
 class Desk:
-    """The verbs. ``runner`` may be None where nothing is started from; ``policy`` may be the application's own."""
+    """The verbs. ``runner`` may be None where nothing is started from; ``policy`` may be the application's own.
+
+    ``audit_key`` signs what auditors take away.
+    """
 
     def __init__(
-        self, store: "ExecutionStore", runner: "Runner | None" = None, policy: Policy = DEFAULT_POLICY
+        self,
+        store: "ExecutionStore",
+        runner: "Runner | None" = None,
+        policy: Policy = DEFAULT_POLICY,
+        audit_key: "SigningKey | None" = None,
     ) -> None:
         self.store = store
         self.runner = runner
         self.policy = policy
+        self._auditor = Auditor(store.path, audit_key)
 
     # --- Starting ---
 
@@ -232,6 +242,14 @@ class Desk:
             finally:
                 if news is not None:
                     news.cancel()
+
+    def auditor(self, actor: Actor) -> Auditor:
+        """Who reads the history of the whole file. Raises ``NotAllowed``."""
+        if not self.policy.may_audit(actor):
+            raise NotAllowed(
+                f"{actor.id} may not read the history of the file: that takes the role reader or operator."
+            )
+        return self._auditor
 
     # --- Doing ---
 

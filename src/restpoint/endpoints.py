@@ -92,7 +92,8 @@ class Endpoints:
         found = self._authenticate(request)
         return found if found is None or isinstance(found, Actor) else await found
 
-    async def _actor(self, request: Request) -> Actor:
+    async def actor(self, request: Request) -> Actor:
+        """Who sent a request. Raises ``Problem`` 401 where that is nobody."""
         found = self._authenticate(request)
         actor = found if found is None or isinstance(found, Actor) else await found
         if actor is None:
@@ -113,7 +114,7 @@ class Endpoints:
             nonlocal actor, answered
             if clock() - answered >= FRESH:
                 try:
-                    actor, answered = await self._actor(request), clock()
+                    actor, answered = await self.actor(request), clock()
                 except HTTPException as error:  # of an application's authenticate
                     raise Problem(error.status_code, "refused", str(error.detail)) from error
             return actor
@@ -122,7 +123,7 @@ class Endpoints:
 
     async def _writer(self, request: Request) -> Actor:
         intake.refuse_other_sites(request, self._trusted)
-        return await self._actor(request)
+        return await self.actor(request)
 
     # --- Starting ---
 
@@ -222,7 +223,7 @@ class Endpoints:
     async def status(self, request: Request) -> Response:
         """The execution now, or at its next change."""
         limit = intake.seconds(request, 0.0)
-        actor = await self._actor(request)
+        actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         view = await self.desk.status(actor, execution_id)
         known = intake.header(request, "if-none-match") and intake.listed(request, "if-none-match")
@@ -254,7 +255,7 @@ class Endpoints:
 
     async def list(self, request: Request) -> Response:
         """Executions that the actor sees."""
-        actor = await self._actor(request)
+        actor = await self.actor(request)
         page = await self.desk.list(
             actor,
             status=[name for each in request.query_params.getlist("status") for name in each.split(",")] or None,
@@ -267,7 +268,7 @@ class Endpoints:
 
     async def history(self, request: Request) -> Response:
         """What happened to an execution."""
-        actor = await self._actor(request)
+        actor = await self.actor(request)
         entries = await self.desk.history(
             actor,
             request.path_params["execution_id"],
@@ -278,7 +279,7 @@ class Endpoints:
 
     async def events(self, request: Request) -> Response:
         """What happens to an execution, as it happens."""
-        actor = await self._actor(request)
+        actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         last = request.headers.get("last-event-id")
         number = None if last is None else last.removesuffix(_END)
@@ -331,7 +332,7 @@ class Endpoints:
 
     async def workflows(self, request: Request) -> Response:
         """What can be started."""
-        actor = await self._actor(request)
+        actor = await self.actor(request)
         items = [
             {
                 "name": each.name,
@@ -358,7 +359,7 @@ class Endpoints:
 
     async def metrics(self, request: Request) -> Response:
         """What Prometheus asks for."""
-        actor = await self._actor(request)
+        actor = await self.actor(request)
         if not self.desk.policy.sees_everything(actor):
             raise NotAllowed(f"{actor.id} may not read the metrics: that takes the role reader or operator.")
         if self._metrics is None:

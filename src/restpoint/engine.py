@@ -31,6 +31,7 @@ from restpoint.errors import (
 from restpoint.schema import APPLICATION_ID, REVISION
 
 Synchronous = Literal["FULL", "NORMAL"]
+Connection = sqlite3.Connection
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 _HEADER_BYTES: Final = 100  # https://www.sqlite.org/fileformat2.html, section 1.3

@@ -1,14 +1,9 @@
-"""The history as evidence: walked from its anchor to its head, so that the first row that is not what was written is named.
+"""The history as evidence: that it is what was written, all of it, and that the tables say the same.
 
-Each row must follow from the one before it (``history.py`` has the rule), each detail must be the one that was hashed, each
-detail that is gone must be named by an event that says it was erased, the anchor must stand where retention says that it
-moved it, and what the tables say of executions and waits must be what the history tells of them. A *head* is the sequence
-and the digest of a row: whoever kept one elsewhere learns whether anything up to that row has changed, and whether the rows
-up to it are still there. Nothing else can tell that rows were cut from the end, or that a history was written anew from some
-row to the last.
-
-Plain functions on a connection of their own, for a thread or a command: a million rows take seconds. They are read some
-thousands at a time, so that no snapshot is held for long.
+Each row must follow from the one before it (``chain.py``), each detail that is gone must be named by an event that says it
+was erased, the anchor must stand where retention says that it moved it, the heads that were kept elsewhere must be there, and
+what the tables say of executions, waits and payloads must be what the history tells of them. Nothing can tell without a head
+that was kept that rows were cut from the end, or that a history was written anew from some row to the last.
 """
 
 import json
@@ -16,81 +11,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Literal, Self
+from typing import Final
 
-from restpoint.errors import InvalidArgument
-from restpoint.history import GENESIS
+from restpoint.chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint.lifecycle import OPEN, TERMINAL
-from restpoint.signing import SigningKey, VerifyingKey
 
-Row = tuple[Any, ...]
-
-CHUNK: Final = 10_000
-"""Rows that are read at a time."""
-
-_COLUMNS: Final = (
-    "sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time, detail, detail_sha256, digest"
-)
-ROWS: Final = (
-    f"SELECT {_COLUMNS} FROM history WHERE sequence > :after AND sequence <= :last ORDER BY sequence LIMIT :most"  # noqa: S608 - our words
-)
-LAST_SEQUENCE: Final = (1 << 63) - 1
-_DIGEST_BYTES: Final = 32
 _NAMED: Final = 5  # differences between tables and history that are named
-
-Problem = Literal[
-    "no_anchor",
-    "anchor_moved",
-    "row_before_anchor",
-    "rows_missing",
-    "row_altered",
-    "digest_altered",
-    "row_inserted",
-    "row_out_of_place",
-    "detail_altered",
-    "detail_missing",
-    "tail_missing",
-    "head_differs",
-    "head_pruned",
-    "status_differs",
-    "wait_differs",
-    "execution_missing",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it was written: at which row, what is wrong, and what that probably means."""
-
-    problem: Problem
-    sequence: int | None
-    what: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A row of history by its sequence and digest; what there is to keep elsewhere."""
-
-    sequence: int
-    digest: bytes
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The head that ``str`` wrote, ``SEQUENCE:DIGEST``. Raises ``InvalidArgument``."""
-        number, _, digest = text.strip().partition(":")
-        try:
-            self = cls(int(number), bytes.fromhex(digest))
-        except ValueError:
-            self = cls(-1, b"")
-        if self.sequence < 0 or len(self.digest) != _DIGEST_BYTES:
-            raise InvalidArgument(
-                f"{text[:80]!r} is no head; give what `restpoint audit head` printed, SEQUENCE:DIGEST."
-            )
-        return self
-
-    def __str__(self) -> str:
-        return f"{self.sequence}:{self.digest.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,185 +36,6 @@ class Verdict:
     def holds(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
-
-
-def seal(head: Head, key: SigningKey) -> str:
-    """A head with a signature on it, ``SEQUENCE:DIGEST:KEY:SIGNATURE``; the same every time."""
-    return f"{head}:{key.public.id}:{key.sign('head', str(head).encode())}"
-
-
-def read_kept(text: str, key: VerifyingKey | None = None) -> Head:
-    """A head as it was kept, with a signature or without.
-
-    With a ``key`` the signature must be there and be this key's. Raises ``InvalidArgument``.
-    """
-    number, digest, signature = [*text.strip().split(":", 2), "", ""][:3]
-    head = Head.parse(f"{number}:{digest}")
-    if key is None:
-        return head
-    signer, _, value = signature.partition(":")
-    if not value:
-        raise InvalidArgument(f"The head {number} has no signature; sign it with: restpoint audit head --key KEY")
-    if not key.verifies("head", str(head).encode(), value):
-        raise InvalidArgument(
-            f"The signature on the head {number} is not one of the key {key.id}; it names {signer[:80]}."
-        )
-    return head
-
-
-# --- Walking ---------------------------------------------------------------------------------------------------------
-
-
-class Broken(Exception):
-    """The walk came to a row that does not follow."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.what)
-        self.finding = finding
-
-
-def read_anchor(connection: sqlite3.Connection) -> Head:
-    """What the oldest row that is left is chained to. Raises ``Broken``."""
-    rows = connection.execute("SELECT sequence, digest FROM history_anchor").fetchall()
-    if len(rows) != 1 or type(rows[0][0]) is not int or type(rows[0][1]) is not bytes or rows[0][0] < 0:
-        raise Broken(
-            Finding(
-                "no_anchor", None, "The anchor of the history is gone.", "Its row was removed, or is not one of ours."
-            )
-        )
-    return Head(*rows[0])
-
-
-def read_head(connection: sqlite3.Connection) -> Head:
-    """The newest row, unverified; the anchor where there is none. Raises ``Broken``."""
-    row = connection.execute("SELECT sequence, digest FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
-    return read_anchor(connection) if row is None else Head(row[0], row[1])
-
-
-def digest_of(previous: bytes, row: Row) -> bytes:
-    """The digest that a row should have, as ``history.row_digest``; raises ``TypeError`` where a text is none."""
-    middle = "\0".join(["" if value is None else "=" + value for value in row[1:8]])
-    text = f"={row[0]}\0{middle}\0={row[8]}"
-    return sha256(previous + (row[10] or GENESIS) + text.encode()).digest()
-
-
-def chunks(
-    connection: sqlite3.Connection, after: int, last: int = LAST_SEQUENCE, most: int = CHUNK
-) -> Iterator[list[Row]]:
-    """The rows after a row up to another, in order, some at a time, each in a short read."""
-    while True:
-        parameters = {"after": after, "last": last, "most": most}
-        try:
-            rows = connection.execute(ROWS, parameters).fetchall()
-        except (sqlite3.OperationalError, UnicodeDecodeError) as error:
-            if "decode" not in str(error):
-                raise
-            # What is no UTF-8 was not written by us: read it so that the row can be named.
-            factory, connection.text_factory = connection.text_factory, lambda data: data.decode("utf-8", "replace")
-            try:
-                rows = connection.execute(ROWS, parameters).fetchall()
-            finally:
-                connection.text_factory = factory
-        if rows:
-            yield rows
-        if len(rows) < most:
-            return
-        after = rows[-1][0]
-
-
-def first_wrong(rows: Sequence[Row], sequence: int, digest: bytes) -> int | None:
-    """The index of the first row that does not follow from row ``sequence``, whose digest this is; None: each does."""
-    index = 0
-    try:
-        for index, row in enumerate(rows):
-            sequence += 1
-            detail, detail_sha256, found = row[9], row[10], row[11]
-            if row[0] != sequence:
-                return index
-            if detail_sha256 is None:
-                if detail is not None:
-                    return index
-            elif len(detail_sha256) != _DIGEST_BYTES or (
-                detail is not None and sha256(detail.encode()).digest() != detail_sha256
-            ):
-                return index
-            if digest_of(digest, row) != found:
-                return index
-            digest = found
-    except (TypeError, AttributeError, ValueError):  # a value of another kind than any that we write
-        return index
-    return None
-
-
-def diagnose(row: Row, last: Head, following: Row | None = None, before: Head | None = None) -> Finding:
-    """What is wrong with a row that does not follow from ``last``.
-
-    ``following`` is the row after it and ``before`` the one before ``last``, where there are such.
-    """
-    sequence, digest = last.sequence, last.digest
-    expected = sequence + 1
-    if row[0] != expected:
-        gone = f"Row {expected} is" if row[0] == expected + 1 else f"Rows {expected} to {row[0] - 1} are"
-        return Finding("rows_missing", expected, f"{gone} missing.", "Rows were removed, or given other numbers.")
-    detail, detail_sha256, found = row[9], row[10], row[11]
-    try:
-        computed: bytes | None = digest_of(digest, row)
-        is_detail = detail is None or sha256(detail.encode()).digest() == detail_sha256
-    except (TypeError, AttributeError, ValueError):
-        computed, is_detail = None, True
-    if computed == found and not is_detail:
-        return Finding(
-            "detail_altered",
-            expected,
-            f"The detail of row {expected} is not the one that was hashed.",
-            "What the row says of a prompt, a response or an error was changed.",
-        )
-    if computed is not None and following is not None and _follows(following, expected, computed):
-        return Finding(
-            "digest_altered",
-            expected,
-            f"The digest of row {expected} is not that of its content, which the next row is chained to.",
-            "Only the digest was changed; what the row says is what was written.",
-        )
-    if following is None or _follows(following, expected, found):
-        return Finding(
-            "row_altered",
-            expected,
-            f"What row {expected} says is not what its digest was made of.",
-            "A column of it was changed after it was written.",
-        )
-    # With the number that it had, does the next row, or this one, follow from a row further up?
-    for inserted, moved, root in ((expected, following, last), (sequence, row, before)):
-        if root is not None and _follows((inserted, *moved[1:]), root.sequence, root.digest):
-            what = f"Row {inserted} does not belong here: without it the rows around it follow from each other."
-            return Finding("row_inserted", inserted, what, "A row was inserted, and those behind it were renumbered.")
-    return Finding(
-        "row_out_of_place",
-        expected,
-        f"Row {expected} does not follow from row {sequence}, nor the next one from it.",
-        "Rows were inserted, removed with the others renumbered, exchanged, or several of them rewritten here.",
-    )
-
-
-def _follows(row: Row, sequence: int, digest: object) -> bool:
-    return isinstance(digest, bytes) and first_wrong([row], sequence, digest) is None
-
-
-def walk(
-    connection: sqlite3.Connection, start: Head, last: int = LAST_SEQUENCE, most: int = CHUNK
-) -> Iterator[list[Row]]:
-    """The rows after ``start``, some at a time, each known to follow from the one before. Raises ``Broken``."""
-    before: Head | None = None
-    for rows in chunks(connection, start.sequence, last, most):
-        wrong = first_wrong(rows, start.sequence, start.digest)
-        sound = rows[:wrong]
-        if sound:
-            yield sound
-            before = start if len(sound) == 1 else Head(sound[-2][0], sound[-2][11])
-            start = Head(sound[-1][0], sound[-1][11])
-        if wrong is not None:
-            after = next(chunks(connection, rows[wrong][0], most=1), None)
-            raise Broken(diagnose(rows[wrong], start, None if after is None else after[0], before))
 
 
 # --- Verifying -------------------------------------------------------------------------------------------------------
@@ -454,18 +201,40 @@ def _waits(kind: str, table: str) -> str:
     )
 
 
-_RESPONSES: Final = (
+def _differs(name: str, stored: str) -> str:
+    """Whether a detail tells another payload than is stored, as the whole of it or by its SHA-256; not where it was erased."""
+    begin = f'{{"{name}":'
+    return (
+        f"(substr(h.detail, 1, {len(begin)}) = '{begin}'"
+        f" AND substr(h.detail, {len(begin) + 1}, length({stored})) IS NOT {stored})"
+        f" OR json_extract(h.detail, '$.{name}_sha256') <> sha256_hex({stored})"
+    )
+
+
+_PAYLOADS: Final = (
+    "SELECT what, execution_id, sequence FROM ("  # noqa: S608 - our words
+    "SELECT 'response to ' || w.id AS what, e.id AS execution_id, h.sequence FROM interactions AS w"
+    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
+    f" WHERE h.event = 'interaction_answered' AND ({_differs('response', 'w.response')})"
+    " UNION ALL SELECT 'prompt ' || w.id, e.id, h.sequence FROM interactions AS w"
+    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.sequence = w.opened"
+    f" WHERE {_differs('prompt', 'w.prompt')}"
+    " UNION ALL SELECT 'result', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
+    f" WHERE h.event = 'execution_completed' AND ({_differs('result', 'e.result')})"
+    " UNION ALL SELECT 'error', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
+    " WHERE h.event = 'execution_failed' AND h.detail IS NOT NULL AND (json_extract(h.detail, '$.code') IS NOT e.error_code"
+    " OR CASE WHEN json_type(h.detail, '$.error') IS NULL THEN json_extract(h.detail, '$.error_sha256') IS NOT"
+    " sha256_hex(e.error) ELSE json_extract(h.detail, '$.error') IS NOT e.error END)) LIMIT :most"
+)
+_ANSWERED_BY: Final = (
     "SELECT e.id, w.id, w.answered_by, h.actor, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
-    " WHERE h.event = 'interaction_answered' AND (w.answered_by IS NOT h.actor OR (h.detail IS NOT NULL"
-    " AND substr(h.detail, 1, 12) = '{\"response\":'"
-    " AND substr(h.detail, 13, length(w.response)) IS NOT w.response)) LIMIT :most"
+    " WHERE h.event = 'interaction_answered' AND w.answered_by IS NOT h.actor LIMIT :most"
 )
-_PROMPTS: Final = (
-    "SELECT e.id, w.id FROM interactions AS w JOIN executions AS e ON e.key = w.execution_key"
-    " JOIN history AS h ON h.sequence = w.opened WHERE h.detail IS NOT NULL AND substr(h.detail, 1, 10) = '{\"prompt\":'"
-    " AND substr(h.detail, 11, length(w.prompt)) IS NOT w.prompt LIMIT :most"
-)
+
+
+def _sha256_hex(text: str | None) -> str | None:
+    return None if text is None else sha256(text.encode()).hexdigest()
 
 
 def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Finding]:
@@ -481,15 +250,14 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
                 f"The {kind} {wait_id} of execution {execution_id} is {status}, and {told or 'nothing'} by the history."
             )
             yield Finding("wait_differs", None, what, changed)
-    for execution_id, wait_id, who, actor, sequence in connection.execute(_RESPONSES, limit).fetchall():
-        what = (
-            f"The answer to {wait_id} of execution {execution_id} is by {who or 'nobody'} in its table; row {sequence} has"
-            + (f" {actor or 'nobody'}." if who != actor else " another response.")
-        )
-        yield Finding("wait_differs", None, what, "The answer was changed where it is kept, and not in the history.")
-    for execution_id, wait_id in connection.execute(_PROMPTS, limit).fetchall():
-        what = f"The prompt {wait_id} of execution {execution_id} is not the one that the history has."
-        yield Finding("wait_differs", None, what, "The prompt was changed where it is kept, and not in the history.")
+    for execution_id, wait_id, who, actor, sequence in connection.execute(_ANSWERED_BY, limit).fetchall():
+        by = f"by {who or 'nobody'} in its table, and by {actor or 'nobody'} in row {sequence}"
+        what = f"The prompt {wait_id} of execution {execution_id} was answered {by}."
+        yield Finding("wait_differs", None, what, "The name was changed where it is kept, and not in the history.")
+    connection.create_function("sha256_hex", 1, _sha256_hex, deterministic=True)
+    for name, execution_id, sequence in connection.execute(_PAYLOADS, limit).fetchall():
+        what = f"The {name} of execution {execution_id} is not the one that row {sequence} tells of."
+        yield Finding("payload_differs", None, what, "It was changed where it is kept, and not in the history.")
     for execution_id, waits in connection.execute(_OPEN_COUNTS, limit).fetchall():
         what = f"Execution {execution_id} says that {waits} of its waits are open, and its waits say otherwise."
         yield Finding("wait_differs", None, what, changed)

@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
-from restpoint.evidence import (
+from restpoint.chain import (
     LAST_SEQUENCE,
     Broken,
     Head,
@@ -27,11 +26,12 @@ from restpoint.evidence import (
     read_head,
     walk,
 )
+from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
 from restpoint.signing import SigningKey, VerifyingKey
 
 Format = Literal["jsonl", "csv"]
 
-FORMATS: Final = ("jsonl", "csv")
+FORMATS: Final[tuple[Format, ...]] = ("jsonl", "csv")
 MEDIA_TYPES: Final = {"jsonl": "application/jsonl", "csv": "text/csv"}
 CHUNK: Final = 1_000
 """Rows that are written at a time."""
@@ -107,14 +107,20 @@ def damaged(broken: Broken) -> DamagedFile:
     return DamagedFile(f"The history is not what was written: {broken.finding.what} Run: restpoint audit verify")
 
 
+def form_of(name: str) -> Format:
+    """A format by its name. Raises ``InvalidArgument``."""
+    for form in FORMATS:
+        if form == name:
+            return form
+    raise InvalidArgument(f"format is {name[:80]!r}; use one of {', '.join(FORMATS)}.")
+
+
 class Export:
     """The bytes of a span, and when they are all there, the manifest."""
 
     def __init__(self, connection: sqlite3.Connection, of: Span, form: Format) -> None:
-        if form not in FORMATS:
-            raise InvalidArgument(f"format is {form!r}; use one of {', '.join(FORMATS)}.")
         self.span = of
-        self.form: Format = form
+        self.form = form
         self._connection = connection
         self._sha256 = sha256()
         self._size = 0

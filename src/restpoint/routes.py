@@ -8,11 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from restpoint import wire
+from restpoint.auditing import LINES, Auditing
 from restpoint.endpoints import Endpoints
+from restpoint.exports import FORMATS, MEDIA_TYPES
 from restpoint.intake import MAX_WAIT_SECONDS
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import ExecutionList, HistoryList, InteractionResponseRequest, WorkflowList
 from restpoint.providers import CALLBACK
+from restpoint.questions import QUESTIONS
 from restpoint.workflows import Workflow
 
 _HTML: Final[dict[int | str, dict[str, Any]]] = {
@@ -65,8 +68,9 @@ class Documented:
         return extra
 
 
-def _path(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
+def _path(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
+    shape = {"type": "string", **schema}
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": shape}
 
 
 def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
@@ -114,6 +118,7 @@ def routes(api: Endpoints) -> list[Documented]:
     """Every route, those that are called most first: each is compared with the path in this order."""
     default = api.desk.workflows.get(api.default or "")
     made = [*_starting(api, default), *_executions(api), *_about(api), *_consents(api)]
+    made += _auditing(Auditing(api.desk, api.actor))
     often = {"start_default_workflow": 0, "get_execution": 1, "answer_interaction": 2, "start_workflow": 3}
     return sorted(made, key=lambda each: often.get(each.operation, len(often)))
 
@@ -213,6 +218,52 @@ def _consents(api: Endpoints) -> list[Documented]:
             "GET", f"{back}/{{provider}}", pages.callback, "take_callback_of_provider", _HTML, (),
             (_path("provider", "The name of a provider."), *came_back), pages=True,
         ),
+    ]  # fmt: skip
+
+
+def _auditing(api: Auditing) -> list[Documented]:
+    moment: dict[str, Any] = {
+        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
+    }
+    times = (
+        _query("from", "Since this day or moment, in UTC unless it says.", **moment),
+        _query("to", "Through this day, or up to this moment, in UTC unless it says.", **moment),
+    )
+    workflow = _query("workflow", "Only of this workflow.", type="string")
+    more = (
+        _query("actor", "Only what they did.", type="string"),
+        _query("event", "Only this event, such as interaction_answered.", type="string"),
+        _query("status", "Only what led to this status.", enum=list(ExecutionStatus)),
+        _AFTER,
+        _query("limit", "How many at most.", type="integer", minimum=1, maximum=(1 << 63) - 1),
+    )
+    sequence: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": (1 << 63) - 1}
+    of = (
+        _query("format", "What it is written as.", enum=list(FORMATS), default="jsonl"),
+        *times,
+        _query("first", "From this row of history on.", **sequence),
+        _query("last", "Up to this row of history.", **sequence),
+    )
+    rows: dict[int | str, dict[str, Any]] = {200: wire.json_reply({"type": "string"}, "A JSON object a line", LINES)}
+    exported: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in MEDIA_TYPES.values()}
+    told = {"type": "object", "additionalProperties": True}
+    question = _path("question", f"One of {', '.join(QUESTIONS)}.", enum=list(QUESTIONS))
+    return [
+        Documented("GET", "/audit/query", api.query, "query_history", rows, (), (*times, workflow, *more)),
+        Documented("GET", "/audit/report", api.questions, "list_questions", {200: wire.json_reply(told, "The questions")}),
+        Documented(
+            "GET", "/audit/report/{question}", api.report, "answer_question", rows, (), (question, *times, workflow)
+        ),
+        Documented("GET", "/audit/timeline/{execution_id}", api.timeline, "get_timeline", rows, (404,), (_ID,)),
+        Documented(
+            "GET", "/audit/export", api.export, "export_history",
+            {200: {"description": "The bytes, the same every time", "content": exported}}, (404,), of,
+        ),
+        Documented(
+            "GET", "/audit/export/manifest", api.manifest, "get_manifest",
+            {200: wire.json_reply(told, "What the bytes of the export are")}, (404,), of,
+        ),
+        Documented("GET", "/audit/head", api.head, "get_head", {200: wire.json_reply(told, "The newest row")}),
     ]  # fmt: skip
 
 

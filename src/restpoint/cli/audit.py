@@ -12,7 +12,8 @@ from restpoint.cli import terminal
 from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output
 
 if TYPE_CHECKING:
-    from restpoint.evidence import Finding, Verdict
+    from restpoint.chain import Finding
+    from restpoint.evidence import Verdict
     from restpoint.questions import Answer, Filters
 
 audit = typer.Typer(
@@ -49,7 +50,7 @@ def verify(
     output: Output = Format.TABLE,
 ) -> None:
     """Go over the whole history and name the first row that is not what was written. Exit code 1 if there is one."""
-    from restpoint import evidence  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
+    from restpoint import chain, evidence  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
     from restpoint.signing import VerifyingKey  # noqa: PLC0415
 
     with _cryptography():
@@ -57,7 +58,7 @@ def verify(
         if export_file is not None:
             _verify_export(export_file, manifest, key, output)
             return
-        heads = [evidence.read_kept(each, key) for each in head or ()]
+        heads = [chain.read_kept(each, key) for each in head or ()]
     if key is not None and not heads:
         raise terminal.Usage("There is nothing with a signature to check.\nGive a --head or an --export.")
     with _reading(database) as connection:
@@ -73,15 +74,15 @@ def verify(
 @audit.command()
 def head(database: Database = DEFAULT_DATABASE, key: Key = None) -> None:
     """Print sequence and digest of the newest row, to be kept elsewhere for `verify --head`."""
-    from restpoint import evidence, exports  # noqa: PLC0415 - see verify
+    from restpoint import chain, exports  # noqa: PLC0415 - see verify
     from restpoint.signing import SigningKey  # noqa: PLC0415
 
     with _cryptography(), _reading(database) as connection:
         try:
-            newest = evidence.read_head(connection)
-        except evidence.Broken as broken:
+            newest = chain.read_head(connection)
+        except chain.Broken as broken:
             raise exports.damaged(broken) from None
-        terminal.put(f"{newest if key is None else evidence.seal(newest, SigningKey.read(key))}\n")
+        terminal.put(f"{newest if key is None else chain.seal(newest, SigningKey.read(key))}\n")
 
 
 @audit.command()
@@ -168,7 +169,7 @@ def report(
                 terminal.put(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
                 _show_rows(found, output, asked.shown)
             elif output is Format.JSONL:
-                _show_rows(({"question": asked.name, **row} for row in found), output, ())
+                _show_rows(({"asked": asked.name, **row} for row in found), output, ())
             else:
                 terminal.put("{\n" if not number else ",\n")
                 terminal.put(f"{json.dumps(asked.name)}: ")
@@ -200,7 +201,7 @@ def export(
     if key is not None and beside is None:
         raise terminal.Usage("A signature goes into a manifest, and none is written.\nGive --out or --manifest.")
     with _cryptography(), _reading(database) as connection:
-        signer = None if key is None else SigningKey.read(key)
+        signer, kind = None if key is None else SigningKey.read(key), exports.form_of(form)
         span = exports.span(
             connection,
             first=first,
@@ -208,7 +209,7 @@ def export(
             since=None if since is None else moments.since(since),
             until=None if until is None else moments.until(until),
         )
-        export = exports.Export(connection, span, form)  # type: ignore[arg-type]  # checked there
+        export = exports.Export(connection, span, kind)
         if out is None:
             for data in export:
                 terminal.put_bytes(data)
