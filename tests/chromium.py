@@ -89,6 +89,11 @@ class Browser:
         """Click the button or the link that says ``label``, as soon as it is there."""
         self._find(f"//button[normalize-space()='{label}'] | //a[normalize-space()='{label}']").click()
 
+    def press_and_look_away(self, label: str) -> None:
+        """The same, without waiting for the page that comes."""
+        button = self._find(f"//button[normalize-space()='{label}']")
+        self.driver.execute_script("setTimeout(() => arguments[0].click())", button)
+
     def fill(self, label: str, text: str) -> None:
         """Type into the field inside the label that says ``label``."""
         self._find(f"//label[normalize-space()='{label}']//input").send_keys(text)

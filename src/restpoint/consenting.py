@@ -67,7 +67,8 @@ _OVER: Final = {
     "withdrawn": "The workflow does not need this any more. You may close this window.",
     "exchanging": "The provider's answer is being looked at. Come back in a moment.",
 }
-_AGAIN: Final = frozenset({"failed", "malformed", "expired", "wrong_issuer", "wrong_address"})
+_LOST: Final = "This was taken before, and came to nothing: nobody was granted or refused anything. You may try again."
+_AGAIN: Final = frozenset({"failed", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"})
 
 
 class ConsentPages:
@@ -201,13 +202,15 @@ class ConsentPages:
         title, text, status = _TOLD[arrival.outcome]
         consent, form = arrival.consent, None
         if arrival.outcome == "failed":
-            text = f"{arrival.problem or ''} Nothing is lost: try again."
+            text = f"{arrival.problem or ''} Nothing is lost."
         if arrival.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
             consent = await self.consents.find(consent.execution_id, consent.id)
             if consent.status == "pending" and consent.begun_by is not None:
                 mount = urlpath(str(request.url)).removesuffix(path)
                 action = f"{mount}/executions/{quote(consent.execution_id)}/consents/{quote(consent.id)}"
                 form = self._form(consent, consent.begun_by, action, await self._place(consent))
+                if arrival.outcome == "replayed":  # such as by a person who reloads, after the server died
+                    text = _LOST
         reply = screens.words(title, text, status, form)
         if arrival.consent is not None and arrival.outcome in {"granted", "denied"}:
             uri = arrival.consent.redirect_uri or ""

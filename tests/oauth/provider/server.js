@@ -69,6 +69,7 @@ const provider = new Provider(issuer, {
     claims: () => ({ sub: id, name: `${id} of the tests`, email: `${id}@example.org` }),
   }),
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+  rotateRefreshToken: true, // one that comes twice was stolen: all that the person granted is revoked
   ttl: {
     AccessToken: () => control.accessTokenSeconds,
     AuthorizationCode: 60,
