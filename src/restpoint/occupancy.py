@@ -14,6 +14,9 @@ from restpoint.claims import Claim
 TURNS: Final = 25
 """Turns of the loop, in which whatever the last outcome set in motion asks for the next one."""
 
+LEAVING: Final = "restpoint: this run leaves memory"
+"""What its tasks are cancelled with."""
+
 
 class Occupant(Protocol):
     """What an occupancy needs of its run."""
@@ -88,7 +91,7 @@ class Occupancy:
         if self._hold is not None:
             self._hold.cancel()
         for task in set(self.inside):
-            task.cancel("restpoint: this run leaves memory")
+            task.cancel(LEAVING)
         if self.has_slot:
             self.has_slot = False
             self._owner.give_slot()
@@ -106,7 +109,7 @@ class Occupancy:
             self._look_soon()
 
     def enter(self) -> None:
-        """Remember the task that awaits a call: it may be another than the one that made it, and ends with the run too."""
+        """Remember the task that makes a call or awaits it, which may be two: each ends with the run too."""
         task = this_task()
         if task is not None and task is not self.main and task not in self.inside:
             self.inside.add(task)

@@ -37,7 +37,7 @@ from restpoint.errors import (
 from restpoint.failures import public_failure
 from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
-from restpoint.occupancy import TURNS, Occupancy, SlotOwner, this_task
+from restpoint.occupancy import LEAVING, TURNS, Occupancy, SlotOwner, this_task
 from restpoint.parts import Parts
 from restpoint.pending import PendingInteraction, read_answer
 from restpoint.prompts import HumanResponse
@@ -62,6 +62,7 @@ NO_CONSENTS: Final = (
 )
 
 _RETRY_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 5.0  # for a workflow to end, once it is told to
 
 branch_here: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
 
@@ -117,7 +118,8 @@ class Run:
         """What consents that restpoint drives came to, as far as it is known."""
         # Held from the moment the snapshot was taken, so that no answer passes by.
         self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
-        self._branches: dict[asyncio.Task[Any], Branch] = {}
+        self._has_branched = False
+        self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
 
@@ -162,8 +164,8 @@ class Run:
                     span.fail(type(error).__qualname__)
                     await self._fail(error)
             finally:
-                self._leave("ended")
-                span.annotate(outcome=self.gone or "ended")
+                self._leave("released")  # what has ended said so when that was written
+                span.annotate(outcome=self.gone or "released")
                 self._tear_down()
 
     async def _complete(self, result: Any) -> None:  # noqa: ANN401 - the workflow's
@@ -180,9 +182,20 @@ class Run:
         await self._end(partial(runs.complete, run=self.claim, result=text, keeping=keeping))
 
     async def _fail(self, error: BaseException) -> None:
+        try:
+            await self._record_failure(error)
+        except Exception as defect:
+            log.exception("the failure of workflow %s could not be recorded", self.workflow.name)
+            if self.gone is None:
+                self.problem = (
+                    f"Its failure could not be recorded: {type(defect).__name__}; the log of the server has more."
+                )
+                self._leave("stuck")
+
+    async def _record_failure(self, error: BaseException) -> None:
         left_out = self._journal.unvisited
         entry = None if left_out is None else self._journal.entries[left_out]
-        if entry is not None and not self._branches and entry.settled is not None and entry.error != runs.ABANDONED:
+        if entry is not None and not self._has_branched and entry.settled is not None and entry.error != runs.ABANDONED:
             # It once got further than to where it failed now: this is other code.
             recorded, at = describe(entry.call), entry.call.position
             asked = f"nothing: it has raised {type(error).__name__}"
@@ -224,20 +237,34 @@ class Run:
         """Stop here, at once: nothing more is written, and the tasks are cancelled."""
         self._leave(why)
         if self._task is not None and self._task is not this_task():  # who calls from inside it asks next, and hears it
-            self._task.cancel("restpoint: this run leaves memory")
+            self._task.cancel(LEAVING)
+        if self._grace is None and not self._is_down:
+            self._grace = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._grace_over)
+
+    def _grace_over(self) -> None:
+        """It swallows its cancellation, or takes long to clean up: it holds up nobody else any more."""
+        log.warning(
+            "workflow %s goes on though its run was told to leave (%s); nothing that it does is recorded any more",
+            self.workflow.name, self.gone, extra={"execution_id": self.claim.execution_id},
+        )  # fmt: skip
+        if self._task is not None:
+            self._task.cancel(LEAVING)
+        self._tear_down()
 
     def _ended_elsewhere(self) -> None:
         self.leave("ended")
 
     def _tear_down(self) -> None:
+        if self._is_down:
+            return
         self._is_down = True
+        if self._grace is not None:
+            self._grace.cancel()
         self._journal.close()
         if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in begin; it may have been claimed anew
             self.record._ended = None  # noqa: SLF001
         if self.record._task is self._task:  # noqa: SLF001
             self.record._task = None  # noqa: SLF001
-        for task in set(self._branches):
-            task.cancel("restpoint: this run leaves memory")
         self._occupancy.close()
         self._pending.clear()
         self._host.forget(self)
@@ -248,7 +275,7 @@ class Run:
 
     async def stopped(self) -> None:
         """Return when none of its tasks does anything any more."""
-        tasks = {task for task in (self._task, *self._branches, *self._occupancy.inside) if task is not None}
+        tasks = {task for task in (self._task, *self._occupancy.inside) if task is not None}
         if tasks:
             await asyncio.wait(tasks)
 
@@ -273,7 +300,8 @@ class Run:
         if branch.task is not task:
             branch = branch.child(task)
             branch_here.set(branch)
-            self._branches[task] = branch
+            self._has_branched = True
+            self._occupancy.enter()
         return branch
 
     def mismatch(self, position: str, recorded: str, asked: str) -> NoReturn:
