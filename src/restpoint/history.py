@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, insert, literal_column, select
 from restpoint.database import Database, Row, Transaction
 from restpoint.engine import prepare
 from restpoint.errors import DamagedFile
-from restpoint.payloads import encode
+from restpoint.payloads import BENT, decode, encode, unreadable
 from restpoint.schema import executions, history, history_anchor, journal
 
 _h, _e, _j = history.c, executions.c, journal.c
@@ -173,10 +173,11 @@ async def history_of(database: Database, execution_id: str) -> list[HistoryEntry
 
 def _entry(row: Row) -> HistoryEntry:
     sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, _, digest = row
-    told = None if detail is None else json.loads(detail)
-    return HistoryEntry(
-        sequence, execution_id, event, wait_id, before, after, actor, cause, time / 1000, told, digest.hex()
-    )
+    try:
+        told, at = decode(detail), time / 1000
+        return HistoryEntry(sequence, execution_id, event, wait_id, before, after, actor, cause, at, told, digest.hex())
+    except BENT as error:
+        raise unreadable(f"row {sequence} of the history", error) from error
 
 
 _EVENTS_OF: Final = prepare(
@@ -202,17 +203,22 @@ async def events_of(database: Database, execution_id: str, after: int, most: int
     """
     rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
     entries = [_entry(row) for row in rows]
-    positions = [entry.detail["position"] for entry in entries if entry.event in _SHOWN]
+    positions = [position for entry in entries if (position := _shown_at(entry)) is not None]
     if not positions:
         return entries
     journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
-    values = {position: json.loads(result) for position, result in journaled if result is not None}
+    values = {position: decode(result) for position, result in journaled if result is not None}
     return [
-        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[entry.detail["position"]]})
-        if entry.event in _SHOWN and entry.detail["position"] in values
+        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[position]})
+        if (position := _shown_at(entry)) in values
         else entry
         for entry in entries
     ]
+
+
+def _shown_at(entry: HistoryEntry) -> str | None:
+    """The position in the journal of what a row says was shown; None for a row that says nothing of the kind."""
+    return entry.detail.get("position") if entry.event in _SHOWN and isinstance(entry.detail, dict) else None
 
 
 async def last_sequence(database: Database) -> int:

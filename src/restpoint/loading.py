@@ -5,6 +5,7 @@ from collections.abc import Collection
 from restpoint import queries
 from restpoint.database import Database
 from restpoint.history import history_of
+from restpoint.payloads import BENT, unreadable
 from restpoint.queries import Snapshot
 from restpoint.records import ExecutionRecord, Records
 
@@ -29,7 +30,10 @@ async def read(
             current = records.end_loading(execution_id, found.as_of if found is not None else None)
         # What this process has told its records since then is newer: look again.
         if found is not None and current and records.is_current(found):
-            return records.refresh(found), found
+            try:
+                return records.refresh(found), found
+            except BENT as error:
+                raise unreadable(f"execution {execution_id}", error) from error
         if found is None:
             if records.get(execution_id) is not None:
                 records.close_by_history(execution_id, await history_of(database, execution_id))

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, exists, func, literal_column, select
 
-from restpoint.database import Database
+from restpoint.database import Database, Row
 from restpoint.engine import prepare
 from restpoint.errors import InvalidArgument
+from restpoint.payloads import BENT, unreadable
 from restpoint.schema import executions, interactions
 
 MAX_PAGE: Final = 1_000
@@ -128,23 +129,28 @@ async def page(
             lane="long",
         )
     )
-    items = tuple(
-        ExecutionSummary(
-            execution_id,
-            status,
-            name,
-            whose,
-            created / 1000,
-            _seconds(completed),
-            _seconds(expires),
-            hold,
-            waits,
-            error,
-            code,
-        )
-        for _, execution_id, status, name, whose, created, completed, expires, hold, waits, error, code in rows[:limit]
-    )
+    try:
+        items = tuple(map(_summary, rows[:limit]))
+    except BENT as error:
+        raise unreadable("an execution", error) from error
     return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
+
+
+def _summary(row: Row) -> ExecutionSummary:
+    _, execution_id, status, name, whose, created, completed, expires, hold, waits, error, code = row
+    return ExecutionSummary(
+        execution_id,
+        status,
+        name,
+        whose,
+        created / 1000,
+        _seconds(completed),
+        _seconds(expires),
+        hold,
+        waits,
+        error,
+        code,
+    )
 
 
 def _write_cursor(key: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from restpoint.errors import NotJSON
+from restpoint.errors import DamagedFile, NotJSON
 
 MAX_PROMPT_BYTES: Final = 2 * 1024 * 1024
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
@@ -45,8 +45,23 @@ def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
 
 
 def decode(text: str | None) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """The value that ``encode`` made ``text`` from."""
-    return None if text is None else from_json(text)
+    """The value that ``encode`` made ``text`` from. Raises ``DamagedFile`` where it did not."""
+    if text is None:
+        return None
+    try:
+        return from_json(text)
+    except (ValueError, TypeError) as error:
+        raise unreadable("a payload", error) from error
+
+
+def unreadable(what: str, error: Exception) -> DamagedFile:
+    """The error for something in the file that this program cannot have written: it was damaged, or bent by another one."""
+    why = str(error).partition("\n")[0]
+    return DamagedFile(f"The file is damaged: {what} in it cannot be read ({why}). See: restpoint db check")
+
+
+BENT: Final = (ValueError, TypeError, KeyError, AttributeError)
+"""What values of another kind than any that was written make Python raise."""
 
 
 def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:

@@ -11,9 +11,9 @@ from typing import Any, Literal, Protocol, cast
 from pydantic import BaseModel, ValidationError
 
 from restpoint.changes import Wait
-from restpoint.errors import DamagedFile, RestpointError
-from restpoint.payloads import decode
-from restpoint.prompts import PROMPT, RESPONSE, HumanPrompt, HumanResponse
+from restpoint.errors import RestpointError
+from restpoint.payloads import decode, unreadable
+from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse, stored_prompt
 
 
 class Paused(Protocol):
@@ -78,7 +78,7 @@ class PendingInteraction:
     def prompt(self) -> HumanPrompt:
         """What is asked. The object that was given by who asked here; elsewhere made when it is first asked for."""
         if self._prompt is None:
-            self._prompt = PROMPT.validate_json(self._text)
+            self._prompt = stored_prompt(self._text)
         return cast("HumanPrompt", self._prompt)
 
     @property
@@ -171,4 +171,4 @@ def read_answer(wait: Wait) -> BaseModel | RestpointError:
     try:
         return RESPONSE.validate_json(wait.response or "")
     except ValidationError as error:
-        return DamagedFile(f"The response to interaction {wait.id} is in the file and cannot be read: {error}.")
+        return unreadable(f"the response to interaction {wait.id}", error)

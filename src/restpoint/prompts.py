@@ -29,7 +29,7 @@ from restpoint.options import MAX_OPTIONS, check_distinct, offered, refuse_repea
 # As the original has them, from here.
 from restpoint.options import BinaryHumanPromptOption as BinaryHumanPromptOption  # noqa: PLC0414
 from restpoint.options import MultipleChoiceOption as MultipleChoiceOption  # noqa: PLC0414
-from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
+from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, unreadable
 
 MAX_TIMEOUT_SECONDS: Final = 100 * 366 * 24 * 3600
 
@@ -256,6 +256,16 @@ class InteractionResponse(InteractionBase):
 
 PROMPT: Final[TypeAdapter[HumanPrompt]] = TypeAdapter(HumanPrompt)
 RESPONSE: Final[TypeAdapter[HumanResponse]] = TypeAdapter(HumanResponse)
+
+
+def stored_prompt(text: str) -> HumanPrompt:
+    """The prompt that is in the file. Raises ``DamagedFile`` where that is none."""
+    try:
+        return PROMPT.validate_json(text)
+    except ValidationError as error:
+        raise unreadable("a prompt", error) from error
+
+
 PROMPTS: Final = (
     HumanPromptText,
     HumanPromptNotification,

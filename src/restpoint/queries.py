@@ -12,6 +12,7 @@ from restpoint.database import Database
 from restpoint.engine import prepare
 from restpoint.errors import ExecutionNotFound, InteractionNotFound
 from restpoint.lifecycle import OPEN, TERMINAL
+from restpoint.payloads import decode
 from restpoint.schema import REVISION, consents, executions, history, interactions, runs
 
 _e, _i, _c, _h, _r = executions.c, interactions.c, consents.c, history.c, runs.c
@@ -194,7 +195,7 @@ async def address(database: Database, execution_id: str, interaction_id: str) ->
     ):
         if status is None:
             raise InteractionNotFound(execution_id, interaction_id)
-        return Address(owner, tuple(json.loads(assignees or "[]")), bool(four_eyes), status)
+        return Address(owner, tuple(decode(assignees) or ()), bool(four_eyes), status)
     raise ExecutionNotFound(execution_id)
 
 

@@ -27,7 +27,7 @@ from restpoint.history import HistoryEntry
 from restpoint.lifecycle import CLOSINGS, TERMINAL, ExecutionStatus
 from restpoint.payloads import decode, encode
 from restpoint.pending import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
-from restpoint.prompts import PROMPT, HumanPrompt
+from restpoint.prompts import HumanPrompt, stored_prompt
 from restpoint.queries import Address, Snapshot
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class ExecutionRecord:
         if wait is None or wait.kind != "interaction":
             return None
         # As it was asked: the object that the caller gave may have changed since.
-        return PROMPT.validate_json(wait.prompt or "")
+        return stored_prompt(wait.prompt or "")
 
     def _pending_interaction(self, wait: Wait, prompt: BaseModel | None = None) -> PendingInteraction:
         reference = self._pending.get(wait.id)

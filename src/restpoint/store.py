@@ -23,12 +23,12 @@ from restpoint.pages import Page, page
 from restpoint.payloads import check_text, encode
 from restpoint.pending import PendingInteraction
 from restpoint.prompts import (
-    PROMPT,
     HumanPrompt,
     HumanResponse,
     accepts,
     read_prompt,
     read_response,
+    stored_prompt,
     write_prompt,
     write_response,
 )
@@ -342,7 +342,7 @@ class ExecutionStore(MaintainedFile):
         prompt = record._open_prompt(interaction_id) if record is not None else None  # noqa: SLF001 - the store makes records
         if prompt is not None:
             return prompt
-        return PROMPT.validate_json(await queries.prompt_of(database, execution_id, interaction_id))
+        return stored_prompt(await queries.prompt_of(database, execution_id, interaction_id))
 
 
 def _interaction_id(interaction_id: str) -> str:
