@@ -220,7 +220,7 @@ class Run:
 
         while True:
             try:
-                await self.parts.database.write(job, ended)
+                await self.parts.database.write(job, ended, brief=True)
             except (LeaseLost, StoreClosed):
                 self._leave("lost")
             except StorageError:
@@ -358,7 +358,7 @@ class Run:
             return job(tx)
 
         try:
-            await self.parts.database.write(with_closed if waits else job, applied or self.parts.apply)
+            await self.parts.database.write(with_closed if waits else job, applied or self.parts.apply, brief=True)
         except LeaseLost:
             self.leave("lost")
         except (StorageError, StoreClosed) as error:
@@ -572,7 +572,7 @@ class Run:
 
         job = partial(claims.park, run=self.claim, waits=waits, wake_at=min(wakes, default=None))
         try:
-            await self.parts.database.write(job, parked)
+            await self.parts.database.write(job, parked, brief=True)
         except LeaseLost:
             self.leave("lost")
         except (StorageError, StoreClosed) as error:

@@ -229,7 +229,9 @@ class Runner:
 
             lease = None if claim is None else parts.lease
             try:
-                starting = parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
+                starting = parts.database.write(
+                    lambda tx: runs.start(tx, execution_id, what, lease, who), applied, brief=True
+                )
                 self._starting.add(starting)
                 starting.add_done_callback(self._starting.discard)
                 outcome = await starting
