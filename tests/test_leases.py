@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from restpoint import ExecutionStore, database, leases
+from restpoint import ExecutionStore, leases, writer
 from support import TEXT, ManualClock, rows, sql
 
 
@@ -62,7 +62,7 @@ async def test_a_lease_that_ran_out_leaves_its_executions_to_recovery(path: Path
 async def test_who_could_not_be_adopted_for_a_locked_file_is_adopted_with_the_next(
     path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "BUSY_TIMEOUT_SECONDS", 0.05)
     async with ExecutionStore(database=path, clock=clock) as first:
         records = [await first.create_execution() for _ in range(2)]
         for record in records:

@@ -1,0 +1,146 @@
+"""Where jobs run, in which order, and what does not stop the event loop."""
+
+import asyncio
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from restpoint.clock import SystemClock
+from restpoint.database import Database, Transaction
+from restpoint.errors import StorageError
+from restpoint.writer import LARGEST_BRIEF_BATCH
+from support import sql
+
+INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
+
+
+@pytest.fixture
+def file(fresh: Path, path: Path) -> Path:
+    shutil.copyfile(fresh, path)
+    return path
+
+
+async def opened(path: Path) -> Database:
+    return await Database.open(path, SystemClock())
+
+
+def thread(_: Transaction) -> int:
+    return threading.get_ident()
+
+
+async def test_a_brief_job_runs_on_the_loops_thread_and_any_other_on_the_writers(file: Path) -> None:
+    database = await opened(file)
+    here = threading.get_ident()
+    assert await database.write(thread, brief=True) == here
+    assert await database.write(thread) != here
+    both = await asyncio.gather(database.write(thread, brief=True), database.write(thread))
+    assert both[0] == both[1] != here
+    await database.close()
+
+
+async def test_more_brief_jobs_than_a_loop_should_stand_still_for_run_on_the_writers_thread(file: Path) -> None:
+    database = await opened(file)
+    found = await asyncio.gather(*(database.write(thread, brief=True) for _ in range(LARGEST_BRIEF_BATCH + 1)))
+    assert threading.get_ident() not in found
+    found = await asyncio.gather(*(database.write(thread, brief=True) for _ in range(LARGEST_BRIEF_BATCH)))
+    assert set(found) == {threading.get_ident()}
+    await database.close()
+
+
+async def test_jobs_are_committed_in_the_order_in_which_they_were_asked_for(file: Path) -> None:
+    database = await opened(file)
+    order: list[int] = []
+
+    def told(number: int) -> None:
+        order.append(number)
+
+    def job(number: int) -> "asyncio.Future[int]":
+        return database.write(lambda _: number, told, brief=number % 3 != 0)
+
+    jobs = []
+    for number in range(300):
+        jobs.append(job(number))
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+    await asyncio.gather(*jobs)
+    assert order == list(range(300))
+    await database.close()
+
+
+async def test_a_file_that_another_process_holds_does_not_stop_the_event_loop(file: Path) -> None:
+    database = await opened(file)
+    turns = 0
+    with sql(file) as another:
+        another.execute("BEGIN IMMEDIATE")
+        writing = database.write(thread, brief=True)
+        while turns < 1_000:
+            turns += 1
+            await asyncio.sleep(0)
+        assert not writing.done()
+        another.execute("ROLLBACK")
+    assert await writing != threading.get_ident()
+    assert await database.write(thread, brief=True) == threading.get_ident()
+    await database.close()
+
+
+async def test_a_brief_job_that_fails_after_it_wrote_fails_alone_and_leaves_nothing(file: Path) -> None:
+    database = await opened(file)
+
+    def fails(tx: Transaction) -> None:
+        tx.execute(INSERT, (1,))
+        tx.execute(INSERT, (1,))
+
+    def works(tx: Transaction) -> None:
+        tx.execute(INSERT, (2,))
+
+    first, second = await asyncio.gather(
+        database.write(fails, brief=True), database.write(works, brief=True), return_exceptions=True
+    )
+    assert isinstance(first, StorageError)
+    assert second is None
+    with sql(file) as look:
+        assert look.execute("SELECT id FROM leases").fetchall() == [(2,)]
+    await database.close()
+
+
+async def test_an_interrupt_in_a_brief_job_reaches_the_program_and_the_job_is_done(file: Path) -> None:
+    database = await opened(file)
+    interrupted: list[bool] = []
+
+    def interrupt(tx: Transaction) -> None:
+        tx.execute(INSERT, (1,))
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+
+    job = database.write(interrupt, brief=True)
+    with pytest.raises(KeyboardInterrupt):
+        database._hand_over()
+    await job
+    with sql(file) as look:
+        assert look.execute("SELECT id FROM leases").fetchall() == [(1,)]
+    await database.close()
+
+
+async def test_closing_does_what_was_asked_for_while_a_batch_was_written(file: Path) -> None:
+    database = await opened(file)
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        assert go.wait(30)
+
+    first = database.write(slow)
+    await asyncio.to_thread(entered.wait, 30)
+    second = database.write(lambda tx: tx.execute(INSERT, (3,)).rowcount, brief=True)
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)
+    go.set()
+    await closing
+    await first
+    assert await second == 1
+    with sql(file) as look:
+        assert look.execute("SELECT id FROM leases").fetchall() == [(3,)]
