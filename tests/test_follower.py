@@ -10,7 +10,7 @@ import pytest
 from restpoint import ExecutionStore, follower
 from restpoint.changes import Change
 from restpoint.database import Database
-from restpoint.errors import ExecutionCancelled
+from restpoint.errors import ExecutionCancelled, ExecutionNotFound
 from support import ADA, TEXT
 
 
@@ -171,3 +171,20 @@ async def test_a_subscriber_that_fails_keeps_nothing_from_those_who_wait(
     assert await asyncio.wait_for(future, 30) == ADA
     assert heard == ["execution_created", *("execution_created", "interaction_asked", "interaction_answered")]
     assert "subscriber" in caplog.text
+
+
+async def test_a_result_that_was_swept_before_it_was_read_here_is_not_taken_for_null(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(0, database=path) as there:
+        records = [await here.create_execution() for _ in range(3)]
+        lost, nothing, failed = (record.execution_id for record in records)
+        await there.set_completed(lost, {"paid": True})
+        await there.set_completed(nothing, None)
+        await there.set_failed(failed, "No funds.", code="no_funds")
+        assert await there.cleanup_expired() == 3
+        assert [await here.get(record.execution_id) for record in records] == [None] * 3
+    assert [record.status for record in records] == ["completed", "completed", "failed"]
+    assert all(record.completed_at is not None for record in records)
+    with pytest.raises(ExecutionNotFound):
+        _ = records[0].result
+    assert records[1].result is None
+    assert (records[2].error, records[2].error_code) == ("No funds.", "no_funds")

@@ -9,7 +9,8 @@ that nobody holds or awaits costs no memory, and its rows make new objects when 
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from restpoint.changes import Change, Wait
 from restpoint.errors import (
     ExecutionCancelled,
+    ExecutionNotFound,
     InteractionExpired,
     InteractionWithdrawn,
     RestpointError,
@@ -94,7 +96,12 @@ class ExecutionRecord:
 
     @property
     def result(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The result as it is stored: None until the execution is completed."""
+        """The result as it is stored: None until the execution is completed.
+
+        Raises ``ExecutionNotFound`` where it was completed by another process and swept before this one had read it.
+        """
+        if self._result is None and self.status is ExecutionStatus.COMPLETED:
+            raise ExecutionNotFound(self.execution_id)
         return decode(self._result)
 
     @property
@@ -233,6 +240,16 @@ class ExecutionRecord:
 
     def __repr__(self) -> str:
         return f"<ExecutionRecord {self.execution_id} {self.status}>"
+
+
+_OF_NULL: Final = sha256(b"null").hexdigest()
+
+
+def _tell_end(record: ExecutionRecord, detail: Mapping[str, Any]) -> None:
+    """How it ended, as far as the history knows: of a result that is the digest."""
+    record.error, record.error_code = detail.get("error"), detail.get("code")
+    if detail.get("result_sha256") == _OF_NULL:
+        record._result = "null"
 
 
 class Records:
@@ -397,6 +414,9 @@ class Records:
             return
         for entry in history:
             wait = record._open.get(entry.wait_id or "")
+            if entry.to_status in TERMINAL and record.completed_at is None:
+                record.completed_at = entry.time
+                _tell_end(record, entry.detail if isinstance(entry.detail, dict) else {})
             if entry.to_status is not None and not entry.event.endswith("_asked"):
                 record._move(entry.to_status)
             if wait is not None and entry.event in CLOSINGS:

@@ -19,6 +19,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from restpoint import ExecutionStore, Runner
 from restpoint.api import create_app, router
 from restpoint.errors import InvalidArgument
+from restpoint.follower import Follower
 from restpoint.schema import REVISION
 from restpoint.streams import Waits
 from serving import (
@@ -142,6 +143,39 @@ async def test_with_an_etag_no_change_is_missed_between_two_polls(client: httpx.
     async with asyncio.timeout(5):
         reply = await client.get(body["status_url"], params={"wait": 20}, headers=tag)
     assert (reply.status_code, len(reply.json()["interactions"])) == (200, 1)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_start_whose_result_is_gone_before_it_was_read_says_so(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
+) -> None:
+    swept = asyncio.Event()
+    look = Follower._look
+
+    async def look_later(follower: Follower) -> None:
+        await swept.wait()
+        await look(follower)
+
+    monkeypatch.setattr(Follower, "_look", look_later)
+    async with served(make_app(file, concurrency=0)) as client, ExecutionStore(0, database=file) as elsewhere:
+
+        async def run_and_sweep() -> None:
+            while not (found := (await elsewhere.list()).items):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.005)
+            await elsewhere.set_completed(found[0].execution_id, "paid")
+            assert await elsewhere.cleanup_expired() == 1
+            swept.set()
+
+        running = asyncio.create_task(run_and_sweep())
+        if streamed:
+            async with client.stream("POST", "/v1/workflows/echo/stream", json=1) as reply:
+                told = [each.data["code"] async for each in events(reply) if each.name == "error"]
+        else:
+            reply = await client.post("/v1/workflows/echo", json=1)
+            assert reply.status_code == 404
+            told = [reply.json()["code"]]
+        await running
+    assert told == ["execution_not_found"]
 
 
 @pytest.mark.parametrize("known", ["*", '"other", {tag}', 'W/"a,b", {strong} , "c"', '"x"\n{tag}'])
