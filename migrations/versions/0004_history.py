@@ -46,6 +46,11 @@ UPGRADE = (
     "CREATE TRIGGER erasures_are_told_of BEFORE INSERT ON erasures WHEN NOT EXISTS (SELECT 1 FROM history AS e, json_each(e.detail, '$.sequences') AS named WHERE e.sequence = NEW.ordered AND e.event = 'payloads_erased' AND e.sequence > NEW.sequence AND named.value = NEW.sequence) BEGIN SELECT RAISE(ABORT, 'an erasure is told of by a later row of history that names it'); END",
     "CREATE TRIGGER erasures_are_never_changed BEFORE UPDATE ON erasures BEGIN SELECT RAISE(ABORT, 'an erasure stays'); END",
     "CREATE TRIGGER erasures_go_with_the_history BEFORE DELETE ON erasures WHEN OLD.sequence > (SELECT sequence FROM history_anchor) BEGIN SELECT RAISE(ABORT, 'an erasure stays'); END",
+    "ALTER TABLE journal ADD COLUMN seen INTEGER",
+    # From now on the ordinal is the place of an outcome among all that the workflow was given; so far it told those apart
+    # that were recorded after the same row of history, and the answers stood between them by their own rows.
+    "UPDATE journal SET ordinal = given.nth FROM (SELECT execution_key, position, row_number() OVER (PARTITION BY execution_key ORDER BY at, own, ordinal) AS nth FROM (SELECT j.execution_key, j.position, j.settled AS at, 1 AS own, j.ordinal FROM journal AS j JOIN executions AS e ON e.key = j.execution_key WHERE e.status NOT IN ('completed', 'failed', 'cancelled') AND j.settled IS NOT NULL AND j.error IS NOT '\"abandoned\"' UNION ALL SELECT j.execution_key, j.position, max(h.sequence), 0, 0 FROM journal AS j JOIN executions AS e ON e.key = j.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = json_extract(j.result, '$') WHERE e.status NOT IN ('completed', 'failed', 'cancelled') AND j.kind IN ('ask', 'authorize') AND j.settled IS NULL AND h.event NOT IN ('interaction_asked', 'consent_asked') GROUP BY j.execution_key, j.position HAVING max(h.sequence) <= (SELECT max(l.settled) FROM journal AS l WHERE l.execution_key = j.execution_key))) AS given WHERE journal.execution_key = given.execution_key AND journal.position = given.position",
+    "UPDATE journal SET ordinal = NULL WHERE error = '\"abandoned\"'",
 )
 
 # Drops views and an index, which nobody wrote; the list of the details that were erased, which stay erased; and the settings
@@ -70,6 +75,9 @@ DOWNGRADE = (
     "DROP INDEX history_of_file",
     "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE ON interactions WHEN NEW.key IS NOT OLD.key OR NEW.id IS NOT OLD.id OR NEW.execution_key IS NOT OLD.execution_key OR NEW.prompt IS NOT OLD.prompt OR NEW.opened IS NOT OLD.opened OR NEW.created_at IS NOT OLD.created_at OR NEW.assignees IS NOT OLD.assignees OR NEW.four_eyes IS NOT OLD.four_eyes OR NEW.on_deadline IS NOT OLD.on_deadline OR NEW.default_response IS NOT OLD.default_response OR (OLD.status <> NEW.status AND NOT (OLD.status = 'pending' AND (NEW.status = 'answered' OR NEW.status = 'expired' OR NEW.status = 'withdrawn'))) OR ((OLD.status = 'answered' OR OLD.status = 'expired' OR OLD.status = 'withdrawn') AND (NEW.status IS NOT OLD.status OR NEW.response IS NOT OLD.response OR NEW.answered_by IS NOT OLD.answered_by OR NEW.closed_at IS NOT OLD.closed_at)) BEGIN SELECT RAISE(ABORT, 'illegal transition of an interaction, or a change of what stays'); END",
     "CREATE VIEW answers AS SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by, strftime('%Y-%m-%dT%H:%M:%fZ', a.time / 1000.0, 'unixepoch') AS answered_at, a.time AS answered_ms, strftime('%Y-%m-%dT%H:%M:%fZ', q.time / 1000.0, 'unixepoch') AS asked_at, a.time - q.time AS waited_ms, json_extract(q.detail, '$.prompt') AS prompt, json_extract(a.detail, '$.response') AS response, a.sequence FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id AND q.event = 'interaction_asked' WHERE a.event = 'interaction_answered'",
+    "UPDATE journal SET ordinal = NULL WHERE kind IN ('ask', 'authorize')",
+    "UPDATE journal SET ordinal = own.nth FROM (SELECT execution_key, position, row_number() OVER (PARTITION BY execution_key ORDER BY ordinal) AS nth FROM journal WHERE ordinal IS NOT NULL) AS own WHERE journal.execution_key = own.execution_key AND journal.position = own.position",
+    "ALTER TABLE journal DROP COLUMN seen",
 )
 
 

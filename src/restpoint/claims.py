@@ -192,19 +192,6 @@ def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None)
     return True
 
 
-_ARE_CLOSED: Final = prepare(
-    select(_i.id).where(
-        _i.execution_key == bindparam("run"), _i.status != _const("'pending'"), _i.id.in_(_values("waits"))
-    )
-)
-
-
-def closed(tx: Transaction, run: Claim, waits: Sequence[str]) -> list[str]:
-    """Which of these interactions were closed, also by another process of which this one has not heard yet."""
-    key, _, _ = fence(tx, run)
-    return [row[0] for row in tx.all(_ARE_CLOSED, {"run": key, "waits": json.dumps(list(waits))})]
-
-
 def release(tx: Transaction, run: Claim, problem: str | None = None) -> Changes:
     """Let go of a run that is to go on: in any process, or with a ``problem`` in one that is started later."""
     key, status, attempts = fence(tx, run)

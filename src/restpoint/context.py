@@ -144,15 +144,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
-                with run.busy():
-                    await run.write(
-                        partial(
-                            runs.ask, run=run.claim, call=call, wait_id=wait_id, prompt=text, timeout=due, detail=detail,
-                            terms=terms,
-                        ),
-                        run.opened,
-                    )  # fmt: skip
-                    run.recorded()
+                await run.ask(call, wait_id, partial(runs.ask, prompt=text, timeout=due, detail=detail, terms=terms))
             else:
                 wait_id = await self._begun(entry)
             return await run.answer(wait_id, call)
@@ -189,8 +181,7 @@ class Context:
                 return
             await run.first_time()
             with run.busy():
-                await run.write(partial(runs.show, run=run.claim, call=call, payload=text, ordinal=run.ordinal()))
-                await run.given()
+                await run.outcome(call, partial(runs.show, payload=text))
 
         return shown()
 
@@ -246,15 +237,11 @@ class Context:
                 wait_id = run.parts.identifiers.new()
                 usual = run.scopes_at(provider)
                 wanted = usual if scopes is None else scopes
-                with run.busy():
-                    await run.write(
-                        partial(
-                            runs.authorize, run=run.claim, call=call, wait_id=wait_id, auth_url="", oauth_state=wait_id,
-                            timeout=due, provider=provider, scopes=encode(list(wanted)),
-                        ),
-                        run.opened,
-                    )  # fmt: skip
-                    run.recorded()
+                job = partial(
+                    runs.authorize, auth_url="", oauth_state=wait_id, timeout=due, provider=provider,
+                    scopes=encode(list(wanted)),
+                )  # fmt: skip
+                await run.ask(call, wait_id, job)
             else:
                 wait_id = await self._begun(entry)
             return await run.grant(wait_id, call)
@@ -272,15 +259,8 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id = run.parts.identifiers.new()
-                with run.busy():
-                    await run.write(
-                        partial(
-                            runs.authorize, run=run.claim, call=call, wait_id=wait_id, auth_url=auth_url,
-                            oauth_state=oauth_state, timeout=due,
-                        ),
-                        run.opened,
-                    )  # fmt: skip
-                    run.recorded()
+                job = partial(runs.authorize, auth_url=auth_url, oauth_state=oauth_state, timeout=due)
+                await run.ask(call, wait_id, job)
             else:
                 wait_id = await self._begun(entry)
             await run.consent(wait_id, call)
@@ -288,10 +268,9 @@ class Context:
         return consented()
 
     async def _begun(self, entry: Entry) -> str:
-        """The wait that was opened at a call, when it is the turn of its outcome, or it has none yet."""
-        await self._run.replayed(entry)
-        if entry.error is not None:
-            await self._run.never()
+        """The wait that was opened at a call, unless the workflow abandoned it."""
+        if entry.is_abandoned:
+            await self._run.replayed(entry)
         return str(decode(entry.result))
 
     # --- Steps ---
@@ -354,8 +333,6 @@ class Context:
             run = self._run
             if entry is not None:
                 await run.replayed(entry)
-                if entry.error == runs.ABANDONED:
-                    await run.never()
                 try:
                     return recorded_outcome(entry, returned)
                 except ValidationError as error:
@@ -368,7 +345,7 @@ class Context:
                     value = await attempts(run.parts.clock, key, call, work, retries, backoff)
                     text = returned.write(value)
                 except asyncio.CancelledError:
-                    await run.abandon_step(call)
+                    run.abandon_step(call)
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
                     failure = kept_failure(chosen, error)
@@ -396,13 +373,12 @@ class Context:
                     run.recorded()
             else:
                 await run.replayed(entry)
-                if entry.settled is not None:
+                if entry.ordinal is not None:
                     return
                 until = int(decode(entry.result)["until"])
             await run.until(until, until - milliseconds)
             with run.busy():
-                await run.write(partial(runs.settle, run=run.claim, call=call, ordinal=run.ordinal()))
-                await run.given()
+                await run.outcome(call, runs.settle)
 
         return slept()
 

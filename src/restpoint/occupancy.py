@@ -81,10 +81,9 @@ class Occupancy:
         self._parking: asyncio.Task[None] | None = None
         self._taking_slot: asyncio.Task[None] | None = None
 
-    @property
     def is_alone(self) -> bool:
-        """Whether no other branch than the one that asks awaits anything of the context."""
-        return self._busy + len(self.waiting) <= 1
+        """Whether no task than the workflow's first one is at a call, or may come to one."""
+        return not self.inside
 
     def close(self) -> None:
         """The run is over, here: give back what it holds, and cancel whatever it still does."""

@@ -340,7 +340,7 @@ class Records:
             self._held[snapshot.id] = record
         if snapshot.as_of < record._as_of:
             return record
-        news = snapshot.as_of > record._as_of
+        news, were_open = snapshot.as_of > record._as_of, set(record._open)
         record._as_of = snapshot.as_of
         record.is_run, record.problem = snapshot.run_version is not None, snapshot.problem
         record._lease = snapshot.lease
@@ -354,7 +354,7 @@ class Records:
             else:
                 record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
         record._open = {wait.id: wait for wait in sorted(record._open.values(), key=attrgetter("opened"))}
-        if news:
+        if news or record._open.keys() != were_open:  # others may have closed one before our own newest row
             record._pulse()
         return record
 

@@ -37,7 +37,7 @@ from restpoint.errors import (
 from restpoint.failures import public_failure
 from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
-from restpoint.occupancy import LEAVING, TURNS, Occupancy, SlotOwner, this_task
+from restpoint.occupancy import LEAVING, Occupancy, SlotOwner, this_task
 from restpoint.parts import Parts
 from restpoint.pending import PendingInteraction, read_answer
 from restpoint.prompts import HumanResponse
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Job = Callable[[Transaction], Changes]
 Gone = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
 
 NO_CONSENTS: Final = (
@@ -97,7 +98,6 @@ class Run:
         *,
         input_text: str,
         trace: dict[str, str] | None = None,
-        journal: Journal | None = None,
         waits: dict[str, Wait] | None = None,
     ) -> None:
         self.claim = claim
@@ -112,7 +112,7 @@ class Run:
         """One branch does something: a context manager."""
         self.input_text = input_text
         self._trace = trace
-        self._journal = journal or Journal([], {})
+        self.use(Journal([], {}))
         self._waits = waits or {}
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """What consents that restpoint drives came to, as far as it is known."""
@@ -130,6 +130,7 @@ class Run:
         self._task = asyncio.create_task(self._main(body), name=f"restpoint:{self.claim.execution_id}")
         self._occupancy.main = self._task
         self._task.add_done_callback(self._did_not_begin)
+        self._journal.watch(self._does_not_come_to)
         # Not the record's property: this process drives the run by its claim.
         self.record._task = self._task  # noqa: SLF001 - the runner makes runs of records
         self.record._ended = self._ended_elsewhere  # noqa: SLF001
@@ -195,7 +196,7 @@ class Run:
     async def _record_failure(self, error: BaseException) -> None:
         left_out = self._journal.unvisited
         entry = None if left_out is None else self._journal.entries[left_out]
-        if entry is not None and not self._has_branched and entry.settled is not None and entry.error != runs.ABANDONED:
+        if entry is not None and not self._has_branched and entry.is_given:
             # It once got further than to where it failed now: this is other code.
             recorded, at = describe(entry.call), entry.call.position
             asked = f"nothing: it has raised {type(error).__name__}"
@@ -260,7 +261,7 @@ class Run:
         self._is_down = True
         if self._grace is not None:
             self._grace.cancel()
-        self._journal.close()
+        self._journal.order.close()
         if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in begin; it may have been claimed anew
             self.record._ended = None  # noqa: SLF001
         if self.record._task is self._task:  # noqa: SLF001
@@ -272,6 +273,7 @@ class Run:
     def use(self, journal: Journal) -> None:
         """What it has recorded, before it begins."""
         self._journal = journal
+        journal.order.is_alone = self._occupancy.is_alone
 
     async def stopped(self) -> None:
         """Return when none of its tasks does anything any more."""
@@ -287,8 +289,8 @@ class Run:
         self._occupancy.activity += 1
         if step_here.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
-        call = Call(self._branch().next(), kind, name, fingerprint)
-        entry = self._journal.visit(call.position)
+        call = Call(self._branch().next(), kind, name, fingerprint, self._journal.order.given)
+        entry = self._journal.visit(call)
         if entry is not None and entry.call != call:
             self.mismatch(call.position, describe(entry.call), describe(call))
         return call, entry
@@ -309,6 +311,9 @@ class Run:
         self.stuck(ReplayMismatch(self.claim.execution_id, position, recorded, asked))
         raise asyncio.CancelledError("restpoint: replay mismatch")
 
+    def _does_not_come_to(self, position: str, recorded: str) -> None:
+        self.stuck(ReplayMismatch(self.claim.execution_id, position, recorded, "nothing, and waits"))
+
     def stuck(self, error: RestpointError) -> None:
         """No code here can go on with it: leave it as it is, for a process that can."""
         if self.gone is None:
@@ -328,72 +333,86 @@ class Run:
 
     async def replayed(self, entry: Entry) -> Entry:
         """An entry whose outcome is recorded, when it is its turn."""
-        with self.busy():
-            await self._journal.turn(entry)
-            if entry.settled is not None:
-                await self._journal.give(alone=self._occupancy.is_alone)
-        self.check()
+        if entry.is_abandoned:
+            await self._never(entry)
+        if entry.ordinal is not None:
+            with self.busy():
+                await self._journal.order.give(self._journal.order.recorded(entry.ordinal))
+            self.check()
         return entry
 
     async def first_time(self) -> None:
         """What is new comes after everything that was recorded."""
         with self.busy():
-            await self._journal.settled()
+            await self._journal.order.caught_up()
         self.check()
 
-    def ordinal(self) -> int:
-        """The next of the run's recorded outcomes."""
-        self._journal.ordinal += 1
-        return self._journal.ordinal
-
-    async def write(
-        self, job: Callable[[Transaction], Changes], applied: Callable[[Changes], None] | None = None
-    ) -> None:
+    async def write(self, job: Job, applied: Callable[[Changes], None] | None = None) -> None:
         """Hand a fenced job to the writer, and return after COMMIT."""
         self.check()
-        waits, closed = [each for each in self._occupancy.waiting.values() if isinstance(each, str)], list[str]()
+        await self._queue(job, applied)
+        self.check()
 
-        def with_closed(tx: Transaction) -> Changes:
-            closed[:] = claims.closed(tx, self.claim, waits)
-            return job(tx)
+    def _queue(self, job: Job, applied: Callable[[Changes], None] | None = None) -> "asyncio.Future[None]":
+        """Hand a fenced job to the writer, which takes jobs in their order; done after COMMIT.
 
-        try:
-            await self.parts.database.write(with_closed if waits else job, applied or self.parts.apply, brief=True)
-        except LeaseLost:
+        Who stops waiting for it stops at once, for that is what a replay of it will look like, and the job is done all the same.
+        """
+        order, told = self._journal.order, asyncio.get_running_loop().create_future()
+        untold = dict(order.untold)
+
+        def with_numbers(tx: Transaction) -> Changes:
+            changes = job(tx)
+            runs.number(tx, self.claim, untold)
+            return changes
+
+        def committed(changes: Changes) -> None:
+            order.told(untold)
+            (applied or self.parts.apply)(changes)
+            if self.claim.suspect:
+                self._host.trust(self.claim.execution_id)
+            if not told.done():
+                told.set_result(None)
+
+        def over(written: "asyncio.Future[Changes]") -> None:
+            error = written.exception()
+            if error is not None and not self._is_left_for(error) and not told.done():
+                told.set_exception(error)
+                told.exception()  # seen: who awaited it may have been cancelled
+            elif not told.done():
+                told.set_result(None)
+
+        self.parts.database.write(with_numbers if untold else job, committed, brief=True).add_done_callback(over)
+        return told
+
+    def _is_left_for(self, error: BaseException) -> bool:
+        """Whether the run leaves memory because something of it could not be written."""
+        if isinstance(error, LeaseLost):
             self.leave("lost")
-        except (StorageError, StoreClosed) as error:
+        elif isinstance(error, StorageError | StoreClosed):
             log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
             self.leave("failing storage")
+        return self.gone is not None
+
+    async def outcome(self, call: Call, job: Callable[..., Changes]) -> None:
+        """Write an outcome of the run's own, and return when it is its turn; ``job`` takes a transaction and its ordinal."""
+        outcome = self._journal.order.reserve()
+        try:
+            await self.write(partial(job, run=self.claim, call=call, ordinal=outcome.number))
+            self.recorded()
+            await self._journal.order.give(outcome)
+        except asyncio.CancelledError:
+            self._journal.order.drop(outcome)
+            self._abandon(call)
+            raise
+        except BaseException:
+            self._journal.order.drop(outcome)
+            raise
         self.check()
-        if self.claim.suspect:
-            self._host.trust(self.claim.execution_id)
-        await self._hear(closed)
-
-    async def _hear(self, closed: Sequence[str]) -> None:
-        """Let the workflow hear first of what was closed before its own outcome was recorded: a replay has it so too.
-
-        Another process may have closed it, of which this one hears a little later.
-        """
-        unheard = [self._pending[each].future for each in closed if each in self._pending]
-        unheard = [future for future in unheard if not future.done()]
-        if unheard:
-            await asyncio.wait(unheard)
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            self.check()
 
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Into the journal, for replays."""
-        await self.write(
-            partial(runs.record, run=self.claim, call=call, result=result, error=error, ordinal=self.ordinal())
-        )
-        await self.given()
-
-    async def given(self) -> None:
-        """After an outcome was recorded: give it to the workflow, when it is its turn."""
-        self.recorded()
-        await self._journal.give(alone=self._occupancy.is_alone)
-        self.check()
+        await self.outcome(call, partial(runs.record, result=result, error=error))
 
     def recorded(self) -> None:
         """For tests: with ``replay_always`` the function begins anew after everything that is recorded."""
@@ -407,32 +426,35 @@ class Run:
         """The response to an interaction that was asked at this call."""
         closed = self._waits.get(wait_id)
         if closed is not None and closed.status != "pending":
-            self._tell_closed(closed)
+            self._tell_closed(closed, call)
             with self.busy():
-                await self._journal.give(alone=self._occupancy.is_alone)
-            self.check()
+                await self._give(call, wait_id)
             return _outcome(self.claim.execution_id, closed)
         pending = self._pending.get(wait_id)
         if pending is None:
             raise DamagedFile(
                 f"The journal of execution {self.claim.execution_id} names a wait that is not in the file."
             )
+        outcome: HumanResponse | RestpointError
         try:
             with self._occupancy.wait(wait_id):
-                response = await _answered(pending)
+                outcome = await _answered(pending)
         except ExecutionCancelled:
             self.leave("ended")
             self.check()
             raise
-        except (InteractionExpired, InteractionWithdrawn):
-            await self._go_on(pending, "expired", call)
-            raise
+        except (InteractionExpired, InteractionWithdrawn) as error:
+            outcome = error
         except asyncio.CancelledError:
-            await self._abandon(call, wait_id)
+            self._abandon(call, wait_id)
             raise
-        await self._go_on(pending, "answered", call)
+        await self._give(call, wait_id)
         self._pending.pop(wait_id, None)
-        return response
+        told = "expired" if isinstance(outcome, RestpointError) else "answered"
+        tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=told)
+        if isinstance(outcome, RestpointError):
+            raise outcome
+        return outcome
 
     @property
     def consents(self) -> "Consents | None":
@@ -478,28 +500,42 @@ class Run:
     async def consent(self, wait_id: str, call: Call) -> None:
         """Return when a consent is open no more, whoever drives it."""
         begun = next((each.created_at for each in self.record.pending_oauths if each.consent_id == wait_id), None)
-        with self._occupancy.wait(wait_id):
-            while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
-                try:
+        try:
+            with self._occupancy.wait(wait_id):
+                while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
                     await self.record.changed()
-                except asyncio.CancelledError:
-                    await self._abandon(call, wait_id)
-                    raise
-                except StoreClosed:
-                    self.leave("released")
-                    self.check()
-        if call.fingerprint and wait_id not in self.outcomes:
-            with self.busy():
-                await self._read_outcome(wait_id)
-        await self._go_on(None, "closed")
+            if call.fingerprint and wait_id not in self.outcomes:
+                with self.busy():
+                    await self._read_outcome(wait_id)
+        except StoreClosed:
+            self.leave("released")
+            self.check()
+        except asyncio.CancelledError:
+            self._abandon(call, wait_id)
+            raise
+        await self._give(call, wait_id)
         if begun is not None:
             tracing.wait_span("consent", wait_id, round(begun * 1_000_000_000), outcome="closed")
         elif (closed := self._waits.get(wait_id)) is not None:
-            self._tell_closed(closed)
+            self._tell_closed(closed, call)
 
-    def _tell_closed(self, wait: Wait) -> None:
+    async def _give(self, call: Call, wait_id: str) -> None:
+        """Return when it is the turn of the outcome of a wait that was closed."""
+        outcome = self._journal.outcome_of(call, wait_id)
+        try:
+            await self._occupancy.be_here()
+            with self.busy():
+                await self._journal.order.give(outcome)
+        except asyncio.CancelledError:
+            self._journal.order.drop(outcome)
+            if not self._journal.has(call):
+                self._abandon(call, wait_id)
+            raise
+        self.check()
+
+    def _tell_closed(self, wait: Wait, call: Call) -> None:
         """A pause that ended while the run was not in memory: told when it goes on, and not by each replay after that."""
-        if self._journal.is_news(wait.id, max((each.opened for each in self._waits.values()), default=0)):
+        if not self._journal.has(call):
             tracing.wait_span(wait.kind, wait.id, wait.created_at * 1_000_000, outcome=wait.status)
 
     async def until(self, instant: int, begun: int | None = None) -> None:
@@ -508,16 +544,33 @@ class Run:
         with self._occupancy.wait(instant):
             while self.parts.clock.now() < instant:
                 await self.parts.clock.sleep_until(instant)
-        await self._go_on(None, "awake")
+        await self._occupancy.be_here()
+        await self.first_time()
         tracing.wait_span("sleep", "", begun * 1_000_000)
 
-    async def never(self) -> NoReturn:
+    async def _never(self, entry: Entry) -> NoReturn:
         """What was abandoned the last time: never comes, until it is abandoned again."""
-        with self.busy():  # it will not be long, and nothing else would bring the run back
-            await asyncio.get_running_loop().create_future()
+        # Busy: it will not be long, and nothing else would bring the run back.
+        with self.busy(), self._journal.until_abandoned(entry.call):
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                if self.gone is None:
+                    await self._journal.order.reached(entry.ordinal or 0)  # a step may have cleaned up meanwhile
+                raise
         raise AssertionError("a future that nobody resolves")
 
-    def opened(self, changes: Changes) -> None:
+    async def ask(self, call: Call, wait_id: str, job: Callable[..., Changes]) -> None:
+        """Open a wait; ``job`` takes a transaction and its id."""
+        try:
+            with self.busy():
+                await self.write(partial(job, run=self.claim, call=call, wait_id=wait_id), self._opened)
+                self.recorded()
+        except asyncio.CancelledError:
+            self._abandon(call, wait_id)
+            raise
+
+    def _opened(self, changes: Changes) -> None:
         """After COMMIT: hold the prompt that was asked, so that its answer comes here."""
         self.parts.apply(changes)
         for change in changes:
@@ -526,40 +579,27 @@ class Run:
                 self._pending[change.wait.id] = pending
             self.parts.scheduler.due(change)
 
-    async def _abandon(self, call: Call, wait_id: str) -> None:
-        """The workflow's own code stopped awaiting it: take it back."""
+    def _abandon(self, call: Call, wait_id: str | None = None) -> None:
+        """The workflow's own code stopped awaiting a call that is in the journal: no replay gives it an outcome either."""
         if self._is_cancelled_by_workflow():
-            with self.busy():
-                await self.write(
-                    partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id, ordinal=self.ordinal())
-                )
+            seen = self._journal.order.given
+            self._queue(partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id, seen=seen))
+            self.recorded()
 
-    async def abandon_step(self, call: Call) -> None:
+    def abandon_step(self, call: Call) -> None:
         """The workflow's own code cancelled a step under way: no replay does it again."""
         task = this_task()
         if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
-            await self.record_outcome(call, None, runs.ABANDONED)
+            seen = self._journal.order.given
+            self._queue(
+                partial(runs.record, run=self.claim, call=call, result=None, error=runs.ABANDONED, ordinal=seen)
+            )
+            self.recorded()
 
     def _is_cancelled_by_workflow(self) -> bool:
         if self.gone is None and self._host.is_ending:
             self.leave("released")
         return self.gone is None
-
-    async def _go_on(self, pending: PendingInteraction | None, outcome: str, call: Call | None = None) -> None:
-        """After a wait: with a slot, and behind everything that was recorded before."""
-        try:
-            await self._occupancy.be_here()
-            await self.first_time()
-            with self.busy():
-                await self._journal.give(alone=self._occupancy.is_alone)
-            self.check()
-        except asyncio.CancelledError:
-            if pending is not None and call is not None:
-                await self._abandon(call, pending.interaction_id)
-            raise
-        if pending is not None:
-            started = round(pending.created_at * 1_000_000_000)
-            tracing.wait_span("interaction", pending.interaction_id, started, outcome=outcome)
 
     async def park(self, waiting: Sequence[str | int | None]) -> None:
         """Leave memory, if all that its branches await is still to come."""

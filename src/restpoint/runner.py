@@ -269,7 +269,7 @@ class Runner:
                 run = Run(
                     claim, workflow, record, parts, self,
                     input_text=text, trace=None if carried is None else decode(carried),
-                    journal=Journal(entries, {}), waits={wait.id: wait for wait in snapshot.waits},
+                    waits={wait.id: wait for wait in snapshot.waits},
                 )  # fmt: skip
                 # Read after the waits: what they say is closed is in here.
                 closings = await runs.read_closings(parts.database, claim.execution_id) if entries else {}

@@ -4,7 +4,8 @@ Jobs for the writer, like those of ``ledger.py``, and they change a status only 
 claim (``claims.py``), so that what a process still writes that lost the run is refused.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import bindparam, func, insert, literal_column, select, update
@@ -45,7 +46,17 @@ _RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
 _SETTLE: Final = prepare(
     update(journal)
     .where(_j.execution_key == bindparam("run"), _j.position == bindparam("at"), _j.settled.is_(None))
-    .values(settled=bindparam("after"), ordinal=bindparam("nth"), error=bindparam("the_error"))
+    .values(settled=bindparam("after"), ordinal=bindparam("nth"))
+)
+_ABANDON: Final = prepare(
+    update(journal)
+    .where(_j.execution_key == bindparam("run"), _j.position == bindparam("at"))
+    .values(
+        settled=func.coalesce(_j.settled, bindparam("after")), ordinal=bindparam("nth"), error=bindparam("the_error")
+    )
+)
+_NUMBER: Final = prepare(
+    update(journal).where(_j.execution_key == _KEY_OF, _j.position == bindparam("at")).values(ordinal=bindparam("nth"))
 )
 
 # --- Starting --------------------------------------------------------------------------------------------------------
@@ -87,12 +98,17 @@ def start(tx: Transaction, execution_id: str, what: Start, lease: int | None, ac
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a workflow's context: where it stands, and what was called."""
+    """One call of a workflow's context: where it stands, and what was called.
+
+    ``seen`` is the number of the newest outcome that the workflow had been given when it made the call; None where that was
+    not recorded.
+    """
 
     position: str
     kind: str
     name: str
     fingerprint: str
+    seen: int | None = field(default=None, compare=False)
 
 
 def _write(
@@ -105,14 +121,15 @@ def _write(
 ) -> None:
     key, _, attempts = run
     settled = None if ordinal is None else head(tx)[0]
-    row = (key, call.position, call.kind, call.name, call.fingerprint, result, tx.now, error, settled, ordinal)
+    made = (call.position, call.kind, call.name, call.fingerprint)
+    row = (key, *made, result, tx.now, error, settled, ordinal, call.seen)
     tx.execute(_RECORD, row)
     if attempts:
         tx.execute(_GOT_ON, {"run": key})
 
 
 def record(tx: Transaction, run: Claim, call: Call, result: str | None, error: str | None, ordinal: int) -> Changes:
-    """The outcome of a call, which a replay gives again. ``ordinal`` counts the outcomes of the run."""
+    """The outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
     _write(tx, fence(tx, run), call, result, error, ordinal)
     return []
 
@@ -139,7 +156,7 @@ def begin(tx: Transaction, run: Claim, call: Call, result: str) -> Changes:
 def settle(tx: Transaction, run: Claim, call: Call, ordinal: int) -> Changes:
     """The outcome of a call that was begun: it is over."""
     key, _, _ = fence(tx, run)
-    tx.execute(_SETTLE, {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal, "the_error": None})
+    tx.execute(_SETTLE, {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal})
     return []
 
 
@@ -184,17 +201,23 @@ ABANDONED: Final = '"abandoned"'
 """The error in the journal of a call that the workflow stopped awaiting: no replay gives it an outcome either."""
 
 
-def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str, ordinal: int) -> Changes:
-    """Nobody awaits this wait any more: take it back, if it is still open."""
+def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: int) -> Changes:
+    """The workflow stopped awaiting a call, after the outcome number ``seen``. A wait that is still open is taken back."""
     key, _, _ = fence(tx, run)
-    execution = ledger.read(tx, run.execution_id)
     changes: Changes = []
-    if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
-        changes = waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
-    # Also where an answer was there that the workflow did not come to hear of: a replay must not tell it either.
-    values = {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal, "the_error": ABANDONED}
-    tx.execute(_SETTLE, values)
+    if wait_id is not None:
+        execution = ledger.read(tx, run.execution_id)
+        if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
+            changes = waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
+    # Also where an outcome was there that the workflow did not come to hear of: a replay must not tell it either.
+    tx.execute(_ABANDON, {"run": key, "at": call.position, "after": head(tx)[0], "nth": seen, "the_error": ABANDONED})
     return changes
+
+
+def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
+    """Outcomes that were given: their places in the order, by position. For jobs that hold the fence already."""
+    for position, ordinal in numbers.items():
+        tx.execute(_NUMBER, {"id": run.execution_id, "at": position, "nth": ordinal})
 
 
 def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> Changes:
@@ -222,7 +245,7 @@ _RUN: Final = prepare(
     .where(_e.id == bindparam("id"))
 )
 _JOURNAL: Final = prepare(
-    select(_j.position, _j.kind, _j.name, _j.fingerprint, _j.result, _j.error, _j.settled, _j.ordinal).where(
+    select(_j.position, _j.kind, _j.name, _j.fingerprint, _j.seen, _j.result, _j.error, _j.ordinal).where(
         _j.execution_key == _KEY_OF
     )
 )
@@ -239,12 +262,15 @@ _CLOSINGS: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A call in the journal, with what is known of its outcome; ``settled`` and ``ordinal`` say when that was recorded."""
+    """A call in the journal, with what is known of its outcome.
+
+    ``ordinal`` is the outcome's place in the order in which the workflow was given them; of an abandoned call, the place
+    of the newest outcome that it had been given by then. None where no outcome was given, as far as is recorded.
+    """
 
     call: Call
     result: str | None
     error: str | None
-    settled: int | None
     ordinal: int | None
 
     @property
@@ -252,11 +278,21 @@ class Entry:
         """Whether it asked for a consent that restpoint drives: that of a caller has no fingerprint."""
         return self.call.kind == "authorize" and bool(self.call.fingerprint)
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the workflow stopped awaiting the call."""
+        return self.error == ABANDONED
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the outcome has its place in the order."""
+        return self.ordinal is not None and self.error != ABANDONED
+
 
 async def read_journal(database: Database, execution_id: str) -> list[Entry]:
     """Every call that a run has in the journal."""
     rows = await database.read(_JOURNAL, {"id": execution_id})
-    return [Entry(Call(*call), *outcome) for *call, outcome in ((*row[:4], row[4:]) for row in rows)]
+    return [Entry(Call(*row[:5]), *row[5:]) for row in rows]
 
 
 async def read_closings(database: Database, execution_id: str) -> dict[str, int]:

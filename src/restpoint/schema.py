@@ -186,7 +186,8 @@ journal: Final = Table(
     Column("recorded_at", INTEGER, nullable=False),
     Column("error", TEXT, comment="JSON of what it raised instead of returning a result"),
     Column("settled", INTEGER, comment="the newest history.sequence when its outcome was recorded; none: begun"),
-    Column("ordinal", INTEGER, comment="orders the outcomes of a run that were recorded after the same row of history"),
+    Column("ordinal", INTEGER, comment="the place of its outcome among those that the workflow was given, one by one"),
+    Column("seen", INTEGER, comment="the newest ordinal that the workflow had been given when it made the call"),
     CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
     sqlite_with_rowid=False,
 )
