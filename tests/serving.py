@@ -83,6 +83,11 @@ async def consent(ctx: Context) -> str:
 
 
 @workflow
+async def connect(ctx: Context) -> str:
+    return (await ctx.authorize("nowhere")).token_type
+
+
+@workflow
 async def gated(ctx: Context, gate: str) -> str:
     await ctx.step(GATES.setdefault(gate, asyncio.Event()).wait)
     return gate
@@ -113,7 +118,7 @@ async def unserialisable(ctx: Context) -> Any:
 
 
 WORKFLOWS = [
-    echo, greet, choose, both, approve, hurried, consent, gated, progress, broken, refused, unserialisable,
+    echo, greet, choose, both, approve, hurried, consent, connect, gated, progress, broken, refused, unserialisable,
 ]  # fmt: skip
 
 

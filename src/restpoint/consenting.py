@@ -14,7 +14,7 @@ The page changes nothing. Its form has a proof of its own, which no other site c
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,7 +33,7 @@ from restpoint.errors import (
 )
 from restpoint.grants import Consent
 from restpoint.intake import read_body
-from restpoint.links import STATE_SECONDS
+from restpoint.links import STATE_SECONDS, page_path
 from restpoint.oauth import Arrival, Callback, Consents, cookie_name, urlpath
 from restpoint.pending import PendingOAuth
 from restpoint.problems import Problem, problem_of
@@ -170,8 +170,7 @@ class ConsentPages:
         if sent.get("decision") == "deny":
             await self.consents.refuse(consent, proof.person)
             return screens.words(*_TOLD["denied"])
-        own = f"/executions/{quote(execution_id)}/consents/{quote(consent_id)}"
-        here = _origin(request) + urlpath(str(request.url)).removesuffix(own)
+        here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
         departure = await self.consents.begin(consent, proof.person, here)
         reply = RedirectResponse(departure.url, 303, dict(screens.HEADERS))
         secure = departure.redirect_uri.startswith("https:")
@@ -207,7 +206,7 @@ class ConsentPages:
             consent = await self.consents.find(consent.execution_id, consent.id)
             if consent.status == "pending" and consent.begun_by is not None:
                 mount = urlpath(str(request.url)).removesuffix(path)
-                action = f"{mount}/executions/{quote(consent.execution_id)}/consents/{quote(consent.id)}"
+                action = mount + page_path(consent.execution_id, consent.id)
                 form = self._form(consent, consent.begun_by, action, await self._place(consent))
                 if arrival.outcome == "replayed":  # such as by a person who reloads, after the server died
                     text = _LOST

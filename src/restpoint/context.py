@@ -238,8 +238,8 @@ class Context:
                 usual = run.scopes_at(provider)
                 wanted = usual if scopes is None else scopes
                 job = partial(
-                    runs.authorize, auth_url="", oauth_state=wait_id, timeout=due, provider=provider,
-                    scopes=encode(list(wanted)),
+                    runs.authorize, auth_url=run.consent_page(provider, wait_id), oauth_state=wait_id, timeout=due,
+                    provider=provider, scopes=encode(list(wanted)),
                 )  # fmt: skip
                 await run.ask(call, wait_id, job)
             else:

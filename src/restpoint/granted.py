@@ -30,6 +30,7 @@ from restpoint.errors import (
 )
 from restpoint.exchange import Exchanger, TokenRefused, TokenReply
 from restpoint.grants import Consent
+from restpoint.history import keys_rotated
 from restpoint.lifecycle import OPEN
 from restpoint.parts import Parts
 from restpoint.payloads import decode, encode
@@ -142,31 +143,43 @@ class Granted:
         return fresh
 
 
-async def reseal(database: Database, vault: Vault) -> int:
-    """Seal with the ring's first key whatever another one sealed, in batches, online. Returns how many values.
+async def reseal(database: Database, vault: Vault, actor: str | None = None) -> tuple[int, int]:
+    """Seal with the ring's first key whatever another one sealed, in batches, online; the history tells of it.
 
-    What does not open is left as it is, and logged.
+    Returns how many values were sealed anew, and how many do not open, which are left as they are.
     """
-    primary = vault.primary
+    current = vault.primary
+    lost: set[tuple[int, str]] = set()
+    retired: set[str] = set()
 
     def renew(consent: Consent, column: str, sealed: str) -> str | None:
-        if sealed_with(sealed) == primary:
+        old = sealed_with(sealed)
+        if old == current:
             return None
         where = place(consent, column)
         try:
-            return vault.seal(vault.unseal(sealed, *where), *where)
+            renewed = vault.seal(vault.unseal(sealed, *where), *where)
         except SealBroken as error:
+            lost.add((consent.key, column))
             log.error("%s keeps its old seal: %s", consent.subject, error)  # noqa: TRY400 - says it all
             return None
+        retired.add(old or "")
+        return renewed
 
-    total, after = 0, 0
+    total, in_this_pass, after = 0, 0, 0
     while True:
         done = await database.write(partial(grants.reseal, after=after, renew=renew))
-        total += done.count
-        if done.after is None:
-            return total
-        after = done.after
+        total, in_this_pass = total + done.count, in_this_pass + done.count
+        if done.after is not None:
+            after = done.after
+        elif in_this_pass:  # once more: a server may have sealed with the old key while it had not seen the new one
+            in_this_pass, after = 0, 0
+        else:
+            break
         await asyncio.sleep(PAUSE_SECONDS)
+    job = partial(keys_rotated, current=current, retired=sorted(retired), resealed=total, actor=actor)
+    await database.write(job)
+    return total, len(lost)
 
 
 def place(consent: Consent, column: str) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ what no other site can send.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from restpoint.errors import SealBroken
 from restpoint.grants import Consent
 from restpoint.payloads import decode, encode
-from restpoint.providers import Provider
+from restpoint.providers import Provider, check_url
 from restpoint.vault import Vault
 
 STATE_SECONDS: Final = 600
@@ -31,22 +32,35 @@ class Ticket:
     attempts: int | None = None
 
 
+def page_path(execution_id: str, consent_id: str) -> str:
+    """Where the page of a consent is, below the mount of the routes."""
+    return f"/executions/{quote(execution_id, safe='')}/consents/{quote(consent_id, safe='')}"
+
+
+def with_ticket(url: str, ticket: str) -> str:
+    """The link that a person is given."""
+    return f"{url}?ticket={ticket}"
+
+
 class Links:
     """Makes and reads links. ``public_url`` is where the routes are as browsers see them, if that is known for good."""
 
     def __init__(self, vault: Vault, providers: Mapping[str, Provider], public_url: str | None) -> None:
         self._vault = vault
         self._providers = providers
-        self.public_url = None if public_url is None else public_url.rstrip("/")
+        self.public_url = None if public_url is None else check_url("public_url", public_url).rstrip("/")
+        self.address: str | None = None
+        """Where this process answers, as far as it knows: for those who look at the file and not at a reply."""
 
-    def page_url(self, provider: str, execution_id: str, consent_id: str, here: str) -> str:
+    def page_url(self, provider: str, execution_id: str, consent_id: str, here: str | None = None) -> str:
         """Where the page of a consent is. ``here`` is where the routes are as a request saw them.
 
-        On the origin that the provider's redirect URI names, where it names one: the cookie must come back to it.
+        On the origin that the provider's redirect URI names, where it names one: the cookie must come back to it. Empty where
+        nothing tells.
         """
         known = self._providers.get(provider)
-        base = (known.mount if known is not None else None) or self.public_url or here
-        return f"{base}/executions/{execution_id}/consents/{consent_id}"
+        base = (known.mount if known is not None else None) or self.public_url or here or self.address
+        return "" if base is None else f"{base}{page_path(execution_id, consent_id)}"
 
     def ticket(self, execution_id: str, consent_id: str, person: str, now: int) -> str:
         """A ticket for a person who may see the consent, for nobody else's eyes."""

@@ -43,7 +43,7 @@ from restpoint.exchange import Endpoints, Exchanger, TokenRefused
 from restpoint.granted import Granted, place, stored
 from restpoint.grants import Attempt, Consent
 from restpoint.lifecycle import OPEN
-from restpoint.links import STATE_SECONDS, Links
+from restpoint.links import STATE_SECONDS, Links, with_ticket
 from restpoint.parts import Parts
 from restpoint.payloads import encode
 from restpoint.providers import CALLBACK, Provider, by_name
@@ -112,8 +112,6 @@ class Consents:
         self.callbacks: Counter[str] = Counter()
         """How many callbacks there were, by what became of them."""
         self.refreshes: Counter[str] = Counter()
-        self.address: str | None = None
-        """Where this process answers, as far as it knows: for those who look at the file and not at a request."""
         self._vault = vault
         self.links = Links(vault, self.providers, public_url)
         self._exchanger = Exchanger(timeout)
@@ -196,7 +194,7 @@ class Consents:
     def link(self, provider: str, execution_id: str, consent_id: str, person: str, here: str) -> str:
         """The address of the page with a ticket, for the eyes of that person only."""
         url = self.links.page_url(provider, execution_id, consent_id, here)
-        return f"{url}?ticket={self.links.ticket(execution_id, consent_id, person, self.now)}"
+        return with_ticket(url, self.links.ticket(execution_id, consent_id, person, self.now))
 
     @property
     def now(self) -> int:

@@ -131,7 +131,8 @@ class PendingOAuth:
     """An open consent of an execution. Times are seconds since the epoch.
 
     One that the caller drives has the ``auth_url`` and the ``oauth_state`` that it was given. One that restpoint drives has a
-    ``provider`` and ``scopes`` instead: where its page is, the door knows through which it is looked at.
+    ``provider`` and ``scopes`` too: its ``auth_url`` is its page, as far as the process that asked knew its own address (the
+    door through which it is looked at knows better, and for whom to make a link); its ``oauth_state`` is its id.
     """
 
     __slots__ = ("auth_url", "consent_id", "created_at", "deadline", "oauth_state", "provider", "scopes")

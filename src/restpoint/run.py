@@ -461,6 +461,12 @@ class Run:
         """Who drives consents here; None where nobody does."""
         return self._host.consents
 
+    def consent_page(self, provider: str, wait_id: str) -> str:
+        """Where the page of a consent is, as far as this process knows."""
+        if self.consents is None:
+            return ""
+        return self.consents.links.page_url(provider, self.claim.execution_id, wait_id)
+
     def scopes_at(self, provider: str) -> tuple[str, ...]:
         """What is asked for at a provider by default. Where it is unknown, the execution is left for a process that knows it."""
         if self.consents is None:

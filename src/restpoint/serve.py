@@ -14,19 +14,20 @@ import signal
 import socket
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from restpoint import logs, targets
+from restpoint import logs, providers, targets
 from restpoint.durations import DEFAULT_EXECUTION_TTL, TimeToLive
 from restpoint.engine import locate
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.migrate import prepare
 from restpoint.tokens import Tokens
+from restpoint.vault import vault_for
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,6 +60,11 @@ class Settings:
     default: str | None = None
     log_json: bool = False
     log_level: str = "WARNING"
+    providers_file: str | None = None
+    keys_file: str | None = None
+    public_url: str | None = None
+    address: str | None = None
+    """Where it answers, once it listens."""
 
 
 def run(settings: Settings) -> None:
@@ -70,6 +76,7 @@ def run(settings: Settings) -> None:
     _check(settings)
     listening = _bind(settings.host, settings.port)
     url = _url(settings.host, listening)
+    settings = replace(settings, address=url)
     config = uvicorn.Config(
         functools.partial(make_app, settings),
         factory=True,
@@ -100,7 +107,7 @@ def make_app(settings: Settings) -> "FastAPI":
     if parent is not None:
         logs.setup(json=settings.log_json, level=settings.log_level)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return create_app(
+    app = create_app(
         targets.load(settings.target),
         database=settings.database,
         tokens_file=settings.tokens_file,
@@ -109,7 +116,13 @@ def make_app(settings: Settings) -> "FastAPI":
         history_retention_seconds=settings.history_retention,
         concurrency=settings.concurrency,
         default=settings.default,
+        providers=settings.providers_file,
+        keys=settings.keys_file,
+        public_url=settings.public_url,
     )
+    if app.state.consents is not None:
+        app.state.consents.links.address = settings.address
+    return app
 
 
 def _check(settings: Settings) -> None:
@@ -127,7 +140,14 @@ def _check(settings: Settings) -> None:
             f"Without tokens the server answers this machine only, and {settings.host} is open to others. "
             "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, or leave --host away."
         )
-    prepare(locate(settings.database), "refuse")
+    if settings.providers_file is not None:
+        providers.read(settings.providers_file, os.environ)
+    if settings.public_url is not None:
+        providers.check_url("public_url", settings.public_url)
+    path = locate(settings.database)
+    prepare(path, "refuse")
+    if settings.providers_file is not None:
+        vault_for(path, settings.keys_file, os.environ)
 
 
 def _is_loopback(host: str) -> bool:

@@ -159,7 +159,7 @@ AUTHORIZE: Final = prepare(
 )  # fmt: skip
 KEEP_SECRETS: Final = prepare(update(executions).where(_THIS).values(secrets=literal_column("1")), order=("id",))
 FORGET_SECRETS: Final = prepare(
-    update(consents).where(_c.execution_key == _ITS_KEY).values(state_sha256=null(), token=null(), lease=null()),
+    update(consents).where(_c.execution_key == _ITS_KEY).values(token=null(), lease=null()),
     order=("id",),
 )
 INTERACTION: Final = prepare(

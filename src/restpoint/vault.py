@@ -180,16 +180,24 @@ def beside(database: Path) -> Path:
 
 
 def vault_for(database: Path, file: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Vault:
-    """The vault of the ready server and the command line.
+    """The vault of the ready server and the command line. Raises ``InvalidArgument``."""
+    return Vault(keys_for(database, file, environ))
 
-    Its ring is in ``file``; or in the file, or the text, that the environment has; or else in the file beside the database,
+
+def keys_for(database: Path, file: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> KeyFile | KeyText:
+    """The keys in ``file``; or in the file, or the text, that the environment has; or else in the file beside the database,
     which is made where there is none. Raises ``InvalidArgument``.
-    """
+    """  # noqa: D205 - one sentence
     given = file or environ.get("RESTPOINT_KEYS_FILE")
     if given:
-        return Vault(KeyFile(given))
+        return KeyFile(given)
     text = environ.get("RESTPOINT_KEYS")
-    return Vault(KeyText(text)) if text else Vault(create(beside(database)))
+    return KeyText(text) if text else create(beside(database))
+
+
+def as_text(key: Key) -> str:
+    """A key as ``KeyText`` takes it."""
+    return f"{key.id}:{urlsafe_b64encode(key.secret).decode()}"
 
 
 def create(path: Path) -> KeyFile:

@@ -1,34 +1,239 @@
-"""A workflow asks for a consent, a person gives it, and the workflow goes on with a token."""
+"""A workflow asks for a consent, a person gives it or not, and the workflow goes on with what came of it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
-from fake_provider import Surfer, fake_provider
+import pytest
+
+from consents import USED, Site, connect, site
+from fake_provider import fake_provider, query
 from restpoint import Context, workflow
+from restpoint.credentials import OAuthToken
+from runners import until
 from serving import asked, ended, make_app, served
-
-TOKENS: list[Any] = []
-
-
-async def use(token: Any) -> str:
-    TOKENS.append(token)
-    return str(token.scopes)
-
-
-@workflow
-async def connect(ctx: Context) -> str:
-    token = await ctx.authorize("fake", scopes=["read", "write"])
-    return await ctx.step(use, token)
+from support import ManualClock, rows
 
 
 async def test_a_person_consents_and_the_workflow_goes_on_with_the_token(path: Path) -> None:
-    async with fake_provider() as provider, Surfer() as browser:
-        app = make_app(path, workflows=[connect], providers=[provider.provider()])
+    async with site(path) as at:
+        told = await at.asked()
+        consent_id = told["oauth_state"]
+        assert told["auth_url"].startswith(
+            f"{at.client.base_url}/executions/{told['execution_id']}/consents/{consent_id}?"
+        )
+        assert at.consent(told["execution_id"]) == ("pending", None, 0, 0, None)
+
+        page = await at.browser.http.get(told["auth_url"])
+        assert page.status_code == 200
+        for word in ("fake", "<code>read</code>", "<code>write</code>", "connect", "local", told["execution_id"]):
+            assert word in page.text
+        assert at.consent(told["execution_id"]) == ("pending", None, 0, 0, None), "looking changes nothing"
+
+        away = await at.browser.press(page)
+        assert away.status_code == 303
+        sent = query(away.headers["location"])
+        assert sent["response_type"] == "code"
+        assert (sent["scope"], sent["code_challenge_method"]) == ("read write", "S256")
+        assert sent["redirect_uri"] == f"{at.client.base_url}/auth/redirect"
+        assert at.consent(told["execution_id"]) == ("pending", 1, 1, 0, "local")
+
+        back = await at.browser.at_the_provider(away.headers["location"])
+        reply = await at.browser.http.get(back)
+        assert (reply.status_code, "Access granted" in reply.text) == (200, True)
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+        assert USED[-1].access_token == at.provider.access_tokens[-1]
+        assert at.events(told["execution_id"]) == [
+            "execution_created", "consent_asked", "consent_exchanging", "consent_granted", "execution_completed",
+        ]  # fmt: skip
+        assert at.consent(told["execution_id"]) == ("granted", 1, 0, 0, "local"), (
+            "a secret stays no longer than it must"
+        )
+        assert rows(path, "SELECT count(*) FROM consents WHERE browser_sha256 IS NOT NULL OR lease IS NOT NULL") == [
+            (0,)
+        ]
+        granted = (await at.store.history(told["execution_id"]))[3]
+        assert (granted.actor, granted.detail) == ("local", {"provider": "fake", "scopes": ["read", "write"]})
+
+
+async def test_the_ready_server_makes_its_key_ring_and_takes_its_providers_from_a_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fake_provider() as provider, site(path.with_name("other.db"), provider) as at:
+        (path.parent / "providers.toml").write_text(
+            f'[fake]\nissuer = "{provider.issuer}"\nclient_id = "restpoint-tests"\nclient_secret_env = "FAKE_SECRET"\n'
+        )
+        monkeypatch.setenv("FAKE_SECRET", "canary-client-secret-6e1f")
+        monkeypatch.setenv("RESTPOINT_PROVIDERS_FILE", str(path.parent / "providers.toml"))
+        app = make_app(path, workflows=[connect])
+        ring = path.with_name(f"{path.name}.keys")
+        assert ring.stat().st_mode & 0o777 == 0o600
         async with served(app) as client:
             told = await asked(client, "connect")
-            assert told["status"] == "oauth_required"
-            reply = await browser.consent(told["auth_url"])
-            assert reply.status_code == 200, reply.text
-            body = await ended(client, told["execution_id"])
-            assert (body["status"], body["result"]) == ("completed", "('read', 'write')")
-            assert TOKENS[-1].access_token == provider.access_tokens[-1]
+            assert (await at.browser.consent(told["auth_url"])).status_code == 200
+            assert (await ended(client, told["execution_id"]))["result"] == ["read", "write"]
+            metrics = (await client.get("/metrics")).text
+            assert 'restpoint_oauth_callbacks_total{outcome="granted"} 1.0' in metrics
+
+
+async def test_a_person_refuses_on_our_page(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        reply = await at.browser.decide(told["auth_url"], "deny")
+        assert (reply.status_code, "Access refused" in reply.text) == (200, True)
+        assert await at.ended(told["execution_id"]) == {"denied": "access_denied"}
+        assert at.provider.asked == []
+        denied = (await at.store.history(told["execution_id"]))[2]
+        assert (denied.event, denied.actor, denied.detail) == (
+            "consent_denied", "local", {"provider": "fake", "code": "access_denied"},
+        )  # fmt: skip
+
+
+async def callback(at: Site, told: dict[str, Any], **parameters: str) -> Any:
+    """Set out, and come back with these parameters beside the right state."""
+    away = await at.browser.decide(told["auth_url"])
+    state = query(away.headers["location"])["state"]
+    return await at.browser.http.get(f"{at.client.base_url}/auth/redirect", params={"state": state, **parameters})
+
+
+async def test_a_person_refuses_at_the_provider(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        evil = "<script>alert(1)</script>"
+        reply = await callback(at, told, error="access_denied", error_description=evil, iss=at.provider.issuer)
+        assert (reply.status_code, evil in reply.text) == (200, False)
+        assert await at.ended(told["execution_id"]) == {"denied": "access_denied"}
+
+
+async def test_what_a_provider_says_is_text_of_a_stranger(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        reply = await callback(at, told, error="<b>no\x00" * 100, iss=at.provider.issuer)
+        assert (reply.status_code, "<b>" in reply.text) == (200, False)
+        assert await at.ended(told["execution_id"]) == {"denied": "unknown_error"}
+
+
+async def test_a_provider_that_cannot_do_it_now_is_tried_again(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        reply = await callback(at, told, error="temporarily_unavailable", iss=at.provider.issuer)
+        assert (reply.status_code, "Try again" in reply.text) == (502, True)
+        assert at.consent(told["execution_id"]) == ("pending", 1, 0, 0, "local")
+        again = await at.browser.http.get(await at.browser.to_the_callback("", page=reply))
+        assert again.status_code == 200
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+
+
+async def test_a_consent_expires_and_says_so(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        clock.step(3601)
+        assert await at.ended(told["execution_id"]) == "expired"
+        reply = await at.browser.http.get(back)
+        assert reply.status_code == 409
+        assert at.provider.asked == []
+        page = await at.browser.http.get(told["auth_url"])
+        assert (page.status_code, "time for this consent is over" in page.text, "<form" in page.text) == (
+            200,
+            True,
+            False,
+        )
+
+
+async def test_a_consent_that_is_taken_back_ends_the_wait(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        await at.store.withdraw(told["execution_id"], told["oauth_state"], "changed my mind")
+        assert await at.ended(told["execution_id"]) == "withdrawn"
+        page = await at.browser.http.get(told["auth_url"])
+        assert (page.status_code, "<form" in page.text) == (200, False)
+
+
+async def test_a_cancelled_execution_forgets_its_secrets(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        await at.client.post(f"/executions/{told['execution_id']}/cancel")
+        assert at.consent(told["execution_id"]) == ("withdrawn", 1, 0, 0, "local")
+        assert (await at.browser.http.get(back)).status_code == 409
+        assert at.provider.asked == []
+
+
+async def test_a_token_becomes_no_result_no_event_and_no_repr(path: Path) -> None:
+    @workflow("leaks")
+    async def leaks(ctx: Context) -> Any:
+        token = await ctx.authorize("fake")
+        assert token.access_token not in f"{token} {token!r}"
+        return {"token": token}
+
+    async with site(path, workflows=[leaks]) as at:
+        told = await at.asked("leaks")
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == "not_json"
+
+
+async def test_several_consents_wait_at_once(path: Path) -> None:
+    @workflow("two")
+    async def two(ctx: Context) -> Any:
+        tokens = await asyncio.gather(ctx.authorize("fake", scopes=["a"]), ctx.authorize("fake", scopes=["b"]))
+        return [list(token.scopes) for token in tokens]
+
+    async with site(path, workflows=[two]) as at:
+        told = await at.asked("two")
+        record = await at.store.get(told["execution_id"])
+        assert record is not None
+        first, second = record.pending_oauths
+        assert (first.provider, first.scopes, second.scopes) == ("fake", ("a",), ("b",))
+        await at.browser.consent(told["auth_url"])
+        await until(record, lambda: [each.consent_id for each in record.pending_oauths] == [second.consent_id])
+        await at.browser.consent(await at.link(told["execution_id"]))
+        assert await at.ended(told["execution_id"]) == [["a"], ["b"]]
+
+
+async def test_an_unknown_provider_leaves_the_execution_for_a_server_that_knows_it(path: Path) -> None:
+    async with fake_provider() as provider:
+        async with site(path, provider, name="another") as at:
+            started = await at.client.post("/v1/workflows/connect?wait=0")
+            record = await at.store.get(started.json()["execution_id"])
+            assert record is not None
+            await until(record, lambda: record.problem)
+            assert "no provider 'fake' here; the providers are: another" in str(record.problem)
+            assert record.status == "running"
+        async with site(path, provider) as at:
+            again = await at.store.get(record.execution_id)
+            assert again is not None
+            await until(again, lambda: again.pending_oauth)
+            await at.browser.consent(await at.link(record.execution_id))
+            assert await at.ended(record.execution_id) == ["read", "write"]
+
+
+async def test_a_server_without_providers_says_what_is_missing(path: Path) -> None:
+    async with served(make_app(path, workflows=[connect])) as client:
+        started = await client.post("/v1/workflows/connect?wait=0")
+        async with asyncio.timeout(20):
+            while not rows(path, "SELECT problem FROM runs WHERE problem IS NOT NULL"):  # noqa: ASYNC110 - as it is
+                await asyncio.sleep(0.01)
+        ((problem,),) = rows(path, "SELECT problem FROM runs")
+        assert "RESTPOINT_PROVIDERS_FILE" in problem
+        assert (await client.get(f"/executions/{started.json()['execution_id']}")).json()["status"] == "running"
+        assert (await client.get("/auth/redirect?state=x")).status_code == 404
+    assert not path.with_name(f"{path.name}.keys").exists(), "no providers, no keys"
+
+
+async def test_the_caller_driven_form_shows_what_the_caller_gave(path: Path) -> None:
+    @workflow("by_hand")
+    async def by_hand(ctx: Context) -> str:
+        await ctx.authorize(auth_url="https://id.example/go?state=s", oauth_state="s")
+        return "done"
+
+    async with site(path, workflows=[by_hand]) as at:
+        told = await at.asked("by_hand")
+        assert (told["auth_url"], told["oauth_state"]) == ("https://id.example/go?state=s", "s")
+        await at.store.set_running(told["execution_id"])
+        assert await at.ended(told["execution_id"]) == "done"
+
+
+def test_a_token_shows_no_secret() -> None:
+    token = OAuthToken("fake", "canary-access", id_token="canary-id", extra={"a": "canary-extra"})
+    assert "canary" not in repr(token)

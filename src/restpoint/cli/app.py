@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from restpoint.cli import audit, files, keeping, people, servers
+from restpoint.cli import audit, consenting, files, keeping, people, servers
 
 
 def application() -> typer.Typer:
@@ -21,6 +21,7 @@ def application() -> typer.Typer:
         (people.list_executions, "list"),
         (people.show, "show"),
         (people.answer, "answer"),
+        (consenting.authorize, "authorize"),
         (people.cancel, "cancel"),
         (people.watch, "watch"),
         (people.history, "history"),
@@ -30,6 +31,7 @@ def application() -> typer.Typer:
     app.command(rich_help_panel=running)(servers.serve)
     app.command(rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
+    app.add_typer(consenting.keys, name="keys", rich_help_panel=running)
     app.command(rich_help_panel=the_file)(files.sweep)
     app.command(rich_help_panel=the_file)(keeping.hold)
     app.command(rich_help_panel=the_file)(keeping.release)

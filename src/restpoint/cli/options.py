@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,14 @@ Url = Annotated[
 Output = Annotated[
     Format,
     typer.Option("--output", "-o", envvar="RESTPOINT_OUTPUT", help="A table for people, or JSON for programs."),
+]
+KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        envvar="RESTPOINT_KEYS_FILE",
+        help="The key ring that seals secrets; by default a file beside the database.",
+    ),
 ]
 Id = Annotated[str, typer.Argument(help="The execution's id, or its beginning or its end, if that names one only.")]
 

@@ -48,6 +48,9 @@ class Place(AbstractAsyncContextManager["Place"], Protocol):
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """Answer a prompt."""
 
+    async def consent_url(self, execution_id: str, consent_id: str) -> str:
+        """Where the consent of an execution is granted; the oldest open one is meant. Empty where it is not the asker's."""
+
     async def cancel(self, execution_id: str, reason: str | None) -> None:
         """End an execution."""
 
@@ -153,6 +156,24 @@ class File:
         """As ``Place.answer``."""
         await self._desk.answer(self.actor, execution_id, interaction_id, response)
 
+    async def consent_url(self, execution_id: str, consent_id: str) -> str:
+        """As ``Place.consent_url``. The owner ``local`` is whoever works on this machine: a server without tokens says so."""
+        from restpoint.clock import SystemClock  # noqa: PLC0415 - as above
+        from restpoint.links import Links, page_path, with_ticket  # noqa: PLC0415
+        from restpoint.vault import vault_for  # noqa: PLC0415
+
+        record = (await self._desk.status(self.actor, execution_id)).record
+        consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
+        if consent is None or record.owner not in {None, "local", self.actor.id}:
+            return ""
+        if consent.provider is None:
+            return consent.auth_url
+        base = os.environ.get("RESTPOINT_PUBLIC_URL")
+        url = f"{base.rstrip('/')}{page_path(execution_id, consent_id)}" if base else consent.auth_url
+        links = Links(vault_for(self._path, None, os.environ), {}, None)
+        person = record.owner or self.actor.id
+        return url and with_ticket(url, links.ticket(execution_id, consent_id, person, SystemClock().now()))
+
     async def cancel(self, execution_id: str, reason: str | None) -> None:
         """As ``Place.cancel``."""
         await self._desk.cancel(self.actor, execution_id, reason)
@@ -224,6 +245,10 @@ class Server:
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """As ``Place.answer``."""
         await self._client.answer(execution_id, interaction_id, response)
+
+    async def consent_url(self, execution_id: str, consent_id: str) -> str:  # noqa: ARG002 - a server shows the oldest
+        """As ``Place.consent_url``."""
+        return (await self._client.status(execution_id)).auth_url or ""
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
         """As ``Place.cancel``."""

@@ -7,13 +7,26 @@ from typing import Annotated, Literal
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, TimeToLive, seconds_or_never, times_to_live
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Database,
+    KeysFile,
+    TimeToLive,
+    seconds_or_never,
+    times_to_live,
+)
 
 tokens = typer.Typer(help="The bearer tokens of those whom the server lets in.", no_args_is_help=True)
 
 TokensFile = Annotated[
     Path | None,
     typer.Option("--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="Who is let in; see `restpoint tokens add`."),
+]
+ProvidersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="Whom workflows get OAuth consents of, as TOML."
+    ),
 ]
 
 
@@ -26,6 +39,14 @@ def serve(
     port: Annotated[int, typer.Option("--port", "-p", help="0: any that is free.")] = 8000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share file and port.")] = 1,
     tokens_file: TokensFile = None,
+    providers: ProvidersFile = None,
+    keys: KeysFile = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            "--public-url", envvar="RESTPOINT_PUBLIC_URL", help="Where browsers find it, if not where it listens."
+        ),
+    ] = None,
     ttl: TimeToLive = None,
     history: Annotated[
         Literal["full", "digest"] | None,
@@ -77,6 +98,9 @@ def serve(
         default=default,
         log_json=log_format == "json",
         log_level=log_level.upper(),
+        providers_file=None if providers is None else str(providers),
+        keys_file=None if keys is None else str(keys),
+        public_url=public_url,
     )
     try:
         server.run(settings)

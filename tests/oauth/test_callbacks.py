@@ -1,0 +1,441 @@
+"""FAULTS row 26: callbacks that are not what they seem. At most one exchange, and nothing under another person's name."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from consents import KEYS, Ring, Site, site
+from fake_provider import Surfer, query
+from restpoint.vault import as_text, new_key
+from runners import answer, unloaded, until
+from runners import asked as asked_prompt
+from serving import whoever
+from support import ManualClock, dump
+
+ADA, GRACE = {"x-user": "ada"}, {"x-user": "grace"}
+
+
+def content(path: Path) -> list[str]:
+    """Everything in the file but the leases, which are renewed."""
+    return [line for line in dump(path) if not line.startswith('INSERT INTO "leases"')]
+
+
+async def refused(at: Site, told: dict[str, Any], back: str, status: int, outcome: str, **browser: Any) -> None:
+    """A callback that is refused changes nothing in the file, and is counted."""
+    before, counted = content(at.path), at.consents.callbacks[outcome]
+    surfer = browser.get("browser") or at.browser
+    reply = await surfer.http.get(back, headers=browser.get("headers"))
+    assert reply.status_code == status, reply.text
+    assert content(at.path) == before
+    assert at.consents.callbacks[outcome] == counted + 1
+    assert at.provider.asked == []
+    assert at.consent(told["execution_id"])[0] == "pending"
+
+
+async def completes(at: Site, told: dict[str, Any], back: str, exchanges: int = 1) -> None:
+    """The right callback still comes to its end: one exchange, one token."""
+    assert (await at.browser.http.get(back)).status_code == 200
+    assert await at.ended(told["execution_id"]) == ["read", "write"]
+    assert len(at.provider.asked) == exchanges
+
+
+async def test_a_forged_state_is_refused(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        state = query(back)["state"]
+        for forged in ("x", state[:-1], f"{state}x", state.upper(), told["oauth_state"]):
+            url = f"{at.client.base_url}/auth/redirect?code=c&state={forged}"
+            await refused(at, told, url, 400, "forged")
+        await completes(at, told, back)
+
+
+@pytest.mark.parametrize("query_string", ["", "code=c", "code=c&state=", "state=a&state=b&code=c"])
+async def test_what_is_no_callback_is_refused(path: Path, query_string: str) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        await refused(at, told, f"{at.client.base_url}/auth/redirect?{query_string}", 400, "malformed")
+
+
+async def test_a_state_without_a_code_is_refused_and_may_come_again_with_one(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        url = f"{at.client.base_url}/auth/redirect?state={query(back)['state']}&iss={at.provider.issuer}"
+        await refused(at, told, url, 400, "malformed")
+        await completes(at, told, back)
+
+
+async def test_a_state_is_taken_once(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        await completes(at, told, back)
+        for _ in range(2):
+            assert (await at.browser.http.get(back)).status_code == 409
+        assert len(at.provider.asked) == 1
+        assert at.consents.callbacks == {"granted": 1, "replayed": 2}
+
+
+async def test_of_two_callbacks_at_once_one_is_taken(path: Path) -> None:
+    async with site(path) as at:
+        at.provider.token = "hangs"
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        coming = [asyncio.ensure_future(at.browser.http.get(back)) for _ in range(5)]
+        await at.provider.arrived.wait()
+        while at.consents.callbacks["replayed"] < 4:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+        assert at.consent(told["execution_id"])[:3] == ("exchanging", 1, 0)
+        at.provider.let_go.set()
+        assert sorted(reply.status_code for reply in await asyncio.gather(*coming)) == [200, 409, 409, 409, 409]
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+        assert len(at.provider.asked) == 1
+
+
+async def test_another_browser_is_refused(path: Path) -> None:
+    async with site(path) as at, Surfer() as another:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        await refused(at, told, back, 403, "other_browser", browser=another)
+        await another.to_the_callback((await at.asked())["auth_url"])  # it has a cookie, of another consent
+        await refused(at, told, back, 403, "other_browser", browser=another)
+        await completes(at, told, back)
+
+
+async def test_another_person_is_refused(path: Path) -> None:
+    async with site(path, authenticate=whoever) as at:
+        told = await at.asked(**ADA)
+        at.browser.http.headers.update(ADA)
+        back = await at.browser.to_the_callback(told["auth_url"])
+        await refused(at, told, back, 403, "other_person", headers=GRACE)
+        await completes(at, told, back)
+        assert at.consent(told["execution_id"])[4] == "ada"
+
+
+async def test_another_person_does_not_see_the_page_and_cannot_set_out(path: Path) -> None:
+    async with site(path, authenticate=whoever) as at, Surfer(**GRACE) as grace, Surfer(**ADA) as ada:
+        told = await at.asked(**ADA)
+        absent = told["auth_url"].replace(told["execution_id"], "nobody")
+        seen, missing = await grace.http.get(told["auth_url"]), await grace.http.get(absent)
+        assert (seen.status_code, missing.status_code) == (404, 404)
+        assert seen.text == missing.text, "what is not yours is as absent as what is not there"
+        page = await ada.http.get(told["auth_url"])
+        grace_presses = await grace.press(page)
+        assert grace_presses.status_code == 404
+        assert at.consent(told["execution_id"]) == ("pending", None, 0, 0, None)
+        assert (await at.client.get(f"/executions/{told['execution_id']}", headers=GRACE)).status_code == 404
+
+
+async def test_the_link_is_shown_to_the_person_of_the_consent_only(path: Path) -> None:
+    async with site(path, authenticate=whoever) as at:
+        told = await at.asked(**ADA)
+        for person, link in (("ada", True), ("op", False), ("eye", False)):
+            body = (await at.client.get(f"/executions/{told['execution_id']}", headers={"x-user": person})).json()
+            assert (bool(body["auth_url"]), bool(body["oauth_state"])) == (link, link)
+            history = (
+                await at.client.get(f"/executions/{told['execution_id']}/history", headers={"x-user": person})
+            ).text
+            assert "ticket" not in history
+
+
+async def test_a_state_that_is_too_old_is_refused(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        clock.step(601)
+        await refused(at, told, back, 410, "expired")
+        again = await at.browser.to_the_callback(await at.link(told["execution_id"]))
+        await completes(at, told, again)
+
+
+@pytest.mark.parametrize("iss", ["https://evil.example", None, ""])
+async def test_another_issuer_is_refused(path: Path, iss: str | None) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        await at.consents.authorization_endpoint(at.provider.provider())  # its metadata promise iss
+        back = await at.browser.to_the_callback(told["auth_url"])
+        parameters = {**query(back), "iss": iss}
+        if iss is None:
+            del parameters["iss"]
+        url = str(httpx.URL(f"{at.client.base_url}/auth/redirect", params=parameters))
+        await refused(at, told, url, 400, "wrong_issuer")
+        await completes(at, told, back)
+
+
+async def test_a_provider_that_promises_no_issuer_may_send_none_but_not_another(path: Path) -> None:
+    async with site(path) as at:
+        at.provider.iss = None
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        await refused(at, told, f"{back}&iss=https://evil.example", 400, "wrong_issuer")
+        await completes(at, told, back)
+
+
+async def test_an_answer_at_another_address_than_it_was_asked_for_is_refused(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        await refused(at, told, back.replace("/auth/redirect", "/auth/redirect/fake"), 400, "wrong_address")
+        await completes(at, told, back)
+
+
+async def test_a_provider_may_have_a_redirect_uri_of_its_own(path: Path) -> None:
+    async with site(path) as first:
+        base = str(first.client.base_url)
+    port = int(base.rpartition(":")[2])
+    redirect_uri = f"http://127.0.0.1:{port}/auth/redirect/fake"
+    async with site(path, redirect_uri=redirect_uri) as at:
+        told = await at.asked()
+        assert told["auth_url"].startswith(f"http://127.0.0.1:{port}/executions/")
+        here = told["auth_url"].replace(f"http://127.0.0.1:{port}", str(at.client.base_url))
+        back = await at.browser.to_the_callback(here)
+        assert back.startswith(redirect_uri)
+        back = back.replace(f"http://127.0.0.1:{port}", str(at.client.base_url))
+        await refused(at, told, back.replace("/redirect/fake", "/redirect"), 400, "wrong_address")
+        await completes(at, told, back)
+
+
+@pytest.mark.parametrize(
+    "token", [(None, 500), ({"error": "temporarily_unavailable"}, 503), ("later", 429), "html", ([], 200)]
+)
+async def test_a_provider_that_answers_nothing_of_use_is_tried_again(path: Path, token: Any) -> None:
+    async with site(path) as at:
+        at.provider.token = token
+        told = await at.asked()
+        reply = await at.browser.consent(told["auth_url"])
+        assert (reply.status_code, "Try again" in reply.text) == (502, True)
+        assert at.consent(told["execution_id"]) == ("pending", 1, 0, 0, "local")
+        at.provider.token = "grants"
+        again = await at.browser.http.get(await at.browser.to_the_callback("", page=reply))
+        assert again.status_code == 200
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+        codes = [form["code"] for form in at.provider.asked]
+        assert len(set(codes)) == len(codes) == 2, "no code is sent twice"
+
+
+async def test_a_token_endpoint_that_hangs_is_given_up(path: Path) -> None:
+    async with site(path, timeout=0.3) as at:
+        at.provider.token = "hangs"
+        told = await at.asked()
+        reply = await at.browser.consent(told["auth_url"])
+        assert (reply.status_code, "Try again" in reply.text) == (502, True)
+        assert at.consent(told["execution_id"])[:3] == ("pending", 1, 0)
+        assert at.events(told["execution_id"])[-2:] == ["consent_exchanging", "consent_pending"]
+
+
+async def test_a_provider_that_is_down_before_anyone_sets_out(path: Path) -> None:
+    async with site(path) as at:
+        nowhere = at.provider.provider(
+            "fake", authorization_endpoint="http://127.0.0.1:9/a", token_endpoint="http://127.0.0.1:9/t"
+        )
+        at.consents.providers = {"fake": nowhere}
+        told = await at.asked()
+        away = await at.browser.decide(told["auth_url"])
+        assert away.headers["location"].startswith("http://127.0.0.1:9/a?")
+        state = query(away.headers["location"])["state"]
+        reply = await at.browser.http.get(f"{at.client.base_url}/auth/redirect?code=c&state={state}")
+        assert (reply.status_code, "Try again" in reply.text) == (502, True)
+        assert at.consent(told["execution_id"])[:3] == ("pending", 1, 0)
+
+
+@pytest.mark.parametrize("code", ["invalid_grant", "invalid_client", "unauthorized_client"])
+async def test_a_provider_that_refuses_for_good_denies(path: Path, code: str) -> None:
+    async with site(path) as at:
+        at.provider.token = ({"error": code, "error_description": "<script>canary</script>"}, 400)
+        told = await at.asked()
+        reply = await at.browser.consent(told["auth_url"])
+        assert (reply.status_code, "canary" in reply.text) == (200, False)
+        assert await at.ended(told["execution_id"]) == {"denied": code}
+
+
+async def test_an_answer_without_a_token_denies(path: Path) -> None:
+    async with site(path) as at:
+        at.provider.token = ({"token_type": "Bearer"}, 200)
+        told = await at.asked()
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == {"denied": "invalid_token_response"}
+
+
+async def test_a_client_that_leaves_during_the_exchange_loses_nothing(path: Path) -> None:
+    async with site(path) as at:
+        at.provider.token = "hangs"
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        leaving = asyncio.ensure_future(at.browser.http.get(back))
+        await at.provider.arrived.wait()
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        at.provider.let_go.set()
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+
+
+async def test_a_consent_that_ends_during_the_exchange_stores_no_token(path: Path) -> None:
+    async with site(path) as at:
+        at.provider.token = "hangs"
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        coming = asyncio.ensure_future(at.browser.http.get(back))
+        await at.provider.arrived.wait()
+        await at.client.post(f"/executions/{told['execution_id']}/cancel")
+        at.provider.let_go.set()
+        assert (await coming).status_code == 410
+        assert at.consent(told["execution_id"]) == ("withdrawn", 1, 0, 0, "local")
+
+
+# --- The page and its link -------------------------------------------------------------------------------------------
+
+
+async def test_a_browser_without_credentials_comes_by_the_link_of_its_person(path: Path) -> None:
+    async with site(path, authenticate=whoever) as at, Surfer() as browser, Surfer() as thief:
+        told = await at.asked(**ADA)
+        bare = told["auth_url"].partition("?")[0]
+        other = (await at.asked(**GRACE))["auth_url"].partition("?ticket=")[2]
+        for url in (bare, f"{bare}?ticket=x", f"{bare}?ticket={other}"):
+            assert (await browser.http.get(url)).status_code == 404
+        back = await browser.to_the_callback(told["auth_url"])
+        assert at.consent(told["execution_id"])[4] == "ada"
+        assert (await thief.http.get(told["auth_url"])).status_code == 404, "the link was used"
+        assert (await browser.http.get(bare)).status_code == 200, "the browser that set out may do so again"
+        assert (await browser.http.get(back)).status_code == 200
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+
+
+async def test_a_link_is_good_for_a_quarter_of_an_hour(path: Path, clock: ManualClock) -> None:
+    async with site(path, authenticate=whoever, clock=clock) as at:
+        told = await at.asked(**ADA)
+        page = await at.browser.http.get(told["auth_url"])
+        clock.step(901)
+        assert (await at.browser.http.get(told["auth_url"])).status_code == 404
+        assert (await at.browser.press(page)).status_code == 403
+        assert (await at.browser.http.get(await at.link(told["execution_id"], **ADA))).status_code == 200
+
+
+async def test_a_form_of_another_site_or_without_its_proof_changes_nothing(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        before = content(path)
+        url = told["auth_url"].partition("?")[0]
+        crossed = await at.browser.http.post(url, data={"decision": "allow"}, headers={"sec-fetch-site": "cross-site"})
+        other = await at.browser.http.post(url, data={"decision": "allow"}, headers={"origin": "https://evil.example"})
+        unproven = await at.browser.http.post(url, data={"decision": "allow"})
+        assert [crossed.status_code, other.status_code, unproven.status_code] == [403, 403, 403]
+        assert content(path) == before
+
+
+async def test_an_old_form_does_not_set_out_again(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        page = await at.browser.http.get(told["auth_url"])
+        assert (await at.browser.press(page)).status_code == 303
+        assert (await at.browser.press(page)).status_code == 409
+        assert at.consent(told["execution_id"])[1] == 1
+
+
+async def test_setting_out_again_takes_the_place_of_the_attempt_before(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        first = await at.browser.to_the_callback(told["auth_url"])
+        second = await at.browser.to_the_callback(told["auth_url"])
+        await refused(at, told, first, 400, "forged")
+        await completes(at, told, second)
+
+
+async def test_pages_stay_out_of_frames_caches_and_referrers(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        away = await at.browser.decide(told["auth_url"])
+        pages = [
+            await at.browser.http.get(told["auth_url"]),
+            away,
+            await at.browser.http.get(f"{at.client.base_url}/auth/redirect?state=forged"),
+            await at.browser.http.get(told["auth_url"].replace(told["execution_id"], "nobody")),
+        ]
+        for reply in pages:
+            assert reply.headers["cache-control"] == "no-store"
+            assert reply.headers["referrer-policy"] == "no-referrer"
+            assert reply.headers["x-frame-options"] == "DENY"
+        for reply in (page for page in pages if page is not away):
+            policy = reply.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+        (cookie,) = away.headers.get_list("set-cookie")
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert "Path=/;" in cookie
+
+
+async def test_on_https_the_cookie_is_the_hosts_alone(path: Path) -> None:
+    async with site(path, redirect_uri="https://approvals.example/app/auth/redirect") as at:
+        told = await at.asked()
+        assert told["auth_url"].startswith("https://approvals.example/app/executions/")
+        here = told["auth_url"].replace("https://approvals.example/app", str(at.client.base_url))
+        away = await at.browser.decide(here)
+        (cookie,) = away.headers.get_list("set-cookie")
+        assert cookie.startswith("__Host-restpoint-")
+        assert "; Secure" in cookie
+        assert "Path=/;" in cookie
+
+
+async def test_below_a_mount_the_cookie_goes_there_only(path: Path) -> None:
+    async with site(path, mount="/approvals") as at:
+        told = await at.asked()
+        away = await at.browser.decide(told["auth_url"])
+        (cookie,) = away.headers.get_list("set-cookie")
+        assert "Path=/approvals;" in cookie
+        back = await at.browser.at_the_provider(away.headers["location"])
+        assert back.partition("?")[0] == f"{str(at.client.base_url).rstrip('/')}/auth/redirect"
+        await completes(at, told, back)
+
+
+# --- Keys ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_key_is_told_and_touches_nothing(path: Path) -> None:
+    ring, other = Ring(), as_text(new_key())
+    async with site(path, ring=ring) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        before = content(path)
+        ring.keys = [other]
+        reply = await at.browser.http.get(back)
+        assert (reply.status_code, "cannot open what it sealed" in reply.text) == (503, True)
+        assert content(path) == before
+        assert at.consents.callbacks["sealed"] == 1
+        ring.keys = [other, KEYS]  # the key is back, behind another one
+        await completes(at, told, back)
+
+
+async def test_who_sets_out_anew_does_not_need_the_lost_key(path: Path) -> None:
+    ring = Ring()
+    async with site(path, ring=ring) as at:
+        told = await at.asked()
+        await at.browser.to_the_callback(told["auth_url"])
+        ring.keys = [as_text(new_key())]
+        await completes(at, told, await at.browser.to_the_callback(await at.link(told["execution_id"])))
+
+
+async def test_an_execution_whose_token_does_not_open_is_left_until_it_does(path: Path) -> None:
+    ring, other = Ring(), as_text(new_key())
+    async with site(path, ring=ring, hold=0.0) as at:
+        told = await at.asked("connect_and_ask")
+        await at.browser.consent(told["auth_url"])
+        record = await at.store.get(told["execution_id"])
+        assert record is not None
+        await asked_prompt(record, "Go on?")
+        await unloaded(at.runner)
+        ring.keys = [other]
+        healthy = await at.asked()
+        await answer(at.store, record, "Go on?", "yes")
+        await until(record, lambda: record.problem)
+        assert "is not in the ring" in str(record.problem)
+        assert record.status == "running"
+        await completes(at, healthy, await at.browser.to_the_callback(healthy["auth_url"]), exchanges=2)
+        provider = at.provider
+    ring.keys = [other, KEYS]
+    async with site(path, provider, ring=ring) as at:
+        assert await at.ended(told["execution_id"]) == ["yes", ["read"]]

@@ -1,0 +1,191 @@
+"""Tokens after the consent: refreshed when they have expired, sealed anew when keys are rotated, kept from everyone else."""
+
+import asyncio
+from pathlib import Path
+
+from consents import KEYS, USED, Ring, Site, site
+from restpoint.credentials import OAuthToken
+from restpoint.granted import reseal
+from restpoint.records import ExecutionRecord
+from restpoint.vault import Vault, as_text, new_key, sealed_with
+from runners import answer, asked, unloaded
+from support import ManualClock, rows, sql
+
+
+async def paused(at: Site) -> ExecutionRecord:
+    """An execution that has its token, asks something, and is in nobody's memory."""
+    told = await at.asked("connect_and_ask")
+    await at.browser.consent(told["auth_url"])
+    record = await at.store.get(told["execution_id"])
+    assert record is not None
+    await asked(record, "Go on?")
+    await unloaded(at.runner)
+    return record
+
+
+async def goes_on(at: Site, record: ExecutionRecord) -> OAuthToken:
+    """What the step is given after the question."""
+    await answer(at.store, record, "Go on?", "yes")
+    assert await at.ended(record.execution_id) == ["yes", ["read"]]
+    return USED[-1]
+
+
+async def outcome(at: Site, execution_id: str) -> OAuthToken:
+    (token,) = (await at.consents.outcomes(execution_id)).values()
+    assert isinstance(token, OAuthToken)
+    return token
+
+
+async def test_a_token_that_is_good_is_given_again_as_it_is(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(3000)
+        token = await goes_on(at, record)
+        assert token.access_token == at.provider.access_tokens[0]
+        assert token.expires_at == (clock.now() - 3_000_000) / 1000 + 3600
+        assert len(at.provider.asked) == 1
+
+
+async def test_a_token_that_has_expired_is_refreshed_and_the_new_one_is_kept(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(3601)
+        first = await outcome(at, record.execution_id)
+        assert first.access_token == at.provider.access_tokens[1]
+        assert first.scopes == ("read",)
+        token = await goes_on(at, record)
+        assert token.access_token == first.access_token
+        assert [form["grant_type"] for form in at.provider.asked] == ["authorization_code", "refresh_token"]
+        assert at.consents.refreshes == {"done": 1}
+
+
+async def test_a_token_is_refreshed_again_with_the_refresh_token_that_came_last(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        for expected in (1, 2, 3):
+            clock.step(3601)
+            assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[expected]
+
+
+async def test_two_at_once_refresh_once(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at, site(path, at.provider, clock=clock, hold=0.0) as beside:
+        record = await paused(at)
+        await unloaded(beside.runner)
+        clock.step(3601)
+        at.provider.token = "hangs"
+        asking = [asyncio.ensure_future(outcome(each, record.execution_id)) for each in (at, at, beside, beside)]
+        while len(at.provider.asked) < 2:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.3)  # long enough for the others to look at least once
+        at.provider.let_go.set()
+        tokens = {token.access_token for token in await asyncio.gather(*asking)}
+        assert tokens == {at.provider.access_tokens[1]}
+        assert len(at.provider.asked) == 2
+
+
+async def test_a_process_that_dies_while_it_refreshes_leaves_it_to_the_next(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        with sql(path) as connection:
+            connection.execute("UPDATE consents SET lease = 999")  # of nobody alive
+        clock.step(3601)
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[1]
+        assert rows(path, "SELECT lease FROM consents") == [(None,)]
+
+
+async def test_a_refresh_that_is_refused_gives_the_token_as_it_was(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(3601)
+        at.provider.token = ({"error": "invalid_grant"}, 400)
+        token = await goes_on(at, record)
+        assert token.access_token == at.provider.access_tokens[0]
+        assert at.consents.refreshes["refused"] >= 1
+
+
+async def test_a_refresh_that_fails_is_tried_again_the_next_time(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(3601)
+        at.provider.token = (None, 500)
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[0]
+        at.provider.token = "grants"
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[1]
+
+
+async def test_a_token_without_a_refresh_token_is_given_as_it_was(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        at.provider.gives_refresh_tokens = False
+        record = await paused(at)
+        clock.step(3601)
+        assert (await goes_on(at, record)).access_token == at.provider.access_tokens[0]
+        assert len(at.provider.asked) == 1
+
+
+async def test_a_provider_may_say_nothing_of_the_end_of_a_token(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        at.provider.expires_in = None
+        record = await paused(at)
+        clock.step(1e8)
+        token = await goes_on(at, record)
+        assert (token.access_token, token.expires_at) == (at.provider.access_tokens[0], None)
+
+
+# --- Rotation --------------------------------------------------------------------------------------------------------
+
+
+def sealing_keys(path: Path) -> set[str | None]:
+    values = rows(path, "SELECT verifier FROM consents UNION ALL SELECT token FROM consents")
+    return {sealed_with(value) for (value,) in values if value is not None}
+
+
+async def test_keys_are_rotated_while_consents_are_pending_and_tokens_wait(path: Path) -> None:
+    ring, new = Ring(), as_text(new_key())
+    async with site(path, ring=ring, hold=0.0) as at:
+        record = await paused(at)
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        untouched = await at.asked()
+        ring.keys = [new, KEYS]
+        assert at.store._database is not None
+        assert await reseal(at.store._database, Vault(ring), actor="op") == (2, 0)
+        assert sealing_keys(path) == {new.partition(":")[0]}
+        ring.keys = [new]  # the old key is not needed any more
+        assert (await at.browser.http.get(back)).status_code == 200
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+        assert (await at.browser.http.get(untouched["auth_url"])).status_code == 200
+        link = await at.link(untouched["execution_id"])
+        assert (await at.browser.consent(link)).status_code == 200
+        assert (await goes_on(at, record)).access_token == at.provider.access_tokens[0]
+        ((actor, detail),) = rows(path, "SELECT actor, detail FROM history WHERE event = 'keys_rotated'")
+        assert (actor, f'"current":"{new.partition(":")[0]}"' in detail, '"resealed":2' in detail) == ("op", True, True)
+
+
+async def test_what_a_lost_key_sealed_is_left_as_it_is_by_a_rotation(path: Path) -> None:
+    ring, new = Ring(), as_text(new_key())
+    async with site(path, ring=ring, hold=0.0) as at:
+        await paused(at)
+        before = rows(path, "SELECT token FROM consents")
+        ring.keys = [new]
+        assert at.store._database is not None
+        assert await reseal(at.store._database, Vault(ring)) == (0, 1)
+        assert rows(path, "SELECT token FROM consents") == before
+        ring.keys = [new, KEYS]
+        assert await reseal(at.store._database, Vault(ring)) == (1, 0)
+
+
+async def test_a_sealed_token_opens_in_no_other_row(path: Path) -> None:
+    async with site(path, hold=0.0) as at:
+        mine, other = await paused(at), await paused(at)
+        with sql(path) as connection:
+            connection.execute(
+                "UPDATE consents SET token = (SELECT token FROM consents AS o JOIN executions AS e ON e.key = o.execution_key"
+                " WHERE e.id = ?) WHERE execution_key = (SELECT key FROM executions WHERE id = ?)",
+                (mine.execution_id, other.execution_id),
+            )
+        await answer(at.store, other, "Go on?", "yes")
+        async with asyncio.timeout(20):
+            while other.problem is None:
+                await other.changed()
+        assert "does not open" in other.problem
+        assert (await goes_on(at, mine)).access_token == at.provider.access_tokens[0]
