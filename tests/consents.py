@@ -22,7 +22,7 @@ from restpoint.errors import ConsentDenied, ConsentExpired, ConsentWithdrawn
 from restpoint.metrics import Metrics
 from restpoint.oauth import Consents
 from restpoint.prompts import HumanPromptText
-from restpoint.vault import Key, KeyText, Vault, as_text, new_key
+from restpoint.vault import Key, Keys, KeyText, Vault, as_text, new_key
 from serving import served
 from support import rows
 
@@ -143,7 +143,7 @@ async def site(
     *,
     authenticate: Any = None,
     workflows: Iterable[Workflow] = WORKFLOWS,
-    ring: Ring | None = None,
+    ring: Keys | None = None,
     clock: Any = None,
     timeout: float = 10.0,
     hold: float = 5.0,

@@ -56,6 +56,7 @@ class FakeProvider:
                 Route("/.well-known/openid-configuration", self._metadata),
                 Route("/authorize", self._authorize),
                 Route("/token", self._token, methods=["POST"]),
+                Route("/user/repos", self._repositories),
             ]
         )
 
@@ -99,6 +100,12 @@ class FakeProvider:
             case (body, status):
                 return JSONResponse(body, status)
         raise AssertionError(self.token)
+
+    async def _repositories(self, request: Request) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or token not in self.access_tokens:
+            return JSONResponse({"message": "Bad credentials"}, 401)
+        return JSONResponse([{"full_name": "ada/engine"}])
 
     def _grant(self, request: Request, form: dict[str, str]) -> Response:
         expected = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()

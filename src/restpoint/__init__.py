@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from restpoint.access import Actor
     from restpoint.context import Context
-    from restpoint.errors import StepFailed, WorkflowFailed
+    from restpoint.credentials import OAuthToken
+    from restpoint.errors import ConsentDenied, StepFailed, WorkflowFailed
     from restpoint.history import HistoryEntry
     from restpoint.lifecycle import ExecutionStatus
     from restpoint.pages import ExecutionSummary, Page
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_EXECUTION_TTL",
     "Actor",
+    "ConsentDenied",
     "Context",
     "ExecutionRecord",
     "ExecutionStatus",
     "ExecutionStore",
     "ExecutionSummary",
     "HistoryEntry",
+    "OAuthToken",
     "Page",
     "PendingInteraction",
     "PendingOAuth",
@@ -45,12 +48,14 @@ __all__ = [
 _HOME = {
     "DEFAULT_EXECUTION_TTL": "store",
     "Actor": "access",
+    "ConsentDenied": "errors",
     "Context": "context",
     "ExecutionRecord": "records",
     "ExecutionStatus": "lifecycle",
     "ExecutionStore": "store",
     "ExecutionSummary": "pages",
     "HistoryEntry": "history",
+    "OAuthToken": "credentials",
     "Page": "pages",
     "PendingInteraction": "pending",
     "PendingOAuth": "pending",

@@ -76,8 +76,9 @@ def hold_to_its_document(url: str, examples: int) -> dict[str, int]:
 
 
 async def run(file: Path, examples: int) -> dict[str, int]:
-    places = {key: f"http://127.0.0.1:9/{key}" for key in ("authorization_endpoint", "token_endpoint")}
-    app = make_app(file, default="echo", providers=[Provider("nowhere", "a client", **places)])
+    nowhere = "http://127.0.0.1:9/"
+    provider = Provider("nowhere", "a client", authorization_endpoint=nowhere, token_endpoint=nowhere)
+    app = make_app(file, default="echo", providers=[provider])
     async with served(app) as client:
         return await asyncio.to_thread(hold_to_its_document, str(client.base_url), examples)
 

@@ -1,6 +1,7 @@
 """A workflow asks for a consent, a person gives it or not, and the workflow goes on with what came of it."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,15 @@ import pytest
 
 from consents import USED, Site, connect, site
 from fake_provider import fake_provider, query
-from restpoint import Context, workflow
+from restpoint import Context, targets, workflow
 from restpoint.credentials import OAuthToken
+from restpoint.providers import read as read_providers
 from runners import until
+from served import EXAMPLES
 from serving import asked, ended, make_app, served
 from support import ManualClock, rows
+
+README = EXAMPLES.with_name("README.md")
 
 
 async def test_a_person_consents_and_the_workflow_goes_on_with_the_token(path: Path) -> None:
@@ -219,6 +224,27 @@ async def test_a_server_without_providers_says_what_is_missing(path: Path) -> No
         assert (await client.get(f"/executions/{started.json()['execution_id']}")).json()["status"] == "running"
         assert (await client.get("/auth/redirect?state=x")).status_code == 404
     assert not path.with_name(f"{path.name}.keys").exists(), "no providers, no keys"
+
+
+async def test_the_example_gets_what_the_service_has_for_the_token(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflows = targets.load(str(EXAMPLES / "connect.py"))
+    async with site(path, workflows=workflows, name="github") as at:
+        monkeypatch.setenv("GITHUB_API", at.provider.issuer)
+        told = await at.asked("repositories")
+        assert (await at.browser.consent(told["auth_url"])).status_code == 200
+        assert await at.ended(told["execution_id"]) == ["ada/engine"]
+        refused = await at.asked("repositories")
+        await at.browser.decide(refused["auth_url"], "deny")
+        assert await at.ended(refused["execution_id"]) == "no_access"
+
+
+async def test_the_providers_of_the_readme_are_as_providers_are(tmp_path: Path) -> None:
+    shown = re.search(r"<!-- providers.*?```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert shown is not None
+    (tmp_path / "providers.toml").write_text(shown[1])
+    secrets = {"GITHUB_CLIENT_SECRET": "s", "CORPORATE_CLIENT_SECRET": "t"}
+    github, corporate = read_providers(tmp_path / "providers.toml", secrets)
+    assert (github.mount, corporate.scopes) == ("https://approvals.example.com", ("openid", "offline_access"))
 
 
 async def test_the_caller_driven_form_shows_what_the_caller_gave(path: Path) -> None:
