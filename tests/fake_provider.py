@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import httpx
 import uvicorn
@@ -23,7 +23,7 @@ from restpoint.providers import Provider
 from serving import Server
 
 CLIENT_ID = "restpoint-tests"
-CLIENT_SECRET = "canary-client-secret-6e1f"
+CLIENT_SECRET = "canary-client-secret+%:6e1f"
 
 
 @dataclass
@@ -108,7 +108,7 @@ class FakeProvider:
         return JSONResponse([{"full_name": "ada/engine"}])
 
     def _grant(self, request: Request, form: dict[str, str]) -> Response:
-        expected = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        expected = base64.b64encode(f"{CLIENT_ID}:{quote_plus(CLIENT_SECRET)}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {expected}":
             return JSONResponse({"error": "invalid_client"}, 401)
         scope = "read"
@@ -137,7 +137,14 @@ class FakeProvider:
 
     def secrets(self) -> list[str]:
         """Everything that must be found nowhere."""
-        return [CLIENT_SECRET, *self.codes_given, *self.verifiers, *self.access_tokens, *self.refresh_tokens]
+        return [
+            CLIENT_SECRET,
+            quote_plus(CLIENT_SECRET),
+            *self.codes_given,
+            *self.verifiers,
+            *self.access_tokens,
+            *self.refresh_tokens,
+        ]
 
 
 @asynccontextmanager

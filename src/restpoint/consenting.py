@@ -14,7 +14,7 @@ The page changes nothing. Its form has a proof of its own, which no other site c
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -139,7 +139,7 @@ class ConsentPages:
         provider = self.consents.provider(consent.provider)
         place = await self.consents.authorization_endpoint(provider)
         return screens.consent(
-            self._form(consent, person, urlpath(str(request.url)), place),
+            self._form(consent, person, quote(consent.id, safe=""), place),
             provider=provider.shown,
             place=urlsplit(place).hostname or "",
             scopes=consent.scopes,
@@ -195,9 +195,9 @@ class ConsentPages:
         name = request.path_params.get("provider")
         path = CALLBACK if name is None else f"{CALLBACK}/{name}"
         arrival = await self.consents.arrive(Callback(told, request.cookies, None if actor is None else actor.id, path))
-        return await self._answer(request, arrival, path)
+        return await self._answer(arrival, path)
 
-    async def _answer(self, request: Request, arrival: Arrival, path: str) -> Response:
+    async def _answer(self, arrival: Arrival, path: str) -> Response:
         title, text, status = _TOLD[arrival.outcome]
         consent, form = arrival.consent, None
         if arrival.outcome == "failed":
@@ -205,8 +205,9 @@ class ConsentPages:
         if arrival.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
             consent = await self.consents.find(consent.execution_id, consent.id)
             if consent.status == "pending" and consent.begun_by is not None:
-                mount = urlpath(str(request.url)).removesuffix(path)
-                action = mount + page_path(consent.execution_id, consent.id)
+                # Relative, so that it is right behind a proxy that takes a part of the path away.
+                up = "/".join([".."] * (path.count("/") - 1))
+                action = f"{up}{page_path(consent.execution_id, consent.id)}"
                 form = self._form(consent, consent.begun_by, action, await self._place(consent))
                 if arrival.outcome == "replayed":  # such as by a person who reloads, after the server died
                     text = _LOST

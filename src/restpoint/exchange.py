@@ -8,9 +8,11 @@ import asyncio
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote_plus
 
 from restpoint.errors import InvalidArgument, ProviderUnreachable
 from restpoint.providers import AuthMethod, Provider, check_url
@@ -189,7 +191,7 @@ class Exchanger:
             async def _refresh_token(self, url: str, refresh_token: str | None = None, **rest: Any) -> Any:  # noqa: ANN401, ARG002
                 return await self._fetch_token(url, **rest)
 
-        return Client(
+        client = Client(
             None,
             client_id=provider.client_id,
             client_secret=provider.client_secret,
@@ -197,6 +199,8 @@ class Exchanger:
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
         )
+        client.register_client_auth_method(("client_secret_basic", _basic))
+        return client
 
     async def _send(
         self, shown: str, method: str, url: str, headers: dict[str, str], body: bytes | None
@@ -220,6 +224,13 @@ class Exchanger:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise ProviderUnreachable(shown, type(error).__name__) from None
         return httpx.Response(reply.status_code, content=bytes(content), request=reply.request)
+
+
+def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:  # noqa: ANN401
+    """HTTP Basic as OAuth has it: id and secret are form-encoded first (RFC 6749, section 2.3.1), which Authlib leaves out."""
+    name, secret = quote_plus(client.client_id), quote_plus(client.client_secret)
+    headers["Authorization"] = f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"
+    return uri, headers, body
 
 
 def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consents import USED, Site, connect, site
-from fake_provider import fake_provider, query
+from fake_provider import CLIENT_SECRET, fake_provider, query
 from restpoint import Context, targets, workflow
 from restpoint.credentials import OAuthToken
 from restpoint.providers import read as read_providers
@@ -68,7 +68,7 @@ async def test_the_ready_server_makes_its_key_ring_and_takes_its_providers_from_
         (path.parent / "providers.toml").write_text(
             f'[fake]\nissuer = "{provider.issuer}"\nclient_id = "restpoint-tests"\nclient_secret_env = "FAKE_SECRET"\n'
         )
-        monkeypatch.setenv("FAKE_SECRET", "canary-client-secret-6e1f")
+        monkeypatch.setenv("FAKE_SECRET", CLIENT_SECRET)
         monkeypatch.setenv("RESTPOINT_PROVIDERS_FILE", str(path.parent / "providers.toml"))
         app = make_app(path, workflows=[connect])
         ring = path.with_name(f"{path.name}.keys")

@@ -136,7 +136,7 @@ def show_execution(execution: Execution) -> None:
     if execution.error_code is not None:
         lines.append(("code", execution.error_code))
     if execution.auth_url is not None:
-        lines.append(("consent at", execution.auth_url))
+        lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
     for name, value in lines:
         put(f"{name:<11} {printable(value)}\n")
     for waiting in execution.interactions:
