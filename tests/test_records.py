@@ -5,7 +5,8 @@ import gc
 import pytest
 
 from restpoint.changes import Change
-from restpoint.records import ExecutionRecord, Records
+from restpoint.records import ExecutionRecord
+from restpoint.registry import Records
 
 
 def ignore(record: ExecutionRecord, waiter: object) -> None:

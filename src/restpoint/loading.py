@@ -7,7 +7,8 @@ from restpoint.database import Database
 from restpoint.history import history_of
 from restpoint.payloads import BENT, unreadable
 from restpoint.queries import Snapshot
-from restpoint.records import ExecutionRecord, Records
+from restpoint.records import ExecutionRecord
+from restpoint.registry import Records
 
 
 async def load(database: Database, records: Records, execution_id: str) -> ExecutionRecord | None:

@@ -30,7 +30,8 @@ from restpoint.history import history_of, last_sequence
 from restpoint.identifiers import Identifiers
 from restpoint.parts import Parts
 from restpoint.payloads import check_text
-from restpoint.records import ExecutionRecord, Records
+from restpoint.records import ExecutionRecord
+from restpoint.registry import Records
 from restpoint.scheduler import Scheduler
 
 DEFAULT_DATABASE: Final = "restpoint.db"

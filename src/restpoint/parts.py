@@ -10,7 +10,8 @@ from restpoint.durations import Keeping
 from restpoint.follower import Follower
 from restpoint.identifiers import Identifiers
 from restpoint.queries import Snapshot
-from restpoint.records import ExecutionRecord, Records
+from restpoint.records import ExecutionRecord
+from restpoint.registry import Records
 from restpoint.scheduler import Scheduler
 
 
