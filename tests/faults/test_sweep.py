@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from elsewhere import environment
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore, evidence, migrate, questions
 from restpoint.history import broken_history, detail_digest, row_digest
+from restpoint.questions import Filters
 from restpoint.scheduler import PRUNED_AT_ONCE, SWEPT_AT_ONCE
 from restpoint.schema import ddl
 from restpoint.vacuum import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE
@@ -211,6 +212,19 @@ async def test_a_sweep_beside_writers_takes_what_expired_and_nothing_else(
     gone = list(itertools.chain.from_iterable(batches))
     assert len(gone) == len(set(gone)) == count
     assert not set(gone) & live
+    began = time.perf_counter()
+    with sql(path) as connection:
+        verdict = evidence.verify(connection)
+        verified = time.perf_counter() - began
+        assert verdict.holds, verdict.findings
+        # What the auditors ask is answered of what has gone as of what is there.
+        asked = {name: sum(1 for _ in questions.answers(connection, name, Filters())) for name in ("sweeps", "others")}
+        (answered,) = connection.execute("SELECT count(*) FROM answers").fetchone()
+        story = [row["event"] for row in questions.timeline(connection, gone[-1])]
+    questioned = time.perf_counter() - began - verified
+    assert asked["sweeps"] == count
+    assert answered == count + len(writers.finished)
+    assert story[:4] == ["execution_created", "interaction_asked", "interaction_answered", "execution_completed"]
     assert max(map(len, batches)) <= 1_000, "bounded batches"
     (told,) = rows(path, "SELECT count(*) FROM history WHERE sequence <= ?", told_before)
     assert told == (told_before,), "history keeps everything"
@@ -220,6 +234,7 @@ async def test_a_sweep_beside_writers_takes_what_expired_and_nothing_else(
         f"\nsweep of {count:,} in {took:.1f} s ({count / took:,.0f}/s, {len(batches):,} batches; made in {generated:.0f} s)"
         f" beside {during / took:.0f} writes/s: p50 {writers.quantile(0.5) * 1e3:.1f} ms,"
         f" p99 {writers.quantile(0.99) * 1e3:.1f} ms, worst {max(writers.seconds) * 1e3:.0f} ms;"
+        f" {verdict.rows:,} events verified in {verified:.1f} s, questions answered in {questioned:.1f} s;"
         f" log at most {log / 2**20:.1f} MB; file {before / 2**20:.1f} -> {page / 2**20:.1f} -> {after / 2**20:.1f} MB"
     )
     assert log < 64 * 2**20

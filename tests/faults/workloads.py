@@ -292,3 +292,28 @@ async def answer_some(link: Link, path: str, every: int, at_once: int) -> None:
             answered += sum(await asyncio.gather(*(answer(*prompt) for prompt in prompts[first : first + at_once])))
         took = time.monotonic() - begun
         link.tell(opened, memory, answered, took)
+
+
+# --- Row 2 -----------------------------------------------------------------------------------------------------------
+
+
+async def lifecycle(link: Link, path: str, opened: bool) -> None:
+    """One whole life of a file to its closing, from where the test says so: before its opening, or after."""
+    store = ExecutionStore({"completed": 0, "failed": None}, database=path, sweep_interval_seconds=1e6)
+    if opened:
+        await store.open()
+    link.tell("ready")
+    await link.hear()
+    async with store:
+        mix = _Mix(store, link, Random(2))
+        first, second = await mix.create(), await mix.create()
+        await mix.ask_and_answer(first)
+        await asyncio.gather(*(mix.ask_and_answer(second) for _ in range(3)))
+        await mix.complete(first)
+        await store.set_oauth_required(second, "https://provider.example/authorize", "state")
+        await store.set_running(second)
+        await mix.fail(second)
+        await mix.cancel(await mix.create())
+        await mix.ask(await mix.create())
+        link.tell("swept", None, None, None, await store.cleanup_expired())
+    link.tell("closed")
