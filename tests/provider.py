@@ -90,6 +90,10 @@ class Provider:
         requests = self._http.get("/control").json()["tokenRequests"]
         return [(each["grantType"], each["status"]) for each in requests]
 
+    def tokens(self) -> list[str]:
+        """Every token that was given out since the reset."""
+        return [token for each in self._http.get("/control").json()["tokenRequests"] for token in each["tokens"]]
+
     def until_held(self) -> None:
         """Wait for a call of the token endpoint to arrive at where it is held."""
         deadline = time.monotonic() + PATIENCE

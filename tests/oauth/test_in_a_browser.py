@@ -1,9 +1,11 @@
 """The whole way of a consent: a server as people start it, a provider that nobody here wrote, a person at a browser."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from chromium import Browser
 from provider import Provider
 from restpoint import migrate, tokens
-from served import PATIENCE, Served
+from served import PATIENCE, Served, Terminal
 
 pytestmark = pytest.mark.browser
 
@@ -67,9 +69,9 @@ class Site:
     def __init__(self, folder: Path, provider: Provider) -> None:
         (folder / "flows.py").write_text(TARGET)
         (folder / "providers.toml").write_text(PROVIDERS.format(issuer=provider.issuer, client_id=provider.client_id))
-        self._token = tokens.add(folder / "tokens.json", "ada")
+        self.token = tokens.add(folder / "tokens.json", "ada")
         migrate.upgrade(folder / "restpoint.db")
-        self._folder, self._provider, self._port = folder, provider, "0"
+        self.folder, self._provider, self._port = folder, provider, "0"
         self._server = self._started()
         self._port = self._server.port
         provider.register(f"{self.url}/auth/redirect")
@@ -77,17 +79,22 @@ class Site:
     def _started(self) -> Served:
         return Served(
             "flows.py",
-            self._folder,
-            "--port",
-            self._port,
+            self.folder,
+            *("--port", self._port),
+            *("--providers", "providers.toml"),
+            *("--tokens-file", "tokens.json"),
+            *("--log-level", "debug"),
             CORPORATE_CLIENT_SECRET=self._provider.client_secret,
-            RESTPOINT_PROVIDERS_FILE="providers.toml",
-            RESTPOINT_TOKENS_FILE="tokens.json",
         )
 
     @property
     def url(self) -> str:
         return self._server.url
+
+    def everything(self) -> bytes:
+        """What is in the files beside the database, and what the server has logged."""
+        files = [path.read_bytes() for path in self.folder.iterdir() if path.name.startswith("restpoint.db")]
+        return b"".join([*files, *(line.encode() for line in self._server.said)])
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -105,7 +112,7 @@ class Site:
         self._server.kill()
 
     def call(self, method: str, path: str, json: Any = None) -> httpx.Response:
-        headers = {"authorization": f"Bearer {self._token}"}
+        headers = {"authorization": f"Bearer {self.token}"}
         return httpx.request(method, f"{self.url}{path}", json=json, headers=headers, timeout=30)
 
     def begin(self, workflow: str) -> dict[str, Any]:
@@ -279,6 +286,44 @@ def test_a_token_that_has_expired_when_the_workflow_goes_on_elsewhere_is_refresh
     first, *others = openid.token_requests()
     assert first == ("authorization_code", 200)
     assert set(others) == {("refresh_token", 200)}  # each with the refresh token of the one before, or it were refused
+
+
+def test_no_secret_of_a_consent_is_in_the_clear_while_a_workflow_has_its_token(
+    site: Site, openid: Provider, browser: Browser
+) -> None:
+    told = site.begin("unhurried")
+    set_out(browser, told)
+    browser.press("Allow")
+    browser.until("Access granted")
+    back = dict(parse_qsl(urlsplit(browser.url).query))
+    asked = site.until(told, "interaction_required")
+    history = site.call("GET", f"/executions/{told['execution_id']}/history")
+
+    tokens = openid.tokens()
+    assert len(tokens) == 3  # access, refresh, id
+    said = site.everything() + history.content
+    assert told["execution_id"].encode() in said
+    assert b"/auth/redirect" in said  # requests are logged
+    ticket = told["auth_url"].partition("?ticket=")[2]
+    for secret in (*tokens, back["code"], back["state"], ticket, openid.client_secret, site.token):
+        assert len(secret) > 20
+        assert secret.encode() not in said
+
+    site.call("POST", asked["response_url"], {"response": {"type": "text", "text": "yes"}})
+    assert site.result(told) == ADA
+
+
+def test_a_person_at_a_terminal_is_given_the_link_for_a_browser(site: Site, openid: Provider, browser: Browser) -> None:
+    told = site.begin("whoami")
+    command = ("authorize", told["execution_id"], "--url", site.url)
+    with Terminal(*command, cwd=site.folder, RESTPOINT_TOKEN=site.token, COLUMNS="400") as terminal:
+        [link] = re.findall(rf"{re.escape(site.url)}\S+", terminal.until("waiting"))
+        set_out(browser, {"auth_url": link})
+        browser.press("Allow")
+        browser.until("Access granted")
+        assert terminal.ended() == 0
+    assert "The consent is granted." in terminal.shown
+    assert site.result(told) == ADA
 
 
 def test_the_page_of_a_consent_stands_in_no_frame_of_another_site(

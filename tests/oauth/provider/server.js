@@ -33,7 +33,8 @@ const beginning = {
   tokenFaults: [],
 };
 const control = structuredClone(beginning);
-let tokenRequests = []; // { grantType, status }, in the order of their arrival; status is null until the reply is sent
+// { grantType, status, tokens }, in the order of their arrival; status is null until there is a reply.
+let tokenRequests = [];
 let held = [];
 
 const letGo = () => held.splice(0).forEach((go) => go());
@@ -88,7 +89,7 @@ provider.use(async (ctx, next) => {
     await next();
     return;
   }
-  const request = { grantType: null, status: null };
+  const request = { grantType: null, status: null, tokens: [] };
   tokenRequests.push(request);
   const fault = control.tokenFaults.shift();
   if (fault === 'hold-request') await hold();
@@ -97,6 +98,7 @@ provider.use(async (ctx, next) => {
   } else {
     await next();
     request.grantType = ctx.oidc?.params?.grant_type ?? null;
+    request.tokens = ['access_token', 'refresh_token', 'id_token'].flatMap((name) => ctx.body?.[name] ?? []);
   }
   request.status = ctx.status;
   if (fault === 'hold-reply') await hold();
