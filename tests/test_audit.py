@@ -18,7 +18,7 @@ import pytest
 from inside import Command
 from restpoint import ExecutionStore, evidence, exports, history, moments, questions, signing, views
 from restpoint.access import Actor
-from restpoint.chain import Head
+from restpoint.chain import Head, read_head
 from restpoint.desk import Desk
 from restpoint.engine import reading
 from restpoint.errors import DamagedFile, FourEyes, InvalidArgument, NothingToExport, UnusableFile
@@ -361,6 +361,8 @@ async def test_verification_says_which_row_what_is_wrong_and_what_that_means(
         ("UPDATE interactions SET response = replace(response, 'Yes', 'No') WHERE answered_by = 'joan'", "payload_differs"),
         ("UPDATE interactions SET prompt = replace(prompt, 'Pay', 'Play')", "payload_differs"),
         ("UPDATE executions SET error = 'paid' WHERE status = 'failed'", "payload_differs"),
+        ("UPDATE executions SET workflow = 'gift' WHERE status = 'failed'", "payload_differs"),
+        ("UPDATE executions SET owner = NULL WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error = NULL WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error_code = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET result = '{}' WHERE status = 'completed'", "payload_differs"),
@@ -580,3 +582,18 @@ def test_a_key_that_is_none_is_told(tmp_path: Path, content: str | None, error: 
     for read in (signing.SigningKey.read, signing.VerifyingKey.read):
         with pytest.raises(error):
             read(file)
+
+
+async def test_an_older_copy_that_was_put_back_is_found_by_a_head_alone(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    await asked(store)
+    older = tmp_path / "older.db"
+    with sql(path) as connection:
+        connection.execute("VACUUM INTO ?", (str(older),))
+    await a_busy_week(store, clock)
+    with reading(path) as connection:
+        head = read_head(connection)
+    assert verdict(older).holds, "nothing in the file can tell"
+    (finding,) = verdict(older, head).findings
+    assert (finding.problem, finding.sequence) == ("tail_missing", 3)

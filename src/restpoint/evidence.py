@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Final
 
 from restpoint.chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
+from restpoint.history import GENESIS
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _NAMED: Final = 5  # differences between tables and history that are named
@@ -104,6 +105,9 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     if anchor.sequence in tally.heads:
         tally.heads[anchor.sequence] = anchor.digest
     last, findings = anchor, []
+    if not anchor.sequence and anchor.digest != GENESIS:
+        what = "The anchor stands before the first row, and has another digest than the one that histories begin with."
+        findings.append(Finding("anchor_moved", 0, what, "The anchor was changed."))
     early = connection.execute("SELECT min(sequence) FROM history").fetchone()[0]
     if early is not None and early <= anchor.sequence:
         what = (
@@ -219,6 +223,9 @@ _PAYLOADS: Final = (
     " UNION ALL SELECT 'prompt ' || w.id, e.id, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.sequence = w.opened"
     f" WHERE {_differs('prompt', 'w.prompt')}"
+    " UNION ALL SELECT 'workflow or owner', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
+    " WHERE h.event = 'execution_created' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
+    " OR json_extract(h.detail, '$.owner') IS NOT e.owner)"
     " UNION ALL SELECT 'result', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
     f" WHERE h.event = 'execution_completed' AND ({_differs('result', 'e.result')})"
     " UNION ALL SELECT 'error', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"

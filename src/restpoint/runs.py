@@ -170,8 +170,9 @@ def ask(
     detail: str,
     terms: Terms = NO_TERMS,
 ) -> Changes:
-    """Ask, and say in the journal which wait it is."""
+    """Ask, say in the journal which wait it is, and in the history at which call of the workflow it was asked."""
     fenced = fence(tx, run)
+    detail = f'{detail[:-1]},"position":{encode(call.position)}}}'
     change = waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
     _write(tx, fenced, call, encode(wait_id))
     return [change]
