@@ -7,6 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from restpoint import evidence
+from restpoint.chain import first_wrong
+from restpoint.database import Database
+from restpoint.engine import reading
 from restpoint.prompts import (
     BinaryHumanPromptOption,
     HumanPrompt,
@@ -106,3 +110,20 @@ def folded_statuses(path: Path) -> dict[str, str | None]:
             assert told[execution_id] == before, f"history of {execution_id} has a gap before {after}"
         told[execution_id] = after
     return told
+
+
+def first_break(chain: list[tuple[Any, ...]], sequence: int, digest: bytes) -> int | None:
+    """The first row of history that does not follow from row ``sequence``, whose digest this is; None when each does."""
+    index = first_wrong(chain, sequence, digest)
+    return None if index is None else sequence + 1 + index
+
+
+async def broken_history(database: Database) -> int | None:
+    """The first row of history that is not what was written, 0 where it is the tables; None when everything holds."""
+
+    def look() -> int | None:
+        with reading(database.path) as connection:
+            findings = evidence.verify(connection).findings
+        return (findings[0].sequence or 0) if findings else None
+
+    return await asyncio.to_thread(look)

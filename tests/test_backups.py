@@ -15,9 +15,8 @@ import pytest
 from elsewhere import FOLLOWING, environment, stamp, tree
 from restpoint import ExecutionStore, backups, migrate
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, UnusableFile
-from restpoint.history import broken_history
 from restpoint.schema import REVISION
-from support import ADA, TEXT, dump, folded_statuses, rows, sql
+from support import ADA, TEXT, broken_history, dump, folded_statuses, rows, sql
 from test_upgrades import load
 
 

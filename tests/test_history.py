@@ -8,8 +8,8 @@ import pytest
 from restpoint import ExecutionStore
 from restpoint.clock import SystemClock
 from restpoint.database import Database
-from restpoint.history import GENESIS, broken_history, first_break, row_digest
-from support import ADA, TEXT, rows, sql
+from restpoint.history import GENESIS, row_digest
+from support import ADA, TEXT, broken_history, first_break, rows, sql
 
 ROWS = (
     "SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time, detail, detail_sha256, digest"

@@ -22,8 +22,7 @@ from sqlalchemy import create_engine
 from elsewhere import CHECKOUT, FOLLOWING, copied_scripts, environment, next_release, schema_of, tree
 from restpoint import ExecutionStore, backups, migrate, schema
 from restpoint.errors import DamagedFile, InvalidArgument, UnusableFile
-from restpoint.history import broken_history
-from support import ADA, TEXT, ManualClock, dump, folded_statuses, rows, sql
+from support import ADA, TEXT, ManualClock, broken_history, dump, folded_statuses, rows, sql
 
 MADE_UP = FOLLOWING
 

@@ -14,11 +14,10 @@ from elsewhere import schema_of
 from paused_workflows import CALLS, WORKFLOWS
 from restpoint import ExecutionStore, Runner, migrate
 from restpoint.errors import SchemaTooOld
-from restpoint.history import broken_history
 from restpoint.prompts import HumanResponseText
 from restpoint.schema import APPLICATION_ID, REVISION
 from runners import answer, asked, ended
-from support import ADA, PAIRS, START, ManualClock, folded_statuses, rows
+from support import ADA, PAIRS, START, ManualClock, broken_history, folded_statuses, rows
 
 FILES = Path(__file__).with_name("files")
 WRITTEN = sorted(script.stem for script in FILES.glob("[0-9]*.sql"))

@@ -7,7 +7,7 @@ or moved breaks the chain at that place; rows cut from the end are found by whoe
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -44,23 +44,6 @@ def row_digest(previous: bytes, columns: tuple[Any, ...], detail_sha256: bytes |
     """The digest of a row: ``columns`` are sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time."""
     text = "\0".join(["" if value is None else f"={value}" for value in columns])
     return sha256(previous + (detail_sha256 or GENESIS) + text.encode()).digest()
-
-
-def first_break(rows: Iterable[tuple[Any, ...]], sequence: int, digest: bytes) -> int | None:
-    """The sequence of the first row that does not follow from the one before it; None when every row does.
-
-    ``sequence`` and ``digest`` are the anchor's. Each row is the nine columns, detail, detail_sha256 and digest.
-    """
-    for *columns, detail, detail_sha256, found in rows:
-        sequence += 1
-        if columns[0] != sequence:
-            return sequence
-        if detail is not None and detail_digest(detail) != detail_sha256:
-            return sequence
-        if row_digest(digest, tuple(columns), detail_sha256) != found:
-            return sequence
-        digest = found
-    return None
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:
@@ -146,16 +129,6 @@ _ENTRY: Final = select(
     _h.digest,
 ).order_by(_h.sequence)
 _HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
-_CHAIN: Final = prepare(
-    _ENTRY.where(_h.sequence > bindparam("after")).limit(bindparam("max")).offset(literal_column("0"))
-)
-_PRUNED: Final = prepare(
-    # What retention removed it says so, in a row that is never removed before the anchor has moved past it.
-    select(_h.sequence).where(
-        _h.event == literal_column("'history_pruned'"),
-        func.json_extract(_h.detail, literal_column("'$.last'")) == bindparam("last"),
-    )
-)
 _SINCE: Final = prepare(
     select(_h.sequence, _h.execution_id)
     .where(_h.sequence > bindparam("after"))
@@ -230,25 +203,3 @@ async def last_sequence(database: Database) -> int:
 async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
     """Sequence and execution of the rows after ``sequence``, at most ``most``."""
     return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]
-
-
-async def broken_history(database: Database, *, chunk: int = 5_000) -> int | None:
-    """The sequence of the first row of history that does not follow from the one before it; None when all do.
-
-    Also the anchor's, where nothing says that retention moved it there.
-    """
-    ((after, digest),) = await database.read(ANCHOR, lane="long")
-    if after and not list(await database.read(_PRUNED, {"last": after}, lane="long")):
-        return int(after)
-    async for rows in _chain(database, after, chunk):
-        broken = first_break(rows, after, digest)
-        if broken is not None:
-            return broken
-        after, digest = rows[-1][0], rows[-1][-1]
-    return None
-
-
-async def _chain(database: Database, after: int, chunk: int) -> AsyncIterator[list[Row]]:
-    while rows := list(await database.read(_CHAIN, {"after": after, "max": chunk}, lane="long")):
-        yield rows
-        after = rows[-1][0]

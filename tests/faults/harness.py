@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from restpoint.history import first_break
+from restpoint.chain import first_wrong
 
 PATIENCE: Final = 60.0
 """Seconds after which a child that should have said something is taken for hung."""
@@ -298,9 +298,9 @@ def _damage(connection: sqlite3.Connection) -> Iterator[str]:
     chain = connection.execute(
         "SELECT sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time,"
         " detail, detail_sha256, digest FROM history ORDER BY sequence"
-    )
-    if (at := first_break(chain, *anchor)) is not None:
-        yield f"the history breaks at row {at}"
+    ).fetchall()
+    if (at := first_wrong(chain, *anchor)) is not None:
+        yield f"the history breaks at row {anchor[0] + 1 + at}"
 
 
 def _contradictions(connection: sqlite3.Connection) -> Iterator[str]:

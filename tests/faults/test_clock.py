@@ -15,8 +15,7 @@ import pytest
 from restpoint import ExecutionStore, PendingInteraction
 from restpoint.clock import SystemClock
 from restpoint.errors import IllegalTransition, InteractionAlreadyResolved, InteractionExpired
-from restpoint.history import broken_history
-from support import ADA, GRACE, START, TEXT, ManualClock, folded_statuses, rows
+from support import ADA, GRACE, START, TEXT, ManualClock, broken_history, folded_statuses, rows
 
 HOUR = 3_600.0
 TEN_YEARS = 10 * 365.25 * 24 * HOUR

@@ -53,7 +53,6 @@ from restpoint.errors import (
     RestpointError,
     StoreClosed,
 )
-from restpoint.history import first_break
 from restpoint.prompts import (
     HumanPrompt,
     HumanResponse,
@@ -65,7 +64,7 @@ from restpoint.prompts import (
     HumanResponseText,
 )
 from restpoint.records import ExecutionRecord
-from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, folded_statuses, rows, sql
+from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, first_break, folded_statuses, rows, sql
 
 if TYPE_CHECKING:
     from restpoint.database import Database

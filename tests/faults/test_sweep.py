@@ -18,12 +18,12 @@ import pytest
 
 from elsewhere import environment
 from restpoint import ExecutionStore, evidence, migrate, questions
-from restpoint.history import broken_history, detail_digest, row_digest
+from restpoint.history import detail_digest, row_digest
 from restpoint.questions import Filters
 from restpoint.scheduler import PRUNED_AT_ONCE, SWEPT_AT_ONCE
 from restpoint.schema import ddl
 from restpoint.vacuum import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE
-from support import ADA, START, TEXT, ManualClock, folded_statuses, rows, sql
+from support import ADA, START, TEXT, ManualClock, broken_history, folded_statuses, rows, sql
 
 AT = START - 3_600_000  # when the expired ones ended: an hour ago
 PROMPT = TEXT.model_dump_json()
