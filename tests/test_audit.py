@@ -1,5 +1,6 @@
 """The history as evidence, and the questions that auditors ask: by the views, by the commands, and after a sweep."""
 
+import asyncio
 import csv
 import io
 import json
@@ -23,6 +24,7 @@ from restpoint.desk import Desk
 from restpoint.engine import reading
 from restpoint.errors import DamagedFile, FourEyes, InvalidArgument, NothingToExport, UnusableFile
 from restpoint.prompts import HumanPromptBinary, HumanPromptText, HumanResponseBinary
+from served import TARGET, served, typed
 from support import ADA, NO, PAIRS, START, TEXT, YES, ManualClock, rows, sql
 
 PAY = HumanPromptBinary(text="Pay?", options=[YES, NO])
@@ -367,6 +369,7 @@ async def test_verification_says_which_row_what_is_wrong_and_what_that_means(
         ("UPDATE executions SET error_code = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET result = '{}' WHERE status = 'completed'", "payload_differs"),
         ("DELETE FROM interactions WHERE status = 'pending'", "wait_differs"),
+        ("DELETE FROM interactions WHERE answered_by = 'joan'", "wait_differs"),
         ("UPDATE interactions SET status = 'withdrawn', closed_at = 1 WHERE status = 'pending'", "wait_differs"),
         ("DELETE FROM executions WHERE status = 'interaction_required'", "execution_missing"),
     ],
@@ -597,3 +600,52 @@ async def test_an_older_copy_that_was_put_back_is_found_by_a_head_alone(
     assert verdict(older).holds, "nothing in the file can tell"
     (finding,) = verdict(older, head).findings
     assert (finding.problem, finding.sequence) == ("tail_missing", 3)
+
+
+async def test_a_server_tells_auditors_what_the_file_does(fresh: Path, tmp_path: Path, clock: ManualClock) -> None:
+    path = tmp_path / "restpoint.db"
+    shutil.copyfile(fresh, path)
+    async with ExecutionStore(None, database=path, clock=clock) as store:
+        await a_busy_week(store, clock)
+    (tmp_path / "target.py").write_text(TARGET)
+    await asyncio.to_thread(compare_server_and_file, tmp_path, rows(path, "SELECT execution_id FROM history")[0][0])
+
+
+def compare_server_and_file(folder: Path, execution_id: str) -> None:
+    with served("target.py", folder, "--ttl", "never") as server:
+        for arguments in (
+            ("query", "--actor", "op", "-o", "jsonl"),
+            (
+                "query",
+                "--from",
+                "2027-01-15T08:01:00Z",
+                "--to",
+                "2027-01-15",
+                "--after",
+                "2",
+                "--limit",
+                "3",
+                "-o",
+                "json",
+            ),
+            ("report", "-o", "json"),
+            ("report", "approvals", "--workflow", "refund"),
+            ("timeline", execution_id),
+            ("head",),
+        ):
+            here, there = (
+                typed("audit", *arguments, cwd=folder, **variables) for variables in ({}, {"RESTPOINT_URL": server.url})
+            )
+            assert (here.returncode, there.returncode) == (0, 0), there.stderr
+            assert here.stdout == there.stdout != ""
+        export = ("audit", "export", "--from", "2027-01-15", "--first", "3", "--out")
+        assert typed(*export, "here.jsonl", cwd=folder).returncode == 0
+        assert typed(*export, "there.jsonl", "--url", server.url, cwd=folder).returncode == 0
+        for name in ("{}.jsonl", "{}.jsonl.manifest.json"):
+            assert (folder / name.format("here")).read_bytes() == (folder / name.format("there")).read_bytes()
+        assert typed("audit", "timeline", "nothing", "--url", server.url, cwd=folder).returncode == 3
+        assert typed("audit", "export", "--first", "999", "--url", server.url, cwd=folder).returncode == 3
+        assert typed("audit", "report", "all", "--url", server.url, cwd=folder).returncode == 1
+        ran = typed("audit", "head", "--key", "none", "--url", server.url, cwd=folder)
+        assert (ran.returncode, "key of its own" in ran.stderr) == (2, True)
+    assert typed("audit", "head", "--url", server.url, cwd=folder).returncode == 5

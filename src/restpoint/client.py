@@ -8,7 +8,7 @@ may lengthen. What the server refuses raises the same error as the store would: 
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from ipaddress import ip_address
 from types import TracebackType
@@ -239,6 +239,25 @@ class Client:
             if failures >= self._attempts:
                 raise self._unreachable(problem)
             await asyncio.sleep(_pause(failures))
+
+    async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:  # noqa: ANN401 - text and numbers
+        """What ``GET /audit/...`` sends, piece by piece: JSON Lines, or the bytes of an export.
+
+        ``what`` is the rest of the path, such as ``report/approvals``; parameters that are None are left out. Raises
+        ``NotAllowed``, what the server refuses, and ``ServerUnreachable`` for a reply that has no end.
+        """
+        sent = {name: value for name, value in params.items() if value is not None}
+        timeout = httpx.Timeout(self._timeout, read=None)  # the first row may be long in coming
+        try:
+            url = f"{self._url}/audit/{quote(what)}"
+            async with self._http.stream("GET", url, params=sent, timeout=timeout) as reply:
+                if reply.status_code != HTTPStatus.OK:
+                    await reply.aread()
+                    raise replies.error_in(reply)
+                async for piece in reply.aiter_bytes():
+                    yield piece
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
 
     # --- Inside ---
 

@@ -187,6 +187,12 @@ _OPEN_COUNTS: Final = (
     " WHERE i.execution_key = e.key AND i.status = 'pending') + (SELECT count(*) FROM consents AS c"
     f" WHERE c.execution_key = e.key AND c.status IN ({', '.join(repr(str(status)) for status in OPEN)})) LIMIT :most"
 )
+_WAIT_COUNTS: Final = (
+    "SELECT id, kept, told FROM (SELECT e.id, (SELECT count(*) FROM interactions WHERE execution_key = e.key)"
+    " + (SELECT count(*) FROM consents WHERE execution_key = e.key) AS kept, (SELECT count(*) FROM history AS h"
+    " WHERE h.execution_id = e.id AND h.event IN ('interaction_asked', 'consent_asked')) AS told FROM executions AS e)"
+    " WHERE kept <> told LIMIT :most"
+)
 _GONE: Final = (
     "SELECT value FROM json_each(:ids) WHERE NOT EXISTS (SELECT 1 FROM executions WHERE id = value)"
     " AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.execution_id = value"
@@ -268,6 +274,9 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
     for execution_id, waits in connection.execute(_OPEN_COUNTS, limit).fetchall():
         what = f"Execution {execution_id} says that {waits} of its waits are open, and its waits say otherwise."
         yield Finding("wait_differs", None, what, changed)
+    for execution_id, kept, told in connection.execute(_WAIT_COUNTS, limit).fetchall():
+        what = f"Execution {execution_id} has {kept} prompts and consents in the tables, and {told} in the history."
+        yield Finding("wait_differs", None, what, "They were deleted, or put there, by another program.")
     ids = sorted(live)
     for at in range(0, len(ids), CHUNK):
         for (execution_id,) in connection.execute(_GONE, {"ids": json.dumps(ids[at : at + CHUNK]), **limit}).fetchall():

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output
+from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output, Url
 
 if TYPE_CHECKING:
-    from restpoint.chain import Finding
-    from restpoint.evidence import Verdict
-    from restpoint.questions import Answer, Filters
+    from restpoint.questions import Filters
 
 audit = typer.Typer(
     help="The history as evidence: verify it, ask it, export it. Nothing here writes to the file.", no_args_is_help=True
@@ -51,6 +49,9 @@ def verify(
 ) -> None:
     """Go over the whole history and name the first row that is not what was written. Exit code 1 if there is one."""
     from restpoint import chain, evidence  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
+    from restpoint.cli import showing  # noqa: PLC0415
+    from restpoint.cli.files import existing  # noqa: PLC0415
+    from restpoint.engine import reading  # noqa: PLC0415
     from restpoint.signing import VerifyingKey  # noqa: PLC0415
 
     with _cryptography():
@@ -61,28 +62,20 @@ def verify(
         heads = [chain.read_kept(each, key) for each in head or ()]
     if key is not None and not heads:
         raise terminal.Usage("There is nothing with a signature to check.\nGive a --head or an --export.")
-    with _reading(database) as connection:
+    with reading(existing(database)) as connection:
         verdict = evidence.verify(connection, heads)
-    if output is Format.TABLE:
-        _tell(verdict, [each.sequence for each in heads])
-    else:
-        _show_one(_as_data(verdict), output)
+    showing.show_verdict(verdict, [each.sequence for each in heads], output)
     if not verdict.holds:
         raise typer.Exit(terminal.REFUSED)
 
 
 @audit.command()
-def head(database: Database = DEFAULT_DATABASE, key: Key = None) -> None:
+def head(database: Database = DEFAULT_DATABASE, url: Url = None, key: Key = None) -> None:
     """Print sequence and digest of the newest row, to be kept elsewhere for `verify --head`."""
-    from restpoint import chain, exports  # noqa: PLC0415 - see verify
-    from restpoint.signing import SigningKey  # noqa: PLC0415
+    from restpoint.cli.sources import source  # noqa: PLC0415 - see verify
 
-    with _cryptography(), _reading(database) as connection:
-        try:
-            newest = chain.read_head(connection)
-        except chain.Broken as broken:
-            raise exports.damaged(broken) from None
-        terminal.put(f"{newest if key is None else chain.seal(newest, SigningKey.read(key))}\n")
+    with _cryptography(), source(database, url) as here:
+        terminal.put(f"{here.head(key)}\n")
 
 
 @audit.command()
@@ -100,6 +93,7 @@ def keygen(
 @audit.command()
 def query(
     database: Database = DEFAULT_DATABASE,
+    url: Url = None,
     since: From = None,
     until: To = None,
     actor: Annotated[str | None, typer.Option("--actor", help="Only what they did.")] = None,
@@ -111,43 +105,36 @@ def query(
     output: Output = Format.TABLE,
 ) -> None:
     """Rows of the history, the oldest first, also of executions that have left the file."""
-    from itertools import islice  # noqa: PLC0415
-
-    from restpoint import questions  # noqa: PLC0415 - see verify
+    from restpoint.cli import showing  # noqa: PLC0415 - see verify
+    from restpoint.cli.sources import source  # noqa: PLC0415
 
     filters = _filters(since, until, workflow, actor=actor, event=event, status=status)
-    with _reading(database) as connection:
-        found = islice(questions.events(connection, filters, after), limit)
-        _show_rows(
-            found, output, ("sequence", "at", "event", "to_status", "actor", "workflow", "execution_id", "about")
-        )
+    columns = ("sequence", "at", "event", "to_status", "actor", "workflow", "execution_id", "about")
+    with source(database, url) as here:
+        showing.show_rows(here.events(filters, after, limit), output, columns)
 
 
 @audit.command()
 def timeline(
     id: Annotated[str, typer.Argument(help="The execution's id, or its beginning or its end, if that names one only.")],  # noqa: A002
     database: Database = DEFAULT_DATABASE,
+    url: Url = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Everything that happened to one execution, with the time since it began, its sweep included."""
-    from restpoint import questions  # noqa: PLC0415 - see verify
-    from restpoint.cli.places import CANDIDATES, ambiguous  # noqa: PLC0415
-    from restpoint.errors import ExecutionNotFound  # noqa: PLC0415
+    from restpoint.cli import showing  # noqa: PLC0415 - see verify
+    from restpoint.cli.sources import source  # noqa: PLC0415
 
-    with _reading(database) as connection:
-        found = questions.ids(connection, id, CANDIDATES + 1)
-        if not found:
-            raise ExecutionNotFound(id)
-        if len(found) > 1:
-            raise ambiguous(id, sorted(found))
-        columns = ("sequence", "at", "after_ms", "event", "status", "actor", "cause", "about")
-        _show_rows(questions.timeline(connection, found[0]), output, columns)
+    columns = ("sequence", "at", "after_ms", "event", "status", "actor", "cause", "about")
+    with source(database, url) as here:
+        showing.show_rows(here.timeline(id), output, columns)
 
 
 @audit.command()
 def report(
     question: Annotated[str | None, typer.Argument(help="One question only; without it, all of them.")] = None,
     database: Database = DEFAULT_DATABASE,
+    url: Url = None,
     since: From = None,
     until: To = None,
     workflow: Workflow = None,
@@ -155,32 +142,24 @@ def report(
 ) -> None:
     """The questions that auditors ask, answered from the history: who approved what, how long people took, and more."""
     from restpoint import questions  # noqa: PLC0415 - see verify
+    from restpoint.cli import showing  # noqa: PLC0415
+    from restpoint.cli.sources import source  # noqa: PLC0415
 
     filters = _filters(since, until, workflow)
-    if question is not None:
-        asked = questions.question(question)
-        with _reading(database) as connection:
-            _show_rows(questions.answers(connection, asked.name, filters), output, asked.shown)
-        return
-    with _reading(database) as connection:
-        for number, asked in enumerate(questions.QUESTIONS.values()):
-            found = questions.answers(connection, asked.name, filters)
-            if output is Format.TABLE:
-                terminal.put(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
-                _show_rows(found, output, asked.shown)
-            elif output is Format.JSONL:
-                _show_rows(({"asked": asked.name, **row} for row in found), output, ())
-            else:
-                terminal.put("{\n" if not number else ",\n")
-                terminal.put(f"{json.dumps(asked.name)}: ")
-                _show_rows(found, output, ())
-        if output is Format.JSON:
-            terminal.put("}\n")
+    with source(database, url) as here:
+        if question is not None:
+            asked = questions.question(question)
+            showing.show_rows(here.answers(asked.name, filters), output, asked.shown)
+            return
+        showing.show_report(
+            ((asked, here.answers(asked.name, filters)) for asked in questions.QUESTIONS.values()), output
+        )
 
 
 @audit.command()
 def export(
     database: Database = DEFAULT_DATABASE,
+    url: Url = None,
     form: Annotated[str, typer.Option("--format", "-f", help="jsonl or csv.")] = "jsonl",
     since: From = None,
     until: To = None,
@@ -194,44 +173,30 @@ def export(
     key: Key = None,
 ) -> None:
     """Write a range of the history as bytes that are the same every time, with a manifest of their digests."""
-    from restpoint import exports, moments  # noqa: PLC0415 - see verify
-    from restpoint.signing import SigningKey  # noqa: PLC0415
+    from restpoint import exports  # noqa: PLC0415 - see verify
+    from restpoint.cli import showing  # noqa: PLC0415
+    from restpoint.cli.sources import source  # noqa: PLC0415
 
     beside = manifest or (None if out is None else out.with_name(f"{out.name}.manifest.json"))
     if key is not None and beside is None:
         raise terminal.Usage("A signature goes into a manifest, and none is written.\nGive --out or --manifest.")
-    with _cryptography(), _reading(database) as connection:
-        signer, kind = None if key is None else SigningKey.read(key), exports.form_of(form)
-        span = exports.span(
-            connection,
-            first=first,
-            last=last,
-            since=None if since is None else moments.since(since),
-            until=None if until is None else moments.until(until),
-        )
-        export = exports.Export(connection, span, kind)
+    filters = _filters(since, until, None)
+    of = {"first": first, "last": last, "since": filters.since, "until": filters.until}
+    with _cryptography(), source(database, url) as here:
+        pieces, manifest_of = here.export(exports.form_of(form), of, key)
         if out is None:
-            for data in export:
+            for data in pieces:
                 terminal.put_bytes(data)
         else:
-            _write(out, export)
-        told = export.manifest(signer)
+            showing.write(out, pieces)
+        told = manifest_of()
         if beside is not None:
-            _write(beside, [f"{json.dumps(told, indent=2)}\n".encode()])
+            showing.write(beside, [f"{json.dumps(told, indent=2)}\n".encode()])
     where = f"; manifest: {beside}" if beside is not None else ""
     terminal.say(f"rows {told['first']} to {told['last']}, SHA-256 {told['sha256']}{where}")
 
 
 # --- Reading -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _reading(database: str) -> Iterator[Any]:
-    from restpoint.cli.files import existing  # noqa: PLC0415 - see verify
-    from restpoint.engine import reading  # noqa: PLC0415
-
-    with reading(existing(database)) as connection:
-        yield connection
 
 
 @contextmanager
@@ -257,26 +222,6 @@ def _filters(since: str | None, until: str | None, workflow: str | None, **more:
     )
 
 
-def _write(path: Path, pieces: Any) -> None:  # noqa: ANN401 - bytes, some at a time
-    """Write a file that does not exist, all of it or none."""
-    from restpoint.errors import UnusableFile  # noqa: PLC0415 - see verify
-
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        if path.exists() or path.is_symlink():
-            raise UnusableFile(f"{path} exists; name a new file, so that no evidence is written over.")
-        with unfinished.open("wb") as file:
-            for data in pieces:
-                file.write(data)
-        unfinished.rename(path)
-    except OSError as error:
-        if isinstance(error, UnusableFile) or error.strerror is None:
-            raise
-        raise UnusableFile(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) -> None:  # noqa: ANN401 - a public key
     from restpoint import exports  # noqa: PLC0415 - see verify
     from restpoint.errors import UnusableFile  # noqa: PLC0415
@@ -297,7 +242,9 @@ def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) 
             raise
         raise UnusableFile(f"{manifest} is no manifest: {error}.") from error
     if output is not Format.TABLE:
-        _show_one({"holds": not problems, "manifest": told, "problems": problems}, output)
+        from restpoint.cli import output as shown  # noqa: PLC0415 - see verify
+
+        shown.show_json({"holds": not problems, "manifest": told, "problems": problems}, output)
     elif problems:
         terminal.put("".join(f"WRONG  {terminal.printable(problem)}\n" for problem in problems))
     else:
@@ -305,75 +252,3 @@ def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) 
         terminal.put(f"ok     {path.name}: {about}{'' if key is None else f', signed with {key.id}'}\n")
     if problems:
         raise typer.Exit(terminal.REFUSED)
-
-
-# --- Showing -----------------------------------------------------------------------------------------------------------
-
-
-def _tell(verdict: "Verdict", kept: list[int]) -> None:
-    pruned = f", rows up to {verdict.anchor} went by retention" if verdict.anchor else ""
-    erased = f", {verdict.erased} details were erased" if verdict.erased else ""
-    if verdict.holds:
-        proven = f", rows up to {max(kept)} are those that were kept" if kept else ""
-        terminal.put(f"ok     {verdict.rows} rows, each follows from the one before{pruned}{erased}{proven}\n")
-        terminal.put(f"head   {verdict.head}\n")
-    for finding in verdict.findings:
-        place = "tables" if finding.sequence is None else f"row {finding.sequence}"
-        terminal.put(f"WRONG  {place}: {terminal.printable(finding.what)}\n")
-        terminal.put(f"       {terminal.printable(finding.meaning)}\n")
-
-
-def _as_data(verdict: "Verdict") -> dict[str, Any]:
-    def told(finding: "Finding") -> dict[str, Any]:
-        return {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
-
-    return {
-        "holds": verdict.holds,
-        "rows": verdict.rows,
-        "anchor": verdict.anchor,
-        "head": None if verdict.head is None else str(verdict.head),
-        "erased": verdict.erased,
-        "findings": [told(finding) for finding in verdict.findings],
-    }
-
-
-def _show_one(value: object, form: Format) -> None:
-    from restpoint.cli import output  # noqa: PLC0415 - see verify
-
-    output.show_json(value, form)
-
-
-def _show_rows(rows: "Iterator[Answer]", form: Format, columns: tuple[str, ...]) -> None:
-    from restpoint.cli import output  # noqa: PLC0415 - see verify
-
-    if form is Format.JSONL:
-        for row in rows:
-            output.show_json(row, form)
-        return
-    found = list(rows)
-    if form is Format.JSON:
-        output.show_items(found, form)
-    elif not found:
-        terminal.put("none\n")
-    else:
-        output.table(
-            [_HEADS.get(name, name) for name in columns], [[_cell(row, name) for name in columns] for row in found]
-        )
-
-
-_HEADS = {"sequence": "#", "to_status": "status", "actor": "by", "execution_id": "id", "at": "at (UTC)"}
-
-
-def _cell(row: "Answer", name: str) -> str:
-    from restpoint.cli import output  # noqa: PLC0415 - see verify
-
-    value = row.get(name)
-    if name == "about" and name not in row:
-        return output.about_detail(row["detail"], row["cause"])
-    if name in {"at", "ended_at"} and isinstance(value, str):
-        return value.replace("T", " ").removesuffix("Z")
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return terminal.one_line(output.to_json(value))
-    return "" if value is None else terminal.one_line(str(value))
