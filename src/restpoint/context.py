@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, ValidationError
 
-from restpoint import runs
+from restpoint import pauses, runs
 from restpoint.credentials import OAuthToken
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
 from restpoint.failures import kept_failure, raised_failure
@@ -144,10 +144,12 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
-                await run.ask(call, wait_id, partial(runs.ask, prompt=text, timeout=due, detail=detail, terms=terms))
+                await pauses.ask(
+                    run, call, wait_id, partial(runs.ask, prompt=text, timeout=due, detail=detail, terms=terms)
+                )
             else:
                 wait_id = await self._begun(entry)
-            return await run.answer(wait_id, call)
+            return await pauses.answer(run, wait_id, call)
 
         return answered()
 
@@ -235,16 +237,16 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id = run.parts.identifiers.new()
-                usual = run.scopes_at(provider)
+                usual = pauses.scopes_at(run, provider)
                 wanted = usual if scopes is None else scopes
                 job = partial(
-                    runs.authorize, auth_url=run.consent_page(provider, wait_id), oauth_state=wait_id, timeout=due,
+                    runs.authorize, auth_url=pauses.consent_page(run, provider, wait_id), oauth_state=wait_id, timeout=due,
                     provider=provider, scopes=encode(list(wanted)),
                 )  # fmt: skip
-                await run.ask(call, wait_id, job)
+                await pauses.ask(run, call, wait_id, job)
             else:
                 wait_id = await self._begun(entry)
-            return await run.grant(wait_id, call)
+            return await pauses.grant(run, wait_id, call)
 
         return granted()
 
@@ -260,10 +262,10 @@ class Context:
                 await run.first_time()
                 wait_id = run.parts.identifiers.new()
                 job = partial(runs.authorize, auth_url=auth_url, oauth_state=oauth_state, timeout=due)
-                await run.ask(call, wait_id, job)
+                await pauses.ask(run, call, wait_id, job)
             else:
                 wait_id = await self._begun(entry)
-            await run.consent(wait_id, call)
+            await pauses.consent(run, wait_id, call)
 
         return consented()
 
@@ -376,7 +378,7 @@ class Context:
                 if entry.ordinal is not None:
                     return
                 until = int(decode(entry.result)["until"])
-            await run.until(until, until - milliseconds)
+            await pauses.until(run, until, until - milliseconds)
             with run.busy():
                 await run.outcome(call, runs.settle)
 

@@ -94,6 +94,7 @@ class Order:
         self._moves = 0
         self._patience = 0
         self._is_ticking = False
+        self._loop: asyncio.AbstractEventLoop
         self._alarm: asyncio.TimerHandle | None = None
 
     # --- What the workflow does ---
@@ -220,20 +221,19 @@ class Order:
             self._behind = [each for each in self._behind if not each[1].done()]
         if not self._is_ticking and (outcome := self._next()) is not None and outcome.is_awaited:
             self._is_ticking = True
-            asyncio.get_running_loop().call_soon(self._tick, self._moves, 1)
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._tick, self._moves, 1)
 
     def _tick(self, moves: int, turns: int) -> None:
-        outcome = self._next()
-        if outcome is None or not outcome.is_awaited:
-            self._is_ticking = False
-            return
         if moves != self._moves:
             moves, turns = self._moves, 0
-        if turns < (_TURNS_ALONE if self.is_alone() else _TURNS):
-            asyncio.get_running_loop().call_soon(self._tick, moves, turns + 1)
+        if turns < _TURNS and not (turns == _TURNS_ALONE and self.is_alone()):
+            self._loop.call_soon(self._tick, moves, turns + 1)
             return
         self._is_ticking = False
-        self._give(outcome)
+        outcome = self._next()
+        if outcome is not None and outcome.is_awaited:
+            self._give(outcome)
 
     # --- Where it does not come to what is recorded ---
 

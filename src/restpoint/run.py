@@ -13,24 +13,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
 
 from restpoint import claims, runs, tracing
 from restpoint.changes import Changes, Wait
 from restpoint.claims import Claim
 from restpoint.database import Transaction
 from restpoint.errors import (
-    DamagedFile,
-    ExecutionCancelled,
-    ExecutionNotFound,
-    InteractionExpired,
-    InteractionWithdrawn,
     InvalidArgument,
     LeaseLost,
     NotJSON,
     ReplayMismatch,
     RestpointError,
-    SealBroken,
     StorageError,
     StoreClosed,
 )
@@ -39,8 +33,6 @@ from restpoint.lifecycle import TERMINAL
 from restpoint.logs import about
 from restpoint.occupancy import LEAVING, Occupancy, SlotOwner, this_task
 from restpoint.parts import Parts
-from restpoint.pending import PendingInteraction, read_answer
-from restpoint.prompts import HumanResponse
 from restpoint.records import ExecutionRecord
 from restpoint.replay import Branch, Journal, describe
 from restpoint.runs import Call, Entry
@@ -56,11 +48,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Job = Callable[[Transaction], Changes]
 Gone = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
-
-NO_CONSENTS: Final = (
-    "This process drives no OAuth consents: give its server a file of providers (RESTPOINT_PROVIDERS_FILE), or its Runner "
-    "the argument consents, and start it again."
-)
 
 _RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0  # for a workflow to end, once it is told to
@@ -107,17 +94,17 @@ class Run:
         self.gone: Gone | None = None
         self.problem: str | None = None
         self._host = host
-        self._occupancy = Occupancy(self, claim, host)
-        self.busy = self._occupancy.busy
+        self.occupancy = Occupancy(self, claim, host)
+        self.busy = self.occupancy.busy
         """One branch does something: a context manager."""
         self.input_text = input_text
         self._trace = trace
         self.use(Journal([], {}))
-        self._waits = waits or {}
+        self.waits = waits or {}
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """What consents that restpoint drives came to, as far as it is known."""
         # Held from the moment the snapshot was taken, so that no answer passes by.
-        self._pending = {pending.interaction_id: pending for pending in record.pending_interactions}
+        self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self._has_branched = False
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -128,9 +115,9 @@ class Run:
     def begin(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
         """Start the function; ``body`` calls it with its context."""
         self._task = asyncio.create_task(self._main(body), name=f"restpoint:{self.claim.execution_id}")
-        self._occupancy.main = self._task
+        self.occupancy.main = self._task
         self._task.add_done_callback(self._did_not_begin)
-        self._journal.watch(self._does_not_come_to)
+        self.journal.watch(self._does_not_come_to)
         # Not the record's property: this process drives the run by its claim.
         self.record._task = self._task  # noqa: SLF001 - the runner makes runs of records
         self.record._ended = self._ended_elsewhere  # noqa: SLF001
@@ -170,9 +157,9 @@ class Run:
                 self._tear_down()
 
     async def _complete(self, result: Any) -> None:  # noqa: ANN401 - the workflow's
-        left_out = self._journal.unvisited
+        left_out = self.journal.unvisited
         if left_out is not None:
-            entry = self._journal.entries[left_out]
+            entry = self.journal.entries[left_out]
             self.mismatch(left_out, describe(entry.call), "nothing: it has returned")
         try:
             text = self.workflow.output.write(result)
@@ -194,8 +181,8 @@ class Run:
                 self._leave("stuck")
 
     async def _record_failure(self, error: BaseException) -> None:
-        left_out = self._journal.unvisited
-        entry = None if left_out is None else self._journal.entries[left_out]
+        left_out = self.journal.unvisited
+        entry = None if left_out is None else self.journal.entries[left_out]
         if entry is not None and not self._has_branched and entry.is_given:
             # It once got further than to where it failed now: this is other code.
             recorded, at = describe(entry.call), entry.call.position
@@ -261,23 +248,23 @@ class Run:
         self._is_down = True
         if self._grace is not None:
             self._grace.cancel()
-        self._journal.order.close()
+        self.journal.order.close()
         if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in begin; it may have been claimed anew
             self.record._ended = None  # noqa: SLF001
         if self.record._task is self._task:  # noqa: SLF001
             self.record._task = None  # noqa: SLF001
-        self._occupancy.close()
-        self._pending.clear()
+        self.occupancy.close()
+        self.pending.clear()
         self._host.forget(self)
 
     def use(self, journal: Journal) -> None:
         """What it has recorded, before it begins."""
-        self._journal = journal
-        journal.order.is_alone = self._occupancy.is_alone
+        self.journal = journal
+        journal.order.is_alone = self.occupancy.is_alone
 
     async def stopped(self) -> None:
         """Return when none of its tasks does anything any more."""
-        tasks = {task for task in (self._task, *self._occupancy.inside) if task is not None}
+        tasks = {task for task in (self._task, *self.occupancy.inside) if task is not None}
         if tasks:
             await asyncio.wait(tasks)
 
@@ -286,11 +273,11 @@ class Run:
     def call(self, kind: str, name: str, fingerprint: str) -> tuple[Call, Entry | None]:
         """The call that is made now, at its position, and what the journal has there."""
         self.check()
-        self._occupancy.activity += 1
+        self.occupancy.activity += 1
         if step_here.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
-        call = Call(self._branch().next(), kind, name, fingerprint, self._journal.order.given)
-        entry = self._journal.visit(call)
+        call = Call(self._branch().next(), kind, name, fingerprint, self.journal.order.given)
+        entry = self.journal.visit(call)
         if entry is not None and entry.call != call:
             self.mismatch(call.position, describe(entry.call), describe(call))
         return call, entry
@@ -303,7 +290,7 @@ class Run:
             branch = branch.child(task)
             branch_here.set(branch)
             self._has_branched = True
-            self._occupancy.enter()
+            self.occupancy.enter()
         return branch
 
     def mismatch(self, position: str, recorded: str, asked: str) -> NoReturn:
@@ -322,9 +309,14 @@ class Run:
             self.leave("stuck")
 
     @property
+    def consents(self) -> "Consents | None":
+        """Who drives consents here; None where nobody does."""
+        return self._host.consents
+
+    @property
     def has_slot(self) -> bool:
         """Whether it is among those that may work."""
-        return self._occupancy.has_slot
+        return self.occupancy.has_slot
 
     def check(self) -> None:
         """Raise ``asyncio.CancelledError`` when it is over, here."""
@@ -337,14 +329,14 @@ class Run:
             await self._never(entry)
         if entry.ordinal is not None:
             with self.busy():
-                await self._journal.order.give(self._journal.order.recorded(entry.ordinal))
+                await self.journal.order.give(self.journal.order.recorded(entry.ordinal))
             self.check()
         return entry
 
     async def first_time(self) -> None:
         """What is new comes after everything that was recorded."""
         with self.busy():
-            await self._journal.order.caught_up()
+            await self.journal.order.caught_up()
         self.check()
 
     async def write(self, job: Job, applied: Callable[[Changes], None] | None = None) -> None:
@@ -358,7 +350,7 @@ class Run:
 
         Who stops waiting for it stops at once, for that is what a replay of it will look like, and the job is done all the same.
         """
-        order, told = self._journal.order, asyncio.get_running_loop().create_future()
+        order, told = self.journal.order, asyncio.get_running_loop().create_future()
         untold = dict(order.untold)
 
         def with_numbers(tx: Transaction) -> Changes:
@@ -396,17 +388,17 @@ class Run:
 
     async def outcome(self, call: Call, job: Callable[..., Changes]) -> None:
         """Write an outcome of the run's own, and return when it is its turn; ``job`` takes a transaction and its ordinal."""
-        outcome = self._journal.order.reserve()
+        outcome = self.journal.order.reserve()
         try:
             await self.write(partial(job, run=self.claim, call=call, ordinal=outcome.number))
             self.recorded()
-            await self._journal.order.give(outcome)
+            await self.journal.order.give(outcome)
         except asyncio.CancelledError:
-            self._journal.order.drop(outcome)
-            self._abandon(call)
+            self.journal.order.drop(outcome)
+            self.abandon(call)
             raise
         except BaseException:
-            self._journal.order.drop(outcome)
+            self.journal.order.drop(outcome)
             raise
         self.check()
 
@@ -420,175 +412,24 @@ class Run:
             self.leave("released")
             self.check()
 
-    # --- Waiting ---
-
-    async def answer(self, wait_id: str, call: Call) -> HumanResponse:
-        """The response to an interaction that was asked at this call."""
-        closed = self._waits.get(wait_id)
-        if closed is not None and closed.status != "pending":
-            self._tell_closed(closed, call)
-            with self.busy():
-                await self._give(call, wait_id)
-            return _outcome(self.claim.execution_id, closed)
-        pending = self._pending.get(wait_id)
-        if pending is None:
-            raise DamagedFile(
-                f"The journal of execution {self.claim.execution_id} names a wait that is not in the file."
-            )
-        outcome: HumanResponse | RestpointError
-        try:
-            with self._occupancy.wait(wait_id):
-                outcome = await _answered(pending)
-        except ExecutionCancelled:
-            self.leave("ended")
-            self.check()
-            raise
-        except (InteractionExpired, InteractionWithdrawn) as error:
-            outcome = error
-        except asyncio.CancelledError:
-            self._abandon(call, wait_id)
-            raise
-        await self._give(call, wait_id)
-        self._pending.pop(wait_id, None)
-        told = "expired" if isinstance(outcome, RestpointError) else "answered"
-        tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=told)
-        if isinstance(outcome, RestpointError):
-            raise outcome
-        return outcome
-
-    @property
-    def consents(self) -> "Consents | None":
-        """Who drives consents here; None where nobody does."""
-        return self._host.consents
-
-    def consent_page(self, provider: str, wait_id: str) -> str:
-        """Where the page of a consent is, as far as this process knows."""
-        if self.consents is None:
-            return ""
-        return self.consents.links.page_url(provider, self.claim.execution_id, wait_id)
-
-    def scopes_at(self, provider: str) -> tuple[str, ...]:
-        """What is asked for at a provider by default. Where it is unknown, the execution is left for a process that knows it."""
-        if self.consents is None:
-            self.stuck(InvalidArgument(NO_CONSENTS))
-        else:
-            try:
-                return self.consents.provider(provider).scopes
-            except InvalidArgument as error:
-                self.stuck(error)
-        self.check()
-        raise AssertionError("a run that is stuck goes no further")
-
-    async def grant(self, wait_id: str, call: Call) -> "OAuthToken":
-        """The token of a consent that restpoint drives, once it is granted. Raises ``ConsentDenied`` and the like."""
-        await self.consent(wait_id, call)
-        outcome = self.outcomes[wait_id]
-        if isinstance(outcome, RestpointError):
-            raise outcome
-        return outcome
-
-    async def _read_outcome(self, wait_id: str) -> None:
-        """What a consent came to, before the workflow hears that it is over."""
-        if self.consents is None:
-            self.stuck(InvalidArgument(NO_CONSENTS))
-        else:
-            try:
-                self.outcomes[wait_id] = await self.consents.outcome(self.claim.execution_id, wait_id)
-            except ExecutionNotFound:
-                self.leave("ended")
-            except SealBroken as error:
-                self.stuck(error)
-            except (StorageError, StoreClosed) as error:
-                log.warning("execution %s stops here, and is tried again: %s", self.claim.execution_id, error)
-                self.leave("failing storage")
-        self.check()
-
-    async def consent(self, wait_id: str, call: Call) -> None:
-        """Return when a consent is open no more, whoever drives it."""
-        begun = next((each.created_at for each in self.record.pending_oauths if each.consent_id == wait_id), None)
-        try:
-            with self._occupancy.wait(wait_id):
-                while any(consent.consent_id == wait_id for consent in self.record.pending_oauths):
-                    await self.record.changed()
-            if call.fingerprint and wait_id not in self.outcomes:
-                with self.busy():
-                    await self._read_outcome(wait_id)
-        except StoreClosed:
-            self.leave("released")
-            self.check()
-        except asyncio.CancelledError:
-            self._abandon(call, wait_id)
-            raise
-        await self._give(call, wait_id)
-        if begun is not None:
-            tracing.wait_span("consent", wait_id, round(begun * 1_000_000_000), outcome="closed")
-        elif (closed := self._waits.get(wait_id)) is not None:
-            self._tell_closed(closed, call)
-
-    async def _give(self, call: Call, wait_id: str) -> None:
-        """Return when it is the turn of the outcome of a wait that was closed."""
-        outcome = self._journal.outcome_of(call, wait_id)
-        try:
-            await self._occupancy.be_here()
-            with self.busy():
-                await self._journal.order.give(outcome)
-        except asyncio.CancelledError:
-            self._journal.order.drop(outcome)
-            if not self._journal.has(call):
-                self._abandon(call, wait_id)
-            raise
-        self.check()
-
-    def _tell_closed(self, wait: Wait, call: Call) -> None:
-        """A pause that ended while the run was not in memory: told when it goes on, and not by each replay after that."""
-        if not self._journal.has(call):
-            tracing.wait_span(wait.kind, wait.id, wait.created_at * 1_000_000, outcome=wait.status)
-
-    async def until(self, instant: int, begun: int | None = None) -> None:
-        """Return at ``instant`` of a sleep that began at ``begun`` (both milliseconds since the epoch)."""
-        begun = self.parts.clock.now() if begun is None else begun
-        with self._occupancy.wait(instant):
-            while self.parts.clock.now() < instant:
-                await self.parts.clock.sleep_until(instant)
-        await self._occupancy.be_here()
-        await self.first_time()
-        tracing.wait_span("sleep", "", begun * 1_000_000)
+    # --- What is given up ---
 
     async def _never(self, entry: Entry) -> NoReturn:
         """What was abandoned the last time: never comes, until it is abandoned again."""
         # Busy: it will not be long, and nothing else would bring the run back.
-        with self.busy(), self._journal.until_abandoned(entry.call):
+        with self.busy(), self.journal.until_abandoned(entry.call):
             try:
                 await asyncio.get_running_loop().create_future()
             except asyncio.CancelledError:
                 if self.gone is None:
-                    await self._journal.order.reached(entry.ordinal or 0)  # a step may have cleaned up meanwhile
+                    await self.journal.order.reached(entry.ordinal or 0)  # a step may have cleaned up meanwhile
                 raise
         raise AssertionError("a future that nobody resolves")
 
-    async def ask(self, call: Call, wait_id: str, job: Callable[..., Changes]) -> None:
-        """Open a wait; ``job`` takes a transaction and its id."""
-        try:
-            with self.busy():
-                await self.write(partial(job, run=self.claim, call=call, wait_id=wait_id), self._opened)
-                self.recorded()
-        except asyncio.CancelledError:
-            self._abandon(call, wait_id)
-            raise
-
-    def _opened(self, changes: Changes) -> None:
-        """After COMMIT: hold the prompt that was asked, so that its answer comes here."""
-        self.parts.apply(changes)
-        for change in changes:
-            if change.wait is not None and change.wait.kind == "interaction":
-                pending = self.record._pending_interaction(change.wait)  # noqa: SLF001 - as in begin
-                self._pending[change.wait.id] = pending
-            self.parts.scheduler.due(change)
-
-    def _abandon(self, call: Call, wait_id: str | None = None) -> None:
+    def abandon(self, call: Call, wait_id: str | None = None) -> None:
         """The workflow's own code stopped awaiting a call that is in the journal: no replay gives it an outcome either."""
         if self._is_cancelled_by_workflow():
-            seen = self._journal.order.given
+            seen = self.journal.order.given
             self._queue(partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id, seen=seen))
             self.recorded()
 
@@ -596,7 +437,7 @@ class Run:
         """The workflow's own code cancelled a step under way: no replay does it again."""
         task = this_task()
         if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
-            seen = self._journal.order.given
+            seen = self.journal.order.given
             self._queue(
                 partial(runs.record, run=self.claim, call=call, result=None, error=runs.ABANDONED, ordinal=seen)
             )
@@ -624,23 +465,3 @@ class Run:
         except (StorageError, StoreClosed) as error:
             log.warning("execution %s stays in memory: %s", self.claim.execution_id, error)
             await asyncio.sleep(_RETRY_SECONDS)
-
-
-async def _answered(pending: PendingInteraction) -> HumanResponse:
-    """The response, whatever others do who await the same future: one who gives up (``wait_for``) cancels it."""
-    while True:
-        future = pending.future
-        await asyncio.wait([future])
-        if not future.cancelled():
-            return future.result()
-
-
-def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
-    if wait.status == "answered":
-        answer = read_answer(wait)
-        if isinstance(answer, RestpointError):
-            raise answer
-        return cast("HumanResponse", answer)
-    if wait.status == "expired":
-        raise InteractionExpired(execution_id, wait.id)
-    raise InteractionWithdrawn(execution_id, wait.id)
