@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from elsewhere import environment
-from restpoint import migrate
+from restpoint import ExecutionStore, migrate
+from restpoint.errors import StorageFull
+from restpoint.prompts import HumanPromptText
 from support import folded_statuses, rows
 
 SHIM = r"""
@@ -287,3 +289,36 @@ def test_a_limit_on_the_size_of_files_is_survived(tmp_path: Path, most: int) -> 
     ]
     for case, outcome in zip(cases, run(cases, tmp_path, None), strict=True):
         check(case, outcome, {"StorageFull", "StorageError"}, {"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
+
+
+@pytest.mark.parametrize("most", [10, pytest.param(50, marks=pytest.mark.deep)])
+async def test_a_file_that_may_not_grow_refuses_writes_and_goes_on_once_it_may(path: Path, most: int) -> None:
+    """``PRAGMA max_page_count``, at each size that the first writes come to."""
+    async with ExecutionStore(database=path, sweep_interval_seconds=1e6) as store:
+        database = store._database
+        assert database is not None
+        record = await store.create_execution()
+        acknowledged, refused = [], 0
+
+        async def limit(pages: int) -> None:
+            await database.write(lambda tx: tx.all(f"PRAGMA max_page_count = {pages}"))
+
+        for number in range(most):
+            await limit(rows(path, "PRAGMA page_count")[0][0] + number % 3)
+            for attempt in range(20):
+                name = f"{number}-{attempt}"
+                try:
+                    await store.set_interaction_required(record.execution_id, HumanPromptText(text="?" * 3_000), name)
+                except StorageFull:
+                    refused += 1
+                    break
+                acknowledged.append(name)
+            again = await store.get(record.execution_id)  # reads work all the while
+            assert again is not None
+            assert [each.interaction_id for each in again.pending_interactions] == acknowledged
+            await limit(1 << 30)
+            name = f"{number}-after"
+            await store.set_interaction_required(record.execution_id, HumanPromptText(text="?"), name)
+            acknowledged.append(name)
+    assert refused == most, "the fault happened"
+    assert stored(path) == acknowledged
