@@ -15,7 +15,7 @@ from restpoint.erasure import AT_ONCE
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition, InteractionAlreadyResolved
 from restpoint.prompts import HumanPromptText, HumanResponseText
 from runners import answer, ended
-from support import ManualClock, broken_history, dump, folded_statuses, rows, sql
+from support import ManualClock, dump, folded_statuses, rows, sql
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 
