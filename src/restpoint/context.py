@@ -1,7 +1,8 @@
 """The context: what a workflow may ask of the world so that it can go on after a restart.
 
 Every call is recorded in the journal, and given again on a replay. So a workflow's own code must do the same every time it
-runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``.
+runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``. What comes to branches that
+are beside each other is given to them one at a time, in the same order on every replay (``order.py``).
 
 A call has its position from the moment it is made, also where it is awaited later or in another task, as with
 ``asyncio.gather(ctx.ask(...), ctx.ask(...))``.
