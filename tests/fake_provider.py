@@ -97,6 +97,8 @@ class FakeProvider:
                 return reply
             case "html":
                 return HTMLResponse("<h1>Welcome</h1>")
+            case (bytes() as body, status):
+                return Response(body, status, media_type="application/json")
             case (body, status):
                 return JSONResponse(body, status)
         raise AssertionError(self.token)

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,17 @@ def test_a_ring_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_ring_as_text_that_is_wrong_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="RESTPOINT_KEYS"):
         KeyText(text)
+
+
+def test_the_store_and_the_runner_need_none_of_the_packages_of_the_server() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('authlib', 'cryptography', 'httpx', 'fastapi', 'typer'): sys.modules[name] = None\n"
+        "from restpoint import *\n"
+        "from restpoint.oauth import Consents\n"
+    )
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_ring_is_where_it_was_said_to_be(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
 
-from restpoint.errors import InvalidArgument, ProviderUnreachable
+from restpoint.errors import InvalidArgument, NotJSON, ProviderUnreachable
+from restpoint.payloads import encode
 from restpoint.providers import AuthMethod, Provider, check_url
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 _LATER: Final = (408, 425, 429)
 _WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
 _OK, _SERVER_ERROR = 200, 500
+_LONGEST_LIFE: Final = 100 * 365 * 86_400  # seconds
 _OWN: Final = frozenset(
     {"access_token", "token_type", "scope", "expires_in", "expires_at", "refresh_token", "id_token"}
 )
@@ -162,7 +164,7 @@ class Exchanger:
             raise TokenRefused(code if _CODE.fullmatch(code) else "unknown_error") from None
         except HTTPStatusError as error:
             raise ProviderUnreachable(provider.shown, f"it answered {error.response.status_code}") from None
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
             raise ProviderUnreachable(provider.shown, "its answer is no JSON that OAuth has") from None
         return _token_reply(answer)
 
@@ -256,8 +258,21 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
     return Endpoints(places[0], places[1], method, provider.issuer, sends)
 
 
+def _seconds(told: object) -> float | None:
+    """How long a token lives; None where that is not said in a way that can be."""
+    try:
+        seconds = float(told) if isinstance(told, int | float | str) else -1.0
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= _LONGEST_LIFE else None
+
+
 def _token_reply(answer: dict[str, Any]) -> TokenReply:
     token, kind = answer.get("access_token"), answer.get("token_type", "Bearer")
+    try:
+        encode(dict(answer))
+    except NotJSON:
+        token = None  # what cannot be stored is no token
     if not isinstance(token, str) or not token or not isinstance(kind, str):
         raise TokenRefused("invalid_token_response")
     scope, seconds = answer.get("scope"), answer.get("expires_in")
@@ -269,7 +284,7 @@ def _token_reply(answer: dict[str, Any]) -> TokenReply:
         token,
         kind,
         scopes,
-        None if seconds is None else max(float(seconds), 0.0),
+        _seconds(seconds),
         refresh if isinstance(refresh, str) and refresh else None,
         identity if isinstance(identity, str) else None,
         {key: value for key, value in answer.items() if key not in _OWN},

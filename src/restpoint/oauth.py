@@ -355,11 +355,9 @@ class Consents:
         return Arrival("granted" if await self._record(granted) else "expired", consent)
 
     async def _give_back(self, consent: Consent, cause: str) -> None:
-        await self._record(
-            partial(grants.give_back, consent=consent, lease=self._require().lease, cause=cause), give_up=True
-        )
+        await self._record(partial(grants.give_back, consent=consent, lease=self._require().lease, cause=cause))
 
-    async def _record(self, job: Callable[[Transaction], Changes], *, give_up: bool = False) -> bool:
+    async def _record(self, job: Callable[[Transaction], Changes]) -> bool:
         """Write what an exchange came to; False where the consent was closed meanwhile. A full disk passes: try again."""
         parts = self._require()
         while True:
@@ -368,7 +366,7 @@ class Consents:
             except (Conflict, IllegalTransition, NotFound):
                 return False
             except StorageError:
-                if give_up or self._closing:  # whoever comes next takes it back, once this lease is gone
+                if self._closing:  # whoever comes next takes it back, once this lease is gone
                     raise
                 log.exception("the outcome of an exchange could not be written; trying again")
                 await asyncio.sleep(_TRY_AGAIN)

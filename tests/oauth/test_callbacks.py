@@ -96,6 +96,21 @@ async def test_of_two_callbacks_at_once_one_is_taken(path: Path) -> None:
         assert len(at.provider.asked) == 1
 
 
+async def test_a_callback_may_come_to_another_process_and_of_two_at_once_one_is_taken(path: Path) -> None:
+    async with site(path) as at, site(path, at.provider) as beside:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        at.provider.token = "hangs"
+        there = back.replace(str(at.client.base_url).rstrip("/"), str(beside.client.base_url).rstrip("/"))
+        coming = [asyncio.ensure_future(at.browser.http.get(url)) for url in (back, there)]
+        await at.provider.arrived.wait()
+        await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
+        at.provider.let_go.set()
+        assert sorted(reply.status_code for reply in await asyncio.gather(*coming)) == [200, 409]
+        assert await beside.ended(told["execution_id"]) == ["read", "write"]
+        assert len(at.provider.asked) == 1
+
+
 async def test_another_browser_is_refused(path: Path) -> None:
     async with site(path) as at, Surfer() as another:
         told = await at.asked()

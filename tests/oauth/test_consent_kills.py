@@ -177,13 +177,7 @@ async def test_told_to_end_during_an_exchange(folder: Path) -> None:
         assert await place.end() < 5
         await asyncio.gather(coming, return_exceptions=True)
         assert place.consents() == [("pending", 1, 0)], "what was accepted is recorded"
-        provider.let_go.set()
-        provider.token = "grants"
-        url = await place.start()
-        link = (await poll(url, told["execution_id"], until="oauth_required"))["auth_url"]
-        assert (await browser.consent(link)).status_code == 200
-        assert (await poll(url, told["execution_id"], until="completed"))["result"] == "used with read"
-        await place.end()
+        assert folded_statuses(place.database)[told["execution_id"]] == "oauth_required"
 
 
 async def everything_happens(place: Place, browser: Surfer) -> list[str]:
