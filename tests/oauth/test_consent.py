@@ -14,7 +14,7 @@ from restpoint.credentials import OAuthToken
 from restpoint.providers import read as read_providers
 from runners import until
 from served import EXAMPLES
-from serving import asked, ended, make_app, served
+from serving import asked, ended, events, make_app, served, take
 from support import ManualClock, rows
 
 README = EXAMPLES.with_name("README.md")
@@ -79,6 +79,19 @@ async def test_the_ready_server_makes_its_key_ring_and_takes_its_providers_from_
             assert (await ended(client, told["execution_id"]))["result"] == ["read", "write"]
             metrics = (await client.get("/metrics")).text
             assert 'restpoint_oauth_callbacks_total{outcome="granted"} 1.0' in metrics
+
+
+async def test_a_stream_tells_where_the_consent_is_given_and_then_the_result(path: Path) -> None:
+    async with site(path) as at, at.client.stream("POST", "/v1/workflows/connect/stream") as reply:
+        stream = events(reply)
+        told = (await take(stream, "oauth_required"))[-1].data
+        assert set(told) == {"event_type", "execution_id", "auth_url", "oauth_state"}
+        assert f"/consents/{told['oauth_state']}?ticket=" in told["auth_url"]
+        assert (await at.browser.consent(told["auth_url"])).status_code == 200
+        assert (await take(stream, "message"))[-1].data == ["read", "write"]
+        happened = (await at.client.get(f"/executions/{told['execution_id']}/events")).text
+        assert "consent_granted" in happened
+        assert "ticket" not in happened
 
 
 async def test_a_person_refuses_on_our_page(path: Path) -> None:
