@@ -130,10 +130,14 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def forget(self) -> None:
-        """Leave the page, delete all cookies, and forget what was logged."""
-        self.open("about:blank")
+        """Begin anew: another tab in place of this one, no cookies, nothing logged."""
+        before = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        after = self.driver.current_window_handle
+        self.driver.switch_to.window(before)
+        self.driver.close()  # with what it still asks for, such as an icon
+        self.driver.switch_to.window(after)
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
-        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         self._read()
         self._console.clear()
         self._sent.clear()

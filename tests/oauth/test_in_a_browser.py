@@ -198,7 +198,7 @@ def test_a_person_refuses_before_the_provider_hears_of_it(site: Site, openid: Pr
     browser.press("Refuse")
     browser.until("Access refused")
     assert site.result(told) == "denied: access_denied"
-    assert [each.url for each in browser.sent() if each.url.startswith(openid.issuer)] == []
+    assert [each.url for each in browser.sent() if each.url.startswith(f"{openid.issuer}/auth")] == []
 
 
 def test_a_provider_that_is_down_is_tried_again(site: Site, openid: Provider, browser: Browser) -> None:
