@@ -288,6 +288,7 @@ async def test_the_history_is_asked_by_actor_time_event_status_and_workflow(
     assert found("--to", "2027-01-14") == []
     assert found("--from", f"{day}T08:01:00Z", "--to", f"{day}T08:06:00+00:00") == [3, 4, 5, 6]
     assert restpoint("audit", "query", "--from", "yesterday").returncode == 1
+    assert restpoint("audit", "query", "--status", "done").returncode == 1
 
 
 async def test_the_report_answers_every_question_in_every_form(

@@ -13,6 +13,7 @@ import pytest
 
 from restpoint import workflow
 from restpoint.api import create_app
+from restpoint.providers import Provider
 from served import environment
 from test_readme import TEXT, block
 
@@ -114,7 +115,10 @@ async def nothing(ctx: object) -> None:
 
 
 def test_the_table_of_routes_has_every_route_and_no_other(tmp_path: Path) -> None:
-    document = create_app([nothing], database=tmp_path / "restpoint.db").openapi()
+    provider = Provider(
+        "nowhere", "a client", authorization_endpoint="https://n.example", token_endpoint="https://n.example"
+    )
+    document = create_app([nothing], database=tmp_path / "restpoint.db", providers=[provider]).openapi()
     served = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     table = TEXT.partition("| route | what |")[2].partition("\n\n")[0]
     listed: set[str] = set()

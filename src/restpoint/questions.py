@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from restpoint.errors import InvalidArgument
+from restpoint.lifecycle import statuses
 from restpoint.views import response_times
 
 WINDOW: Final = 20_000
@@ -151,7 +152,9 @@ def answers(connection: sqlite3.Connection, name: str, filters: Filters) -> Iter
 
 
 def events(connection: sqlite3.Connection, filters: Filters, after: int = 0) -> Iterator[Answer]:
-    """The rows of history after one that the filters want, each by column, in order."""
+    """The rows of history after one that the filters want, each by column, in order. Raises ``InvalidArgument``."""
+    if filters.status is not None and filters.status not in statuses("execution"):
+        raise InvalidArgument(f"{filters.status[:80]!r} is no status; use one of {', '.join(statuses('execution'))}.")
     yield from _through_windows(connection, _QUERY, filters, after)
 
 
