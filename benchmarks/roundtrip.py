@@ -57,11 +57,19 @@ class ByHand:
         self.digest: bytes = row[1] if row else bytes(32)
 
     def history(
-        self, execution: str, event: str, wait: str | None, before: str | None, after: str, detail: str | None
+        self,
+        execution: str,
+        event: str,
+        wait: str | None,
+        before: str | None,
+        after: str,
+        detail: str | None,
+        unkept: str | None = None,
     ) -> None:
         now = time.time_ns() // 1_000_000
         self.sequence += 1
-        hashed = None if detail is None else sha256(detail.encode()).digest()
+        told = unkept or detail
+        hashed = None if told is None else sha256(told.encode()).digest()
         columns = (self.sequence, execution, event, wait, before, after, None, None, now)
         row = "\0".join(["" if value is None else f"={value}" for value in columns])
         self.digest = sha256(self.digest + (hashed or bytes(32)) + row.encode()).digest()
@@ -101,12 +109,13 @@ class ByHand:
             execution, "interaction_answered", wait, "interaction_required", "running", f'{{"response":{response}}}'
         )
         yield
+        result = json.dumps(RESULT, separators=(",", ":"))
         execute(
             "UPDATE executions SET status='completed', version=4, lease=NULL, completed_at=?, expires_at=?, result=?"
             " WHERE key=? AND version=3",
-            (now, now + 600_000, json.dumps(RESULT, separators=(",", ":")), key),
+            (now, now + 600_000, result, key),
         )
-        self.history(execution, "execution_completed", None, "running", "completed", None)
+        self.history(execution, "execution_completed", None, "running", "completed", None, unkept=result)
         yield
 
 

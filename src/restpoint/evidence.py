@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Final
 
 from restpoint.chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
-from restpoint.history import GENESIS
+from restpoint.history import COMPLETED, GENESIS
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _NAMED: Final = 5  # differences between tables and history that are named
@@ -60,7 +60,7 @@ class _Tally:
                 self.heads[sequence] = rows[sequence - rows[0][0]][11]
         live, ended = self.live, TERMINAL
         for row in rows:
-            if row[9] is None and row[10] is not None:
+            if row[9] is None and row[10] is not None and row[2] != COMPLETED:
                 self.without_detail.append(row[0])
             if row[5] != row[4]:
                 if row[5] is None or row[5] in ended:
@@ -233,7 +233,7 @@ _PAYLOADS: Final = (
     " WHERE h.event = 'execution_created' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
     " OR json_extract(h.detail, '$.owner') IS NOT e.owner)"
     " UNION ALL SELECT 'result', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    f" WHERE h.event = 'execution_completed' AND ({_differs('result', 'e.result')})"
+    f" WHERE h.event = '{COMPLETED}' AND h.detail_sha256 IS NOT NULL AND lower(hex(h.detail_sha256)) <> sha256_hex(e.result)"
     " UNION ALL SELECT 'error', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
     " WHERE h.event = 'execution_failed' AND h.detail IS NOT NULL AND (json_extract(h.detail, '$.code') IS NOT e.error_code"
     " OR CASE WHEN json_type(h.detail, '$.error') IS NULL THEN json_extract(h.detail, '$.error_sha256') IS NOT"

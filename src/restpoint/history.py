@@ -22,6 +22,9 @@ from restpoint.schema import executions, history, history_anchor, journal
 
 _h, _e, _j = history.c, executions.c, journal.c
 
+COMPLETED: Final = "execution_completed"
+"""The event whose detail is not kept: it is the result, which stands with the execution and goes with it."""
+
 GENESIS: Final = bytes(32)
 """What the first row is chained to."""
 
@@ -80,13 +83,14 @@ def append(
     actor: str | None = None,
     cause: str | None = None,
     detail: str | None = None,
+    hashed: str | None = None,
 ) -> int:
-    """Append one row to the history and return its sequence."""
+    """Append one row to the history and return its sequence. ``hashed``: a detail of which only the SHA-256 is kept."""
     sequence, previous = head(tx)
     sequence += 1
     from_status, to_status = moved
     columns = (sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, tx.now)
-    detail_sha256 = detail_digest(detail)
+    detail_sha256 = detail_digest(hashed or detail)
     digest = row_digest(previous, columns, detail_sha256)
     tx.deferred.append((_APPEND, (*columns, detail, detail_sha256, digest)))
     tx.head = sequence, digest
@@ -99,7 +103,10 @@ def append(
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal."""
+    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal.
+
+    The detail of an ``execution_completed`` is the result, of which the history keeps the SHA-256 only: ``result_sha256``.
+    """
 
     sequence: int
     execution_id: str | None
@@ -145,9 +152,11 @@ async def history_of(database: Database, execution_id: str) -> list[HistoryEntry
 
 
 def _entry(row: Row) -> HistoryEntry:
-    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, _, digest = row
+    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, hashed, digest = row
     try:
         told, at = decode(detail), time / 1000
+        if detail is None and hashed is not None and event == COMPLETED:
+            told = {"result_sha256": hashed.hex()}
         return HistoryEntry(sequence, execution_id, event, wait_id, before, after, actor, cause, at, told, digest.hex())
     except BENT as error:
         raise unreadable(f"row {sequence} of the history", error) from error

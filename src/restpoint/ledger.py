@@ -171,10 +171,10 @@ def end(
     if error is not None:
         told = {"error_sha256": sha256(error.encode()).hexdigest()} if keeping.digest else {"error": error}
         detail = encode({**told, "code": code})
-    if result is not None:
-        # The result itself goes with the execution; that it was this one can be shown for as long as there is history.
-        detail = f'{{"result_sha256":"{sha256(result.encode()).hexdigest()}"}}'
-    sequence = append(tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail)
+    # The result itself goes with the execution; that it was this one can be shown for as long as there is history.
+    sequence = append(
+        tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail, hashed=result
+    )
     tx.execute(statements.END_RUN, (execution_id,))
     changes = [
         Change(
