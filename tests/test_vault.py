@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from restpoint.errors import InvalidArgument, KeyMissing, SealBroken
-from restpoint.vault import KeyFile, KeyText, Vault, as_text, beside, create, new_key, rotate, sealed_with, vault_for
+from restpoint.vault import KeyFile, KeyText, Vault, as_text, beside, create, keys_for, new_key, rotate, sealed_with
 
 SECRET = "canary-é-secret"
 PLACE = ("consents", "execution", "consent", "token")
@@ -94,13 +94,14 @@ def test_processes_that_start_at_once_make_one_ring(tmp_path: Path) -> None:
 
 def test_a_rotation_is_followed_without_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "app.keys"
-    running = Vault(create(path))
+    ring = create(path)
+    running = Vault(ring)
     before = running.seal(SECRET, *PLACE)
     key = rotate(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert sealed_with(running.seal(SECRET, *PLACE)) == key.id
     assert running.unseal(before, *PLACE) == SECRET
-    assert running.key_ids == (key.id, sealed_with(before))
+    assert [each.id for each in ring.ring()] == [key.id, sealed_with(before)]
 
 
 def test_a_ring_that_becomes_unreadable_leaves_what_was_read_before(tmp_path: Path) -> None:
@@ -162,10 +163,10 @@ def test_the_ring_is_where_it_was_said_to_be(tmp_path: Path) -> None:
     database, file, text = tmp_path / "app.db", tmp_path / "own.keys", as_text(new_key())
     create(file)
     environ = {"RESTPOINT_KEYS_FILE": str(file), "RESTPOINT_KEYS": text}
-    assert vault_for(database, file, {}).place == str(file)
-    assert vault_for(database, None, environ).place == str(file)
-    assert vault_for(database, None, {"RESTPOINT_KEYS": text}).place == "RESTPOINT_KEYS"
+    assert keys_for(database, file, {}).place == str(file)
+    assert keys_for(database, None, environ).place == str(file)
+    assert keys_for(database, None, {"RESTPOINT_KEYS": text}).place == "RESTPOINT_KEYS"
     assert not beside(database).exists()
-    assert vault_for(database, None, {}).place == str(beside(database))
+    assert keys_for(database, None, {}).place == str(beside(database))
     with pytest.raises(InvalidArgument, match="cannot be read"):
-        vault_for(database, tmp_path / "missing.keys", {})
+        keys_for(database, tmp_path / "missing.keys", {})

@@ -106,19 +106,9 @@ class Vault:
         _aead(bytes(KEY_BYTES))  # says now, and not at the first secret, that cryptography is not installed
 
     @property
-    def place(self) -> str:
-        """Where the keys come from, for messages."""
-        return self._keys.place
-
-    @property
     def primary(self) -> str:
         """The id of the key that seals."""
         return self._keys.ring()[0].id
-
-    @property
-    def key_ids(self) -> tuple[str, ...]:
-        """The ids of all keys, the one that seals first."""
-        return tuple(key.id for key in self._keys.ring())
 
     def seal(self, secret: str, *belongs_to: str) -> str:
         """``secret`` as JSON text that only this ring opens, and only as what belongs to the same place."""

@@ -90,7 +90,7 @@ async def test_keys_are_made_listed_and_rotated_while_a_server_runs(path: Path) 
     async with site(path, ring=ring, hold=0.0) as at:
         told = await at.asked()
         back = await at.browser.to_the_callback(told["auth_url"])
-        (old,) = Vault(ring).key_ids
+        old = Vault(ring).primary
         before = await asyncio.to_thread(typed, "keys", "list", *database, "--output", "jsonl", cwd=folder)
         assert f'"id": "{old}"' in before.stdout
         assert '"seals": true, "secrets": 1' in before.stdout
