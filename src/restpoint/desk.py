@@ -23,7 +23,7 @@ from restpoint.errors import (
     StoreClosed,
     WorkflowNotFound,
 )
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -137,10 +137,13 @@ class Desk:
 
     def view(self, actor: Actor, record: "ExecutionRecord") -> View:
         """The execution as this process knows it. Raises ``ExecutionNotFound`` where it is not the actor's to see."""
-        policy, owner, pending = self.policy, record.owner, record.pending_interactions
+        policy, owner, status = self.policy, record.owner, record.status
+        pending = record.pending_interactions if status in PAUSED else ()
         subject = _subject(record, pending)
         if not policy.may_see(actor, subject):
             raise ExecutionNotFound(record.execution_id)
+        if status not in PAUSED:
+            return View(record, status, (), frozenset(), None)
         prompts, answerable = [], []
         for prompt in pending:
             question = Addressed(owner, prompt.assignees, prompt.four_eyes)
@@ -151,7 +154,7 @@ class Desk:
         consent = record.pending_oauth
         if consent is not None and not policy.may_see_consent(actor, subject):
             consent = None
-        return View(record, record.status, tuple(prompts), frozenset(answerable), consent)
+        return View(record, status, tuple(prompts), frozenset(answerable), consent)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
         """The execution once its status or its open waits are other than they were seen.

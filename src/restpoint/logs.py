@@ -11,8 +11,8 @@ restpoint logs ids, names and statuses. It logs no input, no prompt, no answer, 
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -25,22 +25,36 @@ _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 """What is in every record, and what is not for the line: all else was given with ``extra=`` and is."""
 
 
-@contextmanager
-def about(**names: str | int | None) -> Iterator[None]:
-    """Say what the code inside works on, such as ``execution_id`` and ``workflow``. Adds to what was said around it."""
-    said = {**_about.get(), **{name: value for name, value in names.items() if value is not None}}
-    token = _about.set(said)
-    try:
-        yield
-    finally:
+class _About:
+    """What is said from where it is entered to where it is left: a class, because every request enters one."""
+
+    __slots__ = ("_names", "_token")
+
+    def __init__(self, names: Mapping[str, str | int | None]) -> None:
+        self._names = names
+
+    def __enter__(self) -> None:
+        said = _about.get()
+        if self._names:
+            said = {**said, **{name: value for name, value in self._names.items() if value is not None}}
+        self._token = _about.set(said)
+
+    def __exit__(self, *_: object) -> None:
         # A generator may be closed in another context than it began in, where there is nothing to undo.
         with suppress(ValueError):
-            _about.reset(token)
+            _about.reset(self._token)
+
+
+def about(**names: str | int | None) -> _About:
+    """Say what the code inside works on, such as ``execution_id`` and ``workflow``. Adds to what was said around it."""
+    return _About(names)
 
 
 def add(**names: str | int | None) -> None:
     """Say more of what the code is about that is inside of ``about`` here, as far as that goes: what was learnt on the way."""
-    _about.set({**_about.get(), **{name: value for name, value in names.items() if value is not None}})
+    more = {name: value for name, value in names.items() if value is not None}
+    if more:
+        _about.set({**_about.get(), **more})
 
 
 def context() -> Mapping[str, Any]:

@@ -59,6 +59,21 @@ class SlotOwner(Protocol):
         """It waits: let another one work."""
 
 
+class _Busy:
+    """From where a branch begins to do something to where it has done it; one for all branches, for it only counts."""
+
+    __slots__ = ("_occupancy",)
+
+    def __init__(self, occupancy: "Occupancy") -> None:
+        self._occupancy = occupancy
+
+    def __enter__(self) -> None:
+        self._occupancy.begin_busy()
+
+    def __exit__(self, *_: object) -> None:
+        self._occupancy.end_busy()
+
+
 class Occupancy:
     """What the branches of one run are at."""
 
@@ -76,6 +91,7 @@ class Occupancy:
         self._claim = claim
         self._owner = owner
         self._busy = 0
+        self._as_busy = _Busy(self)
         self._looking = False
         self._hold: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
@@ -96,16 +112,19 @@ class Occupancy:
             self._owner.give_slot()
         self._run = _DEPARTED
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """One branch does something."""
+    def busy(self) -> "_Busy":
+        """For ``with``: one branch does something."""
+        return self._as_busy
+
+    def begin_busy(self) -> None:
+        """One more branch does something."""
         self.enter()
         self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._look_soon()
+
+    def end_busy(self) -> None:
+        """One branch less does."""
+        self._busy -= 1
+        self._look_soon()
 
     def enter(self) -> None:
         """Remember the task that makes a call or awaits it, which may be two: each ends with the run too."""

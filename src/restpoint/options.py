@@ -78,5 +78,7 @@ def refuse_repeats(chosen: list[Option]) -> None:
 
 def check_distinct(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]) -> None:
     """Raise ``ValueError`` where two options cannot be told apart."""
+    if len({option.id for option in options}) == len(options):
+        return
     if len({_identity(option) for option in options}) != len(options):
         raise ValueError("two options have the same id and value, so an answer could not tell them apart")
