@@ -92,7 +92,8 @@ class Browser:
     def press_and_look_away(self, label: str) -> None:
         """The same, without waiting for the page that comes."""
         button = self._find(f"//button[normalize-space()='{label}']")
-        self.driver.execute_script("setTimeout(() => arguments[0].click())", button)
+        # A moment later, or the driver would notice and wait all the same.
+        self.driver.execute_script("setTimeout(() => arguments[0].click(), 200)", button)
 
     def fill(self, label: str, text: str) -> None:
         """Type into the field inside the label that says ``label``."""

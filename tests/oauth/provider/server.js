@@ -28,8 +28,9 @@ const { Provider } = await import(modules.resolve('oidc-provider'));
 // What the tests read and change while the provider runs.
 const beginning = {
   accessTokenSeconds: 3600,
-  // For the next calls of the token endpoint, one word each: "unavailable" answers 503 and does nothing; "hold-request" does
-  // nothing until it is let go; "hold-reply" does all there is to do, and keeps the reply until it is let go.
+  // For the next calls of the token endpoint, one word each: "unavailable" answers 503 and does nothing; "lose-request" holds
+  // the request until it is let go, and then drops it unread; "hold-reply" does all there is to do, and keeps the reply until
+  // it is let go.
   tokenFaults: [],
 };
 const control = structuredClone(beginning);
@@ -92,7 +93,12 @@ provider.use(async (ctx, next) => {
   const request = { grantType: null, status: null, tokens: [] };
   tokenRequests.push(request);
   const fault = control.tokenFaults.shift();
-  if (fault === 'hold-request') await hold();
+  if (fault === 'lose-request') {
+    await hold();
+    ctx.respond = false;
+    ctx.req.socket.destroy();
+    return;
+  }
   if (fault === 'unavailable') {
     ctx.status = 503;
   } else {
