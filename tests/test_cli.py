@@ -1,4 +1,7 @@
-"""The command line as an operator types it: real processes, exit codes, words on stderr and data on stdout."""
+"""The command line as an operator types it: exit codes, words on stderr and data on stdout.
+
+A process of its own is run where that is what the test is about; else the command runs in this one (``typed``).
+"""
 
 import os
 import subprocess
@@ -9,6 +12,7 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint.schema import REVISION
+from served import typed
 from support import ADA, TEXT, ManualClock, rows, sql
 
 
@@ -32,7 +36,7 @@ def test_the_help_names_every_command(tmp_path: Path) -> None:
         *("serve", "tokens", "demo", "sweep", "db", "kill -9"),
     ):
         assert word in ran.stdout
-    ran = restpoint("db", "--help", cwd=tmp_path)
+    ran = typed("db", "--help", cwd=tmp_path)
     for word in ("upgrade", "downgrade", "current", "check", "backup", "restore", "vacuum"):
         assert word in ran.stdout
     assert list(tmp_path.iterdir()) == []
@@ -60,32 +64,32 @@ def test_without_the_extra_it_says_which_to_install(tmp_path: Path) -> None:
 
 def test_a_file_is_created_checked_backed_up_and_taken_back(tmp_path: Path) -> None:
     assert restpoint("db", "upgrade", cwd=tmp_path).returncode == 0
-    assert restpoint("db", "current", cwd=tmp_path).stdout == f"{REVISION}\n"
-    check = restpoint("db", "check", cwd=tmp_path)
+    assert typed("db", "current", cwd=tmp_path).stdout == f"{REVISION}\n"
+    check = typed("db", "check", cwd=tmp_path)
     assert check.returncode == 0
     assert {line.split()[0] for line in check.stdout.splitlines()} == {"ok"}
-    backup = restpoint("db", "backup", "copy.db", cwd=tmp_path)
+    backup = typed("db", "backup", "copy.db", cwd=tmp_path)
     assert (backup.returncode, backup.stdout) == (0, "copy.db\n")
-    assert restpoint("db", "current", "--database", "copy.db", cwd=tmp_path).stdout == f"{REVISION}\n"
-    again = restpoint("db", "backup", "copy.db", cwd=tmp_path)
+    assert typed("db", "current", "--database", "copy.db", cwd=tmp_path).stdout == f"{REVISION}\n"
+    again = typed("db", "backup", "copy.db", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (5, "")
     assert "exists" in again.stderr
-    down = restpoint("db", "downgrade", "base", cwd=tmp_path)
+    down = typed("db", "downgrade", "base", cwd=tmp_path)
     assert down.returncode == 0
     assert "The file as it was: " in down.stderr
-    assert restpoint("db", "current", cwd=tmp_path).stdout == "none\n"
+    assert typed("db", "current", cwd=tmp_path).stdout == "none\n"
 
 
 def test_the_database_may_come_from_the_environment_or_as_a_url(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'named.db'}"
-    assert restpoint("db", "upgrade", cwd=tmp_path, RESTPOINT_DATABASE=url).returncode == 0
+    assert typed("db", "upgrade", cwd=tmp_path, RESTPOINT_DATABASE=url).returncode == 0
     assert (tmp_path / "named.db").exists()
     assert not (tmp_path / "restpoint.db").exists()
 
 
 @pytest.mark.parametrize("command", [("db", "current"), ("db", "check"), ("db", "backup", "x"), ("sweep",)])
 def test_what_has_no_business_creating_a_file_creates_none(tmp_path: Path, command: tuple[str, ...]) -> None:
-    ran = restpoint(*command, "--database", "absent.db", cwd=tmp_path)
+    ran = typed(*command, "--database", "absent.db", cwd=tmp_path)
     assert ran.returncode == 5
     assert "restpoint db upgrade" in ran.stderr
     assert "Traceback" not in ran.stderr
@@ -93,11 +97,11 @@ def test_what_has_no_business_creating_a_file_creates_none(tmp_path: Path, comma
 
 
 def test_wrong_usage_and_a_refusal_have_codes_of_their_own(tmp_path: Path) -> None:
-    assert restpoint("db", "nonsense", cwd=tmp_path).returncode == 2
-    ran = restpoint("db", "upgrade", "--database", "postgresql://elsewhere/db", cwd=tmp_path)
+    assert typed("db", "nonsense", cwd=tmp_path).returncode == 2
+    ran = typed("db", "upgrade", "--database", "postgresql://elsewhere/db", cwd=tmp_path)
     assert ran.returncode == 1
     assert "sqlite+aiosqlite:///PATH" in ran.stderr
-    ran = restpoint("db", "upgrade", "nonsense", cwd=tmp_path)
+    ran = typed("db", "upgrade", "nonsense", cwd=tmp_path)
     assert ran.returncode == 1
     assert "nonsense" in ran.stderr
 
@@ -113,7 +117,7 @@ async def test_the_check_finds_a_tampered_history(path: Path, tmp_path: Path) ->
         connection.execute("DROP TRIGGER history_is_never_changed")
         connection.execute("UPDATE history SET actor = 'eve' WHERE sequence = 2")
         connection.execute(trigger)
-    ran = restpoint("db", "check", "--database", str(path), cwd=tmp_path)
+    ran = typed("db", "check", "--database", str(path), cwd=tmp_path)
     assert ran.returncode == 5
     assert "WRONG  history" in ran.stdout
     assert "row 2" in ran.stdout
@@ -124,7 +128,7 @@ async def test_the_check_finds_a_missing_trigger(path: Path, tmp_path: Path) -> 
         await store.create_execution()
     with sql(path) as connection:
         connection.execute("DROP TRIGGER history_is_never_changed")
-    ran = restpoint("db", "check", "--database", str(path), cwd=tmp_path)
+    ran = typed("db", "check", "--database", str(path), cwd=tmp_path)
     assert ran.returncode == 5
     assert "history_is_never_changed" in ran.stdout
 
@@ -143,11 +147,11 @@ async def test_the_sweep_for_cron_deletes_what_its_dry_run_lists(
         pending = await store.set_interaction_required(ended.execution_id, TEXT)
         await store.resolve_interaction(ended.execution_id, pending.interaction_id, ADA)
         await store.set_completed(ended.execution_id, None)
-    dry = restpoint("sweep", "--dry-run", "--database", str(path), cwd=tmp_path)
+    dry = typed("sweep", "--dry-run", "--database", str(path), cwd=tmp_path)
     assert dry.returncode == 0
     assert [line.split()[:2] for line in dry.stdout.splitlines()] == [[ended.execution_id, "completed"]]
     assert len(rows(path, "SELECT * FROM executions")) == 3
-    ran = restpoint("sweep", "--database", str(path), cwd=tmp_path)
+    ran = typed("sweep", "--database", str(path), cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "executions swept: 1\n")
     left = {row[0] for row in rows(path, "SELECT id FROM executions")}
     assert left == {paused.execution_id, held.execution_id}
@@ -156,7 +160,7 @@ async def test_the_sweep_for_cron_deletes_what_its_dry_run_lists(
 @pytest.mark.parametrize("command", [("sweep", "--dry-run"), ("sweep",), ("db", "check"), ("db", "backup", "x")])
 def test_a_file_without_tables_is_left_without_tables(tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "empty.db").touch()
-    ran = restpoint(*command, "--database", "empty.db", cwd=tmp_path)
+    ran = typed(*command, "--database", "empty.db", cwd=tmp_path)
     assert ran.returncode == 5
     assert "restpoint db upgrade" in ran.stderr
     assert (tmp_path / "empty.db").read_bytes() == b""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from served import Terminal
+from served import Terminal, typed
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
@@ -50,8 +50,10 @@ def test_the_demonstration_shows_what_the_readme_shows(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demonstration_takes_the_answer_of_whoever_is_at_the_keyboard(tmp_path: Path) -> None:
-    with Terminal("demo", cwd=tmp_path, TMPDIR=str(tmp_path), TERM="dumb") as terminal:
+def test_the_demonstration_takes_the_answer_of_whoever_is_at_the_keyboard_and_leaves_its_file_when_asked(
+    tmp_path: Path,
+) -> None:
+    with Terminal("demo", "--keep", cwd=tmp_path, TMPDIR=str(tmp_path), TERM="dumb", COLUMNS="200") as terminal:
         terminal.until("[yes/no] ")
         terminal.type("perhaps\n")
         terminal.until("[yes/no] ")
@@ -59,15 +61,7 @@ def test_the_demonstration_takes_the_answer_of_whoever_is_at_the_keyboard(tmp_pa
         assert terminal.ended() == 0
     assert "Type yes or no." in terminal.shown
     assert "with the result {'refunded': False}" in terminal.shown
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_demonstration_leaves_its_file_when_asked(tmp_path: Path) -> None:
-    ran = run(
-        sys.executable, "-m", "restpoint.cli", "demo", "--keep", cwd=tmp_path, TMPDIR=str(tmp_path), COLUMNS="200"
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert [str(path) for path in tmp_path.glob("*/restpoint.db")] == [ran.stdout.splitlines()[-1].split()[-1]]
+    assert [str(path) for path in tmp_path.glob("*/restpoint.db")] == [terminal.shown.split()[-1]]
 
 
 def test_the_example_prints_what_the_readme_says(tmp_path: Path) -> None:
@@ -85,7 +79,7 @@ def test_every_command_that_is_shown_exists(tmp_path: Path) -> None:
     shown = re.findall(r"^restpoint ((?:db )?\w+)", block("## For operators", "sh"), re.MULTILINE)
     assert len(shown) >= 5
     for command in shown:
-        ran = run(sys.executable, "-m", "restpoint.cli", *command.split(), "--help", cwd=tmp_path)
+        ran = typed(*command.split(), "--help", cwd=tmp_path)
         assert ran.returncode == 0, ran.stderr
 
 
