@@ -188,7 +188,7 @@ for line in sys.stdin:
         while time.perf_counter() - began < command["kill_after"]:
             pass
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, command.get("signal", signal.SIGKILL))
     signals = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     took = time.perf_counter() - began
     with os.fdopen(report) as lines:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -227,6 +228,34 @@ def test_a_migration_killed_at_any_instant_leaves_the_old_or_the_new_schema(
     print(f"\n{kills} migrations: {dict(ends)}")
     assert killed >= kills // 2, "the fault happened"
     assert ends["killed in the middle"] >= kills // 10
+
+
+def test_a_migration_that_is_told_to_end_does_so_at_once_and_leaves_the_old_or_the_new_schema(
+    files: Files, nursery: Nursery, tmp_path: Path
+) -> None:
+    """FAULTS row 30: SIGTERM during a migration."""
+    stopped = 0
+    for number, (name, move) in enumerate(MOVES.items()):
+        folder = tmp_path / name
+        folder.mkdir()
+        path = folder / "x.db"
+        files.put(move.before, path)
+        end = nursery.run(
+            move.action,
+            path,
+            kill_after=0.004 * number,
+            once_begun=True,
+            signal=signal.SIGTERM,
+            marks=str(folder),
+            **files.command(move),
+        )
+        assert end["exits"] in ([-signal.SIGTERM], [0])
+        assert end["took"] < 5
+        stopped += end["exits"] != [0]
+        assert files.check(path, move) in {move.before, move.after}
+        files.do(move, path)
+        assert files.check(path, move) == move.after
+    assert stopped, "the fault happened"
 
 
 @contextmanager

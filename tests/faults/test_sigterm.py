@@ -1,0 +1,111 @@
+"""FAULTS row 30: SIGTERM while people ask and answer. Gone within 5 seconds, and whatever was accepted is recorded.
+
+The others of that row: an exchange in ``tests/oauth/test_consent_kills.py``, a migration in ``test_migration_kill.py``.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from faults.harness import problems
+from served import PATIENCE, TARGET, Served, served
+from support import folded_statuses, rows
+
+PEOPLE = 8
+
+
+class Crowd:
+    """People who start workflows and answer them, as fast as they are answered; and what the server said yes to."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.started: list[str] = []
+        self.answered: list[tuple[str, str]] = []
+        self.cut_off: Counter[str] = Counter()
+        self._going_on = True
+
+    async def person(self, number: int) -> None:
+        async with httpx.AsyncClient(base_url=self.url, timeout=PATIENCE) as http:
+            turn = 0
+            while self._going_on:
+                turn += 1
+                name, doing = f"{number}-{turn}", "starting"
+                try:
+                    begun = await http.post("/v1/workflows/greet", json=name)
+                    assert begun.status_code in {202, 503}, begun.text
+                    if begun.status_code != 202:
+                        continue
+                    told = begun.json()
+                    self.started.append(told["execution_id"])
+                    while "response_url" not in told:  # it was told to end before the prompt was there
+                        told = (await http.get(told["status_url"])).json()
+                    doing = "answering"
+                    answer = {"response": {"type": "text", "text": name}}
+                    reply = await http.post(told["response_url"], json=answer)
+                    assert reply.status_code in {204, 503}, reply.text
+                    if reply.status_code == 204:
+                        self.answered.append((told["interaction_id"], name))
+                except httpx.TransportError:
+                    self.cut_off[doing] += 1
+                    return
+
+    async def until_it_ends(self, server: Served, after: int) -> float:
+        """Have it told to end once this many were answered, in the middle of what they do; how long it took, in seconds."""
+        people = [asyncio.create_task(self.person(number)) for number in range(PEOPLE)]
+        async with asyncio.timeout(PATIENCE):
+            while len(self.answered) < after:
+                assert not any(person.done() for person in people), "someone was cut off before"
+                await asyncio.sleep(0.001)
+        code, took = await asyncio.to_thread(server.end)
+        self._going_on = False
+        await asyncio.gather(*people)
+        assert code == 0
+        return took
+
+
+async def told_to_end(folder: Path, rounds: int, workers: str, random: Random) -> None:
+    (folder / "target.py").write_text(TARGET)
+    path = folder / "restpoint.db"
+    cut_off: Counter[str] = Counter()
+    longest, asked, answered = 0.0, 0, 0
+    for _ in range(rounds):
+        with served("target.py", folder, "--workers", workers, "--ttl", "never") as server:
+            crowd = Crowd(server.url)
+            longest = max(longest, await crowd.until_it_ends(server, random.randrange(1, 40)))
+            assert [line for line in server.said if not line.startswith("Serving ")] == []
+        assert longest < 5
+        stored = dict(rows(path, "SELECT id, status FROM executions"))
+        assert set(crowd.started) <= stored.keys()
+        given = {
+            wait: json.loads(text)["text"]
+            for wait, text in rows(path, "SELECT id, response FROM interactions WHERE response IS NOT NULL")
+        }
+        assert [given.get(wait) for wait, _ in crowd.answered] == [text for _, text in crowd.answered]
+        assert problems(path, []) == []
+        assert folded_statuses(path) == stored
+        cut_off += crowd.cut_off
+        asked, answered = asked + len(crowd.started), answered + len(crowd.answered)
+    assert cut_off["starting"] + cut_off["answering"], "nobody was in the middle of anything"
+    print(
+        f"\n{rounds} times SIGTERM: {asked} starts and {answered} answers accepted, 0 lost; {dict(cut_off)} cut off; "
+        f"gone after {longest:.2f} s at most"
+    )
+
+
+async def test_a_server_that_is_told_to_end_has_recorded_every_start_and_answer_that_it_accepted(
+    tmp_path: Path,
+) -> None:
+    await told_to_end(tmp_path, 1, "1", Random())
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_server_that_is_told_to_end_fifty_times_has_recorded_all_that_it_accepted(
+    tmp_path: Path, workers: str
+) -> None:
+    await told_to_end(tmp_path, 50, workers, Random())
