@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from pathlib import Path
 from typing import Self
 
+from prefork import Forked
 from restpoint.cli import main
 
 PATIENCE = 30.0
@@ -125,14 +126,16 @@ class Served:
 
     def __init__(self, target: str, folder: Path, *options: str, **variables: str) -> None:
         port = () if "--port" in options else ("--port", "0")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "restpoint.cli", "serve", target, *port, *options],
-            cwd=folder,
-            env=environment(**variables),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        words, theirs = os.pipe()
+        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - no path of a file
+            self.process = Forked(
+                *("serve", target, *port, *options),
+                cwd=folder,
+                environment=environment(**variables),
+                standard=(nothing.fileno(), nothing.fileno(), theirs),
+            )
+        os.close(theirs)
+        self._words = os.fdopen(words)
         self.said: list[str] = []
         self._ready = threading.Event()
         self.url = ""
@@ -143,8 +146,7 @@ class Served:
             raise AssertionError("the server did not start:\n" + "".join(self.said))
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        for line in self._words:
             self.said.append(line)
             if line.startswith("Serving "):
                 self.url = line.split()[1].rstrip(";")
@@ -179,8 +181,7 @@ class Served:
             self.process.kill()
         self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+        self._words.close()
 
 
 @contextmanager
@@ -199,14 +200,12 @@ class Terminal:
 
     def __init__(self, *arguments: str, cwd: Path, **variables: str) -> None:
         self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "restpoint.cli", *arguments],
+        self.process = Forked(
+            *arguments,
             cwd=cwd,
-            env=environment(**{"TERM": "xterm", **variables}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
+            environment=environment(**{"TERM": "xterm", **variables}),
+            standard=(theirs, theirs, theirs),
+            session=True,
         )
         os.close(theirs)
         self.shown = ""

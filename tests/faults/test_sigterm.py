@@ -42,8 +42,9 @@ class Crowd:
                         continue
                     told = begun.json()
                     self.started.append(told["execution_id"])
-                    while "response_url" not in told:  # it was told to end before the prompt was there
-                        told = (await http.get(told["status_url"])).json()
+                    if "response_url" not in told:  # it was told to end before the prompt was there
+                        self.cut_off["waiting"] += 1
+                        return
                     doing = "answering"
                     answer = {"response": {"type": "text", "text": name}}
                     reply = await http.post(told["response_url"], json=answer)
@@ -90,7 +91,7 @@ async def told_to_end(folder: Path, rounds: int, workers: str, random: Random) -
         assert folded_statuses(path) == stored
         cut_off += crowd.cut_off
         asked, answered = asked + len(crowd.started), answered + len(crowd.answered)
-    assert cut_off["starting"] + cut_off["answering"], "nobody was in the middle of anything"
+    assert cut_off.total(), "nobody was in the middle of anything"
     print(
         f"\n{rounds} times SIGTERM: {asked} starts and {answered} answers accepted, 0 lost; {dict(cut_off)} cut off; "
         f"gone after {longest:.2f} s at most"

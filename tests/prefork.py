@@ -1,0 +1,164 @@
+"""``restpoint`` in processes that begin with its libraries loaded: reading these is what a start costs most time for.
+
+One process a test run loads them and forks the others. Each of these is a process like any other: with a pid, an environment,
+a folder, signals and an exit code of its own. Tests of the start itself run Python anew (``served.restpoint``).
+"""
+
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+LOADED = (
+    "alembic.command", "httpx", "restpoint.api", "restpoint.cli.app", "restpoint.client", "restpoint.serve", "rich.table",
+    "rich.prompt", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
+)  # fmt: skip
+_MOST = 1 << 20  # bytes of an order
+
+
+# --- In the process that loads ---
+
+
+def main(descriptor: int) -> None:
+    """Fork for each order that comes, and tell how each child ended; until the other side is gone."""
+    for name in LOADED:
+        __import__(name)
+    gc.collect()
+    gc.freeze()
+    orders = socket.socket(fileno=descriptor)
+    children: dict[int, tuple[int, int]] = {}  # by a descriptor of the process: its pid, and where its end is told
+    while True:
+        ready: list[int] = select.select([descriptor, *children], [], [])[0]
+        for each in ready:
+            if each != descriptor:
+                pid, told = children.pop(each)
+                os.close(each)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with suppress(BrokenPipeError):
+                    os.write(told, str(status).encode())
+                os.close(told)
+                continue
+            order, descriptors, _, _ = socket.recv_fds(orders, _MOST, 4)
+            if not order:
+                for pid, _ in children.values():
+                    os.kill(pid, signal.SIGKILL)
+                return
+            pid = os.fork()
+            if pid == 0:
+                orders.close()
+                for open_ in (*children, *(told for _, told in children.values()), descriptors[3]):
+                    os.close(open_)
+                _be(json.loads(order), descriptors[:3])
+            children[os.pidfd_open(pid)] = pid, descriptors[3]
+            for given in descriptors[:3]:
+                os.close(given)
+            orders.send(str(pid).encode())
+
+
+def _be(order: dict[str, Any], standard: Sequence[int]) -> None:
+    """Become the command. Does not return."""
+    code = 1
+    try:
+        for number, given in enumerate(standard):
+            os.dup2(given, number)
+        for given in standard:
+            os.close(given)
+        if order["session"]:
+            os.setsid()
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        time.tzset()
+        os.chdir(order["cwd"])
+        sys.argv = ["restpoint", *order["arguments"]]
+        sys.path[0] = order["cwd"]
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(number, mode, buffering=1, closefd=False) for number, mode in enumerate("rww")
+        )
+        from restpoint.cli import main as command
+
+        command()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+
+# --- In the process of the tests ---
+
+_orders: socket.socket | None = None
+
+
+def _connected() -> socket.socket:
+    global _orders
+    if _orders is None:
+        _orders, theirs = socket.socketpair()
+        with theirs:
+            loading = subprocess.Popen(
+                [sys.executable, "-c", f"import prefork; prefork.main({theirs.fileno()})"],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+                start_new_session=True,
+            )
+        atexit.register(loading.wait, 30)
+        atexit.register(_orders.close)
+    return _orders
+
+
+class Forked:
+    """A running command, with the methods of ``subprocess.Popen`` that the tests use."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        environment: Mapping[str, str],
+        standard: Sequence[int],
+        session: bool = False,
+    ) -> None:
+        self.arguments = arguments
+        self.returncode: int | None = None
+        self._end, told = os.pipe()
+        order = {"arguments": arguments, "cwd": str(cwd), "environment": dict(environment), "session": session}
+        orders = _connected()
+        socket.send_fds(orders, [json.dumps(order).encode()], [*standard, told])
+        os.close(told)
+        self.pid = int(orders.recv(32))
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, negative for a signal. Raises ``subprocess.TimeoutExpired``."""
+        if self.returncode is None:
+            if not select.select([self._end], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.arguments, timeout or 0)
+            self.returncode = int(os.read(self._end, 32))
+            os.close(self._end)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
