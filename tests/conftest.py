@@ -1,9 +1,11 @@
+import functools
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import pytest_asyncio
 from opentelemetry import trace
@@ -18,6 +20,15 @@ from support import ManualClock
 if TYPE_CHECKING:
     from chromium import Browser
     from provider import Provider
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_tls_context() -> Iterator[None]:
+    """For all HTTP clients: each would read the certificates of the world's authorities anew, and nothing here speaks TLS."""
+    with pytest.MonkeyPatch.context() as patched:
+        made = functools.cache(httpx.create_ssl_context)
+        patched.setattr("httpx._transports.default.create_ssl_context", made)
+        yield
 
 
 @pytest.fixture(scope="session")
