@@ -287,8 +287,8 @@ async def test_the_history_is_asked_by_actor_time_event_status_and_workflow(
     assert found("--from", day, "--to", day) == found()
     assert found("--to", "2027-01-14") == []
     assert found("--from", f"{day}T08:01:00Z", "--to", f"{day}T08:06:00+00:00") == [3, 4, 5, 6]
-    assert restpoint("audit", "query", "--from", "yesterday").returncode == 1
-    assert restpoint("audit", "query", "--status", "done").returncode == 1
+    assert restpoint("audit", "query", "--from", "yesterday").returncode == 2
+    assert restpoint("audit", "query", "--status", "done").returncode == 2
 
 
 async def test_the_report_answers_every_question_in_every_form(
@@ -305,7 +305,7 @@ async def test_the_report_answers_every_question_in_every_form(
         assert question.title in shown
     assert "joan" in restpoint("audit", "report", "approvals").stdout
     assert restpoint("audit", "report", "approvals", "--workflow", "other").stdout == "none\n"
-    assert restpoint("audit", "report", "everything").returncode == 1
+    assert restpoint("audit", "report", "everything").returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ async def test_a_head_that_retention_has_passed_proves_nothing_and_a_later_one_d
         assert "has left the file by retention" in ran.stdout
     assert restpoint("audit", "verify", "--head", late).returncode == 0
     ran = restpoint("audit", "export", "--first", "1")
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert f"from row {anchor + 1} on" in ran.stderr
     assert restpoint("audit", "export", "--from", "2020-01-01", "--to", "2020-01-31").returncode == 3
 
@@ -471,7 +471,7 @@ async def test_what_is_signed_is_checked(
     assert restpoint("audit", "verify", "--public-key", "other.key.pub", "--head", head).returncode == 1
     assert restpoint(*check).returncode == 2, "nothing to check"
     assert restpoint("audit", "verify", "--head", "7").returncode == 1
-    assert restpoint("audit", "head", "--key", "audit.key.pub").returncode == 1
+    assert restpoint("audit", "head", "--key", "audit.key.pub").returncode == 2
     (tmp_path / "audit.key").chmod(0o644)
     assert "chmod 600" in restpoint("audit", "head", "--key", "audit.key").stderr
 
@@ -646,7 +646,7 @@ def compare_server_and_file(folder: Path, execution_id: str) -> None:
             assert (folder / name.format("here")).read_bytes() == (folder / name.format("there")).read_bytes()
         assert typed("audit", "timeline", "nothing", "--url", server.url, cwd=folder).returncode == 3
         assert typed("audit", "export", "--first", "999", "--url", server.url, cwd=folder).returncode == 3
-        assert typed("audit", "report", "all", "--url", server.url, cwd=folder).returncode == 1
+        assert typed("audit", "report", "all", "--url", server.url, cwd=folder).returncode == 2
         ran = typed("audit", "head", "--key", "none", "--url", server.url, cwd=folder)
         assert (ran.returncode, "key of its own" in ran.stderr) == (2, True)
     assert typed("audit", "head", "--url", server.url, cwd=folder).returncode == 5

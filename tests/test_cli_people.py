@@ -242,12 +242,12 @@ async def test_each_kind_of_refusal_has_its_exit_code_and_says_what_to_do(here: 
         (("answer", record.execution_id, "--text", "me"), 4, "second pair of eyes"),
         (("answer", ended, "--text", "late"), 2, "asks nothing"),
         (("answer", record.execution_id, "--text", "a", "--yes"), 2, "Give one of"),
-        (("list", "--status", "sleeping"), 1, "sleeping"),
+        (("list", "--status", "sleeping"), 2, "sleeping"),
         (("list", "--output", "xml"), 2, "xml"),
         (("start", "greet"), 2, "--url"),
         (("list", "--database", "absent.db"), 5, "restpoint db upgrade"),
         (("list", "--url", "http://127.0.0.1:1"), 5, "Check the address"),
-        (("list", "--url", "nonsense"), 1, "is no address"),
+        (("list", "--url", "nonsense"), 2, "is no address"),
         (("cancel", ended, "--ttl", "soon"), 2, "never"),
     ]:
         ran = typed(*arguments, cwd=here)
@@ -405,7 +405,7 @@ def test_the_file_is_used_while_the_server_runs(guarded: tuple[Served, dict[str,
 
 def test_a_token_for_a_role_that_there_is_none_of_is_refused(tmp_path: Path) -> None:
     ran = typed("tokens", "add", "ada", "--role", "emperor", cwd=tmp_path)
-    assert (ran.returncode, ran.stdout) == (1, "")
+    assert (ran.returncode, ran.stdout) == (2, "")
     assert "operator, reader" in ran.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -149,7 +149,7 @@ def create_app(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
     )  # fmt: skip
-    signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY")
+    signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
     metrics = Metrics(store, runner, consents)
     api = Endpoints(
         Desk(store, runner, policy, None if signing is None else SigningKey.read(signing)),

@@ -85,7 +85,7 @@ async def test_keys_are_made_listed_and_rotated_while_a_server_runs(path: Path) 
     folder, database = path.parent, ("--database", str(path))
     made = typed("keys", "generate", *database, cwd=folder)
     assert made.returncode == 0, made.stderr
-    assert typed("keys", "generate", *database, cwd=folder).returncode == 1
+    assert typed("keys", "generate", *database, cwd=folder).returncode == 2
     ring = create(beside(path))
     async with site(path, ring=ring, hold=0.0) as at:
         told = await at.asked()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restpoint.cli import terminal
+from restpoint.cli.machine import existing
 from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output, Url
 
 if TYPE_CHECKING:
@@ -50,16 +51,20 @@ def verify(
     """Go over the whole history and name the first row that is not what was written. Exit code 1 if there is one."""
     from restpoint import chain, evidence  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
     from restpoint.cli import showing  # noqa: PLC0415
-    from restpoint.cli.files import existing  # noqa: PLC0415
     from restpoint.engine import reading  # noqa: PLC0415
+    from restpoint.errors import InvalidArgument  # noqa: PLC0415
     from restpoint.signing import VerifyingKey  # noqa: PLC0415
 
     with _cryptography():
         key = None if public_key is None else VerifyingKey.read(public_key)
-        if export_file is not None:
-            _verify_export(export_file, manifest, key, output)
-            return
-        heads = [chain.read_kept(each, key) for each in head or ()]
+        try:
+            if export_file is not None:
+                _verify_export(export_file, manifest, key, output)
+                return
+            heads = [chain.read_kept(each, key) for each in head or ()]
+        except InvalidArgument as error:  # evidence that is not what it should be is an answer, and no wrong usage
+            terminal.tell_error(error)
+            raise typer.Exit(terminal.REFUSED) from None
     if key is not None and not heads:
         raise terminal.Usage("There is nothing with a signature to check.\nGive a --head or an --export.")
     with reading(existing(database)) as connection:

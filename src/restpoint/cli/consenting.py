@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restpoint.cli import terminal
+from restpoint.cli.machine import existing, path_of, user_name
 from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, KeysFile, Output, Url
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def generate(
 ) -> None:
     """Make a key ring with one key. A server makes one by itself where it is given none."""
     from restpoint import vault  # noqa: PLC0415
-    from restpoint.cli.files import path_of  # noqa: PLC0415
     from restpoint.errors import InvalidArgument  # noqa: PLC0415
 
     if text:
@@ -82,8 +82,6 @@ def generate(
 def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None:
     """Put a new key first in the ring, and seal with it what others sealed: online, in batches. Old keys stay for backups."""
     from restpoint import vault  # noqa: PLC0415
-    from restpoint.cli.files import existing  # noqa: PLC0415
-    from restpoint.cli.places import user_name  # noqa: PLC0415
     from restpoint.clock import SystemClock  # noqa: PLC0415
     from restpoint.database import Database as File  # noqa: PLC0415
     from restpoint.granted import reseal  # noqa: PLC0415
@@ -115,7 +113,6 @@ def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, outp
     """List the keys of the ring, and how many secrets in the file each has sealed."""
     from restpoint import grants  # noqa: PLC0415
     from restpoint.cli import output as shown  # noqa: PLC0415
-    from restpoint.cli.files import existing  # noqa: PLC0415
     from restpoint.clock import SystemClock  # noqa: PLC0415
     from restpoint.database import Database as File  # noqa: PLC0415
 

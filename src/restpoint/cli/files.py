@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output
+from restpoint.cli.machine import existing, path_of, user_name
+from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Format, Output, on_the_file
 
 db = typer.Typer(help="Create, upgrade, check, back up and restore the file.", no_args_is_help=True)
 
@@ -16,8 +17,10 @@ def sweep(
     database: Database = DEFAULT_DATABASE,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and delete nothing.")] = False,
+    url: FileOnly = None,
 ) -> None:
     """Delete ended executions whose time to live is over. For cron; an open store does it by itself."""
+    on_the_file(url)
     terminal.run(_sweep(existing(database), dry_run=dry_run))
 
 
@@ -33,7 +36,6 @@ def upgrade(
 ) -> None:
     """Create the file, or bring it to the newest revision. A backup is made beside it first."""
     from restpoint import migrate  # noqa: PLC0415
-    from restpoint.cli.places import user_name  # noqa: PLC0415
 
     path = path_of(database)
     if dry_run:
@@ -54,7 +56,6 @@ def downgrade(
 ) -> None:
     """Take the file back to an older revision, and say what that drops. A backup is made beside it first."""
     from restpoint import migrate  # noqa: PLC0415
-    from restpoint.cli.places import user_name  # noqa: PLC0415
 
     path = path_of(database)
     sql = migrate.plan(path, revision, "downgrade")
@@ -149,7 +150,6 @@ def restore(
 ) -> None:
     """Put a backup in the place of the file, which nothing may be using. The file as it was is kept beside it."""
     from restpoint import backups  # noqa: PLC0415
-    from restpoint.cli.places import user_name  # noqa: PLC0415
     from restpoint.schema import REVISION  # noqa: PLC0415
 
     path = path_of(database)
@@ -178,37 +178,19 @@ def vacuum(
         terminal.say("A program keeps a snapshot open, so the file is shorter only once that is closed.")
 
 
-def path_of(database: str) -> Path:
-    """Where the file stands, or will. Raises ``InvalidArgument`` for what is neither a path nor a URL of SQLite."""
-    from restpoint.engine import locate  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
-
-    return locate(database)
-
-
-def existing(database: str) -> Path:
-    """The path of a file that is there: these commands have no business creating one."""
-    from restpoint import migrate  # noqa: PLC0415
-    from restpoint.errors import UnusableFile  # noqa: PLC0415
-
-    path = path_of(database)
-    if migrate.current(path) is None:
-        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
-    return path
-
-
 async def _sweep(path: Path, *, dry_run: bool) -> None:
     from restpoint.store import ExecutionStore  # noqa: PLC0415
 
     async with ExecutionStore(database=path, remember=False) as store:
         if not dry_run:
             count = await store.cleanup_expired()
-            typer.echo(f"executions swept: {count}", err=True)
+            terminal.say(f"executions swept: {count}")
             return
         count = 0
         async for execution_id, status, since in store.expired():
-            typer.echo(f"{execution_id} {status} {since:.3f}")
+            terminal.put(f"{execution_id} {status} {since:.3f}\n")
             count += 1
-        typer.echo(f"executions that would be swept: {count}; times are seconds since the epoch", err=True)
+        terminal.say(f"executions that would be swept: {count}; times are seconds since the epoch")
 
 
 async def _vacuum(path: Path, *, full: bool) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, Id
+from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Id, on_the_file
 
 if TYPE_CHECKING:
     from restpoint.erasure import Erasure
@@ -16,9 +16,12 @@ def hold(
     id: Id,  # noqa: A002
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; `show` and the history keep it.")],
     database: Database = DEFAULT_DATABASE,
+    url: FileOnly = None,
 ) -> None:
-    """Keep an execution in the file, whatever its time to live, until it is released."""
+    """Keep an execution in the file, whatever its time to live, until it is released. On the file only, not with --url."""
     from restpoint.cli.places import file_place  # noqa: PLC0415 - `--help` need not wait for what a command needs
+
+    on_the_file(url)
 
     async def work() -> None:
         async with file_place(database) as here:
@@ -29,9 +32,11 @@ def hold(
     terminal.run(work())
 
 
-def release(id: Id, database: Database = DEFAULT_DATABASE) -> None:  # noqa: A002
-    """End a hold. What is past its time to live goes with the next sweep."""
+def release(id: Id, database: Database = DEFAULT_DATABASE, url: FileOnly = None) -> None:  # noqa: A002
+    """End a hold. What is past its time to live goes with the next sweep. On the file only, not with --url."""
     from restpoint.cli.places import file_place  # noqa: PLC0415
+
+    on_the_file(url)
 
     async def work() -> None:
         async with file_place(database) as here:
@@ -57,13 +62,16 @@ def erase(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and erase nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    url: FileOnly = None,
 ) -> None:
     """Erase payloads for good: prompts, answers, inputs, results. That they were asked and answered stays in the history.
 
-    What has not ended, or is on hold, is left and listed; the exit code is then 1. Backups keep what was in them.
+    The executions leave the file. What has not ended, or is on hold, is left and listed; the exit code is then 1. Backups
+    keep what was in them. On the file only, not with --url.
     """
     from restpoint.cli.places import file_place  # noqa: PLC0415
 
+    on_the_file(url)
     if (id is None) == (person is None):
         raise terminal.Usage("Erase what? Name one execution, or a person with --person.\nTry: restpoint erase --help")
     if not dry_run and not yes:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from restpoint.cli.terminal import Usage
+
 DEFAULT_DATABASE = "restpoint.db"
 
 
@@ -30,6 +32,9 @@ Url = Annotated[
         help="A server to ask rather than the file; its bearer token comes from RESTPOINT_TOKEN.",
     ),
 ]
+FileOnly = Annotated[
+    str | None, typer.Option("--url", hidden=True, help="Refused: what these commands do, no server does for others.")
+]
 Output = Annotated[
     Format,
     typer.Option("--output", "-o", envvar="RESTPOINT_OUTPUT", help="A table for people, or JSON for programs."),
@@ -43,6 +48,15 @@ KeysFile = Annotated[
     ),
 ]
 Id = Annotated[str, typer.Argument(help="The execution's id, or its beginning or its end, if that names one only.")]
+
+
+def on_the_file(url: str | None) -> None:
+    """Refuse the ``--url`` of a command that works on the file only."""
+    if url is not None:
+        raise Usage(
+            f"This works on the file only, and --url names a server: {url}\n"
+            "Run it on the machine that has the file, with --database; the server may go on meanwhile."
+        )
 
 
 def seconds_or_never(text: str) -> float | None:

@@ -14,7 +14,9 @@ def list_executions(
     database: Database = DEFAULT_DATABASE,
     url: Url = None,
     output: Output = Format.TABLE,
-    status: Annotated[list[str] | None, typer.Option("--status", "-s", help="Only these; may be repeated.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option("--status", "-s", help="Only of this status, such as failed; may be repeated.")
+    ] = None,
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Only of this owner.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the newest.")] = 50,
@@ -172,11 +174,16 @@ def watch(
 
 def start(
     workflow: Annotated[str, typer.Argument(help="The workflow's name.")],
-    url: Url = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", envvar="RESTPOINT_URL", help="The server; its bearer token comes from RESTPOINT_TOKEN."),
+    ] = None,
     given: Annotated[
         str, typer.Option("--input", help="The input as JSON, or @FILE, or @- for standard input.")
     ] = "null",
-    wait: Annotated[float, typer.Option("--wait", min=0, max=60, help="Seconds to wait for more than its id.")] = 0,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, max=60, help="Seconds to wait for a result or a question.")
+    ] = 0,
     key: Annotated[str | None, typer.Option("--idempotency-key", help="The same key starts it once only.")] = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pwd
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from pydantic import BaseModel
 
 from restpoint.access import OPERATOR, Actor
+from restpoint.cli.machine import existing, user_name
 from restpoint.cli.options import times_to_live
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
@@ -67,6 +67,12 @@ def ambiguous(part: str, found: Sequence[str]) -> Usage:
     return Usage(f"{part!r} stands for several executions; type more of its beginning, or its end:\n{shown}")
 
 
+def some(part: str) -> None:
+    """Refuse an abbreviation that every id begins with."""
+    if not part:
+        raise Usage("No id is given: the one that is, is empty.\nTry: restpoint list")
+
+
 class File:
     """A file on this machine. Who asks is the user of the operating system, as an operator."""
 
@@ -98,8 +104,9 @@ class File:
         """As ``Place.find``; one query of the file."""
         from restpoint import lookups  # noqa: PLC0415
 
-        if len(part) >= _FULL_ID or not part:
+        if len(part) >= _FULL_ID:
             return part
+        some(part)
         found = await lookups.ids_with(self._database, part, CANDIDATES + 1)
         if not found:
             raise ExecutionNotFound(part)
@@ -216,8 +223,9 @@ class Server:
 
     async def find(self, part: str) -> str:
         """As ``Place.find``, among the newest ten thousand that this client may see."""
-        if len(part) >= _FULL_ID or not part:
+        if len(part) >= _FULL_ID:
             return part
+        some(part)
         beginning, ending, scanned = [], [], 0
         async for item in self._client.list(page_size=1_000):
             scanned += 1
@@ -295,8 +303,6 @@ def place(database: str, url: str | None, ttl: Sequence[str] | None = None) -> F
     """The place that the options of a command mean; ``ttl`` as it is typed, else as RESTPOINT_TTL or the file has it."""
     if url is not None:
         return Server(url, os.environ.get("RESTPOINT_TOKEN") or None)
-    from restpoint.cli.files import existing  # noqa: PLC0415 - needs SQLAlchemy
-
     # Also a command that only looks lets deadlines fire that have come: what they end stays as long as elsewhere.
     return File(existing(database), times_to_live(ttl or [os.environ.get("RESTPOINT_TTL", "")]))
 
@@ -306,14 +312,6 @@ def file_place(database: str) -> File:
     place_here = place(database, None)
     assert isinstance(place_here, File)  # noqa: S101 - no url was given
     return place_here
-
-
-def user_name() -> str:
-    """The user of the operating system, from its own records rather than from variables that anyone may set."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def _item(entry: "HistoryEntry") -> HistoryItem:

@@ -118,16 +118,23 @@ def _retention(text: str | None) -> float | None:
 @tokens.command()
 def add(
     name: Annotated[str, typer.Argument(help="Whose it is, as the history will show it.")],
-    tokens_file: TokensFile = None,
+    tokens_file: Annotated[
+        Path,
+        typer.Option(
+            "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The file to add it to; made where none is."
+        ),
+    ] = Path("tokens.json"),
     group: Annotated[
         list[str] | None, typer.Option("--group", "-g", help="A group they belong to; may be repeated.")
     ] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", "-r", help="operator or reader; may be repeated.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", "-r", help="What they may beyond their own: operator or reader; may be repeated."),
+    ] = None,
 ) -> None:
     """Make a token and print it: it is nowhere else. The file keeps only its SHA-256."""
     from restpoint import tokens as file  # noqa: PLC0415
 
-    path = tokens_file or Path("tokens.json")
-    token = file.add(path, name, groups=group or (), roles=role or ())
+    token = file.add(tokens_file, name, groups=group or (), roles=role or ())
     terminal.put(f"{token}\n")
-    terminal.say(f"{name} may use it with a server that is given --tokens-file {path}")
+    terminal.say(f"{name} may use it with a server that is given --tokens-file {tokens_file}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from restpoint import chain, exports, questions
+from restpoint.cli.machine import existing
 from restpoint.cli.places import CANDIDATES, ambiguous
 from restpoint.cli.terminal import Usage
 from restpoint.engine import reading
@@ -176,8 +177,6 @@ def _moment(milliseconds: int | None) -> str | None:
 def source(database: str, url: str | None) -> Iterator[Source]:
     """The source that the options of a command mean."""
     if url is None:
-        from restpoint.cli.files import existing  # noqa: PLC0415 - needs SQLAlchemy
-
         with reading(existing(database)) as connection:
             yield File(connection)
         return

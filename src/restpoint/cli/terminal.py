@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 REFUSED, USAGE, NOT_FOUND, NOT_ALLOWED, STORAGE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
+GROUPS: Final = frozenset({"audit", "db", "keys", "tokens"})
+"""The commands that have commands."""
+
 _NEXT: Final = {
     "execution_not_found": "restpoint list",
     "interaction_not_found": "restpoint show ID",
@@ -114,8 +117,16 @@ def telling() -> Iterator[None]:
 
 def exit_code(error: Exception) -> int:
     """The exit code of an error of ours."""
-    from restpoint.errors import NotAllowed, NotFound, ServerUnreachable, StorageError  # noqa: PLC0415 - see telling
+    from restpoint.errors import (  # noqa: PLC0415 - see telling
+        InvalidArgument,
+        NotAllowed,
+        NotFound,
+        ServerUnreachable,
+        StorageError,
+    )
 
+    if isinstance(error, InvalidArgument):
+        return USAGE
     if isinstance(error, NotAllowed):
         return NOT_ALLOWED
     if isinstance(error, StorageError | ServerUnreachable):
@@ -127,10 +138,18 @@ def tell_error(error: Exception) -> None:
     """An error of ours in up to three lines: its message says what and why, and its code what to type next."""
     message = str(error)
     hint = _NEXT.get(getattr(error, "code", ""))
-    execution_id = getattr(error, "execution_id", None)
-    if hint is not None and execution_id:
-        hint = hint.replace("ID", str(execution_id))
-    tell(message, None if re.search(r"\brun: ", message) else hint)
+    if hint is not None:
+        named = re.search(r"\b[Ee]xecution ([0-9a-f-]{36})\b", message)
+        execution_id = getattr(error, "execution_id", None) or (named and named[1])
+        hint = hint.replace("ID", str(execution_id)) if execution_id else hint
+        hint = hint.replace("COMMAND", _command())
+    tell(message, None if re.search(r"\b[Rr]un: ", message) else hint)
+
+
+def _command() -> str:
+    """The command that was typed, of a group with its own, such as ``audit query``."""
+    words = [word for word in sys.argv[1:3] if word.isalpha()]
+    return " ".join(words[: 2 if words[:1] and words[0] in GROUPS else 1]) or "COMMAND"
 
 
 def tell(message: str, hint: str | None = None) -> None:
@@ -139,7 +158,9 @@ def tell(message: str, hint: str | None = None) -> None:
     if not why:
         parts = re.split(r"(?<=\.) (?=[A-Z])|(?<=;) ", what, maxsplit=1)
         what, why = parts[0], parts[1] if len(parts) > 1 else ""
-    say(f"restpoint: {printable(what.removesuffix(';'))}")
+    if what.endswith(";"):
+        what, why = f"{what[:-1]}.", f"{why[:1].upper()}{why[1:]}"
+    say(f"restpoint: {printable(what)}")
     for line in why.splitlines():
         say(f"  {printable(line.strip())}")
     if hint is not None:
