@@ -34,7 +34,7 @@ from restpoint.errors import (
 from restpoint.grants import Consent
 from restpoint.intake import read_body
 from restpoint.links import STATE_SECONDS, page_path
-from restpoint.oauth import Arrival, Callback, Consents, cookie_name, urlpath
+from restpoint.oauth import Arrival, Callback, Consents, cookie_name, on_https, urlpath
 from restpoint.pending import PendingOAuth
 from restpoint.problems import Problem, problem_of
 from restpoint.providers import CALLBACK
@@ -173,7 +173,7 @@ class ConsentPages:
         here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
         departure = await self.consents.begin(consent, proof.person, here)
         reply = RedirectResponse(departure.url, 303, dict(screens.HEADERS))
-        secure = departure.redirect_uri.startswith("https:")
+        secure = on_https(departure.redirect_uri)
         reply.set_cookie(
             cookie_name(consent.id, secure=secure),
             departure.cookie,
@@ -214,7 +214,7 @@ class ConsentPages:
         reply = screens.words(title, text, status, form)
         if arrival.consent is not None and arrival.outcome in {"granted", "denied"}:
             uri = arrival.consent.redirect_uri or ""
-            secure = uri.startswith("https:")
+            secure = on_https(uri)
             reply.delete_cookie(
                 cookie_name(arrival.consent.id, secure=secure),
                 "/" if secure else _mount(uri) or "/",

@@ -209,7 +209,8 @@ class Consents:
 
     def is_browser_of(self, consent: Consent, cookies: Mapping[str, str]) -> bool:
         """Whether it is the browser that set out the last time."""
-        cookie = cookies.get(cookie_name(consent.id, secure=True)) or cookies.get(cookie_name(consent.id, secure=False))
+        # By that one name: what has no prefix, a neighbouring host can set for this one (RFC 6265, section 8.6).
+        cookie = cookies.get(cookie_name(consent.id, secure=on_https(consent.redirect_uri)))
         return bool(cookie) and compare_digest(_digest(cookie or ""), consent.browser_sha256 or b"")
 
     async def begin(self, consent: Consent, person: str, here: str) -> Departure:
@@ -377,6 +378,11 @@ class Consents:
 def cookie_name(consent_id: str, *, secure: bool) -> str:
     """The cookie that binds a browser to a consent. With the prefix that only https can set, where there is https."""
     return f"{'__Host-' if secure else ''}restpoint-{sha256(consent_id.encode()).hexdigest()[:16]}"
+
+
+def on_https(url: str | None) -> bool:
+    """Whether an address is https."""
+    return urlsplit(url or "").scheme == "https"
 
 
 def urlpath(url: str) -> str:

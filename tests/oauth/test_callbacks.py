@@ -401,6 +401,19 @@ async def test_on_https_the_cookie_is_the_hosts_alone(path: Path) -> None:
         assert "Path=/;" in cookie
 
 
+async def test_on_https_a_cookie_that_a_neighbouring_host_can_set_is_no_proof_of_the_browser(path: Path) -> None:
+    base = "https://approvals.example"
+    async with site(path, redirect_uri=f"{base}/auth/redirect") as at:
+        told = await at.asked()
+        away = await at.browser.decide(told["auth_url"].replace(base, str(at.client.base_url)))
+        cookie = away.headers["set-cookie"].partition(";")[0]
+        back = (await at.browser.at_the_provider(away.headers["location"])).replace(base, str(at.client.base_url))
+        planted = {"cookie": cookie.removeprefix("__Host-")}
+        await refused(at, told, back, 403, "other_browser", headers=planted)
+        assert (await at.browser.http.get(back, headers={"cookie": cookie})).status_code == 200
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+
+
 async def test_below_a_mount_the_cookie_goes_there_only(path: Path) -> None:
     async with site(path, mount="/approvals") as at:
         told = await at.asked()
