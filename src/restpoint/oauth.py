@@ -14,7 +14,7 @@ import logging
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -120,6 +120,7 @@ class Consents:
         self._under_way: set[asyncio.Task[Arrival]] = set()
         self._recovering: asyncio.Task[None] | None = None
         self._closing = False
+        self._warned: set[str] = set()
 
     # --- Opening and closing ---
 
@@ -222,6 +223,7 @@ class Consents:
         parts, provider = self._require(), self.provider(consent.provider)
         endpoints = await self._exchanger.endpoints(provider)
         redirect_uri = provider.redirect_uri or f"{self.links.public_url or here}{CALLBACK}"
+        self._warn_of_mix_ups(provider, endpoints, redirect_uri)
         state, cookie, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         attempt = Attempt(
             person, _digest(state), _digest(cookie), self._vault.seal(verifier, *place(consent, "verifier")),
@@ -230,6 +232,18 @@ class Consents:
         await parts.database.write(partial(grants.begin, consent=consent, attempt=attempt))
         url = self._exchanger.authorization_url(provider, endpoints, consent.scopes, state, verifier, redirect_uri)
         return Departure(url, cookie, redirect_uri)
+
+    def _warn_of_mix_ups(self, provider: Provider, endpoints: Endpoints, redirect_uri: str) -> None:
+        """Of several providers, each has to be told from the others by what comes back (RFC 9700, section 4.4.2)."""
+        own = f"{CALLBACK}/{provider.name}"
+        if len(self.providers) == 1 or endpoints.sends_issuer or redirect_uri.endswith(own) or own in self._warned:
+            return
+        self._warned.add(own)
+        log.warning(
+            "the provider %s does not promise to send iss (RFC 9207), so another provider could pass for it: register the "
+            "address that ends with %s there, and configure it as its redirect_uri",
+            provider.name, own,
+        )  # fmt: skip
 
     async def refuse(self, consent: Consent, person: str) -> None:
         """The person says no on our own page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
@@ -267,12 +281,15 @@ class Consents:
             endpoints = await self._exchanger.endpoints(provider)
         except (ProviderUnreachable, InvalidArgument) as error:
             return Arrival("failed", consent, str(error))
-        if not _is_issuer(endpoints, told.get("iss")):
+        if not _is_issuer(endpoints, told.get("iss"), self._issuers_but(provider)):
             return Arrival("wrong_issuer", consent)
         if "error" in told:
             return await self._refused(consent, told["error"])
         code = told.get("code")
         return await self._redeem(consent, provider, endpoints, code) if code else Arrival("malformed", consent)
+
+    def _issuers_but(self, provider: Provider) -> set[str]:
+        return {each.issuer for each in self.providers.values() if each.issuer is not None and each is not provider}
 
     def _wrong_with(self, callback: Callback, consent: Consent) -> Outcome | None:
         """Why a callback is not this consent's, as far as that can be seen here."""
@@ -394,8 +411,8 @@ def _digest(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
 
 
-def _is_issuer(endpoints: Endpoints, iss: str | None) -> bool:
-    """Whether a callback is the provider's that the person was sent to (RFC 9207, section 2.4)."""
+def _is_issuer(endpoints: Endpoints, iss: str | None, others: Collection[str]) -> bool:
+    """Whether a callback is the provider's that the person was sent to (RFC 9207, section 2.4), and not of the ``others``."""
     if iss is None:
         return not endpoints.sends_issuer
-    return endpoints.issuer is None or compare_digest(iss.encode(), endpoints.issuer.encode())
+    return iss not in others if endpoints.issuer is None else compare_digest(iss.encode(), endpoints.issuer.encode())

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from consents import KEYS, Ring, Site, site
-from fake_provider import Surfer, query
+from fake_provider import CLIENT_ID, CLIENT_SECRET, Surfer, fake_provider, query
+from restpoint.providers import Provider
 from restpoint.vault import as_text, new_key
 from runners import answer, unloaded, until
 from runners import asked as asked_prompt
@@ -185,6 +187,23 @@ async def test_a_provider_that_promises_no_issuer_may_send_none_but_not_another(
         back = await at.browser.to_the_callback(told["auth_url"])
         await refused(at, told, f"{back}&iss=https://evil.example", 400, "wrong_issuer")
         await completes(at, told, back)
+
+
+async def test_one_provider_does_not_pass_for_another(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """RFC 9700, section 4.4: one that has no issuer here sends the person on to another, whose code comes back."""
+    async with fake_provider(iss=None) as made:
+        nameless = Provider(
+            "fake", CLIENT_ID, CLIENT_SECRET,
+            authorization_endpoint=f"{made.issuer}/authorize", token_endpoint=f"{made.issuer}/token",
+        )  # fmt: skip
+        other = Provider("other", CLIENT_ID, issuer="https://other.example")
+        async with site(path, made, providers=[nameless, other]) as at:
+            told = await at.asked()
+            back = await at.browser.to_the_callback(told["auth_url"])
+            await refused(at, told, f"{back}&iss=https://other.example", 400, "wrong_issuer")
+            await completes(at, told, back)
+    (warning,) = [record.getMessage() for record in caplog.records if "RFC 9207" in record.getMessage()]
+    assert "/auth/redirect/fake" in warning
 
 
 async def test_an_answer_at_another_address_than_it_was_asked_for_is_refused(path: Path) -> None:
