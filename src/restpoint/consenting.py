@@ -156,7 +156,7 @@ class ConsentPages:
         _refuse_other_sites(request)
         body = await read_body(request, _MOST_FORM_BYTES)
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
-        sent = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=10))
+        sent = dict(_pairs(body.decode("ascii", "replace"), 10))
         actor = await self._known(request)
         consent = await self.consents.find(execution_id, consent_id)
         proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
@@ -187,7 +187,7 @@ class ConsentPages:
         return reply
 
     async def _callback(self, request: Request) -> Response:
-        pairs = parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=50)
+        pairs = _pairs(request.url.query, 50)
         told = dict(pairs)
         if len(told) != len(pairs):  # RFC 6749, section 3.1: no parameter twice
             told = {}
@@ -203,8 +203,9 @@ class ConsentPages:
         if arrival.outcome == "failed":
             text = f"{arrival.problem or ''} Nothing is lost."
         if arrival.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
-            consent = await self.consents.find(consent.execution_id, consent.id)
-            if consent.status == "pending" and consent.begun_by is not None:
+            consent, seen = await self.consents.find(consent.execution_id, consent.id), consent
+            # Whoever set out meanwhile has a page of their own.
+            if consent.status == "pending" and consent.begun_by is not None and consent.attempts == seen.attempts:
                 # Relative, so that it is right behind a proxy that takes a part of the path away.
                 up = "/".join([".."] * (path.count("/") - 1))
                 action = f"{up}{page_path(consent.execution_id, consent.id)}"
@@ -252,6 +253,14 @@ def _wrong(error: Exception) -> Response:
             problem = problem_of(error)
             shown = (title, problem.detail, problem.status)
     return screens.words(*shown)
+
+
+def _pairs(text: str, most: int) -> list[tuple[str, str]]:
+    """Names and values in the form of a query; none where there are more than anyone would send."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=most)
+    except ValueError:
+        return []
 
 
 def _origin(request: Request) -> str:

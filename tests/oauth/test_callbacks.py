@@ -57,7 +57,7 @@ async def test_a_forged_state_is_refused(path: Path) -> None:
 async def test_what_is_no_callback_is_refused(path: Path) -> None:
     async with site(path) as at:
         told = await at.asked()
-        for parameters in ("", "code=c", "code=c&state=", "state=a&state=b&code=c"):
+        for parameters in ("", "code=c", "code=c&state=", "state=a&state=b&code=c", "state=a" + "&x" * 50):
             await refused(at, told, f"{at.client.base_url}/auth/redirect?{parameters}", 400, "malformed")
 
 
@@ -361,7 +361,8 @@ async def test_a_form_of_another_site_or_without_its_proof_changes_nothing(path:
         crossed = await at.browser.http.post(url, data={"decision": "allow"}, headers={"sec-fetch-site": "cross-site"})
         other = await at.browser.http.post(url, data={"decision": "allow"}, headers={"origin": "https://evil.example"})
         unproven = await at.browser.http.post(url, data={"decision": "allow"})
-        assert [crossed.status_code, other.status_code, unproven.status_code] == [403, 403, 403]
+        stuffed = await at.browser.http.post(url, data={str(number): "x" for number in range(11)})
+        assert [crossed.status_code, other.status_code, unproven.status_code, stuffed.status_code] == [403] * 4
         assert content(path) == before
 
 
