@@ -39,6 +39,8 @@ class FakeProvider:
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     """Every request to the token endpoint, its form."""
+    cookies: list[dict[str, str]] = field(default_factory=list)
+    """What cookies came with each of them, though each answer sets one."""
     redeemed: list[str] = field(default_factory=list)
     access_tokens: list[str] = field(default_factory=list)
     refresh_tokens: list[str] = field(default_factory=list)
@@ -82,6 +84,7 @@ class FakeProvider:
     async def _token(self, request: Request) -> Response:
         form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
         self.asked.append(form)
+        self.cookies.append(dict(request.cookies))
         self.arrived.set()
         if "code_verifier" in form:
             self.verifiers.append(form["code_verifier"])
@@ -135,7 +138,7 @@ class FakeProvider:
         if self.gives_refresh_tokens:
             answer["refresh_token"] = f"canary-refresh-{secrets.token_hex(8)}"
             self.refresh_tokens.append(answer["refresh_token"])
-        return JSONResponse(answer)
+        return JSONResponse(answer, headers={"set-cookie": "session=of-one-person; Path=/"})
 
     def secrets(self) -> list[str]:
         """Everything that must be found nowhere."""

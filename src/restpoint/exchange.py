@@ -11,6 +11,7 @@ import time
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
 
@@ -210,7 +211,9 @@ class Exchanger:
         import httpx  # noqa: PLC0415 - of the server extra
 
         if self._http is None:
-            self._http = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False)
+            # Without a jar: what a provider sets in one person's exchange is not to be sent in another's.
+            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+            self._http = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, cookies=no_cookies)
         try:
             async with (
                 asyncio.timeout(self._timeout),

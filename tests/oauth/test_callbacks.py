@@ -299,6 +299,15 @@ async def test_an_answer_without_a_token_denies(path: Path) -> None:
         assert await at.ended(told["execution_id"]) == {"denied": "invalid_token_response"}
 
 
+async def test_a_cookie_of_one_exchange_is_not_sent_in_another(path: Path) -> None:
+    async with site(path) as at:
+        for _ in range(2):
+            told = await at.asked()
+            await at.browser.http.get(await at.browser.to_the_callback(told["auth_url"]))
+            await at.ended(told["execution_id"])
+        assert at.provider.cookies == [{}, {}]
+
+
 async def test_a_client_that_leaves_during_the_exchange_loses_nothing(path: Path) -> None:
     async with site(path) as at:
         at.provider.token = "hangs"
