@@ -104,6 +104,18 @@ def test_a_rotation_is_followed_without_a_restart(tmp_path: Path) -> None:
     assert [each.id for each in ring.ring()] == [key.id, sealed_with(before)]
 
 
+def _rotate(path: Path) -> str:
+    return rotate(path).id
+
+
+def test_of_keys_that_are_put_into_a_ring_at_once_none_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "app.keys"
+    first = create(path).ring()[0].id
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        made = pool.map(_rotate, [path] * 32, chunksize=1)
+    assert {key.id for key in KeyFile(path).ring()} == {first, *made}
+
+
 def test_a_ring_that_becomes_unreadable_leaves_what_was_read_before(tmp_path: Path) -> None:
     path = tmp_path / "app.keys"
     running = Vault(create(path))

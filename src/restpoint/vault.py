@@ -8,6 +8,7 @@ A ring comes from a file (JSON, mode 0600), which is read again when it changes 
 follows a rotation without a restart; or from text such as an environment variable holds: ``ID:BASE64 ID:BASE64``.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -15,8 +16,8 @@ import secrets
 import stat
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,7 +202,8 @@ def rotate(path: Path) -> Key:
     """Put a new key first in the ring of a file: from now on it seals, the others still open. Raises ``InvalidArgument``."""
     path = path.resolve()  # what a link leads to is replaced, not the link
     key = new_key()
-    _write(path, [key, *_read(path)[1]], new=False)
+    with _in_turn(path.parent):
+        _write(path, [key, *_read(path)[1]], new=False)
     return key
 
 
@@ -296,6 +298,21 @@ def _write(path: Path, keys: Sequence[Key], *, new: bool) -> None:
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise InvalidArgument(f"The key file {path} cannot be written: {error.strerror}.") from None
+
+
+@contextmanager
+def _in_turn(folder: Path) -> Iterator[None]:
+    """One process after another, so that no key is lost of two that are put into a ring at once."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise InvalidArgument(f"The folder {folder} cannot be opened: {error.strerror}.") from None
+    try:
+        with suppress(OSError):  # a file system that has no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _flush(folder: Path) -> None:
