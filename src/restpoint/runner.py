@@ -40,7 +40,7 @@ from restpoint.run import Run
 from restpoint.runs import Start
 from restpoint.slots import Slots
 from restpoint.store import ExecutionStore
-from restpoint.workflows import Workflow, by_key
+from restpoint.workflows import Workflow, by_key, problem_of
 
 if TYPE_CHECKING:
     from restpoint.oauth import Consents
@@ -405,7 +405,7 @@ async def _body(run: Run) -> Any:  # noqa: ANN401 - the workflow's result
     except ValidationError as error:
         # The model changed since: the code that it was begun with may be back with the next release.
         run.stuck(
-            InputNotAccepted(f"The stored input of execution {run.claim.execution_id} is not accepted now: {error}")
+            InputNotAccepted(f"The stored input of execution {run.claim.execution_id} is not accepted now: {problem_of(error)}")
         )
         raise asyncio.CancelledError from None
     return await run.workflow.function(Context(run), *arguments)

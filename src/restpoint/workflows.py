@@ -127,7 +127,7 @@ class Workflow:
         except NotJSON as error:
             raise InputNotAccepted(f"The input of workflow {self.name} cannot be stored: {error}") from None
         except (ValidationError, RecursionError) as error:
-            raise InputNotAccepted(f"This is no input of workflow {self.name}: {_problem(error)}.") from None
+            raise InputNotAccepted(f"This is no input of workflow {self.name}: {problem_of(error)}.") from None
         return text
 
     def arguments(self, text: str) -> tuple[Any, ...]:
@@ -144,7 +144,8 @@ class Workflow:
         return await self.function(*arguments)
 
 
-def _problem(error: Exception) -> str:
+def problem_of(error: Exception) -> str:
+    """What is wrong with an input, without what was in it."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

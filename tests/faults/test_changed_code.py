@@ -264,3 +264,25 @@ async def test_what_is_stuck_stays_cancellable_and_costs_the_others_nothing(stor
         assert (await ended(beside)).status == "completed"
         await store.cancel(record.execution_id, "nobody can run it")
     assert (record.status, record.problem) == ("cancelled", None)
+
+
+class CountedOrder(BaseModel):
+    item: int
+
+
+async def _counted(ctx: Context, order: CountedOrder) -> Any:
+    await ctx.step(two, str(order.item))
+
+
+async def test_an_input_that_the_new_code_does_not_take_is_told_of_without_what_is_in_it(
+    store: ExecutionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Runner(store, [old], hold_paused_for=0) as runner:
+        record = (await runner.start("order", {"item": "canary"})).record
+        await asked(record, "Which way?")
+        await unloaded(runner)
+    async with Runner(store, [Workflow(_counted, "order", 1)], hold_paused_for=0):
+        await answer(store, record, "Which way?", "home")
+        await until(record, lambda: record.problem)
+    assert "item: Input should be a valid integer" in (record.problem or "")
+    assert "canary" not in f"{record.problem} {caplog.text}"
