@@ -148,13 +148,12 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
 
     Returns how many values were sealed anew, and how many do not open, which are left as they are.
     """
-    current = vault.primary
     lost: set[tuple[int, str]] = set()
     retired: set[str] = set()
 
     def renew(consent: Consent, column: str, sealed: str) -> str | None:
         old = sealed_with(sealed)
-        if old == current:
+        if old == vault.primary:  # asked anew: another rotation may have come in between
             return None
         where = place(consent, column)
         try:
@@ -177,7 +176,7 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
         else:
             break
         await asyncio.sleep(PAUSE_SECONDS)
-    job = partial(keys_rotated, current=current, retired=sorted(retired), resealed=total, actor=actor)
+    job = partial(keys_rotated, current=vault.primary, retired=sorted(retired), resealed=total, actor=actor)
     await database.write(job)
     return total, len(lost)
 

@@ -1,13 +1,14 @@
 """Tokens after the consent: refreshed when they have expired, sealed anew when keys are rotated, kept from everyone else."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from consents import KEYS, USED, Ring, Site, site
 from restpoint.credentials import OAuthToken
 from restpoint.granted import reseal
 from restpoint.records import ExecutionRecord
-from restpoint.vault import Vault, as_text, new_key, sealed_with
+from restpoint.vault import Key, Vault, as_text, new_key, sealed_with
 from runners import answer, asked, unloaded
 from support import ManualClock, rows, sql
 
@@ -190,6 +191,25 @@ async def test_keys_are_rotated_while_consents_are_pending_and_tokens_wait(path:
         assert (await goes_on(at, record)).access_token == at.provider.access_tokens[0]
         ((actor, detail),) = rows(path, "SELECT actor, detail FROM history WHERE event = 'keys_rotated'")
         assert (actor, f'"current":"{new.partition(":")[0]}"' in detail, '"resealed":2' in detail) == ("op", True, True)
+
+
+async def test_a_rotation_comes_to_its_end_where_another_begins_meanwhile(path: Path) -> None:
+    second, third = as_text(new_key()), as_text(new_key())
+
+    class Rotating(Ring):
+        """Another key is put first once the first value was opened."""
+
+        def ring(self, wanted: str | None = None) -> Sequence[Key]:
+            if wanted is not None:
+                self.keys = [third, second, KEYS]
+            return super().ring(wanted)
+
+    async with site(path, hold=0.0) as at:
+        await paused(at)
+        assert at.store._database is not None
+        async with asyncio.timeout(20):
+            assert (await reseal(at.store._database, Vault(Rotating(second, KEYS))))[1] == 0
+    assert sealing_keys(path) == {third.partition(":")[0]}
 
 
 async def test_what_a_lost_key_sealed_is_left_as_it_is_by_a_rotation(path: Path) -> None:
