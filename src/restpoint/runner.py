@@ -405,7 +405,9 @@ async def _body(run: Run) -> Any:  # noqa: ANN401 - the workflow's result
     except ValidationError as error:
         # The model changed since: the code that it was begun with may be back with the next release.
         run.stuck(
-            InputNotAccepted(f"The stored input of execution {run.claim.execution_id} is not accepted now: {problem_of(error)}")
+            InputNotAccepted(
+                f"The stored input of execution {run.claim.execution_id} is not accepted now: {problem_of(error)}"
+            )
         )
         raise asyncio.CancelledError from None
     return await run.workflow.function(Context(run), *arguments)
