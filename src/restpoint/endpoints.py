@@ -41,6 +41,7 @@ FRESH: Final = 15.0
 
 _PAGE: Final = 50
 _END: Final = "-end"
+_UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
 
 
@@ -264,7 +265,7 @@ class Endpoints:
             limit=intake.whole("limit", intake.one(request, "limit"), _PAGE, 1, MAX_PAGE),
             cursor=intake.one(request, "cursor"),
         )
-        return _json(page)
+        return _json(page, headers=_UNSTORED)
 
     async def history(self, request: Request) -> Response:
         """What happened to an execution."""
@@ -275,7 +276,7 @@ class Endpoints:
             after=intake.whole("after", intake.one(request, "after"), 0),
             limit=intake.whole("limit", intake.one(request, "limit"), 0, 1, MAX_PAGE) or None,
         )
-        return _json({"items": entries})
+        return _json({"items": entries}, headers=_UNSTORED)
 
     async def events(self, request: Request) -> Response:
         """What happens to an execution, as it happens."""

@@ -24,6 +24,7 @@ LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
 _MAX_KEY: Final = 255
 _MAX_SEQUENCE: Final = (1 << 63) - 1
+_OF_PROXIES: Final = ("x-forwarded-for", "forwarded", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 _HEADERS: Final = "restpoint.headers"  # in the scope of a request (ASGI), which others may put their own into
 
 
@@ -170,7 +171,7 @@ def local(request: Request) -> Actor:
     this machine says for whom it asks.
     """
     client = (request.scope.get("client") or ("",))[0]
-    forwarded = header(request, "forwarded") is not None or header(request, "x-forwarded-for") is not None
+    forwarded = any(header(request, name) is not None for name in _OF_PROXIES)
     if _is_loopback(client) and not forwarded and _is_loopback(_host(header(request, "host") or "")):
         return LOCAL_ACTOR
     raise Problem(

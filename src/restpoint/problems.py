@@ -59,9 +59,9 @@ class Problem(Exception):
             "code": self.code,
             **self.more,
         }
-        return Response(
-            to_json(body, inf_nan_mode="null"), self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE
-        )
+        # Some statuses of refusals, 404 and 410 among them, caches may keep unasked (RFC 9110, section 15.1).
+        headers = {"cache-control": "no-store", **(self.headers or {})}
+        return Response(to_json(body, inf_nan_mode="null"), self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def problem_of(error: Exception) -> Problem:

@@ -204,9 +204,17 @@ async def test_this_machine_is_let_in_as_the_operator_under_each_of_its_names(
 
 
 async def test_what_a_proxy_hands_on_is_not_from_this_machine(client: httpx.AsyncClient) -> None:
-    for header in ("x-forwarded-for", "forwarded"):
+    for header in ("x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto", "via"):
         reply = await client.get("/executions", headers={header: "for=10.0.0.1"})
-        assert reply.status_code == 403
+        assert reply.status_code == 403, header
+
+
+async def test_what_is_told_of_executions_is_kept_by_no_cache(client: httpx.AsyncClient) -> None:
+    started = await client.post("/v1/workflows/echo", json=1)
+    place = started.headers["location"]
+    for path in ("/executions", place, f"{place}/history", f"{place}/events", "/executions/nobody", "/audit/head"):
+        async with client.stream("GET", path) as reply:
+            assert reply.headers["cache-control"] == "no-store", path
 
 
 async def test_a_client_of_another_machine_is_told_what_the_operator_has_to_do(file: Path) -> None:
