@@ -61,6 +61,16 @@ async def test_what_is_no_callback_is_refused(path: Path) -> None:
             await refused(at, told, f"{at.client.base_url}/auth/redirect?{parameters}", 400, "malformed")
 
 
+async def test_a_form_that_says_more_than_ours_decides_nothing(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        before = content(at.path)
+        url = f"{at.client.base_url}/executions/{told['execution_id']}/consents/{told['oauth_state']}"
+        reply = await at.browser.http.post(url, content="decision=allow&proof=p" + "&a=" * 100)
+        assert reply.status_code == 403
+        assert content(at.path) == before
+
+
 async def test_a_state_without_a_code_is_refused_and_may_come_again_with_one(path: Path) -> None:
     async with site(path) as at:
         told = await at.asked()
