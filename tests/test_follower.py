@@ -15,7 +15,7 @@ from support import ADA, TEXT
 
 
 class Counted:
-    """Counts the reads of a store."""
+    """Counts the looks of a store at its file."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reads = 0
@@ -26,6 +26,13 @@ class Counted:
             return await read(database, *arguments, **options)
 
         monkeypatch.setattr(Database, "read", counting)
+        newest = Database.newest
+
+        def glancing(database: Database) -> int | None:
+            self.reads += 1
+            return newest(database)
+
+        monkeypatch.setattr(Database, "newest", glancing)
 
 
 async def test_an_idle_store_does_not_look_at_the_file(store: ExecutionStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,3 +195,26 @@ async def test_a_result_that_was_swept_before_it_was_read_here_is_not_taken_for_
         _ = records[0].result
     assert records[1].result is None
     assert (records[2].error, records[2].error_code) == ("No funds.", "no_funds")
+
+
+async def test_what_this_process_writes_is_not_read_again_while_someone_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "INTERVAL", 0.0)
+    async with ExecutionStore(database=path) as store:
+        waiting = await store.create_execution()
+        future = (await store.set_interaction_required(waiting.execution_id, TEXT, "q")).future
+        read: list[str] = []
+        load = store._follower._reload
+
+        def reading(execution_id: str) -> Any:
+            read.append(execution_id)
+            return load(execution_id)
+
+        monkeypatch.setattr(store._follower, "_reload", reading)
+        for _ in range(50):
+            record = await store.create_execution()
+            await store.set_completed(record.execution_id, 1)
+        assert read == []
+        await store.resolve_interaction(waiting.execution_id, "q", ADA)
+        assert await future == ADA

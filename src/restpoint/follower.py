@@ -93,11 +93,16 @@ class Follower:
                 self._someone.clear()
 
     async def _look(self) -> None:
-        before = self._position
-        rows = await history.touched_since(self._database, before, _MOST)
+        if await self.has_heard_all():
+            return
+        rows = await history.touched_since(self._database, self._position, _MOST)
+        most = len(rows) >= _MOST
+        # What this process wrote itself is among them once it is committed, and told to the records a little later.
+        await self._database.delivery()
+        rows = [row for row in rows if row[0] > self._position]
         if not rows:
             return
-        if len(rows) < _MOST:
+        if not most:
             touched = {execution_id for _, execution_id in rows if execution_id is not None}
             concerned = [execution_id for execution_id in touched if self._held(execution_id)]
             if any(execution_id is None for _, execution_id in rows):

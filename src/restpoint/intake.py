@@ -7,7 +7,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic_core import from_json
 from starlette.requests import Request
@@ -91,9 +91,10 @@ def object_of(body: bytes, keys: Collection[str], *, optional: bool = False) -> 
 
 def one(request: Request, name: str) -> str | None:
     """A query parameter that may be given once. Raises ``InvalidArgument``."""
-    if not request.scope["query_string"]:
+    query = request.scope["query_string"]
+    if not query:
         return None
-    given = request.query_params.getlist(name)
+    given = [value for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if key == name]
     if len(given) > 1:
         raise InvalidArgument(f"{name} is given {len(given)} times; give it once.")
     return given[0] if given else None

@@ -40,10 +40,9 @@ _tracer_of: tuple[object, "trace.Tracer"] | None = None
 def _tracer() -> "trace.Tracer | None":
     """The tracer of the application's provider; None while it has none."""
     global _tracer_of  # noqa: PLW0603 - one tracer for each provider
-    if "opentelemetry.trace" not in sys.modules:
+    trace = sys.modules.get("opentelemetry.trace")  # only where the application has imported it
+    if trace is None:
         return None
-    from opentelemetry import trace  # noqa: PLC0415 - only where the application has imported it
-
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         return None
