@@ -1,31 +1,16 @@
 """The help of every command: complete, with examples that the command line takes, and there at once."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 
-from restpoint.cli.app import application
+from commands import COMMANDS, ROOT
 from restpoint.cli.examples import EXAMPLES, EXIT_CODES
 from restpoint.cli.terminal import GROUPS
 from served import typed
 
 FILE_ONLY = ("hold 4f1c09 --reason x", "release 4f1c09", "erase 4f1c09 --yes", "sweep")
-
-
-def commands(group: Any, *words: str) -> Iterator[tuple[str, Any]]:
-    for name, each in group.commands.items():
-        if hasattr(each, "commands"):
-            yield from commands(each, *words, name)
-        else:
-            yield " ".join((*words, name)), each
-
-
-ROOT = typer.main.get_command(application())
-COMMANDS = dict(commands(ROOT))
 
 
 def test_every_command_has_examples_and_says_what_each_of_its_parameters_means() -> None:
@@ -53,7 +38,7 @@ def test_an_example_with_an_option_that_is_not_there_would_be_found() -> None:
 
 
 def test_hints_name_the_commands_of_groups() -> None:
-    assert {name for name, each in ROOT.commands.items() if hasattr(each, "commands")} == GROUPS  # type: ignore[attr-defined]
+    assert {name for name, each in ROOT.commands.items() if hasattr(each, "commands")} == GROUPS
 
 
 @pytest.mark.parametrize("line", FILE_ONLY)

@@ -2,13 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from served import Terminal, typed
+from commands import COMMANDS
+from served import Terminal
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
@@ -75,12 +77,58 @@ def test_every_file_that_is_named_is_there(name: str) -> None:
     assert (README.parent / name).exists()
 
 
-def test_every_command_that_is_shown_exists(tmp_path: Path) -> None:
-    shown = re.findall(r"^restpoint ((?:db )?\w+)", block("## For operators", "sh"), re.MULTILINE)
-    assert len(shown) >= 5
-    for command in shown:
-        ran = typed(*command.split(), "--help", cwd=tmp_path)
-        assert ran.returncode == 0, ran.stderr
+@pytest.mark.parametrize("name", ["README.md", "migrations/README.md"])
+def test_the_command_line_takes_every_line_that_is_shown(name: str) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (README.parent / name).read_text(), re.DOTALL)
+    lines = [line for each in blocks for line in each.splitlines() if line.startswith("restpoint ")]
+    assert len(lines) >= 3
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        command = next(each for each in COMMANDS if words[: len(each.split())] == each.split())
+        COMMANDS[command].make_context(command, words[len(command.split()) :])
+
+
+def test_the_table_of_commands_has_every_command_and_those_in_the_text_are_there() -> None:
+    table = TEXT.partition("| command | what it does |")[2].partition("\n\n")[0]
+    listed = re.findall(
+        r"`restpoint ([a-z ]*[a-z])[^`]*`", "".join(row.split("|")[1] for row in table.splitlines()[2:])
+    )
+    assert sorted(listed) == sorted(COMMANDS)
+    named = re.findall(r"`restpoint ([^`]*)`", TEXT)
+    assert len(named) > len(listed)
+    for each in named:
+        assert any(f"{each} ".startswith(f"{command} ") for command in COMMANDS), each
+
+
+def test_the_table_of_variables_has_every_one_that_the_source_reads() -> None:
+    sources = "".join(file.read_text() for file in (README.parent / "src").rglob("*.py"))
+    table = TEXT.partition("| variable | what | option |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in table.splitlines()[2:]]
+    listed = [name for row in rows for name in re.findall(r"RESTPOINT_[A-Z_]+", row[0])]
+    assert sorted(listed) == sorted(set(re.findall(r"RESTPOINT_[A-Z_]*[A-Z]", sources)))
+    # Typer fills an option from its variable; what stands beside it in the table is that option.
+    options = {
+        (str(parameter.envvar), option)
+        for command in COMMANDS.values()
+        for parameter in command.params
+        if parameter.envvar
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    shown = [
+        pair
+        for variables, _, cell in rows
+        for pair in zip(re.findall(r"RESTPOINT_[A-Z_]+", variables), cell.split(", "), strict=True)
+    ]
+    assert {(variable, option.strip("`")) for variable, option in shown if option != "none"} == options
+    # What the text says of a star is what `create_app` reads, and those that it hands the environment to.
+    starred = {name for row in rows for name in re.findall(r"`(RESTPOINT_[A-Z_]+)` \*", row[0])}
+    outside = "".join(
+        file.read_text() for file in (README.parent / "src" / "restpoint").glob("*.py") if file.name != "demo.py"
+    )
+    assert starred == set(
+        re.findall(r'(?:environ\.get\(|environ\[|variables\.get\(|get\()"(RESTPOINT_[A-Z_]+)"', outside)
+    )
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
