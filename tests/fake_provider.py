@@ -193,8 +193,9 @@ class Surfer:
     async def press(self, shown: httpx.Response, decision: str = "allow") -> httpx.Response:
         (action,) = re.findall(r'action="([^"]+)"', shown.text)
         (proof,) = re.findall(r'name="proof" value="([^"]+)"', shown.text)
+        origin = f"{shown.url.scheme}://{shown.url.netloc.decode()}"
         return await self.http.post(
-            str(shown.url.join(action)), data={"proof": proof, "decision": decision}, headers={"origin": "null"}
+            str(shown.url.join(action)), data={"proof": proof, "decision": decision}, headers={"origin": origin}
         )
 
     async def to_the_callback(self, url: str, page: httpx.Response | None = None) -> str:

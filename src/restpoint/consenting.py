@@ -12,7 +12,8 @@ The page changes nothing. Its form has a proof of its own, which no other site c
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -32,7 +33,7 @@ from restpoint.errors import (
     ProviderUnreachable,
 )
 from restpoint.grants import Consent
-from restpoint.intake import read_body
+from restpoint.intake import host_of, read_body
 from restpoint.links import STATE_SECONDS, page_path
 from restpoint.oauth import Arrival, Callback, Consents, cookie_name, on_https, urlpath
 from restpoint.pending import PendingOAuth
@@ -153,14 +154,16 @@ class ConsentPages:
         return Form(action, self.consents.links.proof(consent, person, self.consents.now), place)
 
     async def _decide(self, request: Request) -> Response:
-        _refuse_other_sites(request)
+        _refuse_other_sites(request, self.consents.links.hosts)
         body = await read_body(request, _MOST_FORM_BYTES)
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
         sent = dict(_pairs(body.decode("ascii", "replace"), 10))
         actor = await self._known(request)
-        consent = await self.consents.find(execution_id, consent_id)
-        proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
-        if proof is None:
+        consent, proof = None, None
+        with suppress(NotFound):  # without a proof, what is there is as absent as what is not
+            consent = await self.consents.find(execution_id, consent_id)
+            proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
+        if consent is None or proof is None:
             text = "This form is too old, or not of this server. Open the link again."
             return screens.words("Open the link again", text, 403)
         if actor is not None and actor.id != proof.person:
@@ -271,16 +274,16 @@ def _mount(redirect_uri: str) -> str:
     return urlpath(redirect_uri).partition(CALLBACK)[0]
 
 
-def _refuse_other_sites(request: Request) -> None:
-    """Raise ``Problem`` 403 where a page of another site sent the form.
+def _refuse_other_sites(request: Request, own: Collection[str]) -> None:
+    """Raise ``Problem`` 403 where a page of another site sent the form. ``own`` are hosts that are this server, too.
 
-    With the referrer policy of our page, browsers send ``Origin: null``; those that send ``Sec-Fetch-Site`` say better. What
-    nobody can forge is the proof in the form.
+    The proof in the form nobody can forge. But who has one, for a consent of their own, must not have somebody else's browser
+    send it: that would set out without having seen the page, and bring them a token of the other.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None:
         crossed = site not in {"same-origin", "none"}
     else:
-        crossed = origin not in {None, "null"} and urlsplit(origin or "").netloc.lower() != request.url.netloc.lower()
+        crossed = origin is not None and host_of(origin) not in {request.url.netloc.lower(), *own} - {""}
     if crossed:
         raise Problem(403, "cross_site", "A page of another site sent this. Open the link again.")

@@ -148,7 +148,9 @@ def refuse_other_sites(request: Request, trusted: Collection[str]) -> None:
     if site is not None:
         crossed = site not in {"same-origin", "none"}
     else:
-        crossed = origin is not None and (origin == "null" or _place(origin) != (header(request, "host") or "").lower())
+        crossed = origin is not None and (
+            origin == "null" or host_of(origin) != (header(request, "host") or "").lower()
+        )
     if crossed:
         raise Problem(
             403,
@@ -158,7 +160,8 @@ def refuse_other_sites(request: Request, trusted: Collection[str]) -> None:
         )
 
 
-def _place(origin: str) -> str:
+def host_of(origin: str) -> str:
+    """Host and port of an origin, in lower case; empty for ``null`` and what is none."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

@@ -8,7 +8,7 @@ what no other site can send.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from restpoint.errors import SealBroken
 from restpoint.grants import Consent
@@ -51,6 +51,12 @@ class Links:
         self.public_url = None if public_url is None else check_url("public_url", public_url).rstrip("/")
         self.address: str | None = None
         """Where this process answers, as far as it knows: for those who look at the file and not at a reply."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Hosts, with their ports, under which browsers find the pages as far as that was configured; in lower case."""
+        known = (self.public_url, *(provider.mount for provider in self._providers.values()))
+        return frozenset(urlsplit(url).netloc.lower() for url in known if url)
 
     def page_url(self, provider: str, execution_id: str, consent_id: str, here: str | None = None) -> str:
         """Where the page of a consent is. ``here`` is where the routes are as a request saw them.

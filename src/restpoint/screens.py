@@ -46,8 +46,9 @@ class Form:
     """The provider's authorization endpoint, to which the answer redirects."""
 
 
-def page(title: str, body: str, status: int = 200, *, goes_to: str | None = None) -> Response:
-    """A page. ``body`` is HTML."""
+def page(title: str, body: str, status: int = 200, *, form: Form | None = None) -> Response:
+    """A page. ``body`` is HTML, with the ``form`` in it."""
+    goes_to = None if form is None else form.goes_to
     # Browsers apply form-action to where the answer to a form redirects, too; sign-in pages redirect further, over https.
     targets = ["'self'", "https:"]
     if goes_to is not None and urlsplit(goes_to).scheme == "http":
@@ -62,15 +63,16 @@ def page(title: str, body: str, status: int = 200, *, goes_to: str | None = None
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}</main>"
         "</body></html>"
     )
-    return Response(text, status, {**HEADERS, "content-security-policy": policy}, "text/html")
+    headers = {**HEADERS, "content-security-policy": policy}
+    if form is not None:  # which then comes with its Origin: with no-referrer, browsers send null (Fetch, section 3.2)
+        headers["referrer-policy"] = "strict-origin"
+    return Response(text, status, headers, "text/html")
 
 
 def words(title: str, text: str, status: int = 200, form: Form | None = None) -> Response:
     """A page that says something, perhaps with a way to try again."""
     again = "" if form is None else _form(form, '<button class="main" name="decision" value="allow">Try again</button>')
-    return page(
-        title, f"<p>{escape(text)}</p>{again}", status, goes_to=None if form is None else form.goes_to
-    )  # fmt: skip
+    return page(title, f"<p>{escape(text)}</p>{again}", status, form=form)
 
 
 def consent(
@@ -102,7 +104,7 @@ def consent(
         '<button name="decision" value="deny">Refuse</button>'
     )
     note = "<p>Go on only if you expected this. You decide at the provider what to allow.</p>"
-    return page("Allow access?", f"<dl>{listed}</dl>{note}{_form(form, buttons)}", goes_to=form.goes_to)
+    return page("Allow access?", f"<dl>{listed}</dl>{note}{_form(form, buttons)}", form=form)
 
 
 def _form(form: Form, buttons: str) -> str:

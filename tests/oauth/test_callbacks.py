@@ -1,6 +1,7 @@
 """FAULTS row 26: callbacks that are not what they seem. At most one exchange, and nothing under another person's name."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -385,6 +386,37 @@ async def test_a_form_of_another_site_or_without_its_proof_changes_nothing(path:
         assert content(path) == before
 
 
+async def test_a_form_that_someone_has_is_not_sent_by_the_browser_of_somebody_else(path: Path) -> None:
+    async with site(path) as at, Surfer() as victim:
+        told = await at.asked()
+        page = await at.browser.http.get(told["auth_url"])
+        (proof,) = re.findall(r'name="proof" value="([^"]+)"', page.text)
+        url, form = str(page.url.copy_with(query=None)), {"proof": proof, "decision": "allow"}
+        for sent in ({"origin": "null"}, {"origin": "http://["}, {"sec-fetch-site": "same-site"}):
+            assert (await victim.http.post(url, data=form, headers=sent)).status_code == 403, sent
+        assert at.consent(told["execution_id"])[:2] == ("pending", None)
+        assert (await at.browser.press(page)).status_code == 303
+
+
+async def test_without_a_proof_a_consent_is_as_absent_as_one_that_is_not_there(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        url = told["auth_url"].partition("?")[0]
+        there = await at.browser.http.post(url, data={"proof": "x"})
+        absent = await at.browser.http.post(url.replace(told["execution_id"], "nobody"), data={"proof": "x"})
+        assert (there.status_code, there.text) == (absent.status_code, absent.text) == (403, there.text)
+
+
+async def test_the_form_is_taken_behind_a_proxy_that_names_another_host(path: Path) -> None:
+    async with site(path, redirect_uri="https://approvals.example/auth/redirect") as at:
+        told = await at.asked()
+        page = await at.browser.http.get(told["auth_url"].replace("https://approvals.example", str(at.client.base_url)))
+        (proof,) = re.findall(r'name="proof" value="([^"]+)"', page.text)
+        sent = {"origin": "https://approvals.example"}
+        form = {"proof": proof, "decision": "allow"}
+        assert (await at.browser.http.post(str(page.url), data=form, headers=sent)).status_code == 303
+
+
 async def test_an_old_form_does_not_set_out_again(path: Path) -> None:
     async with site(path) as at:
         told = await at.asked()
@@ -415,7 +447,9 @@ async def test_pages_stay_out_of_frames_caches_and_referrers(path: Path) -> None
         ]
         for reply in pages:
             assert reply.headers["cache-control"] == "no-store"
-            assert reply.headers["referrer-policy"] == "no-referrer"
+            # So that a form comes with its Origin; that is without path and query.
+            wanted = "strict-origin" if "<form" in reply.text else "no-referrer"
+            assert reply.headers["referrer-policy"] == wanted
             assert reply.headers["x-frame-options"] == "DENY"
         for reply in (page for page in pages if page is not away):
             policy = reply.headers["content-security-policy"]
