@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,14 @@ def test_an_installed_wheel_creates_a_file_and_upgrades_one(wheel: Path, tmp_pat
     assert told["upgraded"]
     assert all(told["checks"])
     assert {entry.name for entry in elsewhere.iterdir()} >= {"new.db", "old.db"}
+
+
+def test_the_source_distribution_takes_everything_that_is_kept() -> None:
+    kept = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if kept.returncode != 0:
+        pytest.skip("not a checkout")
+    included = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"][
+        "include"
+    ]
+    # Hatchling takes these two by itself.
+    assert {line.split("/")[0] for line in kept.stdout.splitlines()} == {*included, "pyproject.toml", ".gitignore"}
