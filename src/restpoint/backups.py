@@ -25,6 +25,7 @@ from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, Storage
 from restpoint.evidence import verify
 from restpoint.history import append
 from restpoint.payloads import encode
+from restpoint.private_files import flush
 from restpoint.schema import APPLICATION_ID, REVISION
 
 STAMP: Final = "%Y%m%dT%H%M%S%fZ"
@@ -123,15 +124,6 @@ def first_problem(connection: sqlite3.Connection, *, thorough: bool = True) -> s
         return "rows refer to nothing"
     findings = verify(connection).findings
     return findings[0].what.removesuffix(".") if findings else None
-
-
-def flush(path: Path) -> None:
-    """Have the operating system write a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- Putting back ----------------------------------------------------------------------------------------------------

@@ -9,23 +9,22 @@ import json
 import logging
 import os
 import secrets
-import stat
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any, Final
 
+from restpoint import private_files
 from restpoint.access import ROLES, Actor
 from restpoint.errors import InvalidArgument, RestpointError
+from restpoint.private_files import Stamp
 
 log = logging.getLogger(__name__)
 
 _RANDOM_BYTES: Final = 32
 _KEYS: Final = frozenset({"sha256", "id", "groups", "roles"})
 _HEX_DIGITS: Final = 64
-
-_Stamp = tuple[int, int, int, int]
 
 
 def mint() -> str:
@@ -55,22 +54,13 @@ def add(path: Path, actor_id: str, *, groups: Iterable[str] = (), roles: Iterabl
     token = mint()
     entry = {"sha256": token_digest(token), "id": actor_id, "groups": sorted(groups), "roles": sorted(roles)}
     _actor(entry, path, 0)
-    entries = []
-    if path.exists():
-        read(path)  # a file that is wrong is not made worse
-        entries = json.loads(path.read_text("utf-8"))
-    entries.append(entry)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InvalidArgument(f"The tokens file {path} cannot be written: {error.strerror}.") from None
+    with private_files.in_turn(path.parent):
+        entries = []
+        if path.exists():
+            read(path)  # a file that is wrong is not made worse
+            entries = json.loads(path.read_text("utf-8"))
+        entries.append(entry)
+        private_files.write(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n", "tokens file")
     return token
 
 
@@ -83,6 +73,7 @@ class Tokens:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path).absolute()
+        self._seen: Stamp | None
         self._seen, self._actors = _read(self._path)
 
     def actor(self, token: str) -> Actor | None:
@@ -97,7 +88,7 @@ class Tokens:
 
     def _refresh(self) -> None:
         try:
-            seen: _Stamp | None = _stamp(self._path.stat())
+            seen: Stamp | None = private_files.stamp(self._path)
         except OSError:
             seen = None
         if seen == self._seen:
@@ -109,24 +100,8 @@ class Tokens:
             log.error("the tokens of before stay valid: %s", error)  # noqa: TRY400 - the message says it all
 
 
-def _stamp(found: os.stat_result) -> _Stamp:
-    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
-
-
-def _read(path: Path) -> tuple[_Stamp | None, dict[str, Actor]]:
-    try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise InvalidArgument(
-                    f"The tokens file {path} may be used by others (mode {stat.S_IMODE(found.st_mode):04o}); "
-                    f"run: chmod 600 {path}"
-                )
-            content = file.read()
-    except OSError as error:
-        raise InvalidArgument(
-            f"The tokens file {path} cannot be read: {error.strerror}. Make one with: restpoint tokens add"
-        ) from None
+def _read(path: Path) -> tuple[Stamp, dict[str, Actor]]:
+    found, content = private_files.read(path, "tokens file", "restpoint tokens add")
     try:
         entries = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -139,7 +114,7 @@ def _read(path: Path) -> tuple[_Stamp | None, dict[str, Actor]]:
         if digest in actors:
             raise InvalidArgument(f"The tokens file {path} has the token of entry {index} twice.")
         actors[digest] = actor
-    return _stamp(found), actors
+    return found, actors
 
 
 def _actor(entry: object, path: Path, index: int) -> tuple[str, Actor]:

@@ -8,28 +8,25 @@ A ring comes from a file (JSON, mode 0600), which is read again when it changes 
 follows a rotation without a restart; or from text such as an environment variable holds: ``ID:BASE64 ID:BASE64``.
 """
 
-import fcntl
 import json
 import os
 import re
 import secrets
-import stat
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from restpoint import private_files
 from restpoint.errors import InvalidArgument, KeyMissing, SealBroken
+from restpoint.private_files import Stamp
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-_Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class KeyFile:
     def ring(self, wanted: str | None = None) -> Sequence[Key]:
         """As ``Keys.ring``: read again when the file has changed. One that became unreadable leaves what was read before."""
         try:
-            if _stamp(self.path.stat()) != self._seen or (wanted and all(key.id != wanted for key in self._keys)):
+            if private_files.stamp(self.path) != self._seen or (wanted and all(key.id != wanted for key in self._keys)):
                 self._seen, self._keys = _read(self.path)
         except (OSError, InvalidArgument):
             pass
@@ -202,7 +199,7 @@ def rotate(path: Path) -> Key:
     """Put a new key first in the ring of a file: from now on it seals, the others still open. Raises ``InvalidArgument``."""
     path = path.resolve()  # what a link leads to is replaced, not the link
     key = new_key()
-    with _in_turn(path.parent):
+    with private_files.in_turn(path.parent):
         _write(path, [key, *_read(path)[1]], new=False)
     return key
 
@@ -244,24 +241,8 @@ def _checked(entries: Iterable[tuple[str, str, str | None]], place: str) -> tupl
     return tuple(keys)
 
 
-def _stamp(found: os.stat_result) -> _Stamp:
-    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
-
-
-def _read(path: Path) -> tuple[_Stamp, tuple[Key, ...]]:
-    try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise InvalidArgument(
-                    f"The key file {path} may be used by others (mode {stat.S_IMODE(found.st_mode):04o}); "
-                    f"run: chmod 600 {path}"
-                )
-            content = file.read()
-    except OSError as error:
-        raise InvalidArgument(
-            f"The key file {path} cannot be read: {error.strerror}. Make one with: restpoint keys generate"
-        ) from None
+def _read(path: Path) -> tuple[Stamp, tuple[Key, ...]]:
+    found, content = private_files.read(path, "key file", "restpoint keys generate")
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
@@ -270,7 +251,7 @@ def _read(path: Path) -> tuple[_Stamp, tuple[Key, ...]]:
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise InvalidArgument(f'The key file {path} must hold {{"keys": [{{"id": ..., "key": ...}}, ...]}}.')
     told = [(entry["id"], entry["key"], entry.get("created_at")) for entry in entries]
-    return _stamp(found), _checked(told, f"The key file {path}")
+    return found, _checked(told, f"The key file {path}")
 
 
 def _is_entry(entry: object) -> bool:
@@ -281,43 +262,6 @@ def _write(path: Path, keys: Sequence[Key], *, new: bool) -> None:
     entries = [
         {"id": key.id, "key": urlsafe_b64encode(key.secret).decode(), "created_at": key.created_at} for key in keys
     ]
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"keys": entries}, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            with suppress(FileExistsError):  # several processes start at once: the first one's ring is everybody's
-                os.link(unfinished, path)
-            unfinished.unlink()
-        else:
-            unfinished.replace(path)
-        _flush(path.parent)  # a secret must not be in the database while its key could still be lost
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InvalidArgument(f"The key file {path} cannot be written: {error.strerror}.") from None
-
-
-@contextmanager
-def _in_turn(folder: Path) -> Iterator[None]:
-    """One process after another, so that no key is lost of two that are put into a ring at once."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise InvalidArgument(f"The folder {folder} cannot be opened: {error.strerror}.") from None
-    try:
-        with suppress(OSError):  # a file system that has no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Several processes start at once: the first one's ring is everybody's. And it is on the disk before anything is sealed
+    # with it: a secret must not be in the database while its key could still be lost.
+    private_files.write(path, json.dumps({"keys": entries}, indent=2) + "\n", "key file", new=new)

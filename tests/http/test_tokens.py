@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,16 @@ def test_nothing_is_added_under_a_role_that_is_none(file: Path) -> None:
     with pytest.raises(InvalidArgument, match="the roles are"):
         tokens.add(file, "ada", roles=["root"])
     assert not file.exists()
+
+
+def _add(given: tuple[Path, str]) -> str:
+    return tokens.add(*given)
+
+
+def test_of_tokens_that_are_added_at_once_none_is_lost(file: Path) -> None:
+    names = [f"person {number}" for number in range(32)]
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        made = pool.map(_add, [(file, name) for name in names], chunksize=1)
+    assert {tokens.token_digest(token): name for token, name in zip(made, names, strict=True)} == {
+        digest: actor.id for digest, actor in tokens.read(file).items()
+    }
