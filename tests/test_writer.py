@@ -144,3 +144,43 @@ async def test_closing_does_what_was_asked_for_while_a_batch_was_written(file: P
     assert await second == 1
     with sql(file) as look:
         assert look.execute("SELECT id FROM leases").fetchall() == [(3,)]
+
+
+async def test_a_file_that_cannot_be_begun_on_is_told_to_the_caller_and_not_to_the_loop(file: Path) -> None:
+    database = await opened(file)
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    assert database._writer is not None
+    database._writer._connection.close()  # what a file that is no database any more does: not an OperationalError
+    with pytest.raises(StorageError):
+        await database.write(thread, brief=True)
+    assert unheard == []
+    assert await database.write(thread) != threading.get_ident()
+    assert await database.write(thread, brief=True) == threading.get_ident()
+    await database.close()
+
+
+def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_written(file: Path) -> None:
+    loop = asyncio.new_event_loop()
+    database = loop.run_until_complete(opened(file))
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    async def interrupted() -> None:
+        database.write(thread, interrupt, brief=True)
+        await loop.create_future()
+
+    async def later() -> None:
+        job = database.write(thread, brief=True)
+        await asyncio.wait([job], timeout=5)
+        assert job.done()
+        assert job.result() == threading.get_ident()
+
+    task = loop.create_task(interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    task.cancel()
+    loop.run_until_complete(later())
+    loop.run_until_complete(database.close())
+    loop.close()

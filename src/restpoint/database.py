@@ -77,12 +77,14 @@ class Database:
 
         def deliver(batch: list[Job[Any]], spans: list[tuple[int, int]]) -> None:
             database = me()
-            if database is not None and database.committed is not None:
-                for first, last in spans:
-                    database.committed(first, last)
-            _resolve(batch)
-            if database is not None:
-                database.delivered(len(batch))
+            try:
+                if database is not None and database.committed is not None:
+                    for first, last in spans:
+                        database.committed(first, last)
+                _resolve(batch)
+            finally:  # an interrupt too: brief jobs are handed over only where nothing is under way
+                if database is not None:
+                    database.delivered(len(batch))
 
         def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
             try:

@@ -170,7 +170,7 @@ class Writer:
         began = time.perf_counter()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:  # another process writes, most likely; the loop must not wait for it
+        except sqlite3.Error:  # another process writes, most likely; the loop must not wait for it
             return None
         try:
             return _Begun(self._run_jobs(batch), began)
