@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,34 @@ async def test_what_would_delete_or_rename_a_row_in_passing_is_refused(
         rows(path, "SELECT * FROM history"),
     )
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("history", "3"),
+        ("history", '"Digest"'),
+        ("history", "[]"),
+        ("times_to_live", "[1]"),
+        ("times_to_live", '{"statuses": [1]}'),
+        ("times_to_live", '{"statuses": {"completed": "x"}}'),
+        ("times_to_live", '{"statuses": {"completed": 1e300}}'),
+        ("times_to_live", '{"workflows": {"refund": 3}}'),
+        ("history_retention", '"x"'),
+        ("history_retention", "-5"),
+    ],
+)
+async def test_a_setting_that_means_nothing_is_not_guessed_at_and_can_be_said_anew(
+    path: Path, name: str, value: str
+) -> None:
+    async with ExecutionStore(database=path):
+        pass
+    with sql(path) as connection:
+        connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?, 1)", (name, value))
+    with pytest.raises(DamagedFile, match=name):
+        async with ExecutionStore(database=path):
+            pass
+    async with ExecutionStore(600, database=path, history="digest", history_retention_seconds=math.inf) as store:
+        await store.set_completed((await store.create_execution()).execution_id, 1)
+    async with ExecutionStore(database=path):
+        pass

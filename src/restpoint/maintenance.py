@@ -157,6 +157,7 @@ class MaintainedFile:
         """How the file is to be written: as was said here, else as it has it. Gives how long history stays."""
         stored = await settings.read(database)
         now = {**stored, **self._given}
+        settings.check(now)
         if self._remember and now != stored:
             await database.write(partial(settings.change, given=self._given))
         rules = now.get(settings.TIMES_TO_LIVE)

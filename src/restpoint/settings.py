@@ -6,17 +6,19 @@ them there. What is set is that of the last who said it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from restpoint.database import Database, Transaction
+from restpoint.durations import WORKFLOWS
 from restpoint.engine import prepare
 from restpoint.errors import DamagedFile
 from restpoint.history import append, head
 from restpoint.payloads import encode
+from restpoint.prompts import MAX_TIMEOUT_SECONDS
 from restpoint.schema import settings
 
 HISTORY: Final = "history"
@@ -44,6 +46,40 @@ async def read(database: Database) -> dict[str, Any]:
         return {name: json.loads(value) for name, value in await database.read(_ALL)}
     except ValueError as error:
         raise DamagedFile(f"The settings of the file cannot be read ({error}); restore a backup.") from error
+
+
+def check(used: Mapping[str, Any]) -> None:
+    """Raise ``DamagedFile`` for settings that no release wrote: to guess would keep in the history what must not be there."""
+    for name, is_sound in _SOUND.items():
+        if name in used and not is_sound(used[name]):
+            raise DamagedFile(
+                f"The file is damaged: its setting {name} is {str(used[name])[:80]!r}. Say it anew to the store that opens it, "
+                "or restore a backup."
+            )
+
+
+def _is_time(value: object) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= MAX_TIMEOUT_SECONDS * 1000)
+
+
+def _are_times(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_time, value.values()))
+
+
+def _are_rules(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    by_name = value.get(WORKFLOWS, {})
+    return (
+        _are_times(value.get("statuses", {})) and isinstance(by_name, dict) and all(map(_are_times, by_name.values()))
+    )
+
+
+_SOUND: Final[Mapping[str, Callable[[object], bool]]] = {
+    HISTORY: lambda value: value in ("full", "digest"),
+    TIMES_TO_LIVE: _are_rules,
+    HISTORY_RETENTION: _is_time,
+}
 
 
 def change(tx: Transaction, given: Mapping[str, Any]) -> None:
