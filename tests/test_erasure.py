@@ -180,6 +180,22 @@ async def test_one_execution_is_erased_by_its_id_and_a_live_or_held_one_is_refus
     assert canaries(path) == named(*left, *OTHERS)
 
 
+async def test_an_erasure_that_could_not_empty_the_log_empties_it_the_next_time(path: Path, clock: ManualClock) -> None:
+    async with ExecutionStore(None, database=path, clock=clock) as store:
+        one = (await store.create_execution(owner=ADA)).execution_id
+        await store.set_completed(one, "canary-1-result")
+        with sql(path) as another:
+            another.execute("BEGIN")
+            another.execute("SELECT count(*) FROM executions").fetchone()
+            assert not (await store.erase_person(ADA)).scrubbed
+            assert not (await store.erase_person(ADA)).scrubbed, "nothing is left to erase, but in the log"
+            another.execute("ROLLBACK")
+        assert canaries(path) == named(1), "the harness: it is in the log"
+        done = await store.erase_person(ADA)
+        assert (done.executions, done.scrubbed) == ([], True)
+        assert canaries(path) == set()
+
+
 async def test_a_long_history_is_erased_in_events_that_name_some_rows_each(path: Path, clock: ManualClock) -> None:
     count = AT_ONCE * 2 + 10
     async with ExecutionStore(None, database=path, clock=clock) as store:

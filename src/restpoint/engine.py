@@ -166,7 +166,10 @@ def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> N
             f"journal_size_limit = {_WAL_LIMIT_BYTES}",
             f"cache_size = -{_CACHE_KIB}",
             "cell_size_check = ON",
-            "secure_delete = ON",  # what is deleted is overwritten, whatever this SQLite was built to do
+            # What is deleted is overwritten, whatever this SQLite was built to do. Not FAST, which leaves it in pages that come
+            # free, and so in backups and behind an erasure that was cut short. It costs a trip nothing; a sweep writes 3.8 kB
+            # for each execution instead of 3.2, and where results fill pages of their own as much as their writing did.
+            "secure_delete = ON",
             f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000) if read_only else 0}",
             f"query_only = {'ON' if read_only else 'OFF'}",
         ):

@@ -228,7 +228,7 @@ async def erase(
         if await _attempt(database, job, execution_id, done.left):
             done.waits.append((execution_id, wait_id))
             dropped(execution_id)
-    if done.executions or done.waits:
+    if what.executions or what.waits:  # also where nothing was left of it: the log may have it from the last time
         done.scrubbed = await scrub(database)
     return done
 
