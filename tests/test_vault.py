@@ -116,12 +116,17 @@ def test_of_keys_that_are_put_into_a_ring_at_once_none_is_lost(tmp_path: Path) -
     assert {key.id for key in KeyFile(path).ring()} == {first, *made}
 
 
-def test_a_ring_that_becomes_unreadable_leaves_what_was_read_before(tmp_path: Path) -> None:
+def test_a_ring_that_becomes_unreadable_is_told_once_and_leaves_what_was_read_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "app.keys"
     running = Vault(create(path))
     sealed = running.seal(SECRET, *PLACE)
     path.write_text("{")
     assert running.unseal(sealed, *PLACE) == SECRET
+    assert running.unseal(sealed, *PLACE) == SECRET
+    (told,) = caplog.messages
+    assert "not JSON" in told
     path.unlink()
     assert running.unseal(running.seal(SECRET, *PLACE), *PLACE) == SECRET
 

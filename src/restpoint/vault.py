@@ -9,6 +9,7 @@ follows a rotation without a restart; or from text such as an environment variab
 """
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -23,6 +24,8 @@ from typing import Any, Final, Protocol
 from restpoint import private_files
 from restpoint.errors import InvalidArgument, KeyMissing, SealBroken
 from restpoint.private_files import Stamp
+
+log = logging.getLogger(__name__)
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -80,6 +83,7 @@ class KeyFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()
         self._seen, self._keys = _read(self.path)
+        self._problem = ""
 
     @property
     def place(self) -> str:
@@ -91,8 +95,12 @@ class KeyFile:
         try:
             if private_files.stamp(self.path) != self._seen or (wanted and all(key.id != wanted for key in self._keys)):
                 self._seen, self._keys = _read(self.path)
-        except (OSError, InvalidArgument):
-            pass
+        except (OSError, InvalidArgument) as error:
+            if str(error) != self._problem:
+                log.error("the keys of before stay in use: %s", error)  # noqa: TRY400 - the message says it all
+            self._problem = str(error)
+        else:
+            self._problem = ""
         return self._keys
 
 
