@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -130,6 +131,15 @@ async def test_metadata_that_are_not_this_issuers_are_refused(
         fake.metadata = metadata
         with pytest.raises(InvalidArgument, match=problem):
             await exchanger.endpoints(fake.provider())
+
+
+async def test_metadata_from_elsewhere_name_no_endpoint_on_this_machine(exchanger: Exchanger) -> None:
+    issuer = "https://login.example"
+    told = {"issuer": issuer, "authorization_endpoint": f"{issuer}/a", "token_endpoint": "http://127.0.0.1:9200/token"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=told))
+    exchanger._http = httpx.AsyncClient(transport=transport)
+    with pytest.raises(InvalidArgument, match="token_endpoint"):
+        await exchanger.endpoints(Provider("corporate", "id", "secret", issuer=issuer))
 
 
 async def test_an_issuer_that_has_no_metadata_is_not_reached(exchanger: Exchanger) -> None:

@@ -251,7 +251,11 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
             raise InvalidArgument(
                 f"The metadata of the provider {provider.name} have no {key}; configure both endpoints."
             )
-        places.append(check_url(f"{key} in the metadata of the provider {provider.name}", place))
+        name = f"{key} in the metadata of the provider {provider.name}"
+        # What is elsewhere has no say over what is asked on this machine.
+        if str(provider.issuer).startswith("https:") and not place.startswith("https:"):
+            raise InvalidArgument(f"{name} is {place[:200]!r}, and its issuer's is https; configure both endpoints.")
+        places.append(check_url(name, place))
     method = provider.token_endpoint_auth_method
     if method is None:
         supported = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
