@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from restpoint import Context, ExecutionStore, Runner, StepFailed, WorkflowFailed, runs, step_key, workflow
+from restpoint import (
+    Context,
+    ExecutionStore,
+    Runner,
+    StepFailed,
+    WorkflowFailed,
+    claimant,
+    claims,
+    runs,
+    step_key,
+    workflow,
+)
 from restpoint.database import Database
 from restpoint.errors import (
     IdempotencyConflict,
@@ -780,6 +791,30 @@ async def test_a_process_without_slots_starts_for_the_others(store: ExecutionSto
         assert (starter.running, record.status) == (0, "running")
         async with ExecutionStore(database=path) as other, Runner(other, [echo]):
             assert (await ended(record)).result == "x"
+
+
+async def test_starting_what_is_claimed_at_once_makes_nobody_look_for_work(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def next_wake(database: Database) -> int | None:
+        nonlocal looks
+        looks += 1
+        return await found(database)
+
+    found = claims.next_wake
+    monkeypatch.setattr(claims, "next_wake", next_wake)
+    monkeypatch.setattr(claimant, "INTERVAL", 600.0)
+
+    @workflow
+    async def echo(ctx: Context, text: str) -> str:
+        return text
+
+    async with Runner(store, [echo]) as runner:
+        for _ in range(10):
+            await ended((await runner.start("echo", "x")).record)
+    assert looks == 1, "when it opened"
 
 
 async def test_an_answer_from_another_store_reaches_a_parked_run(

@@ -110,6 +110,8 @@ class Runner:
         self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Future[Change | str]] = set()
+        self._beginning: set[str] = set()
+        """Executions that are claimed as they are started: that they were created is no news for who claims."""
         self._looking: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._closing = False
@@ -228,6 +230,8 @@ class Runner:
                     self._begin(Run(claim, found, made[0], parts, self, input_text=text, trace=span.carrier or None))
 
             lease = None if claim is None else parts.lease
+            if claim is not None:
+                self._beginning.add(execution_id)
             try:
                 starting = parts.database.write(
                     lambda tx: runs.start(tx, execution_id, what, lease, who), applied, brief=True
@@ -236,6 +240,7 @@ class Runner:
                 starting.add_done_callback(self._starting.discard)
                 outcome = await starting
             finally:
+                self._beginning.discard(execution_id)
                 if claim is not None and not made:
                     self._slots.give()
         if not isinstance(outcome, str):
@@ -248,8 +253,10 @@ class Runner:
     # --- Taking up ---
 
     def _heard(self, change: Change) -> None:
-        if change.execution_id not in self._runs and change.event.startswith(_NEWS):
-            self._news.set()
+        execution_id = change.execution_id
+        if execution_id in self._runs or execution_id in self._beginning or not change.event.startswith(_NEWS):
+            return
+        self._news.set()
 
     def _take_up(self, claim: Claim) -> None:
         self._later(self._load(claim))
