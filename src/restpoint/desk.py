@@ -104,6 +104,10 @@ class Desk:
         """The workflows that can be started here, by name."""
         return {} if self.runner is None else self.runner.workflows
 
+    def startable(self, actor: Actor) -> "Mapping[str, Workflow]":
+        """Those of the workflows that the actor may start."""
+        return {name: each for name, each in self.workflows.items() if self.policy.may_start(actor, name)}
+
     async def start(
         self,
         actor: Actor,
@@ -119,7 +123,7 @@ class Desk:
         """
         runner = self.runner
         if runner is None or workflow not in runner.workflows:
-            raise WorkflowNotFound(workflow, self.workflows)
+            raise WorkflowNotFound(workflow, self.startable(actor))
         if not self.policy.may_start(actor, workflow):
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
         return await runner.start(

@@ -148,7 +148,7 @@ class Endpoints:
         own = f"/v1/workflow{tail}" if named is None else f"/v1/workflows/{named}{tail}"
         name = self.default if named is None else named
         if name is None:
-            raise WorkflowNotFound("(default)", self.desk.workflows)
+            raise WorkflowNotFound("(default)", self.desk.startable(actor))
         trace = tracing.accepted(request.headers) if intake.header(request, "traceparent") else None
         started = await self.desk.start(actor, name, data, idempotency_key=key, trace=trace or None)
         logs.add(execution_id=started.record.execution_id, workflow=name)
@@ -342,8 +342,7 @@ class Endpoints:
                 "input_schema": each.input_schema,
                 "output_schema": each.output_schema,
             }
-            for each in self.desk.workflows.values()
-            if self.desk.policy.may_start(actor, each.name)
+            for each in self.desk.startable(actor).values()
         ]
         return _json({"items": items})
 

@@ -171,6 +171,8 @@ async def test_an_application_may_replace_the_policy(file: Path) -> None:
         assert (await client.post("/v1/workflows/echo", json=1)).status_code == 200
         assert (await client.post("/v1/workflows/greet")).status_code == 403
         assert [each["name"] for each in (await client.get("/workflows")).json()["items"]] == ["echo"]
+        for path in ("/v1/workflows/nothing", "/v1/workflow"):
+            assert (await client.post(path)).json()["detail"].endswith("The workflows here are: echo.")
 
 
 async def test_bearer_tokens_of_a_file_say_who_it_is(file: Path, tmp_path: Path) -> None:
