@@ -632,6 +632,7 @@ def compare_server_and_file(folder: Path, execution_id: str) -> None:
             ("report", "-o", "json"),
             ("report", "approvals", "--workflow", "refund"),
             ("timeline", execution_id),
+            ("timeline", execution_id[-8:]),
             ("head",),
         ):
             here, there = (

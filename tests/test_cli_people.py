@@ -152,6 +152,8 @@ async def test_each_kind_is_answered_by_options(here: Path, prompt: HumanPrompt,
     execution_id = await paused(here, prompt)
     wrong = typed("answer", execution_id, "--choose", "a choice that is none", cwd=here)
     assert wrong.returncode == 2
+    for option in getattr(prompt, "options", []):
+        assert option.id in wrong.stderr
     nobody = typed("answer", execution_id, cwd=here)
     assert nobody.returncode == 2
     assert "Nobody is at the keyboard" in nobody.stderr

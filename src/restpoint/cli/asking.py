@@ -24,6 +24,7 @@ from restpoint.prompts import (
 
 _YES: Final = frozenset({"yes", "y", "true", "ok", "approve", "approved", "accept", "continue", "confirm", "allow"})
 _NO: Final = frozenset({"no", "n", "false", "cancel", "reject", "rejected", "deny", "denied", "decline", "stop"})
+_NAMED: Final = 20  # options in an error
 _SHOWN: Final = 100  # options; the others are answered by id or label
 
 
@@ -187,7 +188,8 @@ def _option(options: Sequence[Any], word: str) -> Any:  # noqa: ANN401 - an opti
             return found[0]
         if found:
             raise Usage(f"{word!r} stands for several options; type more of it, or its number.")
-    raise Usage(f"{word!r} is no option.")
+    known = ", ".join(option.id for option in options[:_NAMED]) + (", …" if len(options) > _NAMED else "")
+    raise Usage(f"{word!r} is no option.\nThe options are: {one_line(known, 200)}.")
 
 
 def _plain_word(prompt: Any, *, yes: bool) -> str:  # noqa: ANN401 - one of the prompts with options

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from restpoint import chain, exports, questions
+from restpoint.cli import places
 from restpoint.cli.machine import existing
 from restpoint.cli.places import CANDIDATES, ambiguous
 from restpoint.cli.terminal import Usage
@@ -110,8 +111,12 @@ class Server:
         return self._rows(f"report/{questions.question(name).name}", _sent(filters))
 
     def timeline(self, part: str) -> Iterator[Answer]:
-        """As ``Source.timeline``, of a whole id."""
-        return self._rows(f"timeline/{part}", {})
+        """As ``Source.timeline``; an abbreviated id is looked for among the executions that have not left the file."""
+        return self._rows(f"timeline/{self._loop.run(self._find(part))}", {})
+
+    async def _find(self, part: str) -> str:
+        async with places.Server(self._url, os.environ.get("RESTPOINT_TOKEN") or None) as server:
+            return await server.find(part)
 
     def head(self, key: Path | None) -> str:
         """As ``Source.head``."""
