@@ -6,7 +6,7 @@ per execution would cost tens of microseconds and kilobytes each and be kept for
 machines once, at import, and a move is then one look-up.
 
 Three things are made from these tables and from nothing else: the check before every write (``move``), the triggers that
-make the database refuse what the check would refuse (``legal_moves``, used by ``schema.py``), and the picture in the
+make the database refuse what the check would refuse (``legal_moves``, used by ``triggers.py``), and the picture in the
 README (``mermaid``).
 """
 

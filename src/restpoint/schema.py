@@ -1,4 +1,4 @@
-"""The file: tables, named checks, indexes and triggers; the auditors' views are in ``views.py``.
+"""The file: tables, named checks and indexes; its triggers are in ``triggers.py``, the auditors' views in ``views.py``.
 
 The revisions in ``migrations/`` build the file; nothing here creates anything. A test holds that a file built by the
 revisions has exactly this schema, so this is the place to read what is in it.
@@ -25,7 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, initial, legal_moves, statuses
+from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
+from restpoint.triggers import one_of, triggers
 from restpoint.views import VIEWS
 
 REVISION: Final = "0004"
@@ -35,11 +36,6 @@ APPLICATION_ID: Final = 0x72737470
 """``PRAGMA application_id`` of every restpoint file: the letters ``rstp`` (https://www.sqlite.org/fileformat2.html)."""
 
 metadata: Final = MetaData()
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    # Not IN: SQLite builds an index of the list at every evaluation, which costs a check 4 us and this one 0.1 us.
-    return "(" + " OR ".join(f"{column} = '{value}'" for value in values) + ")"
 
 
 executions: Final = Table(
@@ -62,13 +58,13 @@ executions: Final = Table(
     Column("error_code", TEXT),
     Column("secrets", INTEGER, comment="1: its consents may hold sealed secrets, which go when it ends"),
     UniqueConstraint("id", name="executions_id_is_unique"),
-    CheckConstraint(_one_of("status", statuses("execution")), name="executions_status_is_known"),
+    CheckConstraint(one_of("status", statuses("execution")), name="executions_status_is_known"),
     CheckConstraint(
-        f"(completed_at IS NOT NULL) = {_one_of('status', TERMINAL)}", name="executions_completed_at_means_ended"
+        f"(completed_at IS NOT NULL) = {one_of('status', TERMINAL)}", name="executions_completed_at_means_ended"
     ),
     CheckConstraint("expires_at IS NULL OR completed_at IS NOT NULL", name="executions_only_ended_ones_expire"),
     CheckConstraint(
-        f"(open_waits > 0) = {_one_of('status', PAUSED)}",
+        f"(open_waits > 0) = {one_of('status', PAUSED)}",
         name="executions_paused_means_open_waits",
     ),
     CheckConstraint("result IS NULL OR json_valid(result)", name="executions_result_is_json"),
@@ -104,7 +100,7 @@ interactions: Final = Table(
     ),
     Column("default_response", TEXT),
     UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
-    CheckConstraint(_one_of("status", statuses("interaction")), name="interactions_status_is_known"),
+    CheckConstraint(one_of("status", statuses("interaction")), name="interactions_status_is_known"),
     CheckConstraint("(status = 'answered') = (response IS NOT NULL)", name="interactions_answered_means_a_response"),
     CheckConstraint("(status = 'pending') = (closed_at IS NULL)", name="interactions_closed_at_means_closed"),
     CheckConstraint("json_valid(prompt)", name="interactions_prompt_is_json"),
@@ -159,8 +155,8 @@ consents: Final = Table(
         comment="sealed; gone once the execution has ended",
     ),
     UniqueConstraint("execution_key", "id", name="consents_id_is_unique_in_its_execution"),
-    CheckConstraint(_one_of("status", statuses("consent")), name="consents_status_is_known"),
-    CheckConstraint(f"{_one_of('status', OPEN)} = (closed_at IS NULL)", name="consents_closed_at_means_closed"),
+    CheckConstraint(one_of("status", statuses("consent")), name="consents_status_is_known"),
+    CheckConstraint(f"{one_of('status', OPEN)} = (closed_at IS NULL)", name="consents_closed_at_means_closed"),
 )
 Index("consents_open", consents.c.deadline_at, sqlite_where=text("status IN ('pending', 'exchanging')"))
 Index(
@@ -279,147 +275,7 @@ leases: Final = Table(
 )
 
 
-def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:
-    condition = f" WHEN {when}" if when else ""
-    return f"CREATE TRIGGER {name} BEFORE {event} ON {table}{condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
-
-
-def _differ(columns: tuple[str, ...]) -> str:
-    return " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in columns)
-
-
-def _lifecycle_triggers(
-    kind: str, table: str, fixed: tuple[str, ...], frozen: tuple[str, ...], nor: str = ""
-) -> list[str]:
-    """What the lifecycle forbids. ``fixed`` columns never change; ``frozen`` ones do not once it has ended; nor what else."""
-    its_id = "id = NEW.id" if kind == "execution" else "execution_key = NEW.execution_key AND id = NEW.id"
-    article = "an" if kind[0] in "aei" else "a"
-    moves: dict[str, list[str]] = {}
-    for source, dest in legal_moves(kind):
-        moves.setdefault(source, []).append(dest)
-    ends = tuple(status for status in statuses(kind) if status not in moves)
-    legal = " OR ".join(
-        f"OLD.status = '{source}' AND {_one_of('NEW.status', tuple(moves[source]))}" for source in moves
-    )
-    return [
-        # One trigger for all of it, because each that fires costs a write 2 us; and on every update, because one of
-        # rowid fires no trigger that names columns.
-        _refuse(
-            f"{table}_move_as_the_lifecycle_allows",
-            table,
-            "UPDATE",
-            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal}))"
-            f" OR ({_one_of('OLD.status', ends)} AND ({_differ(frozen)})){nor}",
-            f"illegal transition of {article} {kind}, or a change of what stays",
-        ),
-        # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).
-        _refuse(
-            f"{table}_begin_at_the_beginning",
-            table,
-            "INSERT",
-            f"NEW.status <> '{initial(kind)}' OR EXISTS (SELECT 1 FROM {table} WHERE key = NEW.key)"
-            f" OR EXISTS (SELECT 1 FROM {table} WHERE {its_id})",
-            f"{article} {kind} begins as {initial(kind)}, with a key and an id of its own",
-        ),
-    ]
-
-
-TRIGGERS: Final = (
-    *_lifecycle_triggers(
-        "execution", "executions", ("created_at",), ("status", "completed_at", "result", "error", "error_code")
-    ),
-    *_lifecycle_triggers(
-        "interaction",
-        "interactions",
-        ("execution_key", "opened", "created_at", "assignees", "four_eyes", "on_deadline"),
-        ("status", "answered_by", "closed_at"),
-        # Four eyes: whoever started the execution does not answer this prompt, by way of whatever program.
-        " OR (NEW.status = 'answered' AND OLD.four_eyes = 1"
-        " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))"
-        # What was said stays too, unless an erasure names a row of history that told of it.
-        f" OR (({_differ(('prompt', 'default_response'))} OR (OLD.status <> 'pending' AND {_differ(('response',))}))"
-        " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
-        " WHERE wait_id = OLD.id AND execution_id = (SELECT id FROM executions WHERE key = OLD.execution_key))))",
-    ),
-    *_lifecycle_triggers(
-        "consent",
-        "consents",
-        ("execution_key", "opened", "created_at", "provider", "scopes"),
-        ("status", "closed_at", "denial", "begun_by"),
-    ),
-    _refuse(
-        "executions_live_ones_stay",
-        "executions",
-        "DELETE",
-        f"NOT {_one_of('OLD.status', TERMINAL)}",
-        "an execution that has not ended cannot be deleted",
-    ),
-    _refuse(
-        "history_is_only_appended_to",
-        "history",
-        "INSERT",
-        "NEW.sequence IS NOT 1 + coalesce((SELECT max(sequence) FROM history), (SELECT sequence FROM history_anchor))",
-        "history is append-only",
-    ),
-    _refuse(
-        "history_is_never_changed",
-        "history",
-        "UPDATE",
-        f"NEW.detail IS NOT NULL OR {_differ(tuple(column.name for column in history.c if column.name != 'detail'))}"
-        " OR NOT EXISTS (SELECT 1 FROM erasures WHERE sequence = OLD.sequence)",
-        "history is append-only",
-    ),
-    # So that no detail can go without a row of the chain that says so.
-    _refuse(
-        "erasures_are_told_of",
-        "erasures",
-        "INSERT",
-        "NOT EXISTS (SELECT 1 FROM history AS e, json_each(e.detail, '$.sequences') AS named WHERE e.sequence = NEW.ordered"
-        " AND e.event = 'payloads_erased' AND e.sequence > NEW.sequence AND named.value = NEW.sequence)",
-        "an erasure is told of by a later row of history that names it",
-    ),
-    _refuse("erasures_are_never_changed", "erasures", "UPDATE", "", "an erasure stays"),
-    _refuse(
-        "erasures_go_with_the_history",
-        "erasures",
-        "DELETE",
-        "OLD.sequence > (SELECT sequence FROM history_anchor)",
-        "an erasure stays",
-    ),
-    _refuse(
-        "history_goes_only_by_retention",
-        "history",
-        "DELETE",
-        "OLD.sequence > (SELECT sequence FROM history_anchor)",
-        "history is append-only",
-    ),
-    _refuse(
-        "history_anchor_moves_only_forward",
-        "history_anchor",
-        "UPDATE",
-        "NEW.sequence <= OLD.sequence OR NEW.sequence >= (SELECT max(sequence) FROM history)"
-        " OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
-        "the anchor moves forward, to a row of history",
-    ),
-    *(
-        _refuse(
-            f"{table}_go_with_their_execution",
-            table,
-            "DELETE",
-            "EXISTS (SELECT 1 FROM executions WHERE key = OLD.execution_key)",
-            "what was asked goes only with its execution",
-        )
-        for table in ("interactions", "consents")
-    ),
-    _refuse(
-        "history_anchor_is_not_replaced",
-        "history_anchor",
-        "INSERT",
-        "EXISTS (SELECT 1 FROM history_anchor)",
-        "there is one anchor of the history",
-    ),
-    _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),
-)
+TRIGGERS: Final = triggers(tuple(column.name for column in history.c))
 
 
 def ddl() -> dict[str, str]:

@@ -1,0 +1,152 @@
+"""The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
+
+from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
+
+
+def one_of(column: str, values: tuple[str, ...]) -> str:
+    """A condition: the column has one of these values."""
+    # Not IN: SQLite builds an index of the list at every evaluation, which costs a check 4 us and this one 0.1 us.
+    return "(" + " OR ".join(f"{column} = '{value}'" for value in values) + ")"
+
+
+def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The statements that make them, by the columns of ``history``, of which only ``detail`` may ever change."""
+    return (
+        *_lifecycle_triggers(
+            "execution", "executions", ("created_at",), ("status", "completed_at", "result", "error", "error_code")
+        ),
+        *_lifecycle_triggers(
+            "interaction",
+            "interactions",
+            ("execution_key", "opened", "created_at", "assignees", "four_eyes", "on_deadline"),
+            ("status", "answered_by", "closed_at"),
+            # Four eyes: whoever started the execution does not answer this prompt, by way of whatever program.
+            " OR (NEW.status = 'answered' AND OLD.four_eyes = 1"
+            " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))"
+            # What was said stays too, unless an erasure names a row of history that told of it.
+            f" OR (({_differ(('prompt', 'default_response'))} OR (OLD.status <> 'pending' AND {_differ(('response',))}))"
+            " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
+            " WHERE wait_id = OLD.id AND execution_id = (SELECT id FROM executions WHERE key = OLD.execution_key))))",
+        ),
+        *_lifecycle_triggers(
+            "consent",
+            "consents",
+            ("execution_key", "opened", "created_at", "provider", "scopes"),
+            ("status", "closed_at", "denial", "begun_by"),
+        ),
+        _refuse(
+            "executions_live_ones_stay",
+            "executions",
+            "DELETE",
+            f"NOT {one_of('OLD.status', TERMINAL)}",
+            "an execution that has not ended cannot be deleted",
+        ),
+        _refuse(
+            "history_is_only_appended_to",
+            "history",
+            "INSERT",
+            "NEW.sequence IS NOT 1 + coalesce((SELECT max(sequence) FROM history), (SELECT sequence FROM history_anchor))",
+            "history is append-only",
+        ),
+        _refuse(
+            "history_is_never_changed",
+            "history",
+            "UPDATE",
+            f"NEW.detail IS NOT NULL OR {_differ(tuple(name for name in history_columns if name != 'detail'))}"
+            " OR NOT EXISTS (SELECT 1 FROM erasures WHERE sequence = OLD.sequence)",
+            "history is append-only",
+        ),
+        # So that no detail can go without a row of the chain that says so.
+        _refuse(
+            "erasures_are_told_of",
+            "erasures",
+            "INSERT",
+            "NOT EXISTS (SELECT 1 FROM history AS e, json_each(e.detail, '$.sequences') AS named WHERE e.sequence = NEW.ordered"
+            " AND e.event = 'payloads_erased' AND e.sequence > NEW.sequence AND named.value = NEW.sequence)",
+            "an erasure is told of by a later row of history that names it",
+        ),
+        _refuse("erasures_are_never_changed", "erasures", "UPDATE", "", "an erasure stays"),
+        _refuse(
+            "erasures_go_with_the_history",
+            "erasures",
+            "DELETE",
+            "OLD.sequence > (SELECT sequence FROM history_anchor)",
+            "an erasure stays",
+        ),
+        _refuse(
+            "history_goes_only_by_retention",
+            "history",
+            "DELETE",
+            "OLD.sequence > (SELECT sequence FROM history_anchor)",
+            "history is append-only",
+        ),
+        _refuse(
+            "history_anchor_moves_only_forward",
+            "history_anchor",
+            "UPDATE",
+            "NEW.sequence <= OLD.sequence OR NEW.sequence >= (SELECT max(sequence) FROM history)"
+            " OR NEW.digest IS NOT (SELECT digest FROM history WHERE sequence = NEW.sequence)",
+            "the anchor moves forward, to a row of history",
+        ),
+        *(
+            _refuse(
+                f"{table}_go_with_their_execution",
+                table,
+                "DELETE",
+                "EXISTS (SELECT 1 FROM executions WHERE key = OLD.execution_key)",
+                "what was asked goes only with its execution",
+            )
+            for table in ("interactions", "consents")
+        ),
+        _refuse(
+            "history_anchor_is_not_replaced",
+            "history_anchor",
+            "INSERT",
+            "EXISTS (SELECT 1 FROM history_anchor)",
+            "there is one anchor of the history",
+        ),
+        _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),
+    )
+
+
+def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:
+    condition = f" WHEN {when}" if when else ""
+    return f"CREATE TRIGGER {name} BEFORE {event} ON {table}{condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+
+
+def _differ(columns: tuple[str, ...]) -> str:
+    return " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in columns)
+
+
+def _lifecycle_triggers(
+    kind: str, table: str, fixed: tuple[str, ...], frozen: tuple[str, ...], nor: str = ""
+) -> list[str]:
+    """What the lifecycle forbids. ``fixed`` columns never change; ``frozen`` ones do not once it has ended; nor what else."""
+    its_id = "id = NEW.id" if kind == "execution" else "execution_key = NEW.execution_key AND id = NEW.id"
+    article = "an" if kind[0] in "aei" else "a"
+    moves: dict[str, list[str]] = {}
+    for source, dest in legal_moves(kind):
+        moves.setdefault(source, []).append(dest)
+    ends = tuple(status for status in statuses(kind) if status not in moves)
+    legal = " OR ".join(f"OLD.status = '{source}' AND {one_of('NEW.status', tuple(moves[source]))}" for source in moves)
+    return [
+        # One trigger for all of it, because each that fires costs a write 2 us; and on every update, because one of
+        # rowid fires no trigger that names columns.
+        _refuse(
+            f"{table}_move_as_the_lifecycle_allows",
+            table,
+            "UPDATE",
+            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal}))"
+            f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)})){nor}",
+            f"illegal transition of {article} {kind}, or a change of what stays",
+        ),
+        # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).
+        _refuse(
+            f"{table}_begin_at_the_beginning",
+            table,
+            "INSERT",
+            f"NEW.status <> '{initial(kind)}' OR EXISTS (SELECT 1 FROM {table} WHERE key = NEW.key)"
+            f" OR EXISTS (SELECT 1 FROM {table} WHERE {its_id})",
+            f"{article} {kind} begins as {initial(kind)}, with a key and an id of its own",
+        ),
+    ]
