@@ -1,7 +1,11 @@
 """restpoint keeps interactive workflow executions alive across restarts.
 
 A workflow pauses for a person's answer or an OAuth consent; the pause is a row in SQLite; when the answer comes, after a
-second, a ``kill -9`` or three weeks, the workflow goes on where it was. ``ExecutionStore`` is the way in.
+second, a ``kill -9`` or three weeks, the workflow goes on where it was.
+
+``workflow`` makes a workflow of a function that is called with a ``Context``, a ``Runner`` runs it, and an ``ExecutionStore`` is
+the file, which also serves by itself. What may be asked is in ``restpoint.prompts``, what can go wrong in ``restpoint.errors``,
+the HTTP interface in ``restpoint.api`` (with the extra ``server``), and who calls it from elsewhere uses ``restpoint.client``.
 """
 
 from importlib import import_module
@@ -76,3 +80,7 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
