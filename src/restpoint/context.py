@@ -66,7 +66,7 @@ class Context:
     """What a workflow is called with. Its methods belong to the tasks of that workflow.
 
     Each may also raise ``asyncio.CancelledError``: the execution was cancelled, or leaves memory until its answer comes.
-    Effects do not belong into the ``finally`` of a workflow, which runs then too.
+    Effects do not belong in the ``finally`` of a workflow, which runs then too.
     """
 
     def __init__(self, run: Run) -> None:

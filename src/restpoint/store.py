@@ -46,7 +46,7 @@ class ExecutionStore(MaintainedFile):
 
     Arguments, all optional:
 
-    - ``ttl_seconds``: how long an ended execution stays. A number, None (for ever), or a mapping from final status to
+    - ``ttl_seconds``: how long an ended execution stays. Seconds, None (for ever), or a mapping from final status to
       either, such as ``{"completed": 600, "failed": None}``; under ``"workflows"`` it may have rules of their own by the
       name of the workflow: ``{"completed": 600, "workflows": {"refund": None, "hello": {"failed": 60}}}``.
     - ``database``: a path or a URL ``sqlite+aiosqlite:///PATH``. Default: ``RESTPOINT_DATABASE``, else ``restpoint.db``.
@@ -169,7 +169,7 @@ class ExecutionStore(MaintainedFile):
 
         - ``timeout`` is in seconds from now and overrides the prompt's own.
         - ``assignees`` are the people and groups that it is addressed to; with ``four_eyes``, the execution's owner is not
-          to answer it. Both are for the policy of ``access.py``, which the doors ask; the store keeps them.
+          to answer it, which the store holds. Who else may answer is for the policy of ``access.py``, which the doors ask.
         - At the deadline the prompt expires, or with ``on_deadline="fail"`` the execution fails too (code
           ``deadline_passed``), or it is answered with ``default``, a response that it accepts.
 
@@ -298,7 +298,8 @@ class ExecutionStore(MaintainedFile):
 
         Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
         ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``,
-        and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can nobody.
+        and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can
+        anyone without a name.
         """
         given = read_response(response)
         who = actor_name(actor)
