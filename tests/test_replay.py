@@ -477,6 +477,27 @@ async def test_code_that_does_not_come_to_what_is_recorded_is_named_and_left_alo
         assert (await ended(record)).result == ["yes", "yes", "yes"]
 
 
+async def test_a_sleep_that_the_workflow_cut_short_is_cut_short_again_and_not_slept_out(store: ExecutionStore) -> None:
+    @workflow
+    async def cut(ctx: Context) -> str:
+        try:
+            async with asyncio.timeout(0.2):
+                await ctx.sleep(3_600)
+        except TimeoutError:
+            return (await ctx.ask(question("shorter"))).text
+        return "slept"
+
+    async with begun(store, cut) as record:
+        await asked(record, "shorter")
+    async with (
+        asyncio.timeout(PATIENCE),
+        Runner(store, [cut], hold_paused_for=0),
+    ):  # it must not leave memory for an hour
+        await answer(store, record, "shorter", "yes")
+        await until(record, lambda: record.problem or record.status == "completed")
+    assert (record.problem, record.result) == (None, "yes")
+
+
 # --- Files of before -------------------------------------------------------------------------------------------------
 
 

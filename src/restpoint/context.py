@@ -371,15 +371,13 @@ class Context:
             if entry is None:
                 await run.first_time()
                 until = run.parts.clock.now() + milliseconds
-                with run.busy():
-                    await run.write(partial(runs.begin, run=run.claim, call=call, result=encode({"until": until})))
-                    run.recorded()
+                await pauses.fall_asleep(run, call, until)
             else:
                 await run.replayed(entry)
                 if entry.ordinal is not None:
                     return
                 until = int(decode(entry.result)["until"])
-            await pauses.until(run, until, until - milliseconds)
+            await pauses.until(run, call, until, until - milliseconds)
             with run.busy():
                 await run.outcome(call, runs.settle)
 

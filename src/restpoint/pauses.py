@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from restpoint import tracing
+from restpoint import runs, tracing
 from restpoint.changes import Changes, Wait
 from restpoint.errors import (
     DamagedFile,
@@ -24,6 +24,7 @@ from restpoint.errors import (
     StorageError,
     StoreClosed,
 )
+from restpoint.payloads import encode
 from restpoint.pending import PendingInteraction, read_answer
 from restpoint.prompts import HumanResponse
 from restpoint.run import Run
@@ -184,14 +185,28 @@ def _tell_closed(run: Run, wait: Wait, call: Call) -> None:
         tracing.wait_span(wait.kind, wait.id, wait.created_at * 1_000_000, outcome=wait.status)
 
 
-async def until(run: Run, instant: int, begun: int | None = None) -> None:
+async def fall_asleep(run: Run, call: Call, instant: int) -> None:
+    """Record that a sleep has begun, which is over at ``instant``."""
+    try:
+        with run.busy():
+            await run.write(partial(runs.begin, run=run.claim, call=call, result=encode({"until": instant})))
+            run.recorded()
+    except asyncio.CancelledError:
+        run.abandon(call)
+        raise
+
+
+async def until(run: Run, call: Call, instant: int, begun: int) -> None:
     """Return at ``instant`` of a sleep that began at ``begun`` (both milliseconds since the epoch)."""
-    begun = run.parts.clock.now() if begun is None else begun
-    with run.occupancy.wait(instant):
-        while run.parts.clock.now() < instant:
-            await run.parts.clock.sleep_until(instant)
-    await run.occupancy.be_here()
-    await run.first_time()
+    try:
+        with run.occupancy.wait(instant):
+            while run.parts.clock.now() < instant:
+                await run.parts.clock.sleep_until(instant)
+        await run.occupancy.be_here()
+        await run.first_time()
+    except asyncio.CancelledError:
+        run.abandon(call)
+        raise
     tracing.wait_span("sleep", "", begun * 1_000_000)
 
 
