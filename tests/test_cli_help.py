@@ -1,4 +1,4 @@
-"""The help of every command: complete, with examples that the command line takes, and there at once."""
+"""The help of every command: complete, and with examples that the command line takes."""
 
 import shlex
 from pathlib import Path

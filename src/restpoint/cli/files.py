@@ -1,6 +1,7 @@
 """Commands for operators of the file: ``restpoint db`` and the sweep for cron."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -188,9 +189,9 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
             return
         count = 0
         async for execution_id, status, since in store.expired():
-            terminal.put(f"{execution_id} {status} {since:.3f}\n")
+            terminal.put(f"{execution_id} {status} {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}\n")
             count += 1
-        terminal.say(f"executions that would be swept: {count}; times are seconds since the epoch")
+        terminal.say(f"executions that would be swept: {count}, with the end of their time to live")
 
 
 async def _vacuum(path: Path, *, full: bool) -> bool:
