@@ -307,6 +307,26 @@ async def test_a_prompt_that_nobody_awaits_any_more_is_withdrawn(store: Executio
     assert events.count("interaction_withdrawn") == 1
 
 
+async def test_a_run_that_asks_without_end_and_gives_up_keeps_nothing_of_it(store: ExecutionStore) -> None:
+    kept: list[str] = []
+
+    @workflow
+    async def impatient(ctx: Context) -> None:
+        for number in range(5):
+            task = asyncio.create_task(ctx.ask(question(f"{number}")))
+            while not any(each.prompt.text == f"{number}" for each in ctx._run.record.pending_interactions):
+                await ctx._run.record.changed()
+            for _ in range(3):  # to be awaited, and not only written
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        kept.extend(ctx._run.pending)
+
+    async with Runner(store, [impatient]) as runner:
+        await ended((await runner.start("impatient")).record)
+    assert kept == []
+
+
 async def test_what_is_still_asked_when_the_workflow_returns_is_withdrawn(
     store: ExecutionStore, way: dict[str, Any]
 ) -> None:

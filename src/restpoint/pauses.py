@@ -86,8 +86,9 @@ async def answer(run: Run, wait_id: str, call: Call) -> HumanResponse:
     except asyncio.CancelledError:
         run.abandon(call, wait_id)
         raise
+    finally:  # a run may ask without end, and give up on most of it
+        run.pending.pop(wait_id, None)
     await _give(run, call, wait_id)
-    run.pending.pop(wait_id, None)
     told = "expired" if isinstance(outcome, RestpointError) else "answered"
     tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=told)
     if isinstance(outcome, RestpointError):
