@@ -165,6 +165,14 @@ def test_a_ring_as_text_that_is_wrong_is_refused(text: str) -> None:
         KeyText(text)
 
 
+@pytest.mark.parametrize("form", ["{}", "a:b {}"])
+def test_a_key_that_was_given_without_an_id_is_not_shown(form: str) -> None:
+    secret = as_text(new_key()).partition(":")[2]
+    with pytest.raises(InvalidArgument, match="keys generate --text") as refused:
+        KeyText(form.format(secret))
+    assert secret[:10] not in str(refused.value)
+
+
 def test_the_store_and_the_runner_need_none_of_the_packages_of_the_server() -> None:
     code = (
         "import sys\n"

@@ -70,6 +70,10 @@ class KeyText:
     def __init__(self, text: str, place: str = "RESTPOINT_KEYS") -> None:
         self.place = place
         entries = [entry for entry in re.split(r"[\s,]+", text) if entry]
+        if not all(":" in entry for entry in entries):  # which might be a key, so it is not shown
+            raise InvalidArgument(
+                f"{place} has an entry that is not ID:KEY; make one with: restpoint keys generate --text"
+            )
         self._keys = _checked([(*entry.partition(":")[::2], None) for entry in entries], place)
 
     def ring(self, wanted: str | None = None) -> Sequence[Key]:  # noqa: ARG002 - the protocol's

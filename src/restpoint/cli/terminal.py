@@ -143,7 +143,7 @@ def tell_error(error: Exception) -> None:
         execution_id = getattr(error, "execution_id", None) or (named and named[1])
         hint = hint.replace("ID", str(execution_id)) if execution_id else hint
         hint = hint.replace("COMMAND", _command())
-    tell(message, None if re.search(r"\b[Rr]un: ", message) else hint)
+    tell(message, None if re.search(r"\b([Rr]un|with): ", message) else hint)
 
 
 def _command() -> str:
@@ -159,7 +159,7 @@ def tell(message: str, hint: str | None = None) -> None:
         parts = re.split(r"(?<=\.) (?=[A-Z])|(?<=;) ", what, maxsplit=1)
         what, why = parts[0], parts[1] if len(parts) > 1 else ""
     if what.endswith(";"):
-        what, why = f"{what[:-1]}.", f"{why[:1].upper()}{why[1:]}"
+        what, why = f"{what[:-1]}.", why if why.startswith("restpoint ") else f"{why[:1].upper()}{why[1:]}"
     say(f"restpoint: {printable(what)}")
     for line in why.splitlines():
         say(f"  {printable(line.strip())}")
