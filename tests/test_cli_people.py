@@ -163,6 +163,36 @@ async def test_each_kind_is_answered_by_options(here: Path, prompt: HumanPrompt,
     assert answers(here) == [(response.model_dump(mode="json"), ME)]
 
 
+WORDS = {
+    "text": "Ada",
+    "notification": "",
+    "binary_choice": "yes",
+    "radio": "call",
+    "checkbox": "mail, Call",
+    "dropdown": "1",
+}
+
+
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=list(FLAGS))
+async def test_each_kind_is_answered_by_words_behind_the_id(
+    here: Path, prompt: HumanPrompt, response: HumanResponse
+) -> None:
+    execution_id = await paused(here, prompt)
+    twice = typed("answer", execution_id, WORDS[prompt.input_type], *FLAGS[prompt.input_type], cwd=here)
+    assert (twice.returncode, answers(here)) == (2, [])
+    assert "Several answers" in twice.stderr
+    ran = typed("answer", execution_id[-10:], WORDS[prompt.input_type], cwd=here)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+    assert answers(here) == [(response.model_dump(mode="json"), ME)]
+
+
+async def test_a_blank_answer_to_a_required_prompt_is_refused_at_the_command_line(here: Path) -> None:
+    execution_id = await paused(here, TEXT)
+    ran = typed("answer", execution_id, "", cwd=here)
+    assert (ran.returncode, answers(here)) == (1, [])
+    assert "blank" in ran.stderr
+
+
 @pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=list(FLAGS))
 async def test_each_kind_is_asked_at_the_terminal_until_it_is_answered(
     here: Path, prompt: HumanPrompt, response: HumanResponse

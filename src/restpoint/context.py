@@ -5,7 +5,7 @@ runs on the same records: what is random, reads a clock or talks to the world go
 are beside each other is given to them one at a time, in the same order on every replay (``order.py``).
 
 What takes long is a step too, or ``ctx.sleep``: a replay in which the workflow's own code comes to nothing that it has recorded
-for a minute (``order.STALLED_AFTER``) is taken for one of other code, and left alone with a ``ReplayMismatch``.
+for five minutes (``order.STALLED_AFTER``) is taken for one of other code, and left alone with a ``ReplayMismatch``.
 
 A call has its position from the moment it is made, also where it is awaited later or in another task, as with
 ``asyncio.gather(ctx.ask(...), ctx.ask(...))``.

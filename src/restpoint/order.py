@@ -25,7 +25,7 @@ _TURNS: Final = 25
 # The same where only the main task calls the context: no more than the writing of an outcome takes the first time.
 _TURNS_ALONE: Final = 2
 
-STALLED_AFTER: Final = 60.0
+STALLED_AFTER: Final = 300.0
 """Seconds in which a replay has come to nothing, and there is still something recorded that it must come to."""
 
 Doing = tuple[str, str]

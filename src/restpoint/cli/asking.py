@@ -32,6 +32,7 @@ _SHOWN: Final = 100  # options; the others are answered by id or label
 class Given:
     """What the options of the command say of the answer."""
 
+    words: str | None = None
     text: str | None = None
     choices: tuple[str, ...] = ()
     yes: bool | None = None
@@ -45,6 +46,7 @@ class Given:
 
     def __post_init__(self) -> None:
         said = (
+            self.words is not None,
             self.text is not None,
             bool(self.choices),
             self.yes is not None,
@@ -53,7 +55,8 @@ class Given:
         )
         if sum(said) > 1:
             raise Usage(
-                "Several answers are given.\nGive one of --text, --choose, --yes, --no, --acknowledge and --json."
+                "Several answers are given.\n"
+                "Give one of --text, --choose, --yes, --no, --acknowledge and --json, or one behind the id."
             )
 
 
@@ -89,16 +92,10 @@ def which(execution: Execution, wanted: str | None, *, ask: bool) -> OpenInterac
 
 def given(prompt: HumanPrompt, options: Given) -> HumanResponse:
     """The response that the options mean. Raises ``Usage`` where they do not fit, and ``ResponseNotAccepted``."""
+    if options.words is not None:
+        return _understood(prompt, options.words)
     if options.json is not None:
-        try:
-            data = from_json(options.json)
-        except ValueError as error:
-            raise Usage(
-                f"--json is not JSON: {error}.\nGive a response like " + '{"type": "text", "text": "Ada"}'
-            ) from None
-        if not isinstance(data, dict):
-            raise Usage('--json is no response.\nGive one like {"type": "text", "text": "Ada"}')
-        return accepts(prompt, read_response({"type": str(prompt.input_type), **data}))
+        return _read_json(prompt, options.json)
     if isinstance(prompt, HumanPromptText):
         if options.text is None:
             raise Usage("The prompt asks for text.\nGive it with --text.")
@@ -128,7 +125,7 @@ def asked(waiting: OpenInteraction) -> HumanResponse:
         return _response(prompt)
     if isinstance(prompt, HumanPromptText):
         label = f"[{one_line(prompt.placeholder)}] " if prompt.placeholder else ""
-        return _until_accepted(prompt, f"{label}> ", lambda typed: _response(prompt, text=typed))
+        return _until_accepted(prompt, f"{label}> ")
     options: Sequence[Any] = prompt.options
     for number, option in enumerate(options[:_SHOWN], 1):
         about = getattr(option, "description", "default")
@@ -136,19 +133,39 @@ def asked(waiting: OpenInteraction) -> HumanResponse:
         say(f"  {number}  {one_line(option.label)}{note}")
     if len(options) > _SHOWN:
         say(f"  … and {len(options) - _SHOWN} more: type an id or a label")
-    several = isinstance(prompt, HumanPromptCheckbox)
-    question = "Which? (several: 1,3) " if several else "Which? "
-    return _until_accepted(prompt, question, lambda typed: _chosen(prompt, typed.split(",") if several else [typed]))
+    question = "Which? (several: 1,3) " if isinstance(prompt, HumanPromptCheckbox) else "Which? "
+    return _until_accepted(prompt, question)
 
 
 # --- Inside ----------------------------------------------------------------------------------------------------------
 
 
-def _until_accepted(prompt: HumanPrompt, question: str, make: Any) -> HumanResponse:  # noqa: ANN401 - str to response
+def _read_json(prompt: HumanPrompt, text: str) -> HumanResponse:
+    try:
+        data = from_json(text)
+    except ValueError as error:
+        raise Usage(
+            f"--json is not JSON: {error}.\nGive a response like " + '{"type": "text", "text": "Ada"}'
+        ) from None
+    if not isinstance(data, dict):
+        raise Usage('--json is no response.\nGive one like {"type": "text", "text": "Ada"}')
+    return accepts(prompt, read_response({"type": str(prompt.input_type), **data}))
+
+
+def _understood(prompt: HumanPrompt, words: str) -> HumanResponse:
+    """What a person's words mean at this prompt. Raises ``Usage`` and ``ResponseNotAccepted``."""
+    if isinstance(prompt, HumanPromptText):
+        return _response(prompt, text=words)
+    if isinstance(prompt, HumanPromptNotification):
+        return _response(prompt, **({"text": words} if words else {}))
+    return _chosen(prompt, words.split(",") if isinstance(prompt, HumanPromptCheckbox) else [words])
+
+
+def _until_accepted(prompt: HumanPrompt, question: str) -> HumanResponse:
     while True:
         typed = _read(question)
         try:
-            return accepts(prompt, make(typed))
+            return _understood(prompt, typed)
         except (Usage, ResponseNotAccepted) as error:
             say(printable(str(error)))
 

@@ -7,9 +7,9 @@ EXAMPLES: Final = {
     "show": ("restpoint show 4f1c09",),
     "answer": (
         "restpoint answer 4f1c09",
-        "restpoint answer 4f1c09 --yes",
+        "restpoint answer 4f1c09 yes",
+        "restpoint answer 4f1c09 'As agreed on Monday'",
         "restpoint answer 4f1c09 --choose red --choose blue",
-        "restpoint answer 4f1c09 --text 'As agreed on Monday'",
     ),
     "authorize": ("restpoint authorize 4f1c09 --url http://127.0.0.1:8000",),
     "cancel": ("restpoint cancel 4f1c09 --reason 'The order was withdrawn'",),

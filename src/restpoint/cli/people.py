@@ -65,6 +65,13 @@ def show(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None, output:
 
 def answer(
     id: Id,  # noqa: A002
+    answer: Annotated[
+        str | None,
+        typer.Argument(
+            help="The answer, as one would type it: the text, or an option by id, label or number, several with commas.",
+            show_default=False,
+        ),
+    ] = None,
     database: Database = DEFAULT_DATABASE,
     url: Url = None,
     interaction: Annotated[
@@ -78,11 +85,11 @@ def answer(
     acknowledge: Annotated[bool, typer.Option("--acknowledge", help="A notification is read.")] = False,  # noqa: FBT002
     json: Annotated[str | None, typer.Option("--json", help="The response as JSON.")] = None,
 ) -> None:
-    """Answer a prompt. Without an answer among the options it asks, by the kind of the prompt."""
+    """Answer a prompt. Without an answer behind the id or among the options it asks, by the kind of the prompt."""
     from restpoint.cli import asking  # noqa: PLC0415
     from restpoint.cli.places import place  # noqa: PLC0415
 
-    options = asking.Given(text, tuple(choose or ()), yes, acknowledge, json)
+    options = asking.Given(answer, text, tuple(choose or ()), yes, acknowledge, json)
 
     async def read() -> tuple[str, Any]:
         async with place(database, url) as here:
@@ -104,7 +111,7 @@ def answer(
     else:
         raise terminal.Usage(
             f"Nobody is at the keyboard, and no answer is given to: {terminal.one_line(waiting.prompt.text)}\n"
-            "Give it with --text, --choose, --yes, --no, --acknowledge or --json."
+            "Give it behind the id, or with --text, --choose, --yes, --no, --acknowledge or --json."
         )
     terminal.run(send(execution_id, waiting.interaction_id, response))
     terminal.say(f"Answered {waiting.interaction_id}.")
