@@ -1,6 +1,7 @@
 """What the README says is what happens."""
 
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -129,6 +130,11 @@ def test_the_table_of_variables_has_every_one_that_the_source_reads() -> None:
     assert starred == set(
         re.findall(r'(?:environ\.get\(|environ\[|variables\.get\(|get\()"(RESTPOINT_[A-Z_]+)"', outside)
     )
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(restpoint(?:\.\w+)+)", TEXT)) - {"restpoint.db"}))
+def test_every_name_of_the_package_that_is_named_is_there(name: str) -> None:
+    assert pkgutil.resolve_name(name) is not None
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
