@@ -488,6 +488,7 @@ async def test_an_export_is_checked_without_the_file(
     assert restpoint(*arguments, "--out", name).returncode == 0
     assert restpoint(*arguments, "--out", name).returncode == 5, "no evidence is written over"
     taken, manifest = tmp_path / name, tmp_path / f"{name}.manifest.json"
+    assert [each.stat().st_mode & 0o777 for each in (taken, manifest)] == [0o600, 0o600]
     assert restpoint("audit", "export", "-f", form, "--first", "3").stdout.encode() == taken.read_bytes()
     check = ("audit", "verify", "--export", name, "--public-key", "audit.key.pub")
     assert restpoint(*check).returncode == 0

@@ -1,6 +1,8 @@
 """How the auditors' commands show what they found, and write what is taken away."""
 
 import json
+import os
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -91,17 +93,19 @@ def _cell(row: Answer, name: str) -> str:
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write a file that does not exist, all of it or none."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    """Write a file that does not exist, all of it or none, for its owner alone: an export has prompts and responses in it."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        if path.exists() or path.is_symlink():
-            raise UnusableFile(f"{path} exists; name a new file, so that no evidence is written over.")
-        with unfinished.open("wb") as file:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             for data in pieces:
                 file.write(data)
-        unfinished.rename(path)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(unfinished, path)  # which, unlike renaming, takes no other file's place
+    except FileExistsError:
+        raise UnusableFile(f"{path} exists; name a new file, so that no evidence is written over.") from None
     except OSError as error:
-        if isinstance(error, UnusableFile) or error.strerror is None:
+        if error.strerror is None:
             raise
         raise UnusableFile(f"{path} cannot be written: {error.strerror}.") from error
     finally:
