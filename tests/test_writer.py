@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -9,8 +10,7 @@ import pytest
 
 from restpoint.clock import SystemClock
 from restpoint.database import Database, Transaction
-from restpoint.errors import StorageError
-from restpoint.writer import LARGEST_BRIEF_BATCH
+from restpoint.errors import ExecutionNotFound, StorageError
 from support import sql
 
 INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
@@ -30,25 +30,6 @@ def thread(_: Transaction) -> int:
     return threading.get_ident()
 
 
-async def test_a_brief_job_runs_on_the_loops_thread_and_any_other_on_the_writers(file: Path) -> None:
-    database = await opened(file)
-    here = threading.get_ident()
-    assert await database.write(thread, brief=True) == here
-    assert await database.write(thread) != here
-    both = await asyncio.gather(database.write(thread, brief=True), database.write(thread))
-    assert both[0] == both[1] != here
-    await database.close()
-
-
-async def test_more_brief_jobs_than_a_loop_should_stand_still_for_run_on_the_writers_thread(file: Path) -> None:
-    database = await opened(file)
-    found = await asyncio.gather(*(database.write(thread, brief=True) for _ in range(LARGEST_BRIEF_BATCH + 1)))
-    assert threading.get_ident() not in found
-    found = await asyncio.gather(*(database.write(thread, brief=True) for _ in range(LARGEST_BRIEF_BATCH)))
-    assert set(found) == {threading.get_ident()}
-    await database.close()
-
-
 async def test_jobs_are_committed_in_the_order_in_which_they_were_asked_for(file: Path) -> None:
     database = await opened(file)
     order: list[int] = []
@@ -57,7 +38,7 @@ async def test_jobs_are_committed_in_the_order_in_which_they_were_asked_for(file
         order.append(number)
 
     def job(number: int) -> "asyncio.Future[int]":
-        return database.write(lambda _: number, told, brief=number % 3 != 0)
+        return database.write(lambda _: number, told)
 
     jobs = []
     for number in range(300):
@@ -74,18 +55,17 @@ async def test_a_file_that_another_process_holds_does_not_stop_the_event_loop(fi
     turns = 0
     with sql(file) as another:
         another.execute("BEGIN IMMEDIATE")
-        writing = database.write(thread, brief=True)
+        writing = database.write(thread)
         while turns < 1_000:
             turns += 1
             await asyncio.sleep(0)
         assert not writing.done()
         another.execute("ROLLBACK")
     assert await writing != threading.get_ident()
-    assert await database.write(thread, brief=True) == threading.get_ident()
     await database.close()
 
 
-async def test_a_brief_job_that_fails_after_it_wrote_fails_alone_and_leaves_nothing(file: Path) -> None:
+async def test_a_job_that_fails_after_it_wrote_fails_alone_and_leaves_nothing(file: Path) -> None:
     database = await opened(file)
 
     def fails(tx: Transaction) -> None:
@@ -95,32 +75,11 @@ async def test_a_brief_job_that_fails_after_it_wrote_fails_alone_and_leaves_noth
     def works(tx: Transaction) -> None:
         tx.execute(INSERT, (2,))
 
-    first, second = await asyncio.gather(
-        database.write(fails, brief=True), database.write(works, brief=True), return_exceptions=True
-    )
+    first, second = await asyncio.gather(database.write(fails), database.write(works), return_exceptions=True)
     assert isinstance(first, StorageError)
     assert second is None
     with sql(file) as look:
         assert look.execute("SELECT id FROM leases").fetchall() == [(2,)]
-    await database.close()
-
-
-async def test_an_interrupt_in_a_brief_job_reaches_the_program_and_the_job_is_done(file: Path) -> None:
-    database = await opened(file)
-    interrupted: list[bool] = []
-
-    def interrupt(tx: Transaction) -> None:
-        tx.execute(INSERT, (1,))
-        if not interrupted:
-            interrupted.append(True)
-            raise KeyboardInterrupt
-
-    job = database.write(interrupt, brief=True)
-    with pytest.raises(KeyboardInterrupt):
-        database._hand_over()
-    await job
-    with sql(file) as look:
-        assert look.execute("SELECT id FROM leases").fetchall() == [(1,)]
     await database.close()
 
 
@@ -134,7 +93,7 @@ async def test_closing_does_what_was_asked_for_while_a_batch_was_written(file: P
 
     first = database.write(slow)
     await asyncio.to_thread(entered.wait, 30)
-    second = database.write(lambda tx: tx.execute(INSERT, (3,)).rowcount, brief=True)
+    second = database.write(lambda tx: tx.execute(INSERT, (3,)).rowcount)
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(database.close())
     await asyncio.sleep(0)
@@ -153,10 +112,9 @@ async def test_a_file_that_cannot_be_begun_on_is_told_to_the_caller_and_not_to_t
     assert database._writer is not None
     database._writer._connection.close()  # what a file that is no database any more does: not an OperationalError
     with pytest.raises(StorageError):
-        await database.write(thread, brief=True)
+        await database.write(thread)
     assert unheard == []
-    assert await database.write(thread) != threading.get_ident()
-    assert await database.write(thread, brief=True) == threading.get_ident()
+    assert await database.write(thread) != threading.get_ident()  # on a connection of its own
     await database.close()
 
 
@@ -168,14 +126,14 @@ def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_writt
         raise KeyboardInterrupt
 
     async def interrupted() -> None:
-        database.write(thread, interrupt, brief=True)
+        database.write(thread, interrupt)
         await loop.create_future()
 
     async def later() -> None:
-        job = database.write(thread, brief=True)
+        job = database.write(thread)
         await asyncio.wait([job], timeout=5)
         assert job.done()
-        assert job.result() == threading.get_ident()
+        await asyncio.wait_for(database.delivery(), 5)
 
     task = loop.create_task(interrupted())
     with pytest.raises(KeyboardInterrupt):
@@ -184,3 +142,30 @@ def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_writt
     loop.run_until_complete(later())
     loop.run_until_complete(database.close())
     loop.close()
+
+
+async def test_no_statement_outlives_the_batch_whose_job_it_was(file: Path) -> None:
+    """Else it is reset when its cursor is deleted, in any thread, while the next batch uses it."""
+    database = await opened(file)
+    seen: list[Transaction] = []
+
+    def looks(tx: Transaction) -> None:
+        seen.append(tx)
+        assert tx.one("SELECT 1", ()) == (1,)
+
+    def refuses(tx: Transaction) -> None:
+        looks(tx)
+        raise ExecutionNotFound("nobody")
+
+    def fails(tx: Transaction) -> None:
+        looks(tx)
+        tx.execute(INSERT, (1,))
+        tx.execute(INSERT, (1,))
+
+    for job in (looks, refuses, fails):
+        await asyncio.gather(database.write(job), return_exceptions=True)
+    assert len(seen) >= 3
+    for transaction in seen:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
+            transaction.execute("SELECT 1", ())
+    await database.close()

@@ -33,7 +33,7 @@ from restpoint.engine import (
 )
 from restpoint.errors import InvalidArgument, StoreClosed
 from restpoint.schema import REVISION
-from restpoint.writer import LARGEST_BRIEF_BATCH, Job, Observer, Parameters, Row, Transaction, Writer, are_brief
+from restpoint.writer import Job, Observer, Parameters, Row, Transaction, Writer
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -82,7 +82,7 @@ class Database:
                     for first, last in spans:
                         database.committed(first, last)
                 _resolve(batch)
-            finally:  # an interrupt too: brief jobs are handed over only where nothing is under way
+            finally:  # an interrupt too: who waits for a delivery must not wait for ever
                 if database is not None:
                     database.delivered(len(batch))
 
@@ -110,21 +110,18 @@ class Database:
         self,
         function: Callable[[Transaction], T],
         applied: Callable[[T], None] | None = None,
-        *,
-        brief: bool = False,
     ) -> "asyncio.Future[T]":
         """Queue a job. The future resolves after COMMIT, or with what the job or the storage raised.
 
-        ``applied`` is called on the loop with the result after COMMIT, in commit order, before anyone is woken. ``brief``: it
-        is a few statements about one execution, so it may run on the thread of the event loop.
+        ``applied`` is called on the loop with the result after COMMIT, in commit order, before anyone is woken.
         """
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
-        job = Job(function, applied, self._loop, brief=brief)
+        job = Job(function, applied, self._loop)
         if self._writer is None:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
-        if not self._waiting or not brief or len(self._waiting) == LARGEST_BRIEF_BATCH:
+        if not self._waiting:
             # At the end of this turn of the loop: all that its tasks ask for goes over in one piece.
             self._loop.call_soon(self._hand_over)
         self._waiting.append(job)
@@ -136,14 +133,10 @@ class Database:
             self._writer.observer = observer
 
     def _hand_over(self) -> None:
-        waiting = self._waiting
-        if not waiting or self._writer is None:
-            return
-        if self._under_way and are_brief(waiting):
-            return  # until the batch that is being written has been told: then they run here
-        self._waiting = []
-        idle, self._under_way = not self._under_way, self._under_way + len(waiting)
-        self._writer.put(waiting, idle=idle)
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._writer is not None:
+            self._under_way += len(waiting)
+            self._writer.put(waiting)
 
     def delivered(self, count: int) -> None:
         """So many jobs were told to everyone."""
@@ -152,9 +145,6 @@ class Database:
         for each in expecting:
             if not each.done():
                 each.set_result(None)
-        if self._waiting:
-            # At the end of this turn, to have with them what those who were told ask for.
-            self._loop.call_soon(self._hand_over)
 
     async def delivery(self) -> None:
         """Return when the batch that is being written has been told to everyone; at once where there is none."""
@@ -236,7 +226,7 @@ class Database:
         if writer is not None and self._waiting:  # what was asked for before is done before
             waiting, self._waiting = self._waiting, []
             self._under_way += len(waiting)
-            writer.put(waiting, idle=False)
+            writer.put(waiting)
         glancing, self._glancing = self._glancing, None
         if glancing is not None:
             glancing.close()

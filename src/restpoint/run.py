@@ -208,7 +208,7 @@ class Run:
 
         while True:
             try:
-                await self.parts.database.write(job, ended, brief=True)
+                await self.parts.database.write(job, ended)
             except (LeaseLost, StoreClosed):
                 self._leave("lost")
             except StorageError:
@@ -374,7 +374,7 @@ class Run:
             elif not told.done():
                 told.set_result(None)
 
-        self.parts.database.write(with_numbers if untold else job, committed, brief=True).add_done_callback(over)
+        self.parts.database.write(with_numbers if untold else job, committed).add_done_callback(over)
         return told
 
     def _is_left_for(self, error: BaseException) -> bool:
@@ -459,7 +459,7 @@ class Run:
 
         job = partial(claims.park, run=self.claim, waits=waits, wake_at=min(wakes, default=None))
         try:
-            await self.parts.database.write(job, parked, brief=True)
+            await self.parts.database.write(job, parked)
         except LeaseLost:
             self.leave("lost")
         except (StorageError, StoreClosed) as error:

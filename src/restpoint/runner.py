@@ -233,9 +233,7 @@ class Runner:
             if claim is not None:
                 self._beginning.add(execution_id)
             try:
-                starting = parts.database.write(
-                    lambda tx: runs.start(tx, execution_id, what, lease, who), applied, brief=True
-                )
+                starting = parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
                 self._starting.add(starting)
                 starting.add_done_callback(self._starting.discard)
                 outcome = await starting

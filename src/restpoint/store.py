@@ -80,9 +80,7 @@ class ExecutionStore(MaintainedFile):
         def applied(change: Change) -> None:
             made.append(self._records.new(change, workflow, owner, lease))
 
-        await database.write(
-            lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied, brief=True
-        )
+        await database.write(lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied)
         return made[0]
 
     async def get(self, execution_id: str) -> ExecutionRecord | None:
@@ -203,7 +201,6 @@ class ExecutionStore(MaintainedFile):
         await database.write(
             lambda tx: waits.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms),
             applied,
-            brief=True,
         )
         return asking[0]
 
@@ -226,9 +223,7 @@ class ExecutionStore(MaintainedFile):
             self._scheduler.due(change)
 
         await database.write(
-            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who),
-            applied,
-            brief=True,
+            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who), applied
         )
 
     async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
@@ -239,7 +234,7 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply, brief=True)
+        await database.write(lambda tx: ledger.resume(tx, execution_id, lease, who), self._apply)
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:  # noqa: ANN401 - any JSON
         """The end, with a result that is JSON.
@@ -250,7 +245,7 @@ class ExecutionStore(MaintainedFile):
         text, who = encode(result), actor_name(actor)
         database = self._database or await self._ready()
         keeping = self._keeping
-        await database.write(lambda tx: ledger.complete(tx, execution_id, text, keeping, who), self._apply, brief=True)
+        await database.write(lambda tx: ledger.complete(tx, execution_id, text, keeping, who), self._apply)
 
     async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
         """The end, with an error: a message for people, and optionally a stable code for programs.
@@ -263,9 +258,7 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         keeping = self._keeping
-        await database.write(
-            lambda tx: ledger.fail(tx, execution_id, error, code, keeping, who), self._apply, brief=True
-        )
+        await database.write(lambda tx: ledger.fail(tx, execution_id, error, code, keeping, who), self._apply)
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
         """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
@@ -277,7 +270,7 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         keeping = self._keeping
-        await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, keeping, who), self._apply, brief=True)
+        await database.write(lambda tx: ledger.cancel(tx, execution_id, reason, keeping, who), self._apply)
 
     # --- Waits ---
 
@@ -319,9 +312,7 @@ class ExecutionStore(MaintainedFile):
 
         try:
             outcome = await database.write(
-                lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, self._deadlines),
-                applied,
-                brief=True,
+                lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, self._deadlines), applied
             )
         finally:
             self._records.given.pop(waiter, None)
@@ -337,7 +328,7 @@ class ExecutionStore(MaintainedFile):
             check_text("reason", reason)
         who = actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who), self._apply, brief=True)
+        await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
 
     # --- Inside ---
 

@@ -5,10 +5,7 @@ the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all o
 before it wrote anything fails alone; one that raises later rolls the batch back, and the batch is run again one job at a
 time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file.
 
-The COMMIT of a batch, which waits for the disk, is always the writer's thread's. The jobs are too, unless all of them are
-*brief* and the writer has nothing else to do: then they run where they were asked for, on the thread of the event loop.
-There they cost what they cost, some ten microseconds a statement, while in another thread every statement gives the
-interpreter lock away and then waits for it (64 prompt-and-answer exchanges at once over HTTP took 1.2 times as long).
+One thread does it all, and no other one ever touches the connection.
 """
 
 import asyncio
@@ -43,7 +40,6 @@ Parameters = Mapping[str, object] | Sequence[object]
 Row = tuple[Any, ...]
 
 LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
-LARGEST_BRIEF_BATCH: Final = 64  # jobs; bounds how long the event loop stands still: some milliseconds
 _LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
 _REVISION_OF_FILE: Final = "SELECT version_num FROM alembic_version"
 
@@ -54,13 +50,12 @@ Observer = Callable[[int, float, int], None]
 class Transaction:
     """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
 
-    __slots__ = ("_execute_many", "deferred", "execute", "first_sequence", "head", "now")
+    __slots__ = ("_cursor", "deferred", "execute", "first_sequence", "head", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
-        cursor = connection.cursor()
-        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = cursor.execute
-        self._execute_many = cursor.executemany
+        self._cursor = connection.cursor()
+        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = self._cursor.execute
         self.deferred: list[tuple[str, Row]] = []
         """Inserts that nothing in the batch reads back, with their parameters: done together at its end, which is cheaper."""
         self.now = now
@@ -74,7 +69,15 @@ class Transaction:
         """Do the deferred inserts: at the end of the batch, or earlier for a job that reads them back."""
         deferred, self.deferred = self.deferred, []
         for sql, rows in groupby(deferred, itemgetter(0)):
-            self._execute_many(sql, map(itemgetter(1), rows))
+            self._cursor.executemany(sql, map(itemgetter(1), rows))
+
+    def close(self) -> None:
+        """Let go of the last statement, while the connection is still the caller's.
+
+        The cursor itself may live on, in the traceback of a refusal for one. Where it is deleted with a statement, that is
+        reset, in whatever thread that happens: under the hands of another one that uses the same statement by then.
+        """
+        self._cursor.close()
 
     def one(self, sql: str, parameters: Parameters) -> Row | None:
         """The first row of a query, or None."""
@@ -88,31 +91,23 @@ class Transaction:
 class Job(asyncio.Future[T]):
     """A write and its outcome. Awaited to its end: a cancelled task stays at the await until the outcome is known."""
 
-    __slots__ = ("applied", "brief", "error", "function", "value")
+    __slots__ = ("applied", "error", "function", "value")
 
     def __init__(
         self,
         function: Callable[[Transaction], T],
         applied: Callable[[T], None] | None,
         loop: asyncio.AbstractEventLoop,
-        *,
-        brief: bool = False,
     ) -> None:
         super().__init__(loop=loop)
         self.function = function
         self.applied = applied
-        self.brief = brief
         self.value: T
         self.error: Exception | None = None
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
         """Nothing: the outcome is on its way."""
         return False
-
-
-def are_brief(batch: Sequence[Job[Any]]) -> bool:
-    """Whether these jobs may run on the thread of the event loop."""
-    return len(batch) <= LARGEST_BRIEF_BATCH and all(job.brief for job in batch)
 
 
 class Writer:
@@ -123,7 +118,7 @@ class Writer:
         self._clock = clock
         self._engine = writing_engine(path, synchronous)
         self._tell = tell
-        self._queue: queue.SimpleQueue[tuple[list[Job[Any]], _Begun | None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self.observer: Observer | None = None
         self._connection = self._connect()
         self._broken = False
@@ -148,14 +143,9 @@ class Writer:
         """Begin to write what is put."""
         self._thread.start()
 
-    def put(self, batch: list[Job[Any]], *, idle: bool) -> None:
-        """Write these jobs. ``idle``: everything that was put before has been told, so the connection is nobody's now."""
-        begun = None
-        try:
-            if idle and are_brief(batch) and not self._broken:
-                begun = self._begin_here(batch)
-        finally:
-            self._queue.put((batch, begun))
+    def put(self, batch: list[Job[Any]]) -> None:
+        """Write these jobs."""
+        self._queue.put(batch)
 
     def end(self) -> None:
         """Write what was put before, close the connection and end."""
@@ -165,31 +155,15 @@ class Writer:
         """Return when it has ended."""
         self._thread.join()
 
-    def _begin_here(self, batch: list[Job[Any]]) -> "_Begun | None":
-        """Run the jobs at once, in this thread, up to COMMIT; None where the writer's own thread must do it all."""
-        began = time.perf_counter()
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error:  # another process writes, most likely; the loop must not wait for it
-            return None
-        try:
-            return _Begun(self._run_jobs(batch), began)
-        except BaseException as error:
-            self._rollback()
-            if isinstance(error, Exception):  # the writer's thread meets it again, and tells
-                return None
-            raise
-
     # --- In its own thread ---
 
     def _run(self) -> None:
         try:
-            while (found := self._next()) is not None:
-                batch, begun = found
+            while (batch := self._next()) is not None:
                 observer = self.observer
-                began = begun.at if begun is not None else time.perf_counter() if observer is not None else 0.0
+                began = time.perf_counter() if observer is not None else 0.0
                 try:
-                    spans = self._commit(batch, begun)
+                    spans = self._commit(batch)
                 except Exception as error:  # a defect of ours, which must not leave the callers waiting for ever
                     log.exception("the writer failed")
                     spans = []
@@ -198,18 +172,15 @@ class Writer:
                 if observer is not None:
                     _observe(observer, batch, time.perf_counter() - began)
                 self._tell(batch, spans)
-                del found, batch, begun  # while this thread waits for more, it must not keep what the jobs refer to
+                del batch  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
             self._connection.close()
             self._engine.dispose()
 
-    def _next(self) -> "tuple[list[Job[Any]], _Begun | None] | None":
+    def _next(self) -> list[Job[Any]] | None:
         """The next batch, with all that was put meanwhile; None for the end."""
-        found = self._queue.get()
-        if found is None or found[1] is not None:
-            return found
-        batch = found[0]
-        while len(batch) < LARGEST_BATCH:
+        batch = self._queue.get()
+        while batch is not None and len(batch) < LARGEST_BATCH:
             try:
                 more = self._queue.get_nowait()
             except queue.Empty:
@@ -217,18 +188,16 @@ class Writer:
             if more is None:
                 self._queue.put(None)  # nothing comes behind it
                 break
-            batch += more[0]  # not begun: that is only what finds the writer idle
-        return batch, None
+            batch += more
+        return batch
 
-    def _commit(self, batch: list[Job[Any]], begun: "_Begun | None" = None) -> list[tuple[int, int]]:
+    def _commit(self, batch: list[Job[Any]]) -> list[tuple[int, int]]:
         """Run the jobs of a batch in one transaction; returns the first and last history row of each that it took."""
         committing = False
         try:
-            if begun is None:
-                self._begin()
-                transaction = self._run_jobs(batch)
-            else:
-                transaction = begun.transaction
+            self._begin()
+            transaction = self._run_jobs(batch)
+            transaction.close()
             committing = True
             self._connection.execute("COMMIT")
         except _Spoiled:
@@ -250,9 +219,13 @@ class Writer:
         """After BEGIN: everything but COMMIT. Raises ``_Spoiled`` when the jobs must be run again one by one."""
         self._pass_gate()
         transaction = Transaction(self._connection, self._clock.now())
-        for job in batch:
-            self._attempt(job, transaction)
-        transaction.flush()
+        try:
+            for job in batch:
+                self._attempt(job, transaction)
+            transaction.flush()
+        except BaseException:
+            transaction.close()
+            raise
         return transaction
 
     def _attempt(self, job: Job[Any], transaction: Transaction) -> None:
@@ -323,16 +296,6 @@ def _observe(observer: Observer, batch: list[Job[Any]], seconds: float) -> None:
         observer(len(batch), seconds, sum(isinstance(job.error, StorageError) for job in batch))
     except Exception:  # who counts must not stop what is counted
         log.exception("a batch could not be observed")
-
-
-class _Begun:
-    """A batch whose jobs have run: only COMMIT is missing. ``at`` is of ``time.perf_counter``."""
-
-    __slots__ = ("at", "transaction")
-
-    def __init__(self, transaction: Transaction, at: float) -> None:
-        self.transaction = transaction
-        self.at = at
 
 
 class _Spoiled(Exception):
