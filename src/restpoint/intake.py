@@ -69,7 +69,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     """The JSON of a body; None for an empty one. Raises ``Problem`` 400."""
-    if not body.strip():
+    if not body:
         return None
     try:
         return from_json(body, allow_inf_nan=False)

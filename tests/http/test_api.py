@@ -301,7 +301,7 @@ async def test_events_go_on_after_the_execution_has_left_the_file_for_who_sees_e
 
 BAD_JSON = [
     b"{", b"[1,]", b"NaN", b"[Infinity]", b'{"a": -Infinity}', b'"\xff"', b'"\\ud800"', b"[" * 100_000, b"\x00", b"nul",
-    b'{"a":1}{"b":2}', b"9" * 100_000, b"\xef\xbb\xbf1",
+    b'{"a":1}{"b":2}', b"9" * 100_000, b"\xef\xbb\xbf1", b" ", b"\r\n",
 ]  # fmt: skip
 
 
