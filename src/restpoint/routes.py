@@ -14,6 +14,7 @@ from restpoint.exports import FORMATS, MEDIA_TYPES
 from restpoint.intake import MAX_WAIT_SECONDS
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import ExecutionList, HistoryList, InteractionResponseRequest, WorkflowList
+from restpoint.payloads import MAX_TEXT_LENGTH
 from restpoint.providers import CALLBACK
 from restpoint.questions import QUESTIONS
 from restpoint.workflows import Workflow
@@ -102,11 +103,13 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: wire.json_reply(_EVENT, "Events, each with one line of JSON for its data", "text/event-stream")
 }
 _OK: Final = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
+# What may be stored (payloads.check_text): no NUL, and not without end.
+_TEXT: Final = {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\u0000]*$"}
 _CANCEL: Final = {
     "anyOf": [
         {
             "type": "object",
-            "properties": {"reason": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+            "properties": {"reason": {"anyOf": [_TEXT, {"type": "null"}]}},
             "additionalProperties": False,
         },
         {"type": "null"},
