@@ -145,7 +145,7 @@ def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_writt
 
 
 async def test_no_statement_outlives_the_batch_whose_job_it_was(file: Path) -> None:
-    """Else it is reset when its cursor is deleted, in any thread, while the next batch uses it."""
+    """Else it is reset when its cursor is deleted, in any thread, while the next batch has the connection."""
     database = await opened(file)
     seen: list[Transaction] = []
 

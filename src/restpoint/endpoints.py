@@ -368,7 +368,7 @@ class Endpoints:
 
 
 class _Reply(Response):
-    """A reply whose headers are written once, as a server wants them; Starlette's own way of it costs as much as a poll."""
+    """A reply whose headers are written once, as a server wants them, because a poll is made often."""
 
     def __init__(self, body: bytes, status: int, headers: dict[str, str]) -> None:
         self.body, self.status_code, self.background = body, status, None

@@ -5,7 +5,7 @@ the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all o
 before it wrote anything fails alone; one that raises later rolls the batch back, and the batch is run again one job at a
 time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file.
 
-One thread does it all, and no other one ever touches the connection.
+One thread does it all: once it has begun, no other one touches the connection.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class Transaction:
         """Let go of the last statement, while the connection is still the caller's.
 
         The cursor itself may live on, in the traceback of a refusal for one. Where it is deleted with a statement, that is
-        reset, in whatever thread that happens: under the hands of another one that uses the same statement by then.
+        reset then, in whatever thread this happens, and no other thread has any business on this connection.
         """
         self._cursor.close()
 
