@@ -102,8 +102,9 @@ async def load(port: int, connections: int, seconds: float) -> tuple[float, floa
 
     async def drive(connection: Connection) -> None:
         while time.perf_counter() < begun + seconds:
-            counts[1] += await exchange(connection)
+            requests = await exchange(connection)
             counts[0] += 1
+            counts[1] += requests  # not in one line with the await, which would forget what others counted meanwhile
 
     await asyncio.gather(*map(drive, opened))
     taken = time.perf_counter() - begun
