@@ -17,7 +17,7 @@ def ignore(record: ExecutionRecord, waiter: object) -> None:
 def test_a_change_that_overtakes_a_reading_is_noticed_also_when_the_record_that_heard_it_is_gone(let_go: bool) -> None:
     records = Records(ignore)
     created = Change(1, "e", "execution_created", None, "running", 1_000)
-    held: list[ExecutionRecord] = [records.new(created, None, None, None)]
+    held: list[ExecutionRecord] = [records.add(created, records.draft("e", None, None))]
     records.begin_loading("e")  # reads the file as of row 1
     records.apply(Change(2, "e", "execution_completed", "running", "completed", 2_000))
     if let_go:

@@ -169,3 +169,39 @@ async def test_no_statement_outlives_the_batch_whose_job_it_was(file: Path) -> N
         with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
             transaction.execute("SELECT 1", ())
     await database.close()
+
+
+async def test_what_tasks_ask_for_one_after_the_other_shares_a_commit(file: Path) -> None:
+    database = await opened(file)
+    await database.write(thread)
+    batches: list[int] = []
+    database.observe(lambda jobs, _seconds, _failed: batches.append(jobs))
+    jobs = []
+    for _ in range(3):
+        jobs.append(database.write(thread))
+        await asyncio.sleep(0)
+    await asyncio.gather(*jobs)
+    assert batches == [3]
+    await database.close()
+
+
+async def test_who_asks_in_every_turn_of_the_loop_keeps_nothing_from_being_written(file: Path) -> None:
+    database = await opened(file)
+    turns, jobs = 0, [database.write(thread)]
+    while not database._under_way:
+        turns += 1
+        assert turns < 10
+        await asyncio.sleep(0)
+        jobs.append(database.write(thread))
+    await asyncio.gather(*jobs)
+    await database.close()
+
+
+async def test_what_is_asked_for_alone_is_not_held_back(file: Path) -> None:
+    database = await opened(file)
+    alone = database.write(thread)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert database._under_way == 1
+    await alone
+    await database.close()

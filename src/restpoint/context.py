@@ -4,6 +4,9 @@ Every call is recorded in the journal, and given again on a replay. So a workflo
 runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``. What comes to branches that
 are beside each other is given to them one at a time, in the same order on every replay (``order.py``).
 
+A workflow begins while its start is being written, so what it asks first costs no commit of its own. A step waits for that
+commit; the workflow's own code does not, and may have run for a start that the storage then refused.
+
 What takes long is a step too, or ``ctx.sleep``: a replay in which the workflow's own code comes to nothing that it has recorded
 for five minutes (``order.STALLED_AFTER``) is taken for one of other code, and left alone with a ``ReplayMismatch``.
 
@@ -344,6 +347,7 @@ class Context:
                 except ValidationError as error:
                     run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
             await run.first_time()
+            await run.started()
             with run.busy():
                 try:
                     key = f"{self.execution_id}:{call.position}"

@@ -33,7 +33,7 @@ from restpoint.engine import (
 )
 from restpoint.errors import InvalidArgument, StoreClosed
 from restpoint.schema import REVISION
-from restpoint.writer import Job, Observer, Parameters, Row, Transaction, Writer
+from restpoint.writer import LARGEST_BATCH, Job, Observer, Parameters, Row, Transaction, Writer
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,6 +43,9 @@ __all__ = ["Database", "Observer", "Row", "Transaction"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_MOST_TURNS: Final = 5
+"""Turns of the loop after which what is waiting is handed over, though each of them brought more."""
 
 _GLANCE: Final = "SELECT (SELECT max(sequence) FROM history), (SELECT version_num FROM alembic_version)"
 
@@ -56,6 +59,7 @@ class Database:
         """Called on the loop after each batch, before its jobs are told, with its first and last history row."""
         self._loop = loop
         self._waiting: list[Job[Any]] = []
+        self._turns = 0
         self._writer: Writer | None = None
         self._engine = reading_engine(path)
         self._readers: dict[str, tuple[AsyncConnection, aiosqlite.Connection]] = {}
@@ -122,8 +126,8 @@ class Database:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
         if not self._waiting:
-            # At the end of this turn of the loop: all that its tasks ask for goes over in one piece.
-            self._loop.call_soon(self._hand_over)
+            self._turns = 0
+            self._loop.call_soon(self._hand_over, 0)
         self._waiting.append(job)
         return job
 
@@ -132,7 +136,16 @@ class Database:
         if self._writer is not None:
             self._writer.observer = observer
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, seen: int) -> None:
+        """Give what is waiting to the writer, once a turn of the loop brought nothing more.
+
+        What the tasks of this process ask for while they have the processor goes over in one piece: it shares a commit, and
+        the writer's thread does not take the processor from them meanwhile.
+        """
+        self._turns += 1
+        if seen < len(self._waiting) < LARGEST_BATCH and self._turns < _MOST_TURNS:
+            self._loop.call_soon(self._hand_over, len(self._waiting))
+            return
         waiting, self._waiting = self._waiting, []
         if waiting and self._writer is not None:
             self._under_way += len(waiting)

@@ -24,17 +24,23 @@ LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
 _MAX_KEY: Final = 255
 _MAX_SEQUENCE: Final = (1 << 63) - 1
-_OF_PROXIES: Final = ("x-forwarded-for", "forwarded", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+_OF_PROXIES: Final = frozenset(
+    {b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
+)
 _HEADERS: Final = "restpoint.headers"  # in the scope of a request (ASGI), which others may put their own into
 
 
 def header(request: Request, name: str) -> str | None:
     """A header by its name in lower case; of several with that name the first. Reading one costs a look-up."""
+    value = _headers(request).get(name.encode())
+    return None if value is None else value.decode("latin-1")
+
+
+def _headers(request: Request) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] | None = request.scope.get(_HEADERS)
     if headers is None:
         headers = request.scope[_HEADERS] = dict(reversed(request.scope["headers"]))
-    value = headers.get(name.encode())
-    return None if value is None else value.decode("latin-1")
+    return headers
 
 
 def listed(request: Request, name: str) -> str:
@@ -175,7 +181,7 @@ def local(request: Request) -> Actor:
     this machine says for whom it asks.
     """
     client = (request.scope.get("client") or ("",))[0]
-    forwarded = any(header(request, name) is not None for name in _OF_PROXIES)
+    forwarded = not _OF_PROXIES.isdisjoint(_headers(request))
     if _is_loopback(client) and not forwarded and _is_loopback(_host(header(request, "host") or "")):
         return LOCAL_ACTOR
     raise Problem(

@@ -7,7 +7,7 @@ here. Then it gives its slot back, and when it has waited for some time it is pa
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from restpoint.claims import Claim
 
@@ -52,26 +52,14 @@ class SlotOwner(Protocol):
 
     hold_paused_for: float
 
+    def try_take_slot(self) -> bool:
+        """Whether this run is among those that may work now, because there was room."""
+
     async def take_slot(self) -> None:
         """Return when this run is among those that may work."""
 
     def give_slot(self) -> None:
         """It waits: let another one work."""
-
-
-class _Busy:
-    """From where a branch begins to do something to where it has done it; one for all branches, for it only counts."""
-
-    __slots__ = ("_occupancy",)
-
-    def __init__(self, occupancy: "Occupancy") -> None:
-        self._occupancy = occupancy
-
-    def __enter__(self) -> None:
-        self._occupancy.begin_busy()
-
-    def __exit__(self, *_: object) -> None:
-        self._occupancy.end_busy()
 
 
 class Occupancy:
@@ -91,7 +79,6 @@ class Occupancy:
         self._claim = claim
         self._owner = owner
         self._busy = 0
-        self._as_busy = _Busy(self)
         self._looking = False
         self._hold: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
@@ -112,17 +99,15 @@ class Occupancy:
             self._owner.give_slot()
         self._run = _DEPARTED
 
-    def busy(self) -> "_Busy":
-        """For ``with``: one branch does something."""
-        return self._as_busy
+    def busy(self) -> Self:
+        """For ``with``: one branch does something, from where it begins to where it has done it."""
+        return self
 
-    def begin_busy(self) -> None:
-        """One more branch does something."""
+    def __enter__(self) -> None:
         self.enter()
         self._busy += 1
 
-    def end_busy(self) -> None:
-        """One branch less does."""
+    def __exit__(self, *_: object) -> None:
         self._busy -= 1
         self._look_soon()
 
@@ -158,6 +143,9 @@ class Occupancy:
             while not self.has_slot:
                 # One of the branches takes the slot for all.
                 if self._taking_slot is None or self._taking_slot.done():
+                    if self._owner.try_take_slot():
+                        self.has_slot = True
+                        return
                     self._taking_slot = asyncio.create_task(self._take_slot())
                 await asyncio.wait([self._taking_slot])
                 self._run.check()

@@ -40,26 +40,29 @@ class Records:
         """The record, if anyone holds it."""
         return self._held.get(execution_id)
 
-    def new(
-        self, change: Change, workflow: str | None, owner: str | None, lease: int | None, *, is_run: bool = False
+    def draft(
+        self,
+        execution_id: str,
+        workflow: str | None,
+        owner: str | None,
+        lease: int | None = None,
+        *,
+        is_run: bool = False,
     ) -> ExecutionRecord:
-        """The record of an execution that this process has just created."""
+        """The record of an execution that is about to be created; nobody finds it here until it is added."""
+        record = ExecutionRecord(execution_id, 0.0, self._watch, workflow=workflow, owner=owner, lease=lease)
+        record.is_run = is_run
+        return record
+
+    def add(self, change: Change, draft: ExecutionRecord) -> ExecutionRecord:
+        """The record of an execution that this process has just created: the draft, if nobody holds another."""
         self._tell(change)
         record = self._held.get(change.execution_id)
         if record is not None:  # someone found it in a list before this process heard of its own commit
             return record
-        record = ExecutionRecord(
-            change.execution_id,
-            change.at / 1000,
-            self._watch,
-            workflow=workflow,
-            owner=owner,
-            lease=lease,
-            as_of=change.sequence,
-        )
-        record.is_run = is_run
-        self._held[change.execution_id] = record
-        return record
+        draft.created_at, draft._as_of = change.at / 1000, change.sequence
+        self._held[change.execution_id] = draft
+        return draft
 
     def _tell(self, change: Change) -> None:
         for listener in list(self.listeners):  # one may end its own subscription

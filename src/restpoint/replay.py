@@ -7,6 +7,7 @@ at a position must be the call that is made now; anything else is a mismatch, an
 Where several outcomes are there to be given, ``order.py`` gives them in the order of the first time.
 """
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -80,13 +81,18 @@ class Journal:
 class Branch:
     """One line of control of a workflow: its main task, or a task that it started. Counts the calls made in it."""
 
-    __slots__ = ("_calls", "_children", "prefix", "task")
+    __slots__ = ("_calls", "_children", "_task", "prefix")
 
     def __init__(self, task: "asyncio.Task[object] | None", prefix: str = "") -> None:
-        self.task = task
+        # Not to keep it: the task keeps its context, and that keeps this.
+        self._task = None if task is None else weakref.ref(task)
         self.prefix = prefix
         self._calls = 0
         self._children = 0
+
+    def is_of(self, task: "asyncio.Task[object]") -> bool:
+        """Whether this is the branch of that task."""
+        return self._task is not None and self._task() is task
 
     def child(self, task: "asyncio.Task[object] | None") -> "Branch":
         """The branch of a task that this one started."""

@@ -10,27 +10,24 @@ is answered with the same cancellation.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
 
-from restpoint import claims, runs, tracing
+from restpoint import claims, runs
 from restpoint.changes import Changes, Wait
 from restpoint.claims import Claim
 from restpoint.database import Transaction
 from restpoint.errors import (
     InvalidArgument,
     LeaseLost,
-    NotJSON,
     ReplayMismatch,
     RestpointError,
     StorageError,
     StoreClosed,
 )
-from restpoint.failures import public_failure
 from restpoint.lifecycle import TERMINAL
-from restpoint.logs import about
 from restpoint.occupancy import LEAVING, Occupancy, SlotOwner, this_task
 from restpoint.parts import Parts
 from restpoint.records import ExecutionRecord
@@ -98,132 +95,79 @@ class Run:
         self.busy = self.occupancy.busy
         """One branch does something: a context manager."""
         self.input_text = input_text
-        self._trace = trace
+        self.trace = trace
         self.use(Journal([], {}))
         self.waits = waits or {}
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """What consents that restpoint drives came to, as far as it is known."""
         # Held from the moment the snapshot was taken, so that no answer passes by.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
-        self._has_branched = False
+        self.has_branched = False
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
+        self._starting: asyncio.Future[Any] | None = None
 
     # --- From beginning to end ---
 
-    def begin(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
-        """Start the function; ``body`` calls it with its context."""
-        self._task = asyncio.create_task(self._main(body), name=f"restpoint:{self.claim.execution_id}")
+    def begin(self, course: Callable[["Run"], Coroutine[Any, Any, None]]) -> None:
+        """Start the function; ``course`` takes it from there to its end, and tears this down."""
+        self._task = asyncio.create_task(course(self), name=f"restpoint:{self.claim.execution_id}")
         self.occupancy.main = self._task
         self._task.add_done_callback(self._did_not_begin)
         self.journal.watch(self._does_not_come_to)
-        # Not the record's property: this process drives the run by its claim.
-        self.record._task = self._task  # noqa: SLF001 - the runner makes runs of records
-        self.record._ended = self._ended_elsewhere  # noqa: SLF001
+        self.adopt(self.record)
         self.parts.follower.watch(self._task)
-        if self.record.status in TERMINAL:
+
+    def adopt(self, record: ExecutionRecord) -> None:
+        """The record of its execution, which then tells it of a cancellation or an end."""
+        self.record = record
+        if self._is_down:
+            return
+        # Not the record's property: this process drives the run by its claim.
+        record._task = self._task  # noqa: SLF001 - the runner makes runs of records
+        record._ended = self._ended_elsewhere  # noqa: SLF001
+        if record.status in TERMINAL:
             self._ended_elsewhere()
+
+    def let_record_go(self) -> None:
+        """It ends here: what becomes of its execution now is no news to it."""
+        if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in adopt; it may have been claimed anew
+            self.record._ended = None  # noqa: SLF001
+        if self.record._task is self._task:  # noqa: SLF001
+            self.record._task = None  # noqa: SLF001
+
+    def begins_before(self, starting: "asyncio.Future[Any]") -> None:
+        """It is begun while its start is being written: whatever it writes is written after that, or not at all."""
+        self._starting = starting
+        starting.add_done_callback(self._has_started)
+
+    def _has_started(self, starting: "asyncio.Future[Any]") -> None:
+        self._starting = None
+        if starting.exception() is not None:  # there is no such execution
+            self.leave("lost")
+
+    async def started(self) -> None:
+        """Return when its start is in the file: nothing that it does to the world comes before that."""
+        if self._starting is not None:
+            with self.busy():
+                await asyncio.wait([self._starting])
+        self.check()
 
     def _did_not_begin(self, _: "asyncio.Task[None]") -> None:
         """A task that is cancelled before its first turn runs nothing of its function, not even what cleans up after it."""
         if not self._is_down:
-            self._leave("released")
-            self._tear_down()
+            self.depart("released")
+            self.tear_down()
 
-    async def _main(self, body: Callable[["Run"], Awaitable[Any]]) -> None:
-        name, execution_id = self.workflow.name, self.claim.execution_id
-        root = Branch(asyncio.current_task())
-        branch_here.set(root)
-        with about(execution_id=execution_id, workflow=name), tracing.run_span(name, execution_id, self._trace) as span:
-            try:
-                result = await body(self)
-                self.check()
-                await self._complete(result)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if self.gone is None and task is not None and not task.cancelling():
-                    span.fail("CancelledError")
-                    await self._fail(RuntimeError("the workflow cancelled itself"))
-                elif self.gone is None:
-                    self._leave("released")  # the loop is closing, or someone cancels tasks
-            except Exception as error:  # noqa: BLE001 - the workflow's own
-                if self.gone is None:
-                    span.fail(type(error).__qualname__)
-                    await self._fail(error)
-            finally:
-                self._leave("released")  # what has ended said so when that was written
-                span.annotate(outcome=self.gone or "released")
-                self._tear_down()
-
-    async def _complete(self, result: Any) -> None:  # noqa: ANN401 - the workflow's
-        left_out = self.journal.unvisited
-        if left_out is not None:
-            entry = self.journal.entries[left_out]
-            self.mismatch(left_out, describe(entry.call), "nothing: it has returned")
-        try:
-            text = self.workflow.output.write(result)
-        except NotJSON as error:
-            await self._fail(error)
-            return
-        keeping = self.parts.keeping
-        await self._end(partial(runs.complete, run=self.claim, result=text, keeping=keeping))
-
-    async def _fail(self, error: BaseException) -> None:
-        try:
-            await self._record_failure(error)
-        except Exception as defect:
-            log.exception("the failure of workflow %s could not be recorded", self.workflow.name)
-            if self.gone is None:
-                self.problem = (
-                    f"Its failure could not be recorded: {type(defect).__name__}; the log of the server has more."
-                )
-                self._leave("stuck")
-
-    async def _record_failure(self, error: BaseException) -> None:
-        left_out = self.journal.unvisited
-        entry = None if left_out is None else self.journal.entries[left_out]
-        if entry is not None and not self._has_branched and entry.is_given:
-            # It once got further than to where it failed now: this is other code.
-            recorded, at = describe(entry.call), entry.call.position
-            asked = f"nothing: it has raised {type(error).__name__}"
-            log.error("workflow %s failed before what it has recorded", self.workflow.name, exc_info=error)
-            self.stuck(ReplayMismatch(self.claim.execution_id, at, recorded, asked))
-            return
-        message, code, public = public_failure(error, self.workflow.name)
-        log.log(
-            logging.INFO if public else logging.ERROR,
-            "workflow %s failed: %s", self.workflow.name, code, exc_info=None if public else error,
-        )  # fmt: skip
-        keeping = self.parts.keeping
-        await self._end(partial(runs.fail, run=self.claim, error=message, code=code, keeping=keeping))
-
-    async def _end(self, job: Callable[[Transaction], Changes]) -> None:
-        self.record._ended = None  # noqa: SLF001 - it ends here
-        self.record._task = None  # noqa: SLF001
-
-        def ended(changes: Changes) -> None:
-            self._leave("ended")
-            self.parts.apply(changes)
-
-        while True:
-            try:
-                await self.parts.database.write(job, ended)
-            except (LeaseLost, StoreClosed):
-                self._leave("lost")
-            except StorageError:
-                log.exception("the end of execution %s could not be written; trying again", self.claim.execution_id)
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            return
-
-    def _leave(self, why: Gone) -> None:
+    def depart(self, why: Gone) -> None:
+        """Nothing more is written from here on. The first reason counts."""
         if self.gone is None:
             self.gone = why
 
     def leave(self, why: Gone) -> None:
         """Stop here, at once: nothing more is written, and the tasks are cancelled."""
-        self._leave(why)
+        self.depart(why)
         if self._task is not None and self._task is not this_task():  # who calls from inside it asks next, and hears it
             self._task.cancel(LEAVING)
         if self._grace is None and not self._is_down:
@@ -237,22 +181,20 @@ class Run:
         )  # fmt: skip
         if self._task is not None:
             self._task.cancel(LEAVING)
-        self._tear_down()
+        self.tear_down()
 
     def _ended_elsewhere(self) -> None:
         self.leave("ended")
 
-    def _tear_down(self) -> None:
+    def tear_down(self) -> None:
+        """Leave memory: give back what it holds."""
         if self._is_down:
             return
         self._is_down = True
         if self._grace is not None:
             self._grace.cancel()
         self.journal.order.close()
-        if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in begin; it may have been claimed anew
-            self.record._ended = None  # noqa: SLF001
-        if self.record._task is self._task:  # noqa: SLF001
-            self.record._task = None  # noqa: SLF001
+        self.let_record_go()
         self.occupancy.close()
         self.pending.clear()
         self._host.forget(self)
@@ -286,10 +228,10 @@ class Run:
         task, branch = this_task(), branch_here.get()
         if task is None or branch is None:
             raise InvalidArgument("The context works in the tasks of its workflow only, not in threads and callbacks.")
-        if branch.task is not task:
+        if not branch.is_of(task):
             branch = branch.child(task)
             branch_here.set(branch)
-            self._has_branched = True
+            self.has_branched = True
             self.occupancy.enter()
         return branch
 
@@ -312,6 +254,11 @@ class Run:
     def consents(self) -> "Consents | None":
         """Who drives consents here; None where nobody does."""
         return self._host.consents
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its function was started."""
+        return self._task is not None
 
     @property
     def has_slot(self) -> bool:
@@ -379,6 +326,8 @@ class Run:
 
     def _is_left_for(self, error: BaseException) -> bool:
         """Whether the run leaves memory because something of it could not be written."""
+        if self.gone is not None:
+            return True
         if isinstance(error, LeaseLost):
             self.leave("lost")
         elif isinstance(error, StorageError | StoreClosed):

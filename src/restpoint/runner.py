@@ -14,17 +14,13 @@ from hashlib import sha256
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pydantic import ValidationError
-
-from restpoint import claims, runs, tracing
+from restpoint import claims, course, runs, tracing
 from restpoint.access import Actor, actor_id
 from restpoint.changes import Change, Changes
 from restpoint.claimant import Claimant
 from restpoint.claims import Claim
-from restpoint.context import Context
 from restpoint.errors import (
     ExecutionNotFound,
-    InputNotAccepted,
     InvalidArgument,
     LeaseLost,
     SealBroken,
@@ -40,7 +36,7 @@ from restpoint.run import Run
 from restpoint.runs import Start
 from restpoint.slots import Slots
 from restpoint.store import ExecutionStore
-from restpoint.workflows import Workflow, by_key, problem_of
+from restpoint.workflows import Workflow, by_key
 
 if TYPE_CHECKING:
     from restpoint.oauth import Consents
@@ -184,7 +180,7 @@ class Runner:
 
     # --- Starting ---
 
-    async def start(  # noqa: C901 - one request from its checks to its commit
+    async def start(
         self,
         workflow: str,
         input: Any = None,  # noqa: A002, ANN401 - the word for it; any JSON or model
@@ -196,6 +192,7 @@ class Runner:
     ) -> Started:
         """Start an execution of the workflow's newest version; what is returned is durable.
 
+        Its function begins at once, beside the commit, and its steps after that; with an ``idempotency_key`` all of it does.
         With an ``idempotency_key``, the same owner's same request gives the first execution again, for as long as it is in
         the file. ``trace`` is the caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
         ``IdempotencyConflict`` and ``NotJSON``.
@@ -217,36 +214,57 @@ class Runner:
                 workflow, found.version, text, owner, carried, *_digests(owner, idempotency_key, workflow, text)
             )
             claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
-            made: list[ExecutionRecord] = []
-
-            def applied(outcome: Change | str) -> None:
-                if isinstance(outcome, str):
-                    return
-                made.append(parts.records.new(outcome, workflow, owner, None, is_run=True))
-                if claim is not None and self._closing:
-                    self._slots.give()
-                    self._later(self._let_go(claim, None))
-                elif claim is not None:
-                    self._begin(Run(claim, found, made[0], parts, self, input_text=text, trace=span.carrier or None))
-
-            lease = None if claim is None else parts.lease
+            draft = parts.records.draft(execution_id, workflow, owner, is_run=True)
+            run = None
             if claim is not None:
-                self._beginning.add(execution_id)
-            try:
-                starting = parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
-                self._starting.add(starting)
-                starting.add_done_callback(self._starting.discard)
-                outcome = await starting
-            finally:
-                self._beginning.discard(execution_id)
-                if claim is not None and not made:
-                    self._slots.give()
-        if not isinstance(outcome, str):
-            return Started(made[0], created=True)
+                run = Run(claim, found, draft, parts, self, input_text=text, trace=span.carrier or None)
+            made, outcome = await self._write_start(draft, what, run, who)
+        if made is not None:
+            return Started(made, created=True)
         record = await self.store.get(outcome)
         if record is None:  # swept in this very moment
             raise ExecutionNotFound(outcome)
         return Started(record, created=False)
+
+    async def _write_start(
+        self, draft: ExecutionRecord, what: Start, run: Run | None, who: str | None
+    ) -> tuple[ExecutionRecord | None, str]:
+        """The record of what was started, and its id; None of what an earlier request with the same key had started."""
+        parts, execution_id = self._require(), draft.execution_id
+        lease = None if run is None else run.claim.lease
+        made: list[ExecutionRecord] = []
+
+        def applied(outcome: Change | str) -> None:
+            if isinstance(outcome, str):
+                return
+            record = parts.records.add(outcome, draft)
+            made.append(record)
+            if run is None:
+                return
+            if record is not draft:
+                run.adopt(record)
+            if self._closing and not run.has_begun:
+                self._later(self._let_go(run.claim, None))
+            elif not run.has_begun:
+                self._begin(run)
+
+        if run is not None:
+            self._beginning.add(execution_id)
+        try:
+            starting = parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+            if run is not None and what.start is None:
+                # It need not wait for the commit: what it asks first goes into the same one. With a key it may turn out
+                # to be another request's, and nothing begins before that is known.
+                run.begins_before(starting)
+                self._begin(run)
+            outcome = await starting
+        finally:
+            self._beginning.discard(execution_id)
+            if run is not None and not run.has_begun:
+                self._slots.give()
+        return (made[0], execution_id) if made else (None, str(outcome))
 
     # --- Taking up ---
 
@@ -309,7 +327,7 @@ class Runner:
 
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
-        run.begin(_body)
+        run.begin(course.follow)
 
     # --- What a run needs of its runner ---
 
@@ -321,6 +339,10 @@ class Runner:
     def is_ending(self) -> bool:
         """Whether it closes, or its event loop does, which cancels every task."""
         return self._closing or any(task.cancelling() or task.done() for task in self._looking)
+
+    def try_take_slot(self) -> bool:
+        """Whether one more run may work, now."""
+        return self._slots.try_take()
 
     async def take_slot(self) -> None:
         """Return when one more run may work."""
@@ -402,17 +424,3 @@ def _digests(owner: str | None, key: str | None, workflow: str, text: str) -> tu
     if key is None:
         return None, None
     return sha256(json.dumps([owner, key]).encode()).digest(), sha256(f"{workflow}\n{text}".encode()).digest()
-
-
-async def _body(run: Run) -> Any:  # noqa: ANN401 - the workflow's result
-    try:
-        arguments = run.workflow.arguments(run.input_text)
-    except ValidationError as error:
-        # The model changed since: the code that it was begun with may be back with the next release.
-        run.stuck(
-            InputNotAccepted(
-                f"The stored input of execution {run.claim.execution_id} is not accepted now: {problem_of(error)}"
-            )
-        )
-        raise asyncio.CancelledError from None
-    return await run.workflow.function(Context(run), *arguments)

@@ -78,7 +78,8 @@ class ExecutionStore(MaintainedFile):
         made: list[ExecutionRecord] = []
 
         def applied(change: Change) -> None:
-            made.append(self._records.new(change, workflow, owner, lease))
+            draft = self._records.draft(execution_id, workflow, owner, lease)
+            made.append(self._records.add(change, draft))
 
         await database.write(lambda tx: ledger.create(tx, execution_id, workflow, owner, lease, who), applied)
         return made[0]

@@ -1,0 +1,258 @@
+"""A run begins while its start is being written: what that saves, and what must not come of it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, WorkflowFailed, workflow
+from restpoint.changes import Change
+from restpoint.database import Transaction
+from restpoint.errors import StorageError
+from restpoint.queries import Snapshot
+from runners import PATIENCE, answer, asked, ended, question, unloaded
+from support import rows, sql
+
+TURNS = 200  # of the event loop: more than anything here takes that does not wait for the writer
+
+
+@asynccontextmanager
+async def no_commits(store: ExecutionStore) -> AsyncIterator[None]:
+    """The thread that writes stands still."""
+    parts = await store.parts()
+    entered, go = threading.Event(), threading.Event()
+
+    def stand(_: Transaction) -> None:
+        entered.set()
+        assert go.wait(30)
+
+    standing = parts.database.write(stand)
+    await asyncio.to_thread(entered.wait, 30)
+    try:
+        yield
+    finally:
+        go.set()
+        await standing
+
+
+async def some_turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+async def test_what_a_workflow_asks_first_is_in_the_commit_of_its_start(store: ExecutionStore) -> None:
+    @workflow
+    async def wait(ctx: Context) -> str:
+        return (await ctx.ask(question("Well?"))).text
+
+    batches: list[int] = []
+    async with Runner(store, [wait]) as runner:
+        await ended_one(store, runner)
+        store.observe(lambda jobs, _seconds, _failed: batches.append(jobs))
+        record = (await runner.start("wait")).record
+        await asked(record, "Well?")
+        store.observe(None)
+        await answer(store, record, "Well?", "fine")
+        assert (await ended(record)).result == "fine"
+    assert batches == [2]
+
+
+async def ended_one(store: ExecutionStore, runner: Runner) -> None:
+    """What a process does only once is done."""
+    record = (await runner.start("wait")).record
+    await answer(store, record, "Well?", "x")
+    await ended(record)
+
+
+async def test_a_workflow_begins_before_its_start_is_written_and_its_steps_do_not(
+    store: ExecutionStore, path: Path
+) -> None:
+    begun = asyncio.Event()
+    seen: list[Any] = []
+
+    async def effect() -> str:
+        seen.extend(rows(path, "SELECT status FROM executions"))
+        return "done"
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        begun.set()
+        return await ctx.step(effect)
+
+    async with Runner(store, [work]) as runner:
+        async with no_commits(store):
+            starting = asyncio.create_task(runner.start("work"))
+            await begun.wait()
+            await some_turns()
+            assert not starting.done()
+            assert seen == []
+        record = (await starting).record
+        assert (await ended(record)).result == "done"
+    assert seen == [("running",)]
+
+
+async def test_nothing_begins_with_a_key_before_it_is_known_whose_start_it_is(
+    store: ExecutionStore, path: Path
+) -> None:
+    begun: list[bool] = []
+
+    @workflow
+    async def work(ctx: Context) -> None:
+        begun.append(rows(path, "SELECT count(*) FROM executions") == [(1,)])
+        await ctx.ask(question("Well?"))
+
+    async with Runner(store, [work]) as runner:
+        async with no_commits(store):
+            starting = [asyncio.create_task(runner.start("work", idempotency_key="k")) for _ in range(5)]
+            await some_turns()
+            assert begun == []
+        started = await asyncio.gather(*starting)
+        assert sorted(each.created for each in started) == [False, False, False, False, True]
+        await asked(started[0].record, "Well?")
+        assert begun == [True]
+        async with asyncio.timeout(PATIENCE):
+            while runner.running:  # noqa: ASYNC110 - who did not start it gives its slot back
+                await asyncio.sleep(0)
+
+
+async def _asks(ctx: Context) -> None:
+    await ctx.ask(question("Well?"))
+
+
+async def _returns(ctx: Context) -> None:
+    return None
+
+
+async def _raises(ctx: Context) -> None:
+    raise WorkflowFailed("no", code="no")
+
+
+async def _emits_and_sleeps(ctx: Context) -> None:
+    await ctx.emit(1)
+    await ctx.sleep(60)
+
+
+async def _asks_twice_at_once(ctx: Context) -> None:
+    await asyncio.gather(ctx.ask(question("Well?")), ctx.ask(question("And?")))
+
+
+async def _does_not_listen(ctx: Context) -> None:
+    try:
+        await ctx.now()
+    except asyncio.CancelledError:
+        await ctx.emit("all the same")
+
+
+@pytest.mark.parametrize(
+    "body", [_asks, _returns, _raises, _emits_and_sleeps, _asks_twice_at_once, _does_not_listen], ids=lambda body: body.__name__
+)  # fmt: skip
+@pytest.mark.parametrize("hold", [0.0, 600.0])
+async def test_of_a_start_that_the_storage_refuses_nothing_is_left(
+    store: ExecutionStore, path: Path, body: Callable[[Context], Awaitable[None]], hold: float
+) -> None:
+    effects: list[str] = []
+
+    @workflow
+    async def work(ctx: Context) -> None:
+        await body(ctx)
+        await ctx.step(effects.append, "x")
+
+    @workflow
+    async def echo(ctx: Context, text: str) -> str:
+        return text
+
+    async with Runner(store, [work, echo], concurrency=1, hold_paused_for=hold) as runner:
+        with sql(path) as outside:
+            outside.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON executions BEGIN SELECT RAISE(ABORT, 'no more executions'); END"
+            )
+        with pytest.raises(StorageError, match="no more executions"):
+            await runner.start("work")
+        await unloaded(runner)
+        assert (runner.running, runner.paused_in_memory, effects) == (0, 0, [])
+        for table in ("executions", "runs", "journal"):
+            assert rows(path, f"SELECT count(*) FROM {table}") == [(0,)]
+        assert rows(path, "SELECT count(*) FROM history WHERE execution_id IS NOT NULL") == [(0,)]
+        with sql(path) as outside:
+            outside.execute("DROP TRIGGER full")
+        assert (await ended((await runner.start("echo", "x")).record)).result == "x"
+
+
+async def test_a_start_that_is_being_written_as_the_runner_closes_is_left_to_the_next_one(
+    store: ExecutionStore, path: Path
+) -> None:
+    begun = asyncio.Event()
+
+    @workflow
+    async def wait(ctx: Context) -> str:
+        begun.set()
+        return (await ctx.ask(question("Well?"))).text
+
+    runner = await Runner(store, [wait]).open()
+    async with no_commits(store):
+        starting = asyncio.create_task(runner.start("wait"))
+        await begun.wait()
+        closing = asyncio.create_task(runner.close())
+        await some_turns()
+        assert not closing.done()
+    record = (await starting).record
+    await closing
+    assert rows(path, "SELECT lease, attempts FROM runs") == [(None, 0)]
+    async with Runner(store, [wait]):
+        await answer(store, record, "Well?", "fine")
+        assert (await ended(record)).result == "fine"
+
+
+async def test_who_stops_waiting_for_a_start_does_not_stop_what_was_started(store: ExecutionStore) -> None:
+    begun = asyncio.Event()
+    told: list[ExecutionRecord] = []
+
+    @workflow
+    async def wait(ctx: Context) -> None:
+        begun.set()
+        await ctx.ask(question("Well?"))
+
+    async with Runner(store, [wait]) as runner:
+        async with no_commits(store):
+            starting = asyncio.create_task(runner.start("wait"))
+            await begun.wait()
+            starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        (listed,) = (await store.list()).items
+        record = await store.get(listed.execution_id)
+        assert record is not None
+        told.append(record)
+        await asked(record, "Well?")
+
+
+async def test_a_run_follows_the_record_that_someone_else_made_of_its_execution_first(store: ExecutionStore) -> None:
+    """Who lists the file may find an execution before this process hears of its own commit."""
+    found: list[ExecutionRecord] = []
+
+    @workflow
+    async def wait(ctx: Context) -> str:
+        return (await ctx.ask(question("Well?"))).text
+
+    parts = await store.parts()
+
+    def find(change: Change) -> None:
+        if change.event == "execution_created":
+            seen = Snapshot(
+                as_of=change.sequence, id=change.execution_id, status="running", version=1, workflow="wait", owner=None,
+                lease=None, created_at=change.at, completed_at=None, expires_at=None, result=None, error=None,
+                error_code=None, run_version=1, problem=None, waits=(),
+            )  # fmt: skip
+            found.append(parts.records.refresh(seen))
+
+    end = store.subscribe(find)
+    async with Runner(store, [wait], hold_paused_for=600) as runner:
+        record = (await runner.start("wait")).record
+        assert [record] == found
+        await answer(store, record, "Well?", "fine")
+        assert (await ended(record)).result == "fine"
+    end()
