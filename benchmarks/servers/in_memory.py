@@ -5,6 +5,7 @@ Written as one would write it with FastAPI: request and response models, one dic
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,13 @@ class Record:
         self.task: asyncio.Task[None] | None = None
 
 
+def _keep(_: str) -> None:
+    """Nothing: what happens is forgotten."""
+
+
+kept: Callable[[str], None] = _keep
+"""Called with each change before anyone is told of it: ``floor.py`` puts another function here."""
+
 executions: dict[str, Record] = {}
 app = FastAPI()
 
@@ -50,6 +58,7 @@ async def refund(record: Record, order: dict[str, Any]) -> None:
     response = await future
     record.status, record.pending = "running", None
     record.result = {"refunded": response.selected_option.id == "yes"}  # type: ignore[union-attr]
+    kept(record.id)
     record.status = "completed"
 
 
@@ -57,6 +66,7 @@ async def refund(record: Record, order: dict[str, Any]) -> None:
 async def start(order: dict[str, Any]) -> ExecutionAcceptedInteraction:
     record = Record()
     executions[record.id] = record
+    kept(record.id)
     record.task = asyncio.create_task(refund(record, order))
     await record.first_outcome.wait()
     assert record.pending is not None
@@ -95,5 +105,7 @@ async def respond(execution_id: str, interaction_id: str, body: InteractionRespo
         raise HTTPException(404, "not found")
     _, prompt, future = record.pending
     with suppress(asyncio.InvalidStateError):
-        future.set_result(accepts(prompt, body.response))
+        response = accepts(prompt, body.response)
+        kept(record.id)
+        future.set_result(response)
     return Response(status_code=204)
