@@ -12,7 +12,7 @@ import pytest
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, WorkflowFailed, workflow
 from restpoint.changes import Change
 from restpoint.database import Transaction
-from restpoint.errors import StorageError
+from restpoint.errors import IdempotencyConflict, StorageError
 from restpoint.queries import Snapshot
 from runners import PATIENCE, answer, asked, ended, question, unloaded
 from support import rows, sql
@@ -95,28 +95,64 @@ async def test_a_workflow_begins_before_its_start_is_written_and_its_steps_do_no
     assert seen == [("running",)]
 
 
-async def test_nothing_begins_with_a_key_before_it_is_known_whose_start_it_is(
-    store: ExecutionStore, path: Path
+@pytest.mark.parametrize("concurrency", [1, 3, 100])
+async def test_of_many_starts_with_one_key_one_goes_on_and_nothing_is_left_of_the_others(
+    store: ExecutionStore, path: Path, concurrency: int
 ) -> None:
-    begun: list[bool] = []
+    begun: list[str] = []
+    effects: list[str] = []
 
     @workflow
-    async def work(ctx: Context) -> None:
-        begun.append(rows(path, "SELECT count(*) FROM executions") == [(1,)])
-        await ctx.ask(question("Well?"))
+    async def work(ctx: Context) -> str:
+        begun.append(ctx.execution_id)
+        await ctx.emit("working")
+        await ctx.step(effects.append, ctx.execution_id)
+        return (await ctx.ask(question("Well?"))).text
 
-    async with Runner(store, [work]) as runner:
+    async with Runner(store, [work], concurrency=concurrency) as runner:
         async with no_commits(store):
             starting = [asyncio.create_task(runner.start("work", idempotency_key="k")) for _ in range(5)]
             await some_turns()
-            assert begun == []
+            assert len(set(begun)) == min(concurrency, 5)
+            assert effects == []
         started = await asyncio.gather(*starting)
         assert sorted(each.created for each in started) == [False, False, False, False, True]
-        await asked(started[0].record, "Well?")
-        assert begun == [True]
+        (record,) = {each.record for each in started}
+        await asked(record, "Well?")
+        again = await runner.start("work", idempotency_key="k")
+        assert (again.created, again.record) == (False, record)
         async with asyncio.timeout(PATIENCE):
-            while runner.running:  # noqa: ASYNC110 - who did not start it gives its slot back
+            while runner.running or len(runner._runs) > 1:  # noqa: ASYNC110 - the others give their slots back
                 await asyncio.sleep(0)
+        await answer(store, record, "Well?", "fine")
+        assert (await ended(record)).result == "fine"
+    assert effects == [record.execution_id]
+    assert rows(path, "SELECT id FROM executions") == [(record.execution_id,)]
+    assert rows(path, "SELECT DISTINCT execution_id FROM history WHERE execution_id IS NOT NULL") == [
+        (record.execution_id,)
+    ]
+
+
+async def test_of_a_start_whose_key_was_used_for_something_else_nothing_is_left(
+    store: ExecutionStore, path: Path
+) -> None:
+    effects: list[str] = []
+
+    @workflow
+    async def work(ctx: Context, text: str) -> None:
+        await ctx.step(effects.append, text)
+        await ctx.ask(question("Well?"))
+
+    async with Runner(store, [work], concurrency=1) as runner:
+        record = (await runner.start("work", "a", idempotency_key="k")).record
+        await asked(record, "Well?")
+        with pytest.raises(IdempotencyConflict):
+            await runner.start("work", "b", idempotency_key="k")
+        async with asyncio.timeout(PATIENCE):
+            while runner.running or len(runner._runs) > 1:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0)
+    assert effects == ["a"]
+    assert rows(path, "SELECT count(*) FROM executions") == [(1,)]
 
 
 async def _asks(ctx: Context) -> None:

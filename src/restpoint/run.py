@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
 
 from restpoint import claims, runs
-from restpoint.changes import Changes, Wait
+from restpoint.changes import Change, Changes, Wait
 from restpoint.claims import Claim
 from restpoint.database import Transaction
 from restpoint.errors import (
@@ -106,7 +106,7 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
-        self._starting: asyncio.Future[Any] | None = None
+        self._starting: asyncio.Future[Change | str] | None = None
 
     # --- From beginning to end ---
 
@@ -137,14 +137,17 @@ class Run:
         if self.record._task is self._task:  # noqa: SLF001
             self.record._task = None  # noqa: SLF001
 
-    def begins_before(self, starting: "asyncio.Future[Any]") -> None:
-        """It is begun while its start is being written: whatever it writes is written after that, or not at all."""
+    def begins_before(self, starting: "asyncio.Future[Change | str]") -> None:
+        """It is begun while its start is being written: whatever it writes is written after that, or not at all.
+
+        What comes of the start is a change, or the id of the execution that was started with the same key before.
+        """
         self._starting = starting
         starting.add_done_callback(self._has_started)
 
-    def _has_started(self, starting: "asyncio.Future[Any]") -> None:
+    def _has_started(self, starting: "asyncio.Future[Change | str]") -> None:
         self._starting = None
-        if starting.exception() is not None:  # there is no such execution
+        if starting.exception() is not None or isinstance(starting.result(), str):  # there is no such execution
             self.leave("lost")
 
     async def started(self) -> None:
@@ -254,11 +257,6 @@ class Run:
     def consents(self) -> "Consents | None":
         """Who drives consents here; None where nobody does."""
         return self._host.consents
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether its function was started."""
-        return self._task is not None
 
     @property
     def has_slot(self) -> bool:

@@ -192,7 +192,7 @@ class Runner:
     ) -> Started:
         """Start an execution of the workflow's newest version; what is returned is durable.
 
-        Its function begins at once, beside the commit, and its steps after that; with an ``idempotency_key`` all of it does.
+        Its function begins at once, beside the commit, and its steps after that.
         With an ``idempotency_key``, the same owner's same request gives the first execution again, for as long as it is in
         the file. ``trace`` is the caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
         ``IdempotencyConflict`` and ``NotJSON``.
@@ -218,9 +218,9 @@ class Runner:
             run = None
             if claim is not None:
                 run = Run(claim, found, draft, parts, self, input_text=text, trace=span.carrier or None)
-            made, outcome = await self._write_start(draft, what, run, who)
-        if made is not None:
-            return Started(made, created=True)
+            outcome = await self._write_start(draft, what, run, who)
+        if isinstance(outcome, ExecutionRecord):
+            return Started(outcome, created=True)
         record = await self.store.get(outcome)
         if record is None:  # swept in this very moment
             raise ExecutionNotFound(outcome)
@@ -228,8 +228,8 @@ class Runner:
 
     async def _write_start(
         self, draft: ExecutionRecord, what: Start, run: Run | None, who: str | None
-    ) -> tuple[ExecutionRecord | None, str]:
-        """The record of what was started, and its id; None of what an earlier request with the same key had started."""
+    ) -> ExecutionRecord | str:
+        """The record of what was started; or the id of what an earlier request with the same key had started."""
         parts, execution_id = self._require(), draft.execution_id
         lease = None if run is None else run.claim.lease
         made: list[ExecutionRecord] = []
@@ -239,32 +239,29 @@ class Runner:
                 return
             record = parts.records.add(outcome, draft)
             made.append(record)
-            if run is None:
-                return
-            if record is not draft:
+            if run is not None and record is not draft:
                 run.adopt(record)
-            if self._closing and not run.has_begun:
-                self._later(self._let_go(run.claim, None))
-            elif not run.has_begun:
-                self._begin(run)
 
-        if run is not None:
-            self._beginning.add(execution_id)
         try:
             starting = parts.database.write(lambda tx: runs.start(tx, execution_id, what, lease, who), applied)
-            self._starting.add(starting)
-            starting.add_done_callback(self._starting.discard)
-            if run is not None and what.start is None:
-                # It need not wait for the commit: what it asks first goes into the same one. With a key it may turn out
-                # to be another request's, and nothing begins before that is known.
-                run.begins_before(starting)
-                self._begin(run)
-            outcome = await starting
-        finally:
-            self._beginning.discard(execution_id)
-            if run is not None and not run.has_begun:
+        except BaseException:
+            if run is not None:
                 self._slots.give()
-        return (made[0], execution_id) if made else (None, str(outcome))
+            raise
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        if run is None:
+            outcome = await starting
+        else:
+            # It does not wait for the commit: what it asks first goes into the same one.
+            run.begins_before(starting)
+            self._begin(run)
+            self._beginning.add(execution_id)
+            try:
+                outcome = await starting
+            finally:
+                self._beginning.discard(execution_id)
+        return outcome if isinstance(outcome, str) else made[0]
 
     # --- Taking up ---
 
