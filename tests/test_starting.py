@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from restpoint.errors import IdempotencyConflict, StorageError
 from restpoint.queries import Snapshot
 from runners import PATIENCE, answer, asked, ended, question, unloaded
 from support import rows, sql
+
+of_the_caller: ContextVar[str] = ContextVar("of_the_caller", default="nothing")
 
 TURNS = 200  # of the event loop: more than anything here takes that does not wait for the writer
 
@@ -292,3 +295,27 @@ async def test_a_run_follows_the_record_that_someone_else_made_of_its_execution_
         await answer(store, record, "Well?", "fine")
         assert (await ended(record)).result == "fine"
     end()
+
+
+async def test_a_step_may_start_another_workflow(store: ExecutionStore) -> None:
+    """A run inherits nothing of the task that starts it: neither that this is in a step, nor the caller's own variables."""
+
+    @workflow
+    async def child(ctx: Context) -> str:
+        await ctx.emit(1)
+        return of_the_caller.get()
+
+    async def begin() -> str:
+        return (await runner.start("child")).record.execution_id
+
+    @workflow
+    async def parent(ctx: Context) -> str:
+        return await ctx.step(begin)
+
+    of_the_caller.set("mine")
+    async with Runner(store, [child, parent]) as runner:
+        first = await ended((await runner.start("parent")).record)
+        assert first.error is None
+        second = await store.get(first.result)
+        assert second is not None
+        assert ((await ended(second)).error, second.result) == (None, "nothing")

@@ -11,7 +11,7 @@ is answered with the same cancellation.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
 
@@ -112,7 +112,8 @@ class Run:
 
     def begin(self, course: Callable[["Run"], Coroutine[Any, Any, None]]) -> None:
         """Start the function; ``course`` takes it from there to its end, and tears this down."""
-        self._task = asyncio.create_task(course(self), name=f"restpoint:{self.claim.execution_id}")
+        # In a context of its own: nothing of whoever starts it, a step for one, is there when it is taken up again.
+        self._task = asyncio.create_task(course(self), name=f"restpoint:{self.claim.execution_id}", context=Context())
         self.occupancy.main = self._task
         self._task.add_done_callback(self._did_not_begin)
         self.journal.watch(self._does_not_come_to)
