@@ -319,3 +319,34 @@ async def test_a_step_may_start_another_workflow(store: ExecutionStore) -> None:
         second = await store.get(first.result)
         assert second is not None
         assert ((await ended(second)).error, second.result) == (None, "nothing")
+
+
+@pytest.mark.parametrize("in_a_branch", [False, True])
+async def test_a_step_given_up_before_its_start_was_written_is_done_by_no_replay(
+    store: ExecutionStore, path: Path, *, in_a_branch: bool
+) -> None:
+    effects: list[str] = []
+    given_up = asyncio.Event()
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        try:
+            async with asyncio.timeout(0.05):
+                step = ctx.step(effects.append, "x")
+                await (asyncio.create_task(step) if in_a_branch else step)
+        except TimeoutError:
+            given_up.set()
+            return (await ctx.ask(question("It takes long. And now?"))).text
+        return "done"
+
+    async with Runner(store, [work], hold_paused_for=0) as runner:
+        async with no_commits(store):
+            starting = asyncio.create_task(runner.start("work"))
+            await given_up.wait()
+        record = (await starting).record
+        await asked(record, "It takes long. And now?")
+        await unloaded(runner)
+        await answer(store, record, "It takes long. And now?", "leave it")
+        assert (await ended(record)).result == "leave it"
+    assert effects == []
+    assert rows(path, "SELECT error FROM journal WHERE kind = 'step'") == [('"abandoned"',)]

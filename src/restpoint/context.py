@@ -347,9 +347,9 @@ class Context:
                 except ValidationError as error:
                     run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
             await run.first_time()
-            await run.started()
             with run.busy():
                 try:
+                    await run.started()  # in here: who gives up on the step meanwhile must not find it done by a replay
                     key = f"{self.execution_id}:{call.position}"
                     work = partial(called, function, arguments)
                     value = await attempts(run.parts.clock, key, call, work, retries, backoff)

@@ -154,8 +154,7 @@ class Run:
     async def started(self) -> None:
         """Return when its start is in the file: nothing that it does to the world comes before that."""
         if self._starting is not None:
-            with self.busy():
-                await asyncio.wait([self._starting])
+            await asyncio.wait([self._starting])
         self.check()
 
     def _did_not_begin(self, _: "asyncio.Task[None]") -> None:
