@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, WorkflowFailed, workflow
+from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, WorkflowFailed, queries, workflow
 from restpoint.changes import Change
 from restpoint.database import Transaction
 from restpoint.errors import IdempotencyConflict, StorageError
@@ -350,3 +350,34 @@ async def test_a_step_given_up_before_its_start_was_written_is_done_by_no_replay
         assert (await ended(record)).result == "leave it"
     assert effects == []
     assert rows(path, "SELECT error FROM journal WHERE kind = 'step'") == [('"abandoned"',)]
+
+
+async def test_a_workflow_that_looks_itself_up_meanwhile_does_not_take_its_record_from_those_who_hold_it(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, told = asyncio.Event(), asyncio.Event()
+    found: list[ExecutionRecord | None] = []
+    snapshot = queries.snapshot
+
+    async def overtaken(*arguments: Any) -> Snapshot | None:
+        seen = await snapshot(*arguments)
+        if seen is None:
+            read.set()
+            await told.wait()
+        return seen
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        found.append(await store.get(ctx.execution_id))
+        return (await ctx.ask(question("Well?"))).text
+
+    monkeypatch.setattr(queries, "snapshot", overtaken)
+    async with Runner(store, [work], hold_paused_for=600) as runner:
+        async with no_commits(store):
+            starting = asyncio.create_task(runner.start("work"))
+            await read.wait()
+        record = (await starting).record
+        told.set()
+        await answer(store, record, "Well?", "fine")
+        assert ((await ended(record)).result, record.is_gone) == ("fine", False)
+    assert found == [record]

@@ -23,7 +23,7 @@ async def read(
     """The record as the file has it now, and the snapshot it was read from, which also has the known waits."""
     while True:
         records.begin_loading(execution_id)
-        found = None
+        found, held = None, records.get(execution_id)
         try:
             waits = {*known_waits, *records.open_waits(execution_id)}
             found = await queries.snapshot(database, execution_id, waits)
@@ -36,7 +36,9 @@ async def read(
             except BENT as error:
                 raise unreadable(f"execution {execution_id}", error) from error
         if found is None:
-            if records.get(execution_id) is not None:
+            if records.get(execution_id) is not held:
+                continue  # a workflow knows its id before the file does, which came to have it while this was read
+            if held is not None:
                 records.close_by_history(execution_id, await history_of(database, execution_id))
                 records.drop(execution_id)
             return None
