@@ -381,3 +381,27 @@ async def test_a_workflow_that_looks_itself_up_meanwhile_does_not_take_its_recor
         await answer(store, record, "Well?", "fine")
         assert ((await ended(record)).result, record.is_gone) == ("fine", False)
     assert found == [record]
+
+
+async def test_who_gets_an_execution_by_an_id_that_is_on_its_way_into_the_file_waits_for_it(
+    store: ExecutionStore,
+) -> None:
+    begun = asyncio.Event()
+    found: list[ExecutionRecord | None] = []
+
+    @workflow
+    async def work(ctx: Context) -> str | None:
+        begun.set()
+        found.append(await store.get(ctx.execution_id))
+        return None
+
+    async with Runner(store, [work]) as runner:
+        async with no_commits(store):
+            starting = [asyncio.create_task(runner.start("work", idempotency_key=key)) for key in ("a", "b", "b")]
+            await begun.wait()
+            await some_turns()
+            assert found == []
+        started = await asyncio.gather(*starting)
+        await asyncio.gather(*(ended(each.record) for each in started))
+        await unloaded(runner)
+    assert {each for each in found if each is not None} == {each.record for each in started}

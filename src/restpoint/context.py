@@ -5,8 +5,8 @@ runs on the same records: what is random, reads a clock or talks to the world go
 are beside each other is given to them one at a time, in the same order on every replay (``order.py``).
 
 A workflow begins while its start is being written, so what it asks first costs no commit of its own. A step waits for that
-commit; the workflow's own code does not, and may have run for a start that was then refused, or had been made before. Until then
-the store has no such execution: who looks up ``ctx.execution_id`` there does so in a step.
+commit; the workflow's own code does not, and may have run for a start that was then refused, or had been made before. Who
+gets the execution from the store by ``ctx.execution_id`` waits for it too.
 
 What takes long is a step too, or ``ctx.sleep``: a replay in which the workflow's own code comes to nothing that it has recorded
 for five minutes (``order.STALLED_AFTER``) is taken for one of other code, and left alone with a ``ReplayMismatch``.

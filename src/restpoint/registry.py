@@ -16,6 +16,8 @@ from restpoint.queries import Snapshot
 from restpoint.records import ExecutionRecord
 
 if TYPE_CHECKING:
+    import asyncio
+
     from pydantic import BaseModel
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class Records:
         self._overtaken: dict[str, int] = {}
         self.given: dict[tuple[str, str, str | None], BaseModel] = {}
         """Responses on their way into the file, as the caller gave them: by execution, interaction and stored form."""
+        self.coming: dict[str, asyncio.Future[Any]] = {}
+        """Executions on their way into the file, whose ids are known to the workflows that have begun: done after COMMIT."""
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """The record, if anyone holds it."""

@@ -106,8 +106,6 @@ class Runner:
         self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Future[Change | str]] = set()
-        self._beginning: set[str] = set()
-        """Executions that are claimed as they are started: that they were created is no news for who claims."""
         self._looking: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._closing = False
@@ -256,20 +254,20 @@ class Runner:
             # It does not wait for the commit: what it asks first goes into the same one.
             run.begins_before(starting)
             self._begin(run)
-            self._beginning.add(execution_id)
+            parts.records.coming[execution_id] = starting
             try:
                 outcome = await starting
             finally:
-                self._beginning.discard(execution_id)
+                del parts.records.coming[execution_id]
         return outcome if isinstance(outcome, str) else made[0]
 
     # --- Taking up ---
 
     def _heard(self, change: Change) -> None:
-        execution_id = change.execution_id
-        if execution_id in self._runs or execution_id in self._beginning or not change.event.startswith(_NEWS):
-            return
-        self._news.set()
+        """A change that this process made. That it created what it claims itself is no news."""
+        execution_id, coming = change.execution_id, self._require().records.coming
+        if execution_id not in self._runs and execution_id not in coming and change.event.startswith(_NEWS):
+            self._news.set()
 
     def _take_up(self, claim: Claim) -> None:
         self._later(self._load(claim))

@@ -5,6 +5,7 @@ check what was given, hand one function of ``ledger.py`` or ``waits.py`` to the 
 changed to the records that anyone holds, which resolves futures and sets events. Nobody is told anything before it is durable.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -92,7 +93,11 @@ class ExecutionStore(MaintainedFile):
             heard = await self._follower.has_heard_all()
             if heard and self._records.get(execution_id) is record:  # it may have been removed meanwhile
                 return record
-        return await self._load(execution_id)
+        found = await self._load(execution_id)
+        if found is None and (coming := self._records.coming.get(execution_id)) is not None:
+            await asyncio.wait([coming])
+            found = await self._load(execution_id)
+        return found
 
     async def list(
         self,
