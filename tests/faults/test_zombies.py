@@ -115,14 +115,17 @@ def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int
 
 def _stop_many(zygote: Zygote, folder: Path, rounds: int, seed: int) -> None:
     random = Random(seed)
-    held = lost = effects = 0
-    for number in range(rounds):
+    held = lost = effects = number = 0
+    while number < rounds or (
+        not (held and lost) and number < 10 * rounds
+    ):  # a few may all be stopped between two writes
         more = _stop_one(zygote, folder / f"{number}.db", random)
         held, lost, effects = held + more[0], lost + more[1], effects + more[2]
+        number += 1
     assert held, "the stopped processes had nothing to lose"
     assert lost, "and none of them tried to go on with it"
     print(
-        f"\n{rounds} processes stopped past their lease (seed {seed}): {held} runs taken over, {lost} times a zombie was "
+        f"\n{number} processes stopped past their lease (seed {seed}): {held} runs taken over, {lost} times a zombie was "
         f"refused a write, 0 writes of an old epoch accepted; {effects} effects of zombies and of what they claimed since"
     )
 
