@@ -24,13 +24,15 @@ async def read(
     while True:
         records.begin_loading(execution_id)
         found, held = None, records.get(execution_id)
+        lease = None if held is None else held.lease
         try:
             waits = {*known_waits, *records.open_waits(execution_id)}
             found = await queries.snapshot(database, execution_id, waits)
         finally:
             current = records.end_loading(execution_id, found.as_of if found is not None else None)
-        # What this process has told its records since then is newer: look again.
-        if found is not None and current and records.is_current(found):
+        # What this process has told its records since then is newer: look again. An adoption has no row of history.
+        adopted = held is not None and held.lease != lease
+        if found is not None and current and not adopted and records.is_current(found):
             try:
                 return records.refresh(found), found
             except BENT as error:

@@ -1171,6 +1171,36 @@ async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_foll
     assert len(store._follower._waiters) == 1
 
 
+async def test_a_reading_that_an_adoption_overtakes_does_not_undo_it(
+    path: Path, store: ExecutionStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ExecutionStore(database=path, clock=clock) as gone:
+        execution_id = (await gone.create_execution()).execution_id
+        await gone.set_interaction_required(execution_id, TEXT)
+    record = await store.get(execution_id)
+    assert record is not None
+    assert record.pending_interaction is not None
+    read, adopted = asyncio.Event(), asyncio.Event()
+    snapshot = queries.snapshot
+
+    async def overtaken(*arguments: Any) -> queries.Snapshot | None:
+        seen = await snapshot(*arguments)
+        read.set()
+        await adopted.wait()
+        return seen
+
+    monkeypatch.setattr(queries, "snapshot", overtaken)
+    reading = asyncio.ensure_future(store.get(execution_id))
+    await read.wait()
+    future = record.pending_interaction.future
+    lease = await store._driver.take_lease()
+    await driven_by(path, lease)
+    await store.release(execution_id)  # which comes back once that was told
+    adopted.set()
+    assert await reading is record
+    assert (record.lease, future.done()) == (lease, False)
+
+
 async def test_who_goes_on_with_what_a_process_left_running_drives_it(
     path: Path, store: ExecutionStore, clock: ManualClock
 ) -> None:
