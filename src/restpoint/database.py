@@ -59,7 +59,6 @@ class Database:
         """Called on the loop after each batch, before its jobs are told, with its first and last history row."""
         self._loop = loop
         self._waiting: list[Job[Any]] = []
-        self._turns = 0
         self._writer: Writer | None = None
         self._engine = reading_engine(path)
         self._readers: dict[str, tuple[AsyncConnection, aiosqlite.Connection]] = {}
@@ -126,8 +125,7 @@ class Database:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
         if not self._waiting:
-            self._turns = 0
-            self._loop.call_soon(self._hand_over, 0)
+            self._loop.call_soon(self._hand_over, 0, 1)
         self._waiting.append(job)
         return job
 
@@ -136,15 +134,14 @@ class Database:
         if self._writer is not None:
             self._writer.observer = observer
 
-    def _hand_over(self, seen: int) -> None:
-        """Give what is waiting to the writer, once a turn of the loop brought nothing more.
+    def _hand_over(self, seen: int, turn: int) -> None:
+        """Give what is waiting to the writer, once a turn of the loop brought nothing more than was ``seen`` before it.
 
         What the tasks of this process ask for while they have the processor goes over in one piece: it shares a commit, and
         the writer's thread does not take the processor from them meanwhile.
         """
-        self._turns += 1
-        if seen < len(self._waiting) < LARGEST_BATCH and self._turns < _MOST_TURNS:
-            self._loop.call_soon(self._hand_over, len(self._waiting))
+        if seen < len(self._waiting) < LARGEST_BATCH and turn < _MOST_TURNS:
+            self._loop.call_soon(self._hand_over, len(self._waiting), turn + 1)
             return
         waiting, self._waiting = self._waiting, []
         if waiting and self._writer is not None:

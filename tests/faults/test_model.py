@@ -53,6 +53,7 @@ from restpoint.errors import (
     RestpointError,
     StoreClosed,
 )
+from restpoint.pending import PendingInteraction
 from restpoint.prompts import (
     HumanPrompt,
     HumanResponse,
@@ -1141,6 +1142,19 @@ async def test_who_awaits_a_prompt_still_drives_its_execution_when_its_last_driv
     await store.set_completed(execution_id, (await future).text)  # type: ignore[union-attr]
 
 
+async def left_paused(
+    path: Path, store: ExecutionStore, clock: ManualClock
+) -> tuple[ExecutionRecord, PendingInteraction]:
+    """An execution with an open prompt whose driver has gone."""
+    async with ExecutionStore(database=path, clock=clock) as gone:
+        execution_id = (await gone.create_execution()).execution_id
+        await gone.set_interaction_required(execution_id, TEXT)
+    record = await store.get(execution_id)
+    assert record is not None
+    assert record.pending_interaction is not None
+    return record, record.pending_interaction
+
+
 async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_followed_once(
     path: Path, store: ExecutionStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1152,21 +1166,15 @@ async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_foll
         return adopt(*arguments, **named)
 
     monkeypatch.setattr(ledger, "adopt", counted)
-    async with ExecutionStore(database=path, clock=clock) as gone:
-        execution_id = (await gone.create_execution()).execution_id
-        await gone.set_interaction_required(execution_id, TEXT)
-    record = await store.get(execution_id)
-    assert record is not None
-    assert record.pending_interaction is not None
-    pending = record.pending_interaction
+    record, pending = await left_paused(path, store, clock)
     future = pending.future
     await driven_by(path, await store._driver.take_lease())
-    await store.release(execution_id)  # which comes back once that was told
+    await store.release(record.execution_id)  # which comes back once that was told
     assert len(adoptions) == 1
     for _ in range(100):
         assert pending.future is future
         await asyncio.sleep(0)
-    await store.release(execution_id)
+    await store.release(record.execution_id)
     assert len(adoptions) == 1
     assert len(store._follower._waiters) == 1
 
@@ -1174,12 +1182,7 @@ async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_foll
 async def test_a_reading_that_an_adoption_overtakes_does_not_undo_it(
     path: Path, store: ExecutionStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with ExecutionStore(database=path, clock=clock) as gone:
-        execution_id = (await gone.create_execution()).execution_id
-        await gone.set_interaction_required(execution_id, TEXT)
-    record = await store.get(execution_id)
-    assert record is not None
-    assert record.pending_interaction is not None
+    record, pending = await left_paused(path, store, clock)
     read, adopted = asyncio.Event(), asyncio.Event()
     snapshot = queries.snapshot
 
@@ -1190,12 +1193,12 @@ async def test_a_reading_that_an_adoption_overtakes_does_not_undo_it(
         return seen
 
     monkeypatch.setattr(queries, "snapshot", overtaken)
-    reading = asyncio.ensure_future(store.get(execution_id))
+    reading = asyncio.ensure_future(store.get(record.execution_id))
     await read.wait()
-    future = record.pending_interaction.future
+    future = pending.future
     lease = await store._driver.take_lease()
     await driven_by(path, lease)
-    await store.release(execution_id)  # which comes back once that was told
+    await store.release(record.execution_id)  # which comes back once that was told
     adopted.set()
     assert await reading is record
     assert (record.lease, future.done()) == (lease, False)

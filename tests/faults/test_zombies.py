@@ -116,9 +116,8 @@ def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int
 def _stop_many(zygote: Zygote, folder: Path, rounds: int, seed: int) -> None:
     random = Random(seed)
     held = lost = effects = number = 0
-    while number < rounds or (
-        not (held and lost) and number < 10 * rounds
-    ):  # a few may all be stopped between two writes
+    # A few may all be stopped between two writes.
+    while number < rounds or (not (held and lost) and number < 10 * rounds):
         more = _stop_one(zygote, folder / f"{number}.db", random)
         held, lost, effects = held + more[0], lost + more[1], effects + more[2]
         number += 1
