@@ -39,10 +39,18 @@ def _until(path: Path, query: str, expected: object) -> None:
         time.sleep(0.02)
 
 
+def _stands_still(pid: int) -> bool:
+    """Whether each of its threads is stopped: one that was in a system call may take the lock before it is."""
+    stats = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
+
+
 def _stop(pid: int, path: Path) -> None:
     """Stop a process, but not while it has the file's write lock, which nobody could take from it."""
     for _ in range(1000):
         os.kill(pid, signal.SIGSTOP)
+        while not _stands_still(pid):
+            time.sleep(0.001)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=0.3)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
