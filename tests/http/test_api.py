@@ -16,8 +16,9 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 
-from restpoint import ExecutionStore, Runner
+from restpoint import ExecutionStore, Runner, queries
 from restpoint.api import create_app, router
+from restpoint.database import Database
 from restpoint.errors import InvalidArgument
 from restpoint.follower import Follower
 from restpoint.schema import REVISION
@@ -156,7 +157,15 @@ async def test_a_start_whose_result_is_gone_before_it_was_read_says_so(
         await swept.wait()
         await look(follower)
 
+    snapshot = queries.snapshot
+
+    async def read_later(database: Database, *arguments: Any) -> queries.Snapshot | None:
+        if database is not elsewhere._database:  # the server's reading: else it may see the result before that is swept
+            await swept.wait()
+        return await snapshot(database, *arguments)
+
     monkeypatch.setattr(Follower, "_look", look_later)
+    monkeypatch.setattr(queries, "snapshot", read_later)
     async with served(make_app(file, concurrency=0)) as client, ExecutionStore(0, database=file) as elsewhere:
 
         async def run_and_sweep() -> None:
