@@ -20,7 +20,8 @@ from pathlib import Path
 from prefill import FINISHED, prefill, used_bytes  # type: ignore[import-not-found]
 from roundtrip import trip  # type: ignore[import-not-found]
 
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore
+from restpoint._storage.sqlite import migrations
 
 NEVER = 10 * 366 * 24 * 3600.0  # seconds until the sweep, which would take what a slow machine prefilled long ago
 
@@ -56,7 +57,7 @@ async def _trips(path: Path, count: int, in_flight: int) -> None:
 def growth(folder: Path, sizes: list[int], rounds: int, seconds: float, in_flight: int) -> None:
     files = {size: folder / f"{size}.db" for size in sizes}
     bytes_each = {}
-    migrate.upgrade(folder / "empty.db")
+    migrations.upgrade(folder / "empty.db")
     empty = used_bytes(folder / "empty.db")
     for size, path in files.items():
         began = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from roundtrip import ByHand  # type: ignore[import-not-found]
 
-from restpoint import migrate
+from restpoint._storage.sqlite import migrations
 
 FINISHED = 4
 """Steps of a trip until it is completed."""
@@ -21,7 +21,7 @@ def prefill(path: Path, count: int, steps: int, more: Callable[[sqlite3.Connecti
 
     ``more`` may change the rows before the triggers that would refuse it are back.
     """
-    migrate.upgrade(path)
+    migrations.upgrade(path)
     with closing(sqlite3.connect(path)) as connection:
         triggers = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'")]
     hand = ByHand(path, "OFF")

@@ -21,8 +21,9 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from restpoint import ExecutionStore, migrate
-from restpoint.identifiers import uuid7
+from restpoint import ExecutionStore
+from restpoint._core.ids import uuid7
+from restpoint._storage.sqlite import migrations
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
 
 YES = BinaryHumanPromptOption(id="yes", label="Yes", value="yes")
@@ -41,7 +42,7 @@ class ByHand:
     """The same rows with nothing in between."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
-        migrate.upgrade(path)
+        migrations.upgrade(path)
         self.connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         for pragma in (
             "journal_mode = WAL",

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from prefill import FINISHED, prefill, used_bytes  # type: ignore[import-not-found]
 
-from restpoint import evidence, exports, questions
-from restpoint.engine import reading
-from restpoint.questions import Filters
+from restpoint._storage import verification
+from restpoint._storage.sqlite.connection import reading
+from restpoint.audit import export, reports
+from restpoint.audit.reports import Filters
 
 
 def exhaust(rows: Iterable[object]) -> None:
@@ -45,18 +46,18 @@ def main() -> None:
         with reading(path) as connection:
 
             def verify() -> None:
-                verdict = evidence.verify(connection)
+                verdict = verification.verify(connection)
                 assert verdict.holds, verdict.findings
                 assert verdict.rows == events
 
             measure("verify", verify)
-            for form in exports.FORMATS:
-                span = exports.span(connection)
-                measure(f"export {form}", lambda form=form, span=span: exhaust(exports.Export(connection, span, form)))  # type: ignore[misc]
-            for name in questions.QUESTIONS:
-                measure(f"report {name}", lambda name=name: exhaust(questions.answers(connection, name, Filters())))  # type: ignore[misc]
+            for form in export.FORMATS:
+                span = export.span(connection)
+                measure(f"export {form}", lambda form=form, span=span: exhaust(export.Export(connection, span, form)))  # type: ignore[misc]
+            for name in reports.QUESTIONS:
+                measure(f"report {name}", lambda name=name: exhaust(reports.answers(connection, name, Filters())))  # type: ignore[misc]
             nobody = Filters(actor="nobody")
-            measure("query --actor nobody", lambda: exhaust(questions.events(connection, nobody)))
+            measure("query --actor nobody", lambda: exhaust(reports.events(connection, nobody)))
         print(f"peak of resident memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

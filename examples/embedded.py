@@ -16,7 +16,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 
 from restpoint import Actor, Context, ExecutionStore, Runner, workflow
-from restpoint.api import router
+from restpoint.http.app import router
 from restpoint.prompts import HumanPromptText
 
 

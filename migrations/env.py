@@ -2,6 +2,6 @@
 
 from alembic import context
 
-from restpoint.migrate import run_environment
+from restpoint._storage.sqlite.migrations import run_environment
 
 run_environment(context)  # type: ignore[arg-type]  # the proxy module stands for the environment

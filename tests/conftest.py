@@ -15,7 +15,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inside import Command, command
-from restpoint import ExecutionStore, migrate, tracing
+from restpoint import ExecutionStore
+from restpoint._core import tracing
+from restpoint._storage.sqlite import migrations
 from support import ManualClock
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def _one_tls_context() -> Iterator[None]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new file as the revisions make it: made once, because that takes ten times as long as copying it."""
     path = tmp_path_factory.mktemp("fresh") / "restpoint.db"
-    migrate.upgrade(path)
+    migrations.upgrade(path)
     return path
 
 

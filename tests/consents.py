@@ -15,14 +15,15 @@ import httpx
 from fastapi import FastAPI
 
 from fake_provider import FakeProvider, Surfer, fake_provider
-from restpoint import Context, ExecutionStore, Runner, Workflow, migrate, workflow
-from restpoint.api import router
-from restpoint.credentials import OAuthToken
+from restpoint import Context, ExecutionStore, Runner, Workflow, workflow
+from restpoint._core.oauth_token import OAuthToken
+from restpoint._storage.sqlite import migrations
 from restpoint.errors import ConsentDenied, ConsentExpired, ConsentWithdrawn
-from restpoint.metrics import Metrics
-from restpoint.oauth import Consents
+from restpoint.http.app import router
+from restpoint.http.metrics import Metrics
+from restpoint.oauth.flow import Consents
+from restpoint.oauth.keyring import Key, Keys, KeyText, Vault, as_text, new_key
 from restpoint.prompts import HumanPromptText
-from restpoint.vault import Key, Keys, KeyText, Vault, as_text, new_key
 from serving import served
 from support import rows
 
@@ -132,7 +133,7 @@ class Ring:
 def _fresh() -> Path:
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
-    migrate.upgrade(folder / "fresh.db")
+    migrations.upgrade(folder / "fresh.db")
     return folder / "fresh.db"
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final, Self
 
 import pytest
 
-from restpoint import migrate, schema
+from restpoint._storage import schema
+from restpoint._storage.sqlite import migrations
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -63,7 +64,7 @@ def copied_scripts(folder: Path, *, upto: str = FOLLOWING) -> Path:
 
 def next_release(patch: pytest.MonkeyPatch, scripts: Path, revision: str = FOLLOWING) -> None:
     """From here on this process is a release that knows ``revision``, whose scripts are in ``scripts``."""
-    patch.setattr(migrate, "scripts", lambda: scripts)
+    patch.setattr(migrations, "scripts", lambda: scripts)
     for name, module in list(sys.modules.items()):
         if name.startswith("restpoint.") and name != schema.__name__ and hasattr(module, "REVISION"):
             patch.setattr(module, "REVISION", revision)
@@ -132,7 +133,8 @@ def run_python(
 _NURSERY = """
 import json, os, signal, sys, time
 from pathlib import Path
-from restpoint import migrate, schema
+from restpoint._storage import schema
+from restpoint._storage.sqlite import migrations as migrate
 from restpoint.errors import RestpointError
 import alembic.command, alembic.config, alembic.autogenerate, sqlalchemy.dialects.sqlite.aiosqlite
 
@@ -140,7 +142,7 @@ def child(command, gate, report):
     if command.get("scripts"):
         migrate.scripts = lambda: Path(command["scripts"])
         for name, module in list(sys.modules.items()):
-            if name.startswith("restpoint.") and name != "restpoint.schema" and hasattr(module, "REVISION"):
+            if name.startswith("restpoint.") and name != "restpoint._storage.schema" and hasattr(module, "REVISION"):
                 module.REVISION = command["revision"]
     if command.get("marks"):
         os.environ["MARKS"] = command["marks"]

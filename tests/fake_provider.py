@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from restpoint.providers import Provider
+from restpoint.oauth.providers import Provider
 from serving import Server
 
 CLIENT_ID = "restpoint-tests"

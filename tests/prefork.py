@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 LOADED = (
-    "alembic.command", "httpx", "restpoint.api", "restpoint.cli.app", "restpoint.client", "restpoint.serve", "rich.table",
-    "rich.prompt", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto", "uvicorn.loops.auto",
+    "alembic.command", "httpx", "restpoint.http.app", "restpoint.cli.app", "restpoint.client.client",
+    "restpoint.http.server", "rich.table", "rich.prompt", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto",
+    "uvicorn.loops.auto",
 )  # fmt: skip
 _MOST = 1 << 20  # bytes of an order
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from restpoint import Context, WorkflowFailed, workflow
 from restpoint.access import Actor
-from restpoint.api import create_app
+from restpoint.http.app import create_app
 from restpoint.prompts import HumanPromptBinary, HumanPromptCheckbox, HumanPromptText
 from support import CALL, MAIL, NO, YES
 

@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from restpoint import evidence
-from restpoint.chain import first_wrong
-from restpoint.database import Database
-from restpoint.engine import reading
+from restpoint._storage import verification
+from restpoint._storage.hash_chain import first_wrong
+from restpoint._storage.sqlite.connection import reading
+from restpoint._storage.sqlite.database import Database
 from restpoint.prompts import (
     BinaryHumanPromptOption,
     HumanPrompt,
@@ -123,7 +123,7 @@ async def broken_history(database: Database) -> int | None:
 
     def look() -> int | None:
         with reading(database.path) as connection:
-            findings = evidence.verify(connection).findings
+            findings = verification.verify(connection).findings
         return (findings[0].sequence or 0) if findings else None
 
     return await asyncio.to_thread(look)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from restpoint import Context, workflow
-from restpoint.api import create_app
+from restpoint.http.app import create_app
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from restpoint import ExecutionStore
 from restpoint.access import Actor
-from restpoint.desk import Desk
 from restpoint.prompts import (
     BinaryHumanPromptOption,
     HumanPromptBinary,
@@ -17,6 +16,7 @@ from restpoint.prompts import (
     HumanResponseBinary,
     HumanResponseText,
 )
+from restpoint.service import Desk
 
 YES = BinaryHumanPromptOption(id="approve", label="Approve", value=True)
 NO = BinaryHumanPromptOption(id="reject", label="Reject", value=False)
@@ -37,7 +37,7 @@ class Week:
         return round(self._now.timestamp() * 1000)
 
     async def sleep_until(self, instant: int) -> None:
-        """As ``restpoint.clock.Clock`` has it."""
+        """As ``restpoint._core.clock.Clock`` has it."""
         while self.now() < instant:
             await self._moved.wait()
 

@@ -5,26 +5,27 @@ second, a ``kill -9`` or three weeks, the workflow goes on where it was.
 
 ``workflow`` makes a workflow of a function that is called with a ``Context``, a ``Runner`` runs it, and an ``ExecutionStore`` is
 the file, which also serves by itself. What may be asked is in ``restpoint.prompts``, what can go wrong in ``restpoint.errors``,
-the HTTP interface in ``restpoint.api`` (with the extra ``server``), and who calls it from elsewhere uses ``restpoint.client``.
+the HTTP interface in ``restpoint.http`` (with the extra ``server``), and who calls it from elsewhere uses ``restpoint.client``.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from restpoint._core.lazy_names import lazy_names
+
 if TYPE_CHECKING:
+    from restpoint._core.oauth_token import OAuthToken
+    from restpoint._engine.context import Context
+    from restpoint._engine.runner import Runner, Started
+    from restpoint._engine.steps import step_key
+    from restpoint._engine.workflow import Workflow, workflow
+    from restpoint._storage.history import HistoryEntry
+    from restpoint._storage.listing import ExecutionSummary, Page
+    from restpoint._store.futures import PendingInteraction, PendingOAuth
+    from restpoint._store.records import ExecutionRecord
+    from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore
     from restpoint.access import Actor
-    from restpoint.context import Context
-    from restpoint.credentials import OAuthToken
     from restpoint.errors import ConsentDenied, StepFailed, WorkflowFailed
-    from restpoint.history import HistoryEntry
     from restpoint.lifecycle import ExecutionStatus
-    from restpoint.pages import ExecutionSummary, Page
-    from restpoint.pending import PendingInteraction, PendingOAuth
-    from restpoint.records import ExecutionRecord
-    from restpoint.runner import Runner, Started
-    from restpoint.steps import step_key
-    from restpoint.store import DEFAULT_EXECUTION_TTL, ExecutionStore
-    from restpoint.workflows import Workflow, workflow
 
 __all__ = [
     "DEFAULT_EXECUTION_TTL",
@@ -50,37 +51,26 @@ __all__ = [
 ]
 
 _HOME = {
-    "DEFAULT_EXECUTION_TTL": "store",
+    "DEFAULT_EXECUTION_TTL": "_store.store",
     "Actor": "access",
     "ConsentDenied": "errors",
-    "Context": "context",
-    "ExecutionRecord": "records",
+    "Context": "_engine.context",
+    "ExecutionRecord": "_store.records",
     "ExecutionStatus": "lifecycle",
-    "ExecutionStore": "store",
-    "ExecutionSummary": "pages",
-    "HistoryEntry": "history",
-    "OAuthToken": "credentials",
-    "Page": "pages",
-    "PendingInteraction": "pending",
-    "PendingOAuth": "pending",
-    "Runner": "runner",
-    "Started": "runner",
+    "ExecutionStore": "_store.store",
+    "ExecutionSummary": "_storage.listing",
+    "HistoryEntry": "_storage.history",
+    "OAuthToken": "_core.oauth_token",
+    "Page": "_storage.listing",
+    "PendingInteraction": "_store.futures",
+    "PendingOAuth": "_store.futures",
+    "Runner": "_engine.runner",
+    "Started": "_engine.runner",
     "StepFailed": "errors",
-    "Workflow": "workflows",
+    "Workflow": "_engine.workflow",
     "WorkflowFailed": "errors",
-    "step_key": "steps",
-    "workflow": "workflows",
+    "step_key": "_engine.steps",
+    "workflow": "_engine.workflow",
 }
 
-
-def __getattr__(name: str) -> object:
-    # On first use, so that `restpoint --help` need not wait for SQLAlchemy.
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOME)

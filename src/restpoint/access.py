@@ -21,8 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from restpoint._core.serialization import check_text
 from restpoint.errors import InvalidArgument
-from restpoint.payloads import check_text
 
 GROUP: Final = "group:"
 """What a group's name stands behind among assignees."""

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from restpoint import tracing
+from restpoint._core import tracing
 
 _about: ContextVar[Mapping[str, Any]] = ContextVar("restpoint_about", default={})  # noqa: B039 - never changed in place
 

@@ -23,15 +23,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
-from restpoint.options import MAX_OPTIONS, check_distinct, offered, refuse_repeats
+from restpoint._core.options import MAX_OPTIONS, check_distinct, offered, refuse_repeats
 
 # As the original has them, from here.
-from restpoint.options import BinaryHumanPromptOption as BinaryHumanPromptOption  # noqa: PLC0414
-from restpoint.options import MultipleChoiceOption as MultipleChoiceOption  # noqa: PLC0414
-from restpoint.payloads import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, unreadable
-
-MAX_TIMEOUT_SECONDS: Final = 100 * 366 * 24 * 3600
+from restpoint._core.options import BinaryHumanPromptOption as BinaryHumanPromptOption  # noqa: PLC0414
+from restpoint._core.options import MultipleChoiceOption as MultipleChoiceOption  # noqa: PLC0414
+from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, unreadable
+from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
+from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
 
 
 class HumanPromptModelType(StrEnum):

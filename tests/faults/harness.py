@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from restpoint.chain import first_wrong
+from restpoint._storage.hash_chain import first_wrong
 
 PATIENCE: Final = 60.0
 """Seconds after which a child that should have said something is taken for hung."""
@@ -87,7 +87,7 @@ def _breed(inbox: socket.socket) -> None:
     for module in (
         "faults.workloads",
         "faults.run_workloads",
-        "restpoint.store",
+        "restpoint._store.store",
         "alembic.command",
         "sqlalchemy.dialects.sqlite.aiosqlite",
     ):

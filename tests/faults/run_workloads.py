@@ -18,12 +18,13 @@ from random import Random
 from typing import Any, Final
 
 from faults.harness import Link
-from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, leases, workflow
+from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, workflow
+from restpoint._engine.run import Run
+from restpoint._engine.steps import step_key
+from restpoint._storage import leases
 from restpoint.errors import NotFound, Refused, StorageError
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
-from restpoint.run import Run
-from restpoint.steps import step_key
 
 DEFAULT: Final = "nobody said"
 

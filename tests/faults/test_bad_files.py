@@ -13,20 +13,21 @@ from typing import Literal
 import pytest
 
 from elsewhere import copied_scripts, run_python, schema_of, tree
-from restpoint import ExecutionStore, backups, migrate
+from restpoint import ExecutionStore
+from restpoint._storage.schema import REVISION
+from restpoint._storage.sqlite import backup, migrations
 from restpoint.errors import DamagedFile, InvalidArgument, RestpointError, UnusableFile
-from restpoint.schema import REVISION
 from support import ADA, TEXT, ManualClock
 
 MODES: tuple[Literal["refuse"], Literal["auto"]] = ("refuse", "auto")
 ENTRANCES: dict[str, Callable[[Path], object]] = {
-    "prepare": migrate.prepare,
-    "prepare_auto": lambda path: migrate.prepare(path, "auto"),
-    "upgrade": migrate.upgrade,
-    "downgrade": lambda path: migrate.downgrade(path, "base"),
-    "current": migrate.current,
-    "check": migrate.check,
-    "backup": lambda path: backups.backup(path, path.with_name("copy.db")),
+    "prepare": migrations.prepare,
+    "prepare_auto": lambda path: migrations.prepare(path, "auto"),
+    "upgrade": migrations.upgrade,
+    "downgrade": lambda path: migrations.downgrade(path, "base"),
+    "current": migrations.current,
+    "check": migrations.check,
+    "backup": lambda path: backup.backup(path, path.with_name("copy.db")),
 }
 
 
@@ -173,8 +174,8 @@ async def test_an_empty_file_becomes_a_restpoint_file_at_head(path: Path, clock:
         record = await store.create_execution()
         pending = await store.set_interaction_required(record.execution_id, TEXT)
         await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
-    assert migrate.current(path) == REVISION
-    assert all(passed for _, passed, _ in migrate.check(path))
+    assert migrations.current(path) == REVISION
+    assert all(passed for _, passed, _ in migrations.check(path))
     assert list(path.parent.iterdir()) == [path], "and no backup of nothing"
 
 
@@ -254,7 +255,8 @@ async def test_a_truncated_file_is_refused_and_left_as_it_is(path: Path, left: f
 _AS_NOBODY = """
 import asyncio, json, os, sys
 from pathlib import Path
-from restpoint import ExecutionStore, backups, migrate
+from restpoint import ExecutionStore
+from restpoint._storage.sqlite import backup as backups, migrations as migrate
 from restpoint.errors import RestpointError
 
 folder, warm, scripts = map(Path, sys.argv[1:])

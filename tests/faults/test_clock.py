@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from restpoint import ExecutionStore, PendingInteraction
-from restpoint.clock import SystemClock
+from restpoint._core.clock import SystemClock
 from restpoint.errors import IllegalTransition, InteractionAlreadyResolved, InteractionExpired
 from support import ADA, GRACE, START, TEXT, ManualClock, broken_history, folded_statuses, rows
 

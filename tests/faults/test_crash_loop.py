@@ -10,7 +10,7 @@ import pytest
 
 from faults.harness import Zygote, problems
 from faults.run_workloads import lines
-from restpoint import migrate
+from restpoint._storage.sqlite import migrations
 from support import rows
 
 RESTARTS = 40
@@ -25,7 +25,7 @@ def zygote() -> Iterator[Zygote]:
 
 def _supervise(zygote: Zygote, path: Path, names: list[str]) -> int:
     """Start the process again each time that it was killed, until it has nothing left to do. How often it was killed."""
-    migrate.prepare(path)
+    migrations.prepare(path)
     effects = str(path.with_suffix(".effects"))
     for killed in range(RESTARTS):
         child = zygote.run(

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from restpoint import ExecutionStore, evidence, migrate
-from restpoint.engine import connected
+from restpoint import ExecutionStore
+from restpoint._storage import verification
+from restpoint._storage.sqlite import migrations
+from restpoint._storage.sqlite.connection import connected
 from restpoint.errors import RestpointError
 from support import PAIRS, ManualClock, rows
 
@@ -112,10 +114,10 @@ def flip(path: Path, random: Random) -> int:
 def holds(path: Path) -> bool | None:
     """What the checks of the file and of its history say; None for an error that says why they cannot."""
     try:
-        if not all(fine for _, fine, _ in migrate.check(path)):
+        if not all(fine for _, fine, _ in migrations.check(path)):
             return False
         with connected(path) as connection:
-            return evidence.verify(connection).holds
+            return verification.verify(connection).holds
     except RestpointError:
         return None
 

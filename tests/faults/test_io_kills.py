@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from faults.harness import Acknowledged, Child, Zygote, copied, problems
-from restpoint import migrate
+from restpoint._storage.sqlite import migrations
 
 CALLS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink", "fallocate", "rename")
 
@@ -55,7 +55,7 @@ def test_a_kill_at_every_call_that_writes_loses_nothing_and_leaves_nothing_half_
 ) -> None:
     began = time.monotonic()
     template = tmp_path / "template.db"
-    migrate.prepare(template)
+    migrations.prepare(template)
     path, log = tmp_path / "x.db", tmp_path / "calls"
     with Zygote() as zygote:
         shutil.copyfile(template, path)

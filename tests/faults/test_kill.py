@@ -12,8 +12,10 @@ from random import Random
 import pytest
 
 from faults.harness import Acknowledged, Child, Zygote, copied, problems
-from restpoint import ExecutionStore, migrate, queries
-from restpoint.database import Database
+from restpoint import ExecutionStore
+from restpoint._storage import queries
+from restpoint._storage.sqlite import migrations
+from restpoint._storage.sqlite.database import Database
 from support import ADA, TEXT
 
 KILLS_OF_A_FILE = 25
@@ -30,7 +32,7 @@ def zygote() -> Iterator[Zygote]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new file, made once and copied: making one costs more than a whole round."""
     path = tmp_path_factory.mktemp("template") / "new.db"
-    migrate.prepare(path)
+    migrations.prepare(path)
     return path
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from elsewhere import FOLLOWING, Nursery, copied_scripts, next_release, run_python, schema_of
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore
+from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.sqlite import migrations
 from restpoint.errors import StorageError
-from restpoint.schema import APPLICATION_ID, REVISION
 from support import ADA, TEXT, dump, folded_statuses, rows, sql
 
 NEXT = FOLLOWING
@@ -90,8 +91,8 @@ class Files:
             shutil.copy(old, copy)
         with pytest.MonkeyPatch.context() as patch:
             next_release(patch, self.scripts, NEXT)
-            migrate.upgrade(new)
-            migrate.downgrade(base, "base")
+            migrations.upgrade(new)
+            migrations.downgrade(base, "base")
         self.at: dict[str | None, Path] = {REVISION: old, NEXT: new}
         self.schema: dict[str | None, dict[str, str]] = {
             revision: schema_of(path) for revision, path in {None: base, **self.at}.items()
@@ -126,7 +127,7 @@ class Files:
             return None
         assert rows(path, "PRAGMA integrity_check") == [("ok",)]
         assert rows(path, "PRAGMA foreign_key_check") == []
-        found = migrate.current(path)
+        found = migrations.current(path)
         assert schema_of(path) == self.schema[found], f"between two schemas, said to be {found}"
         return found
 
@@ -153,9 +154,9 @@ class Files:
         with pytest.MonkeyPatch.context() as patch:
             next_release(patch, self.scripts, NEXT)
             if move.action == "upgrade":
-                migrate.upgrade(path, move.to)
-            elif migrate.current(path) != move.after:
-                migrate.downgrade(path, move.to)
+                migrations.upgrade(path, move.to)
+            elif migrations.current(path) != move.after:
+                migrations.downgrade(path, move.to)
 
     def command(self, move: Move) -> dict[str, object]:
         return {"scripts": str(self.scripts), "revision": NEXT, "to": move.to}
@@ -323,7 +324,7 @@ def test_four_at_once_create_one_file(nursery: Nursery, tmp_path: Path, rounds: 
             path.touch()
         end = nursery.run("prepare", path, times=4)
         assert end["told"] == ["ok"] * 4
-        assert all(passed for _, passed, _ in migrate.check(path))
+        assert all(passed for _, passed, _ in migrations.check(path))
         with sql(path) as connection:
             for pragma, wanted in (("auto_vacuum", 2), ("journal_mode", "wal"), ("application_id", APPLICATION_ID)):
                 assert connection.execute(f"PRAGMA {pragma}").fetchone() == (wanted,)

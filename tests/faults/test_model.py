@@ -37,7 +37,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from restpoint import ExecutionStore, ledger, migrate, queries
+from restpoint import ExecutionStore
+from restpoint._storage import executions as ledger
+from restpoint._storage import queries
+from restpoint._storage.sqlite import migrations
+from restpoint._store.futures import PendingInteraction
+from restpoint._store.records import ExecutionRecord
 from restpoint.errors import (
     ExecutionCancelled,
     ExecutionHeld,
@@ -53,7 +58,6 @@ from restpoint.errors import (
     RestpointError,
     StoreClosed,
 )
-from restpoint.pending import PendingInteraction
 from restpoint.prompts import (
     HumanPrompt,
     HumanResponse,
@@ -64,12 +68,11 @@ from restpoint.prompts import (
     HumanResponseRadio,
     HumanResponseText,
 )
-from restpoint.records import ExecutionRecord
 from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, first_break, folded_statuses, rows, sql
 
 if TYPE_CHECKING:
-    from restpoint.database import Database
-    from restpoint.pages import ExecutionSummary
+    from restpoint._storage.listing import ExecutionSummary
+    from restpoint._storage.sqlite.database import Database
 
 PROMPTS: Final = [prompt for prompt, _ in PAIRS]
 # Two right answers and one wrong one to each kind of prompt.
@@ -957,7 +960,7 @@ def _seconds(milliseconds: int | None) -> float | None:
 
 def explore(home: Path, programs: int, phases: Collection[Phase] = (Phase.explicit, Phase.generate)) -> Counter[str]:
     """Run this many programs; what was done in them. Not made smaller where one fails: that takes minutes."""
-    migrate.upgrade(home / "template.db")
+    migrations.upgrade(home / "template.db")
     machine = type("Programs", (Programs,), {"home": home, "done": Counter[str]()})
     run_state_machine_as_test(
         machine,

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from elsewhere import FOLLOWING, copied_scripts, next_release, schema_of, stamp, tree
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore
+from restpoint._storage.schema import REVISION
+from restpoint._storage.sqlite import migrations
 from restpoint.errors import RestpointError, SchemaTooNew, SchemaTooOld
-from restpoint.schema import REVISION
 from support import ADA, TEXT, ManualClock, dump, rows
 
 NEWER = FOLLOWING
@@ -36,10 +37,10 @@ async def test_a_newer_file_is_refused_at_the_start(path: Path, clock: ManualClo
         assert str(path) in str(raised.value)
         assert NEWER in str(raised.value)
         assert raised.value.code == "schema_too_new"
-    for move in (migrate.upgrade, migrate.prepare, lambda path: migrate.downgrade(path, REVISION)):
+    for move in (migrations.upgrade, migrations.prepare, lambda path: migrations.downgrade(path, REVISION)):
         with pytest.raises(SchemaTooNew):
             move(path)
-    assert migrate.current(path) == NEWER
+    assert migrations.current(path) == NEWER
     assert tree(path.parent) == before
 
 
@@ -91,7 +92,7 @@ async def test_a_running_program_notices_a_real_upgrade(
         await store.create_execution()
         with pytest.MonkeyPatch.context() as patch:
             next_release(patch, scripts, NEWER)
-            migrate.upgrade(path)
+            migrations.upgrade(path)
         before = dump(path)
         told = await attempts(store, execution_id, interaction_id)
         assert {type(outcome) for outcome in told} == {SchemaTooNew}
@@ -114,7 +115,7 @@ def only_data(scripts: Path) -> None:
 def migrate_back(path: Path, scripts: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         next_release(patch, scripts, NEWER)
-        migrate.downgrade(path, REVISION)
+        migrations.downgrade(path, REVISION)
 
 
 async def test_a_running_program_notices_an_upgrade_that_changed_data_only(
@@ -127,8 +128,8 @@ async def test_a_running_program_notices_an_upgrade_that_changed_data_only(
         await store.create_execution()
         with pytest.MonkeyPatch.context() as patch:
             next_release(patch, scripts, NEWER)
-            migrate.upgrade(path)
-        assert migrate.current(path) == NEWER
+            migrations.upgrade(path)
+        assert migrations.current(path) == NEWER
         before = dump(path)
         told = await attempts(store, execution_id, interaction_id)
         assert {type(outcome) for outcome in told} == {SchemaTooNew}
@@ -141,7 +142,7 @@ async def test_a_running_program_writes_nothing_into_a_file_that_was_taken_back_
     execution_id, interaction_id = await paused(path, clock)
     async with ExecutionStore(database=path, clock=clock) as store:
         await store.create_execution()
-        migrate.downgrade(path, "base")
+        migrations.downgrade(path, "base")
         before = dump(path)
         told = await attempts(store, execution_id, interaction_id)
         assert all(isinstance(outcome, RestpointError) for outcome in told)
@@ -164,7 +165,7 @@ async def test_an_older_file_is_refused_with_the_command_to_run_and_auto_upgrade
         async with ExecutionStore(database=path, clock=clock, migrate="auto") as store:
             await store.resolve_interaction(execution_id, interaction_id, ADA)
             await store.set_completed(execution_id, "done")
-        assert migrate.current(path) == NEWER
+        assert migrations.current(path) == NEWER
         assert f"notes_{NEWER}" in schema_of(path)
         assert len(list(path.parent.glob("*.bak"))) == 1
         async with ExecutionStore(database=path, clock=clock) as store:
@@ -183,6 +184,6 @@ async def test_the_command_that_a_refusal_names_is_what_helps(
         next_release(patch, copied_scripts(tmp_path_factory.mktemp("next"), upto=NEWER), NEWER)
         with pytest.raises(SchemaTooOld):
             await ExecutionStore(database=path, clock=clock).open()
-        migrate.upgrade(path)
+        migrations.upgrade(path)
         async with ExecutionStore(database=path, clock=clock) as store:
             await store.create_execution()

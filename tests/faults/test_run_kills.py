@@ -16,7 +16,7 @@ import pytest
 
 from faults.harness import Acknowledged, Child, Zygote, problems
 from faults.run_workloads import DEFAULT, lines, reply_to, told_by
-from restpoint import migrate
+from restpoint._storage.sqlite import migrations
 from support import folded_statuses, rows
 
 KILLS_OF_A_FILE = 10
@@ -32,7 +32,7 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "new.db"
-    migrate.prepare(path)
+    migrations.prepare(path)
     return path
 
 

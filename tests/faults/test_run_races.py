@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from faults.harness import Zygote
-from restpoint import Context, ExecutionStore, Runner, migrate, workflow
+from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._storage.sqlite import migrations
 from restpoint.errors import StepFailed, WorkflowFailed
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
 from support import ADA, rows, sql
@@ -196,7 +197,7 @@ async def test_a_cancellation_from_another_store_reaches_what_steps_what_waits_a
 
 
 def test_an_event_loop_that_ends_with_the_runner_open_takes_nothing_back(path: Path) -> None:
-    migrate.prepare(path)
+    migrations.prepare(path)
     with Zygote() as zygote:
         child = zygote.run("run_workloads:close_nothing", path=str(path), effects=str(path.with_suffix(".effects")))
         assert list(child.lines()) == []

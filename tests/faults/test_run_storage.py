@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from faults.harness import Zygote, percentile, problems
-from restpoint import migrate
+from restpoint._storage.sqlite import migrations
 from support import rows
 
 
@@ -17,7 +17,7 @@ def zygote() -> Iterator[Zygote]:
 
 
 def _restart_many(zygote: Zygote, path: Path, rounds: int) -> None:
-    migrate.prepare(path)
+    migrations.prepare(path)
     took: list[float] = []
     for round_ in range(rounds):
         text = f"way {round_}"
@@ -57,7 +57,7 @@ def test_a_full_disk_fails_no_run_and_all_go_on_when_there_is_space(
     failures = 0
     for number in range(rounds):
         path = tmp_path / f"{number}.db"
-        migrate.prepare(path)
+        migrations.prepare(path)
         child = zygote.run(
             "run_workloads:full_disk", path=str(path), effects=str(path.with_suffix(".effects")), starts=20
         )

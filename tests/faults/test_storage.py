@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from elsewhere import environment
-from restpoint import ExecutionStore, migrate
+from restpoint import ExecutionStore
+from restpoint._storage.sqlite import migrations
 from restpoint.errors import StorageFull
 from restpoint.prompts import HumanPromptText
 from support import folded_statuses, rows
@@ -153,7 +154,7 @@ def run(case):
     os.write(1, (json.dumps(told) + "\\n").encode())
 
 shim = ctypes.CDLL(None) if os.environ.get("LD_PRELOAD") else None
-import restpoint.store, sqlalchemy.dialects.sqlite.aiosqlite
+import restpoint._store.store, sqlalchemy.dialects.sqlite.aiosqlite
 for case in json.loads(sys.argv[1]):
     if (pid := os.fork()) == 0:
         run(case)
@@ -177,7 +178,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(cases: list[dict[str, Any]], folder: Path, shim: Path | None) -> list[dict[str, Any]]:
     template = folder / "template.db"
-    migrate.upgrade(template)
+    migrations.upgrade(template)
     for case in cases:
         shutil.copy(template, case["path"])
     env = environment(**({"LD_PRELOAD": str(shim)} if shim else {}))

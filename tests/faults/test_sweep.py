@@ -17,12 +17,15 @@ from typing import Any
 import pytest
 
 from elsewhere import environment
-from restpoint import ExecutionStore, evidence, migrate, questions
-from restpoint.history import detail_digest, row_digest
-from restpoint.questions import Filters
-from restpoint.scheduler import PRUNED_AT_ONCE, SWEPT_AT_ONCE
-from restpoint.schema import ddl
-from restpoint.vacuum import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE
+from restpoint import ExecutionStore
+from restpoint._storage import verification
+from restpoint._storage.history import detail_digest, row_digest
+from restpoint._storage.schema import ddl
+from restpoint._storage.sqlite import migrations
+from restpoint._storage.sqlite.vacuum import FREE_PAGES_KEPT, PAGES_FREED_AT_ONCE
+from restpoint._store.maintenance import PRUNED_AT_ONCE, SWEPT_AT_ONCE
+from restpoint.audit import reports
+from restpoint.audit.reports import Filters
 from support import ADA, START, TEXT, ManualClock, broken_history, folded_statuses, rows, sql
 
 AT = START - 3_600_000  # when the expired ones ended: an hour ago
@@ -214,13 +217,13 @@ async def test_a_sweep_beside_writers_takes_what_expired_and_nothing_else(
     assert not set(gone) & live
     began = time.perf_counter()
     with sql(path) as connection:
-        verdict = evidence.verify(connection)
+        verdict = verification.verify(connection)
         verified = time.perf_counter() - began
         assert verdict.holds, verdict.findings
         # What the auditors ask is answered of what has gone as of what is there.
-        asked = {name: sum(1 for _ in questions.answers(connection, name, Filters())) for name in ("sweeps", "others")}
+        asked = {name: sum(1 for _ in reports.answers(connection, name, Filters())) for name in ("sweeps", "others")}
         (answered,) = connection.execute("SELECT count(*) FROM answers").fetchone()
-        story = [row["event"] for row in questions.timeline(connection, gone[-1])]
+        story = [row["event"] for row in reports.timeline(connection, gone[-1])]
     questioned = time.perf_counter() - began - verified
     assert asked["sweeps"] == count
     assert answered == count + len(writers.finished)
@@ -263,7 +266,7 @@ async def test_the_file_shrinks_in_steps_when_history_goes_too(path: Path, clock
     assert size(path) < before / 2
     free = rows(path, "PRAGMA freelist_count")[0][0]
     assert free <= FREE_PAGES_KEPT + PAGES_FREED_AT_ONCE
-    assert all(passed for _, passed, _ in migrate.check(path))
+    assert all(passed for _, passed, _ in migrations.check(path))
     freed = before // 4096 - rows(path, "PRAGMA page_count")[0][0]
     wanted = count / SWEPT_AT_ONCE + 4 * count / PRUNED_AT_ONCE + freed / PAGES_FREED_AT_ONCE
     assert freed > 500

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from restpoint import ExecutionStore, evidence
-from restpoint.chain import Head
-from restpoint.engine import reading
-from restpoint.evidence import Verdict
-from restpoint.history import detail_digest, row_digest
+from restpoint import ExecutionStore
+from restpoint._storage import verification
+from restpoint._storage.hash_chain import Head
+from restpoint._storage.history import detail_digest, row_digest
+from restpoint._storage.sqlite.connection import reading
+from restpoint._storage.verification import Verdict
 from support import KINDS, PAIRS, ManualClock, folded_statuses, rows
 
 COLUMNS = (
@@ -81,7 +82,7 @@ def tampering(path: Path) -> Iterator[sqlite3.Connection]:
 
 def verdict(path: Path, *heads: Head) -> Verdict:
     with reading(path) as connection:
-        return evidence.verify(connection, heads)
+        return verification.verify(connection, heads)
 
 
 def head_at(history: list[Row], index: int) -> Head:

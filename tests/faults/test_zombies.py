@@ -18,7 +18,7 @@ import pytest
 
 from faults.harness import Zygote, problems
 from faults.run_workloads import lines
-from restpoint import migrate
+from restpoint._storage.sqlite import migrations
 from support import rows
 
 LEASE = 700  # milliseconds
@@ -66,7 +66,7 @@ def _stop(pid: int, path: Path) -> None:
 def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int]:
     """One round. How many runs the sleeper held when it was stopped, how many of its runs it learnt to have lost,
     and how many effects it made after it had lost them."""
-    migrate.prepare(path)
+    migrations.prepare(path)
     effects = path.with_suffix(".effects")
     about = {"path": str(path), "effects": str(effects), "lease": LEASE}
     sleeper = zygote.run("run_workloads:live_for_a_moment", starts=EXECUTIONS, answers=True, **about)

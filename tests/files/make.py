@@ -12,12 +12,11 @@ import os
 import sqlite3
 import tempfile
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from restpoint import ExecutionStore
-from restpoint.schema import REVISION
+from restpoint._storage.schema import REVISION
 from support import PAIRS, ManualClock
 
 CONSENT = "https://provider.example/authorize"
@@ -75,8 +74,7 @@ async def main() -> None:
         path = Path(folder) / "made.db"
         store = await ExecutionStore({"completed": 600, "failed": None}, database=path, clock=ManualClock()).open()
         await stores(store)
-        if find_spec("restpoint.runner") is not None:
-            await runs(store, path)
+        await runs(store, path)
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             # Of no machine in particular, and dead wherever it is read.
             connection.execute("UPDATE leases SET host = 'elsewhere', pid = 1, started = 1")

@@ -10,9 +10,10 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from restpoint import ExecutionStore, endpoints, tokens
+from restpoint import ExecutionStore
 from restpoint.access import Actor, Policy
-from restpoint.intake import LOCAL_ACTOR
+from restpoint.http import bearer_tokens, handlers
+from restpoint.http.requests import LOCAL_ACTOR
 from serving import PEOPLE, TEXT_ANSWER, asked, ended, events, make_app, served, take, whoever
 from support import YES
 
@@ -138,7 +139,7 @@ async def test_an_assignee_whose_prompt_is_answered_follows_no_more(file: Path) 
 async def test_who_may_not_see_it_any_more_follows_no_more(
     file: Path, monkeypatch: pytest.MonkeyPatch, route: str, now: Actor | HTTPException | None, code: str
 ) -> None:
-    monkeypatch.setattr(endpoints, "FRESH", 0)
+    monkeypatch.setattr(handlers, "FRESH", 0)
     people: dict[str, Actor | HTTPException | None] = dict(PEOPLE)
 
     async def whoever_still(request: Request) -> Actor | None:
@@ -176,7 +177,7 @@ async def test_an_application_may_replace_the_policy(file: Path) -> None:
 
 
 async def test_bearer_tokens_of_a_file_say_who_it_is(file: Path, tmp_path: Path) -> None:
-    ada = tokens.add(tmp_path / "tokens.json", "ada")
+    ada = bearer_tokens.add(tmp_path / "tokens.json", "ada")
     async with served(make_app(file, tokens_file=tmp_path / "tokens.json")) as client:
         for header in ({}, {"authorization": "Bearer no"}, {"authorization": f"Basic {ada}"}, {"authorization": ada}):
             assert (await client.post("/v1/workflows/echo", json=1, headers=header)).status_code == 401

@@ -16,13 +16,14 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 
-from restpoint import ExecutionStore, Runner, queries
-from restpoint.api import create_app, router
-from restpoint.database import Database
+from restpoint import ExecutionStore, Runner
+from restpoint._storage import queries
+from restpoint._storage.schema import REVISION
+from restpoint._storage.sqlite.database import Database
+from restpoint._store.listener import Follower
 from restpoint.errors import InvalidArgument
-from restpoint.follower import Follower
-from restpoint.schema import REVISION
-from restpoint.streams import Waits
+from restpoint.http.app import create_app, router
+from restpoint.http.sse import Waits
 from serving import (
     GATES,
     TEXT_ANSWER,

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from restpoint import ExecutionStore, logs, tracing
+from restpoint import ExecutionStore, logs
+from restpoint._core import tracing
 from serving import TEXT_ANSWER, make_app, served, whoever
 
 
@@ -160,6 +161,6 @@ async def test_what_is_logged_of_a_request_names_its_execution(
         ("uvicorn.access", mine, "greet"),
         ("uvicorn.access", None, None),
         ("uvicorn.access", mine, None),
-        ("restpoint.problems", mine, None),
+        ("restpoint.http.problems", mine, None),
         ("uvicorn.access", mine, None),
     ]

@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from restpoint import exports, signing
-from restpoint.auditor import Auditor
-from restpoint.engine import reading
+from restpoint._storage.sqlite.connection import reading
+from restpoint.audit import export as exports
+from restpoint.audit import signing
+from restpoint.audit.reader import Auditor
+from restpoint.audit.reports import QUESTIONS
 from restpoint.errors import DamagedFile
-from restpoint.questions import QUESTIONS
 from serving import TEXT_ANSWER, make_app, served, whoever
 from support import sql
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from restpoint.providers import Provider
+from restpoint.oauth.providers import Provider
 from serving import TEXT_ANSWER, make_app, served
 
 

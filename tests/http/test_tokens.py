@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from restpoint import tokens
 from restpoint.access import Actor
 from restpoint.errors import InvalidArgument
+from restpoint.http import bearer_tokens
 
 
 @pytest.fixture
@@ -24,34 +24,34 @@ def write(file: Path, content: Any, mode: int = 0o600) -> None:
 
 
 def test_a_minted_token_is_known_by_its_digest_only(file: Path) -> None:
-    token = tokens.add(file, "ada", groups=["finance"], roles=["operator"])
+    token = bearer_tokens.add(file, "ada", groups=["finance"], roles=["operator"])
     assert token not in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
-    known = tokens.Tokens(file)
+    known = bearer_tokens.Tokens(file)
     assert known.actor(token) == Actor("ada", frozenset({"finance"}), frozenset({"operator"}))
     assert known.actor(token + "x") is None
     assert known.actor("") is None
 
 
 def test_a_second_token_is_added_to_the_first(file: Path) -> None:
-    one, two = tokens.add(file, "ada"), tokens.add(file, "grace")
-    known = tokens.Tokens(file)
+    one, two = bearer_tokens.add(file, "ada"), bearer_tokens.add(file, "grace")
+    known = bearer_tokens.Tokens(file)
     assert [known.actor(token) for token in (one, two)] == [Actor("ada"), Actor("grace")]
 
 
 def test_a_token_that_is_taken_out_stops_working_and_a_new_one_works(file: Path) -> None:
-    one = tokens.add(file, "ada")
-    known = tokens.Tokens(file)
+    one = bearer_tokens.add(file, "ada")
+    known = bearer_tokens.Tokens(file)
     assert known.actor(one) == Actor("ada")
     file.unlink()
-    two = tokens.add(file, "grace")
+    two = bearer_tokens.add(file, "grace")
     assert known.actor(one) is None
     assert known.actor(two) == Actor("grace")
 
 
 def test_a_slip_of_the_editor_leaves_the_tokens_of_before(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    token = tokens.add(file, "ada")
-    known = tokens.Tokens(file)
+    token = bearer_tokens.add(file, "ada")
+    known = bearer_tokens.Tokens(file)
     write(file, "[{")
     with caplog.at_level(logging.ERROR):
         assert known.actor(token) == Actor("ada")
@@ -62,7 +62,7 @@ def test_a_slip_of_the_editor_leaves_the_tokens_of_before(file: Path, caplog: py
 def test_a_file_that_others_may_read_is_refused(file: Path) -> None:
     write(file, [], 0o640)
     with pytest.raises(InvalidArgument, match="chmod 600"):
-        tokens.Tokens(file)
+        bearer_tokens.Tokens(file)
 
 
 DIGEST = "0" * 64
@@ -89,28 +89,28 @@ DIGEST = "0" * 64
 def test_a_wrong_file_is_refused_with_what_is_wrong(file: Path, content: Any, word: str) -> None:
     write(file, content)
     with pytest.raises(InvalidArgument, match=word):
-        tokens.Tokens(file)
+        bearer_tokens.Tokens(file)
 
 
 def test_a_missing_file_is_refused_with_what_to_type(file: Path) -> None:
     with pytest.raises(InvalidArgument, match="restpoint tokens add"):
-        tokens.Tokens(file)
+        bearer_tokens.Tokens(file)
 
 
 def test_nothing_is_added_under_a_role_that_is_none(file: Path) -> None:
     with pytest.raises(InvalidArgument, match="the roles are"):
-        tokens.add(file, "ada", roles=["root"])
+        bearer_tokens.add(file, "ada", roles=["root"])
     assert not file.exists()
 
 
 def _add(given: tuple[Path, str]) -> str:
-    return tokens.add(*given)
+    return bearer_tokens.add(*given)
 
 
 def test_of_tokens_that_are_added_at_once_none_is_lost(file: Path) -> None:
     names = [f"person {number}" for number in range(32)]
     with multiprocessing.get_context("fork").Pool(8) as pool:
         made = pool.map(_add, [(file, name) for name in names], chunksize=1)
-    assert {tokens.token_digest(token): name for token, name in zip(made, names, strict=True)} == {
-        digest: actor.id for digest, actor in tokens.read(file).items()
+    assert {bearer_tokens.token_digest(token): name for token, name in zip(made, names, strict=True)} == {
+        digest: actor.id for digest, actor in bearer_tokens.read(file).items()
     }

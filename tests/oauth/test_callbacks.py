@@ -10,8 +10,8 @@ import pytest
 
 from consents import KEYS, Ring, Site, site
 from fake_provider import CLIENT_ID, CLIENT_SECRET, Surfer, fake_provider, query
-from restpoint.providers import Provider
-from restpoint.vault import as_text, new_key
+from restpoint.oauth.keyring import as_text, new_key
+from restpoint.oauth.providers import Provider
 from runners import answer, unloaded, until
 from runners import asked as asked_prompt
 from serving import whoever

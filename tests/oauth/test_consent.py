@@ -9,9 +9,10 @@ import pytest
 
 from consents import USED, Site, connect, site
 from fake_provider import CLIENT_SECRET, fake_provider, query
-from restpoint import Context, targets, workflow
-from restpoint.credentials import OAuthToken
-from restpoint.providers import read as read_providers
+from restpoint import Context, workflow
+from restpoint._core.oauth_token import OAuthToken
+from restpoint.http import loader
+from restpoint.oauth.providers import read as read_providers
 from runners import until
 from served import EXAMPLES
 from serving import asked, ended, events, make_app, served, take
@@ -240,7 +241,7 @@ async def test_a_server_without_providers_says_what_is_missing(path: Path) -> No
 
 
 async def test_the_example_gets_what_the_service_has_for_the_token(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workflows = targets.load(str(EXAMPLES / "connect.py"))
+    workflows = loader.load(str(EXAMPLES / "connect.py"))
     async with site(path, workflows=workflows, name="github") as at:
         monkeypatch.setenv("GITHUB_API", at.provider.issuer)
         told = await at.asked("repositories")

@@ -9,9 +9,9 @@ import pytest
 
 from consents import connect, site
 from fake_provider import Surfer, fake_provider
-from restpoint.api import bearer
-from restpoint.tokens import Tokens, add
-from restpoint.vault import Vault, beside, create
+from restpoint.http.app import bearer
+from restpoint.http.bearer_tokens import Tokens, add
+from restpoint.oauth.keyring import Vault, beside, create
 from served import environment, typed
 from support import rows
 

@@ -7,8 +7,8 @@ import pytest
 
 from consents import Ring, site
 from fake_provider import fake_provider
-from restpoint import migrate
-from restpoint.schema import REVISION
+from restpoint._storage.schema import REVISION
+from restpoint._storage.sqlite import migrations
 from served import typed
 from support import rows, sql
 
@@ -22,11 +22,11 @@ async def test_consents_are_moved_down_and_up_with_the_file(path: Path) -> None:
             await at.browser.consent(held["auth_url"])
             cookies = at.browser.http.cookies
         before = rows(path, "SELECT * FROM consents ORDER BY key")
-        migrate.downgrade(path, "0003")
-        assert migrate.current(path) == "0003"
-        migrate.upgrade(path)
+        migrations.downgrade(path, "0003")
+        assert migrations.current(path) == "0003"
+        migrations.upgrade(path)
         assert rows(path, "SELECT * FROM consents ORDER BY key") == before
-        assert migrate.current(path) == REVISION
+        assert migrations.current(path) == REVISION
         async with site(path, provider, ring=ring) as at:
             at.browser.http.cookies = cookies
             here = back.replace(back.partition("/auth/")[0], str(at.client.base_url).rstrip("/"))
@@ -42,10 +42,10 @@ async def test_below_0003_a_consent_stays_and_its_secrets_go(path: Path) -> None
         await at.browser.to_the_callback(told["auth_url"])
     kept = "SELECT key, execution_key, id, status, opened, auth_url, oauth_state, created_at, deadline_at FROM consents"
     before = rows(path, kept)
-    migrate.downgrade(path, "0002")
+    migrations.downgrade(path, "0002")
     assert rows(path, kept) == before
     assert "verifier" not in {row[1] for row in rows(path, "PRAGMA table_info(consents)")}
-    migrate.upgrade(path)
+    migrations.upgrade(path)
     assert rows(path, kept) == before
     assert rows(path, "SELECT provider, verifier FROM consents") == [(None, None)]
 

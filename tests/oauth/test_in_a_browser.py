@@ -12,7 +12,8 @@ import pytest
 
 from chromium import Browser
 from provider import Provider
-from restpoint import migrate, tokens
+from restpoint._storage.sqlite import migrations
+from restpoint.http import bearer_tokens
 from served import PATIENCE, Served, Terminal
 
 pytestmark = pytest.mark.browser
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.browser
 TARGET = """
 import httpx
 from restpoint import Context, workflow
-from restpoint.credentials import OAuthToken
+from restpoint._core.oauth_token import OAuthToken
 from restpoint.errors import ConsentDenied
 from restpoint.prompts import HumanPromptText
 
@@ -69,8 +70,8 @@ class Site:
     def __init__(self, folder: Path, provider: Provider) -> None:
         (folder / "flows.py").write_text(TARGET)
         (folder / "providers.toml").write_text(PROVIDERS.format(issuer=provider.issuer, client_id=provider.client_id))
-        self.token = tokens.add(folder / "tokens.json", "ada")
-        migrate.upgrade(folder / "restpoint.db")
+        self.token = bearer_tokens.add(folder / "tokens.json", "ada")
+        migrations.upgrade(folder / "restpoint.db")
         self.folder, self._provider, self._port = folder, provider, "0"
         self._server = self._started()
         self._port = self._server.port

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from consents import KEYS, USED, Ring, Site, site
-from restpoint.credentials import OAuthToken
-from restpoint.granted import reseal
-from restpoint.records import ExecutionRecord
-from restpoint.vault import Key, Vault, as_text, new_key, sealed_with
+from restpoint._core.oauth_token import OAuthToken
+from restpoint._store.records import ExecutionRecord
+from restpoint.oauth.keyring import Key, Vault, as_text, new_key, sealed_with
+from restpoint.oauth.tokens import reseal
 from runners import answer, asked, unloaded
 from support import ManualClock, rows, sql
 

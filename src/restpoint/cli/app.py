@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from restpoint.cli import audit, consenting, files, keeping, people, servers, terminal
+from restpoint.cli import audit, executions, files, oauth, retention, servers, terminal
 from restpoint.cli.examples import EXIT_CODES, shown
 
 
@@ -20,24 +20,24 @@ def application() -> typer.Typer:
     app.callback()(about)
     waiting, running, the_file = "What waits and runs", "Serving", "The file"
     for command, name in (
-        (people.list_executions, "list"),
-        (people.show, "show"),
-        (people.answer, "answer"),
-        (consenting.authorize, "authorize"),
-        (people.cancel, "cancel"),
-        (people.watch, "watch"),
-        (people.history, "history"),
-        (people.start, "start"),
+        (executions.list_executions, "list"),
+        (executions.show, "show"),
+        (executions.answer, "answer"),
+        (oauth.authorize, "authorize"),
+        (executions.cancel, "cancel"),
+        (executions.watch, "watch"),
+        (executions.history, "history"),
+        (executions.start, "start"),
     ):
         app.command(name, rich_help_panel=waiting)(command)
     app.command("serve", rich_help_panel=running)(servers.serve)
     app.command("demo", rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
-    app.add_typer(consenting.keys, name="keys", rich_help_panel=running)
+    app.add_typer(oauth.keys, name="keys", rich_help_panel=running)
     app.command("sweep", rich_help_panel=the_file)(files.sweep)
-    app.command("hold", rich_help_panel=the_file)(keeping.hold)
-    app.command("release", rich_help_panel=the_file)(keeping.release)
-    app.command("erase", rich_help_panel=the_file)(keeping.erase)
+    app.command("hold", rich_help_panel=the_file)(retention.hold)
+    app.command("release", rich_help_panel=the_file)(retention.release)
+    app.command("erase", rich_help_panel=the_file)(retention.erase)
     app.add_typer(files.db, name="db", rich_help_panel=the_file)
     app.add_typer(audit.audit, name="audit", rich_help_panel=the_file)
     _show_examples(app)
@@ -76,6 +76,6 @@ def demo(
     """Watch a prompt survive kill -9: a real server, a real file, your own answer."""
     from rich.console import Console  # noqa: PLC0415
 
-    from restpoint import demo as demonstration  # noqa: PLC0415
+    from restpoint.cli import demo as demonstration  # noqa: PLC0415
 
     demonstration.run(Console(), keep=keep)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.machine import existing
+from restpoint.cli.local import existing
 from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output, Url
 
 if TYPE_CHECKING:
-    from restpoint.questions import Filters
+    from restpoint.audit.reports import Filters
 
 audit = typer.Typer(
     help="The history as evidence: verify it, ask it, export it. Nothing here writes to the file.", no_args_is_help=True
@@ -49,11 +49,12 @@ def verify(
     output: Output = Format.TABLE,
 ) -> None:
     """Go over the whole history and name the first row that is not what was written. Exit code 1 if there is one."""
-    from restpoint import chain, evidence  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
-    from restpoint.cli import showing  # noqa: PLC0415
-    from restpoint.engine import reading  # noqa: PLC0415
+    from restpoint._storage import verification  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
+    from restpoint._storage.sqlite.connection import reading  # noqa: PLC0415
+    from restpoint.audit import signed_heads  # noqa: PLC0415 - see verification
+    from restpoint.audit.signing import VerifyingKey  # noqa: PLC0415
+    from restpoint.cli import audit_output  # noqa: PLC0415
     from restpoint.errors import InvalidArgument  # noqa: PLC0415
-    from restpoint.signing import VerifyingKey  # noqa: PLC0415
 
     with _cryptography():
         key = None if public_key is None else VerifyingKey.read(public_key)
@@ -61,15 +62,15 @@ def verify(
             if export_file is not None:
                 _verify_export(export_file, manifest, key, output)
                 return
-            heads = [chain.read_kept(each, key) for each in head or ()]
+            heads = [signed_heads.read_kept(each, key) for each in head or ()]
         except InvalidArgument as error:  # evidence that is not what it should be is an answer, and no wrong usage
             terminal.tell_error(error)
             raise typer.Exit(terminal.REFUSED) from None
     if key is not None and not heads:
         raise terminal.Usage("There is nothing with a signature to check.\nGive a --head or an --export.")
     with reading(existing(database)) as connection:
-        verdict = evidence.verify(connection, heads)
-    showing.show_verdict(verdict, [each.sequence for each in heads], output)
+        verdict = verification.verify(connection, heads)
+    audit_output.show_verdict(verdict, [each.sequence for each in heads], output)
     if not verdict.holds:
         raise typer.Exit(terminal.REFUSED)
 
@@ -77,7 +78,7 @@ def verify(
 @audit.command()
 def head(database: Database = DEFAULT_DATABASE, url: Url = None, key: Key = None) -> None:
     """Print sequence and digest of the newest row, to be kept elsewhere for `verify --head`."""
-    from restpoint.cli.sources import source  # noqa: PLC0415 - see verify
+    from restpoint.cli.audit_backend import source  # noqa: PLC0415 - see verify
 
     with _cryptography(), source(database, url) as here:
         terminal.put(f"{here.head(key)}\n")
@@ -88,7 +89,7 @@ def keygen(
     path: Annotated[Path, typer.Argument(help="Where the private key goes; the public one gets .pub after it.")],
 ) -> None:
     """Make a key pair (Ed25519) to sign heads and exports with."""
-    from restpoint import signing  # noqa: PLC0415 - see verify
+    from restpoint.audit import signing  # noqa: PLC0415 - see verify
 
     with _cryptography():
         public = signing.generate(path)
@@ -110,13 +111,13 @@ def query(
     output: Output = Format.TABLE,
 ) -> None:
     """Rows of the history, the oldest first, also of executions that have left the file."""
-    from restpoint.cli import showing  # noqa: PLC0415 - see verify
-    from restpoint.cli.sources import source  # noqa: PLC0415
+    from restpoint.cli import audit_output  # noqa: PLC0415 - see verify
+    from restpoint.cli.audit_backend import source  # noqa: PLC0415
 
     filters = _filters(since, until, workflow, actor=actor, event=event, status=status)
     columns = ("sequence", "at", "event", "to_status", "actor", "workflow", "execution_id", "about")
     with source(database, url) as here:
-        showing.show_rows(here.events(filters, after, limit), output, columns)
+        audit_output.show_rows(here.events(filters, after, limit), output, columns)
 
 
 @audit.command()
@@ -127,12 +128,12 @@ def timeline(
     output: Output = Format.TABLE,
 ) -> None:
     """Everything that happened to one execution, with the time since it began, its sweep included."""
-    from restpoint.cli import showing  # noqa: PLC0415 - see verify
-    from restpoint.cli.sources import source  # noqa: PLC0415
+    from restpoint.cli import audit_output  # noqa: PLC0415 - see verify
+    from restpoint.cli.audit_backend import source  # noqa: PLC0415
 
     columns = ("sequence", "at", "after_ms", "event", "status", "actor", "cause", "about")
     with source(database, url) as here:
-        showing.show_rows(here.timeline(id), output, columns)
+        audit_output.show_rows(here.timeline(id), output, columns)
 
 
 @audit.command()
@@ -146,18 +147,18 @@ def report(
     output: Output = Format.TABLE,
 ) -> None:
     """The questions that auditors ask, answered from the history: who approved what, how long people took, and more."""
-    from restpoint import questions  # noqa: PLC0415 - see verify
-    from restpoint.cli import showing  # noqa: PLC0415
-    from restpoint.cli.sources import source  # noqa: PLC0415
+    from restpoint.audit import reports  # noqa: PLC0415 - see verify
+    from restpoint.cli import audit_output  # noqa: PLC0415
+    from restpoint.cli.audit_backend import source  # noqa: PLC0415
 
     filters = _filters(since, until, workflow)
     with source(database, url) as here:
         if question is not None:
-            asked = questions.question(question)
-            showing.show_rows(here.answers(asked.name, filters), output, asked.shown)
+            asked = reports.question(question)
+            audit_output.show_rows(here.answers(asked.name, filters), output, asked.shown)
             return
-        showing.show_report(
-            ((asked, here.answers(asked.name, filters)) for asked in questions.QUESTIONS.values()), output
+        audit_output.show_report(
+            ((asked, here.answers(asked.name, filters)) for asked in reports.QUESTIONS.values()), output
         )
 
 
@@ -178,9 +179,9 @@ def export(
     key: Key = None,
 ) -> None:
     """Write a range of the history as bytes that are the same every time, with a manifest of their digests."""
-    from restpoint import exports  # noqa: PLC0415 - see verify
-    from restpoint.cli import showing  # noqa: PLC0415
-    from restpoint.cli.sources import source  # noqa: PLC0415
+    from restpoint.audit import export as exports  # noqa: PLC0415 - see verify
+    from restpoint.cli import audit_output  # noqa: PLC0415
+    from restpoint.cli.audit_backend import source  # noqa: PLC0415
 
     beside = manifest or (None if out is None else out.with_name(f"{out.name}.manifest.json"))
     if key is not None and beside is None:
@@ -193,10 +194,10 @@ def export(
             for data in pieces:
                 terminal.put_bytes(data)
         else:
-            showing.write(out, pieces)
+            audit_output.write(out, pieces)
         told = manifest_of()
         if beside is not None:
-            showing.write(beside, [f"{json.dumps(told, indent=2)}\n".encode()])
+            audit_output.write(beside, [f"{json.dumps(told, indent=2)}\n".encode()])
     where = f"; manifest: {beside}" if beside is not None else ""
     terminal.say(f"rows {told['first']} to {told['last']}, SHA-256 {told['sha256']}{where}")
 
@@ -217,18 +218,19 @@ def _cryptography() -> Iterator[None]:
 
 
 def _filters(since: str | None, until: str | None, workflow: str | None, **more: str | None) -> "Filters":
-    from restpoint import moments, questions  # noqa: PLC0415 - see verify
+    from restpoint._core import timestamps  # noqa: PLC0415 - see verify
+    from restpoint.audit import reports  # noqa: PLC0415 - see verify
 
-    return questions.Filters(
-        since=None if since is None else moments.since(since),
-        until=None if until is None else moments.until(until),
+    return reports.Filters(
+        since=None if since is None else timestamps.since(since),
+        until=None if until is None else timestamps.until(until),
         workflow=workflow,
         **more,
     )
 
 
 def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) -> None:  # noqa: ANN401 - a public key
-    from restpoint import exports  # noqa: PLC0415 - see verify
+    from restpoint.audit import export as exports  # noqa: PLC0415 - see verify
     from restpoint.errors import UnusableFile  # noqa: PLC0415
 
     beside = path.with_name(f"{path.name}.manifest.json")

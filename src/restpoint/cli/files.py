@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.machine import existing, path_of, user_name
+from restpoint.cli.local import existing, path_of, user_name
 from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Format, Output, on_the_file
 
 db = typer.Typer(help="Create, upgrade, check, back up and restore the file.", no_args_is_help=True)
@@ -36,16 +36,16 @@ def upgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Create the file, or bring it to the newest revision. A backup is made beside it first."""
-    from restpoint import migrate  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
 
     path = path_of(database)
     if dry_run:
-        terminal.put(migrate.plan(path, revision, "upgrade"))
+        terminal.put(migrations.plan(path, revision, "upgrade"))
         return
-    backup = migrate.upgrade(path, revision, actor=user_name())
+    backup = migrations.upgrade(path, revision, actor=user_name())
     if backup is not None:
         terminal.say(f"The file as it was: {backup}")
-    terminal.say(f"{path} is at revision {migrate.current(path)}")
+    terminal.say(f"{path} is at revision {migrations.current(path)}")
 
 
 @db.command()
@@ -56,27 +56,27 @@ def downgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Take the file back to an older revision, and say what that drops. A backup is made beside it first."""
-    from restpoint import migrate  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
 
     path = path_of(database)
-    sql = migrate.plan(path, revision, "downgrade")
-    for dropped in migrate.losses(path, revision):
+    sql = migrations.plan(path, revision, "downgrade")
+    for dropped in migrations.losses(path, revision):
         terminal.say(f"{'would drop' if dry_run else 'drops'} {dropped}")
     if dry_run:
         terminal.put(sql)
         return
-    backup = migrate.downgrade(path, revision, actor=user_name())
+    backup = migrations.downgrade(path, revision, actor=user_name())
     if backup is not None:
         terminal.say(f"The file as it was: {backup}")
-    terminal.say(f"{path} is at revision {migrate.current(path) or 'none: it holds no tables'}")
+    terminal.say(f"{path} is at revision {migrations.current(path) or 'none: it holds no tables'}")
 
 
 @db.command()
 def current(database: Database = DEFAULT_DATABASE) -> None:
     """Print the revision of the file."""
-    from restpoint import migrate  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
 
-    terminal.put(f"{migrate.current(path_of(database)) or 'none'}\n")
+    terminal.put(f"{migrations.current(path_of(database)) or 'none'}\n")
 
 
 @db.command()
@@ -92,7 +92,7 @@ def check(
 
     Exit code 0: all is well; 1: something to look after; 5: something is wrong with the file.
     """
-    from restpoint import health  # noqa: PLC0415
+    from restpoint._storage.sqlite import checks as health  # noqa: PLC0415
     from restpoint.cli import output as shown  # noqa: PLC0415
 
     path = existing(database)
@@ -128,7 +128,7 @@ def backup(
     ] = False,
 ) -> None:
     """Copy the file as it is at one moment, while others use it; verify the copy; print its name."""
-    from restpoint import backups  # noqa: PLC0415
+    from restpoint._storage.sqlite import backup as backups  # noqa: PLC0415
 
     path = existing(database)
     folder = path.parent if target is None else target.absolute() if target.is_dir() else None
@@ -150,8 +150,8 @@ def restore(
     database: Database = DEFAULT_DATABASE,
 ) -> None:
     """Put a backup in the place of the file, which nothing may be using. The file as it was is kept beside it."""
-    from restpoint import backups  # noqa: PLC0415
-    from restpoint.schema import REVISION  # noqa: PLC0415
+    from restpoint._storage.schema import REVISION  # noqa: PLC0415
+    from restpoint._storage.sqlite import backup as backups  # noqa: PLC0415
 
     path = path_of(database)
     done = backups.restore(backup.absolute(), path, user_name())
@@ -180,7 +180,7 @@ def vacuum(
 
 
 async def _sweep(path: Path, *, dry_run: bool) -> None:
-    from restpoint.store import ExecutionStore  # noqa: PLC0415
+    from restpoint._store.store import ExecutionStore  # noqa: PLC0415
 
     async with ExecutionStore(database=path, remember=False) as store:
         if not dry_run:
@@ -195,9 +195,9 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
 
 
 async def _vacuum(path: Path, *, full: bool) -> bool:
-    from restpoint import vacuum as spare  # noqa: PLC0415
-    from restpoint.clock import SystemClock  # noqa: PLC0415
-    from restpoint.database import Database  # noqa: PLC0415
+    from restpoint._core.clock import SystemClock  # noqa: PLC0415
+    from restpoint._storage.sqlite import vacuum as spare  # noqa: PLC0415
+    from restpoint._storage.sqlite.database import Database  # noqa: PLC0415
 
     if full:
         spare.rewrite(path)

@@ -77,7 +77,7 @@ def times_to_live(rules: Sequence[str] | None) -> Any:  # noqa: ANN401 - what Ex
 
     Where none is typed: what says so.
     """
-    from restpoint.durations import DEFAULT_EXECUTION_TTL, WORKFLOWS  # noqa: PLC0415 - `--help` need not wait for it
+    from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, WORKFLOWS  # noqa: PLC0415 - `--help` need not wait for it
     from restpoint.lifecycle import TERMINAL  # noqa: PLC0415
 
     words = [word for rule in rules or () for word in re.split(r"[,\s]+", rule) if word]

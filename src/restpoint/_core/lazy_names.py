@@ -1,0 +1,30 @@
+"""Public names of a package that are imported when they are first used (PEP 562).
+
+``restpoint --help`` need not wait for SQLAlchemy, and the core need not have what only an extra installs.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(
+    package: str, namespace: dict[str, Any], homes: Mapping[str, str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` for a package.
+
+    ``package`` is its ``__name__``, ``namespace`` its ``globals()``, and ``homes`` maps each public name to the module,
+    relative to the package, that defines it.
+    """
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{package}.{homes[name]}"), name)
+        namespace[name] = value
+        return value
+
+    def names() -> list[str]:
+        return sorted({*namespace, *homes})
+
+    return get, names

@@ -1,0 +1,84 @@
+"""The options that a prompt offers, and how an answer's choice is compared with them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, field_validator
+
+from restpoint._core.serialization import MAX_PROMPT_BYTES, encode
+from restpoint.errors import ResponseNotAccepted
+
+MAX_OPTIONS: Final = 10_000
+
+
+class BinaryHumanPromptOption(BaseModel):
+    """One of the two choices of a binary prompt. ``value`` is any JSON value."""
+
+    id: str = "default"
+    label: str = "default"
+    value: Any = "default"
+
+    @field_validator("value")
+    @classmethod
+    def _value_is_json(cls, value: object) -> object:
+        if type(value) is not str:
+            encode(value, limit=MAX_PROMPT_BYTES)
+        return value
+
+
+class MultipleChoiceOption(BaseModel):
+    """One choice of a radio, checkbox or dropdown prompt."""
+
+    id: str = "default"
+    label: str = "default"
+    value: str = "default"
+    description: str = "default"
+
+
+Option = BinaryHumanPromptOption | MultipleChoiceOption
+
+
+def offered(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption], chosen: Option) -> Option:
+    """The option that was chosen, as the prompt offers it. Raises ``ResponseNotAccepted``."""
+    wanted = _identity(chosen)
+    for option in options:
+        if option.id == chosen.id and _identity(option) == wanted:
+            return option
+    choices = ", ".join(f"{option.id} ({option.value})" for option in options[:10])
+    raise ResponseNotAccepted(
+        f"The option {chosen.id} ({str(chosen.value)[:80]}) was not offered. Choose one of: {choices}."
+    )
+
+
+def _identity(option: Option) -> tuple[str, str]:
+    """What tells two options apart: the id and the value as JSON, where 1, true and "1" are three things."""
+    value = option.value
+    return option.id, f'"{value}' if type(value) is str else encode(_as_a_browser_sends_it(value))
+
+
+def _as_a_browser_sends_it(value: object) -> object:
+    """JSON as it may come back: 1.0 as 1, and the keys of an object in any order."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _as_a_browser_sends_it(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_as_a_browser_sends_it(item) for item in value]
+    return value
+
+
+def refuse_repeats(chosen: list[Option]) -> None:
+    """Raise ``ResponseNotAccepted`` where an option is chosen twice."""
+    seen = set()
+    for option in chosen:
+        if (identity := _identity(option)) in seen:
+            raise ResponseNotAccepted(f"The option {option.id} is chosen twice; choose each option once.")
+        seen.add(identity)
+
+
+def check_distinct(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]) -> None:
+    """Raise ``ValueError`` where two options cannot be told apart."""
+    if len({option.id for option in options}) == len(options):
+        return
+    if len({_identity(option) for option in options}) != len(options):
+        raise ValueError("two options have the same id and value, so an answer could not tell them apart")

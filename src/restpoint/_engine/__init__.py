@@ -1,0 +1,1 @@
+"""Workflows: replay, and how a run leaves memory and comes back."""

@@ -1,0 +1,417 @@
+"""The context: what a workflow may ask of the world so that it can go on after a restart.
+
+Every call is recorded in the journal, and given again on a replay. So a workflow's own code must do the same every time it
+runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``. What comes to branches that
+are beside each other is given to them one at a time, in the same order on every replay (``order.py``).
+
+A workflow begins while its start is being written, so what it asks first costs no commit of its own. A step waits for that
+commit; the workflow's own code does not, and may have run for a start that was then refused, or had been made before. Who
+gets the execution from the store by ``ctx.execution_id`` waits for it too.
+
+What takes long is a step too, or ``ctx.sleep``: a replay in which the workflow's own code comes to nothing that it has recorded
+for five minutes (``order.STALLED_AFTER``) is taken for one of other code, and left alone with a ``ReplayMismatch``.
+
+A call has its position from the moment it is made, also where it is awaited later or in another task, as with
+``asyncio.gather(ctx.ask(...), ctx.ask(...))``.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+
+from pydantic import BaseModel, ValidationError
+
+from restpoint._core.oauth_token import OAuthToken
+from restpoint._core.serialization import check_text, decode, encode
+from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
+from restpoint._engine import waiting
+from restpoint._engine.failures import kept_failure, raised_failure
+from restpoint._engine.fingerprints import fingerprint, fingerprint_of
+from restpoint._engine.replay import describe
+from restpoint._engine.run import Run
+from restpoint._engine.steps import attempts, called, name_of, recorded_outcome, result_type
+from restpoint._storage import journal
+from restpoint._storage.journal import Entry
+from restpoint._store.ask_options import read_terms
+from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
+from restpoint.oauth.providers import read_scopes
+from restpoint.prompts import (
+    HumanPrompt,
+    HumanPromptBinary,
+    HumanPromptCheckbox,
+    HumanPromptDropdown,
+    HumanPromptNotification,
+    HumanPromptRadio,
+    HumanPromptText,
+    HumanResponse,
+    HumanResponseBinary,
+    HumanResponseCheckbox,
+    HumanResponseDropdown,
+    HumanResponseNotification,
+    HumanResponseRadio,
+    HumanResponseText,
+    read_prompt,
+    write_prompt,
+)
+
+T = TypeVar("T")
+
+
+class AskTerms(TypedDict, total=False):
+    """What ``Context.ask`` takes beside the prompt."""
+
+    timeout: float | timedelta | None
+    assignees: Sequence[str] | None
+    four_eyes: bool
+    on_deadline: Literal["raise", "fail"]
+    default: HumanResponse | BaseModel | Mapping[str, Any] | None
+
+
+class Context:
+    """What a workflow is called with. Its methods belong to the tasks of that workflow.
+
+    Each may also raise ``asyncio.CancelledError``: the execution was cancelled, or leaves memory until its answer comes.
+    Effects do not belong in the ``finally`` of a workflow, which runs then too.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def execution_id(self) -> str:
+        """The id of this execution."""
+        return self._run.claim.execution_id
+
+    @property
+    def workflow(self) -> str:
+        """The name of this workflow."""
+        return self._run.workflow.name
+
+    @property
+    def owner(self) -> str | None:
+        """Whose execution this is, by credentials; None where it was started without."""
+        return self._run.record.owner
+
+    # --- People ---
+
+    @overload
+    def ask(self, prompt: HumanPromptText, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseText]: ...
+    @overload
+    def ask(self, prompt: HumanPromptBinary, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseBinary]: ...
+    @overload
+    def ask(self, prompt: HumanPromptRadio, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseRadio]: ...
+    @overload
+    def ask(
+        self, prompt: HumanPromptCheckbox, **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponseCheckbox]: ...
+    @overload
+    def ask(
+        self, prompt: HumanPromptDropdown, **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponseDropdown]: ...
+    @overload
+    def ask(
+        self, prompt: HumanPromptNotification, **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponseNotification]: ...
+    @overload
+    def ask(
+        self, prompt: BaseModel | Mapping[str, Any], **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, HumanResponse]: ...
+    def ask(
+        self,
+        prompt: HumanPrompt | BaseModel | Mapping[str, Any],
+        *,
+        timeout: float | timedelta | None = None,
+        assignees: Sequence[str] | None = None,
+        four_eyes: bool = False,
+        on_deadline: Literal["raise", "fail"] = "raise",
+        default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a person and wait for the response, which a restart does not lose.
+
+        - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
+        - ``assignees``: the people and groups that it is addressed to. ``four_eyes``: the owner must not answer it.
+        - At the deadline ``InteractionExpired`` is raised here; or with ``on_deadline="fail"`` the execution fails with the
+          code ``deadline_passed``; or the prompt is answered with ``default``.
+        - ``asyncio.timeout`` around it is no deadline: a run that has left memory meanwhile does not hear of it.
+
+        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
+        ``InteractionWithdrawn`` when someone took the prompt back.
+        """
+        asked = read_prompt(prompt)
+        text = write_prompt(asked)
+        terms = read_terms(asked, assignees, four_eyes, on_deadline, default)
+        seconds = asked.timeout if timeout is None else timeout
+        due = None if seconds is None else _milliseconds("timeout", seconds)
+        print_ = fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+        call, entry = self._run.call("ask", asked.input_type, print_)
+
+        async def answered() -> HumanResponse:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
+                await waiting.ask(
+                    run, call, wait_id, partial(journal.ask, prompt=text, timeout=due, detail=detail, terms=terms)
+                )
+            else:
+                wait_id = await self._begun(entry)
+            return await waiting.answer(run, wait_id, call)
+
+        return answered()
+
+    def notify(self, message: str | HumanPromptNotification) -> Coroutine[Any, Any, None]:
+        """Tell people something, which blocks nothing: pollers, streams and the command line show it.
+
+        Raises ``PromptNotAccepted`` and ``NotJSON``.
+        """
+        prompt = HumanPromptNotification(text=check_text("message", message)) if isinstance(message, str) else message
+        asked = read_prompt(prompt)
+        if not isinstance(asked, HumanPromptNotification):
+            raise InvalidArgument(
+                f"notify takes text or a notification; ask the {asked.input_type} prompt with ctx.ask."
+            )
+        return self._shown("notify", "notification", write_prompt(asked))
+
+    def emit(self, data: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 - any JSON
+        """Give out a part of the result, or how far it is: any JSON. Pollers, streams and the command line see it.
+
+        It is kept with the execution. Raises ``NotJSON``.
+        """
+        return self._shown("emit", "data", encode(data))
+
+    def _shown(self, kind: str, name: str, text: str) -> Coroutine[Any, Any, None]:
+        call, entry = self._run.call(kind, name, fingerprint(text))
+
+        async def shown() -> None:
+            run = self._run
+            if entry is not None:
+                await run.replayed(entry)
+                return
+            await run.first_time()
+            with run.busy():
+                await run.outcome(call, partial(journal.show, payload=text))
+
+        return shown()
+
+    @overload
+    def authorize(
+        self, provider: str, *, scopes: Sequence[str] | None = None, timeout: float | timedelta | None = None
+    ) -> Coroutine[Any, Any, OAuthToken]: ...
+    @overload
+    def authorize(
+        self, *, auth_url: str, oauth_state: str, timeout: float | timedelta | None = None
+    ) -> Coroutine[Any, Any, None]: ...
+    def authorize(
+        self,
+        provider: str | None = None,
+        *,
+        scopes: Sequence[str] | None = None,
+        auth_url: str | None = None,
+        oauth_state: str | None = None,
+        timeout: float | timedelta | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask the execution's owner for an OAuth consent, and wait for it, which a restart does not lose.
+
+        With the name of a ``provider`` that is configured here, restpoint sends the person there and gives the token:
+
+        - ``scopes``: what is asked for; by default what the provider's configuration says.
+        - ``timeout``: seconds from now, or a ``timedelta``.
+        - Raises ``ConsentDenied`` (its ``denial_code`` says why), ``ConsentExpired``, ``ConsentWithdrawn``, and
+          ``InvalidArgument``. Where no process here knows the provider, the execution is left until one does.
+
+        With ``auth_url`` and ``oauth_state``, the application drives the consent, and these are shown as they are. Returns when
+        it calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the token is the application's.
+        Raises ``NotJSON`` and ``InvalidArgument``.
+        """
+        due = None if timeout is None else _milliseconds("timeout", timeout)
+        if provider is not None:
+            if auth_url is not None or oauth_state is not None:
+                raise InvalidArgument("authorize takes a provider, or auth_url and oauth_state, and not both.")
+            return self._authorize_at(provider, None if scopes is None else read_scopes(scopes), due)
+        if auth_url is None or oauth_state is None or scopes is not None:
+            raise InvalidArgument("authorize takes a provider (and scopes), or auth_url and oauth_state.")
+        return self._authorize_elsewhere(auth_url, oauth_state, due)
+
+    def _authorize_at(
+        self, provider: str, scopes: tuple[str, ...] | None, due: int | None
+    ) -> Coroutine[Any, Any, OAuthToken]:
+        print_ = fingerprint(None if scopes is None else encode(list(scopes)))
+        call, entry = self._run.call("authorize", check_text("provider", provider, limit=1_000), print_)
+
+        async def granted() -> OAuthToken:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                wait_id = run.parts.identifiers.new()
+                usual = waiting.scopes_at(run, provider)
+                wanted = usual if scopes is None else scopes
+                job = partial(
+                    journal.authorize, auth_url=waiting.consent_page(run, provider, wait_id), oauth_state=wait_id, timeout=due,
+                    provider=provider, scopes=encode(list(wanted)),
+                )  # fmt: skip
+                await waiting.ask(run, call, wait_id, job)
+            else:
+                wait_id = await self._begun(entry)
+            return await waiting.grant(run, wait_id, call)
+
+        return granted()
+
+    def _authorize_elsewhere(self, auth_url: str, oauth_state: str, due: int | None) -> Coroutine[Any, Any, None]:
+        check_text("auth_url", auth_url)
+        check_text("oauth_state", oauth_state)
+        # The state is new in every run of the code; it is no part of what was asked.
+        call, entry = self._run.call("authorize", "consent", "")
+
+        async def consented() -> None:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                wait_id = run.parts.identifiers.new()
+                job = partial(journal.authorize, auth_url=auth_url, oauth_state=oauth_state, timeout=due)
+                await waiting.ask(run, call, wait_id, job)
+            else:
+                wait_id = await self._begun(entry)
+            await waiting.consent(run, wait_id, call)
+
+        return consented()
+
+    async def _begun(self, entry: Entry) -> str:
+        """The wait that was opened at a call, unless the workflow abandoned it."""
+        if entry.is_abandoned:
+            await self._run.replayed(entry)
+        return str(decode(entry.result))
+
+    # --- Steps ---
+
+    @overload
+    def step(
+        self,
+        function: Callable[..., Awaitable[T]],
+        /,
+        *arguments: object,
+        name: str | None = None,
+        retries: int = 0,
+        backoff: float = 1.0,
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def step(
+        self,
+        function: Callable[..., T],
+        /,
+        *arguments: object,
+        name: str | None = None,
+        retries: int = 0,
+        backoff: float = 1.0,
+    ) -> Coroutine[Any, Any, T]: ...
+    def step(
+        self,
+        function: Callable[..., Any],
+        /,
+        *arguments: object,
+        name: str | None = None,
+        retries: int = 0,
+        backoff: float = 1.0,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call a function, sync (in a thread) or async, and record its result: it does not run again once that is written.
+
+        Its effect happens at least once: a process that dies before the result is written leaves it to the next to try again.
+        ``restpoint.step_key()`` gives it a key that is the same at every try. The result is JSON, typed by the function's
+        annotation.
+
+        - ``name`` is what the journal calls it, the function's own unless given.
+        - ``retries``: how often it is tried again when it raises an ``Exception``, ``backoff`` seconds later, then twice
+          that and so on, at most five minutes. A ``WorkflowFailed`` is not tried again.
+
+        Raises ``StepFailed`` when the last try raised, ``WorkflowFailed`` if that is what it raised, ``NotJSON`` for a result
+        that cannot be stored, and ``InvalidArgument``.
+        """
+        if not callable(function):
+            raise InvalidArgument(
+                f"A step is a function and its arguments, not {function!r}; leave its call to ctx.step."
+            )
+        if type(retries) is not int or retries < 0:
+            raise InvalidArgument(f"retries is {retries!r}; give a whole number from 0.")
+        if not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
+            raise InvalidArgument(f"backoff is {backoff!r}; give seconds from 0.")
+        chosen = check_text("name", name or name_of(function), limit=1_000)
+        call, entry = self._run.call("step", chosen, fingerprint_of(arguments))
+        returned = result_type(function)
+
+        async def stepped() -> Any:  # noqa: ANN401 - the function's
+            run = self._run
+            if entry is not None:
+                await run.replayed(entry)
+                try:
+                    return recorded_outcome(entry, returned)
+                except ValidationError as error:
+                    run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
+            await run.first_time()
+            with run.busy():
+                try:
+                    await run.started()  # in here: who gives up on the step meanwhile must not find it done by a replay
+                    key = f"{self.execution_id}:{call.position}"
+                    work = partial(called, function, arguments)
+                    value = await attempts(run.parts.clock, key, call, work, retries, backoff)
+                    text = returned.write(value)
+                except asyncio.CancelledError:
+                    run.abandon_step(call)
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
+                    failure = kept_failure(chosen, error)
+                    await run.record_outcome(call, None, encode(failure))
+                    raise raised_failure(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
+                await run.record_outcome(call, text)
+                return returned.read(text)
+
+        return stepped()
+
+    # --- Time ---
+
+    def sleep(self, duration: float | timedelta) -> Coroutine[Any, Any, None]:
+        """Sleep for some seconds, or a ``timedelta``, from now on; a restart does not begin it anew."""
+        milliseconds = _milliseconds("duration", duration)
+        call, entry = self._run.call("sleep", "sleep", fingerprint(milliseconds))
+
+        async def slept() -> None:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                until = run.parts.clock.now() + milliseconds
+                await waiting.fall_asleep(run, call, until)
+            else:
+                await run.replayed(entry)
+                if entry.ordinal is not None:
+                    return
+                until = int(decode(entry.result)["until"])
+            await waiting.until(run, call, until, until - milliseconds)
+            with run.busy():
+                await run.outcome(call, journal.settle)
+
+        return slept()
+
+    def now(self) -> Coroutine[Any, Any, datetime]:
+        """The time, in UTC, when this call was first made."""
+        call, entry = self._run.call("now", "now", "")
+
+        async def known() -> datetime:
+            run = self._run
+            if entry is None:
+                await run.first_time()
+                instant = run.parts.clock.now()
+                with run.busy():
+                    await run.record_outcome(call, encode(instant))
+            else:
+                instant = int(decode((await run.replayed(entry)).result))
+            return datetime.fromtimestamp(instant / 1000, UTC)
+
+        return known()
+
+
+def _milliseconds(name: str, duration: float | timedelta) -> int:
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if type(seconds) not in {int, float} or not math.isfinite(seconds) or not 0 <= seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidArgument(f"{name} is {duration!r}; give seconds from 0 to {MAX_TIMEOUT_SECONDS}.")
+    return round(seconds * 1000)

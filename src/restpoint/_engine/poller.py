@@ -1,0 +1,129 @@
+"""The claimant: looks for runs that are ready, and claims as many as there are free slots.
+
+Of the runs that are suspect, whose processes died with nothing new recorded, one is claimed at a time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+from restpoint._core.changes import Changes
+from restpoint._engine.slots import Slots
+from restpoint._storage import claims, leases
+from restpoint._storage.claims import Claim
+from restpoint._store.internals import Parts
+from restpoint.errors import StoreClosed
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 0.1
+"""Seconds between two looks for runs that other processes made ready."""
+
+_DEAD_INTERVAL: Final = 0.5  # seconds between two looks for processes that died
+_TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+_CLAIMED_AT_ONCE: Final = 200
+# Seconds after which the next suspect runs beside one that got nowhere. Long: of two that run, nobody can tell which one
+# killed their process, so a long step beside a killer would be counted out with it.
+_PROBATION: Final = 600.0
+
+
+class Claimant:
+    """Claims runs of ``known`` workflows (``name@version``) for one process, and hands each to ``take_up``."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        known: Collection[str],
+        slots: Slots,
+        news: asyncio.Event,
+        take_up: Callable[[Claim], None],
+        *,
+        max_attempts: int,
+    ) -> None:
+        self._parts = parts
+        self._known = known
+        self._slots = slots
+        self._news = news
+        self._take_up = take_up
+        self._max_attempts = max_attempts
+        self._suspects: dict[str, asyncio.TimerHandle] = {}
+
+    async def look_for_work(self) -> None:
+        """Claim what is ready, at each news and now and then. Until cancelled, or the store is closed."""
+        while True:
+            self._news.clear()
+            try:
+                await self._claim()
+            except StoreClosed:
+                return
+            except Exception:  # whatever it is, this process must not stop claiming
+                log.exception("no work could be claimed; trying again")
+                await asyncio.sleep(_TRY_AGAIN)
+            try:
+                async with asyncio.timeout(INTERVAL):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _claim(self) -> None:
+        parts = self._parts
+        self._slots.saturated = True
+        while self._slots.free > 0 and not self._slots.queued:
+            self._slots.saturated = False
+            wake = await claims.next_wake(parts.database)
+            asleep = wake is None or parts.clock.now() < wake
+            if asleep and not await claims.anything_ready(parts.database, self._known):
+                return
+            most = min(self._slots.free, _CLAIMED_AT_ONCE)
+            if await self._claim_some(most) < most:
+                return
+
+    async def _claim_some(self, most: int) -> int:
+        """Claim as many as are ready, at most ``most``, which must be free; returns how many."""
+        parts = self._parts
+        job = partial(
+            claims.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
+            max_attempts=self._max_attempts, keeping=parts.keeping,
+        )  # fmt: skip
+        count = 0
+
+        def applied(outcome: tuple[list[Claim], Changes]) -> None:
+            nonlocal count
+            parts.apply(outcome[1])
+            for claim in outcome[0]:
+                count += 1
+                if claim.suspect:
+                    over = asyncio.get_running_loop().call_later(_PROBATION, self.trust, claim.execution_id)
+                    self._suspects[claim.execution_id] = over
+                self._take_up(claim)
+
+        # Taken before they are claimed, because those that are in memory may ask for them meanwhile.
+        self._slots.free -= most
+        try:
+            await parts.database.write(job, applied)
+        finally:
+            for _ in range(most - count):
+                self._slots.give()
+        return count
+
+    def trust(self, execution_id: str) -> None:
+        """It got on, or is gone: another suspect may have its turn."""
+        handle = self._suspects.pop(execution_id, None)
+        if handle is not None:
+            handle.cancel()
+            self._news.set()
+
+    async def look_for_dead(self) -> None:
+        """Have the runs of processes that died ready again. Until cancelled, or the store is closed."""
+        while True:
+            parts = self._parts
+            try:
+                if await leases.any_idle(parts.database, parts.clock.now(), parts.lease):
+                    await parts.database.write(partial(claims.inherit, own=parts.lease), parts.apply)
+            except StoreClosed:
+                return
+            except Exception:
+                log.exception("the leases could not be read; trying again")
+            await asyncio.sleep(_DEAD_INTERVAL)

@@ -1,0 +1,423 @@
+"""The runner: claims what is ready, runs it, parks what waits, and lets go of what it must.
+
+Any number of processes may have a runner on one file. What one process holds the others leave alone; what nobody holds
+is claimed by whoever has a free slot; what a dead process held is ready again once that is noticed.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from restpoint._core import tracing
+from restpoint._core.changes import Change, Changes
+from restpoint._core.serialization import check_text, decode, encode
+from restpoint._engine import executor
+from restpoint._engine.poller import Claimant
+from restpoint._engine.replay import Journal
+from restpoint._engine.run import Run
+from restpoint._engine.slots import Slots
+from restpoint._engine.workflow import Workflow, by_key
+from restpoint._storage import claims, journal
+from restpoint._storage.claims import Claim
+from restpoint._storage.journal import Start
+from restpoint._store.internals import Parts
+from restpoint._store.records import ExecutionRecord
+from restpoint._store.store import ExecutionStore
+from restpoint.access import Actor, actor_id
+from restpoint.errors import (
+    ExecutionNotFound,
+    InvalidArgument,
+    LeaseLost,
+    SealBroken,
+    StorageError,
+    StoreClosed,
+    WorkflowNotFound,
+)
+
+if TYPE_CHECKING:
+    from restpoint.oauth.flow import Consents
+
+log = logging.getLogger(__name__)
+
+_TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+
+# What makes a run ready, as far as this process hears of it.
+_NEWS: Final = ("execution_created", "interaction_", "consent_", "execution_recovered")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An execution that was started: just now, or, where ``created`` is false, by an earlier request with the same key."""
+
+    record: ExecutionRecord
+    created: bool
+
+
+class Runner:
+    """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
+
+    - ``concurrency``: how many may work at once. One that waits for an answer or sleeps does not count. 0: none, for a
+      process that only starts them for others.
+    - ``hold_paused_for``: seconds that a waiting one stays in memory; after that it costs only its rows.
+    - ``max_attempts``: how many processes may die running one, with nothing new recorded, before it is failed with the
+      code ``attempts_exhausted``.
+    - ``consents``: who drives the OAuth consents that workflows ask for by the name of a provider.
+
+    Raises ``InvalidArgument``.
+    """
+
+    def __init__(
+        self,
+        store: ExecutionStore,
+        workflows: Iterable[Workflow],
+        *,
+        concurrency: int = 100,
+        hold_paused_for: float = 5.0,
+        max_attempts: int = 5,
+        replay_always: bool = False,
+        consents: "Consents | None" = None,
+    ) -> None:
+        if type(concurrency) is not int or concurrency < 0:
+            raise InvalidArgument(f"concurrency is {concurrency!r}; give a whole number from 0.")
+        if type(max_attempts) is not int or max_attempts < 1:
+            raise InvalidArgument(f"max_attempts is {max_attempts!r}; give a whole number from 1.")
+        if not 0 <= hold_paused_for < float("inf"):
+            raise InvalidArgument(f"hold_paused_for is {hold_paused_for!r}; give seconds from 0.")
+        self.store = store
+        self.hold_paused_for = hold_paused_for
+        self.replay_always = replay_always
+        self.consents = consents
+        self._known = by_key(workflows)
+        newest: dict[str, Workflow] = {}
+        for each in self._known.values():
+            if each.name not in newest or newest[each.name].version < each.version:
+                newest[each.name] = each
+        self.workflows: Mapping[str, Workflow] = MappingProxyType(newest)
+        """By name, each in its newest version, which new executions get."""
+        self.max_attempts = max_attempts
+        self.concurrency = concurrency
+        self._slots = Slots(concurrency)
+        self._runs: dict[str, Run] = {}
+        self._claimant: Claimant
+        self._news = asyncio.Event()
+        self._work: set[asyncio.Task[None]] = set()
+        self._starting: set[asyncio.Future[Change | str]] = set()
+        self._looking: list[asyncio.Task[None]] = []
+        self._parts: Parts | None = None
+        self._closing = False
+        self._unsubscribe: Callable[[], None] | None = None
+
+    # --- Opening and closing ---
+
+    async def open(self) -> Self:
+        """Begin to claim and run."""
+        if self._parts is not None or self._closing:
+            raise InvalidArgument("This runner was opened before; make a new one.")
+        parts = self._parts = await self.store.parts()
+        self._claimant = Claimant(
+            parts, self._known, self._slots, self._news, self._take_up, max_attempts=self.max_attempts
+        )
+        if self.concurrency:
+            await parts.database.write(partial(claims.retry, known=list(self._known)))
+            self._unsubscribe = self.store.subscribe(self._heard)
+            self._looking = [
+                asyncio.create_task(self._claimant.look_for_work(), name="restpoint:look_for_work"),
+                asyncio.create_task(self._claimant.look_for_dead(), name="restpoint:look_for_dead"),
+            ]
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of everything: what runs is ready for another process, what waits is parked. Nothing is failed."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        for task in self._looking:
+            task.cancel()
+        await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
+        stopping = list(self._runs.values())
+        for run in list(self._runs.values()):
+            run.leave("released")
+        if stopping:
+            await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
+        while self._work:
+            await asyncio.gather(*self._work, return_exceptions=True)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it is open, and takes new work."""
+        return self._parts is not None and not self._closing
+
+    @property
+    def running(self) -> int:
+        """How many work at this moment."""
+        return self.concurrency - self._slots.free
+
+    @property
+    def paused_in_memory(self) -> int:
+        """How many wait and are still in memory."""
+        return sum(not run.has_slot for run in self._runs.values())
+
+    @property
+    def queued(self) -> int:
+        """How many in memory wait for their turn to work."""
+        return self._slots.queued
+
+    # --- Starting ---
+
+    async def start(
+        self,
+        workflow: str,
+        input: Any = None,  # noqa: A002, ANN401 - the word for it; any JSON or model
+        *,
+        owner: str | None = None,
+        actor: Actor | str | None = None,
+        idempotency_key: str | None = None,
+        trace: Mapping[str, str] | None = None,
+    ) -> Started:
+        """Start an execution of the workflow's newest version; what is returned is durable.
+
+        Its function begins at once, beside the commit, and its steps after that.
+        With an ``idempotency_key``, the same owner's same request gives the first execution again, for as long as it is in
+        the file. ``trace`` is the caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
+        ``IdempotencyConflict`` and ``NotJSON``.
+        """
+        found = self.workflows.get(workflow)
+        if found is None:
+            raise WorkflowNotFound(workflow, self.workflows)
+        text = found.write_input(input)
+        who = None if actor is None else actor_id(actor)
+        for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
+            if given is not None:
+                check_text(name, given, limit=1_000)
+        if self._parts is None or self._closing:
+            raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
+        parts, execution_id = self._parts, self._parts.identifiers.new()
+        with tracing.start_span(workflow, trace) as span:
+            carried = encode(span.carrier) if span.carrier else None
+            what = Start(
+                workflow, found.version, text, owner, carried, *_digests(owner, idempotency_key, workflow, text)
+            )
+            claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
+            draft = parts.records.draft(execution_id, workflow, owner, is_run=True)
+            run = None
+            if claim is not None:
+                run = Run(claim, found, draft, parts, self, input_text=text, trace=span.carrier or None)
+            outcome = await self._write_start(draft, what, run, who)
+        if isinstance(outcome, ExecutionRecord):
+            return Started(outcome, created=True)
+        record = await self.store.get(outcome)
+        if record is None:  # swept in this very moment
+            raise ExecutionNotFound(outcome)
+        return Started(record, created=False)
+
+    async def _write_start(
+        self, draft: ExecutionRecord, what: Start, run: Run | None, who: str | None
+    ) -> ExecutionRecord | str:
+        """The record of what was started; or the id of what an earlier request with the same key had started."""
+        parts, execution_id = self._require(), draft.execution_id
+        lease = None if run is None else run.claim.lease
+        made: list[ExecutionRecord] = []
+
+        def applied(outcome: Change | str) -> None:
+            if isinstance(outcome, str):
+                return
+            record = parts.records.add(outcome, draft)
+            made.append(record)
+            if run is not None and record is not draft:
+                run.adopt(record)
+
+        try:
+            starting = parts.database.write(lambda tx: journal.start(tx, execution_id, what, lease, who), applied)
+        except BaseException:
+            if run is not None:
+                self._slots.give()
+            raise
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        if run is None:
+            outcome = await starting
+        else:
+            # It does not wait for the commit: what it asks first goes into the same one.
+            run.begins_before(starting)
+            self._begin(run)
+            parts.records.coming[execution_id] = starting
+            try:
+                outcome = await starting
+            finally:
+                del parts.records.coming[execution_id]
+        return outcome if isinstance(outcome, str) else made[0]
+
+    # --- Taking up ---
+
+    def _heard(self, change: Change) -> None:
+        """A change that this process made. That it created what it claims itself is no news."""
+        execution_id, coming = change.execution_id, self._require().records.coming
+        if execution_id not in self._runs and execution_id not in coming and change.event.startswith(_NEWS):
+            self._news.set()
+
+    def _take_up(self, claim: Claim) -> None:
+        self._later(self._load(claim))
+
+    async def _load(self, claim: Claim) -> None:
+        """Take up a run that was claimed: what it has recorded first, then the function."""
+        parts, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
+        run = None
+        try:
+            text, carried = await journal.read_run(parts.database, claim.execution_id)
+            entries = await journal.read_journal(parts.database, claim.execution_id)
+            asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in {"ask", "authorize"}]
+            found = await parts.load(claim.execution_id, asked)
+            if found is not None:
+                # No await from here until the run holds what is pending, lest an answer pass by.
+                record, snapshot = found
+                run = Run(
+                    claim, workflow, record, parts, self,
+                    input_text=text, trace=None if carried is None else decode(carried),
+                    waits={wait.id: wait for wait in snapshot.waits},
+                )  # fmt: skip
+                # Read after the waits: what they say is closed is in here.
+                closings = await journal.read_closings(parts.database, claim.execution_id) if entries else {}
+                run.use(Journal(entries, closings))
+                if self.consents is not None and any(entry.is_driven for entry in entries):
+                    # Before it begins: a token that has to be refreshed must not change the order of a replay.
+                    run.outcomes |= await self.consents.outcomes(claim.execution_id)
+        except (LeaseLost, StoreClosed):
+            run = None
+        except StorageError:
+            log.exception("execution %s could not be loaded; trying again", claim.execution_id)
+            self._slots.give()
+            await self._try_again(claim)
+            return
+        except SealBroken as error:
+            log.error("execution %s cannot be taken up: %s", claim.execution_id, error)  # noqa: TRY400 - says it all
+            self._slots.give()
+            await self._let_go(claim, str(error))
+            return
+        except Exception as error:
+            log.exception("execution %s cannot be taken up", claim.execution_id)
+            self._slots.give()
+            await self._let_go(
+                claim, f"It could not be taken up: {type(error).__name__}; the log of the server has more."
+            )
+            return
+        if run is None or self._closing:
+            self._slots.give()
+            await self._let_go(claim, None)
+            return
+        self._begin(run)
+
+    def _begin(self, run: Run) -> None:
+        self._runs[run.claim.execution_id] = run
+        run.begin(executor.follow)
+
+    # --- What a run needs of its runner ---
+
+    def trust(self, execution_id: str) -> None:
+        """It got on, or is gone: another suspect may have its turn."""
+        self._claimant.trust(execution_id)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it closes, or its event loop does, which cancels every task."""
+        return self._closing or any(task.cancelling() or task.done() for task in self._looking)
+
+    def try_take_slot(self) -> bool:
+        """Whether one more run may work, now."""
+        return self._slots.try_take()
+
+    async def take_slot(self) -> None:
+        """Return when one more run may work."""
+        await self._slots.take()
+
+    def give_slot(self) -> None:
+        """A run waits: another one may work."""
+        slots = self._slots
+        slots.give()
+        if slots.saturated and not slots.queued:
+            self._news.set()
+
+    def forget(self, run: Run) -> None:
+        """A run left memory: let go of its claim too, where it still has it."""
+        execution_id = run.claim.execution_id
+        if self._runs.get(execution_id) is run:
+            del self._runs[execution_id]
+        self.trust(execution_id)
+        if run.gone in {"released", "stuck"}:
+            self._later(self._let_go(run.claim, run.problem))
+        elif run.gone == "failing storage":
+            self._later(self._try_again(run.claim))
+
+    # --- Inside ---
+
+    def _require(self) -> Parts:
+        if self._parts is None:
+            raise StoreClosed("The runner is not open.")
+        return self._parts
+
+    async def _let_go(self, claim: Claim, problem: str | None) -> None:
+        parts = self._require()
+        self.trust(claim.execution_id)
+
+        def applied(changes: Changes) -> None:
+            record = parts.records.get(claim.execution_id)
+            if record is not None:
+                record.problem = problem  # before those who look are told of the change
+            parts.apply(changes)
+
+        try:
+            await parts.database.write(partial(claims.release, run=claim, problem=problem), applied)
+        except (LeaseLost, StoreClosed):
+            return
+        except StorageError:
+            log.exception("execution %s could not be let go", claim.execution_id)
+            if not self._closing:  # else its lease ends with this process
+                self._later(self._let_go_later(claim, problem))
+            return
+        self._news.set()
+
+    async def _let_go_later(self, claim: Claim, problem: str | None) -> None:
+        """The storage failed: this process lives on and its lease too, so nobody else could take the run."""
+        await asyncio.sleep(_TRY_AGAIN)
+        await self._let_go(claim, problem)
+
+    async def _try_again(self, claim: Claim) -> None:
+        """The storage failed: the claim stands, so begin anew with what is recorded."""
+        await asyncio.sleep(_TRY_AGAIN)
+        if self._closing:
+            await self._let_go(claim, None)
+            return
+        await self._slots.take()
+        await self._load(claim)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a run could not be looked after", exc_info=error)
+
+
+def _digests(owner: str | None, key: str | None, workflow: str, text: str) -> tuple[bytes | None, bytes | None]:
+    """Of an idempotency key and whose it is, and of what is asked for with it."""
+    if key is None:
+        return None, None
+    return sha256(json.dumps([owner, key]).encode()).digest(), sha256(f"{workflow}\n{text}".encode()).digest()

@@ -1,0 +1,186 @@
+"""Workflows: async functions of an application, under the name and version that the file knows them by.
+
+What goes into the file and comes out again is typed by the function's annotations, through pydantic: input, output, and
+the results of steps. A value always takes the way through JSON, also where no restart lies between, so a workflow sees the
+same objects on the first run as on a replay.
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, get_type_hints, overload
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from restpoint._core.serialization import MAX_RESULT_BYTES, decode, encode
+from restpoint.errors import InputNotAccepted, InvalidArgument, NotJSON
+
+Function = Callable[..., Awaitable[Any]]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
+MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
+_NOTHING: Final = inspect.Parameter.empty
+
+
+class Typed:
+    """A type of a signature: how its values become JSON text, and JSON text its values."""
+
+    def __init__(self, annotation: Any) -> None:  # noqa: ANN401 - any annotation
+        self.annotation: Any = Any if annotation is None or annotation is _NOTHING else annotation
+        self.adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
+        self._is_any = self.annotation is Any
+
+    def write(self, value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
+        """``value`` as JSON text. Raises ``NotJSON``."""
+        if self._is_any:
+            return encode(value, limit=limit)
+        try:
+            plain = self.adapter.dump_python(value, mode="json", warnings="error")
+        except (PydanticSerializationError, ValidationError, ValueError, RecursionError):
+            plain = value  # the slow way says where
+        return encode(plain, limit=limit)
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - the annotation says
+        """The value of JSON text. Raises ``pydantic.ValidationError``."""
+        return decode(text) if self._is_any else self.adapter.validate_json(text)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the values; ``{}`` where there is none."""
+        try:
+            return self.adapter.json_schema()
+        except PydanticUserError:
+            return {}
+
+
+def typed(owner: str, annotation: Any) -> Typed:  # noqa: ANN401 - any annotation
+    """The type of an annotation. Raises ``InvalidArgument`` where pydantic has no schema for it."""
+    try:
+        return Typed(annotation)
+    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
+        raise InvalidArgument(
+            f"{owner} is annotated with {annotation!r}, which pydantic cannot read: {str(error).splitlines()[0]}"
+        ) from None
+
+
+class Workflow:
+    """A workflow: made by the decorator ``workflow``. ``version`` tells its runs from those of other code."""
+
+    def __init__(self, function: Function, name: str, version: int) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise InvalidArgument(
+                f"The workflow {name} is not a coroutine function; write: async def {name}(ctx, ...)."
+            )
+        if not _NAME.fullmatch(name):
+            raise InvalidArgument(
+                f"{name!r} is no name for a workflow: use letters, digits, '_', '-' and '.', 128 at most, a letter first."
+            )
+        if type(version) is not int or not 1 <= version < 1 << 31:
+            raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
+        self.function = function
+        self.name = name
+        self.version = version
+        self.description = inspect.getdoc(function)
+        parameters = list(inspect.signature(function).parameters.values())
+        positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        if not 1 <= len(parameters) <= 2 or any(each.kind not in positional for each in parameters):  # noqa: PLR2004
+            raise InvalidArgument(
+                f"The workflow {name} takes {len(parameters)} arguments; it takes the context and at most one input: "
+                "put several values in one pydantic model."
+            )
+        try:
+            hints = get_type_hints(function, include_extras=True)
+        except (NameError, TypeError) as error:
+            raise InvalidArgument(f"The annotations of workflow {name} cannot be read: {error}.") from None
+        self.takes_input = len(parameters) > 1
+        self._optional = self.takes_input and parameters[1].default is not _NOTHING
+        self.input = typed(f"The input of workflow {name}", hints.get(parameters[1].name) if self.takes_input else None)
+        self.output = typed(f"The result of workflow {name}", hints.get("return"))
+
+    @property
+    def key(self) -> str:
+        """What its runs are known by: name and version."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """JSON schema of the input; ``{"type": "null"}`` where it takes none."""
+        return self.input.schema() if self.takes_input else {"type": "null"}
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        """JSON schema of the result."""
+        return self.output.schema()
+
+    def write_input(self, value: object) -> str:
+        """An input, checked against the annotation, as the JSON text that is stored. Raises ``InputNotAccepted``.
+
+        What is stored is what was given, not what the model made of it, so that a default of the model may change.
+        """
+        try:
+            text = encode(value, limit=MAX_INPUT_BYTES)
+            if not self.takes_input:
+                if value not in (None, {}):
+                    raise InputNotAccepted(f"The workflow {self.name} takes no input; send null, or nothing.")
+            elif value is not None or not self._optional:
+                self.input.read(text)
+        except NotJSON as error:
+            raise InputNotAccepted(f"The input of workflow {self.name} cannot be stored: {error}") from None
+        except (ValidationError, RecursionError) as error:
+            raise InputNotAccepted(f"This is no input of workflow {self.name}: {problem_of(error)}.") from None
+        return text
+
+    def arguments(self, text: str) -> tuple[Any, ...]:
+        """What the function is called with after the context. Raises ``pydantic.ValidationError``."""
+        if not self.takes_input or (text == "null" and self._optional):
+            return ()
+        return (self.input.read(text),)
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.key}>"
+
+    async def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - the function's
+        """The function itself, called as it is: for a workflow that is a part of another."""
+        return await self.function(*arguments)
+
+
+def problem_of(error: Exception) -> str:
+    """What is wrong with an input, without what was in it."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return str(error) or type(error).__name__
+
+
+@overload
+def workflow(function: Function, /) -> Workflow: ...
+@overload
+def workflow(name: str | None = None, /, *, version: int = 1) -> Callable[[Function], Workflow]: ...
+def workflow(
+    function: Function | str | None = None, /, *, version: int = 1
+) -> Workflow | Callable[[Function], Workflow]:
+    """Make a workflow of an async function: ``@workflow``, ``@workflow("name")`` or ``@workflow("name", version=2)``.
+
+    The function takes a ``Context`` and at most one more argument, the input. ``version`` is part of what its executions are
+    known by: give changed code a new one, and keep the old function beside it until its executions have ended. Raises
+    ``InvalidArgument`` for what is no workflow.
+    """
+    if callable(function):
+        return Workflow(function, getattr(function, "__name__", "workflow"), version)
+
+    def decorate(decorated: Function) -> Workflow:
+        return Workflow(decorated, decorated.__name__ if function is None else function, version)
+
+    return decorate
+
+
+def by_key(workflows: Iterable[Workflow]) -> dict[str, Workflow]:
+    """Workflows by name and version. Raises ``InvalidArgument`` where two have both in common."""
+    found: dict[str, Workflow] = {}
+    for each in workflows:
+        if not isinstance(each, Workflow):
+            raise InvalidArgument(f"{each!r} is no workflow; decorate its function with @workflow.")
+        if found.setdefault(each.key, each) is not each:
+            raise InvalidArgument(f"Two workflows are named {each.name} in version {each.version}; rename one of them.")
+    return found

@@ -1,0 +1,240 @@
+"""Claims: which process has which run, from when it is ready until it is parked, let go or left behind.
+
+A run is *ready* when something happened that its workflow has not heard of: it was started, a wait of it was settled, it
+slept enough, its process died. A runner *claims* what is ready and nobody's, with its lease and a new *epoch*; every write of
+the run carries both, so what a process still writes that lost the run (it stood still for longer than its lease) is refused.
+A run that waits is *parked*: nobody's, and not ready, until an answer makes it so. Nothing here looks at the clock of more
+than one machine: the file is on one node.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
+from sqlalchemy.sql.expression import ColumnElement
+
+from restpoint._core.changes import Change, Changes
+from restpoint._core.retention_rules import Keeping
+from restpoint._core.serialization import encode
+from restpoint._storage import executions as ledger
+from restpoint._storage import leases
+from restpoint._storage.history import append
+from restpoint._storage.schema import consents, executions, interactions, runs
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint.errors import Conflict, LeaseLost
+from restpoint.lifecycle import OPEN
+
+SUSPECT: Final = 2
+"""Deaths without progress after which a run is claimed one at a time, so that it takes no others down with it."""
+
+_INHERITED_AT_ONCE: Final = 500
+
+_e, _r, _i, _c = executions.c, runs.c, interactions.c, consents.c
+
+
+def _const(value: str) -> ColumnElement[Any]:
+    return literal_column(value)
+
+
+def _values(name: str) -> Any:  # noqa: ANN401 - a subquery
+    return select(_const("value")).select_from(func.json_each(bindparam(name)))
+
+
+_FENCE: Final = prepare(
+    select(_e.key, _e.status, _r.attempts)
+    .select_from(executions.join(runs, _r.execution_key == _e.key))
+    .where(_e.id == bindparam("id"), _r.lease == bindparam("lease"), _r.epoch == bindparam("epoch")),
+    order=("id", "lease", "epoch"),
+)
+_AWAKE: Final = prepare(update(runs).where(_r.wake_at <= bindparam("now")).values(ready=_const("1"), wake_at=null()))
+_LEFT_BY: Final = prepare(
+    select(_r.execution_key, _e.id, _e.status, _r.attempts, _r.epoch)
+    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .where(_r.lease == bindparam("lease"))
+    .order_by(_r.execution_key)
+    .limit(bindparam("max"))
+    .offset(_const("0"))
+)
+_INHERIT: Final = prepare(
+    update(runs)
+    .where(_r.execution_key == bindparam("run"))
+    .values(lease=null(), ready=_const("1"), attempts=_r.attempts + _const("1"))
+)
+_IS_READY: Final = (_r.ready == _const("1")) & _r.lease.is_(None)
+_IS_KNOWN: Final = _e.workflow.concat(_const("'@'")).concat(_r.version).in_(_values("known"))
+_READY: Final = prepare(
+    select(_r.execution_key, _e.id, _r.epoch, _r.attempts, _e.workflow, _r.version)
+    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .where(_IS_READY, _IS_KNOWN, _r.attempts.between(bindparam("least"), bindparam("most")))
+    .order_by(_r.execution_key)
+    .limit(bindparam("max"))
+    .offset(_const("0"))
+)
+_CLAIM: Final = prepare(
+    update(runs)
+    .where(_r.execution_key == bindparam("run"), _r.epoch == bindparam("before"), _r.lease.is_(None))
+    .values(
+        lease=bindparam("the_lease"), epoch=_r.epoch + _const("1"), ready=_const("0"), wake_at=null(), problem=null()
+    )
+)
+_LET_GO: Final = prepare(
+    update(runs)
+    .where(_r.execution_key == bindparam("run"))
+    .values(
+        lease=null(),
+        ready=bindparam("is_ready"),
+        wake_at=bindparam("wake"),
+        problem=bindparam("why"),
+        attempts=bindparam("deaths"),
+    )
+)
+_STILL_OPEN: Final = prepare(
+    select(func.count()).select_from(
+        union_all(
+            select(_i.key).where(
+                _i.execution_key == bindparam("run"), _i.status == _const("'pending'"), _i.id.in_(_values("waits"))
+            ),
+            select(_c.key).where(
+                _c.execution_key == bindparam("run"),
+                _c.status.in_([_const(f"'{status}'") for status in OPEN]),
+                _c.id.in_(_values("waits")),
+            ),
+        ).subquery()
+    )
+)
+_RETRY: Final = prepare(
+    update(runs)
+    .where(
+        _r.problem.is_not(None),
+        _r.lease.is_(None),
+        select(_const("1")).where(_e.key == _r.execution_key, _IS_KNOWN).correlate(runs).exists(),
+    )
+    .values(ready=_const("1"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a runner has of a run: whoever holds another epoch of it holds nothing."""
+
+    execution_id: str
+    workflow: str
+    version: int
+    lease: int
+    epoch: int
+    suspect: bool = False
+
+
+def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
+    """Key, status and attempts of a run that is this claim's. Raises ``LeaseLost``."""
+    row = tx.one(_FENCE, (run.execution_id, run.lease, run.epoch))
+    if row is None:
+        raise LeaseLost(run.execution_id)
+    return row[0], row[1], row[2]
+
+
+def inherit(tx: Transaction, own: int) -> Changes:
+    """The runs of processes that died, or stood still for longer than their lease, are nobody's and ready again."""
+    changes = []
+    for lease in leases.idle(tx, own):
+        for key, execution_id, status, attempts, epoch in tx.all(_LEFT_BY, {"lease": lease, "max": _INHERITED_AT_ONCE}):
+            tx.execute(_INHERIT, {"run": key})
+            detail = encode({"attempt": attempts + 1, "epoch": epoch})
+            moved, cause = (status, status), "its process is gone"
+            sequence = append(tx, "execution_recovered", execution_id, moved=moved, cause=cause, detail=detail)
+            changes.append(Change(sequence, execution_id, "execution_recovered", status, status, tx.now))
+        leases.drop(tx, lease)
+    return changes
+
+
+def claim(
+    tx: Transaction,
+    lease: int,
+    known: Collection[str],
+    most: int,
+    suspects: int,
+    max_attempts: int,
+    keeping: Keeping,
+) -> tuple[list[Claim], Changes]:
+    """Claim runs that are ready, the oldest first: at most ``most``, and of those that are suspect at most ``suspects``.
+
+    ``known`` are the workflows that this process has, as ``name@version``. Runs whose processes died ``max_attempts`` times
+    without progress are failed instead, with the code ``attempts_exhausted``.
+    """
+    tx.execute(_AWAKE, {"now": tx.now})
+    about = {"known": json.dumps(list(known))}
+    changes: Changes = []
+    for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
+        error = f"The process that ran this execution died {max_attempts} times in a row."
+        changes += ledger.end(
+            tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted"
+        )
+    found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
+    if len(found) < most and suspects and max_attempts > SUSPECT:
+        found += tx.all(_READY, {**about, "least": SUSPECT, "most": max_attempts - 1, "max": min(most, suspects)})
+    claims = []
+    for key, execution_id, epoch, attempts, workflow, version in found[:most]:
+        if tx.execute(_CLAIM, {"run": key, "before": epoch, "the_lease": lease}).rowcount != 1:
+            raise Conflict(f"The run of execution {execution_id}", "as it was read in the same transaction")
+        claims.append(Claim(execution_id, workflow, version, lease, epoch + 1, attempts >= SUSPECT))
+    return claims, changes
+
+
+def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None) -> bool:
+    """Let go of a run that waits for nothing but these waits and this instant; False if one of them was settled meanwhile."""
+    key, _, _ = fence(tx, run)
+    row = tx.one(_STILL_OPEN, {"run": key, "waits": json.dumps(list(waits))})
+    if row is None or row[0] != len(waits):
+        return False
+    tx.execute(_LET_GO, {"run": key, "is_ready": 0, "wake": wake_at, "why": None, "deaths": 0})
+    return True
+
+
+def release(tx: Transaction, run: Claim, problem: str | None = None) -> Changes:
+    """Let go of a run that is to go on: in any process, or with a ``problem`` in one that is started later."""
+    key, status, attempts = fence(tx, run)
+    values = {"run": key, "is_ready": problem is None, "wake": None, "why": problem, "deaths": attempts}
+    tx.execute(_LET_GO, values)
+    if problem is None:
+        return []
+    event = "execution_stuck"
+    sequence = append(
+        tx,
+        event,
+        run.execution_id,
+        moved=(status, status),
+        cause="replay mismatch",
+        detail=encode({"problem": problem}),
+    )
+    return [Change(sequence, run.execution_id, event, status, status, tx.now)]
+
+
+def retry(tx: Transaction, known: Collection[str]) -> None:
+    """A process with this code has started: what none could go on with may be tried again."""
+    tx.execute(_RETRY, {"known": json.dumps(list(known))})
+
+
+# --- What is ready -----------------------------------------------------------------------------------------------------
+
+_CLAIMABLE: Final = prepare(
+    select(_const("1"))
+    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .where(_IS_READY, _IS_KNOWN)
+    .limit(_const("1"))
+    .offset(_const("0"))
+)
+_NEXT_WAKE: Final = prepare(select(func.min(_r.wake_at)).where(_r.wake_at.is_not(None)))
+
+
+async def anything_ready(database: Database, known: Collection[str]) -> bool:
+    """Whether a run of these workflows is ready and nobody's."""
+    return bool(list(await database.read(_CLAIMABLE, {"known": json.dumps(list(known))})))
+
+
+async def next_wake(database: Database) -> int | None:
+    """When the next run has slept enough, in milliseconds since the epoch; None when none sleeps."""
+    ((instant,),) = await database.read(_NEXT_WAKE)
+    return None if instant is None else int(instant)

@@ -1,0 +1,388 @@
+"""Consents that restpoint drives, in the file: attempts, exchanges, and what was granted, sealed.
+
+Jobs for the writer, like those of ``ledger.py``, through which they change a status. Nothing here opens a secret or talks to
+a provider: that happens between two jobs, never inside one.
+
+An *attempt* is someone setting out to the provider; it has a number, a state, a verifier and a browser, and a later attempt
+takes the place of an earlier one. Redeeming its code moves the consent to ``exchanging`` and deletes the verifier in the same
+write, so that no code is ever redeemed twice, whoever dies where. The process that exchanges leaves its lease in the row;
+where that process is gone, the consent is ``pending`` again, for another attempt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, func, literal_column, null, select, union_all, update
+
+from restpoint._core.changes import Change, Changes, Wait
+from restpoint._core.serialization import decode, encode
+from restpoint._storage import executions as ledger
+from restpoint._storage import leases
+from restpoint._storage.history import append
+from restpoint._storage.schema import consents, executions
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint.errors import Conflict, ConsentExpired, ExecutionNotFound, InteractionNotFound
+from restpoint.lifecycle import move
+
+_e, _c = executions.c, consents.c
+
+RESEALED_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A consent that restpoint drives, as the file has it. Times are milliseconds since the epoch."""
+
+    key: int
+    execution_id: str
+    workflow: str | None
+    owner: str | None
+    id: str
+    status: str
+    provider: str
+    scopes: tuple[str, ...]
+    created_at: int
+    deadline_at: int | None
+    denial: str | None
+    attempts: int
+    begun_by: str | None
+    browser_sha256: bytes | None
+    state_expires_at: int | None
+    redirect_uri: str | None
+    verifier: str | None
+    lease: int | None
+    token: str | None
+
+    @property
+    def subject(self) -> str:
+        """What it is called in messages."""
+        return f"The consent {self.id} of execution {self.execution_id}"
+
+
+_COLUMNS: Final = (
+    _c.key, _e.id, _e.workflow, _e.owner, _c.id, _c.status, _c.provider, _c.scopes, _c.created_at, _c.deadline_at, _c.denial,
+    _c.attempts, _c.begun_by, _c.browser_sha256, _c.state_expires_at, _c.redirect_uri, _c.verifier, _c.lease, _c.token,
+)  # fmt: skip
+_DRIVEN: Final[Select[Any]] = (
+    select(*_COLUMNS).select_from(consents.join(executions, _e.key == _c.execution_key)).where(_c.provider.is_not(None))
+)
+_ONE: Final = prepare(_DRIVEN.where(_e.id == bindparam("id"), _c.id == bindparam("wait")))
+_BY_STATE: Final = prepare(_DRIVEN.where(_c.state_sha256 == bindparam("state")))
+_OF_EXECUTION: Final = prepare(_DRIVEN.where(_e.id == bindparam("id")))
+_EXISTS: Final = prepare(select(_e.key).where(_e.id == bindparam("id")))
+
+
+def _consent(row: tuple[Any, ...]) -> Consent:
+    key, execution_id, workflow, owner, wait_id, status, provider, scopes, created, due, denial, attempts, *rest = row
+    return Consent(
+        key, execution_id, workflow, owner, wait_id, status, provider, tuple(decode(scopes) or ()), created, due, denial,
+        attempts or 0, *rest,
+    )  # fmt: skip
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+async def find(database: Database, execution_id: str, wait_id: str) -> Consent:
+    """One consent. Raises ``ExecutionNotFound`` and ``InteractionNotFound``, the latter also for what a caller drives."""
+    for row in await database.read(_ONE, {"id": execution_id, "wait": wait_id}):
+        return _consent(row)
+    if not list(await database.read(_EXISTS, {"id": execution_id})):
+        raise ExecutionNotFound(execution_id)
+    raise InteractionNotFound(execution_id, wait_id)
+
+
+async def find_by_state(database: Database, state_sha256: bytes) -> Consent | None:
+    """The consent whose last attempt went out with this state, also where that was used; None for a state of nobody's."""
+    for row in await database.read(_BY_STATE, {"state": state_sha256}):
+        return _consent(row)
+    return None
+
+
+async def of_execution(database: Database, execution_id: str) -> list[Consent]:
+    """Every consent of an execution that restpoint drives."""
+    return [_consent(row) for row in await database.read(_OF_EXECUTION, {"id": execution_id})]
+
+
+# --- An attempt ------------------------------------------------------------------------------------------------------
+
+_BEGIN: Final = prepare(
+    update(consents)
+    .where(
+        _c.key == bindparam("the_key"),
+        _c.status == literal_column("'pending'"),
+        func.coalesce(_c.attempts, literal_column("0")) == bindparam("attempt"),
+    )
+    .values(
+        attempts=bindparam("next"),
+        begun_by=bindparam("person"),
+        state_sha256=bindparam("state"),
+        browser_sha256=bindparam("browser"),
+        state_expires_at=bindparam("until"),
+        redirect_uri=bindparam("uri"),
+        verifier=bindparam("sealed"),
+    )
+)
+_REDEEM: Final = prepare(
+    update(consents)
+    .where(
+        _c.key == bindparam("the_key"),
+        _c.status == literal_column("'pending'"),
+        _c.attempts == bindparam("attempt"),
+        _c.verifier.is_not(None),
+    )
+    .values(status=literal_column("'exchanging'"), verifier=null(), lease=bindparam("the_lease"))
+)
+_RETURN: Final = prepare(
+    update(consents)
+    .where(
+        _c.key == bindparam("the_key"),
+        _c.status == literal_column("'exchanging'"),
+        _c.attempts == bindparam("attempt"),
+        _c.lease == bindparam("the_lease"),
+    )
+    .values(status=literal_column("'pending'"), lease=null())
+)
+_SPEND: Final = prepare(
+    update(consents)
+    .where(_c.key == bindparam("the_key"), _c.attempts == bindparam("attempt"), _c.verifier.is_not(None))
+    .values(verifier=null())
+)
+_IS_MINE: Final = prepare(
+    select(_c.key).where(
+        _c.key == bindparam("the_key"),
+        _c.status == literal_column("'exchanging'"),
+        _c.attempts == bindparam("attempt"),
+        _c.lease == bindparam("the_lease"),
+    )
+)
+_TOKEN: Final = prepare(update(consents).where(_c.key == bindparam("the_key")).values(token=bindparam("sealed")))
+_DENIAL: Final = prepare(update(consents).where(_c.key == bindparam("the_key")).values(denial=bindparam("why")))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What someone sets out with. Digests are SHA-256; ``verifier`` is sealed; ``valid_for`` is in milliseconds."""
+
+    person: str
+    state_sha256: bytes
+    browser_sha256: bytes
+    verifier: str
+    redirect_uri: str
+    valid_for: int
+
+
+def begin(tx: Transaction, consent: Consent, attempt: Attempt) -> None:
+    """A new attempt, in place of the one before it.
+
+    Raises ``ConsentExpired``, ``Conflict`` where another attempt was begun meanwhile, and ``IllegalTransition``.
+    """
+    _require(tx, consent, "redeem")
+    values = {
+        "the_key": consent.key, "attempt": consent.attempts, "next": consent.attempts + 1, "person": attempt.person,
+        "state": attempt.state_sha256, "browser": attempt.browser_sha256, "until": tx.now + attempt.valid_for,
+        "uri": attempt.redirect_uri, "sealed": attempt.verifier,
+    }  # fmt: skip
+    if tx.execute(_BEGIN, values).rowcount != 1:
+        raise Conflict(consent.subject, f"at attempt {consent.attempts}")
+
+
+def redeem(tx: Transaction, consent: Consent, lease: int) -> Changes:
+    """Its code goes to the provider now, and never again: the verifier is deleted.
+
+    Raises ``ConsentExpired`` (the consent, or the attempt), ``Conflict`` where it is being redeemed, or was, and
+    ``IllegalTransition`` where the consent is over.
+    """
+    _require(tx, consent, "redeem")
+    if consent.state_expires_at is None or consent.state_expires_at <= tx.now:
+        raise ConsentExpired(consent.provider)
+    values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
+    if tx.execute(_REDEEM, values).rowcount != 1:
+        raise Conflict(consent.subject, f"at attempt {consent.attempts}, not redeemed")
+    return [_tell(tx, consent, "consent_exchanging", consent.begun_by, None)]
+
+
+def give_back(tx: Transaction, consent: Consent, lease: int, cause: str) -> Changes:
+    """The provider could not be asked: it is pending again. Nothing at all where it is not this lease's to give back."""
+    move("consent", consent.id, "exchanging", "retry")
+    values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
+    if tx.execute(_RETURN, values).rowcount != 1:
+        return []
+    return [_tell(tx, consent, "consent_pending", None, cause)]
+
+
+def spend(tx: Transaction, consent: Consent) -> bool:
+    """The provider sent the person back without a code: the attempt is over, and the consent still pending."""
+    return tx.execute(_SPEND, {"the_key": consent.key, "attempt": consent.attempts}).rowcount == 1
+
+
+def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tuple[str, ...]) -> Changes:
+    """Granted, with the sealed token. Raises ``Conflict`` where the consent was closed, or taken from this lease."""
+    _fence(tx, consent, lease)
+    detail = encode({"provider": consent.provider, "scopes": list(scopes)})
+    execution = ledger.read(tx, consent.execution_id)
+    change = ledger.close(tx, execution, consent.key, _wait(consent, "exchanging"), "grant", actor=consent.begun_by,
+                          detail=detail)  # fmt: skip
+    tx.execute(_TOKEN, {"the_key": consent.key, "sealed": token})
+    return [change]
+
+
+def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease: int | None = None) -> Changes:
+    """Denied, with a code: by the provider at the exchange that this ``lease`` makes, or else before any.
+
+    Raises ``Conflict`` where it is another attempt's meanwhile, and ``IllegalTransition`` where the consent is over.
+    """
+    if lease is None:
+        _require(tx, consent, "deny")
+        status = "pending"
+    else:
+        _fence(tx, consent, lease)
+        status = "exchanging"
+    tx.execute(_DENIAL, {"the_key": consent.key, "why": code})
+    detail = encode({"provider": consent.provider, "code": code})
+    execution = ledger.read(tx, consent.execution_id)
+    return [ledger.close(tx, execution, consent.key, _wait(consent, status), "deny", actor=actor, detail=detail)]
+
+
+def _require(tx: Transaction, consent: Consent, trigger: str) -> None:
+    """Raise unless it is as it was read: pending, at this attempt, before its deadline."""
+    row = tx.one(_ONE, {"id": consent.execution_id, "wait": consent.id})
+    if row is None:
+        raise InteractionNotFound(consent.execution_id, consent.id)
+    now = _consent(row)
+    if now.status == "exchanging" or now.attempts != consent.attempts:
+        raise Conflict(consent.subject, f"at attempt {consent.attempts}, not redeemed")
+    if now.status == "expired" or (now.deadline_at is not None and now.deadline_at <= tx.now):
+        raise ConsentExpired(consent.provider)
+    move("consent", consent.id, now.status, trigger)
+
+
+def _fence(tx: Transaction, consent: Consent, lease: int) -> None:
+    if tx.one(_IS_MINE, {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}) is None:
+        raise Conflict(consent.subject, f"exchanging, by lease {lease}")
+
+
+def _wait(consent: Consent, status: str) -> Wait:
+    return Wait("consent", consent.id, status, 0, consent.created_at, consent.deadline_at, provider=consent.provider)
+
+
+def _tell(tx: Transaction, consent: Consent, event: str, actor: str | None, cause: str | None) -> Change:
+    execution = ledger.read(tx, consent.execution_id)
+    moved = (execution.status, execution.status)
+    sequence = append(tx, event, consent.execution_id, wait_id=consent.id, moved=moved, actor=actor, cause=cause)
+    return Change(sequence, consent.execution_id, event, execution.status, execution.status, tx.now)
+
+
+# --- Processes that die ----------------------------------------------------------------------------------------------
+
+_EXCHANGING: Final = prepare(_DRIVEN.where(_c.lease.is_not(None), _c.status == literal_column("'exchanging'")))
+
+
+async def left_behind(database: Database) -> bool:
+    """Whether any consent is being exchanged, by whomever."""
+    return bool(list(await database.read(_EXCHANGING)))
+
+
+def recover(tx: Transaction) -> Changes:
+    """What dead processes were exchanging is pending again: nobody knows whether their codes were redeemed."""
+    found = [_consent(row) for row in tx.all(_EXCHANGING)]
+    alive = leases.live(tx) if found else set()
+    changes: Changes = []
+    for consent in found:
+        if consent.lease is not None and consent.lease not in alive:
+            changes += give_back(tx, consent, consent.lease, "its process is gone")
+    return changes
+
+
+# --- Tokens ----------------------------------------------------------------------------------------------------------
+
+_TAKE_TOKEN: Final = prepare(
+    update(consents)
+    .where(_c.key == bindparam("the_key"), _c.token == bindparam("known"))
+    .values(lease=bindparam("the_lease"))
+)
+_REPLACE_TOKEN: Final = prepare(
+    update(consents)
+    .where(_c.key == bindparam("the_key"), _c.token == bindparam("known"))
+    .values(token=bindparam("sealed"), lease=null())
+)
+_RELEASE_TOKEN: Final = prepare(
+    update(consents)
+    .where(_c.key == bindparam("the_key"), _c.status == literal_column("'granted'"), _c.lease == bindparam("the_lease"))
+    .values(lease=null())
+)
+_HOLDER: Final = prepare(select(_c.lease).where(_c.key == bindparam("the_key")))
+
+
+def take_token(tx: Transaction, consent: Consent, lease: int) -> bool:
+    """Whether this lease may refresh the token: nobody alive does, and it is still the one that was read."""
+    row = tx.one(_HOLDER, {"the_key": consent.key})
+    if row is None or (row[0] is not None and row[0] != lease and row[0] in leases.live(tx)):
+        return False
+    values = {"the_key": consent.key, "known": consent.token, "the_lease": lease}
+    return tx.execute(_TAKE_TOKEN, values).rowcount == 1
+
+
+def replace_token(tx: Transaction, consent: Consent, sealed: str) -> bool:
+    """The refreshed token, sealed, in place of the one that was read; False where that is gone."""
+    return tx.execute(_REPLACE_TOKEN, {"the_key": consent.key, "known": consent.token, "sealed": sealed}).rowcount == 1
+
+
+def release_token(tx: Transaction, consent: Consent, lease: int) -> None:
+    """It was not refreshed: another may try."""
+    tx.execute(_RELEASE_TOKEN, {"the_key": consent.key, "the_lease": lease})
+
+
+# --- Rotation --------------------------------------------------------------------------------------------------------
+
+_SEALED: Final = prepare(
+    _DRIVEN.where(_c.verifier.is_not(None) | _c.token.is_not(None), _c.key > bindparam("after"))
+    .order_by(_c.key)
+    .limit(bindparam("most"))
+    .offset(literal_column("0"))
+)
+_RESEAL: Final = prepare(
+    update(consents)
+    .where(_c.key == bindparam("the_key"))
+    .values(verifier=bindparam("the_verifier"), token=bindparam("the_token"))
+)
+_USES: Final = prepare(
+    select(literal_column("id"), func.count())
+    .select_from(
+        union_all(
+            select(func.json_extract(_c.token, literal_column("'$.key'")).label("id")).where(_c.token.is_not(None)),
+            select(func.json_extract(_c.verifier, literal_column("'$.key'"))).where(_c.verifier.is_not(None)),
+        ).subquery()
+    )
+    .group_by(literal_column("id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """One batch: where the next begins (None: nothing is left), and how many values were sealed anew."""
+
+    after: int | None
+    count: int
+
+
+def reseal(tx: Transaction, after: int, renew: Callable[[Consent, str, str], str | None]) -> Resealed:
+    """Seal the next values anew. ``renew(consent, "verifier" or "token", sealed)`` gives the new form, None to leave it."""
+    rows = [_consent(row) for row in tx.all(_SEALED, {"after": after, "most": RESEALED_AT_ONCE})]
+    count = 0
+    for consent in rows:
+        verifier = None if consent.verifier is None else renew(consent, "verifier", consent.verifier)
+        token = None if consent.token is None else renew(consent, "token", consent.token)
+        if verifier is None and token is None:
+            continue
+        count += (verifier is not None) + (token is not None)
+        values = {"the_verifier": verifier or consent.verifier, "the_token": token or consent.token}
+        tx.execute(_RESEAL, {"the_key": consent.key, **values})
+    return Resealed(rows[-1].key if rows else None, count)
+
+
+async def uses(database: Database) -> dict[str, int]:
+    """How many values in the file each key has sealed, by its id."""
+    return {str(key): count for key, count in await database.read(_USES, lane="long")}

@@ -1,0 +1,271 @@
+"""Erasure: what people said and were asked goes for good; that it was asked and answered, by whom and when, stays.
+
+Of one execution, erasing takes everything that it holds: input, prompts, answers, what its workflow recorded, its result or
+error. Its rows leave the file, and the details that history keeps of it are set to nothing. The chain still verifies,
+because a row is chained by the SHA-256 of its detail; and an event ``payloads_erased`` names the rows, so that no detail can
+go missing unsaid. An execution that has not ended needs what it holds, and one that is on hold is held: both are refused.
+
+Of one person, that is:
+
+- every execution that they own, all of it;
+- in the executions of others, each answer that they gave, and each prompt that was addressed to them alone.
+
+What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may hold anybody's
+words. So in the executions of others it stays, unless ``whole`` is asked for: then every execution in which they gave an
+answer, or were asked alone, goes as if it were theirs.
+
+What stays are names and times: actors, owners, the statuses, the reasons that were given for holds and cancellations. The
+digests stay too, so a text that can be guessed can still be compared with them. Backups made before keep what was in them.
+
+The bytes are gone from the file as well: SQLite overwrites what it deletes (``secure_delete``), and when all is erased the
+unused pages are given back and the log is emptied.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, delete, func, insert, literal_column, null, or_, select, update
+
+from restpoint._core.serialization import encode
+from restpoint._storage.executions import read
+from restpoint._storage.history import append, last_sequence
+from restpoint._storage.schema import erasures, executions, history, interactions
+from restpoint._storage.sqlite import vacuum
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition
+from restpoint.lifecycle import TERMINAL
+from restpoint.prompts import HumanPromptNotification, write_prompt
+
+AT_ONCE: Final = 200
+"""Rows of history that one event names."""
+
+_SCANNED_AT_ONCE: Final = 20_000  # rows of history
+_NO_PAYLOAD: Final = ("execution_created", "execution_recovered", "emitted", "notified", "payloads_erased")
+_ERASED_PROMPT: Final = write_prompt(HumanPromptNotification(text="(erased)"))
+_ERASED_RESPONSE: Final = "null"
+
+_e, _i, _h = executions.c, interactions.c, history.c
+
+
+def _text(value: str) -> Any:  # noqa: ANN401 - a column
+    return literal_column(f"'{value}'")
+
+
+_ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in([_text(event) for event in _NO_PAYLOAD])
+_DETAILS: Final = prepare(
+    select(_h.sequence).where(_h.execution_id == bindparam("id"), _ITS_DETAILS).order_by(_h.sequence)
+)
+_DETAILS_OF_WAIT: Final = prepare(
+    select(_h.sequence)
+    .where(
+        _h.execution_id == bindparam("id"),
+        _h.wait_id == bindparam("wait"),
+        _ITS_DETAILS,
+        (_h.event == _text("interaction_answered")) | (bindparam("whole") == literal_column("1")),
+    )
+    .order_by(_h.sequence)
+)
+_LAST_STATUS: Final = prepare(
+    select(_h.to_status)
+    .where(_h.execution_id == bindparam("id"))
+    .order_by(_h.sequence.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+)
+_NAME: Final = prepare(insert(erasures), order=("sequence", "ordered"))
+_ERASE: Final = prepare(update(history).where(_h.sequence == bindparam("row")).values(detail=null()), order=("row",))
+_REMOVE: Final = prepare(delete(executions).where(_e.id == bindparam("the_id")))
+_THIS_WAIT: Final = (
+    _i.execution_key == select(_e.key).where(_e.id == bindparam("execution")).scalar_subquery(),
+    _i.id == bindparam("wait"),
+)
+_BLANK_RESPONSE: Final = prepare(
+    update(interactions).where(*_THIS_WAIT, _i.response.is_not(None)).values(response=bindparam("nothing"))
+)
+_BLANK_PROMPT: Final = prepare(
+    update(interactions).where(*_THIS_WAIT).values(prompt=bindparam("nothing"), default_response=null())
+)
+
+# --- Jobs ------------------------------------------------------------------------------------------------------------
+
+
+def _erase_rows(
+    tx: Transaction, execution_id: str, rows: list[int], status: str | None, actor: str | None, reason: str | None
+) -> None:
+    """Say which details go, in the chain; then let them go, which the file allows for those that are named."""
+    for first in range(0, len(rows), AT_ONCE):
+        some = rows[first : first + AT_ONCE]
+        detail = encode({"sequences": some})
+        moved = (status, status)
+        event = append(tx, "payloads_erased", execution_id, moved=moved, actor=actor, cause=reason, detail=detail)
+        tx.flush()
+        for row in some:
+            tx.execute(_NAME, (row, event))
+            tx.execute(_ERASE, (row,))
+
+
+def erase_execution(tx: Transaction, execution_id: str, actor: str | None, reason: str | None) -> int:
+    """All of one execution, also of one that has left the file. Returns how many details and rows went; 0: none was left.
+
+    Raises ``ExecutionNotFound``, ``ExecutionHeld``, and ``IllegalTransition`` where it has not ended.
+    """
+    status, is_there = _erasable(tx, execution_id)
+    rows = [sequence for (sequence,) in tx.all(_DETAILS, {"id": execution_id})]
+    _erase_rows(tx, execution_id, rows, status, actor, reason)
+    if is_there:
+        tx.execute(_REMOVE, {"the_id": execution_id})
+        append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor, cause="erased")
+    return len(rows) + is_there
+
+
+def erase_wait(
+    tx: Transaction, execution_id: str, wait_id: str, actor: str | None, reason: str | None, *, whole: bool
+) -> int:
+    """The answer to one prompt; ``whole``: and the prompt. Returns and raises as ``erase_execution``."""
+    status, is_there = _erasable(tx, execution_id)
+    about = {"id": execution_id, "wait": wait_id, "whole": int(whole)}
+    rows = [sequence for (sequence,) in tx.all(_DETAILS_OF_WAIT, about)]
+    _erase_rows(tx, execution_id, rows, status, actor, reason)
+    if is_there and rows:
+        this = {"execution": execution_id, "wait": wait_id}
+        tx.execute(_BLANK_RESPONSE, {**this, "nothing": _ERASED_RESPONSE})
+        if whole:
+            tx.execute(_BLANK_PROMPT, {**this, "nothing": _ERASED_PROMPT})
+    return len(rows)
+
+
+def _erasable(tx: Transaction, execution_id: str) -> tuple[str | None, bool]:
+    """The status of an execution that may be erased, and whether it is in the file."""
+    try:
+        execution = read(tx, execution_id)
+    except ExecutionNotFound:
+        row = tx.one(_LAST_STATUS, {"id": execution_id})
+        if row is None:
+            raise
+        return row[0], False
+    if execution.status not in TERMINAL:
+        raise IllegalTransition(f"Execution {execution_id}", execution.status, "be erased", ("cancel",))
+    if execution.hold is not None:
+        raise ExecutionHeld(execution_id, execution.hold)
+    return execution.status, True
+
+
+# --- One person ------------------------------------------------------------------------------------------------------
+
+_SPAN: Final = (_h.sequence > bindparam("after"), _h.sequence <= bindparam("to"))
+_ASSIGNEES: Final = func.json_extract(_h.detail, _text("$.assignees"))
+_CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).where(
+    *_SPAN,
+    or_(
+        (_h.event == _text("execution_created"))
+        & (func.json_extract(_h.detail, _text("$.owner")) == bindparam("person")),
+        (_h.event == _text("interaction_answered")) & (_h.actor == bindparam("person")),
+        (_h.event == _text("interaction_asked"))
+        & (func.json_array_length(_ASSIGNEES) == literal_column("1"))
+        & (func.json_extract(_h.detail, _text("$.assignees[0]")) == bindparam("person")),
+    ),
+)
+_CONCERNING: Final = prepare(_CONCERNS)
+_OWNED: Final = prepare(select(_e.id).where(_e.owner == bindparam("person")).order_by(_e.key))
+
+
+@dataclass(slots=True)
+class Scope:
+    """What is one person's: whole executions, and single waits in those of others, with whether the prompt is theirs too."""
+
+    executions: list[str] = field(default_factory=list)
+    waits: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+
+async def scope(database: Database, person: str, *, whole: bool = False) -> Scope:
+    """What the file has of a person, also of executions that have left it. Reads the history some rows at a time."""
+    owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"person": person}, lane="long")}
+    waits: dict[tuple[str, str], bool] = {}
+    async for event, execution_id, wait_id in _concerning(database, person):
+        if event == "execution_created" or whole:
+            owned[execution_id] = None
+        else:
+            waits[execution_id, wait_id] = waits.get((execution_id, wait_id), False) or event == "interaction_asked"
+    return Scope(list(owned), {wait: prompt for wait, prompt in waits.items() if wait[0] not in owned})
+
+
+async def _concerning(database: Database, person: str) -> AsyncIterator[tuple[str, str, str]]:
+    last, after = await last_sequence(database), 0
+    while after < last:
+        span = {"after": after, "to": after + _SCANNED_AT_ONCE, "person": person}
+        for event, execution_id, wait_id in await database.read(_CONCERNING, span, lane="long"):
+            yield event, execution_id, wait_id
+        after += _SCANNED_AT_ONCE
+
+
+@dataclass(slots=True)
+class Erasure:
+    """What an erasure did. ``left`` are executions that it had to leave, with the error that says why."""
+
+    executions: list[str] = field(default_factory=list)
+    waits: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+    scrubbed: bool = True
+    """Whether the log is empty too: that nothing of what was erased is in the file or beside it any more."""
+
+
+async def erase(
+    database: Database, what: Scope, actor: str | None, reason: str | None, dropped: Callable[[str], None]
+) -> Erasure:
+    """Erase all of it, an execution at a time, leaving those that must be left; ``dropped`` hears of each that went."""
+    done = Erasure()
+    for execution_id in what.executions:
+        job = partial(erase_execution, execution_id=execution_id, actor=actor, reason=reason)
+        if await _attempt(database, job, execution_id, done.left):
+            done.executions.append(execution_id)
+            dropped(execution_id)
+    for (execution_id, wait_id), whole in what.waits.items():
+        job = partial(erase_wait, execution_id=execution_id, wait_id=wait_id, actor=actor, reason=reason, whole=whole)
+        if await _attempt(database, job, execution_id, done.left):
+            done.waits.append((execution_id, wait_id))
+            dropped(execution_id)
+    if what.executions or what.waits:  # also where nothing was left of it: the log may have it from the last time
+        done.scrubbed = await scrub(database)
+    return done
+
+
+async def preview(database: Database, what: Scope) -> Erasure:
+    """What ``erase`` would do; nothing is written."""
+    would = Erasure()
+    for execution_id in what.executions:
+        if await _attempt(database, partial(_count, execution_id=execution_id), execution_id, would.left):
+            would.executions.append(execution_id)
+    for (execution_id, wait_id), whole in what.waits.items():
+        job = partial(_count, execution_id=execution_id, wait=wait_id, whole=int(whole))
+        if await _attempt(database, job, execution_id, would.left):
+            would.waits.append((execution_id, wait_id))
+    return would
+
+
+def _count(tx: Transaction, execution_id: str, wait: str | None = None, whole: int = 1) -> int:
+    _, is_there = _erasable(tx, execution_id)
+    if wait is None:
+        return len(tx.all(_DETAILS, {"id": execution_id})) + is_there
+    return len(tx.all(_DETAILS_OF_WAIT, {"id": execution_id, "wait": wait, "whole": whole}))
+
+
+async def _attempt(
+    database: Database, job: Callable[[Transaction], int], execution_id: str, left: list[tuple[str, str]]
+) -> bool:
+    try:
+        return bool(await database.write(job))
+    except (IllegalTransition, ExecutionHeld) as error:
+        left.append((execution_id, str(error)))
+    except ExecutionNotFound:  # pruned meanwhile: nothing is left of it
+        pass
+    return False
+
+
+async def scrub(database: Database) -> bool:
+    """Give every unused page back and empty the log; False where a reader keeps the log."""
+    await vacuum.shrink(database, keep=0)
+    return await asyncio.to_thread(vacuum.fold_log, database.path)

@@ -1,0 +1,214 @@
+"""The history: appended to in the transaction of what it tells of, each row chained to the one before it; and read back.
+
+A row's digest is SHA-256 over the previous row's digest (32 bytes), the SHA-256 of its detail (32 bytes; zeros for none) and
+its other columns in order, each as ``=`` and its text, NULL as nothing, with NUL bytes between them, in UTF-8. The detail
+itself is not in it, so that a detail can be erased later and the chain still verifies. A row that was changed, removed, inserted
+or moved breaks the chain at that place; rows cut from the end are found by whoever kept a later digest.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, insert, literal_column, select
+
+from restpoint._core.serialization import BENT, decode, encode, unreadable
+from restpoint._storage.schema import executions, history, history_anchor, journal
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Database, Row, Transaction
+from restpoint.errors import DamagedFile
+
+_h, _e, _j = history.c, executions.c, journal.c
+
+COMPLETED: Final = "execution_completed"
+"""The event whose detail is not kept: it is the result, which stands with the execution and goes with it."""
+
+GENESIS: Final = bytes(32)
+"""What the first row is chained to."""
+
+_HEAD: Final = prepare(
+    select(history.c.sequence, history.c.digest)
+    .order_by(history.c.sequence.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+)
+ANCHOR: Final = prepare(select(history_anchor.c.sequence, history_anchor.c.digest))
+_APPEND: Final = prepare(insert(history), order=tuple(history.c.keys()))
+
+
+def detail_digest(detail: str | None) -> bytes | None:
+    """SHA-256 of a detail's UTF-8, or None where there is no detail."""
+    return None if detail is None else sha256(detail.encode()).digest()
+
+
+def row_digest(previous: bytes, columns: tuple[Any, ...], detail_sha256: bytes | None) -> bytes:
+    """The digest of a row: ``columns`` are sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time."""
+    text = "\0".join(["" if value is None else f"={value}" for value in columns])
+    return sha256(previous + (detail_sha256 or GENESIS) + text.encode()).digest()
+
+
+def head(tx: Transaction) -> tuple[int, bytes]:
+    """Sequence and digest of the last row; the anchor's where retention left none."""
+    if tx.head is None:
+        row = tx.one(_HEAD, ()) or tx.one(ANCHOR, ())
+        if row is None:
+            raise DamagedFile("The history has lost its anchor; restore a backup.")
+        tx.head = row[0], row[1]
+    return tx.head
+
+
+def keys_rotated(
+    tx: Transaction, *, current: str, retired: Sequence[str], resealed: int, actor: str | None = None
+) -> int:
+    """Append that secrets are sealed with another key now: the ids of the keys, and how many secrets were sealed again."""
+    detail = encode({"current": current, "retired": list(retired), "resealed": resealed})
+    return append(tx, "keys_rotated", actor=actor, cause="rotation", detail=detail)
+
+
+def migrated(tx: Transaction, before: str, after: str, actor: str | None = None) -> int:
+    """Append that the file was brought from one revision to another."""
+    detail = encode({"from": before, "to": after})
+    return append(tx, "migrated", actor=actor, cause="upgrade" if before < after else "downgrade", detail=detail)
+
+
+def append(
+    tx: Transaction,
+    event: str,
+    execution_id: str | None = None,
+    *,
+    wait_id: str | None = None,
+    moved: tuple[str | None, str | None] = (None, None),
+    actor: str | None = None,
+    cause: str | None = None,
+    detail: str | None = None,
+    hashed: str | None = None,
+) -> int:
+    """Append one row to the history and return its sequence. ``hashed``: a detail of which only the SHA-256 is kept."""
+    sequence, previous = head(tx)
+    sequence += 1
+    from_status, to_status = moved
+    columns = (sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, tx.now)
+    detail_sha256 = detail_digest(hashed or detail)
+    digest = row_digest(previous, columns, detail_sha256)
+    tx.deferred.append((_APPEND, (*columns, detail, detail_sha256, digest)))
+    tx.head = sequence, digest
+    tx.first_sequence = tx.first_sequence or sequence
+    return sequence
+
+
+# --- Read back --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One row of history. ``time`` is seconds since the epoch; ``digest`` is hexadecimal.
+
+    The detail of an ``execution_completed`` is the result, of which the history keeps the SHA-256 only: ``result_sha256``.
+    """
+
+    sequence: int
+    execution_id: str | None
+    event: str
+    wait_id: str | None
+    from_status: str | None
+    to_status: str | None
+    actor: str | None
+    cause: str | None
+    time: float
+    detail: Any
+    digest: str
+
+
+_ENTRY: Final = select(
+    _h.sequence,
+    _h.execution_id,
+    _h.event,
+    _h.wait_id,
+    _h.from_status,
+    _h.to_status,
+    _h.actor,
+    _h.cause,
+    _h.time,
+    _h.detail,
+    _h.detail_sha256,
+    _h.digest,
+).order_by(_h.sequence)
+_HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
+_SINCE: Final = prepare(
+    select(_h.sequence, _h.execution_id)
+    .where(_h.sequence > bindparam("after"))
+    .order_by(_h.sequence)
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), literal_column("0"))))
+
+
+async def history_of(database: Database, execution_id: str) -> list[HistoryEntry]:
+    """Everything that happened to an execution, in order; also after it was removed or swept."""
+    return [_entry(row) for row in await database.read(_HISTORY_OF, {"id": execution_id}, lane="long")]
+
+
+def _entry(row: Row) -> HistoryEntry:
+    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, hashed, digest = row
+    try:
+        told, at = decode(detail), time / 1000
+        if detail is None and hashed is not None and event == COMPLETED:
+            told = {"result_sha256": hashed.hex()}
+        return HistoryEntry(sequence, execution_id, event, wait_id, before, after, actor, cause, at, told, digest.hex())
+    except BENT as error:
+        raise unreadable(f"row {sequence} of the history", error) from error
+
+
+_EVENTS_OF: Final = prepare(
+    _ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
+    .limit(bindparam("max"))
+    .offset(literal_column("0"))
+)
+_JOURNALED: Final = prepare(
+    select(_j.position, _j.result)
+    .select_from(journal.join(executions, _j.execution_key == _e.key))
+    .where(
+        _e.id == bindparam("id"),
+        _j.position.in_(select(literal_column("value")).select_from(func.json_each(bindparam("positions")))),
+    )
+)
+_SHOWN: Final = {"emitted": "data", "notified": "prompt"}
+
+
+async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
+    """What happened to an execution after a row of history, in order, at most ``most``, with what it emitted and notified.
+
+    That is kept in the journal and goes with the execution; the history only says where it stands.
+    """
+    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
+    entries = [_entry(row) for row in rows]
+    positions = [position for entry in entries if (position := _shown_at(entry)) is not None]
+    if not positions:
+        return entries
+    journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
+    values = {position: decode(result) for position, result in journaled if result is not None}
+    return [
+        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[position]})
+        if (position := _shown_at(entry)) in values
+        else entry
+        for entry in entries
+    ]
+
+
+def _shown_at(entry: HistoryEntry) -> str | None:
+    """The position in the journal of what a row says was shown; None for a row that says nothing of the kind."""
+    return entry.detail.get("position") if entry.event in _SHOWN and isinstance(entry.detail, dict) else None
+
+
+async def last_sequence(database: Database) -> int:
+    """The sequence of the newest row of history; 0 where there is none."""
+    ((sequence,),) = await database.read(_LAST)
+    return int(sequence)
+
+
+async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
+    """Sequence and execution of the rows after ``sequence``, at most ``most``."""
+    return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]

@@ -1,0 +1,309 @@
+"""Runs: the executions that a runner runs, and the journal of each.
+
+Jobs for the writer, like those of ``ledger.py``, and they change a status only through it. Each write of a run carries its
+claim (``claims.py``), so that what a process still writes that lost the run is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import bindparam, func, insert, literal_column, select, update
+
+from restpoint._core.changes import NO_TERMS, Change, Changes, Terms
+from restpoint._core.retention_rules import Keeping
+from restpoint._core.serialization import encode
+from restpoint._storage import executions as ledger
+from restpoint._storage import waits
+from restpoint._storage.claims import Claim, fence
+from restpoint._storage.history import append, head
+from restpoint._storage.schema import executions, history, journal, runs
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint.errors import IdempotencyConflict, LeaseLost
+from restpoint.lifecycle import CLOSINGS
+
+_e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
+
+_KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
+_INSERT: Final = prepare(
+    insert(runs).from_select(
+        ["execution_key", "version", "input", "ready", "lease", "epoch", "attempts", "trace",
+         "start_sha256", "request_sha256"],
+        select(
+            _e.key, bindparam("version"), bindparam("input"), bindparam("ready"), bindparam("lease"), bindparam("epoch"),
+            literal_column("0"), bindparam("trace"), bindparam("start"), bindparam("request"),
+        ).where(_e.id == bindparam("id")),
+    ),
+    order=("version", "input", "ready", "lease", "epoch", "trace", "start", "request", "id"),
+)  # fmt: skip
+_STARTED: Final = prepare(
+    select(_e.id, _r.request_sha256)
+    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .where(_r.start_sha256 == bindparam("start"))
+)
+_GOT_ON: Final = prepare(update(runs).where(_r.execution_key == bindparam("run")).values(attempts=literal_column("0")))
+_RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
+_SETTLE: Final = prepare(
+    update(journal)
+    .where(_j.execution_key == bindparam("run"), _j.position == bindparam("at"), _j.settled.is_(None))
+    .values(settled=bindparam("after"), ordinal=bindparam("nth"))
+)
+_ABANDON: Final = prepare(
+    update(journal)
+    .where(_j.execution_key == bindparam("run"), _j.position == bindparam("at"))
+    .values(
+        settled=func.coalesce(_j.settled, bindparam("after")), ordinal=bindparam("nth"), error=bindparam("the_error")
+    )
+)
+_NUMBER: Final = prepare(
+    update(journal).where(_j.execution_key == _KEY_OF, _j.position == bindparam("at")).values(ordinal=bindparam("nth"))
+)
+
+# --- Starting --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key, ``request`` of the rest."""
+
+    workflow: str
+    version: int
+    input: str
+    owner: str | None
+    trace: str | None = None
+    start: bytes | None = None
+    request: bytes | None = None
+
+
+def start(tx: Transaction, execution_id: str, what: Start, lease: int | None, actor: str | None) -> Change | str:
+    """A new run: claimed at once with ``lease``, else ready for whoever claims it.
+
+    The id of the execution that was started with this idempotency key, if there is one. Raises ``IdempotencyConflict``.
+    """
+    if what.start is not None:
+        row = tx.one(_STARTED, {"start": what.start})
+        if row is not None:
+            if row[1] != what.request:
+                raise IdempotencyConflict(row[0])
+            return str(row[0])
+    change = ledger.create(tx, execution_id, what.workflow, what.owner, None, actor)
+    claimed = lease is not None
+    values = (what.version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
+    tx.execute(_INSERT, (*values, execution_id))
+    return change
+
+
+# --- What a run writes -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a workflow's context: where it stands, and what was called.
+
+    ``seen`` is the number of the newest outcome that the workflow had been given when it made the call; None where that was
+    not recorded.
+    """
+
+    position: str
+    kind: str
+    name: str
+    fingerprint: str
+    seen: int | None = field(default=None, compare=False)
+
+
+def _write(
+    tx: Transaction,
+    run: tuple[int, str, int],
+    call: Call,
+    result: str | None,
+    error: str | None = None,
+    ordinal: int | None = None,
+) -> None:
+    key, _, attempts = run
+    settled = None if ordinal is None else head(tx)[0]
+    made = (call.position, call.kind, call.name, call.fingerprint)
+    row = (key, *made, result, tx.now, error, settled, ordinal, call.seen)
+    tx.execute(_RECORD, row)
+    if attempts:
+        tx.execute(_GOT_ON, {"run": key})
+
+
+def record(tx: Transaction, run: Claim, call: Call, result: str | None, error: str | None, ordinal: int) -> Changes:
+    """The outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
+    _write(tx, fence(tx, run), call, result, error, ordinal)
+    return []
+
+
+_SHOWN: Final = {"emit": "emitted", "notify": "notified"}
+
+
+def show(tx: Transaction, run: Claim, call: Call, payload: str, ordinal: int) -> Changes:
+    """Something for people to see, which blocks nothing. The payload is in the journal; the history says where."""
+    fenced = fence(tx, run)
+    status, event = fenced[1], _SHOWN[call.kind]
+    _write(tx, fenced, call, payload, None, ordinal)
+    detail = encode({"position": call.position})
+    sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
+    return [Change(sequence, run.execution_id, event, status, status, tx.now)]
+
+
+def begin(tx: Transaction, run: Claim, call: Call, result: str) -> Changes:
+    """A call whose outcome comes later."""
+    _write(tx, fence(tx, run), call, result)
+    return []
+
+
+def settle(tx: Transaction, run: Claim, call: Call, ordinal: int) -> Changes:
+    """The outcome of a call that was begun: it is over."""
+    key, _, _ = fence(tx, run)
+    tx.execute(_SETTLE, {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal})
+    return []
+
+
+def ask(
+    tx: Transaction,
+    run: Claim,
+    call: Call,
+    wait_id: str,
+    prompt: str,
+    timeout: int | None,
+    detail: str,
+    terms: Terms = NO_TERMS,
+) -> Changes:
+    """Ask, say in the journal which wait it is, and in the history at which call of the workflow it was asked."""
+    fenced = fence(tx, run)
+    detail = f'{detail[:-1]},"position":{encode(call.position)}}}'
+    change = waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
+    _write(tx, fenced, call, encode(wait_id))
+    return [change]
+
+
+def authorize(
+    tx: Transaction,
+    run: Claim,
+    call: Call,
+    wait_id: str,
+    auth_url: str,
+    oauth_state: str,
+    timeout: int | None,
+    provider: str | None = None,
+    scopes: str | None = None,
+) -> Changes:
+    """Wait for a consent, and say in the journal which wait it is; without a ``provider``, the caller drives it."""
+    fenced = fence(tx, run)
+    change = waits.authorize(
+        tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None, provider, scopes
+    )
+    _write(tx, fenced, call, encode(wait_id))
+    return [change]
+
+
+ABANDONED: Final = '"abandoned"'
+"""The error in the journal of a call that the workflow stopped awaiting: no replay gives it an outcome either."""
+
+
+def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: int) -> Changes:
+    """The workflow stopped awaiting a call, after the outcome number ``seen``. A wait that is still open is taken back."""
+    key, _, _ = fence(tx, run)
+    changes: Changes = []
+    if wait_id is not None:
+        execution = ledger.read(tx, run.execution_id)
+        if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
+            changes = waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
+    # Also where an outcome was there that the workflow did not come to hear of: a replay must not tell it either.
+    tx.execute(_ABANDON, {"run": key, "at": call.position, "after": head(tx)[0], "nth": seen, "the_error": ABANDONED})
+    return changes
+
+
+def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
+    """Outcomes that were given: their places in the order, by position. For jobs that hold the fence already."""
+    for position, ordinal in numbers.items():
+        tx.execute(_NUMBER, {"id": run.execution_id, "at": position, "nth": ordinal})
+
+
+def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> Changes:
+    """The end, with a result. What is still asked is withdrawn: nobody awaits it."""
+    changes: Changes = []
+    _, status, _ = fence(tx, run)
+    if status != "running":
+        execution = ledger.read(tx, run.execution_id)
+        for _, wait in ledger.open_waits(tx, execution):
+            changes += waits.withdraw(tx, run.execution_id, wait.id, "no longer awaited", None)
+    return [*changes, *ledger.complete(tx, run.execution_id, result, keeping, None)]
+
+
+def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: Keeping) -> Changes:
+    """The end, with an error."""
+    fence(tx, run)
+    return ledger.fail(tx, run.execution_id, error, code, keeping, None)
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+_RUN: Final = prepare(
+    select(_r.input, _r.trace)
+    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .where(_e.id == bindparam("id"))
+)
+_JOURNAL: Final = prepare(
+    select(_j.position, _j.kind, _j.name, _j.fingerprint, _j.seen, _j.result, _j.error, _j.ordinal).where(
+        _j.execution_key == _KEY_OF
+    )
+)
+_CLOSINGS: Final = prepare(
+    select(_h.wait_id, func.max(_h.sequence))
+    .where(
+        _h.execution_id == bindparam("id"),
+        _h.wait_id.is_not(None),
+        _h.event.in_([literal_column(f"'{event}'") for event in CLOSINGS]),
+    )
+    .group_by(_h.wait_id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A call in the journal, with what is known of its outcome.
+
+    ``ordinal`` is the outcome's place in the order in which the workflow was given them; of an abandoned call, the place
+    of the newest outcome that it had been given by then. None where no outcome was given, as far as is recorded.
+    """
+
+    call: Call
+    result: str | None
+    error: str | None
+    ordinal: int | None
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether it asked for a consent that restpoint drives: that of a caller has no fingerprint."""
+        return self.call.kind == "authorize" and bool(self.call.fingerprint)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the workflow stopped awaiting the call."""
+        return self.error == ABANDONED
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the outcome has its place in the order."""
+        return self.ordinal is not None and self.error != ABANDONED
+
+
+async def read_journal(database: Database, execution_id: str) -> list[Entry]:
+    """Every call that a run has in the journal."""
+    rows = await database.read(_JOURNAL, {"id": execution_id})
+    return [Entry(Call(*row[:5]), *row[5:]) for row in rows]
+
+
+async def read_closings(database: Database, execution_id: str) -> dict[str, int]:
+    """For each wait of an execution that was closed, the row of history that tells of it."""
+    return {row[0]: row[1] for row in await database.read(_CLOSINGS, {"id": execution_id})}
+
+
+async def read_run(database: Database, execution_id: str) -> tuple[str, str | None]:
+    """The input and the trace that a run was started with."""
+    for text, trace in await database.read(_RUN, {"id": execution_id}):
+        return str(text), trace
+    raise LeaseLost(execution_id)

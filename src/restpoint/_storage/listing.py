@@ -1,0 +1,173 @@
+"""Lists of executions, a page at a time."""
+
+import functools
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, exists, func, literal_column, select
+
+from restpoint._core.serialization import BENT, unreadable
+from restpoint._storage.schema import executions, interactions
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Database, Row
+from restpoint.errors import InvalidArgument
+
+MAX_PAGE: Final = 1_000
+
+_e, _i = executions.c, interactions.c
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """One line of a list. Times are seconds since the epoch."""
+
+    execution_id: str
+    status: str
+    workflow: str | None
+    owner: str | None
+    created_at: float
+    completed_at: float | None
+    expires_at: float | None
+    hold: str | None
+    open_waits: int
+    error: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a list, the newest first. ``next_cursor`` gets the page after it; None on the last one."""
+
+    items: tuple[ExecutionSummary, ...]
+    next_cursor: str | None
+
+
+_SUMMARY: Final = select(
+    _e.key,
+    _e.id,
+    _e.status,
+    _e.workflow,
+    _e.owner,
+    _e.created_at,
+    _e.completed_at,
+    _e.expires_at,
+    _e.hold,
+    _e.open_waits,
+    _e.error,
+    _e.error_code,
+)
+
+
+@functools.cache
+def _page_query(
+    by_status: bool,  # noqa: FBT001 - all given
+    by_workflow: bool,  # noqa: FBT001
+    by_owner: bool,  # noqa: FBT001
+    by_audience: bool,  # noqa: FBT001
+    after: bool,  # noqa: FBT001
+) -> str:
+    query: Select[Any] = _SUMMARY
+    if by_status:
+        wanted: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))
+        query = query.where(_e.status.in_(wanted))
+    if by_workflow:
+        query = query.where(_e.workflow == bindparam("the_workflow"))
+    if by_owner:
+        query = query.where(_e.owner == bindparam("the_owner"))
+    if by_audience:
+        names: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("audience")))
+        # In two steps: the people of an open prompt are a list in its row.
+        named = func.json_each(_i.assignees).table_valued("value")
+        addressed = (
+            select(_i.key)
+            .select_from(interactions.join(named, literal_column("1") == literal_column("1")))
+            .where(
+                _i.execution_key == _e.key,
+                _i.status == literal_column("'pending'"),
+                _i.assignees.is_not(None),
+                named.c.value.in_(names),
+            )
+            .correlate(executions)
+        )
+        query = query.where(_e.owner.in_(names) | exists(addressed))
+    if after:
+        query = query.where(_e.key < bindparam("before"))
+    return prepare(query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0")))
+
+
+async def page(
+    database: Database,
+    *,
+    statuses: Collection[str],
+    workflow: str | None,
+    owner: str | None,
+    limit: int,
+    cursor: str | None,
+    audience: Collection[str] | None = None,
+) -> Page:
+    """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
+    before = _read_cursor(cursor)
+    query = _page_query(
+        bool(statuses), workflow is not None, owner is not None, audience is not None, before is not None
+    )
+    rows = list(
+        await database.read(
+            query,
+            {
+                "statuses": json.dumps(list(statuses)),
+                "the_workflow": workflow,
+                "the_owner": owner,
+                "audience": None if audience is None else json.dumps(list(audience)),
+                "before": before,
+                "max": limit + 1,
+            },
+            lane="long",
+        )
+    )
+    try:
+        items = tuple(map(_summary, rows[:limit]))
+    except BENT as error:
+        raise unreadable("an execution", error) from error
+    return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
+
+
+def _summary(row: Row) -> ExecutionSummary:
+    _, execution_id, status, name, whose, created, completed, expires, hold, waits, error, code = row
+    return ExecutionSummary(
+        execution_id,
+        status,
+        name,
+        whose,
+        created / 1000,
+        _seconds(completed),
+        _seconds(expires),
+        hold,
+        waits,
+        error,
+        code,
+    )
+
+
+def _write_cursor(key: int) -> str:
+    return urlsafe_b64encode(f"k{key}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    try:
+        text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+        if text[:1] == "k" and text[1:].isdecimal() and len(text) < 20:  # noqa: PLR2004 - digits of a 64-bit integer
+            return int(text[1:])
+    except ValueError:
+        pass
+    raise InvalidArgument(f"{cursor[:80]!r} is not a cursor; use next_cursor of the page before, or none to begin.")
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

@@ -1,0 +1,116 @@
+"""What leaves the file, and what must stay: removal, holds, the sweep of ended executions, the pruning of old history.
+
+Jobs for the writer, like those of ``ledger.py``. Each deletes a bounded number of rows, so that its transaction is short.
+"""
+
+from typing import Final
+
+from sqlalchemy import bindparam, delete, literal_column, select, update
+
+from restpoint._core.changes import Change, Changes
+from restpoint._core.retention_rules import FOREVER
+from restpoint._core.serialization import encode
+from restpoint._storage.executions import end, read
+from restpoint._storage.history import ANCHOR, append, head
+from restpoint._storage.schema import erasures, executions, history, history_anchor
+from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.database import Transaction
+from restpoint.errors import ExecutionHeld, ExecutionNotFound
+from restpoint.lifecycle import TERMINAL
+
+_e, _h = executions.c, history.c
+
+_HOLD: Final = prepare(update(executions).where(_e.id == bindparam("the_id")).values(hold=bindparam("reason")))
+_REMOVE: Final = prepare(delete(executions).where(_e.id == bindparam("the_id")))
+_SWEEP: Final = prepare(
+    delete(executions)
+    .where(
+        _e.key.in_(
+            select(_e.key)
+            .where(_e.expires_at.is_not(None), _e.hold.is_(None), _e.expires_at <= bindparam("now"))
+            .order_by(_e.expires_at)
+            .limit(bindparam("max"))
+            .offset(literal_column("0"))
+        )
+    )
+    .returning(_e.id)
+)
+_FIRST_KEPT: Final = prepare(
+    select(_h.sequence)
+    .where(
+        _h.sequence > bindparam("after"),
+        _h.sequence <= bindparam("most"),
+        (_h.time > bindparam("before")) | _h.execution_id.in_(select(_e.id)),
+    )
+    .order_by(_h.sequence)
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+)
+_DIGEST_AT: Final = prepare(select(_h.digest).where(_h.sequence == bindparam("sequence")))
+_MOVE_ANCHOR: Final = prepare(update(history_anchor).values(sequence=bindparam("to"), digest=bindparam("the_digest")))
+_PRUNE: Final = prepare(delete(history).where(_h.sequence <= bindparam("to")))
+_PRUNE_ERASURES: Final = prepare(delete(erasures).where(erasures.c.sequence <= bindparam("to")))
+
+
+def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> None:
+    """Keep an execution in the file whatever its time to live, until it is released."""
+    execution = read(tx, execution_id)
+    if execution.hold != reason:
+        tx.execute(_HOLD, {"the_id": execution_id, "reason": reason})
+        append(tx, "execution_held", execution_id, moved=(execution.status,) * 2, actor=actor, cause=reason)
+
+
+def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
+    """End a hold. Nothing at all where there is none."""
+    execution = read(tx, execution_id)
+    if execution.hold is not None:
+        tx.execute(_HOLD, {"the_id": execution_id, "reason": None})
+        append(tx, "execution_released", execution_id, moved=(execution.status,) * 2, actor=actor)
+
+
+def remove(tx: Transaction, execution_id: str, actor: str | None) -> Changes:
+    """Delete an execution, cancelling it first where it has not ended. Nothing at all where there is none."""
+    try:
+        execution = read(tx, execution_id)
+    except ExecutionNotFound:
+        return []
+    if execution.hold is not None:
+        raise ExecutionHeld(execution_id, execution.hold)
+    changes: Changes = []
+    if execution.status not in TERMINAL:
+        changes = end(tx, execution_id, "cancel", FOREVER, actor=actor, cause="removed")
+    tx.execute(_REMOVE, {"the_id": execution_id})
+    status = changes[0].status if changes else execution.status
+    sequence = append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor)
+    return [*changes, Change(sequence, execution_id, "execution_removed", status, status, tx.now)]
+
+
+def sweep(tx: Transaction, most: int) -> list[str]:
+    """Delete ended executions whose time to live is over and that nothing holds, at most ``most``; their ids."""
+    swept = sorted(execution_id for (execution_id,) in tx.all(_SWEEP, {"now": tx.now, "max": most}))
+    if swept:
+        append(tx, "swept", cause="time to live", detail=encode({"count": len(swept), "execution_ids": swept}))
+    return swept
+
+
+def prune_history(tx: Transaction, before: int, last: int, most: int) -> int:
+    """Delete the oldest rows of history, at most ``most``.
+
+    None is younger than ``before`` (milliseconds since the epoch) or stands after row ``last``.
+
+    Goes from the oldest on and stops before the first row of an execution that is still in the file, so that what is left
+    is one unbroken chain, which the anchor ties to what is gone. The newest row stays. Returns how many rows went.
+    """
+    anchor = tx.one(ANCHOR, ())
+    after = anchor[0] if anchor else 0
+    last = min(after + most, last, head(tx)[0] - 1)
+    kept = tx.one(_FIRST_KEPT, {"after": after, "most": last, "before": before})
+    to = kept[0] - 1 if kept else last
+    row = tx.one(_DIGEST_AT, {"sequence": to}) if to > after else None
+    if row is None:
+        return 0
+    tx.execute(_MOVE_ANCHOR, {"to": to, "the_digest": row[0]})
+    tx.execute(_PRUNE, {"to": to})
+    tx.execute(_PRUNE_ERASURES, {"to": to})
+    append(tx, "history_pruned", cause="retention", detail=encode({"first": after + 1, "last": to}))
+    return int(to - after)

@@ -1,0 +1,292 @@
+"""The file: tables, named checks and indexes; its triggers are in ``triggers.py``, the auditors' views in ``views.py``.
+
+The revisions in ``migrations/`` build the file; nothing here creates anything. A test holds that a file built by the
+revisions has exactly this schema, so this is the place to read what is in it.
+
+Inside the file keys are integers and times are integer milliseconds since the epoch, UTC. Ids seen outside are text.
+Payloads are JSON text. ``history`` outlives what it tells of, so it names executions by id and holds no key of theirs.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BLOB,
+    INTEGER,
+    TEXT,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from restpoint._storage.sqlite.triggers import one_of, triggers
+from restpoint._storage.sqlite.views import VIEWS
+from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
+
+REVISION: Final = "0004"
+"""The newest revision in ``migrations/versions``; the only one this program reads and writes."""
+
+APPLICATION_ID: Final = 0x72737470
+"""``PRAGMA application_id`` of every restpoint file: the letters ``rstp`` (https://www.sqlite.org/fileformat2.html)."""
+
+metadata: Final = MetaData()
+
+
+executions: Final = Table(
+    "executions",
+    metadata,
+    Column("key", INTEGER, primary_key=True),
+    Column("id", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("version", INTEGER, nullable=False, comment="one more at every transition"),
+    Column("open_waits", INTEGER, nullable=False),
+    Column("workflow", TEXT),
+    Column("owner", TEXT),
+    Column("lease", INTEGER, comment="leases.id of the process that drives it"),
+    Column("created_at", INTEGER, nullable=False),
+    Column("completed_at", INTEGER),
+    Column("expires_at", INTEGER, comment="when the sweep may delete it; none: never"),
+    Column("hold", TEXT, comment="why the sweep must leave it alone; none: it need not"),
+    Column("result", TEXT),
+    Column("error", TEXT),
+    Column("error_code", TEXT),
+    Column("secrets", INTEGER, comment="1: its consents may hold sealed secrets, which go when it ends"),
+    UniqueConstraint("id", name="executions_id_is_unique"),
+    CheckConstraint(one_of("status", statuses("execution")), name="executions_status_is_known"),
+    CheckConstraint(
+        f"(completed_at IS NOT NULL) = {one_of('status', TERMINAL)}", name="executions_completed_at_means_ended"
+    ),
+    CheckConstraint("expires_at IS NULL OR completed_at IS NOT NULL", name="executions_only_ended_ones_expire"),
+    CheckConstraint(
+        f"(open_waits > 0) = {one_of('status', PAUSED)}",
+        name="executions_paused_means_open_waits",
+    ),
+    CheckConstraint("result IS NULL OR json_valid(result)", name="executions_result_is_json"),
+)
+Index(
+    "executions_to_sweep",
+    executions.c.expires_at,
+    sqlite_where=text("expires_at IS NOT NULL AND hold IS NULL"),
+)
+
+interactions: Final = Table(
+    "interactions",
+    metadata,
+    Column("key", INTEGER, primary_key=True),
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column(
+        "opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"
+    ),
+    Column("prompt", TEXT, nullable=False),
+    Column("created_at", INTEGER, nullable=False),
+    Column("deadline_at", INTEGER),
+    Column("closed_at", INTEGER),
+    Column("response", TEXT),
+    Column("answered_by", TEXT),
+    Column(
+        "assignees", TEXT, comment="JSON list of the people and groups that it is addressed to; none: nobody by name"
+    ),
+    Column("four_eyes", INTEGER, comment="1: the execution's owner must not answer it"),
+    Column(
+        "on_deadline", TEXT, comment="none: expires; 'default': is answered with default_response; 'fail': ends all"
+    ),
+    Column("default_response", TEXT),
+    UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
+    CheckConstraint(one_of("status", statuses("interaction")), name="interactions_status_is_known"),
+    CheckConstraint("(status = 'answered') = (response IS NOT NULL)", name="interactions_answered_means_a_response"),
+    CheckConstraint("(status = 'pending') = (closed_at IS NULL)", name="interactions_closed_at_means_closed"),
+    CheckConstraint("json_valid(prompt)", name="interactions_prompt_is_json"),
+    CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
+)
+Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    Column("key", INTEGER, primary_key=True),
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column(
+        "opened", INTEGER, nullable=False, comment="history.sequence of the asking; orders the waits of an execution"
+    ),
+    Column("auth_url", TEXT, nullable=False),
+    Column("oauth_state", TEXT, nullable=False),
+    Column("created_at", INTEGER, nullable=False),
+    Column("deadline_at", INTEGER),
+    Column("closed_at", INTEGER),
+    Column("provider", TEXT, comment="whom restpoint sends the person to; none: the caller drives this consent"),
+    Column(
+        "scopes",
+        TEXT,
+        CheckConstraint("scopes IS NULL OR json_valid(scopes)", name="consents_scopes_is_json"),
+        comment="JSON list of what is asked for",
+    ),
+    Column("denial", TEXT, comment="why it was denied, as OAuth has it"),
+    Column("attempts", INTEGER, comment="how often someone set out to the provider; fences off the attempts before"),
+    Column("begun_by", TEXT, comment="who set out the last time"),
+    Column("state_sha256", BLOB, comment="of the state that went out with the last attempt"),
+    Column("browser_sha256", BLOB, comment="of the cookie of the browser that set out"),
+    Column("state_expires_at", INTEGER),
+    Column("redirect_uri", TEXT, comment="as it went out with the last attempt"),
+    Column(
+        "verifier",
+        TEXT,
+        CheckConstraint(
+            "verifier IS NULL OR (json_valid(verifier) AND status = 'pending')", name="consents_verifier_is_for_one_use"
+        ),
+        comment="sealed; gone once the code is redeemed",
+    ),
+    Column("lease", INTEGER, comment="leases.id of the process that talks to the provider's token endpoint"),
+    Column(
+        "token",
+        TEXT,
+        CheckConstraint(
+            "token IS NULL OR (json_valid(token) AND status = 'granted')", name="consents_token_is_granted"
+        ),
+        comment="sealed; gone once the execution has ended",
+    ),
+    UniqueConstraint("execution_key", "id", name="consents_id_is_unique_in_its_execution"),
+    CheckConstraint(one_of("status", statuses("consent")), name="consents_status_is_known"),
+    CheckConstraint(f"{one_of('status', OPEN)} = (closed_at IS NULL)", name="consents_closed_at_means_closed"),
+)
+Index("consents_open", consents.c.deadline_at, sqlite_where=text("status IN ('pending', 'exchanging')"))
+Index(
+    "consents_state_is_unique",
+    consents.c.state_sha256,
+    unique=True,
+    sqlite_where=text("state_sha256 IS NOT NULL"),
+)
+Index("consents_leased", consents.c.lease, sqlite_where=text("lease IS NOT NULL"))
+Index("consents_sealed", consents.c.key, sqlite_where=text("verifier IS NOT NULL OR token IS NOT NULL"))
+
+journal: Final = Table(
+    "journal",
+    metadata,
+    Column(
+        "execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True
+    ),
+    Column("position", TEXT, nullable=False, primary_key=True, comment="assigned per call, in the order of the calls"),
+    Column("kind", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("fingerprint", TEXT, nullable=False),
+    Column("result", TEXT),
+    Column("recorded_at", INTEGER, nullable=False),
+    Column("error", TEXT, comment="JSON of what it raised instead of returning a result"),
+    Column("settled", INTEGER, comment="the newest history.sequence when its outcome was recorded; none: begun"),
+    Column("ordinal", INTEGER, comment="the place of its outcome among those that the workflow was given, one by one"),
+    Column("seen", INTEGER, comment="the newest ordinal that the workflow had been given when it made the call"),
+    CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
+    sqlite_with_rowid=False,
+)
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "version", INTEGER, nullable=False, comment="of the workflow; a run is only gone on with by its own version"
+    ),
+    Column("input", TEXT, nullable=False),
+    Column("ready", INTEGER, nullable=False, comment="1: something happened that the workflow has not heard of"),
+    Column("lease", INTEGER, comment="leases.id of the process that runs it, or holds it in memory; none: nobody"),
+    Column("epoch", INTEGER, nullable=False, comment="one more at every claim; fences off the claims before"),
+    Column("attempts", INTEGER, nullable=False, comment="processes that died running it since it last got on"),
+    Column("wake_at", INTEGER, comment="when it has slept enough"),
+    Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
+    Column("trace", TEXT, comment="JSON: the trace that it belongs to, as W3C Trace Context headers"),
+    Column("start_sha256", BLOB, comment="of the idempotency key and whose it is"),
+    Column("request_sha256", BLOB, comment="of what the first start with this key asked for"),
+    CheckConstraint("ready = 0 OR ready = 1", name="runs_ready_is_yes_or_no"),
+    CheckConstraint("json_valid(input)", name="runs_input_is_json"),
+    CheckConstraint("trace IS NULL OR json_valid(trace)", name="runs_trace_is_json"),
+)
+Index("runs_ready", runs.c.execution_key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index("runs_claimed", runs.c.lease, sqlite_where=text("lease IS NOT NULL"))
+Index("runs_asleep", runs.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
+Index("runs_with_a_problem", runs.c.execution_key, sqlite_where=text("problem IS NOT NULL"))
+Index("runs_start_is_unique", runs.c.start_sha256, unique=True, sqlite_where=text("start_sha256 IS NOT NULL"))
+
+history: Final = Table(
+    "history",
+    metadata,
+    Column("sequence", INTEGER, primary_key=True, comment="without gaps; the order of everything"),
+    Column("execution_id", TEXT),
+    Column("event", TEXT, nullable=False),
+    Column("wait_id", TEXT),
+    Column("from_status", TEXT),
+    Column("to_status", TEXT),
+    Column("actor", TEXT),
+    Column("cause", TEXT),
+    Column("time", INTEGER, nullable=False),
+    Column("detail", TEXT),
+    Column("detail_sha256", BLOB),
+    Column("digest", BLOB, nullable=False),
+    CheckConstraint("length(digest) = 32", name="history_digest_is_sha256"),
+    CheckConstraint("detail IS NULL OR detail_sha256 IS NOT NULL", name="history_detail_is_hashed"),
+)
+Index("history_of_execution", history.c.execution_id, sqlite_where=text("execution_id IS NOT NULL"))
+Index("history_of_file", history.c.event, sqlite_where=text("execution_id IS NULL"))
+
+history_anchor: Final = Table(
+    "history_anchor",
+    metadata,
+    Column("only", INTEGER, primary_key=True),
+    Column("sequence", INTEGER, nullable=False, comment="the last row that retention removed, or 0"),
+    Column("digest", BLOB, nullable=False, comment="that row's digest: what the oldest row left is chained to"),
+    CheckConstraint("only = 1", name="history_anchor_is_one_row"),
+    CheckConstraint("length(digest) = 32", name="history_anchor_digest_is_sha256"),
+)
+
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("sequence", INTEGER, primary_key=True, comment="the row of history whose detail was erased"),
+    Column("ordered", INTEGER, nullable=False, comment="history.sequence of the event that says so, and names the row"),
+)
+
+settings: Final = Table(
+    "settings",
+    metadata,
+    Column("name", TEXT, primary_key=True, nullable=False),
+    Column("value", TEXT, nullable=False),
+    Column("changed_at", INTEGER, nullable=False),
+    CheckConstraint("json_valid(value)", name="settings_value_is_json"),
+    sqlite_with_rowid=False,
+)
+
+leases: Final = Table(
+    "leases",
+    metadata,
+    Column("id", INTEGER, primary_key=True),
+    Column("host", TEXT, nullable=False),
+    Column("pid", INTEGER, nullable=False),
+    Column("started", INTEGER, comment="when the process began, in the kernel's ticks; tells a reused pid"),
+    Column("expires_at", INTEGER, nullable=False),
+    sqlite_autoincrement=True,  # the id of a dead process must never name a living one
+)
+
+
+TRIGGERS: Final = triggers(tuple(column.name for column in history.c))
+
+
+def ddl() -> dict[str, str]:
+    """Every object of the schema by name, with the SQL that SQLite keeps of it in ``sqlite_master``."""
+    objects = {}
+    for table in metadata.sorted_tables:
+        objects[table.name] = str(CreateTable(table).compile(dialect=sqlite.dialect()))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            objects[str(index.name)] = str(CreateIndex(index).compile(dialect=sqlite.dialect()))
+    for trigger in TRIGGERS:
+        objects[trigger.split()[2]] = trigger
+    for name, query in VIEWS.items():
+        objects[name] = f"CREATE VIEW {name} AS {query}"
+    return {name: "\n".join(line.rstrip() for line in sql.strip().splitlines()) for name, sql in objects.items()}

@@ -1,0 +1,1 @@
+"""What only SQLite has: the connection, the writer, triggers, views, backups."""

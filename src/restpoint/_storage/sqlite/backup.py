@@ -1,0 +1,285 @@
+"""Backups of the file: written while it is in use, verified before they get their name, rotated, and put back.
+
+A backup is one file that needs nothing beside it: SQLite's online copy (https://www.sqlite.org/backup.html) with its log
+folded in. It is the file at one moment, whatever is written meanwhile. It gets its name only once it has been read back:
+SQLite's checks hold, every reference refers to something, and the history follows from its anchor to its head. So what has
+the name of a backup is one.
+"""
+
+import fcntl
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from restpoint._core.secret_files import flush
+from restpoint._core.serialization import encode
+from restpoint._storage.history import append
+from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.sqlite.connection import connected, create_empty, file_revision, inspect, storage_error
+from restpoint._storage.sqlite.database import Transaction
+from restpoint._storage.verification import verify
+from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
+
+STAMP: Final = "%Y%m%dT%H%M%S%fZ"
+"""How the moment of a backup is written in its name, in UTC; names sort as the moments do."""
+
+_HEADER: Final = b"SQLite format 3\x00"
+_STAMPED: Final = r"\d{8}T\d{12}Z"
+_IN_USE_SECONDS: Final = 1.0
+# The bytes on which every SQLite connection holds its locks (https://www.sqlite.org/lockingv3.html, "locking_page").
+_LOCK_FROM, _LOCK_BYTES = 0x40000000, 512
+_PAGES_AT_ONCE: Final = -1  # all: SQLite copies a log's snapshot without keeping writers waiting
+
+
+# --- Writing ---------------------------------------------------------------------------------------------------------
+
+
+def backup(path: Path, target: Path, *, verified: bool = True) -> None:
+    """Copy the file as it is at one moment, while others use it; the copy gets its name once it has been verified.
+
+    With ``verified=False`` only SQLite's quick check is made, which is what a file that is evidence of damage still passes.
+    Raises ``UnusableFile`` where ``target`` exists, and ``DamagedFile``, with nothing left behind.
+    """
+    if inspect(path) != "file":
+        raise UnusableFile(f"{path} holds nothing to back up.")
+    with connected(path) as source:
+        file_revision(source, path)  # refuses another program's file
+    if target.exists() or target.is_symlink():
+        raise UnusableFile(f"{target} exists; name a new file for the backup.")
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    inspect(unfinished)
+    create_empty(unfinished)
+    try:
+        with connected(path) as source:
+            _copy(source, unfinished, verified=verified)
+        flush(unfinished)
+        unfinished.replace(target)
+        flush(target.parent)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise UnusableFile(f"{target} cannot be written: {error.strerror}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def stamped(path: Path, folder: Path) -> Path:
+    """The name of a backup of ``path`` that is made now, in ``folder``: one that ``rotate`` knows as its own."""
+    return folder / f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.backup"
+
+
+def rotate(path: Path, folder: Path, keep: int) -> list[Path]:
+    """Delete the oldest backups of ``path`` in ``folder`` that have a name by ``stamped``, all but ``keep``; which.
+
+    Only what this module made goes: a regular file with such a name that is a restpoint file. Raises ``InvalidArgument``.
+    """
+    if keep < 1:
+        raise InvalidArgument(f"keep is {keep}; keep at least the backup that has just been made.")
+    name = re.compile(rf"{re.escape(path.name)}\.{_STAMPED}\.backup")
+    ours = sorted(entry for entry in folder.iterdir() if name.fullmatch(entry.name) and _is_ours(entry))
+    gone = ours[:-keep]
+    for old in gone:
+        old.unlink(missing_ok=True)
+    return gone
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        header = file.read(72)
+    # https://www.sqlite.org/fileformat2.html, section 1.3: the application id is at offset 68.
+    return header[: len(_HEADER)] == _HEADER and int.from_bytes(header[68:72], "big") == APPLICATION_ID
+
+
+def _copy(source: sqlite3.Connection, target: Path, *, verified: bool) -> None:
+    try:
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            source.backup(copy, pages=_PAGES_AT_ONCE)
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+            problem = first_problem(copy, thorough=verified)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise storage_error(error) from error
+    if problem is not None:
+        raise DamagedFile(f"The copy does not pass its check ({problem}); it was not kept. See: restpoint db check")
+
+
+def first_problem(connection: sqlite3.Connection, *, thorough: bool = True) -> str | None:
+    """What is wrong with a file, in a few words; None where nothing is found."""
+    pragma = "integrity_check" if thorough else "quick_check"
+    problems = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}").fetchall() if row[0] != "ok"]
+    if problems:
+        return problems[0]
+    if not thorough:
+        return None
+    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        return "rows refer to nothing"
+    findings = verify(connection).findings
+    return findings[0].what.removesuffix(".") if findings else None
+
+
+# --- Putting back ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did. ``replaced`` is the file as it was, beside the new one; None where there was none."""
+
+    revision: str
+    replaced: Path | None
+
+
+def restore(source: Path, path: Path, actor: str | None = None) -> Restored:
+    """Put a backup in the place of the file, which is kept beside it under another name. The backup stays where it is.
+
+    Everything is checked before anything is touched, and the file is replaced in one step: at every moment ``path`` is the
+    one or the other, whole. The history of the restored file goes on with an event ``restored``, so that whoever compares
+    it with a head that was kept after the backup learns why it differs.
+
+    Raises ``UnusableFile`` (no backup of restpoint's), ``DamagedFile`` (the backup), ``SchemaTooNew`` (of a newer release),
+    and ``StorageBusy`` where another process has the file open.
+    """
+    revision = _restorable(source, path)
+    standing = inspect(path)
+    unfinished = path.with_name(f"{path.name}.restoring")
+    unfinished.unlink(missing_ok=True)
+    create_empty(unfinished)
+    try:
+        with _reading(source) as reading:
+            _copy(reading, unfinished, verified=True)
+        with _alone(path, exists=standing != "absent") as head:
+            if revision == REVISION:
+                _tell(unfinished, head, source, actor)
+            flush(unfinished)
+            replaced = _set_aside(path) if standing == "file" else None
+            unfinished.replace(path)
+            flush(path.parent)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise UnusableFile(f"{path} cannot be replaced: {error.strerror}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return Restored(revision, replaced)
+
+
+def _restorable(source: Path, path: Path) -> str:
+    """The revision of a backup that this program can put at ``path``."""
+    if not source.is_file():
+        raise UnusableFile(f"{source} is not a file; name a backup.")
+    if path.exists() and source.samefile(path):
+        raise UnusableFile(f"{source} is the file itself; name a backup of it.")
+    with _reading(source) as connection:
+        revision = file_revision(connection, source)
+    if revision is None:
+        raise UnusableFile(f"{source} holds no tables; name another backup.")
+    if revision > REVISION:
+        raise SchemaTooNew(
+            f"{source} is at revision {revision}, written by a newer restpoint than this one, which knows {REVISION}; "
+            "restore it with the newer release."
+        )
+    if path.exists() and _has_header(path):
+        with suppress(DamagedFile), connected(path) as connection:  # damage is what backups are for
+            file_revision(connection, path)  # refuses to replace another program's file
+    return revision
+
+
+def _has_header(path: Path) -> bool:
+    """Whether SQLite would take it for a database. It deletes the log of what it does not, and with it what may be saved."""
+    with path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, also where nobody may write; a backup needs no log beside it."""
+    alone = not path.with_name(f"{path.name}-wal").exists()
+    options = "mode=ro&immutable=1" if alone else "mode=ro"
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None)
+        ) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise UnusableFile(f"{path} is not a SQLite database; name a backup.", "SQLITE_NOTADB") from error
+        raise storage_error(error) from error
+    except UnicodeDecodeError as error:
+        raise storage_error(error) from error
+
+
+@contextmanager
+def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
+    """Nobody else has the file open, and nobody can open it meanwhile; its log is folded in, as far as it can be read.
+
+    Gives the head of its history, as far as that can be read. Who is inside must not open the file: the operating system
+    drops a process's locks on a file with any descriptor of it that is closed.
+    """
+    if not exists:
+        yield None
+        return
+    head = None
+    in_use = StorageBusy(f"{path} is in use; stop every program that has it open, then restore.", "SQLITE_BUSY")
+    try:
+        if _has_header(path):
+            # Leaving the log wants the file to itself. SQLite also knows of the connections of this very process.
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=_IN_USE_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+                head = _head(connection)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if (getattr(error, "sqlite_errorname", None) or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise in_use from error
+        # Damaged: then its log is set aside with it.
+    with path.open("r+b") as file:
+        give_up = time.monotonic() + _IN_USE_SECONDS
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_FROM)
+                break
+            except OSError as error:
+                if time.monotonic() > give_up:
+                    raise in_use from error
+                time.sleep(0.05)
+        yield head
+
+
+def _set_aside(path: Path) -> Path:
+    """Give the file that is to be replaced another name too, and its log with it. Opens nothing: that would unlock it."""
+    aside = path.with_name(f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.replaced")
+    os.link(path, aside)
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():  # which would be taken for the restored file's
+        log.rename(aside.with_name(f"{aside.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    return aside
+
+
+def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: str | None) -> None:
+    """Append to the history of the restored file that it was, and what the head of the one was that it replaces."""
+    with closing(sqlite3.connect(restored, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            tx = Transaction(connection, time.time_ns() // 1_000_000)
+            append(
+                tx, "restored", actor=actor, cause="restore", detail=encode({"backup": source.name, "replaced": head})
+            )
+            tx.flush()
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+
+
+def _head(connection: sqlite3.Connection) -> dict[str, object] | None:
+    try:
+        row = connection.execute("SELECT sequence, digest FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
+        return None if row is None else {"sequence": int(row[0]), "digest": bytes(row[1]).hex()}
+    except (TypeError, ValueError):
+        return None  # bent: nobody can say

@@ -1,0 +1,296 @@
+"""The file before anyone works with it: where it is, how SQLite is opened, what its failures mean, and the gate.
+
+The gate is ``check_revision``: this program reads and writes files of one revision only, and says what to do with others.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from sqlalchemy import Engine, Executable, create_engine, event, make_url
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint.errors import (
+    DamagedFile,
+    InvalidArgument,
+    SchemaTooNew,
+    SchemaTooOld,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+    UnusableFile,
+)
+
+Synchronous = Literal["FULL", "NORMAL"]
+Connection = sqlite3.Connection
+
+BUSY_TIMEOUT_SECONDS: Final = 30.0
+_HEADER_BYTES: Final = 100  # https://www.sqlite.org/fileformat2.html, section 1.3
+_MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
+_WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
+_CACHE_KIB: Final = 16 * 1024
+
+
+def prepare(statement: Executable, *, order: tuple[str, ...] = ()) -> str:
+    """The SQL of a Core statement, compiled once, with ``:name`` for every bind parameter.
+
+    With ``order``, the names of all parameters, it takes a tuple in that order instead: binding by name costs the busiest
+    statements a quarter of a microsecond for each.
+    """
+    dialect = sqlite_dialect.dialect(paramstyle="qmark" if order else "named")
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    unnamed = [name for name, value in compiled.params.items() if value is not None]
+    if unnamed or (order and tuple(compiled.positiontup) != order):
+        raise AssertionError(f"{compiled} takes {compiled.positiontup}, not {order}; without a name: {unnamed}")
+    return str(compiled)
+
+
+# --- Where the file is -----------------------------------------------------------------------------------------------
+
+
+def locate(database: str | os.PathLike[str]) -> Path:
+    """The absolute path that ``database`` means: a path, or a URL such as ``sqlite+aiosqlite:///restpoint.db``.
+
+    Raises ``InvalidArgument`` for another database than SQLite and for one in memory, which could survive nothing.
+    """
+    text = os.fspath(database)
+    if "://" in text:
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError) as error:
+            raise InvalidArgument(f"{text!r} is not a database URL ({error}); use sqlite+aiosqlite:///PATH.") from None
+        if url.get_backend_name() != "sqlite":
+            raise InvalidArgument(
+                f"{url.drivername} is not supported; restpoint keeps one SQLite file, sqlite+aiosqlite:///PATH."
+            )
+        text = url.database or ""
+    if not text or text == ":memory:" or text.startswith("file:"):
+        raise InvalidArgument(
+            f"{text or 'an empty name'!r} names no file; give a path, so that there is something to survive in."
+        )
+    if "\x00" in text:
+        raise InvalidArgument("The path of the database has a NUL character.")
+    return Path(text).absolute()
+
+
+def inspect(path: Path) -> Literal["absent", "empty", "file"]:
+    """What stands at ``path``, with a clear ``UnusableFile`` for what cannot become or be a restpoint file.
+
+    Creates and changes nothing.
+    """
+    if sqlite3.sqlite_version_info < _MINIMUM_SQLITE:
+        raise UnusableFile(f"This Python has SQLite {sqlite3.sqlite_version}; restpoint needs 3.35 or later.")
+    try:
+        problem = _problem(path)
+        size = path.stat().st_size if path.exists() else None
+    except OSError as error:
+        raise UnusableFile(f"{path} cannot be used: {error.strerror or error}.") from error
+    if problem is not None:
+        raise UnusableFile(problem)
+    if size is not None and 0 < size < _HEADER_BYTES:  # SQLite would take one byte for none at all
+        raise UnusableFile(f"{path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
+    if size is None:
+        return "absent"
+    return "file" if size else "empty"
+
+
+def _problem(path: Path) -> str | None:
+    folder_is_writable = os.access(path.parent, os.W_OK | os.X_OK)
+    checks = (
+        (
+            path.is_symlink() and not path.exists(),
+            f"{path} is a symbolic link to nothing; point it at a file or remove it.",
+        ),
+        (path.is_dir(), f"{path} is a directory; name a file in it."),
+        (not path.parent.is_dir(), f"The folder {path.parent} does not exist; create it first."),
+        (path.exists() and not path.is_file(), f"{path} is not a regular file; name another one."),
+        (
+            path.exists() and not os.access(path, os.R_OK | os.W_OK),
+            f"{path} cannot be read and written; change its permissions.",
+        ),
+        (
+            not folder_is_writable,
+            f"The folder {path.parent} cannot be written to, and SQLite keeps its log beside the file; change its permissions.",
+        ),
+    )
+    return next((problem for wrong, problem in checks if wrong), None)
+
+
+def create_empty(path: Path) -> None:
+    """Make an empty file readable by its owner only; SQLite gives its log and index the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+
+
+def storage_error(error: Exception) -> StorageError:
+    """What a failure of SQLite means to the caller. https://www.sqlite.org/rescode.html has the names."""
+    if isinstance(error, StorageError):
+        return error
+    name = getattr(error, "sqlite_errorname", None) or ""
+    if isinstance(error, UnicodeDecodeError) or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return DamagedFile(f"The database file is damaged ({error}); restore a backup.", name or None)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StorageBusy("Another program kept the database file locked for too long; nothing was written.", name)
+    if name == "SQLITE_FULL":
+        return StorageFull("There is no room for this write; make room and try again. Nothing was written.", name)
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return UnusableFile(f"The database file cannot be opened or written ({error}).", name)
+    return StorageError(
+        f"The write or read failed ({error}); what this call asked for was not acknowledged.", name or None
+    )
+
+
+# --- Engines ---------------------------------------------------------------------------------------------------------
+
+
+def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> None:  # noqa: ANN401 - DBAPI's own
+    cursor = connection.cursor()
+    try:
+        for pragma in (
+            "foreign_keys = ON",
+            f"synchronous = {synchronous}",
+            f"journal_size_limit = {_WAL_LIMIT_BYTES}",
+            f"cache_size = -{_CACHE_KIB}",
+            "cell_size_check = ON",
+            # What is deleted is overwritten, whatever this SQLite was built to do. Not FAST, which leaves it in pages that come
+            # free, and so in backups and behind an erasure that was cut short. It costs a trip nothing; a sweep writes 3.8 kB
+            # for each execution instead of 3.2, and where results fill pages of their own as much as their writing did.
+            "secure_delete = ON",
+            f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000) if read_only else 0}",
+            f"query_only = {'ON' if read_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+    finally:
+        cursor.close()
+
+
+def writing_engine(path: Path, synchronous: Synchronous = "FULL") -> Engine:
+    """A SQLAlchemy engine whose ``begin()`` is BEGIN IMMEDIATE; ``busy_timeout`` is the caller's to keep."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=NullPool,
+        # Autocommit mode of the driver: the transactions are ours (https://docs.python.org/3/library/sqlite3.html).
+        connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
+    )
+    event.listen(engine, "connect", lambda connection, _: _pragmas(connection, synchronous, read_only=False))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def use_log(connection: sqlite3.Connection, *before: str) -> None:
+    """Write-ahead logging (https://www.sqlite.org/wal.html), which the file keeps; a restored backup has it off.
+
+    ``before`` are pragmas that must come first. Changing the journal wants the file alone and does not wait for it by
+    itself, so this waits.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            for pragma in (*before, "journal_mode = WAL"):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.OperationalError as error:
+            if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def reading_engine(path: Path) -> AsyncEngine:
+    """An aiosqlite engine whose connections cannot write."""
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        poolclass=NullPool,
+        connect_args={"isolation_level": None, "cached_statements": 256},
+    )
+    event.listen(engine.sync_engine, "connect", lambda connection, _: _pragmas(connection, "FULL", read_only=True))
+    return engine
+
+
+def glancing_connection(path: Path) -> sqlite3.Connection:
+    """A small connection that cannot write and waits for nobody, for one look at a time."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+class connected:  # noqa: N801 - a context manager
+    """A plain connection in autocommit mode, with SQLite's errors translated. Raises ``StorageError`` and its kinds."""
+
+    def __init__(self, path: Path, *, timeout: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self._path = path
+        self._timeout = timeout
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = sqlite3.connect(
+                self._path, isolation_level=None, timeout=self._timeout, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._connection.close()
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            translated = storage_error(error)
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+                translated = UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
+            raise translated from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection of one's own that cannot write, on a file of this revision, for whoever reads much and on no event loop.
+
+    Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
+    """
+    if inspect(path) != "file":
+        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
+    with connected(path) as connection:
+        for pragma in ("query_only = ON", "cell_size_check = ON", f"cache_size = -{_CACHE_KIB}"):
+            connection.execute(f"PRAGMA {pragma}")
+        check_revision(connection, path)
+        yield connection
+
+
+def check_revision(connection: sqlite3.Connection, path: Path) -> None:
+    """The gate: raises ``SchemaTooOld``, ``SchemaTooNew`` or ``UnusableFile`` unless the file is at ``REVISION``."""
+    revision = file_revision(connection, path)
+    if revision == REVISION:
+        return
+    if revision is None or revision < REVISION:
+        raise SchemaTooOld(
+            f"{path} is at revision {revision or 'none'} and this program needs {REVISION}; "
+            f"run: restpoint db upgrade --database {path}"
+        )
+    raise SchemaTooNew(
+        f"{path} is at revision {revision}, written by a newer restpoint than this one, which knows {REVISION}; "
+        "start the newer release, or restore the backup that its upgrade made."
+    )
+
+
+def file_revision(connection: sqlite3.Connection, path: Path) -> str | None:
+    """The Alembic revision of the file; none for a file without tables. Raises ``UnusableFile`` for another program's."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if names - {"alembic_version", "sqlite_sequence", "sqlite_stat1"} and application != APPLICATION_ID:
+        raise UnusableFile(f"{path} is a SQLite file of another program; name another file.")
+    if "alembic_version" not in names:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])

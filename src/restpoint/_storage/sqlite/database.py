@@ -1,0 +1,266 @@
+"""One open file: how it is opened, written and read.
+
+**Writing.** Every write is a *job*, and jobs are committed in batches, by the writer (``writer.py``).
+
+**Reading** is one statement in one hop on an aiosqlite connection in autocommit mode, so no read transaction is ever held
+across an await.
+
+**Waking.** Only after COMMIT returned are a job's effects told to anyone: ``applied`` runs on the event loop, in commit
+order, and then the job's future is resolved. That future cannot be cancelled: a cancelled caller still waits for the
+outcome, and then gets its ``CancelledError``.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+
+import aiosqlite
+from sqlalchemy.exc import DBAPIError
+
+from restpoint._core.clock import Clock
+from restpoint._storage.schema import REVISION
+from restpoint._storage.sqlite.connection import (
+    BUSY_TIMEOUT_SECONDS,
+    Synchronous,
+    check_revision,
+    glancing_connection,
+    reading_engine,
+    storage_error,
+)
+from restpoint._storage.sqlite.writer import LARGEST_BATCH, Job, Observer, Parameters, Row, Transaction, Writer
+from restpoint.errors import InvalidArgument, StoreClosed
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["Database", "Observer", "Row", "Transaction"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MOST_TURNS: Final = 5
+"""Turns of the loop after which what is waiting is handed over, though each of them brought more."""
+
+_GLANCE: Final = "SELECT (SELECT max(sequence) FROM history), (SELECT version_num FROM alembic_version)"
+
+
+class Database:
+    """One open file. Made by ``open``; used from the event loop that opened it."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.path = path
+        self.committed: Callable[[int, int], None] | None = None
+        """Called on the loop after each batch, before its jobs are told, with its first and last history row."""
+        self._loop = loop
+        self._waiting: list[Job[Any]] = []
+        self._writer: Writer | None = None
+        self._engine = reading_engine(path)
+        self._readers: dict[str, tuple[AsyncConnection, aiosqlite.Connection]] = {}
+        self._connecting = asyncio.Lock()
+        self._glancing: sqlite3.Connection | None = None
+        self._glanced: tuple[int | None] | None = None
+        self._under_way = 0
+        self._expecting: list[asyncio.Future[None]] = []
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
+        """Open an existing file at the current revision. Raises ``StorageError`` and its kinds."""
+        if synchronous not in {"FULL", "NORMAL"}:
+            raise InvalidArgument(f"synchronous is FULL or NORMAL, not {synchronous!r}.")
+        loop = asyncio.get_running_loop()
+        self = cls(path, loop)
+        # The thread must not keep the database alive, so that one that was dropped unclosed ends its thread.
+        me = weakref.ref(self)
+
+        def deliver(batch: list[Job[Any]], spans: list[tuple[int, int]]) -> None:
+            database = me()
+            try:
+                if database is not None and database.committed is not None:
+                    for first, last in spans:
+                        database.committed(first, last)
+                _resolve(batch)
+            finally:  # an interrupt too: who waits for a delivery must not wait for ever
+                if database is not None:
+                    database.delivered(len(batch))
+
+        def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
+            try:
+                loop.call_soon_threadsafe(deliver, *arguments)
+            except RuntimeError:
+                log.debug("the event loop closed before a batch could be told")
+
+        try:
+            self._writer = await asyncio.to_thread(Writer, path, clock, synchronous, tell)
+            self._writer.start()
+            weakref.finalize(self, self._writer.end)
+            await self._reader("short")
+            self._glancing = await asyncio.to_thread(glancing_connection, path)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            await self.close()
+            raise storage_error(error) from error
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    def write(
+        self,
+        function: Callable[[Transaction], T],
+        applied: Callable[[T], None] | None = None,
+    ) -> "asyncio.Future[T]":
+        """Queue a job. The future resolves after COMMIT, or with what the job or the storage raised.
+
+        ``applied`` is called on the loop with the result after COMMIT, in commit order, before anyone is woken.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
+        job = Job(function, applied, self._loop)
+        if self._writer is None:
+            job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
+            return job
+        if not self._waiting:
+            self._loop.call_soon(self._hand_over, 0, 1)
+        self._waiting.append(job)
+        return job
+
+    def observe(self, observer: Observer | None) -> None:
+        """Have each batch told, from the thread that writes; one observer, or None for none."""
+        if self._writer is not None:
+            self._writer.observer = observer
+
+    def _hand_over(self, seen: int, turn: int) -> None:
+        """Give what is waiting to the writer, once a turn of the loop brought nothing more than was ``seen`` before it.
+
+        What the tasks of this process ask for while they have the processor goes over in one piece: it shares a commit, and
+        the writer's thread does not take the processor from them meanwhile.
+        """
+        if seen < len(self._waiting) < LARGEST_BATCH and turn < _MOST_TURNS:
+            self._loop.call_soon(self._hand_over, len(self._waiting), turn + 1)
+            return
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._writer is not None:
+            self._under_way += len(waiting)
+            self._writer.put(waiting)
+
+    def delivered(self, count: int) -> None:
+        """So many jobs were told to everyone."""
+        self._under_way -= count
+        expecting, self._expecting = self._expecting, []
+        for each in expecting:
+            if not each.done():
+                each.set_result(None)
+
+    async def delivery(self) -> None:
+        """Return when the batch that is being written has been told to everyone; at once where there is none."""
+        if self._under_way:
+            told: asyncio.Future[None] = self._loop.create_future()
+            self._expecting.append(told)
+            await told
+
+    async def read(
+        self, sql: str, parameters: Parameters = (), *, lane: Literal["short", "long"] = "short"
+    ) -> Iterable[Row]:
+        """Every row of one query, read in one snapshot. ``long`` queries have a connection of their own."""
+        connection = await self._reader(lane)
+        try:
+            return cast("Iterable[Row]", await connection.execute_fetchall(sql, parameters))
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(
+                f"Half of a surrogate pair is no text and can be the name of nothing: {error}."
+            ) from None
+        except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
+            if self._writer is None:
+                raise StoreClosed("The store was closed while it was read.") from error
+            if getattr(error, "sqlite_errorname", None) == "SQLITE_ERROR":  # no such table or column: another schema?
+                await self.pass_gate()
+            raise storage_error(error) from error
+
+    def newest(self) -> int | None:
+        """The sequence of the newest row of history, read here and now; None where a proper reading must find out.
+
+        On the loop's own thread: the two pages are in memory, a reader of the log waits for nobody, and the hop to another
+        thread costs ten times as much.
+        """
+        if self._glancing is None:
+            return None
+        if self._glanced is None:
+            # Once for all who ask in this turn of the loop: what they ask for was asked before the turn began.
+            self._glanced = (self._glance(self._glancing),)
+            self._loop.call_soon(self._look_away)
+        return self._glanced[0]
+
+    def _look_away(self) -> None:
+        self._glanced = None
+
+    @staticmethod
+    def _glance(connection: sqlite3.Connection) -> int | None:
+        try:
+            row = connection.execute(_GLANCE).fetchone()
+        except sqlite3.Error:
+            return None
+        return row[0] if row is not None and row[1] == REVISION else None
+
+    async def pass_gate(self) -> None:
+        """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
+
+        def look() -> None:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+                check_revision(connection, self.path)
+
+        await asyncio.to_thread(look)
+
+    async def _reader(self, lane: str) -> aiosqlite.Connection:
+        if lane in self._readers:
+            return self._readers[lane][1]
+        async with self._connecting:
+            if self._writer is None:
+                raise StoreClosed("The store is closed; open it again to go on.")
+            if lane not in self._readers:
+                try:
+                    connection = await self._engine.connect()
+                except DBAPIError as error:
+                    raise storage_error(error.orig if isinstance(error.orig, Exception) else error) from error
+                raw = await connection.get_raw_connection()
+                self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
+        return self._readers[lane][1]
+
+    async def close(self) -> None:
+        """Finish what was queued, then close. The last one to close checkpoints the log away."""
+        writer, self._writer = self._writer, None
+        if writer is not None and self._waiting:  # what was asked for before is done before
+            waiting, self._waiting = self._waiting, []
+            self._under_way += len(waiting)
+            writer.put(waiting)
+        glancing, self._glancing = self._glancing, None
+        if glancing is not None:
+            glancing.close()
+        async with self._connecting:
+            readers, self._readers = list(self._readers.values()), {}
+            for connection, _ in readers:
+                await connection.close()
+            await self._engine.dispose()
+        if writer is not None:
+            # After the readers, because the last connection to close moves the log into the file, and they may not write.
+            writer.end()
+            await asyncio.to_thread(writer.join)
+
+
+def _resolve(batch: list[Job[Any]]) -> None:
+    for job in batch:
+        if job.error is not None:
+            job.set_exception(job.error)
+        else:
+            if job.applied is not None:
+                try:
+                    job.applied(job.value)
+                except Exception:
+                    log.exception("a committed change could not be told to its record")
+            job.set_result(job.value)
+        # The writer may hold the job a little longer; it must not hold what the functions refer to.
+        del job.function, job.applied

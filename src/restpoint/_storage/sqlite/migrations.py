@@ -1,0 +1,310 @@
+"""The schema of the file over time: create, upgrade, downgrade, check. The only importer of Alembic.
+
+Alembic's default on SQLite runs DDL outside any transaction, so a migration that fails or is killed leaves a file between
+two schemas. Here every run is one explicit BEGIN IMMEDIATE transaction: other upgraders wait for it, and it is all there or
+not at all. Foreign keys are off meanwhile, as SQLite's own recipe for changing tables wants
+(https://www.sqlite.org/lang_altertable.html#otheralter), and are checked before COMMIT.
+"""
+
+import glob
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from restpoint._core.clock import SystemClock
+from restpoint._storage.history import migrated
+from restpoint._storage.schema import REVISION, ddl, metadata
+from restpoint._storage.sqlite import backup as backups
+from restpoint._storage.sqlite.connection import (
+    BUSY_TIMEOUT_SECONDS,
+    check_revision,
+    connected,
+    create_empty,
+    file_revision,
+    inspect,
+    locate,
+    storage_error,
+    use_log,
+    writing_engine,
+)
+from restpoint._storage.sqlite.database import Transaction
+from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, UnusableFile
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from sqlalchemy import Connection
+
+Direction = Literal["upgrade", "downgrade"]
+
+DEFAULT_URL: Final = "sqlite+aiosqlite:///restpoint.db"
+
+
+def scripts() -> Path:
+    """The folder of the revisions: in the installed package, or at the top of a checkout."""
+    here = Path(__file__).resolve()
+    packaged = here.parents[2] / "migrations"
+    return packaged if packaged.is_dir() else here.parents[4] / "migrations"
+
+
+def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
+    """Make sure that a file at the current revision stands at ``path``.
+
+    Creates a new one; raises ``SchemaTooOld`` for an old one, or upgrades it when ``mode`` is ``auto``; always raises
+    ``SchemaTooNew`` for a newer one. Creates nothing where it raises.
+    """
+    if mode not in {"refuse", "auto"}:
+        raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
+    kind = inspect(path)
+    if kind == "file":
+        with connected(path) as connection:
+            try:
+                check_revision(connection, path)
+            except SchemaTooOld:
+                if mode == "refuse" and file_revision(connection, path) is not None:
+                    raise
+            else:
+                return
+    upgrade(path)
+
+
+def upgrade(path: Path, revision: str = "head", *, actor: str | None = None) -> Path | None:
+    """Bring the file to ``revision``, creating it if it is absent; where it held anything, a backup is made first.
+
+    The history of a file that was at another revision tells of it, with the ``actor``. Returns the backup, or None.
+
+    Raises ``SchemaTooNew`` for a file whose revision this program does not know.
+    """
+    return _migrate(path, revision, "upgrade", actor)
+
+
+def downgrade(path: Path, revision: str, *, actor: str | None = None) -> Path | None:
+    """Take the file back to ``revision`` (``base``: no tables at all). Returns the backup, or None.
+
+    Its history tells of it, with the ``actor``, where it still has one.
+    """
+    if inspect(path) != "file":
+        raise UnusableFile(f"{path} holds nothing to downgrade.")
+    return _migrate(path, revision, "downgrade", actor)
+
+
+def current(path: Path) -> str | None:
+    """The revision of the file; None where it has none."""
+    if inspect(path) == "absent":
+        raise UnusableFile(f"{path} does not exist; run: restpoint db upgrade --database {path}")
+    with connected(path) as connection:
+        return file_revision(connection, path)
+
+
+def plan(path: Path, revision: str, direction: Direction) -> str:
+    """The SQL that a move of the file to ``revision`` would run; empty where it is there. Reads the file, changes nothing."""
+    found = _movable(path, revision, direction)
+    config, sql = _config(), StringIO()
+    config.output_buffer = sql
+    _alembic(config, direction, f"{found or 'base'}:{revision}", sql=True)
+    statements = [line for line in sql.getvalue().splitlines() if line.strip()]
+    return "" if statements in ([], ["BEGIN;", "COMMIT;"]) else sql.getvalue()
+
+
+def losses(path: Path, revision: str) -> list[str]:
+    """What a downgrade of the file to ``revision`` would drop, with how much of it there is. Changes nothing."""
+    sql = plan(path, revision, "downgrade")
+    with connected(path) as connection, closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+        # In the order in which they were made, on a file without rows: what is gone afterwards is what goes.
+        for (statement,) in connection.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        ).fetchall():
+            empty.execute(statement)
+        before = _contents(empty)
+        empty.executescript(sql)
+        after = _contents(empty)
+        dropped = []
+        for (kind, name), columns in before.items():
+            if (kind, name) not in after:
+                dropped.append(f"{kind} {name}" + (f" ({_count(connection, name)} rows)" if kind == "table" else ""))
+                continue
+            gone = [column for column in columns if column not in after[kind, name]]
+            if kind == "table":
+                dropped += [f"column {name}.{column} ({_count(connection, name, column)} values)" for column in gone]
+    return dropped
+
+
+def _contents(connection: sqlite3.Connection) -> dict[tuple[str, str], list[str]]:
+    """Tables and views, with their columns; Alembic's own aside."""
+    found = connection.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        " AND name <> 'alembic_version' ORDER BY type, name"
+    ).fetchall()
+    columns = "SELECT name FROM pragma_table_info(?)"
+    return {(kind, name): [row[0] for row in connection.execute(columns, (name,))] for kind, name in found}
+
+
+def _count(connection: sqlite3.Connection, table: str, column: str | None = None) -> int:
+    counted = "*" if column is None else f'"{column}"'
+    (count,) = connection.execute(f'SELECT count({counted}) FROM "{table}"').fetchone()  # noqa: S608 - names of the schema
+    return int(count)
+
+
+def _movable(path: Path, revision: str, direction: Direction) -> str | None:
+    """The revision of a file that this program may move; None for one that holds nothing yet."""
+    if not revision:
+        raise InvalidArgument(f"{direction} to what? Name a revision, such as head.")
+    found = current(path) if inspect(path) != "absent" else None
+    if found is not None and found > REVISION:
+        raise SchemaTooNew(
+            f"{path} is at revision {found} and this program knows {REVISION}; use the release that wrote it."
+        )
+    return found
+
+
+def _migrate(path: Path, revision: str, direction: Direction, actor: str | None) -> Path | None:
+    _movable(path, revision, direction)
+    create_empty(path)
+    config = _config()
+    config.attributes["path"] = path
+    config.attributes["actor"] = actor
+    _alembic(config, direction, revision)
+    backup: Path | None = config.attributes.get("backup")
+    return backup
+
+
+def _alembic(config: "Config", direction: Direction, revision: str, *, sql: bool = False) -> None:
+    from alembic import command  # noqa: PLC0415 - a third of a second that most openings do not need
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    try:
+        getattr(command, direction)(config, revision, sql=sql)
+    except CommandError as error:
+        target = revision.rpartition(":")[2]
+        raise InvalidArgument(f"{direction} to {target!r} is not possible: {error}.") from error
+
+
+def _config() -> "Config":
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+# --- What migrations/env.py runs -------------------------------------------------------------------------------------
+
+
+def run_environment(context: "EnvironmentContext") -> None:
+    """One run of Alembic, begun by this module or by the ``alembic`` command in a checkout."""
+    config = context.config
+    if context.is_offline_mode():
+        context.configure(dialect_name="sqlite", target_metadata=metadata, literal_binds=True, transactional_ddl=True)
+        with context.begin_transaction():
+            context.run_migrations()
+        return
+    path = config.attributes.get("path")
+    if path is None:
+        path = locate(os.environ.get("RESTPOINT_DATABASE") or config.get_main_option("sqlalchemy.url") or DEFAULT_URL)
+        if inspect(path) == "file":
+            current(path)  # refuses another program's file before anything is said to it
+        create_empty(path)
+    engine = writing_engine(path)
+    try:
+        with engine.connect() as connection:
+            # What must be said outside a transaction, some of it only to a file that is still empty.
+            use_log(
+                _driver(connection),
+                f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}",
+                "foreign_keys = OFF",
+                "auto_vacuum = INCREMENTAL",
+            )
+            _run(context, connection, path)
+    except Exception as error:
+        cause = getattr(error, "orig", error)
+        if isinstance(cause, sqlite3.Error | UnicodeDecodeError):
+            raise storage_error(cause) from error
+        raise
+    finally:
+        engine.dispose()
+
+
+def _run(context: "EnvironmentContext", connection: "Connection", path: Path) -> None:
+    driver = _driver(connection)
+    with connection.begin():
+        before = file_revision(driver, path)
+        applied: list[str] = []
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            transactional_ddl=True,
+            on_version_apply=lambda **step: applied.append(str(step["step"])),
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        after = file_revision(driver, path) if applied else before
+        if before is not None and after is not None and before != after:
+            _tell(driver, before, after, context.config.attributes.get("actor"))
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise DamagedFile(
+                f"The migration would leave {len(broken)} rows without what they refer to; nothing was changed."
+            )
+        if applied and before is not None:
+            # Another connection still sees the file as it was: the transaction has not been committed.
+            for unfinished in path.parent.glob(f"{glob.escape(path.name)}.*.bak.unfinished"):
+                unfinished.unlink(missing_ok=True)  # of a migration that was killed; nobody else is in here
+            stamp = datetime.now(UTC).strftime(backups.STAMP)
+            target = path.with_name(f"{path.name}.{before}-{stamp}.bak")
+            # SQLite's quick check alone: the full one would keep every writer waiting.
+            backups.backup(path, target, verified=False)
+            context.config.attributes["backup"] = target
+
+
+def _tell(driver: sqlite3.Connection, before: str, after: str, actor: str | None) -> None:
+    """The event of a migration, in its transaction."""
+    tx = Transaction(driver, SystemClock().now())
+    migrated(tx, before, after, actor)
+    for sql, row in tx.deferred:
+        driver.execute(sql, row)
+
+
+def _driver(connection: "Connection") -> sqlite3.Connection:
+    driver: Any = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the engine is ours
+    return driver
+
+
+# --- Check ------------------------------------------------------------------------------------------------------------
+
+
+def check(path: Path, *, quick: bool = False) -> list[tuple[str, bool, str]]:
+    """Is the file what this program expects, and whole? Each check with its outcome and a word on it.
+
+    ``quick`` has SQLite leave out what costs most: whether the indexes are those of their tables.
+    """
+    if inspect(path) != "file":
+        raise UnusableFile(f"{path} holds nothing to check.")
+    with connected(path) as connection:
+        revision = file_revision(connection, path)
+        integrity = [
+            str(row[0]) for row in connection.execute(f"PRAGMA {'quick' if quick else 'integrity'}_check").fetchall()
+        ]
+        orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+        found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+    expected = ddl()
+    differing = sorted(name for name, sql in expected.items() if _normal(found.get(name)) != _normal(sql))
+    return [
+        ("revision", revision == REVISION, f"{revision}, this program needs {REVISION}"),
+        (
+            "schema",
+            not differing,
+            f"differs in {', '.join(differing)}" if differing else f"{len(expected)} objects as expected",
+        ),
+        ("integrity", integrity == ["ok"], "; ".join(integrity[:3])),
+        ("foreign keys", not orphans, f"{len(orphans)} rows refer to nothing" if orphans else "ok"),
+    ]
+
+
+def _normal(sql: str | None) -> str:
+    return "" if sql is None else " ".join(sql.replace('"', "").split())

@@ -1,0 +1,302 @@
+"""The writer: the thread and the connection by which everything gets into the file.
+
+Every write is a *job*: a function that is given a ``Transaction``. Jobs are collected while the last batch commits and become
+the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all of them (*group commit*). A job that raises
+before it wrote anything fails alone; one that raises later rolls the batch back, and the batch is run again one job at a
+time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file.
+
+One thread does it all: once it has begun, no other one touches the connection.
+"""
+
+import asyncio
+import logging
+import queue
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from restpoint._core.clock import Clock
+from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.sqlite.connection import (
+    BUSY_TIMEOUT_SECONDS,
+    Synchronous,
+    check_revision,
+    storage_error,
+    use_log,
+    writing_engine,
+)
+from restpoint.errors import InvalidArgument, StorageError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Parameters = Mapping[str, object] | Sequence[object]
+Row = tuple[Any, ...]
+
+LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
+_LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
+_REVISION_OF_FILE: Final = "SELECT version_num FROM alembic_version"
+
+Observer = Callable[[int, float, int], None]
+"""Told of each batch: its jobs, the seconds from BEGIN to COMMIT, and how many of the jobs the storage failed."""
+
+
+class Transaction:
+    """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
+
+    __slots__ = ("_cursor", "deferred", "execute", "first_sequence", "head", "now")
+
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+        # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
+        self._cursor = connection.cursor()
+        self.execute: Callable[[str, Parameters], sqlite3.Cursor] = self._cursor.execute
+        self.deferred: list[tuple[str, Row]] = []
+        """Inserts that nothing in the batch reads back, with their parameters: done together at its end, which is cheaper."""
+        self.now = now
+        """Milliseconds since the epoch; one time for the whole batch."""
+        self.head: tuple[int, bytes] | None = None
+        """Sequence and digest of the last row of history; None until a job of this batch asked."""
+        self.first_sequence = 0
+        """The first row of history that this batch wrote; 0 for none."""
+
+    def flush(self) -> None:
+        """Do the deferred inserts: at the end of the batch, or earlier for a job that reads them back."""
+        deferred, self.deferred = self.deferred, []
+        for sql, rows in groupby(deferred, itemgetter(0)):
+            self._cursor.executemany(sql, map(itemgetter(1), rows))
+
+    def close(self) -> None:
+        """Let go of the last statement, while the connection is still the caller's.
+
+        The cursor itself may live on, in the traceback of a refusal for one. Where it is deleted with a statement, that is
+        reset then, in whatever thread this happens, and no other thread has any business on this connection.
+        """
+        self._cursor.close()
+
+    def one(self, sql: str, parameters: Parameters) -> Row | None:
+        """The first row of a query, or None."""
+        return cast("Row | None", self.execute(sql, parameters).fetchone())
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of a query."""
+        return self.execute(sql, parameters).fetchall()
+
+
+class Job(asyncio.Future[T]):
+    """A write and its outcome. Awaited to its end: a cancelled task stays at the await until the outcome is known."""
+
+    __slots__ = ("applied", "error", "function", "value")
+
+    def __init__(
+        self,
+        function: Callable[[Transaction], T],
+        applied: Callable[[T], None] | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(loop=loop)
+        self.function = function
+        self.applied = applied
+        self.value: T
+        self.error: Exception | None = None
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
+        """Nothing: the outcome is on its way."""
+        return False
+
+
+class Writer:
+    """The thread that owns the writing connection. It knows nothing of who asked."""
+
+    def __init__(self, path: Path, clock: Clock, synchronous: Synchronous, tell: Callable[..., None]) -> None:
+        self._path = path
+        self._clock = clock
+        self._engine = writing_engine(path, synchronous)
+        self._tell = tell
+        self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
+        self.observer: Observer | None = None
+        self._connection = self._connect()
+        self._broken = False
+        self._thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
+
+    def _connect(self) -> sqlite3.Connection:
+        # Detached from the pool, so it is ours alone and stays open until we close it.
+        fairy = self._engine.raw_connection()
+        connection = cast("sqlite3.Connection", fairy.driver_connection)
+        fairy.detach()
+        try:
+            check_revision(connection, self._path)
+            use_log(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # --- Called by the event loop ---
+
+    def start(self) -> None:
+        """Begin to write what is put."""
+        self._thread.start()
+
+    def put(self, batch: list[Job[Any]]) -> None:
+        """Write these jobs."""
+        self._queue.put(batch)
+
+    def end(self) -> None:
+        """Write what was put before, close the connection and end."""
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Return when it has ended."""
+        self._thread.join()
+
+    # --- In its own thread ---
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._next()) is not None:
+                observer = self.observer
+                began = time.perf_counter() if observer is not None else 0.0
+                try:
+                    spans = self._commit(batch)
+                except Exception as error:  # a defect of ours, which must not leave the callers waiting for ever
+                    log.exception("the writer failed")
+                    spans = []
+                    for job in batch:
+                        job.error = error
+                if observer is not None:
+                    _observe(observer, batch, time.perf_counter() - began)
+                self._tell(batch, spans)
+                del batch  # while this thread waits for more, it must not keep what the jobs refer to
+        finally:
+            self._connection.close()
+            self._engine.dispose()
+
+    def _next(self) -> list[Job[Any]] | None:
+        """The next batch, with all that was put meanwhile; None for the end."""
+        batch = self._queue.get()
+        while batch is not None and len(batch) < LARGEST_BATCH:
+            try:
+                more = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if more is None:
+                self._queue.put(None)  # nothing comes behind it
+                break
+            batch += more
+        return batch
+
+    def _commit(self, batch: list[Job[Any]]) -> list[tuple[int, int]]:
+        """Run the jobs of a batch in one transaction; returns the first and last history row of each that it took."""
+        committing = False
+        try:
+            self._begin()
+            transaction = self._run_jobs(batch)
+            transaction.close()
+            committing = True
+            self._connection.execute("COMMIT")
+        except _Spoiled:
+            self._rollback()
+            return [] if len(batch) == 1 else [span for job in batch for span in self._commit([job])]
+        except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
+            self._rollback()
+            if committing:
+                self._overwrite()
+            for job in batch:
+                # A refusal too: it may rest on a batch-mate's write that is not stored after all.
+                job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
+            return []
+        if transaction.first_sequence and transaction.head:
+            return [(transaction.first_sequence, transaction.head[0])]
+        return []
+
+    def _run_jobs(self, batch: list[Job[Any]]) -> Transaction:
+        """After BEGIN: everything but COMMIT. Raises ``_Spoiled`` when the jobs must be run again one by one."""
+        self._pass_gate()
+        transaction = Transaction(self._connection, self._clock.now())
+        try:
+            for job in batch:
+                self._attempt(job, transaction)
+            transaction.flush()
+        except BaseException:
+            transaction.close()
+            raise
+        return transaction
+
+    def _attempt(self, job: Job[Any], transaction: Transaction) -> None:
+        before, deferred = self._connection.total_changes, len(transaction.deferred)
+        job.error = None
+        try:
+            job.value = job.function(transaction)
+        except Exception as error:
+            job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
+            if isinstance(error, UnicodeEncodeError):
+                job.error = InvalidArgument(f"Half of a surrogate pair is no text and cannot be stored: {error}.")
+            written = self._connection.total_changes != before or len(transaction.deferred) != deferred
+            if written or not self._connection.in_transaction:
+                raise _Spoiled from error
+
+    def _begin(self) -> None:
+        """BEGIN IMMEDIATE, waiting for other processes."""
+        if self._broken:
+            self._connection = self._connect()
+            self._broken = False
+        give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        pause = 0.0002
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
+                    raise
+            # Short and uneven pauses: SQLite's own handler sleeps up to 100 ms at a time, and who pauses long misses the gaps
+            # (p99 of a write, four processes: 138 ms with pauses up to 10 ms, 61 ms with these).
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _pass_gate(self) -> None:
+        """The file may have been upgraded under us, which another transaction can do at any time."""
+        if self._connection.execute(_REVISION_OF_FILE).fetchone() != (REVISION,):
+            check_revision(self._connection, self._path)
+
+    def _overwrite(self) -> None:
+        """Make sure that what was refused stays refused.
+
+        A COMMIT whose fsync fails has its frames in the log already, ending in a commit mark. Rolling back forgets them,
+        but should the process die now, recovery would find them and store what the callers were told is not stored. The
+        next frames go in their place (https://www.sqlite.org/walformat.html, section 4), so write some.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            log.debug("nothing could be written over a refused transaction", exc_info=True)
+            self._rollback()
+
+    def _rollback(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # A connection that cannot even roll back is of no more use; closing it rolls back.
+            log.exception("rolling back failed; %s is opened again for the next write", self._path)
+            self._connection.close()
+            self._broken = True
+
+
+def _observe(observer: Observer, batch: list[Job[Any]], seconds: float) -> None:
+    try:
+        observer(len(batch), seconds, sum(isinstance(job.error, StorageError) for job in batch))
+    except Exception:  # who counts must not stop what is counted
+        log.exception("a batch could not be observed")
+
+
+class _Spoiled(Exception):
+    """A job failed after it had written: its batch must be undone and run again job by job."""

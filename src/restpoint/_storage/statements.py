@@ -1,0 +1,230 @@
+"""The SQL of the ledger: every statement that writes a status, and the reads that its decisions rest on.
+
+Compiled once, at import. A write names the state that it expects in its WHERE clause, so a lost update changes no row, and
+the ledger sees that.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy.sql.expression import ColumnElement
+
+from restpoint._storage.schema import consents, executions, interactions, runs
+from restpoint._storage.sqlite.connection import prepare
+from restpoint.lifecycle import OPEN
+
+_e, _i, _c, _r = executions.c, interactions.c, consents.c, runs.c
+
+
+def _given(name: str) -> ColumnElement[Any]:
+    return bindparam(name)
+
+
+def _const(value: str) -> ColumnElement[str]:
+    return literal_column(f"'{value}'")
+
+
+_THIS: Final = _e.id == _given("id")
+_EXPECTED: Final = ("id", "expected_status", "expected_waits")
+_AS_EXPECTED: Final = and_(_THIS, _e.status == _given("expected_status"), _e.open_waits == _given("expected_waits"))
+_ITS_KEY: Final = select(_e.key).where(_THIS).scalar_subquery()
+_OPEN_INTERACTION: Final = _i.status == _const("pending")
+_OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
+
+# --- Executions ------------------------------------------------------------------------------------------------------
+
+EXECUTION: Final = prepare(select(_e.status, _e.open_waits, _e.lease, _e.hold, _e.secrets).where(_THIS))
+WORKFLOW: Final = prepare(select(_e.workflow).where(_THIS))
+CREATE: Final = prepare(
+    insert(executions).values(
+        id=_given("execution_id"),
+        status=_const("running"),
+        version=literal_column("1"),
+        open_waits=literal_column("0"),
+        workflow=_given("the_workflow"),
+        owner=_given("the_owner"),
+        lease=_given("the_lease"),
+        created_at=_given("now"),
+    ),
+    order=("execution_id", "the_workflow", "the_owner", "the_lease", "now"),
+)
+
+
+def _move(**also: ColumnElement[Any]) -> str:
+    moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
+    order = ("to_status", "waits", *(str(value.key) for value in also.values() if value.key), *_EXPECTED)
+    return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}), order=order)
+
+
+MOVE: Final = _move()
+MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
+# That there are secrets to forget is part of the expected state, so that where there are none nothing is asked.
+END: Final = prepare(
+    update(executions)
+    .where(_AS_EXPECTED, _e.secrets.is_(_given("expected_secrets")))
+    .values(
+        status=_given("to_status"),
+        version=_e.version + literal_column("1"),
+        open_waits=_given("waits"),
+        lease=null(),
+        completed_at=_given("now"),
+        expires_at=_given("expires"),
+        result=_given("the_result"),
+        error=_given("the_error"),
+        error_code=_given("the_code"),
+    ),
+    order=(
+        "to_status", "waits", "now", "expires", "the_result", "the_error", "the_code", *_EXPECTED, "expected_secrets",
+    ),
+)  # fmt: skip
+# What a runner runs is claimed in ``runs``, and nobody else drives it.
+DRIVE: Final = prepare(
+    update(executions)
+    .where(_THIS, ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)))
+    .values(lease=_given("the_lease"))
+)
+TELL_RUN: Final = prepare(
+    update(runs).where(_r.execution_key == _ITS_KEY, _r.ready == literal_column("0")).values(ready=literal_column("1")),
+    order=("id",),
+)
+END_RUN: Final = prepare(
+    update(runs)
+    .where(_r.execution_key == _ITS_KEY)
+    .values(ready=literal_column("0"), lease=null(), wake_at=null(), problem=null()),
+    order=("id",),
+)
+
+# --- Waits -----------------------------------------------------------------------------------------------------------
+
+ASK: Final = prepare(
+    insert(interactions).from_select(
+        [
+            "execution_key",
+            "id",
+            "status",
+            "opened",
+            "created_at",
+            "deadline_at",
+            "prompt",
+            "assignees",
+            "four_eyes",
+            "on_deadline",
+            "default_response",
+        ],
+        select(
+            _e.key,
+            _given("wait"),
+            _const("pending"),
+            _given("sequence"),
+            _given("now"),
+            _given("deadline"),
+            _given("the_prompt"),
+            _given("the_assignees"),
+            _given("eyes"),
+            _given("then"),
+            _given("the_default"),
+        ).where(_AS_EXPECTED),
+    ),
+    order=(
+        "wait",
+        "sequence",
+        "now",
+        "deadline",
+        "the_prompt",
+        "the_assignees",
+        "eyes",
+        "then",
+        "the_default",
+        *_EXPECTED,
+    ),
+)
+AUTHORIZE: Final = prepare(
+    insert(consents).from_select(
+        ["execution_key", "id", "status", "opened", "created_at", "deadline_at", "auth_url", "oauth_state", "provider",
+         "scopes"],
+        select(
+            _e.key,
+            _given("wait"),
+            _const("pending"),
+            _given("sequence"),
+            _given("now"),
+            _given("deadline"),
+            _given("url"),
+            _given("state"),
+            _given("the_provider"),
+            _given("the_scopes"),
+        ).where(_AS_EXPECTED),
+    ),
+    order=("wait", "sequence", "now", "deadline", "url", "state", "the_provider", "the_scopes", *_EXPECTED),
+)  # fmt: skip
+KEEP_SECRETS: Final = prepare(update(executions).where(_THIS).values(secrets=literal_column("1")), order=("id",))
+FORGET_SECRETS: Final = prepare(
+    update(consents).where(_c.execution_key == _ITS_KEY).values(token=null(), lease=null()),
+    order=("id",),
+)
+INTERACTION: Final = prepare(
+    select(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at)
+    .select_from(executions.join(interactions, _i.execution_key == _e.key))
+    .where(_THIS, _i.id == _given("wait"))
+)
+ANSWER: Final = prepare(
+    update(interactions)
+    .where(
+        _i.execution_key == _ITS_KEY,
+        _i.id == _given("wait"),
+        _i.status == _given("expected_status"),
+        _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
+        # Four eyes: someone with a name who is not the execution's owner, where that has a name.
+        _i.four_eyes.is_(None)
+        | (_i.four_eyes == literal_column("0"))
+        | ~exists(select(_e.key).where(_THIS, _e.owner == func.coalesce(_given("who"), _e.owner))),
+    )
+    .values(
+        status=_given("to_status"),
+        closed_at=_given("now"),
+        response=_given("the_response"),
+        answered_by=_given("actor"),
+    ),
+    order=("to_status", "now", "the_response", "actor", "id", "wait", "expected_status", "at", "id", "who"),
+)
+WAIT_STATUS: Final = prepare(
+    union_all(
+        select(_const("interaction"), _i.status).where(_i.execution_key == _ITS_KEY, _i.id == _given("wait")),
+        select(_const("consent"), _c.status).where(_c.execution_key == _ITS_KEY, _c.id == _given("wait")),
+    )
+)
+OPEN_WAITS: Final = prepare(
+    union_all(
+        select(
+            _i.key,
+            _const("interaction").label("kind"),
+            _i.id,
+            _i.status,
+            _i.opened.label("opened"),
+            _i.created_at,
+            _i.deadline_at,
+        ).where(_i.execution_key == _ITS_KEY, _OPEN_INTERACTION),
+        select(_c.key, _const("consent"), _c.id, _c.status, _c.opened, _c.created_at, _c.deadline_at).where(
+            _c.execution_key == _ITS_KEY, _OPEN_CONSENT
+        ),
+    ).order_by("opened")
+)
+AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
+ANSWER_BY_DEFAULT: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(status=_given("to_status"), closed_at=_given("now"), response=_i.default_response),
+    order=("to_status", "now", "wait_key", "expected_status"),
+)
+CLOSE_INTERACTION: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(status=_given("to_status"), closed_at=_given("now")),
+    order=("to_status", "now", "wait_key", "expected_status"),
+)
+CLOSE_CONSENT: Final = prepare(
+    update(consents)
+    .where(_c.key == _given("wait_key"), _c.status == _given("expected_status"))
+    .values(status=_given("to_status"), closed_at=_given("now"), verifier=null(), browser_sha256=null(), lease=null()),
+    order=("to_status", "now", "wait_key", "expected_status"),
+)

@@ -1,0 +1,284 @@
+"""The history as evidence: that it is what was written, all of it, and that the tables say the same.
+
+Each row must follow from the one before it (``chain.py``), each detail that is gone must be named by an event that says it
+was erased, the anchor must stand where retention says that it moved it, the heads that were kept elsewhere must be there, and
+what the tables say of executions, waits and payloads must be what the history tells of them. Nothing can tell without a head
+that was kept that rows were cut from the end, or that a history was written anew from some row to the last.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
+from restpoint._storage.history import COMPLETED, GENESIS
+from restpoint.lifecycle import OPEN, TERMINAL
+
+_NAMED: Final = 5  # differences between tables and history that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verification found: the findings, the first row first, and what it went over."""
+
+    findings: tuple[Finding, ...]
+    anchor: int
+    """The last row that retention removed; 0: none."""
+    head: Head | None
+    """The newest row, if all up to it follow from each other."""
+    rows: int
+    erased: int
+    """Rows whose detail was erased, as an event tells."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+# --- Verifying -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the rows say that only all of them together can confirm."""
+
+    heads: dict[int, bytes | None]
+    without_detail: list[int] = field(default_factory=list)
+    erased: set[int] = field(default_factory=set)
+    pruned_to: set[int] = field(default_factory=set)
+    live: set[str] = field(default_factory=set)
+    rows: int = 0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self.rows += len(rows)
+        for sequence in self.heads:
+            if rows[0][0] <= sequence <= rows[-1][0]:
+                self.heads[sequence] = rows[sequence - rows[0][0]][11]
+        live, ended = self.live, TERMINAL
+        for row in rows:
+            if row[9] is None and row[10] is not None and row[2] != COMPLETED:
+                self.without_detail.append(row[0])
+            if row[5] != row[4]:
+                if row[5] is None or row[5] in ended:
+                    live.discard(row[1])
+                else:
+                    live.add(row[1])
+            elif row[2] == "payloads_erased":
+                self.erased.update(_numbers(row[9], "sequences"))
+            elif row[2] == "history_pruned":
+                self.pruned_to.update(_numbers(row[9], "last"))
+
+
+def _numbers(detail: str | None, name: str) -> list[int]:
+    """A number of a detail, or a list of them."""
+    try:
+        told = json.loads(detail or "{}").get(name, [])
+    except (ValueError, AttributeError):
+        return []
+    return [number for number in (told if isinstance(told, list) else [told]) if type(number) is int]
+
+
+def verify(connection: sqlite3.Connection, heads: Sequence[Head] = ()) -> Verdict:
+    """Go over the whole history. ``heads`` are what was kept elsewhere.
+
+    Findings come in the order of their rows; after a row that does not follow nothing can be said of the rows behind it, and
+    of the tables nothing either, so it is the last of them but for the heads. Raises ``sqlite3.Error`` for a file that
+    cannot be read.
+    """
+    while True:
+        try:
+            anchor = read_anchor(connection)
+        except Broken as broken:
+            return Verdict((broken.finding,), 0, None, 0, 0)
+        verdict = _verify_from(connection, anchor, heads)
+        # Retention may have moved the anchor while its rows were read: those that were gone then are not missing.
+        if verdict.holds or read_anchor(connection) == anchor:
+            return verdict
+
+
+def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[Head]) -> Verdict:
+    tally = _Tally({head.sequence: None for head in heads})
+    if anchor.sequence in tally.heads:
+        tally.heads[anchor.sequence] = anchor.digest
+    last, findings = anchor, []
+    if not anchor.sequence and anchor.digest != GENESIS:
+        what = "The anchor stands before the first row, and has another digest than the one that histories begin with."
+        findings.append(Finding("anchor_moved", 0, what, "The anchor was changed."))
+    early = connection.execute("SELECT min(sequence) FROM history").fetchone()[0]
+    if early is not None and early <= anchor.sequence:
+        what = (
+            f"Row {early} is still there, and the anchor says that retention removed all up to row {anchor.sequence}."
+        )
+        findings.append(Finding("row_before_anchor", early, what, "The anchor was moved, or rows were put before it."))
+    try:
+        for rows in walk(connection, anchor):
+            tally.add(rows)
+            last = Head(rows[-1][0], rows[-1][11])
+    except Broken as broken:
+        findings.append(broken.finding)
+        whole = False
+    else:
+        whole = True
+        findings += _of_all(anchor, tally)
+    findings += _of_heads(anchor, last, tally.heads, heads, whole=whole)
+    if not findings:
+        findings += of_tables(connection, tally.live)
+    findings.sort(key=lambda finding: LAST_SEQUENCE if finding.sequence is None else finding.sequence)
+    erased = len(tally.without_detail)
+    return Verdict(tuple(findings), anchor.sequence, last if whole else None, tally.rows, erased)
+
+
+def _of_all(anchor: Head, tally: _Tally) -> Iterator[Finding]:
+    if anchor.sequence and anchor.sequence not in tally.pruned_to:
+        what = f"The anchor stands at row {anchor.sequence}, and no event says that retention moved it there."
+        yield Finding(
+            "anchor_moved", anchor.sequence, what, "The history up to that row was removed, and the anchor moved."
+        )
+    for sequence in tally.without_detail:
+        if sequence not in tally.erased:
+            what = f"The detail of row {sequence} is gone, and no event says that it was erased."
+            yield Finding(
+                "detail_missing", sequence, what, "A prompt, a response or an error was removed from the history."
+            )
+            return
+
+
+def _of_heads(
+    anchor: Head, last: Head, found: dict[int, bytes | None], heads: Sequence[Head], *, whole: bool
+) -> Iterator[Finding]:
+    proven = 0
+    for head in sorted(heads, key=lambda head: head.sequence):
+        sequence, digest = head.sequence, found[head.sequence]
+        if digest == head.digest:
+            proven = sequence
+        elif digest is not None:
+            what = f"Row {sequence} is not the one that was kept: its digest is {digest.hex()}."
+            since = f"after row {proven}, which is the one that was kept, and " if proven else ""
+            yield Finding("head_differs", sequence, what, f"The history was written anew {since}up to row {sequence}.")
+        elif sequence < anchor.sequence:
+            what = f"Row {sequence} has left the file by retention, which removed all up to row {anchor.sequence}."
+            yield Finding(
+                "head_pruned", sequence, what, "That head proves nothing any more; use one that was kept later."
+            )
+        elif whole:
+            what = f"The history ends at row {last.sequence}, and row {sequence} was kept."
+            yield Finding(
+                "tail_missing",
+                last.sequence + 1,
+                what,
+                "Rows were cut from the end, or an older copy of the file was put back.",
+            )
+
+
+# --- Tables and history ----------------------------------------------------------------------------------------------
+
+_STATUSES: Final = (
+    "SELECT id, status, told FROM (SELECT e.id, e.status, (SELECT CASE WHEN h.event = 'execution_removed' THEN 'removed'"
+    " ELSE h.to_status END FROM history AS h WHERE h.execution_id = e.id"
+    " AND (h.to_status IS NOT NULL OR h.event = 'execution_removed') ORDER BY h.sequence DESC LIMIT 1) AS told"
+    " FROM executions AS e) WHERE status IS NOT told LIMIT :most"
+)
+_OPEN_COUNTS: Final = (
+    "SELECT id, open_waits FROM executions AS e WHERE open_waits <> (SELECT count(*) FROM interactions AS i"  # noqa: S608 - our words
+    " WHERE i.execution_key = e.key AND i.status = 'pending') + (SELECT count(*) FROM consents AS c"
+    f" WHERE c.execution_key = e.key AND c.status IN ({', '.join(repr(str(status)) for status in OPEN)})) LIMIT :most"
+)
+_WAIT_COUNTS: Final = (
+    "SELECT id, kept, told FROM (SELECT e.id, (SELECT count(*) FROM interactions WHERE execution_key = e.key)"
+    " + (SELECT count(*) FROM consents WHERE execution_key = e.key) AS kept, (SELECT count(*) FROM history AS h"
+    " WHERE h.execution_id = e.id AND h.event IN ('interaction_asked', 'consent_asked')) AS told FROM executions AS e)"
+    " WHERE kept <> told LIMIT :most"
+)
+_GONE: Final = (
+    "SELECT value FROM json_each(:ids) WHERE NOT EXISTS (SELECT 1 FROM executions WHERE id = value)"
+    " AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.execution_id = value"
+    " AND h.event IN ('execution_completed', 'execution_failed', 'execution_cancelled', 'execution_removed')) LIMIT :most"
+)
+
+
+def _waits(kind: str, table: str) -> str:
+    """Waits whose status the history tells otherwise."""
+    told = f"CASE h.event WHEN '{kind}_asked' THEN 'pending' ELSE substr(h.event, {len(kind) + 2}) END"
+    return (
+        f"SELECT e.id, w.id, w.status, {told} AS told FROM {table} AS w JOIN executions AS e ON e.key = w.execution_key"  # noqa: S608 - our words
+        " LEFT JOIN history AS h ON h.sequence = (SELECT max(sequence) FROM history AS l WHERE l.execution_id = e.id"
+        f" AND l.wait_id = w.id AND l.event >= '{kind}_' AND l.event < '{kind}`')"
+        " WHERE w.status IS NOT told LIMIT :most"
+    )
+
+
+def _differs(name: str, stored: str) -> str:
+    """Whether a detail tells another payload than is stored, as the whole of it or by its SHA-256; not where it was erased."""
+    begin = f'{{"{name}":'
+    return (
+        f"(substr(h.detail, 1, {len(begin)}) = '{begin}'"
+        f" AND substr(h.detail, {len(begin) + 1}, length({stored})) IS NOT {stored})"
+        f" OR json_extract(h.detail, '$.{name}_sha256') <> sha256_hex({stored})"
+    )
+
+
+_PAYLOADS: Final = (
+    "SELECT what, execution_id, sequence FROM ("  # noqa: S608 - our words
+    "SELECT 'response to ' || w.id AS what, e.id AS execution_id, h.sequence FROM interactions AS w"
+    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
+    f" WHERE h.event = 'interaction_answered' AND ({_differs('response', 'w.response')})"
+    " UNION ALL SELECT 'prompt ' || w.id, e.id, h.sequence FROM interactions AS w"
+    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.sequence = w.opened"
+    f" WHERE {_differs('prompt', 'w.prompt')}"
+    " UNION ALL SELECT 'workflow or owner', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
+    " WHERE h.event = 'execution_created' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
+    " OR json_extract(h.detail, '$.owner') IS NOT e.owner)"
+    " UNION ALL SELECT 'result', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
+    f" WHERE h.event = '{COMPLETED}' AND h.detail_sha256 IS NOT NULL AND lower(hex(h.detail_sha256)) <> sha256_hex(e.result)"
+    " UNION ALL SELECT 'error', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
+    " WHERE h.event = 'execution_failed' AND h.detail IS NOT NULL AND (json_extract(h.detail, '$.code') IS NOT e.error_code"
+    " OR CASE WHEN json_type(h.detail, '$.error') IS NULL THEN json_extract(h.detail, '$.error_sha256') IS NOT"
+    " sha256_hex(e.error) ELSE json_extract(h.detail, '$.error') IS NOT e.error END)) LIMIT :most"
+)
+_ANSWERED_BY: Final = (
+    "SELECT e.id, w.id, w.answered_by, h.actor, h.sequence FROM interactions AS w"
+    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
+    " WHERE h.event = 'interaction_answered' AND w.answered_by IS NOT h.actor LIMIT :most"
+)
+
+
+def _sha256_hex(text: str | None) -> str | None:
+    return None if text is None else sha256(text.encode()).hexdigest()
+
+
+def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Finding]:
+    """Where the tables say other than the history; ``live`` are the executions that it tells of no end of."""
+    limit = {"most": _NAMED}
+    changed = "A row of the table was changed by another program, or rows were cut from the end of the history."
+    for execution_id, status, told in connection.execute(_STATUSES, limit).fetchall():
+        what = f"Execution {execution_id} is {status} in its table, and {told or 'nothing'} by its history."
+        yield Finding("status_differs", None, what, changed)
+    for kind, table in (("interaction", "interactions"), ("consent", "consents")):
+        for execution_id, wait_id, status, told in connection.execute(_waits(kind, table), limit).fetchall():
+            what = (
+                f"The {kind} {wait_id} of execution {execution_id} is {status}, and {told or 'nothing'} by the history."
+            )
+            yield Finding("wait_differs", None, what, changed)
+    for execution_id, wait_id, who, actor, sequence in connection.execute(_ANSWERED_BY, limit).fetchall():
+        by = f"by {who or 'nobody'} in its table, and by {actor or 'nobody'} in row {sequence}"
+        what = f"The prompt {wait_id} of execution {execution_id} was answered {by}."
+        yield Finding("wait_differs", None, what, "The name was changed where it is kept, and not in the history.")
+    connection.create_function("sha256_hex", 1, _sha256_hex, deterministic=True)
+    for name, execution_id, sequence in connection.execute(_PAYLOADS, limit).fetchall():
+        what = f"The {name} of execution {execution_id} is not the one that row {sequence} tells of."
+        yield Finding("payload_differs", None, what, "It was changed where it is kept, and not in the history.")
+    for execution_id, waits in connection.execute(_OPEN_COUNTS, limit).fetchall():
+        what = f"Execution {execution_id} says that {waits} of its waits are open, and its waits say otherwise."
+        yield Finding("wait_differs", None, what, changed)
+    for execution_id, kept, told in connection.execute(_WAIT_COUNTS, limit).fetchall():
+        what = f"Execution {execution_id} has {kept} prompts and consents in the tables, and {told} in the history."
+        yield Finding("wait_differs", None, what, "They were deleted, or put there, by another program.")
+    ids = sorted(live)
+    for at in range(0, len(ids), CHUNK):
+        for (execution_id,) in connection.execute(_GONE, {"ids": json.dumps(ids[at : at + CHUNK]), **limit}).fetchall():
+            what = f"Execution {execution_id} has not ended by its history, and is not in the file."
+            yield Finding("execution_missing", None, what, "It was deleted by another program.")

@@ -1,0 +1,204 @@
+"""The ledger of waits: what an execution asks or needs consent for, and how each of these is closed.
+
+Jobs for the writer by the rules of ``ledger.py``, which moves the execution itself.
+"""
+
+import sqlite3
+
+from restpoint._core.changes import NO_TERMS, Change, Changes, Deadlines, Refusal, Terms, Wait
+from restpoint._core.serialization import encode
+from restpoint._storage import statements
+from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
+from restpoint._storage.history import append, head
+from restpoint._storage.sqlite.database import Transaction
+from restpoint.errors import (
+    Conflict,
+    FourEyes,
+    InteractionAlreadyResolved,
+    InteractionExists,
+    InteractionExpired,
+    InteractionNotFound,
+    InteractionWithdrawn,
+)
+from restpoint.lifecycle import move
+
+
+def ask(
+    tx: Transaction,
+    execution_id: str,
+    wait_id: str,
+    prompt: str,
+    timeout: int | None,
+    lease: int | None,
+    actor: str | None,
+    detail: str,
+    *,
+    chosen: bool = True,
+    terms: Terms = NO_TERMS,
+) -> Change:
+    """One more open interaction. ``timeout`` is in milliseconds from now; ``chosen``: the caller chose the id.
+
+    Raises ``InteractionExists``.
+    """
+    wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
+    wait.assignees, wait.four_eyes = terms.assignees, terms.four_eyes
+    content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+    return _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, chosen=chosen)
+
+
+def authorize(
+    tx: Transaction,
+    execution_id: str,
+    wait_id: str,
+    auth_url: str,
+    oauth_state: str,
+    timeout: int | None,
+    lease: int | None,
+    actor: str | None,
+    provider: str | None = None,
+    scopes: str | None = None,
+) -> Change:
+    """One more open consent, at a ``provider`` that restpoint sends the person to, or else driven by the caller.
+
+    History keeps neither the URL nor the state: both are secrets.
+    """
+    wait = Wait("consent", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout))
+    wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
+    content, detail = (auth_url, oauth_state, provider, scopes), None
+    if provider is not None:
+        detail = f'{{"provider":{encode(provider)},"scopes":{scopes}}}'
+    change = _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail)
+    if provider is not None:
+        tx.execute(statements.KEEP_SECRETS, (execution_id,))
+    return change
+
+
+def _deadline(tx: Transaction, timeout: int | None) -> int | None:
+    return None if timeout is None else tx.now + timeout
+
+
+def _open(
+    tx: Transaction,
+    execution_id: str,
+    wait: Wait,
+    trigger: str,
+    sql: str,
+    content: tuple[object, ...],
+    lease: int | None,
+    actor: str | None,
+    detail: str | None,
+    *,
+    chosen: bool = False,
+) -> Change:
+    row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
+    # An id is for one wait, of either kind; only one that a caller chose can be taken.
+    if chosen and tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait.id}) is not None:
+        move("execution", execution_id, read(tx, execution_id).status, trigger)
+        raise InteractionExists(execution_id, wait.id)
+
+    def attempt(execution: Execution) -> tuple[Execution, str] | None:
+        to = move("execution", execution_id, execution.status, trigger)
+        try:
+            opened = tx.execute(sql, (*row, execution_id, execution.status, execution.open_waits)).rowcount
+        except sqlite3.IntegrityError as error:
+            raise InteractionExists(execution_id, wait.id) from error
+        return (execution, to) if opened == 1 else None
+
+    execution, to = from_state(tx, execution_id, attempt)
+    before = execution.status
+    if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, lease):
+        raise Conflict(f"Execution {execution_id}", before)
+    event = f"{wait.kind}_asked"
+    sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
+    return Change(sequence, execution_id, event, before, to, tx.now, wait)
+
+
+def answer(
+    tx: Transaction,
+    execution_id: str,
+    wait_id: str,
+    response: str,
+    actor: str | None,
+    detail: str,
+    deadlines: Deadlines,
+) -> Changes | Refusal:
+    """A response to an open interaction. The same response again changes nothing and is a success.
+
+    ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. An open
+    interaction whose deadline has passed expires here and now, and the response is refused. One with four eyes takes none
+    of the execution's owner, and none of nobody where the execution has an owner: raises ``FourEyes``.
+    """
+    to = move("interaction", wait_id, "pending", "answer")
+    values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
+    if tx.execute(statements.ANSWER, values).rowcount != 1:
+        return _not_answered(tx, execution_id, wait_id, response, deadlines)
+    wait = Wait("interaction", wait_id, to, 0, 0, None, response=response)
+    execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
+    return [settle(tx, execution, wait, actor=actor, detail=detail)]
+
+
+def _not_answered(
+    tx: Transaction, execution_id: str, wait_id: str, response: str, deadlines: Deadlines
+) -> Changes | Refusal:
+    """Why an interaction took no response, if it is not that it has this very response already."""
+    row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
+    if row is None:
+        read(tx, execution_id)
+        raise InteractionNotFound(execution_id, wait_id)
+    status, waits, wait_key, wait_status, deadline_at, stored, answered_by, closed_at = row
+    if wait_status == "answered":
+        if stored == response:
+            return []
+        raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
+    if wait_status == "withdrawn":
+        raise InteractionWithdrawn(execution_id, wait_id)
+    if wait_status == "pending" and (deadline_at is None or deadline_at > tx.now):
+        raise FourEyes(execution_id, wait_id)
+    changes = []
+    if wait_status == "pending":
+        wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
+        changes = _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, deadlines)
+    return Refusal(changes, InteractionExpired(execution_id, wait_id))
+
+
+def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> Changes:
+    """Take one open wait back. Nothing at all on one that is withdrawn already."""
+    execution = read(tx, execution_id)
+    for wait_key, wait in open_waits(tx, execution):
+        if wait.id == wait_id:
+            return [close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause=reason)]
+    row = tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait_id})
+    if row is None:
+        raise InteractionNotFound(execution_id, wait_id)
+    kind, status = row
+    if status != "withdrawn":
+        move(kind, wait_id, status, "withdraw")
+    return []
+
+
+def expire(tx: Transaction, execution_id: str, wait_id: str, deadlines: Deadlines) -> Changes:
+    """What an open wait's passed deadline does. Nothing at all on one that was closed meanwhile."""
+    execution = read(tx, execution_id)
+    for wait_key, wait in open_waits(tx, execution):
+        if wait.id == wait_id and wait.deadline_at is not None and wait.deadline_at <= tx.now:
+            return _fall_due(tx, execution, wait_key, wait, deadlines)
+    return []
+
+
+def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, deadlines: Deadlines) -> Changes:
+    """Expire it; or answer it with its default; or fail its execution: as was said when it was asked."""
+    then, default = None, None
+    if wait.kind == "interaction":
+        then, default = tx.one(statements.AT_DEADLINE, {"wait_key": wait_key}) or (None, None)
+    if then == "default":
+        to = move("interaction", wait.id, wait.status, "answer")
+        if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
+            raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
+        wait.status, wait.response = to, default
+        return [settle(tx, execution, wait, cause="deadline", detail=deadlines.detail(wait.response or ""))]
+    changes = [close(tx, execution, wait_key, wait, "expire", cause="deadline")]
+    if then == "fail":
+        error = "Nobody answered a prompt of this execution before its deadline."
+        keeping = deadlines.keeping
+        changes += end(tx, execution.id, "fail", keeping, cause="deadline", error=error, code="deadline_passed")
+    return changes

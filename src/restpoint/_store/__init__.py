@@ -1,0 +1,1 @@
+"""Live executions: the store, its records, wake-ups, leases, deadlines and the sweep."""

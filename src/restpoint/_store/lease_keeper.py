@@ -1,0 +1,141 @@
+"""What this process drives: the executions that it runs or waits for, said in the file by a lease.
+
+Also the tasks that callers set on records: one that is cancelled or fails must not leave its execution running for ever.
+"""
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from restpoint._core.clock import Clock, elapse
+from restpoint._storage import executions, leases
+from restpoint._storage.sqlite.database import Database
+from restpoint._store.futures import Observer
+from restpoint._store.listener import Follower
+from restpoint._store.records import ExecutionRecord
+from restpoint.errors import RestpointError, StorageError
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
+
+log = logging.getLogger(__name__)
+
+
+class Driver:
+    """The lease of one open store, and who here waits for or runs what."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        follower: Follower,
+        *,
+        cancel: Callable[[str], Awaitable[None]],
+        fail: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.lease: int | None = None
+        self._database = database
+        self._clock = clock
+        self._follower = follower
+        self._cancel = cancel
+        self._fail = fail
+        self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
+        self._adopting: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
+        self._adoption: asyncio.Task[None] | None = None
+        self._afterwards: set[asyncio.Task[None]] = set()
+        self._taking = asyncio.Lock()
+
+    async def take_lease(self) -> int:
+        """The lease of this process, taken with the first execution that it drives."""
+        async with self._taking:
+            if self.lease is None:
+                holder = leases.this_process()
+                self.lease = await self._database.write(lambda tx: leases.take(tx, holder))
+        return self.lease
+
+    def watch(self, record: ExecutionRecord, waiter: object) -> None:
+        """Someone here waits for a record, or runs it: follow the file for it, and say in the file that it is ours.
+
+        That only where no living process drives it. With None, a waiter that is followed already waits on.
+        """
+        if isinstance(waiter, asyncio.Task):
+            if waiter not in self._tasks:
+                waiter.add_done_callback(self._task_done)
+            self._tasks.setdefault(waiter, []).append(record)
+        if isinstance(waiter, asyncio.Future | asyncio.Event):
+            self._follower.watch(waiter)
+        if record.is_run or isinstance(waiter, Observer):
+            return  # a runner drives the one, and the other only looks
+        if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
+            self._adopting[record.execution_id] = record
+            if self._adoption is None or self._adoption.done():
+                self._adoption = self._later(self._adopt())
+
+    async def _adopt(self) -> None:
+        lease = self.lease if self.lease is not None else await self.take_lease()
+        while adopting := dict(self._adopting):
+            self._adopting.clear()
+
+            def adopted(execution_ids: list[str], records: dict[str, ExecutionRecord] = adopting) -> None:
+                for execution_id in execution_ids:
+                    records[execution_id]._lease = lease  # noqa: SLF001 - as where the store makes records
+
+            try:
+                await self._database.write(
+                    partial(executions.adopt, execution_ids=list(adopting), lease=lease), adopted
+                )
+            except StorageError:
+                self._adopting.update(adopting)  # with the next one
+                raise
+
+    def _task_done(self, task: "asyncio.Task[Any]") -> None:
+        for record in self._tasks.pop(task, []):
+            if record.task is task and record.status not in TERMINAL:
+                self._left_by(task, record)
+
+    def _left_by(self, task: "asyncio.Task[Any]", record: ExecutionRecord) -> None:
+        if task.cancelled():
+            # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
+            if record.status == ExecutionStatus.RUNNING:
+                self._later(self._cancel(record.execution_id))
+        elif (error := task.exception()) is not None:
+            log.error("the task of execution %s failed", record.execution_id, exc_info=error)
+            self._later(self._fail(record.execution_id))
+        elif record.status == ExecutionStatus.RUNNING:
+            log.warning("the task of execution %s returned and left it running", record.execution_id)
+
+    def _later(self, change: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(_logged(change))
+        self._afterwards.add(task)
+        task.add_done_callback(self._afterwards.discard)
+        return task
+
+    async def renew(self) -> None:
+        """Once this process has a lease, say that it is alive, for those who cannot see that otherwise. Until cancelled."""
+        while True:
+            await elapse(self._clock, leases.DURATION // 3)
+            if self.lease is not None:
+                await _logged(self._renew(self.lease))
+
+    async def _renew(self, lease: int) -> None:
+        holder = leases.this_process()
+        await self._database.write(lambda tx: leases.renew(tx, lease, holder))
+
+    async def close(self) -> None:
+        """Finish what was begun and drop the lease: what still runs here has nobody from now on."""
+        self._tasks.clear()
+        await asyncio.gather(*self._afterwards)
+        if self.lease is not None:
+            await _logged(self._drop(self.lease))
+
+    async def _drop(self, lease: int) -> None:
+        await self._database.write(lambda tx: leases.drop(tx, lease))
+
+
+async def _logged(change: Awaitable[None] | Coroutine[Any, Any, None]) -> None:
+    """A change that nobody awaits: what goes wrong with it goes to the log."""
+    try:
+        await change
+    except RestpointError:
+        log.exception("a change in the background failed")

@@ -1,0 +1,121 @@
+"""Follows the history while anyone waits, so that an answer given by another process wakes the waiter here."""
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from restpoint._storage import history
+from restpoint._storage.sqlite.database import Database
+from restpoint.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 0.1
+"""Seconds between two looks at the file. Nobody looks while nobody waits."""
+
+_MOST: Final = 2_000  # rows; further behind than that, it is cheaper to read again all that anyone holds
+
+
+Waiter = asyncio.Future[Any] | asyncio.Event
+
+
+def _waits(waiter: Waiter | None) -> bool:
+    if waiter is None:
+        return False
+    return not (waiter.is_set() if isinstance(waiter, asyncio.Event) else waiter.done())
+
+
+class Follower:
+    """Reads the rows of history that other processes append, and has the records they concern read again."""
+
+    def __init__(
+        self,
+        database: Database,
+        position: int,
+        held: Callable[[str], bool],
+        ended: Callable[[], Iterable[str]],
+        all_held: Callable[[], Iterable[str]],
+        reload: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._database = database
+        self._position = position
+        self._held = held
+        self._ended = ended
+        self._all = all_held
+        self._reload = reload
+        self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
+        self._pruned_at = 1_000
+        self._someone = asyncio.Event()
+        database.committed = self._committed
+
+    def watch(self, waiter: Waiter) -> None:
+        """Follow until the waiter is done, or gone."""
+        if not self._waiters:
+            self._someone.set()
+        self._waiters.append(weakref.ref(waiter))
+        if len(self._waiters) > self._pruned_at:
+            self._waiters = [reference for reference in self._waiters if _waits(reference())]
+            self._pruned_at = max(2 * len(self._waiters), 1_000)
+
+    async def has_heard_all(self) -> bool:
+        """Whether the records here have been told everything that the file had when this was asked.
+
+        What this process is writing itself is waited for: that is cheaper than reading it.
+        """
+        newest = self._database.newest()
+        if newest is not None and newest > self._position:
+            await self._database.delivery()
+        return newest is not None and newest <= self._position
+
+    def anyone_waits(self) -> bool:
+        """Whether a waiter is left that is not done."""
+        return any(_waits(reference()) for reference in reversed(self._waiters))
+
+    def _committed(self, first: int, last: int) -> None:
+        # Our own rows need no reading, as long as nobody else's stand before them.
+        if first == self._position + 1:
+            self._position = last
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._someone.wait()
+            try:
+                await self._look()
+            except StorageError:
+                log.exception("the history could not be followed; trying again")
+            if self.anyone_waits():
+                await asyncio.sleep(INTERVAL)
+            else:
+                self._waiters.clear()
+                self._someone.clear()
+
+    async def _look(self) -> None:
+        if await self.has_heard_all():
+            return
+        rows = await history.touched_since(self._database, self._position, _MOST)
+        most = len(rows) >= _MOST
+        # What this process wrote itself is among them once it is committed, and told to the records a little later.
+        await self._database.delivery()
+        rows = [row for row in rows if row[0] > self._position]
+        if not rows:
+            return
+        if not most:
+            touched = {execution_id for _, execution_id in rows if execution_id is not None}
+            concerned = [execution_id for execution_id in touched if self._held(execution_id)]
+            if any(execution_id is None for _, execution_id in rows):
+                concerned += self._ended()  # a sweep names its executions in its detail only
+            position = rows[-1][0]
+        else:
+            position = await history.last_sequence(self._database)
+            concerned = list(self._all())
+        for execution_id in concerned:
+            try:
+                await self._reload(execution_id)
+            except StorageError:
+                raise
+            except Exception:  # one that cannot be read must not keep the others from being woken
+                log.exception("execution %s could not be followed", execution_id)
+        self._position = max(self._position, position)

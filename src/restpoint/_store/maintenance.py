@@ -1,0 +1,155 @@
+"""What happens by the clock: deadlines, the sweep, the renewal of this process's lease.
+
+One task each, whatever the file holds: no timer per row. All of it is SQL that any process on the file may run; what one
+has done the next one finds done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+from restpoint._core.changes import Change, Changes, Deadlines
+from restpoint._core.clock import Clock, elapse
+from restpoint._storage import queries, retention, waits
+from restpoint._storage.history import last_sequence
+from restpoint._storage.sqlite import vacuum
+from restpoint._storage.sqlite.database import Database
+from restpoint._storage.sqlite.vacuum import PAUSE_SECONDS
+from restpoint.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+DEADLINES_AT_ONCE: Final = 100
+SWEPT_AT_ONCE: Final = 100
+PRUNED_AT_ONCE: Final = 500
+
+
+class Scheduler:
+    """The clockwork of one open store."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        applied: Callable[[Changes], None],
+        *,
+        sweep_interval: int,
+        history_retention: int | None,
+        deadlines: Deadlines,
+        swept: Callable[[list[str]], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._applied = applied
+        self._sweep_interval = sweep_interval
+        self._history_retention = history_retention
+        self._deadlines = deadlines
+        self._swept = swept
+        self.swept = 0
+        """Executions that this process has swept."""
+        self.swept_at: int | None = None
+        """When its last sweep ended well, in milliseconds since the epoch."""
+        self._next_deadline: int | None = None
+        self._inexpirable: set[tuple[str, str]] = set()
+        self._earlier = asyncio.Event()
+
+    def deadline(self, instant: int) -> None:
+        """A wait falls due at ``instant`` (milliseconds since the epoch): be there."""
+        if self._next_deadline is None or instant < self._next_deadline:
+            self._next_deadline = instant
+            self._earlier.set()
+
+    def due(self, change: Change) -> None:
+        """A wait was opened: if it has a deadline, be there."""
+        if change.wait is not None and change.wait.deadline_at is not None:
+            self.deadline(change.wait.deadline_at)
+
+    async def run_deadlines(self) -> None:
+        """Expire what falls due. Until cancelled."""
+        await _again_and_again(self._expire_next, "deadlines")
+
+    async def _expire_next(self) -> None:
+        while True:
+            most = DEADLINES_AT_ONCE + len(self._inexpirable)
+            due = [
+                wait
+                for wait in await queries.due(self._database, self._clock.now(), most)
+                if wait not in self._inexpirable
+            ]
+            if not due:
+                break
+            jobs = [
+                self._database.write(
+                    partial(waits.expire, execution_id=e, wait_id=w, deadlines=self._deadlines), self._applied
+                )
+                for e, w in due
+            ]
+            for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):
+                if isinstance(outcome, StorageError):
+                    raise outcome
+                if isinstance(outcome, BaseException):
+                    # A row that another program bent must not keep all others from expiring.
+                    log.error("the wait %s of execution %s cannot expire", *reversed(wait), exc_info=outcome)
+                    self._inexpirable.add(wait)
+            await asyncio.sleep(PAUSE_SECONDS)
+        self._earlier.clear()
+        self._next_deadline = None
+        deadline = await queries.next_deadline(self._database)
+        if deadline is not None:
+            self.deadline(deadline)  # unless an earlier one was set meanwhile
+        await self._until_due()
+
+    async def _until_due(self) -> None:
+        while self._next_deadline is None or self._clock.now() < self._next_deadline:
+            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
+            if self._next_deadline is not None:
+                waits.append(asyncio.ensure_future(self._clock.sleep_until(self._next_deadline)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            self._earlier.clear()
+
+    async def run_sweeps(self) -> None:
+        """Sweep once an interval. Until cancelled."""
+        await _again_and_again(self._sweep_after_interval, "the sweep")
+
+    async def _sweep_after_interval(self) -> None:
+        await elapse(self._clock, self._sweep_interval)
+        await self.sweep()
+        # Deadlines that a process set which has died since are nobody's but the file's.
+        deadline = await queries.next_deadline(self._database)
+        if deadline is not None:
+            self.deadline(deadline)
+
+    async def sweep(self) -> int:
+        """Delete every ended execution whose time is over, and history past its retention; then shrink the file.
+
+        In short transactions with pauses between them. Returns how many executions went.
+        """
+        total = 0
+        while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE), self._swept):
+            total += len(swept)
+            self.swept += len(swept)
+            await asyncio.sleep(PAUSE_SECONDS)
+        if self._history_retention is not None:
+            before, last = self._clock.now() - self._history_retention, await last_sequence(self._database) - 1
+            prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
+            while await self._database.write(prune):  # noqa: ASYNC110 - a pause
+                await asyncio.sleep(PAUSE_SECONDS)
+        await vacuum.shrink(self._database)
+        self.swept_at = self._clock.now()
+        return total
+
+
+async def _again_and_again(step: Callable[[], Awaitable[None]], what: str) -> None:
+    """Repeat a step for ever. A full disk or a lock passes, so after a storage error it goes on, a second later."""
+    while True:
+        try:
+            await step()
+        except Exception:
+            log.exception("%s: something is wrong; trying again", what)
+            await asyncio.sleep(1)

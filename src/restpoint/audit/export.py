@@ -1,0 +1,294 @@
+"""Exports: a range of the history as bytes that are the same every time, with a manifest that says what they are.
+
+The bytes come from the rows of the history and from nothing else, so neither a sweep nor a vacuum changes them; only an
+erased detail does, which is then null. Each row is compared with its digest as it goes out: what is exported is what was
+written. ``jsonl`` has one JSON object a line, with ``detail`` as it was hashed and last, so that every digest can be
+computed again from the export alone; ``csv`` is RFC 4180 with every text in quotes, so that an empty text is none that is
+missing.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from restpoint._storage.hash_chain import (
+    LAST_SEQUENCE,
+    Broken,
+    Head,
+    Row,
+    diagnose,
+    first_wrong,
+    read_anchor,
+    read_head,
+    walk,
+)
+from restpoint.audit.signing import SigningKey, VerifyingKey
+from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
+
+Format = Literal["jsonl", "csv"]
+
+FORMATS: Final[tuple[Format, ...]] = ("jsonl", "csv")
+MEDIA_TYPES: Final = {"jsonl": "application/jsonl", "csv": "text/csv"}
+CHUNK: Final = 1_000
+"""Rows that are written at a time."""
+
+COLUMNS: Final = (
+    "sequence", "at", "time", "execution_id", "event", "wait_id", "from_status", "to_status", "actor", "cause",
+    "detail_sha256", "digest", "detail",
+)  # fmt: skip
+"""What an exported row has, in order; ``time`` is in milliseconds since the epoch, ``at`` the same for people."""
+
+_KIND: Final = "restpoint-history"
+_VERSION: Final = 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DETAIL: Final = ',"detail":'
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows of the history that follow each other: those after ``previous``, up to ``last``."""
+
+    previous: Head
+    last: int
+
+
+def span(
+    connection: sqlite3.Connection,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> Span:
+    """The rows from ``first`` to ``last``, or those from the first to the last one written in a time; both: what is in both.
+
+    ``since`` and ``until`` are milliseconds since the epoch, the latter not included. Where the clock was set back, rows of
+    another time may stand between them: an export has no holes. Raises ``NothingToExport``, ``InvalidArgument`` for rows that
+    retention has removed, and ``DamagedFile``.
+    """
+    try:
+        anchor, head = read_anchor(connection), read_head(connection)
+    except Broken as broken:
+        raise damaged(broken) from None
+    if first is not None and first <= anchor.sequence:
+        raise InvalidArgument(
+            f"Rows up to {anchor.sequence} have left the file by retention; export from row {anchor.sequence + 1} on."
+        )
+    begin: int | None = anchor.sequence + 1 if first is None else first
+    end = head.sequence if last is None else min(last, head.sequence)
+    if since is not None or until is not None:
+        begin, end = connection.execute(
+            "SELECT min(sequence), max(sequence) FROM history WHERE sequence BETWEEN :first AND :last"
+            " AND time >= :since AND time < :until",
+            {
+                "first": begin,
+                "last": end,
+                "since": -LAST_SEQUENCE if since is None else since,
+                "until": LAST_SEQUENCE if until is None else until,
+            },
+        ).fetchone()
+    if begin is None or begin > end:
+        raise NothingToExport("No row of the history is in this range; restpoint audit head tells the last one.")
+    previous = anchor.digest
+    if begin > anchor.sequence + 1:
+        row = connection.execute("SELECT digest FROM history WHERE sequence = ?", (begin - 1,)).fetchone()
+        if row is None:
+            raise DamagedFile(f"Row {begin - 1} of the history is missing; run: restpoint audit verify")
+        previous = row[0]
+    return Span(Head(begin - 1, previous), end)
+
+
+def damaged(broken: Broken) -> DamagedFile:
+    """What a broken history means to whoever wants to read it as evidence."""
+    return DamagedFile(f"The history is not what was written: {broken.finding.what} Run: restpoint audit verify")
+
+
+def form_of(name: str) -> Format:
+    """A format by its name. Raises ``InvalidArgument``."""
+    for form in FORMATS:
+        if form == name:
+            return form
+    raise InvalidArgument(f"format is {name[:80]!r}; use one of {', '.join(FORMATS)}.")
+
+
+class Export:
+    """The bytes of a span, and when they are all there, the manifest."""
+
+    def __init__(self, connection: sqlite3.Connection, of: Span, form: Format) -> None:
+        self.span = of
+        self.form = form
+        self._connection = connection
+        self._sha256 = sha256()
+        self._size = 0
+        self._last = of.previous
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes, some at a time. Raises ``DamagedFile`` at the first row that is not what was written."""
+        line = _json_line if self.form == "jsonl" else _csv_line
+        if self.form == "csv":
+            yield self._counted((",".join(COLUMNS) + "\r\n").encode())
+        try:
+            for rows in walk(self._connection, self.span.previous, self.span.last, CHUNK):
+                self._last = Head(rows[-1][0], rows[-1][11])
+                yield self._counted("".join(map(line, rows)).encode())
+        except Broken as broken:
+            raise damaged(broken) from None
+
+    def _counted(self, data: bytes) -> bytes:
+        self._sha256.update(data)
+        self._size += len(data)
+        return data
+
+    def manifest(self, key: SigningKey | None = None) -> dict[str, Any]:
+        """What the bytes are, after all of them have been taken; signed where there is a key. The same every time."""
+        told = {
+            "kind": _KIND,
+            "version": _VERSION,
+            "format": self.form,
+            "first": self.span.previous.sequence + 1,
+            "last": self._last.sequence,
+            "rows": self._last.sequence - self.span.previous.sequence,
+            "previous": self.span.previous.digest.hex(),
+            "head": self._last.digest.hex(),
+            "bytes": self._size,
+            "sha256": self._sha256.hexdigest(),
+        }
+        return signed(told, key) if key is not None else told
+
+
+def _instant(milliseconds: int) -> str:
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, detail_sha256, digest = row
+    hashed = None if detail_sha256 is None else detail_sha256.hex()
+    at = _instant(time)
+    return (sequence, at, time, execution_id, event, wait_id, before, after, actor, cause, hashed, digest.hex(), detail)
+
+
+def _json_line(row: Row) -> str:
+    *values, detail = _values(row)
+    told = json.dumps(dict(zip(COLUMNS[:-1], values, strict=True)), ensure_ascii=False, separators=(",", ":"))
+    return f"{told[:-1]}{_DETAIL}{'null' if detail is None else detail}}}\n"
+
+
+def _csv_line(row: Row) -> str:
+    cells = [
+        "" if value is None else str(value) if isinstance(value, int) else '"' + value.replace('"', '""') + '"'
+        for value in _values(row)
+    ]
+    return ",".join(cells) + "\r\n"
+
+
+# --- Reading an export again -----------------------------------------------------------------------------------------
+
+
+def canonical(manifest: dict[str, Any]) -> bytes:
+    """The bytes of a manifest that a signature is on: all but the signature, keys in order, nothing between."""
+    told = {name: value for name, value in manifest.items() if name != "signature"}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def signed(manifest: dict[str, Any], key: SigningKey) -> dict[str, Any]:
+    """The manifest with a signature on it."""
+    signature = {"algorithm": "Ed25519", "key": key.public.id, "value": key.sign("export", canonical(manifest))}
+    return {**manifest, "signature": signature}
+
+
+def check_export(lines: Iterable[bytes], manifest: dict[str, Any] | None, key: VerifyingKey | None) -> list[str]:
+    """What is wrong with an export, in words; nothing: it is what its manifest says, and each row follows from the last.
+
+    Of ``csv`` only the bytes are compared with the manifest. Raises ``InvalidArgument`` for a manifest that is none.
+    """
+    told = None if manifest is None else _Manifest.read(manifest)
+    problems = [] if key is None else _unsigned(manifest or {}, key)
+    total, size = sha256(), 0
+    chain = None if told is not None and told.form != "jsonl" else _Chain(None if told is None else told.previous)
+    for number, line in enumerate(lines, 1):
+        total.update(line)
+        size += len(line)
+        if chain is not None and chain.problem is None:
+            chain.take(line, number)
+    if chain is not None and chain.problem is not None:
+        problems.append(chain.problem)
+    elif chain is not None and told is not None and chain.last != told.head:
+        last = 0 if chain.last is None else chain.last.sequence
+        problems.append(f"It ends with row {last}, and its manifest says {told.head.sequence}, with another digest.")
+    if told is not None and (size, total.hexdigest()) != (told.size, told.sha256):
+        problems.append(f"Its bytes are not those of the manifest: {size} bytes with the SHA-256 {total.hexdigest()}.")
+    return problems
+
+
+def _unsigned(manifest: dict[str, Any], key: VerifyingKey) -> list[str]:
+    signature = manifest.get("signature")
+    if not isinstance(signature, dict) or not isinstance(signature.get("value"), str):
+        return ["It has no signature, and one was asked for."]
+    if not key.verifies("export", canonical(manifest), signature["value"]):
+        return [f"The signature on its manifest is not one of the key {key.id} on this manifest."]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """What a manifest says of its export."""
+
+    form: str
+    previous: Head
+    head: Head
+    size: int
+    sha256: str
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> "_Manifest":
+        if told.get("kind") != _KIND or told.get("version") != _VERSION:
+            raise InvalidArgument(f"This is no manifest of an export of version {_VERSION}.")
+        try:
+            previous = Head(int(told["first"]) - 1, bytes.fromhex(told["previous"]))
+            head = Head(int(told["last"]), bytes.fromhex(told["head"]))
+            return cls(str(told["format"]), previous, head, int(told["bytes"]), str(told["sha256"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidArgument(f"The manifest lacks something that it needs: {error}.") from None
+
+
+class _Chain:
+    """The rows of an export, one after another."""
+
+    def __init__(self, last: Head | None) -> None:
+        self.last = last
+        self.problem: str | None = None
+
+    def take(self, line: bytes, number: int) -> None:
+        try:
+            row = _row(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.problem = f"Line {number} is no row of an export."
+            return
+        if self.last is None:  # without a manifest nothing says what the first row follows from
+            self.last = Head(row[0], row[11])
+            return
+        if first_wrong([row], self.last.sequence, self.last.digest) is not None:
+            finding = diagnose(row, self.last)
+            self.problem = f"Line {number}: {finding.what} {finding.meaning}"
+        self.last = Head(row[0], row[11])
+
+
+def _row(line: bytes) -> Row:
+    text = line.decode()
+    told = json.loads(text)
+    detail: str | None = text[text.index(_DETAIL) + len(_DETAIL) :].removesuffix("\n")[:-1]
+    if told["detail"] is None:
+        detail = None
+    hashed = told["detail_sha256"]
+    return (
+        *(told[name] for name in ("sequence", "execution_id", "event", "wait_id", "from_status", "to_status")),
+        *(told[name] for name in ("actor", "cause", "time")),
+        detail,
+        None if hashed is None else bytes.fromhex(hashed),
+        bytes.fromhex(told["digest"]),
+    )

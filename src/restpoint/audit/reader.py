@@ -1,0 +1,112 @@
+"""The auditor's reads for whoever asks over HTTP: on threads, with connections of their own, handed over piece by piece.
+
+The event loop goes on meanwhile, a reader who is slow keeps no snapshot open, and of one auditor at most ``AT_ONCE`` threads
+are at work.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic_core import to_json
+
+from restpoint._storage import hash_chain
+from restpoint._storage.sqlite.connection import Connection, reading
+from restpoint.audit import export as exports
+from restpoint.audit import reports, signed_heads
+from restpoint.audit.export import Export, Format
+from restpoint.audit.reports import Answer, Filters
+from restpoint.audit.signing import SigningKey
+from restpoint.errors import ExecutionNotFound
+
+T = TypeVar("T")
+
+AT_ONCE: Final = 2
+_LINES: Final = 500  # rows that are handed over at a time
+
+
+class Auditor:
+    """Reads the history of a file. With a ``key``, heads and manifests are signed."""
+
+    def __init__(self, path: Path, key: SigningKey | None = None) -> None:
+        self._path = path
+        self._key = key
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def events(self, filters: Filters, after: int, limit: int | None) -> AsyncGenerator[bytes, None]:
+        """Rows of the history as JSON Lines, as ``questions.events`` finds them."""
+        return self._pieces(lambda connection: _lines(islice(reports.events(connection, filters, after), limit)))
+
+    def answers(self, name: str, filters: Filters) -> AsyncGenerator[bytes, None]:
+        """The rows that answer a question as JSON Lines. Raises ``InvalidArgument`` at the first piece."""
+        return self._pieces(lambda connection: _lines(reports.answers(connection, name, filters)))
+
+    def timeline(self, execution_id: str) -> AsyncGenerator[bytes, None]:
+        """Everything that happened to one execution as JSON Lines. Raises ``ExecutionNotFound`` at the first piece."""
+
+        def told(connection: Connection) -> Iterator[bytes]:
+            lines = list(_lines(reports.timeline(connection, execution_id)))
+            if not lines:
+                raise ExecutionNotFound(execution_id)
+            return iter(lines)
+
+        return self._pieces(told)
+
+    def export(self, form: Format, **of: int | None) -> AsyncGenerator[bytes, None]:
+        """The bytes of an export; ``of`` as ``exports.span`` has it. Raises what that does at the first piece."""
+        return self._pieces(lambda connection: Export(connection, exports.span(connection, **of), form))
+
+    async def manifest(self, form: Format, **of: int | None) -> dict[str, Any]:
+        """The manifest of an export, made by making it. Raises what ``exports.span`` does."""
+        made: list[dict[str, Any]] = []
+
+        def make(connection: Connection) -> Iterator[bytes]:
+            export = Export(connection, exports.span(connection, **of), form)
+            yield from export
+            made.append(export.manifest(self._key))
+
+        async for _ in self._pieces(make):
+            pass
+        return made[0]
+
+    async def head(self) -> dict[str, Any]:
+        """The newest row, for whoever keeps it elsewhere."""
+
+        def look() -> dict[str, Any]:
+            with reading(self._path) as connection:
+                try:
+                    head = hash_chain.read_head(connection)
+                except hash_chain.Broken as broken:
+                    raise exports.damaged(broken) from None
+            token = str(head) if self._key is None else signed_heads.seal(head, self._key)
+            return {"sequence": head.sequence, "digest": head.digest.hex(), "head": token}
+
+        return await self._in_turn(look)
+
+    async def _pieces(self, make: Callable[[Connection], Iterable[bytes]]) -> AsyncGenerator[bytes, None]:
+        opened = ExitStack()
+        try:
+            pieces = await self._in_turn(lambda: iter(make(opened.enter_context(reading(self._path)))))
+            while (piece := await self._in_turn(partial(next, pieces, None))) is not None:
+                yield piece
+        finally:
+            await self._in_turn(opened.close)
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        """Do it on a thread. A caller that is cancelled waits for the thread: nothing is closed that it still reads."""
+        async with self._turns:
+            done = asyncio.ensure_future(asyncio.to_thread(work))
+            try:
+                return await asyncio.shield(done)
+            except asyncio.CancelledError:
+                await asyncio.wait({done})
+                raise
+
+
+def _lines(answers: Iterator[Answer]) -> Iterator[bytes]:
+    while rows := list(islice(answers, _LINES)):
+        yield b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in rows)

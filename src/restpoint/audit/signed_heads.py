@@ -1,0 +1,29 @@
+"""Heads of the history with a signature on them, to be kept elsewhere."""
+
+from restpoint._storage.hash_chain import Head
+from restpoint.audit.signing import SigningKey, VerifyingKey
+from restpoint.errors import InvalidArgument
+
+
+def seal(head: Head, key: SigningKey) -> str:
+    """A head with a signature on it, ``SEQUENCE:DIGEST:KEY:SIGNATURE``; the same every time."""
+    return f"{head}:{key.public.id}:{key.sign('head', str(head).encode())}"
+
+
+def read_kept(text: str, key: VerifyingKey | None = None) -> Head:
+    """A head as it was kept, with a signature or without.
+
+    With a ``key`` the signature must be there and be this key's. Raises ``InvalidArgument``.
+    """
+    number, digest, signature = [*text.strip().split(":", 2), "", ""][:3]
+    head = Head.parse(f"{number}:{digest}")
+    if key is None:
+        return head
+    signer, _, value = signature.partition(":")
+    if not value:
+        raise InvalidArgument(f"The head {number} has no signature; sign it with: restpoint audit head --key KEY")
+    if not key.verifies("head", str(head).encode(), value):
+        raise InvalidArgument(
+            f"The signature on the head {number} is not one of the key {key.id}; it names {signer[:80]}."
+        )
+    return head

@@ -1,0 +1,112 @@
+"""How the auditors' commands show what they found, and write what is taken away."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from restpoint._storage.hash_chain import Finding
+from restpoint._storage.verification import Verdict
+from restpoint.audit.reports import Answer, Question
+from restpoint.cli import output, terminal
+from restpoint.cli.options import Format
+from restpoint.errors import UnusableFile
+
+_HEADS: Final = {"sequence": "#", "to_status": "status", "actor": "by", "execution_id": "id", "at": "at (UTC)"}
+
+
+def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
+    """What a verification found; ``kept`` are the rows of the heads that it was given."""
+    if form is not Format.TABLE:
+        output.show_json(_as_data(verdict), form)
+        return
+    pruned = f", rows up to {verdict.anchor} went by retention" if verdict.anchor else ""
+    erased = f", {verdict.erased} details were erased" if verdict.erased else ""
+    if verdict.holds:
+        proven = f", rows up to {max(kept)} are those that were kept" if kept else ""
+        terminal.put(f"ok     {verdict.rows} rows, each follows from the one before{pruned}{erased}{proven}\n")
+        terminal.put(f"head   {verdict.head}\n")
+    for finding in verdict.findings:
+        place = "tables" if finding.sequence is None else f"row {finding.sequence}"
+        terminal.put(f"WRONG  {place}: {terminal.printable(finding.what)}\n")
+        terminal.put(f"       {terminal.printable(finding.meaning)}\n")
+
+
+def _as_data(verdict: Verdict) -> dict[str, Any]:
+    def told(finding: Finding) -> dict[str, Any]:
+        return {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
+
+    return {
+        "holds": verdict.holds,
+        "rows": verdict.rows,
+        "anchor": verdict.anchor,
+        "head": None if verdict.head is None else str(verdict.head),
+        "erased": verdict.erased,
+        "findings": [told(finding) for finding in verdict.findings],
+    }
+
+
+def show_rows(rows: Iterator[Answer], form: Format, columns: tuple[str, ...]) -> None:
+    """Answers under each other: as a table these columns of them."""
+    if form is Format.JSONL:
+        for row in rows:
+            output.show_json(row, form)
+        return
+    found = list(rows)
+    if form is Format.JSON:
+        output.show_items(found, form)
+    elif not found:
+        terminal.put("none\n")
+    else:
+        cells = [[_cell(row, name) for name in columns] for row in found]
+        output.table([_HEADS.get(name, name) for name in columns], cells)
+
+
+def show_report(answered: Iterable[tuple[Question, Iterator[Answer]]], form: Format) -> None:
+    """Every question with its answers."""
+    for number, (asked, found) in enumerate(answered):
+        if form is Format.TABLE:
+            terminal.put(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
+            show_rows(found, form, asked.shown)
+        elif form is Format.JSONL:
+            show_rows(({"asked": asked.name, **row} for row in found), form, ())
+        else:
+            terminal.put(f"{',' if number else '{'}\n{json.dumps(asked.name)}: ")
+            show_rows(found, form, ())
+    if form is Format.JSON:
+        terminal.put("}\n")
+
+
+def _cell(row: Answer, name: str) -> str:
+    value = row.get(name)
+    if name == "about" and name not in row:
+        return output.about_detail(row["detail"], row["cause"])
+    if name in {"at", "ended_at"} and isinstance(value, str):
+        return value.replace("T", " ").removesuffix("Z")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return terminal.one_line(output.to_json(value))
+    return "" if value is None else terminal.one_line(str(value))
+
+
+def write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file that does not exist, all of it or none, for its owner alone: an export has prompts and responses in it."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            for data in pieces:
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(unfinished, path)  # which, unlike renaming, takes no other file's place
+    except FileExistsError:
+        raise UnusableFile(f"{path} exists; name a new file, so that no evidence is written over.") from None
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise UnusableFile(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""A workflow that survives ``kill -9``, to watch: a real server, a real file, the person's own answer.
+
+The server is the one of ``restpoint serve``, pointed at this module. It is killed while the workflow waits for an answer,
+started again, and given the answer that you type; the workflow goes on where it was, and what it did before is not done
+again.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from restpoint._engine.context import Context
+from restpoint._engine.workflow import workflow
+from restpoint.client.client import Client
+from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from restpoint.models import Execution, HistoryItem
+
+_PATIENCE_SECONDS: Final = 30.0
+_OPTIONS: Final = [
+    BinaryHumanPromptOption(id="yes", label="Yes, send it", value="yes"),
+    BinaryHumanPromptOption(id="no", label="No", value="no"),
+]
+
+
+@workflow
+async def refund(ctx: Context, customer: str) -> dict[str, object]:
+    """Look an amount up, ask whether to pay it back, and do what the answer says."""
+    amount = await ctx.step(open_amount, customer)
+    answer = await ctx.ask(HumanPromptBinary(text=f"Refund {amount} EUR to {customer}?", options=_OPTIONS))
+    return {"refunded": answer.selected_option.id == "yes"}
+
+
+def open_amount(customer: str) -> str:
+    """Stands for a question to another system."""
+    return "120.00" if customer else "0.00"
+
+
+# --- The server that is watched --------------------------------------------------------------------------------------
+
+
+class _Server:
+    """A process of ``restpoint serve``, ready once it says where it is."""
+
+    def __init__(self, database: str, cleanup: ExitStack) -> None:
+        command = [sys.executable, "-m", "restpoint.cli", "serve", "restpoint.cli.demo"]
+        # Not what a shell was set up with for a server of its own.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
+        options = ["--database", database, "--host", "127.0.0.1", "--port", "0", "--ttl", "600"]
+        self.process = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, *options],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+        )
+        cleanup.callback(self._end)
+        self.pid = self.process.pid
+        said = []
+        for line in self.process.stderr or ():
+            said.append(line)
+            if line.startswith("Serving http"):
+                self.url = line.split()[1].rstrip(";")
+                break
+        else:
+            raise SystemExit("the server of the demonstration did not start:\n" + "".join(said))
+        # What it says from now on must not fill the pipe.
+        threading.Thread(target=lambda: [None for _ in self.process.stderr or ()], daemon=True).start()
+
+    def kill(self) -> str:
+        """SIGKILL, which nothing can prepare for. Returns the name of what ended it."""
+        self.process.kill()
+        return signal.Signals(-self.process.wait(_PATIENCE_SECONDS)).name
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+# --- What is shown ---------------------------------------------------------------------------------------------------
+
+
+def run(console: "Console", *, keep: bool = False) -> None:
+    """The demonstration, on a file in a temporary folder that is removed afterwards unless ``keep``."""
+    with ExitStack() as cleanup:
+        if keep:
+            folder = tempfile.mkdtemp(prefix="restpoint-demo-")
+        else:
+            folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="restpoint-demo-"))
+        database = str(Path(folder) / "restpoint.db")
+
+        def say(words: str) -> None:
+            console.print(words, soft_wrap=True)
+
+        first = _Server(database, cleanup)
+        execution = asyncio.run(_start(first.url))
+        asked = execution.interactions[0]
+        say(f"[bold]1[/] Server {first.pid} runs a workflow that asks: [cyan]{asked.prompt.text}[/]")
+        say(f"  The pause is a row in {database}")
+
+        say(f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({first.kill()}).")
+
+        second = _Server(database, cleanup)
+        say(f"[bold]3[/] Server {second.pid} starts on the same file. The prompt is still open.")
+        option = _choose(console, asked.prompt.text)
+        execution, history = asyncio.run(_answer(second.url, execution, option))
+        say(f"[bold]4[/] Answered [green]{option.label}[/]; server {second.pid} went on where {first.pid} was.")
+
+        say(
+            f"[bold]5[/] The execution is [green]{execution.status}[/] with the result {execution.result}. Its history:"
+        )
+        _show(console, history)
+        if keep:
+            say(f"Kept: {database}")
+
+
+async def _start(url: str) -> "Execution":
+    async with Client(url) as client:
+        execution = await client.start("refund", "Ada Lovelace")
+        return await client.wait_until_asked(execution.execution_id, timeout=_PATIENCE_SECONDS)
+
+
+async def _answer(
+    url: str, execution: "Execution", option: BinaryHumanPromptOption
+) -> "tuple[Execution, list[HistoryItem]]":
+    async with Client(url) as client:
+        execution_id, asked = execution.execution_id, execution.interactions[0]
+        await client.answer(execution_id, asked.interaction_id, HumanResponseBinary(selected_option=option))
+        ended = await client.wait_until_ended(execution_id, timeout=_PATIENCE_SECONDS)
+        return ended, list(await client.history(execution_id))
+
+
+def _choose(console: "Console", question: str) -> BinaryHumanPromptOption:
+    """What the person types; the first option where nobody can type."""
+    if not sys.stdin.isatty():
+        console.print(f"  Nobody is at the keyboard, so the answer is: {_OPTIONS[0].label}", soft_wrap=True)
+        return _OPTIONS[0]
+    while True:
+        typed = console.input(f"  {question} [bold]\\[yes/no][/] ").strip().lower()
+        for option in _OPTIONS:
+            if typed and option.id.startswith(typed):
+                return option
+        console.print("  Type yes or no.", soft_wrap=True)
+
+
+def _show(console: "Console", history: "list[HistoryItem]") -> None:
+    from rich.table import Table  # noqa: PLC0415 - the server that runs this module has no use for it
+
+    table = Table("#", "at (UTC)", "event", "status", "by", box=None, padding=(0, 1, 0, 2))
+    for entry in history:
+        at = datetime.fromtimestamp(entry.time, UTC).strftime("%H:%M:%S.%f")[:-3]
+        table.add_row(str(entry.sequence), at, entry.event, entry.to_status or "", entry.actor or "")
+    console.print(table)

@@ -1,0 +1,163 @@
+"""Commands for OAuth consents: the link for someone who has no browser here, and the keys that seal what is granted."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from restpoint.cli import terminal
+from restpoint.cli.local import existing, path_of, user_name
+from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, KeysFile, Output, Url
+
+if TYPE_CHECKING:
+    from restpoint.oauth.keyring import KeyFile, KeyText
+
+keys = typer.Typer(help="The keys that seal secrets in the file.", no_args_is_help=True)
+
+
+def authorize(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:  # noqa: A002
+    """Print the link at which a consent is given, and wait for it. The browser may be on any machine that sees the server."""
+    from restpoint.cli.backend import place  # noqa: PLC0415 - `--help` need not wait for what a command needs
+    from restpoint.lifecycle import CLOSINGS  # noqa: PLC0415
+
+    async def work() -> str:
+        async with place(database, url) as here:
+            execution_id = await here.find(id)
+            consents: list[str] = []
+            sequence = 0
+            for item in await here.history(execution_id):
+                sequence = item.sequence
+                if item.event == "consent_asked" and item.wait_id is not None:
+                    consents.append(item.wait_id)
+                elif item.event in CLOSINGS and item.wait_id in consents:
+                    consents.remove(item.wait_id)
+            if not consents:
+                raise terminal.Usage(
+                    f"Execution {execution_id} waits for no consent.\nTry: restpoint show {execution_id}"
+                )
+            link = await here.consent_url(execution_id, consents[0])
+            if not link:
+                raise terminal.Usage(
+                    f"The consent of execution {execution_id} is not yours to give, or where its server is, is not known.\n"
+                    "Name the server with --url (and RESTPOINT_TOKEN), or its address with RESTPOINT_PUBLIC_URL."
+                )
+            terminal.put(f"{link}\n")
+            terminal.say("Open this in a browser within 15 minutes; waiting. Ctrl-C ends the waiting, not the consent.")
+            async for item in here.follow(execution_id, sequence):
+                if item.wait_id == consents[0] and item.event in CLOSINGS:
+                    return item.event.removeprefix("consent_")
+            return "over"
+
+    outcome = terminal.run(work())
+    terminal.say(f"The consent is {outcome}.")
+    if outcome != "granted":
+        raise typer.Exit(terminal.REFUSED)
+
+
+@keys.command()
+def generate(
+    database: Database = DEFAULT_DATABASE,
+    keys: KeysFile = None,
+    *,
+    text: Annotated[bool, typer.Option("--text", help="Print a key for RESTPOINT_KEYS, and write no file.")] = False,
+) -> None:
+    """Make a key ring with one key. A server makes one by itself where it is given none."""
+    from restpoint.errors import InvalidArgument  # noqa: PLC0415
+    from restpoint.oauth import keyring  # noqa: PLC0415
+
+    if text:
+        terminal.put(f"{keyring.as_text(keyring.new_key())}\n")
+        return
+    path = keys or keyring.beside(path_of(database))
+    if path.exists():
+        raise InvalidArgument(f"The key file {path} exists; to put a new key into it, run: restpoint keys rotate")
+    made = keyring.create(path)
+    terminal.say(
+        f"{made.place} has the key {made.ring()[0].id}. Keep a copy elsewhere: what it seals is lost without it."
+    )
+
+
+@keys.command()
+def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None:
+    """Put a new key first in the ring, and seal with it what others sealed: online, in batches. Old keys stay for backups."""
+    from restpoint._core.clock import SystemClock  # noqa: PLC0415
+    from restpoint._storage.sqlite.database import Database as File  # noqa: PLC0415
+    from restpoint.oauth import keyring  # noqa: PLC0415
+    from restpoint.oauth.tokens import reseal  # noqa: PLC0415
+
+    path = existing(database)
+    ring = _ring(path, keys)
+    if isinstance(ring, keyring.KeyFile):
+        key = keyring.rotate(ring.path)
+        terminal.say(f"{ring.place} has the new key {key.id}.")
+    else:
+        terminal.say(f"{ring.place} is the environment's: its first key, {ring.ring()[0].id}, seals from now on.")
+
+    async def work() -> tuple[int, int]:
+        file = await File.open(path, SystemClock())
+        try:
+            return await reseal(file, keyring.Vault(ring), actor=user_name())
+        finally:
+            await file.close()
+
+    sealed, left = terminal.run(work())
+    terminal.say(f"Sealed {sealed} secrets anew.")
+    if left:
+        terminal.say(f"{left} could not be opened: the ring lacks their keys. See: restpoint keys list")
+        raise typer.Exit(terminal.REFUSED)
+
+
+@keys.command(name="list")
+def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, output: Output = Format.TABLE) -> None:
+    """List the keys of the ring, and how many secrets in the file each has sealed."""
+    from restpoint._core.clock import SystemClock  # noqa: PLC0415
+    from restpoint._storage import consents as grants  # noqa: PLC0415
+    from restpoint._storage.sqlite.database import Database as File  # noqa: PLC0415
+    from restpoint.cli import output as shown  # noqa: PLC0415
+
+    path = existing(database)
+    ring = _ring(path, keys).ring()
+
+    async def work() -> dict[str, int]:
+        file = await File.open(path, SystemClock())
+        try:
+            return await grants.uses(file)
+        finally:
+            await file.close()
+
+    uses = terminal.run(work())
+    rows = [
+        {
+            "id": key.id,
+            "created_at": key.created_at,
+            "seals": key is ring[0],
+            "secrets": uses.pop(key.id, 0),
+            "here": True,
+        }
+        for key in ring
+    ]
+    rows += [
+        {"id": key, "created_at": None, "seals": False, "secrets": count, "here": False} for key, count in uses.items()
+    ]
+    if output is not Format.TABLE:
+        shown.show_items(rows, output)
+        return
+    shown.table(
+        ("key", "created", "secrets", "note"),
+        [
+            (
+                str(row["id"]),
+                str(row["created_at"] or ""),
+                str(row["secrets"]),
+                "seals" if row["seals"] else "" if row["here"] else "MISSING: these secrets do not open",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _ring(path: Path, file: Path | None) -> "KeyFile | KeyText":
+    from restpoint.oauth import keyring  # noqa: PLC0415
+
+    return keyring.keys_for(path, file, os.environ)

@@ -1,0 +1,370 @@
+"""A client of the HTTP interface: start, wait, answer, follow. It knows the wire and nothing of the file.
+
+Every call may be sent again after a lost reply, because each is idempotent: a start carries an ``Idempotency-Key``, the
+same answer twice counts once, and cancelling or removing what is cancelled or removed changes nothing. So transport errors
+and the replies 429, 502, 503 and 504 are retried, a bounded number of times, with pauses that grow and that ``Retry-After``
+may lengthen. What the server refuses raises the same error as the store would: ``except InteractionExpired`` works here too.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import from_json
+
+from restpoint._core.serialization import encode
+from restpoint.client import responses
+from restpoint.client.sse import read_events
+from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, ServerUnreachable, StorageError
+from restpoint.lifecycle import ExecutionStatus
+from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
+
+POLL_SECONDS: Final = 25
+"""How long one long poll waits."""
+
+_RETRIED: Final = {429, 502, 503, 504}
+# 507, storage full, is not among them: that lasts.
+_FINAL_EVENT: Final = "end"
+_SHUTDOWN_EVENT: Final = "shutdown"
+_ERROR_EVENT: Final = "error"
+
+
+_EXECUTION: Final = TypeAdapter(Execution)
+_LIST: Final = TypeAdapter(ExecutionList)
+_HISTORY: Final = TypeAdapter(HistoryList)
+_WORKFLOWS: Final = TypeAdapter(list[WorkflowItem])
+
+
+class Client:
+    """A client of one server, as ``async with Client("http://127.0.0.1:8000") as client``.
+
+    - ``base_url``: where the server is, with any path it is mounted under.
+    - ``token``: the bearer token, where the server asks for one (RFC 6750).
+    - ``attempts``: how often a request is sent before it is given up.
+    - ``timeout``: seconds to wait for a connection, or for the next byte of a reply.
+
+    Every method may raise ``ServerUnreachable``, and ``RestpointError`` of the kind that the server's reply names.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        *,
+        attempts: int = 6,
+        timeout: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        if attempts < 1:
+            raise InvalidArgument(f"attempts is {attempts}; give at least 1.")
+        try:
+            url = httpx.URL(base_url)
+        except httpx.InvalidURL as error:
+            raise InvalidArgument(
+                f"{base_url!r} is no address ({error}); give one like http://127.0.0.1:8000."
+            ) from None
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise InvalidArgument(f"{base_url!r} is no address; give one like http://127.0.0.1:8000.")
+        if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
+            raise InvalidArgument("The token has characters that no bearer token has; copy it again.")
+        self._attempts = attempts
+        self._timeout = timeout
+        self._url = str(url).rstrip("/")
+        self._http = httpx.AsyncClient(
+            headers={} if token is None else {"authorization": f"Bearer {token}"},
+            timeout=timeout,
+            transport=transport,
+            follow_redirects=False,
+            trust_env=not _is_here(url.host),  # no proxy leads back to this machine
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # --- Executions ---
+
+    async def start(
+        self,
+        workflow: str | None = None,
+        input: Any = None,  # noqa: A002, ANN401 - what the workflow calls it; any JSON
+        *,
+        wait: float = 0,
+        idempotency_key: str | None = None,
+    ) -> Execution:
+        """Start a workflow, the server's only or default one where none is named; ``wait`` up to so many seconds for more.
+
+        It is as it is after ``wait``, which may be failed: that raises nothing. The same ``idempotency_key`` with the same
+        input gives the same execution; without one a new key is made. Raises ``NotJSON``, and what the server refuses.
+        """
+        path = "/v1/workflow" if workflow is None else f"/v1/workflows/{_segment(workflow)}"
+        reply = await self._send(
+            "POST",
+            path,
+            body=encode(input),
+            params={"wait": _number(wait)},
+            headers={"idempotency-key": idempotency_key or str(uuid4())},
+            patience=wait,
+            accept={409, 422},
+        )
+        if reply.status_code == HTTPStatus.OK:
+            return Execution(
+                execution_id=responses.id_in(reply),
+                status=ExecutionStatus.COMPLETED,
+                workflow=workflow,
+                result=responses.body(reply),
+            )
+        if reply.status_code == HTTPStatus.ACCEPTED:
+            return responses.read(_EXECUTION, reply)
+        problem = responses.problem_in(reply)
+        if "execution_id" not in problem:
+            raise responses.error_in(reply, problem)
+        ended: dict[str, Any] = {"execution_id": str(problem["execution_id"]), "workflow": workflow}
+        if problem.get("code") == "execution_cancelled":
+            return Execution(**ended, status=ExecutionStatus.CANCELLED)
+        return Execution(
+            **ended, status=ExecutionStatus.FAILED, error=problem.get("detail"), error_code=problem.get("code")
+        )
+
+    async def status(self, execution_id: str) -> Execution:
+        """The execution as it is now. Raises ``ExecutionNotFound``."""
+        return responses.read(_EXECUTION, await self._send("GET", _path(execution_id)))
+
+    async def wait_until_ended(self, execution_id: str, *, timeout: float | None = None) -> Execution:
+        """The execution once it is completed, failed or cancelled, however many prompts it takes.
+
+        Raises ``TimeoutError`` after ``timeout`` seconds; it goes on all the same.
+        """
+        return await self._until(execution_id, timeout, lambda execution: execution.has_ended)
+
+    async def wait_until_asked(self, execution_id: str, *, timeout: float | None = None) -> Execution:
+        """The execution once it needs someone, or has ended. Raises ``TimeoutError`` after ``timeout`` seconds."""
+        return await self._until(
+            execution_id, timeout, lambda execution: execution.needs_someone or execution.has_ended
+        )
+
+    async def answer(self, execution_id: str, interaction_id: str, response: BaseModel | Mapping[str, Any]) -> None:
+        """Answer a prompt. The same response again is a success.
+
+        Raises ``ResponseNotAccepted``, ``InteractionAlreadyResolved``, ``InteractionExpired``, ``InteractionWithdrawn``,
+        ``ExecutionNotFound`` and ``InteractionNotFound``.
+        """
+        path = f"{_path(execution_id)}/interactions/{_segment(interaction_id)}/response"
+        await self._send("POST", path, body=encode({"response": response}))
+
+    async def cancel(self, execution_id: str, reason: str | None = None) -> None:
+        """Cancel it; nothing happens on one that is cancelled already. Raises ``IllegalTransition`` on another end."""
+        body = encode({} if reason is None else {"reason": reason})
+        await self._send("POST", f"{_path(execution_id)}/cancel", body=body)
+
+    async def remove(self, execution_id: str) -> None:
+        """Delete one that has ended; its history stays. Raises ``ExecutionNotFound``, ``Refused`` and ``ExecutionHeld``."""
+        reply = await self._send("DELETE", _path(execution_id), accept={404})
+        sent_again = reply.extensions.get("attempts", 1) > 1
+        if reply.status_code == HTTPStatus.NOT_FOUND and not sent_again:
+            raise responses.error_in(reply)
+
+    async def list(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        workflow: str | None = None,
+        owner: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[ExecutionListItem]:
+        """Executions that this client may see, the newest first, page after page. Raises ``InvalidArgument``."""
+        cursor = None
+        wanted = [status] if isinstance(status, str) else list(status or ())
+        while True:
+            params: dict[str, Any] = {"limit": page_size, "status": wanted}
+            params |= {"workflow": workflow, "owner": owner, "cursor": cursor}
+            params = {name: value for name, value in params.items() if value not in (None, [])}
+            page = responses.read(_LIST, await self._send("GET", "/executions", params=params))
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def history(self, execution_id: str) -> Sequence[HistoryItem]:
+        """Everything that happened to an execution, in order. Raises ``ExecutionNotFound``."""
+        return responses.read(_HISTORY, await self._send("GET", f"{_path(execution_id)}/history")).items
+
+    async def workflows(self) -> Sequence[WorkflowItem]:
+        """The workflows that the server can start."""
+        body = responses.body(await self._send("GET", "/workflows"))
+        return _WORKFLOWS.validate_python(body.get("items", []) if isinstance(body, dict) else body)
+
+    async def events(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """What happens to an execution, each row of its history once, from the row after ``after`` until it has ended.
+
+        Goes on where it was after a lost connection or a restart of the server (``Last-Event-ID``).
+        """
+        last, failures = after, 0
+        while True:
+            problem: Exception | None = None
+            try:
+                async for event in self._stream(execution_id, last):
+                    failures = 0
+                    if event.event == _FINAL_EVENT:
+                        return
+                    if event.event == _SHUTDOWN_EVENT:
+                        break
+                    if event.event == _ERROR_EVENT:
+                        raise responses.error_of(event.data)
+                    last = event.sequence
+                    yield event
+            except (httpx.TransportError, ValueError, StorageError) as error:
+                if isinstance(error, RestpointError) and not isinstance(error, StorageError):
+                    raise
+                problem = error
+            failures += 1
+            if failures >= self._attempts:
+                raise self._unreachable(problem)
+            await asyncio.sleep(_pause(failures))
+
+    async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:  # noqa: ANN401 - text and numbers
+        """What ``GET /audit/...`` sends, piece by piece: JSON Lines, or the bytes of an export.
+
+        ``what`` is the rest of the path, such as ``report/approvals``; parameters that are None are left out. Raises
+        ``NotAllowed``, what the server refuses, and ``ServerUnreachable`` for a reply that has no end.
+        """
+        sent = {name: value for name, value in params.items() if value is not None}
+        timeout = httpx.Timeout(self._timeout, read=None)  # the first row may be long in coming
+        try:
+            url = f"{self._url}/audit/{quote(what)}"
+            async with self._http.stream("GET", url, params=sent, timeout=timeout) as reply:
+                if reply.status_code != HTTPStatus.OK:
+                    await reply.aread()
+                    raise responses.error_in(reply)
+                async for piece in reply.aiter_bytes():
+                    yield piece
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
+    # --- Inside ---
+
+    async def _stream(self, execution_id: str, after: int) -> AsyncIterator[Event]:
+        headers = {"accept": "text/event-stream", "last-event-id": str(after)}
+        timeout = httpx.Timeout(self._timeout, read=max(self._timeout, 60.0))  # comments keep it alive
+        url = f"{self._url}{_path(execution_id)}/events"
+        async with self._http.stream("GET", url, headers=headers, timeout=timeout) as reply:
+            if reply.status_code in _RETRIED:
+                return
+            if reply.status_code != HTTPStatus.OK:
+                await reply.aread()
+                raise responses.error_in(reply)
+            async for event in read_events(reply.aiter_bytes()):
+                yield Event(int(event.id) if event.id.isdecimal() else after, event.event, from_json(event.data))
+
+    async def _until(self, execution_id: str, timeout: float | None, enough: Callable[[Execution], bool]) -> Execution:
+        try:
+            async with asyncio.timeout(timeout):
+                reply = await self._send("GET", _path(execution_id))
+                execution = responses.read(_EXECUTION, reply)
+                while not enough(execution):
+                    # With the tag of what is known, a change between two polls is told by the second one at once.
+                    known = reply.headers.get("etag")
+                    again = await self._send(
+                        "GET",
+                        _path(execution_id),
+                        params={"wait": POLL_SECONDS},
+                        headers={} if known is None else {"if-none-match": known},
+                        patience=POLL_SECONDS,
+                        accept={304},
+                    )
+                    if again.status_code != HTTPStatus.NOT_MODIFIED:
+                        reply, execution = again, responses.read(_EXECUTION, again)
+        except TimeoutError as error:
+            if isinstance(error, RestpointError):
+                raise
+            raise TimeoutError(f"Execution {execution_id} was not there after {timeout} s; it goes on.") from None
+        return execution
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience: float = 0.0,
+        accept: Iterable[int] = (),
+    ) -> httpx.Response:
+        """The reply, if it is a success or in ``accept``; ``patience`` is how long the server may take on purpose."""
+        sent = {"accept": "application/json", **(headers or {})}
+        if body is not None:
+            sent["content-type"] = "application/json"
+        timeout = httpx.Timeout(self._timeout, read=self._timeout + patience)
+        for attempt in range(1, self._attempts + 1):
+            again = attempt < self._attempts
+            try:
+                reply = await self._http.request(
+                    method, self._url + path, content=body, params=params, headers=sent, timeout=timeout
+                )
+            except httpx.TransportError as error:
+                if not again:
+                    raise self._unreachable(error) from None
+                await asyncio.sleep(_pause(attempt))
+                continue
+            if again and reply.status_code in _RETRIED:
+                await asyncio.sleep(max(_pause(attempt), responses.retry_after(reply)))
+                continue
+            if reply.is_success or reply.status_code in set(accept):
+                reply.extensions["attempts"] = attempt
+                return reply
+            raise responses.error_in(reply)
+        raise AssertionError("every attempt returns, raises or is followed by another")
+
+    def _unreachable(self, problem: Exception | None) -> ServerUnreachable:
+        why = (str(problem) or type(problem).__name__) if problem is not None else "it ended the stream"
+        return ServerUnreachable(self._url, why)
+
+
+# --- Addresses and pauses ------------------------------------------------------------------------------------------------
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _segment(name: str) -> str:
+    if name in {"", ".", ".."}:
+        raise InvalidArgument(f"{name!r} is no id and no name; give one.")
+    return quote(name, safe="")
+
+
+def _path(execution_id: str) -> str:
+    if execution_id in {"", ".", ".."}:
+        raise ExecutionNotFound(execution_id)
+    return f"/executions/{quote(execution_id, safe='')}"
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds:g}"
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the next attempt: 0.1, 0.2, 0.4 and so on up to 5, each times 0.5 to 1 so that clients spread."""
+    return float(min(0.1 * 2 ** (attempt - 1), 5.0)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

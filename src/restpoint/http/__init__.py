@@ -1,0 +1,20 @@
+"""The HTTP interface: a ready application, or routes for an application of yours (with the extra ``server``)."""
+
+from typing import TYPE_CHECKING
+
+from restpoint._core.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from restpoint.http.app import bearer, create_app, router
+    from restpoint.http.metrics import Metrics
+
+__all__ = ["Metrics", "bearer", "create_app", "router"]
+
+_HOMES = {
+    "Metrics": "metrics",
+    "bearer": "app",
+    "create_app": "app",
+    "router": "app",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -1,0 +1,104 @@
+"""What ``restpoint serve`` is pointed at: a module, or a ``.py`` file, with workflows in it."""
+
+import importlib
+import importlib.util
+import linecache
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from restpoint._engine.workflow import Workflow, by_key
+from restpoint.errors import InvalidArgument
+
+_HERE: Final = Path(__file__).parents[1]
+
+
+def load(target: str) -> list[Workflow]:
+    """The workflows of a target: every one that its module has under a name of its own, in order.
+
+    ``target`` is a path that ends in ``.py``, or the dotted name of a module that can be imported from the current folder.
+    Raises ``InvalidArgument`` where there is no such thing, where importing it fails (with file and line), where it has no
+    workflows, and where two of them have the same name and version.
+    """
+    module = _module(target)
+    found: list[Workflow] = []
+    for value in vars(module).values():
+        if isinstance(value, Workflow) and not any(value is each for each in found):
+            found.append(value)
+    if not found:
+        raise InvalidArgument(
+            f"{target} has no workflows. Decorate an async function in it: @workflow, from restpoint import workflow."
+        )
+    by_key(found)
+    return found
+
+
+def _module(target: str) -> ModuleType:
+    path = Path(target)
+    if target.endswith(".py") or path.is_dir() or len(path.parts) > 1:
+        if not path.is_file() or path.suffix != ".py":
+            raise InvalidArgument(f"{target} is no Python file. Name a .py file or a module with workflows in it.")
+        return _from_file(path.resolve(), target)
+    if not all(part.isidentifier() for part in target.split(".")):
+        raise InvalidArgument(
+            f"{target!r} is neither a .py file nor the name of a module. Name one with workflows in it."
+        )
+    _findable(Path.cwd())
+    try:
+        return importlib.import_module(target)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (target == error.name or target.startswith(f"{error.name}.")):
+            near = (
+                f" There is a file {target}.py here: restpoint serve {target}.py"
+                if Path(f"{target}.py").is_file()
+                else ""
+            )
+            raise InvalidArgument(
+                f"There is no module {target}. It must be installed, or stand in the current folder.{near}"
+            ) from None
+        raise _failed(target, error) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in somebody's module
+        raise _failed(target, error) from None
+
+
+def _from_file(path: Path, target: str) -> ModuleType:
+    _findable(path.parent)
+    name = path.stem if path.stem.isidentifier() else "restpoint_target"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
+        name = f"restpoint_target_{name}"  # not in the way of a module that the file itself may import
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InvalidArgument(f"{target} cannot be loaded as Python.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic and pickle look there for the annotations of its classes
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in somebody's module
+        del sys.modules[name]
+        raise _failed(target, error) from None
+    return module
+
+
+def _findable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _failed(target: str, error: BaseException) -> InvalidArgument:
+    """What went wrong while importing, with the line of the person's own code, and no traceback."""
+    what = str(error).splitlines()[0] if str(error) else ""
+    if isinstance(error, SyntaxError):
+        what, where = error.msg, f"{error.filename}:{error.lineno}"
+    else:
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not frame.filename.startswith("<") and not Path(frame.filename).is_relative_to(_HERE)
+        ]
+        own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+        where = f"{own[-1].filename}:{own[-1].lineno}" if own else target
+        if own and (line := linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()):
+            where += f" in: {line}"
+    return InvalidArgument(f"{target} cannot be imported. {type(error).__name__}: {what}, at {where}")

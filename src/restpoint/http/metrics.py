@@ -1,0 +1,198 @@
+"""Metrics for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/.
+
+Each ``Metrics`` has a registry of its own, so that two applications in one process do not collide.
+
+What is counted as it happens (transitions, commits, sweeps, runs in memory) is this process's: where several processes serve
+one file, each tells its own and Prometheus adds them up. What is counted in the file (open waits, runs by state) is the
+same whoever tells it: take the maximum over the processes, not the sum.
+
+Names and statuses are told, and never the id of an execution: a series for each would be one too many.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from restpoint._core.changes import Change
+from restpoint._storage.counts import Gauges
+from restpoint._store.store import ExecutionStore
+from restpoint.errors import RestpointError
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+"""What ``Metrics.text`` is, for the header of the reply."""
+
+FRESH_SECONDS: Final = 5.0
+"""What was counted in the file so long ago is told again: whoever asks all the time does not make it read all the time."""
+
+_BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
+_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+_OF_CONSENTS: Final = (
+    (
+        "callbacks",
+        "Callbacks of OAuth providers, by what became of them; forged and replayed ones changed nothing.",
+        "outcome",
+    ),
+    ("refreshes", "Refreshes of expired OAuth tokens, by what became of them.", "outcome"),
+)
+
+
+class Metrics(Collector):
+    """What one store, and its runner if it has one, tells Prometheus.
+
+    Counts from its making until ``close``, so make it before the store is used. The store has one observer: this.
+    Of ``consents`` the callbacks and refreshes are told; of ``runner`` the numbers ``running``, ``paused_in_memory`` and
+    ``queued``, those that it has. ``registry`` is open to the application's own metrics.
+    """
+
+    def __init__(self, store: ExecutionStore, runner: object | None = None, consents: object | None = None) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._store = store
+        self._runner = runner
+        self._consents = consents
+        # Plain numbers, counted on the event loop: a Counter with labels costs ten times as much.
+        self._transitions: Tally[str] = Tally()
+        self._gauges: Gauges | None = None
+        self._counted = 0.0
+        self._counting = asyncio.Lock()
+        self._batches = Histogram(
+            "restpoint_commit_batch_jobs",
+            "Writes that shared one transaction and its fsync.",
+            buckets=_BATCHES,
+            registry=self.registry,
+        )
+        self._commits = Histogram(
+            "restpoint_commit_seconds",
+            "Time of a transaction from BEGIN to COMMIT, the wait for other processes and the fsync included.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "restpoint_storage_failures",
+            "Writes that SQLite or the file system failed; their callers were told.",
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+        self._unsubscribe: Callable[[], None] | None = store.subscribe(self._changed)
+        store.observe(self._committed)
+
+    def close(self) -> None:
+        """Count no more. Twice does nothing."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+            self._store.observe(None)
+
+    async def text(self) -> bytes:
+        """All of it, in Prometheus' text format. What is in the file is at most ``FRESH_SECONDS`` old.
+
+        Where the file cannot be read, ``restpoint_file_up`` is 0 and what would have been counted in it is missing.
+        """
+        async with self._counting:
+            if self._gauges is None or time.monotonic() - self._counted > FRESH_SECONDS:
+                try:
+                    self._gauges = await self._store.gauges()
+                except RestpointError:
+                    log.exception("what is in the file could not be counted")
+                    self._gauges = None
+                self._counted = time.monotonic()
+        return generate_latest(self.registry)
+
+    # --- Told by the store ---
+
+    def _changed(self, change: Change) -> None:
+        self._transitions[change.event] += 1
+
+    def _committed(self, jobs: int, seconds: float, failed: int) -> None:
+        """Called by the thread that writes; prometheus-client's own locks keep the order."""
+        self._batches.observe(jobs)
+        self._commits.observe(seconds)
+        if failed:
+            self._failures.inc(failed)
+
+    # --- Asked by the registry ---
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing yet: so that nothing is asked of a file that is not open."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics that are kept as plain numbers, or counted in the file."""
+        transitions = CounterMetricFamily(
+            "restpoint_transitions", "Changes that this process committed, by event.", labels=["event"]
+        )
+        for event, count in sorted(self._transitions.items()):
+            transitions.add_metric([event], count)
+        yield transitions
+        yield GaugeMetricFamily(
+            "restpoint_file_up", "1 if the file could be read just now, else 0.", value=int(self._gauges is not None)
+        )
+        if self._gauges is not None:
+            yield from _of_the_file(self._gauges)
+        for name, about, label in _OF_CONSENTS:
+            counted: Mapping[str, int] = getattr(self._consents, name, {})
+            if self._consents is not None:
+                family = CounterMetricFamily(f"restpoint_oauth_{name}", about, labels=[label])
+                for what, count in sorted(counted.items()):
+                    family.add_metric([what], count)
+                yield family
+        if self._runner is not None:
+            executions = GaugeMetricFamily(
+                "restpoint_runner_executions",
+                "Executions that this process's runner holds, by state.",
+                labels=["state"],
+            )
+            for state in ("running", "paused_in_memory", "queued"):
+                value = getattr(self._runner, state, None)
+                if value is not None:
+                    executions.add_metric([state], value)
+            yield executions
+
+
+def _of_the_file(gauges: Gauges) -> Iterator[Metric]:
+    waits = GaugeMetricFamily(
+        "restpoint_open_waits", "Prompts and consents in the file that are open.", labels=["kind"]
+    )
+    oldest = GaugeMetricFamily(
+        "restpoint_oldest_open_wait_seconds", "Age of the one that has been open longest; 0: none.", labels=["kind"]
+    )
+    for kind, wait in gauges.waits.items():
+        waits.add_metric([kind], wait.count)
+        oldest.add_metric([kind], 0 if wait.oldest is None else max(gauges.at - wait.oldest, 0) / 1000)
+    runs = GaugeMetricFamily(
+        "restpoint_runs",
+        "Executions of workflows in the file that a runner has claimed, that are ready for one, or that none can go on with.",
+        labels=["state"],
+    )
+    for state, count in gauges.runs.items():
+        runs.add_metric([state], count)
+    yield from (waits, oldest, runs)
+    yield CounterMetricFamily(
+        "restpoint_swept_executions",
+        "Executions that this process deleted after their time to live.",
+        value=gauges.swept,
+    )
+    if gauges.swept_at is not None:
+        yield GaugeMetricFamily(
+            "restpoint_last_sweep_timestamp_seconds",
+            "When this process's last sweep ended, in seconds since the epoch.",
+            value=gauges.swept_at / 1000,
+        )

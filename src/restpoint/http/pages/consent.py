@@ -1,0 +1,289 @@
+"""The doors of a consent: its page, setting out to the provider, and the callback.
+
+Who may see the page and set out is the person whom the consent is addressed to, known in one of three ways:
+
+- ``authenticate`` knows the browser, as on a server of this machine's own, or in an application with sessions: then that actor
+  decides, by the policy, and no link helps anyone else.
+- It does not know the browser, as with bearer tokens, which browsers do not send: then the link has a *ticket*, sealed by this
+  server for the person who polled, shown to nobody else, good for a quarter of an hour and until someone sets out.
+- It is the browser that set out before, by its cookie: so a person may try again.
+
+The page changes nothing. Its form has a proof of its own, which no other site can know.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from restpoint._storage.consents import Consent
+from restpoint._store.futures import PendingOAuth
+from restpoint.access import Actor, Policy, Subject
+from restpoint.errors import (
+    Conflict,
+    ConsentExpired,
+    ExecutionNotFound,
+    IllegalTransition,
+    InvalidArgument,
+    NotFound,
+    ProviderUnreachable,
+)
+from restpoint.http.pages import html
+from restpoint.http.pages.html import Form
+from restpoint.http.problems import Problem, problem_of
+from restpoint.http.requests import host_of, read_body
+from restpoint.oauth.flow import Arrival, Callback, Consents, cookie_name, on_https, urlpath
+from restpoint.oauth.providers import CALLBACK
+from restpoint.oauth.signed_links import STATE_SECONDS, page_path
+
+log = logging.getLogger(__name__)
+
+_MOST_FORM_BYTES: Final = 16 * 1024
+_UNAUTHORIZED: Final = 401
+
+_UNCHANGED: Final = "Nothing was changed."
+_TOLD: Final = {
+    "granted": ("Access granted", "The workflow goes on. You may close this window.", 200),
+    "denied": ("Access refused", "The workflow was told. You may close this window.", 200),
+    "failed": ("That did not work yet", "", 502),
+    "sealed": ("That did not work yet", f"This server cannot open what it sealed; its log says why. {_UNCHANGED}", 503),
+    "malformed": ("This is no callback", f"The address lacks what a provider would have sent. {_UNCHANGED}", 400),
+    "forged": ("Not known here", f"Nobody here set out with this state, or set out again since. {_UNCHANGED}", 400),
+    "replayed": ("Used already", f"This answer was taken before, or the consent is over. {_UNCHANGED}", 409),
+    "expired": ("Too late", "The time for this consent, or for this attempt, is over.", 410),
+    "other_browser": ("Another browser", f"It was another browser that set out. Open the link again. {_UNCHANGED}", 403),
+    "other_person": ("Another person", f"It was another person who set out. {_UNCHANGED}", 403),
+    "wrong_issuer": ("Another provider", f"This is not of the provider that you were sent to. {_UNCHANGED}", 400),
+    "wrong_address": ("Another address", f"This came to another address than it was asked for at. {_UNCHANGED}", 400),
+}  # fmt: skip
+_OVER: Final = {
+    "granted": "Access was granted already. You may close this window.",
+    "denied": "Access was refused. You may close this window.",
+    "expired": "The time for this consent is over. Ask whoever sent you here to start again.",
+    "withdrawn": "The workflow does not need this any more. You may close this window.",
+    "exchanging": "The provider's answer is being looked at. Come back in a moment.",
+}
+_LOST: Final = "This was taken before, and came to nothing: nobody was granted or refused anything. You may try again."
+_AGAIN: Final = frozenset({"failed", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"})
+
+
+class ConsentPages:
+    """What the routes of consents do. ``actor_of`` says who sent a request, None where it cannot tell."""
+
+    def __init__(
+        self, consents: Consents, policy: Policy, actor_of: Callable[[Request], Awaitable[Actor | None]]
+    ) -> None:
+        self.consents = consents
+        self._policy = policy
+        self._actor_of = actor_of
+
+    def link(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, mount: str) -> str:
+        """The address of the page for the person who asked. The policy has let them see the consent."""
+        here = _origin(request) + mount
+        return self.consents.link(consent.provider or "", execution_id, consent.consent_id, actor.id, here)
+
+    async def show(self, request: Request) -> Response:
+        """Ask the person whether to go to the provider."""
+        return await self._page(request, self._show)
+
+    async def decide(self, request: Request) -> Response:
+        """Go to the provider, or refuse."""
+        return await self._page(request, self._decide)
+
+    async def callback(self, request: Request) -> Response:
+        """Take what a provider sent the browser back with."""
+        return await self._page(request, self._callback)
+
+    # --- Inside ---
+
+    async def _page(self, request: Request, handler: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            return await handler(request)
+        except HTTPException:  # of an application's authenticate, such as one that redirects to its sign-in
+            raise
+        except Exception as error:  # noqa: BLE001 - a browser gets a page, never a traceback
+            return _wrong(error)
+
+    async def _known(self, request: Request) -> Actor | None:
+        try:
+            return await self._actor_of(request)
+        except HTTPException as refused:
+            if refused.status_code != _UNAUTHORIZED:
+                raise
+            return None  # a browser without credentials; the link may say more
+
+    async def _found(self, request: Request) -> tuple[Consent, str]:
+        """The consent, and for whom the page is; what is not theirs is as absent as what is not there."""
+        execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
+        actor = await self._known(request)
+        consent = await self.consents.find(execution_id, consent_id)
+        if actor is not None:
+            if not self._policy.may_see_consent(actor, Subject(consent.owner)):
+                raise ExecutionNotFound(execution_id)
+            return consent, actor.id
+        ticket = self.consents.links.read_ticket(consent, request.query_params.get("ticket"), self.consents.now)
+        if ticket is not None:
+            return consent, ticket.person
+        if consent.begun_by is not None and self.consents.is_browser_of(consent, request.cookies):
+            return consent, consent.begun_by
+        raise ExecutionNotFound(execution_id)
+
+    async def _show(self, request: Request) -> Response:
+        consent, person = await self._found(request)
+        if consent.status != "pending":
+            return html.words("Nothing to do", _OVER[consent.status])
+        provider = self.consents.provider(consent.provider)
+        place = await self.consents.authorization_endpoint(provider)
+        return html.consent(
+            self._form(consent, person, quote(consent.id, safe=""), place),
+            provider=provider.shown,
+            place=urlsplit(place).hostname or "",
+            scopes=consent.scopes,
+            workflow=consent.workflow,
+            owner=consent.owner,
+            execution_id=consent.execution_id,
+            deadline=None if consent.deadline_at is None else consent.deadline_at / 1000,
+        )
+
+    def _form(self, consent: Consent, person: str, action: str, place: str | None = None) -> Form:
+        return Form(action, self.consents.links.proof(consent, person, self.consents.now), place)
+
+    async def _decide(self, request: Request) -> Response:
+        _refuse_other_sites(request, self.consents.links.hosts)
+        body = await read_body(request, _MOST_FORM_BYTES)
+        execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
+        sent = dict(_pairs(body.decode("ascii", "replace"), 10))
+        actor = await self._known(request)
+        consent, proof = None, None
+        with suppress(NotFound):  # without a proof, what is there is as absent as what is not
+            consent = await self.consents.find(execution_id, consent_id)
+            proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
+        if consent is None or proof is None:
+            text = "This form is too old, or not of this server. Open the link again."
+            return html.words("Open the link again", text, 403)
+        if actor is not None and actor.id != proof.person:
+            raise ExecutionNotFound(execution_id)
+        if proof.attempts != consent.attempts:
+            raise Conflict(consent.subject, f"at attempt {proof.attempts}")
+        if sent.get("decision") == "deny":
+            await self.consents.refuse(consent, proof.person)
+            return html.words(*_TOLD["denied"])
+        here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
+        departure = await self.consents.begin(consent, proof.person, here)
+        reply = RedirectResponse(departure.url, 303, dict(html.HEADERS))
+        secure = on_https(departure.redirect_uri)
+        reply.set_cookie(
+            cookie_name(consent.id, secure=secure),
+            departure.cookie,
+            max_age=STATE_SECONDS,
+            # The prefix __Host- wants the whole site (RFC 6265bis, section 4.1.3.2).
+            path="/" if secure else _mount(departure.redirect_uri) or "/",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return reply
+
+    async def _callback(self, request: Request) -> Response:
+        pairs = _pairs(request.url.query, 50)
+        told = dict(pairs)
+        if len(told) != len(pairs):  # RFC 6749, section 3.1: no parameter twice
+            told = {}
+        actor = await self._known(request)
+        name = request.path_params.get("provider")
+        path = CALLBACK if name is None else f"{CALLBACK}/{name}"
+        arrival = await self.consents.arrive(Callback(told, request.cookies, None if actor is None else actor.id, path))
+        return await self._answer(arrival, path)
+
+    async def _answer(self, arrival: Arrival, path: str) -> Response:
+        title, text, status = _TOLD[arrival.outcome]
+        consent, form = arrival.consent, None
+        if arrival.outcome == "failed":
+            text = f"{arrival.problem or ''} Nothing is lost."
+        if arrival.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
+            consent, seen = await self.consents.find(consent.execution_id, consent.id), consent
+            # Whoever set out meanwhile has a page of their own.
+            if consent.status == "pending" and consent.begun_by is not None and consent.attempts == seen.attempts:
+                # Relative, so that it is right behind a proxy that takes a part of the path away.
+                up = "/".join([".."] * (path.count("/") - 1))
+                action = f"{up}{page_path(consent.execution_id, consent.id)}"
+                form = self._form(consent, consent.begun_by, action, await self._place(consent))
+                if arrival.outcome == "replayed":  # such as by a person who reloads, after the server died
+                    text = _LOST
+        reply = html.words(title, text, status, form)
+        if arrival.consent is not None and arrival.outcome in {"granted", "denied"}:
+            uri = arrival.consent.redirect_uri or ""
+            secure = on_https(uri)
+            reply.delete_cookie(
+                cookie_name(arrival.consent.id, secure=secure),
+                "/" if secure else _mount(uri) or "/",
+                secure=secure, httponly=True, samesite="lax",
+            )  # fmt: skip
+        return reply
+
+    async def _place(self, consent: Consent) -> str | None:
+        try:
+            return await self.consents.authorization_endpoint(self.consents.provider(consent.provider))
+        except (ProviderUnreachable, InvalidArgument):
+            return None
+
+
+def _wrong(error: Exception) -> Response:
+    """The page that tells of an error."""
+    title = "That did not work"
+    match error:
+        case ConsentExpired():
+            shown = ("Too late", _OVER["expired"], 410)
+        case Conflict() | IllegalTransition():
+            shown = ("Not any more", "Something happened to this consent meanwhile. Open the link again.", 409)
+        case ProviderUnreachable():
+            shown = ("That did not work yet", f"{error} Go back, and try again in a moment.", 502)
+        case NotFound():
+            shown = (
+                "Not found",
+                "There is no such consent, or this link is not yours, or not good any more. Get a new one.",
+                404,
+            )
+        case InvalidArgument():
+            log.error("a consent cannot be asked for: %s", error)
+            shown = ("Not set up", "This server lacks what this consent needs; its log says what.", 503)
+        case _:
+            problem = problem_of(error)
+            shown = (title, problem.detail, problem.status)
+    return html.words(*shown)
+
+
+def _pairs(text: str, most: int) -> list[tuple[str, str]]:
+    """Names and values in the form of a query; none where there are more than anyone would send."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=most)
+    except ValueError:
+        return []
+
+
+def _origin(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _mount(redirect_uri: str) -> str:
+    return urlpath(redirect_uri).partition(CALLBACK)[0]
+
+
+def _refuse_other_sites(request: Request, own: Collection[str]) -> None:
+    """Raise ``Problem`` 403 where a page of another site sent the form. ``own`` are hosts that are this server, too.
+
+    The proof in the form nobody can forge. But who has one, for a consent of their own, must not have somebody else's browser
+    send it: that would set out without having seen the page, and bring them a token of the other.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        crossed = site not in {"same-origin", "none"}
+    else:
+        crossed = origin is not None and host_of(origin) not in {request.url.netloc.lower(), *own} - {""}
+    if crossed:
+        raise Problem(403, "cross_site", "A page of another site sent this. Open the link again.")

@@ -1,0 +1,226 @@
+"""The ready server: workflows of a target, on one file, behind one port, in one process or several.
+
+The parent binds the port before anything else starts, so that a port in use is told at once and every worker answers on the
+same one. It looks after its workers: one that dies is replaced, SIGTERM and Ctrl-C end all of them, and they end by
+themselves when the parent is gone.
+"""
+
+import contextlib
+import errno
+import functools
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from restpoint import logs
+from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
+from restpoint._storage.sqlite.connection import locate
+from restpoint._storage.sqlite.migrations import prepare
+from restpoint.errors import InvalidArgument, RestpointError
+from restpoint.http import loader
+from restpoint.http.bearer_tokens import Tokens
+from restpoint.oauth import providers
+from restpoint.oauth.keyring import vault_for
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+GRACE_SECONDS: Final = 3
+"""How long requests under way may take once the server is told to end; with closing, that stays under five seconds."""
+
+_READY_SECONDS: Final = 60
+_HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
+_LARGEST_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``restpoint serve`` was told.
+
+    ``ttl`` to ``history_retention`` are as ``ExecutionStore`` has them, in seconds; ``concurrency`` is for each worker.
+    """
+
+    target: str
+    database: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    tokens_file: str | None = None
+    ttl: TimeToLive = DEFAULT_EXECUTION_TTL
+    history: Literal["full", "digest"] | None = None
+    history_retention: float | None = None
+    concurrency: int = 100
+    default: str | None = None
+    log_json: bool = False
+    log_level: str = "WARNING"
+    providers_file: str | None = None
+    keys_file: str | None = None
+    public_url: str | None = None
+    address: str | None = None
+    """Where it answers, once it listens."""
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to end.
+
+    Raises ``InvalidArgument`` where the target, the tokens, the address or a name is wrong, and ``StorageError`` where the
+    file cannot be used: before anything has started.
+    """
+    _check(settings)
+    listening = _bind(settings.host, settings.port)
+    url = _url(settings.host, listening)
+    settings = replace(settings, address=url)
+    config = uvicorn.Config(
+        functools.partial(make_app, settings),
+        factory=True,
+        host=settings.host,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
+    )
+    logs.setup(json=settings.log_json, level=settings.log_level)
+    # uvicorn raises the signal again once it has ended well; that it ended well is then the whole news.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    with contextlib.closing(listening):
+        if settings.workers == 1:
+            _One(config, url).run([listening])
+        else:
+            _Several(config, [listening], url).run()
+
+
+def make_app(settings: Settings) -> "FastAPI":
+    """The application of one worker."""
+    from restpoint.http.app import create_app  # noqa: PLC0415 - the parent of several workers has no use for it
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        logs.setup(json=settings.log_json, level=settings.log_level)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    app = create_app(
+        loader.load(settings.target),
+        database=settings.database,
+        tokens_file=settings.tokens_file,
+        ttl_seconds=settings.ttl,
+        history=settings.history,
+        history_retention_seconds=settings.history_retention,
+        concurrency=settings.concurrency,
+        default=settings.default,
+        providers=settings.providers_file,
+        keys=settings.keys_file,
+        public_url=settings.public_url,
+    )
+    if app.state.consents is not None:
+        app.state.consents.links.address = settings.address
+    return app
+
+
+def _check(settings: Settings) -> None:
+    """Everything that can be wrong, told before a process starts that would tell it less well."""
+    found = loader.load(settings.target)
+    names = sorted({each.name for each in found})
+    if settings.default is not None and settings.default not in names:
+        raise InvalidArgument(f"{settings.target} has no workflow {settings.default!r}. It has: {', '.join(names)}.")
+    if settings.workers < 1:
+        raise InvalidArgument(f"workers is {settings.workers}; give a whole number from 1.")
+    if settings.tokens_file is not None:
+        Tokens(settings.tokens_file)
+    elif not _is_loopback(settings.host):
+        raise InvalidArgument(
+            f"Without tokens the server answers this machine only, and {settings.host} is open to others. "
+            "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, or leave --host away."
+        )
+    if settings.providers_file is not None:
+        providers.read(settings.providers_file, os.environ)
+    if settings.public_url is not None:
+        providers.check_url("public_url", settings.public_url)
+    path = locate(settings.database)
+    prepare(path, "refuse")
+    if settings.providers_file is not None:
+        vault_for(path, settings.keys_file, os.environ)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= _LARGEST_PORT:
+        raise InvalidArgument(f"port is {port}; give one from 0 to {_LARGEST_PORT}, 0 for any that is free.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise InvalidArgument(f"{host} is no address of this machine: {error.strerror}.") from None
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(2048)
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            why = "another program answers there. Choose another with --port, or 0 for any that is free"
+        elif error.errno == errno.EACCES:
+            why = "this user may not. Choose a port from 1024 up"
+        else:
+            why = f"{error.strerror}"
+        raise InvalidArgument(f"The server cannot listen at {host}, port {port}: {why}.") from None
+    made.set_inheritable(True)
+    return made
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+def _announce(url: str, workers: int) -> None:
+    by = "" if workers == 1 else f" by {workers} processes"
+    print(f"Serving {url}{by}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+
+
+def _end_with(parent: Any) -> None:  # noqa: ANN401 - multiprocessing's
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _One(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _announce(self._url, 1)
+
+
+class _Several(Multiprocess):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], url: str) -> None:
+        super().__init__(config, sockets)
+        self._url = url
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(_READY_SECONDS, self.should_exit) for process in self.processes):
+            _announce(self._url, len(self.processes))
+
+    def run(self) -> None:
+        super().run()
+        if any(process.exitcode not in {0, None, -signal.SIGTERM, -signal.SIGKILL} for process in self.processes):
+            raise RestpointError("A worker could not start; its own message is above.")

@@ -1,0 +1,172 @@
+"""Long waits over HTTP: limits that a shutdown ends, and replies that are streams of events.
+
+A stream is ``text/event-stream`` (HTML Living Standard, section 9.2): every event has a name, one line of JSON, and where it
+is a row of history its sequence as id. While nothing happens a comment goes out now and then, so that proxies keep the
+connection and a client that left is noticed. The work that is streamed goes on without its stream.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
+from typing import Any, Final
+
+from pydantic_core import to_json
+from starlette.responses import StreamingResponse
+
+from restpoint.errors import StoreClosed
+from restpoint.http.problems import problem_of
+
+KEEP_ALIVE: Final = 15.0
+"""Seconds without an event after which a comment is sent."""
+
+# JSON escapes the line breaks of this format by itself; these are no breaks in it, but are to some readers of lines.
+_LINE_BREAKS: Final = tuple(
+    (character.encode(), f"\\u{ord(character):04x}".encode()) for character in "\x85\u2028\u2029"
+)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class _AtMost:
+    """One limit, which is among the open ones while it is in force."""
+
+    __slots__ = ("_limit", "_open")
+
+    def __init__(self, open_: set[asyncio.Timeout], limit: asyncio.Timeout) -> None:
+        self._open = open_
+        self._limit = limit
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._open.add(self._limit)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.discard(self._limit)
+        await self._limit.__aexit__(kind, error, traceback)
+
+
+class Waits:
+    """The long waits of a process, which a shutdown ends at once."""
+
+    def __init__(self) -> None:
+        self.ending = False
+        self._open: set[asyncio.Timeout] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def at_most(self, seconds: float | None) -> "_AtMost":
+        """For ``async with``: raises ``TimeoutError`` after so many seconds, or when the process is told to end."""
+        return _AtMost(self._open, asyncio.timeout(0 if self.ending else seconds))
+
+    def end(self) -> None:
+        """Have every wait return now, and every later one at once. Any thread may call it, and a signal handler."""
+        if self._loop is None or self._loop.is_closed():
+            self.ending = True
+        else:
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self.ending = True
+        now = asyncio.get_running_loop().time()
+        for limit in list(self._open):
+            with suppress(RuntimeError):  # it is over already, and its task has not gone on yet
+                limit.reschedule(now)
+
+    @contextmanager
+    def ended_by_signals(self) -> Iterator[None]:
+        """End the waits at SIGTERM and SIGINT, before the server's own handlers of these begin to wait for replies."""
+        self._loop = asyncio.get_running_loop()
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: dict[int, Handler] = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            self.end()
+            earlier = before[number]
+            if callable(earlier):
+                earlier(number, frame)
+
+        mine = {number: handler for number, handler in before.items() if callable(handler)}
+        for number in mine:
+            signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            for number, handler in mine.items():
+                if signal.getsignal(number) is handle:
+                    signal.signal(number, handler)
+
+
+def event(name: str | None, data: object, id: str | int | None = None) -> bytes:  # noqa: A002 - the format's word
+    """One event. Its data is JSON, and that is one line always."""
+    head = b"" if name is None else b"event: %b\n" % name.encode()
+    if id is not None:
+        head += b"id: %b\n" % str(id).encode()
+    text = to_json(data, inf_nan_mode="null")
+    if not text.isascii():
+        for character, escaped in _LINE_BREAKS:
+            text = text.replace(character, escaped)
+    return b"%bdata: %b\n\n" % (head, text)
+
+
+_SHUTDOWN: Final = event("shutdown", {"reason": "The server is going down; go on from the last id once it is back."})
+
+
+class EventStream(StreamingResponse):
+    """A reply of events: made by a generator, kept alive while it has none, ended with a reason by a shutdown."""
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        waits: Waits,
+        *,
+        headers: dict[str, str] | None = None,
+        keep_alive: float = KEEP_ALIVE,
+    ) -> None:
+        # No buffering, by caches or by proxies such as nginx.
+        sent = {"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})}
+        super().__init__(_kept_alive(events, waits, keep_alive), headers=sent, media_type="text/event-stream")
+
+
+async def _kept_alive(
+    events: AsyncGenerator[bytes, None], waits: Waits, keep_alive: float
+) -> AsyncGenerator[bytes, None]:
+    # The wait for the next event goes on over the comments: a generator that is cancelled gives nothing any more.
+    coming: asyncio.Task[bytes] | None = None
+    yield b": open\n\n"
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(events))
+            try:
+                async with waits.at_most(keep_alive):
+                    await asyncio.wait({coming})
+            except TimeoutError:
+                if waits.ending and not coming.done():
+                    yield _SHUTDOWN
+                    return
+                if not coming.done():
+                    yield b": waiting\n\n"
+                    continue
+            done, coming = coming, None
+            try:
+                yield done.result()
+            except StopAsyncIteration:
+                return
+            except StoreClosed:
+                yield _SHUTDOWN
+                return
+            except Exception as error:  # noqa: BLE001 - as for every reply: a client gets a problem, never a traceback
+                problem = problem_of(error)
+                yield event("error", {"code": problem.code, "detail": problem.detail, **problem.more})
+                return
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+        await events.aclose()

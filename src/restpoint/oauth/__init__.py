@@ -1,0 +1,20 @@
+"""OAuth consents: the flow, its providers, and the key ring that seals secrets (with the extra ``server``)."""
+
+from typing import TYPE_CHECKING
+
+from restpoint._core.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from restpoint.oauth.flow import Consents
+    from restpoint.oauth.keyring import Vault
+    from restpoint.oauth.providers import Provider
+
+__all__ = ["Consents", "Provider", "Vault"]
+
+_HOMES = {
+    "Consents": "flow",
+    "Provider": "providers",
+    "Vault": "keyring",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -1,0 +1,298 @@
+"""What is said to an OAuth provider: its metadata, the authorization request, the exchange of a code, a refresh.
+
+Authlib speaks the protocol and httpx carries it. Redirects are not followed, answers are bounded in time and size, and nothing
+that was said, sent or answered gets into an exception's message but an OAuth error code of a known form.
+"""
+
+import asyncio
+import json
+import re
+import time
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote_plus
+
+from restpoint._core.serialization import encode
+from restpoint.errors import InvalidArgument, NotJSON, ProviderUnreachable
+from restpoint.oauth.providers import AuthMethod, Provider, check_url
+
+if TYPE_CHECKING:
+    import httpx
+
+_METADATA_SECONDS: Final = 3600.0
+_MOST_BYTES: Final = 256 * 1024
+_CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
+_LATER: Final = (408, 425, 429)
+_WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
+_OK, _SERVER_ERROR = 200, 500
+_LONGEST_LIFE: Final = 100 * 365 * 86_400  # seconds
+_OWN: Final = frozenset(
+    {"access_token", "token_type", "scope", "expires_in", "expires_at", "refresh_token", "id_token"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a provider takes what. ``sends_issuer``: its callbacks have ``iss`` (RFC 9207)."""
+
+    authorization: str
+    token: str
+    auth_method: AuthMethod
+    issuer: str | None = None
+    sends_issuer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReply:
+    """A provider's answer that has a token (RFC 6749, section 5.1); ``expires_in`` is in seconds."""
+
+    access_token: str = field(repr=False)
+    token_type: str
+    scopes: tuple[str, ...] | None
+    expires_in: float | None
+    refresh_token: str | None = field(repr=False)
+    id_token: str | None = field(repr=False)
+    extra: dict[str, Any] = field(repr=False)
+
+
+class TokenRefused(Exception):
+    """The provider says no, for good; ``code`` is its OAuth error code (RFC 6749, section 5.2)."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Exchanger:
+    """Speaks to providers. ``timeout`` is in seconds, for one request from its beginning to its end."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._http: httpx.AsyncClient | None = None
+        self._known: dict[str, tuple[float, Endpoints]] = {}
+
+    async def close(self) -> None:
+        """Close what is open to providers."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    # --- Metadata ---
+
+    async def endpoints(self, provider: Provider) -> Endpoints:
+        """Where the provider takes what: as configured, or as it says itself; that is kept for an hour.
+
+        Raises ``ProviderUnreachable``, and ``InvalidArgument`` for metadata that are not this issuer's.
+        """
+        secret = provider.client_secret is not None
+        if provider.authorization_endpoint is not None and provider.token_endpoint is not None:
+            method = provider.token_endpoint_auth_method or ("client_secret_basic" if secret else "none")
+            return Endpoints(provider.authorization_endpoint, provider.token_endpoint, method, provider.issuer)
+        read_at, known = self._known.get(provider.name, (0.0, None))
+        if known is not None and time.monotonic() - read_at < _METADATA_SECONDS:
+            return known
+        found = _endpoints(provider, await self._metadata(provider))
+        self._known[provider.name] = time.monotonic(), found
+        return found
+
+    async def _metadata(self, provider: Provider) -> dict[str, Any]:
+        from authlib.oauth2.rfc8414 import get_well_known_url  # noqa: PLC0415 - of the server extra
+
+        issuer = provider.issuer or ""
+        # OpenID Connect Discovery appends to the issuer's path, RFC 8414 puts it before that.
+        places = (
+            f"{issuer.rstrip('/')}/.well-known/{_WELL_KNOWN[0]}",
+            get_well_known_url(issuer, external=True, suffix=_WELL_KNOWN[1]),
+        )
+        for place in places:
+            reply = await self._send(provider.shown, "GET", place, {"accept": "application/json"}, None)
+            if reply.status_code == _OK:
+                try:
+                    metadata = json.loads(reply.content)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(metadata, dict):
+                    return metadata
+            elif reply.status_code >= _SERVER_ERROR:
+                raise ProviderUnreachable(provider.shown, f"its metadata were answered with {reply.status_code}")
+        raise ProviderUnreachable(provider.shown, "it has no metadata where its issuer says")
+
+    # --- The flow ---
+
+    def authorization_url(
+        self,
+        provider: Provider,
+        endpoints: Endpoints,
+        scopes: Sequence[str],
+        state: str,
+        verifier: str,
+        redirect_uri: str,
+    ) -> str:
+        """Where the browser goes: the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256)."""
+        from authlib.common.urls import add_params_to_uri  # noqa: PLC0415 - of the server extra
+
+        place = add_params_to_uri(endpoints.authorization, list(provider.authorization_parameters.items()))
+        url, _ = self._client(provider, endpoints, redirect_uri).create_authorization_url(
+            place, state=state, code_verifier=verifier, scope=" ".join(scopes) or None
+        )
+        return str(url)
+
+    async def redeem(
+        self, provider: Provider, endpoints: Endpoints, code: str, verifier: str, redirect_uri: str
+    ) -> TokenReply:
+        """The token for a code. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
+        client = self._client(provider, endpoints, redirect_uri)
+        return await self._asked(
+            provider, client.fetch_token(endpoints.token, code=code, code_verifier=verifier, grant_type="authorization_code")
+        )  # fmt: skip
+
+    async def refresh(self, provider: Provider, endpoints: Endpoints, refresh_token: str) -> TokenReply:
+        """A new token for a refresh token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
+        client = self._client(provider, endpoints, None)
+        return await self._asked(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
+
+    async def _asked(self, provider: Provider, asking: Any) -> TokenReply:  # noqa: ANN401 - Authlib's coroutine
+        from authlib.oauth2.base import OAuth2Error  # noqa: PLC0415 - of the server extra
+        from httpx import HTTPStatusError  # noqa: PLC0415 - as above
+
+        try:
+            answer = await asking
+        except OAuth2Error as error:
+            code = str(error.error)
+            raise TokenRefused(code if _CODE.fullmatch(code) else "unknown_error") from None
+        except HTTPStatusError as error:
+            raise ProviderUnreachable(provider.shown, f"it answered {error.response.status_code}") from None
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
+            raise ProviderUnreachable(provider.shown, "its answer is no JSON that OAuth has") from None
+        return _token_reply(answer)
+
+    def _client(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:  # noqa: ANN401 - Authlib's
+        from authlib.oauth2.client import OAuth2Client  # noqa: PLC0415 - of the server extra
+
+        send = self._send
+
+        class Client(OAuth2Client):  # type: ignore[misc] # Authlib has no types
+            """Authlib's protocol, over our transport. Its own classes for httpx take another package where there is one."""
+
+            async def _fetch_token(
+                self,
+                url: str,
+                body: str = "",
+                headers: Any = None,  # noqa: ANN401
+                auth: Any = None,  # noqa: ANN401
+                **_: Any,  # noqa: ANN401
+            ) -> Any:  # noqa: ANN401
+                url, headers, body = auth.prepare("POST", url, dict(headers), body)
+                reply = await send(provider.shown, "POST", url, headers, body.encode())
+                if reply.status_code in _LATER:
+                    reply.raise_for_status()
+                return self.parse_response_token(reply)
+
+            async def _refresh_token(self, url: str, refresh_token: str | None = None, **rest: Any) -> Any:  # noqa: ANN401, ARG002
+                return await self._fetch_token(url, **rest)
+
+        client = Client(
+            None,
+            client_id=provider.client_id,
+            client_secret=provider.client_secret,
+            token_endpoint_auth_method=endpoints.auth_method,
+            redirect_uri=redirect_uri,
+            code_challenge_method="S256",
+        )
+        client.register_client_auth_method(("client_secret_basic", _basic))
+        return client
+
+    async def _send(
+        self, shown: str, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> "httpx.Response":
+        import httpx  # noqa: PLC0415 - of the server extra
+
+        if self._http is None:
+            # Without a jar: what a provider sets in one person's exchange is not to be sent in another's.
+            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+            self._http = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, cookies=no_cookies)
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._http.stream(method, url, headers=headers, content=body) as reply,
+            ):
+                content = bytearray()
+                async for chunk in reply.aiter_bytes():
+                    content += chunk
+                    if len(content) > _MOST_BYTES:
+                        raise ProviderUnreachable(shown, f"its answer is larger than {_MOST_BYTES} bytes")
+        except TimeoutError:
+            raise ProviderUnreachable(shown, f"nothing came within {self._timeout:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise ProviderUnreachable(shown, type(error).__name__) from None
+        return httpx.Response(reply.status_code, content=bytes(content), request=reply.request)
+
+
+def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:  # noqa: ANN401
+    """HTTP Basic as OAuth has it: id and secret are form-encoded first (RFC 6749, section 2.3.1), which Authlib leaves out."""
+    name, secret = quote_plus(client.client_id), quote_plus(client.client_secret)
+    headers["Authorization"] = f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"
+    return uri, headers, body
+
+
+def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
+    if metadata.get("issuer") != provider.issuer:
+        raise InvalidArgument(
+            f"The metadata of the provider {provider.name} name the issuer {str(metadata.get('issuer'))[:200]!r} and not "
+            f"{provider.issuer!r}; both must be the same to the letter (RFC 8414, section 3.3). Correct its issuer."
+        )
+    places = []
+    for key in ("authorization_endpoint", "token_endpoint"):
+        place = metadata.get(key)
+        if not isinstance(place, str):
+            raise InvalidArgument(
+                f"The metadata of the provider {provider.name} have no {key}; configure both endpoints."
+            )
+        name = f"{key} in the metadata of the provider {provider.name}"
+        # What is elsewhere has no say over what is asked on this machine.
+        if str(provider.issuer).startswith("https:") and not place.startswith("https:"):
+            raise InvalidArgument(f"{name} is {place[:200]!r}, and its issuer's is https; configure both endpoints.")
+        places.append(check_url(name, place))
+    method = provider.token_endpoint_auth_method
+    if method is None:
+        supported = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        basic: AuthMethod = "client_secret_basic" if "client_secret_basic" in supported else "client_secret_post"
+        method = "none" if provider.client_secret is None else basic
+    sends = metadata.get("authorization_response_iss_parameter_supported") is True
+    return Endpoints(places[0], places[1], method, provider.issuer, sends)
+
+
+def _seconds(told: object) -> float | None:
+    """How long a token lives; None where that is not said in a way that can be."""
+    try:
+        seconds = float(told) if isinstance(told, int | float | str) else -1.0
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= _LONGEST_LIFE else None
+
+
+def _token_reply(answer: dict[str, Any]) -> TokenReply:
+    token, kind = answer.get("access_token"), answer.get("token_type", "Bearer")
+    try:
+        encode(dict(answer))
+    except NotJSON:
+        token = None  # what cannot be stored is no token
+    if not isinstance(token, str) or not token or not isinstance(kind, str):
+        raise TokenRefused("invalid_token_response")
+    scope, seconds = answer.get("scope"), answer.get("expires_in")
+    if isinstance(scope, str):  # some put commas between them
+        scope = scope.replace(",", " ").split()
+    scopes = tuple(scope) if isinstance(scope, list) and all(isinstance(each, str) for each in scope) else None
+    refresh, identity = answer.get("refresh_token"), answer.get("id_token")
+    return TokenReply(
+        token,
+        kind,
+        scopes,
+        _seconds(seconds),
+        refresh if isinstance(refresh, str) and refresh else None,
+        identity if isinstance(identity, str) else None,
+        {key: value for key, value in answer.items() if key not in _OWN},
+    )

@@ -1,0 +1,212 @@
+"""What was granted: tokens, opened for their workflow, refreshed when they have expired, sealed anew when keys are rotated.
+
+A refresh talks to the provider between two writes. The first takes the token for this process, so that no two send one refresh
+token (a provider may take that for theft: RFC 9700, section 4.14.2); the second puts the new token in the place of the old
+one, whoever runs the execution by then, because the provider knows the old one no more. A process that dies in between leaves
+the token to the next. Where a refresh is refused, the workflow is given the token as it was: what it is good for, the service
+says that it is shown to.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from restpoint._core.oauth_token import OAuthToken
+from restpoint._core.serialization import decode, encode
+from restpoint._storage import consents
+from restpoint._storage.consents import Consent
+from restpoint._storage.history import keys_rotated
+from restpoint._storage.sqlite.database import Database
+from restpoint._storage.sqlite.vacuum import PAUSE_SECONDS
+from restpoint._store.internals import Parts
+from restpoint.errors import (
+    ConsentDenied,
+    ConsentExpired,
+    ConsentWithdrawn,
+    DamagedFile,
+    InvalidArgument,
+    ProviderUnreachable,
+    RestpointError,
+    SealBroken,
+)
+from restpoint.lifecycle import OPEN
+from restpoint.oauth.keyring import Vault, sealed_with
+from restpoint.oauth.provider_client import Exchanger, TokenRefused, TokenReply
+from restpoint.oauth.providers import Provider
+
+log = logging.getLogger(__name__)
+
+Token = dict[str, Any]
+
+LEEWAY_SECONDS: Final = 60
+"""A token that expires so soon is refreshed at once."""
+
+_PATIENCE: Final = 20.0  # seconds, while another process refreshes
+_LOOK_AGAIN: Final = 0.2  # seconds
+
+
+class Granted:
+    """The tokens in one open file."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        vault: Vault,
+        exchanger: Exchanger,
+        provider: Callable[[str], Provider],
+        counted: Counter[str],
+    ) -> None:
+        self._parts = parts
+        self._vault = vault
+        self._exchanger = exchanger
+        self._provider = provider
+        self._counted = counted
+        self._refreshing: dict[int, asyncio.Lock] = {}
+
+    async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
+        """What a consent came to, which is over. Raises ``SealBroken`` where its token does not open."""
+        return await self._outcome(await consents.find(self._parts.database, execution_id, consent_id))
+
+    async def outcomes(self, execution_id: str) -> dict[str, OAuthToken | RestpointError]:
+        """What each consent of an execution came to, of those that are over; expired tokens are refreshed.
+
+        Raises ``SealBroken`` where a token does not open.
+        """
+        found = await consents.of_execution(self._parts.database, execution_id)
+        return {each.id: await self._outcome(each) for each in found if each.status not in OPEN}
+
+    async def _outcome(self, consent: Consent) -> OAuthToken | RestpointError:
+        match consent.status:
+            case "granted":
+                return _given(consent.provider, await self._fresh(consent))
+            case "denied":
+                return ConsentDenied(consent.provider, consent.denial or "access_denied")
+            case "expired":
+                return ConsentExpired(consent.provider)
+        return ConsentWithdrawn(consent.provider)
+
+    async def _fresh(self, consent: Consent) -> Token:
+        """The token of a granted consent, refreshed where it has expired and that is possible; else as it is."""
+        lock = self._refreshing.setdefault(consent.key, asyncio.Lock())
+        try:
+            async with lock:
+                token = self._open(consent)
+                if not self._is_over(token) or not token["refresh_token"]:
+                    return token
+                return await self._refresh(await consents.find(self._parts.database, consent.execution_id, consent.id))
+        finally:
+            if not lock.locked():
+                self._refreshing.pop(consent.key, None)
+
+    def _is_over(self, token: Mapping[str, Any]) -> bool:
+        expires_at, now = token["expires_at"], self._parts.clock.now()
+        return expires_at is not None and expires_at <= now + LEEWAY_SECONDS * 1000
+
+    def _open(self, consent: Consent) -> dict[str, Any]:
+        if consent.token is None:
+            raise DamagedFile(f"{consent.subject} was granted and its token is not in the file.")
+        token: dict[str, Any] = decode(self._vault.unseal(consent.token, *place(consent, "token")))
+        return token
+
+    async def _refresh(self, consent: Consent) -> dict[str, Any]:
+        parts, give_up = self._parts, time.monotonic() + _PATIENCE
+        while True:
+            token = self._open(consent)
+            if not self._is_over(token):
+                return token  # another process was faster
+            if await parts.database.write(partial(consents.take_token, consent=consent, lease=parts.lease)):
+                break
+            if time.monotonic() > give_up:
+                return token
+            await asyncio.sleep(_LOOK_AGAIN)
+            consent = await consents.find(self._parts.database, consent.execution_id, consent.id)
+        try:
+            provider = self._provider(consent.provider)
+            endpoints = await self._exchanger.endpoints(provider)
+            reply = await self._exchanger.refresh(provider, endpoints, token["refresh_token"])
+        except (ProviderUnreachable, TokenRefused, InvalidArgument) as error:
+            self._counted["refused" if isinstance(error, TokenRefused) else "failed"] += 1
+            log.warning("the token of consent %s has expired and could not be refreshed: %s", consent.id, error)
+            await parts.database.write(partial(consents.release_token, consent=consent, lease=parts.lease))
+            return token
+        fresh = stored(reply, token["scopes"], parts.clock.now())
+        fresh["refresh_token"] = fresh["refresh_token"] or token["refresh_token"]
+        fresh["id_token"] = fresh["id_token"] or token["id_token"]
+        sealed = self._vault.seal(encode(fresh), *place(consent, "token"))
+        # Not fenced by the run: whoever has it by now, the provider knows the old refresh token no more.
+        await parts.database.write(partial(consents.replace_token, consent=consent, sealed=sealed))
+        self._counted["done"] += 1
+        return fresh
+
+
+async def reseal(database: Database, vault: Vault, actor: str | None = None) -> tuple[int, int]:
+    """Seal with the ring's first key whatever another one sealed, in batches, online; the history tells of it.
+
+    Returns how many values were sealed anew, and how many do not open, which are left as they are.
+    """
+    lost: set[tuple[int, str]] = set()
+    retired: set[str] = set()
+
+    def renew(consent: Consent, column: str, sealed: str) -> str | None:
+        old = sealed_with(sealed)
+        if old == vault.primary:  # asked anew: another rotation may have come in between
+            return None
+        where = place(consent, column)
+        try:
+            renewed = vault.seal(vault.unseal(sealed, *where), *where)
+        except SealBroken as error:
+            lost.add((consent.key, column))
+            log.error("%s keeps its old seal: %s", consent.subject, error)  # noqa: TRY400 - says it all
+            return None
+        retired.add(old or "")
+        return renewed
+
+    total, in_this_pass, after = 0, 0, 0
+    while True:
+        done = await database.write(partial(consents.reseal, after=after, renew=renew))
+        total, in_this_pass = total + done.count, in_this_pass + done.count
+        if done.after is not None:
+            after = done.after
+        elif in_this_pass:  # once more: a server may have sealed with the old key while it had not seen the new one
+            in_this_pass, after = 0, 0
+        else:
+            break
+        await asyncio.sleep(PAUSE_SECONDS)
+    job = partial(keys_rotated, current=vault.primary, retired=sorted(retired), resealed=total, actor=actor)
+    await database.write(job)
+    return total, len(lost)
+
+
+def place(consent: Consent, column: str) -> tuple[str, ...]:
+    """What a sealed value belongs to."""
+    return "consents", consent.execution_id, consent.id, column
+
+
+def stored(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
+    """A token as it is sealed. ``expires_at`` is milliseconds since the epoch."""
+    return {
+        "access_token": reply.access_token,
+        "token_type": reply.token_type,
+        "scopes": list(asked if reply.scopes is None else reply.scopes),
+        "expires_at": None if reply.expires_in is None else now + round(reply.expires_in * 1000),
+        "refresh_token": reply.refresh_token,
+        "id_token": reply.id_token,
+        "extra": reply.extra,
+    }
+
+
+def _given(provider: str, token: Mapping[str, Any]) -> OAuthToken:
+    expires_at = token["expires_at"]
+    return OAuthToken(
+        provider,
+        token["access_token"],
+        token["token_type"],
+        tuple(token["scopes"]),
+        None if expires_at is None else expires_at / 1000,
+        token["id_token"],
+        token["extra"],
+    )

@@ -1,0 +1,345 @@
+"""The desk: what anyone may ask of executions, for an actor, behind the policy.
+
+Every door (HTTP, the command line) comes through here, so a rule of access is written once. A verb asks the policy, then
+calls the store or the runner. What an actor may not see does not exist for them: the error is the one of an id that nobody
+ever had.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Policy, Question, Subject
+from restpoint.audit.reader import Auditor
+from restpoint.errors import (
+    ExecutionNotFound,
+    FourEyes,
+    IllegalTransition,
+    InteractionNotFound,
+    NotAllowed,
+    RestpointError,
+    StorageError,
+    StoreClosed,
+    WorkflowNotFound,
+)
+from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from restpoint._engine.runner import Runner, Started
+    from restpoint._engine.workflow import Workflow
+    from restpoint._storage.history import HistoryEntry
+    from restpoint._storage.listing import Page
+    from restpoint._store.futures import PendingInteraction, PendingOAuth
+    from restpoint._store.records import ExecutionRecord
+    from restpoint._store.store import ExecutionStore
+    from restpoint.audit.signing import SigningKey
+    from restpoint.prompts import HumanResponse
+
+Again = Callable[[], Awaitable[Actor]]
+"""Who it is, asked anew: raises where they are nobody any more."""
+
+BATCH: Final = 500
+"""Rows of history that are read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An execution as one actor sees it at one moment.
+
+    ``prompts`` are the open ones that they may see, the oldest first, and ``answerable`` the ids of those that they may
+    answer. ``consent`` is the oldest open consent, if it is theirs.
+    """
+
+    record: "ExecutionRecord"
+    status: ExecutionStatus
+    prompts: "tuple[PendingInteraction, ...]"
+    answerable: frozenset[str]
+    consent: "PendingOAuth | None"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in TERMINAL
+
+    @property
+    def prompt(self) -> "PendingInteraction | None":
+        """The oldest prompt that they may answer; where there is none, the oldest that they may see."""
+        for prompt in self.prompts:
+            if prompt.interaction_id in self.answerable:
+                return prompt
+        return self.prompts[0] if self.prompts else None
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """What changes when the status or the open waits change, and with nothing else."""
+        consent = () if self.consent is None else (self.consent.consent_id,)
+        return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
+
+
+class Desk:
+    """The verbs. ``runner`` may be None where nothing is started from; ``policy`` may be the application's own.
+
+    ``audit_key`` signs what auditors take away.
+    """
+
+    def __init__(
+        self,
+        store: "ExecutionStore",
+        runner: "Runner | None" = None,
+        policy: Policy = DEFAULT_POLICY,
+        audit_key: "SigningKey | None" = None,
+    ) -> None:
+        self.store = store
+        self.runner = runner
+        self.policy = policy
+        self._auditor = Auditor(store.path, audit_key)
+
+    # --- Starting ---
+
+    @property
+    def workflows(self) -> "Mapping[str, Workflow]":
+        """The workflows that can be started here, by name."""
+        return {} if self.runner is None else self.runner.workflows
+
+    def startable(self, actor: Actor) -> "Mapping[str, Workflow]":
+        """Those of the workflows that the actor may start."""
+        return {name: each for name, each in self.workflows.items() if self.policy.may_start(actor, name)}
+
+    async def start(
+        self,
+        actor: Actor,
+        workflow: str,
+        input: Any = None,  # noqa: A002, ANN401 - what the workflow calls it; any JSON
+        *,
+        idempotency_key: str | None = None,
+        trace: Mapping[str, str] | None = None,
+    ) -> "Started":
+        """Start a workflow, which then belongs to the actor.
+
+        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
+        """
+        runner = self.runner
+        if runner is None or workflow not in runner.workflows:
+            raise WorkflowNotFound(workflow, self.startable(actor))
+        if not self.policy.may_start(actor, workflow):
+            raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
+        return await runner.start(
+            workflow, input, owner=actor.id, actor=actor, idempotency_key=idempotency_key, trace=trace
+        )
+
+    # --- Looking ---
+
+    async def status(self, actor: Actor, execution_id: str) -> View:
+        """The execution as it is now. Raises ``ExecutionNotFound``."""
+        record = await self.store.get(execution_id)
+        if record is None:
+            raise ExecutionNotFound(execution_id)
+        return self.view(actor, record)
+
+    def view(self, actor: Actor, record: "ExecutionRecord") -> View:
+        """The execution as this process knows it. Raises ``ExecutionNotFound`` where it is not the actor's to see."""
+        policy, owner, status = self.policy, record.owner, record.status
+        pending = record.pending_interactions if status in PAUSED else ()
+        subject = _subject(record, pending)
+        if not policy.may_see(actor, subject):
+            raise ExecutionNotFound(record.execution_id)
+        if status not in PAUSED:
+            return View(record, status, (), frozenset(), None)
+        prompts, answerable = [], []
+        for prompt in pending:
+            question = Addressed(owner, prompt.assignees, prompt.four_eyes)
+            if policy.may_see_prompt(actor, question):
+                prompts.append(prompt)
+                if policy.may_answer(actor, question):
+                    answerable.append(prompt.interaction_id)
+        consent = record.pending_oauth
+        if consent is not None and not policy.may_see_consent(actor, subject):
+            consent = None
+        return View(record, status, tuple(prompts), frozenset(answerable), consent)
+
+    async def wait_for_change(self, actor: Actor, seen: View) -> View:
+        """The execution once its status or its open waits are other than they were seen.
+
+        Waits without limit: wrap it in ``asyncio.timeout``. Raises ``ExecutionNotFound`` when it is removed, or the actor's to
+        see no more, and ``StoreClosed``.
+        """
+        view = self.view(actor, seen.record)
+        while view.state == seen.state and not view.ended:
+            await view.record.changed()
+            if view.record.is_gone:
+                view = await self.status(actor, view.record.execution_id)
+            else:  # as new as the change that was waited for, which came after the question
+                view = self.view(actor, view.record)
+        return view
+
+    async def list(
+        self,
+        actor: Actor,
+        *,
+        status: str | Iterable[str] | None = None,
+        workflow: str | None = None,
+        owner: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> "Page":
+        """Executions that the actor sees, the newest first; arguments as those of ``ExecutionStore.list``."""
+        names = None if self.policy.sees_everything(actor) else actor.names
+        return await self.store.list(
+            status=status, workflow=workflow, owner=owner, limit=limit, cursor=cursor, visible_to=names
+        )
+
+    async def history(
+        self, actor: Actor, execution_id: str, *, after: int = 0, limit: int | None = None
+    ) -> "Sequence[HistoryEntry]":
+        """What happened to an execution after a row of history, oldest first, at most ``limit`` rows.
+
+        Also what it emitted and notified. Those who see everything may read it after the execution has left the file, too.
+        Raises ``ExecutionNotFound`` and ``NotAllowed``.
+        """
+        record = await self._readable(actor, execution_id)
+        entries: list[HistoryEntry] = []
+        while limit is None or len(entries) < limit:
+            most = BATCH if limit is None else min(limit - len(entries), BATCH)
+            found = await self.store.events(execution_id, after=after, limit=most)
+            entries += found
+            if len(found) < most:
+                break
+            after = found[-1].sequence
+        if record is None and not entries and not after:
+            raise ExecutionNotFound(execution_id)
+        return entries
+
+    async def follow(
+        self, actor: Actor, execution_id: str, *, after: int = 0, again: Again | None = None
+    ) -> "AsyncIterator[HistoryEntry]":
+        """Each row of history after ``after``, as they are written, until the execution has ended.
+
+        The policy is asked before each batch of rows, about the actor as ``again`` gives it then. Raises
+        ``ExecutionNotFound``, ``NotAllowed`` and ``StoreClosed``, and what ``again`` raises.
+        """
+        record = await self._readable(actor, execution_id)
+        if record is None and not await self.store.events(execution_id, after=0, limit=1):
+            raise ExecutionNotFound(execution_id)
+        while True:
+            # Looked at before the rows are read: what ends it in between is among the rows of the next turn.
+            ended = record is None or record.status in TERMINAL
+            # Listened for before them, for the same reason.
+            news = None if ended or record is None else asyncio.ensure_future(record.changed())
+            try:
+                entries = await self.store.events(execution_id, after=after, limit=BATCH)
+                await self._ask_again(actor, again, execution_id)
+                for entry in entries:
+                    after = entry.sequence
+                    yield entry
+                if entries:
+                    if any(entry.to_status in TERMINAL or entry.event == "execution_removed" for entry in entries):
+                        record = None
+                    continue
+                if news is None:
+                    return
+                try:
+                    await news
+                except (StoreClosed, StorageError):
+                    raise
+                except RestpointError:  # it left the file
+                    record = None
+            finally:
+                if news is not None:
+                    news.cancel()
+
+    def auditor(self, actor: Actor) -> Auditor:
+        """Who reads the history of the whole file. Raises ``NotAllowed``."""
+        if not self.policy.may_audit(actor):
+            raise NotAllowed(
+                f"{actor.id} may not read the history of the file: that takes the role reader or operator."
+            )
+        return self._auditor
+
+    # --- Doing ---
+
+    async def answer(
+        self,
+        actor: Actor,
+        execution_id: str,
+        interaction_id: str,
+        response: "HumanResponse | BaseModel | Mapping[str, Any]",
+    ) -> None:
+        """Answer a prompt. Raises what ``ExecutionStore.resolve_interaction`` does, ``NotAllowed`` and ``FourEyes``."""
+        try:
+            question: Question = await self.store.address(execution_id, interaction_id)
+        except InteractionNotFound:
+            await self.status(actor, execution_id)  # for whom the execution does not exist, it is that which is missing
+            raise
+        if not self.policy.may_answer(actor, question):
+            await self._refuse(actor, execution_id, interaction_id, question)
+        authority = self.policy.authority(actor, question)
+        await self.store.resolve_interaction(execution_id, interaction_id, response, actor=actor, authority=authority)
+
+    async def _refuse(self, actor: Actor, execution_id: str, interaction_id: str, question: Question) -> None:
+        await self.status(actor, execution_id)
+        if not self.policy.may_see_prompt(actor, question):
+            raise InteractionNotFound(execution_id, interaction_id)
+        if question.four_eyes and self.policy.owns(actor, question.owner):
+            raise FourEyes(execution_id, interaction_id)
+        asked = ", ".join(question.assignees) or question.owner or "an operator"
+        raise NotAllowed(
+            f"Interaction {interaction_id} of execution {execution_id} is addressed to {asked}; {actor.id} cannot answer it."
+        )
+
+    async def cancel(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
+        """End an execution; on one that is cancelled already nothing happens. Returns it as it is then.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, and ``IllegalTransition`` on one that ended otherwise.
+        """
+        view = await self.status(actor, execution_id)
+        if not self.policy.may_cancel(actor, _subject(view.record, view.record.pending_interactions)):
+            raise NotAllowed(f"{actor.id} may not cancel execution {execution_id}.")
+        await self.store.cancel(execution_id, reason, actor=actor)
+        return self.view(actor, view.record)
+
+    async def remove(self, actor: Actor, execution_id: str) -> None:
+        """Delete an execution that has ended; its history stays.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, ``ExecutionHeld``, and ``IllegalTransition`` on one that has not ended.
+        """
+        view = await self.status(actor, execution_id)
+        if not self.policy.may_remove(actor, _subject(view.record, view.record.pending_interactions)):
+            raise NotAllowed(f"{actor.id} may not remove execution {execution_id}.")
+        if not view.ended:
+            raise IllegalTransition(f"Execution {execution_id}", view.status, "be removed", ("be cancelled first",))
+        await self.store.remove(execution_id, actor=actor)
+
+    # --- Inside ---
+
+    async def _readable(self, actor: Actor, execution_id: str) -> "ExecutionRecord | None":
+        """The execution whose history the actor may read; None where it left the file and they see everything."""
+        record = await self.store.get(execution_id)
+        if record is None:
+            if not self.policy.sees_everything(actor):
+                raise ExecutionNotFound(execution_id)
+            return None
+        self._must_read(actor, record)
+        return record
+
+    def _must_read(self, actor: Actor, record: "ExecutionRecord") -> None:
+        subject = _subject(record, record.pending_interactions)
+        if not self.policy.may_see(actor, subject):
+            raise ExecutionNotFound(record.execution_id)
+        if not self.policy.may_read_history(actor, subject):
+            raise NotAllowed(f"{actor.id} may not read the history of execution {record.execution_id}.")
+
+    async def _ask_again(self, actor: Actor, again: Again | None, execution_id: str) -> None:
+        """Whether the actor may read on. When the execution leaves the file, who followed it until then sees that."""
+        actor = actor if again is None else await again()
+        record = await self.store.get(execution_id)
+        if record is not None:
+            self._must_read(actor, record)
+
+
+def _subject(record: "ExecutionRecord", pending: "tuple[PendingInteraction, ...]") -> Subject:
+    if not pending:
+        return Subject(record.owner)
+    return Subject(record.owner, frozenset(name for prompt in pending for name in prompt.assignees))

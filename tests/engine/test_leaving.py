@@ -1,0 +1,119 @@
+"""Runs that leave memory leave nothing behind: no tasks, no slot, no claim."""
+
+import asyncio
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._engine import run
+from restpoint._storage import journal
+from runners import PATIENCE, WAYS, ended, unloaded, until
+from support import rows
+
+
+@workflow
+async def quick(ctx: Context) -> str:
+    return (await ctx.now()).isoformat()
+
+
+@workflow
+async def broken(ctx: Context) -> None:
+    raise ValueError("broken")
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_a_task_of_a_workflow_that_has_ended_is_kept_by_nobody(
+    store: ExecutionStore, way: dict[str, Any]
+) -> None:
+    alive: list[int] = []
+
+    async def one(ctx: Context) -> None:
+        await ctx.now()
+
+    @workflow
+    async def busy(ctx: Context) -> None:
+        begun: weakref.WeakSet[asyncio.Task[None]] = weakref.WeakSet()
+        for _ in range(30):
+            task = asyncio.create_task(one(ctx))
+            begun.add(task)
+            await task
+            del task
+        await asyncio.sleep(0)
+        gc.collect()  # a task and its context hold each other
+        alive.append(len(begun))
+
+    async with Runner(store, [busy], **way) as runner:
+        await ended((await runner.start("busy")).record)
+    assert alive
+    assert max(alive) <= 1
+
+
+async def test_a_failure_that_cannot_be_recorded_lets_go_of_the_claim_and_says_so(
+    store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect(*_: Any, **__: Any) -> Any:
+        raise TypeError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "fail", defect)
+        async with Runner(store, [broken]) as runner:
+            record = (await runner.start("broken")).record
+            await until(record, lambda: record.problem)
+            await unloaded(runner)
+            assert runner.running == 0
+    assert "TypeError" in str(record.problem)
+    assert "a defect" not in str(record.problem)
+    assert "a defect" in caplog.text
+    assert rows(path, "SELECT lease, ready FROM runs") == [(None, 0)]
+    async with Runner(store, [broken]):
+        await ended(record)
+    assert (record.status, record.error_code, record.problem) == ("failed", "workflow_error", None)
+
+
+@pytest.mark.parametrize("why", ["cancelled", "lost"])
+async def test_a_workflow_that_swallows_its_cancellation_keeps_no_slot_from_others(
+    store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, why: str
+) -> None:
+    monkeypatch.setattr(run, "_GRACE_SECONDS", 0.01)
+    working, go_on = asyncio.Event(), asyncio.Event()
+    heard: list[str] = []
+
+    @workflow
+    async def stubborn(ctx: Context) -> str:
+        while not go_on.is_set():
+            try:
+                working.set()
+                await go_on.wait()
+            except asyncio.CancelledError as told:
+                heard.append(str(told))
+        try:
+            await ctx.emit("after all")
+        except asyncio.CancelledError:
+            heard.append("refused")
+        return "done"
+
+    try:
+        async with asyncio.timeout(PATIENCE), Runner(store, [stubborn, quick], concurrency=1) as runner:
+            record = (await runner.start("stubborn")).record
+            await working.wait()
+            if why == "cancelled":
+                await store.cancel(record.execution_id)
+            else:
+                runner._runs[record.execution_id].leave("lost")
+            await ended((await runner.start("quick")).record)
+            await unloaded(runner)
+            assert runner.running == 0
+            task = next(task for task in asyncio.all_tasks() if task.get_name().endswith(record.execution_id))
+            go_on.set()
+            await asyncio.wait([task])
+            assert runner.running == 0
+    finally:
+        go_on.set()  # else the loop could not end either
+    assert len(heard) >= 2
+    assert heard[-1] == "refused"
+    assert "goes on though" in caplog.text
+    assert rows(path, "SELECT 1 FROM history WHERE event = 'emitted'") == []

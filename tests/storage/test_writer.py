@@ -1,0 +1,207 @@
+"""Where jobs run, in which order, and what does not stop the event loop."""
+
+import asyncio
+import shutil
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from restpoint._core.clock import SystemClock
+from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint.errors import ExecutionNotFound, StorageError
+from support import sql
+
+INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
+
+
+@pytest.fixture
+def file(fresh: Path, path: Path) -> Path:
+    shutil.copyfile(fresh, path)
+    return path
+
+
+async def opened(path: Path) -> Database:
+    return await Database.open(path, SystemClock())
+
+
+def thread(_: Transaction) -> int:
+    return threading.get_ident()
+
+
+async def test_jobs_are_committed_in_the_order_in_which_they_were_asked_for(file: Path) -> None:
+    database = await opened(file)
+    order: list[int] = []
+
+    def told(number: int) -> None:
+        order.append(number)
+
+    def job(number: int) -> "asyncio.Future[int]":
+        return database.write(lambda _: number, told)
+
+    jobs = []
+    for number in range(300):
+        jobs.append(job(number))
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+    await asyncio.gather(*jobs)
+    assert order == list(range(300))
+    await database.close()
+
+
+async def test_a_file_that_another_process_holds_does_not_stop_the_event_loop(file: Path) -> None:
+    database = await opened(file)
+    turns = 0
+    with sql(file) as another:
+        another.execute("BEGIN IMMEDIATE")
+        writing = database.write(thread)
+        while turns < 1_000:
+            turns += 1
+            await asyncio.sleep(0)
+        assert not writing.done()
+        another.execute("ROLLBACK")
+    assert await writing != threading.get_ident()
+    await database.close()
+
+
+async def test_a_job_that_fails_after_it_wrote_fails_alone_and_leaves_nothing(file: Path) -> None:
+    database = await opened(file)
+
+    def fails(tx: Transaction) -> None:
+        tx.execute(INSERT, (1,))
+        tx.execute(INSERT, (1,))
+
+    def works(tx: Transaction) -> None:
+        tx.execute(INSERT, (2,))
+
+    first, second = await asyncio.gather(database.write(fails), database.write(works), return_exceptions=True)
+    assert isinstance(first, StorageError)
+    assert second is None
+    with sql(file) as look:
+        assert look.execute("SELECT id FROM leases").fetchall() == [(2,)]
+    await database.close()
+
+
+async def test_closing_does_what_was_asked_for_while_a_batch_was_written(file: Path) -> None:
+    database = await opened(file)
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        assert go.wait(30)
+
+    first = database.write(slow)
+    await asyncio.to_thread(entered.wait, 30)
+    second = database.write(lambda tx: tx.execute(INSERT, (3,)).rowcount)
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)
+    go.set()
+    await closing
+    await first
+    assert await second == 1
+    with sql(file) as look:
+        assert look.execute("SELECT id FROM leases").fetchall() == [(3,)]
+
+
+async def test_a_file_that_cannot_be_begun_on_is_told_to_the_caller_and_not_to_the_loop(file: Path) -> None:
+    database = await opened(file)
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    assert database._writer is not None
+    database._writer._connection.close()  # what a file that is no database any more does: not an OperationalError
+    with pytest.raises(StorageError):
+        await database.write(thread)
+    assert unheard == []
+    assert await database.write(thread) != threading.get_ident()  # on a connection of its own
+    await database.close()
+
+
+def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_written(file: Path) -> None:
+    loop = asyncio.new_event_loop()
+    database = loop.run_until_complete(opened(file))
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    async def interrupted() -> None:
+        database.write(thread, interrupt)
+        await loop.create_future()
+
+    async def later() -> None:
+        job = database.write(thread)
+        await asyncio.wait([job], timeout=5)
+        assert job.done()
+        await asyncio.wait_for(database.delivery(), 5)
+
+    task = loop.create_task(interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    task.cancel()
+    loop.run_until_complete(later())
+    loop.run_until_complete(database.close())
+    loop.close()
+
+
+async def test_no_statement_outlives_the_batch_whose_job_it_was(file: Path) -> None:
+    """Else it is reset when its cursor is deleted, in any thread, while the next batch has the connection."""
+    database = await opened(file)
+    seen: list[Transaction] = []
+
+    def looks(tx: Transaction) -> None:
+        seen.append(tx)
+        assert tx.one("SELECT 1", ()) == (1,)
+
+    def refuses(tx: Transaction) -> None:
+        looks(tx)
+        raise ExecutionNotFound("nobody")
+
+    def fails(tx: Transaction) -> None:
+        looks(tx)
+        tx.execute(INSERT, (1,))
+        tx.execute(INSERT, (1,))
+
+    for job in (looks, refuses, fails):
+        await asyncio.gather(database.write(job), return_exceptions=True)
+    assert len(seen) >= 3
+    for transaction in seen:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
+            transaction.execute("SELECT 1", ())
+    await database.close()
+
+
+async def test_what_tasks_ask_for_one_after_the_other_shares_a_commit(file: Path) -> None:
+    database = await opened(file)
+    await database.write(thread)
+    batches: list[int] = []
+    database.observe(lambda jobs, _seconds, _failed: batches.append(jobs))
+    jobs = []
+    for _ in range(3):
+        jobs.append(database.write(thread))
+        await asyncio.sleep(0)
+    await asyncio.gather(*jobs)
+    assert batches == [3]
+    await database.close()
+
+
+async def test_who_asks_in_every_turn_of_the_loop_keeps_nothing_from_being_written(file: Path) -> None:
+    database = await opened(file)
+    turns, jobs = 0, [database.write(thread)]
+    while not database._under_way:
+        turns += 1
+        assert turns < 10
+        await asyncio.sleep(0)
+        jobs.append(database.write(thread))
+    await asyncio.gather(*jobs)
+    await database.close()
+
+
+async def test_what_is_asked_for_alone_is_not_held_back(file: Path) -> None:
+    database = await opened(file)
+    alone = database.write(thread)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert database._under_way == 1
+    await alone
+    await database.close()

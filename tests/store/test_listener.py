@@ -1,0 +1,221 @@
+"""Who waits is woken by what other processes write, and while nobody waits nobody looks."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restpoint import ExecutionStore
+from restpoint._core.changes import Change
+from restpoint._storage.sqlite.database import Database
+from restpoint._store import listener
+from restpoint.errors import ExecutionCancelled, ExecutionNotFound
+from support import ADA, TEXT
+
+
+class Counted:
+    """Counts the looks of a store at its file."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reads = 0
+        read = Database.read
+
+        async def counting(database: Database, *arguments: Any, **options: Any) -> Iterable[Any]:
+            self.reads += 1
+            return await read(database, *arguments, **options)
+
+        monkeypatch.setattr(Database, "read", counting)
+        newest = Database.newest
+
+        def glancing(database: Database) -> int | None:
+            self.reads += 1
+            return newest(database)
+
+        monkeypatch.setattr(Database, "newest", glancing)
+
+
+async def test_an_idle_store_does_not_look_at_the_file(store: ExecutionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "INTERVAL", 0.001)
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, TEXT)
+    counted = Counted(monkeypatch)
+    await asyncio.sleep(0.1)  # a hundred intervals: a look would be seen
+    assert counted.reads == 0
+    future = pending.future
+    while counted.reads < 3:  # noqa: ASYNC110 - the reads are counted, not announced
+        await asyncio.sleep(0.001)
+    await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    await future
+    await asyncio.sleep(0.05)
+    seen = counted.reads
+    await asyncio.sleep(0.1)
+    assert counted.reads == seen
+
+
+async def test_an_answer_from_elsewhere_wakes_the_waiter(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        pending = await here.set_interaction_required(record.execution_id, TEXT)
+        future = pending.future
+        await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        assert await asyncio.wait_for(future, 30) == ADA
+        assert record.status == "running"
+
+
+async def test_the_first_outcome_elsewhere_wakes_who_waits_for_it(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        event = record.first_outcome
+        waiting = asyncio.create_task(event.wait())
+        await asyncio.sleep(0)
+        await there.set_completed(record.execution_id, {"by": "there"})
+        await asyncio.wait_for(waiting, 30)
+        assert record.status == "completed"
+        assert record.result == {"by": "there"}
+
+
+async def test_a_waiter_far_behind_is_woken_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_MOST", 5)
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        pending = await here.set_interaction_required(record.execution_id, TEXT)
+        for _ in range(20):
+            await there.create_execution()
+        await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        assert await asyncio.wait_for(pending.future, 30) == ADA
+
+
+async def test_own_writes_between_those_of_others_are_not_lost_on_the_way(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        records = [await here.create_execution() for _ in range(20)]
+        asked = [await here.set_interaction_required(record.execution_id, TEXT) for record in records]
+        futures = [pending.future for pending in asked]
+
+        async def answer(index: int) -> None:
+            store = here if index % 2 else there
+            await store.resolve_interaction(records[index].execution_id, asked[index].interaction_id, ADA)
+
+        await asyncio.gather(*(answer(index) for index in range(20)))
+        assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA] * 20
+
+
+async def test_a_write_of_ones_own_does_not_hide_the_answer_of_another(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        one = record.execution_id
+        first = await here.set_interaction_required(one, TEXT)
+        second = await here.set_interaction_required(one, TEXT)
+        futures = [first.future, second.future]
+        await there.resolve_interaction(one, first.interaction_id, ADA)
+        await here.resolve_interaction(one, second.interaction_id, ADA)
+        assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA, ADA]
+        assert record.status == "running"
+
+
+async def test_an_answer_is_told_also_when_the_execution_left_the_file_before_anyone_looked(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path, ttl_seconds=0) as there:
+        record = await here.create_execution()
+        pending = await here.set_interaction_required(record.execution_id, TEXT)
+        unanswered = await here.create_execution()
+        lost = await here.set_interaction_required(unanswered.execution_id, TEXT)
+        futures = [pending.future, lost.future]
+        await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        await there.set_completed(record.execution_id, None)
+        await there.cleanup_expired()
+        await there.remove(unanswered.execution_id)
+        assert await asyncio.wait_for(futures[0], 30) == ADA
+        with pytest.raises(ExecutionCancelled):
+            await asyncio.wait_for(futures[1], 30)
+        assert (record.status, unanswered.status) == ("completed", "cancelled")
+
+
+async def test_a_store_that_does_not_wait_still_tells_the_truth_when_asked(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        record = await here.create_execution()
+        pending = await there.set_interaction_required(record.execution_id, TEXT)
+        assert record.status == "running"
+        assert await here.get(record.execution_id) is record
+        assert record.status == "interaction_required"
+        assert [open_.interaction_id for open_ in record.pending_interactions] == [pending.interaction_id]
+
+
+async def test_one_who_held_on_far_behind_and_did_not_wait_is_told_the_truth_when_asking(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_MOST", 5)
+    async with ExecutionStore(database=path) as here, ExecutionStore(database=path) as there:
+        held, waited = await here.create_execution(), await here.create_execution()
+        pending = await here.set_interaction_required(waited.execution_id, TEXT)
+        await there.set_completed(held.execution_id, None)
+        for _ in range(20):
+            await there.create_execution()
+        await there.resolve_interaction(waited.execution_id, pending.interaction_id, ADA)
+        await asyncio.wait_for(pending.future, 30)
+        async with asyncio.timeout(30):
+            while not await here._follower.has_heard_all():  # noqa: ASYNC110 - it is not announced
+                await asyncio.sleep(0.01)
+        assert await here.get(held.execution_id) is held
+        assert held.status == "completed"
+
+
+async def test_a_subscriber_that_fails_keeps_nothing_from_those_who_wait(
+    store: ExecutionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def once(change: Change) -> None:
+        heard.append(change.event)
+        unsubscribe()
+        raise LookupError
+
+    unsubscribe = store.subscribe(once)
+    store.subscribe(lambda change: heard.append(change.event))
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, TEXT)
+    future = pending.future
+    await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    assert await asyncio.wait_for(future, 30) == ADA
+    assert heard == ["execution_created", *("execution_created", "interaction_asked", "interaction_answered")]
+    assert "subscriber" in caplog.text
+
+
+async def test_a_result_that_was_swept_before_it_was_read_here_is_not_taken_for_null(path: Path) -> None:
+    async with ExecutionStore(database=path) as here, ExecutionStore(0, database=path) as there:
+        records = [await here.create_execution() for _ in range(3)]
+        lost, nothing, failed = (record.execution_id for record in records)
+        await there.set_completed(lost, {"paid": True})
+        await there.set_completed(nothing, None)
+        await there.set_failed(failed, "No funds.", code="no_funds")
+        assert await there.cleanup_expired() == 3
+        assert [await here.get(record.execution_id) for record in records] == [None] * 3
+    assert [record.status for record in records] == ["completed", "completed", "failed"]
+    assert all(record.completed_at is not None for record in records)
+    with pytest.raises(ExecutionNotFound):
+        _ = records[0].result
+    assert records[1].result is None
+    assert (records[2].error, records[2].error_code) == ("No funds.", "no_funds")
+
+
+async def test_what_this_process_writes_is_not_read_again_while_someone_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "INTERVAL", 0.0)
+    async with ExecutionStore(database=path) as store:
+        waiting = await store.create_execution()
+        future = (await store.set_interaction_required(waiting.execution_id, TEXT, "q")).future
+        read: list[str] = []
+        load = store._follower._reload
+
+        def reading(execution_id: str) -> Any:
+            read.append(execution_id)
+            return load(execution_id)
+
+        monkeypatch.setattr(store._follower, "_reload", reading)
+        for _ in range(50):
+            record = await store.create_execution()
+            await store.set_completed(record.execution_id, 1)
+        assert read == []
+        await store.resolve_interaction(waiting.execution_id, "q", ADA)
+        assert await future == ADA
