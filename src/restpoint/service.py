@@ -112,7 +112,7 @@ class Desk:
         self,
         actor: Actor,
         workflow: str,
-        input: Any = None,  # noqa: A002, ANN401 - what the workflow calls it; any JSON
+        input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
         idempotency_key: str | None = None,
         trace: Mapping[str, str] | None = None,

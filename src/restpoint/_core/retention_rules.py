@@ -83,7 +83,7 @@ def times_to_live(ttl: TimeToLive) -> Keeping:
     return Keeping(_rule("ttl_seconds", general), rules)
 
 
-def _rule(name: str, rule: Any) -> dict[str, int | None]:  # noqa: ANN401 - the caller's
+def _rule(name: str, rule: Any) -> dict[str, int | None]:
     if not isinstance(rule, Mapping):
         rule = dict.fromkeys(map(str, TERMINAL), rule)
         return {status: None if seconds is None else milliseconds(name, seconds) for status, seconds in rule.items()}

@@ -44,7 +44,7 @@ def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
     return data.decode()
 
 
-def decode(text: str | None) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def decode(text: str | None) -> Any:
     """The value that ``encode`` made ``text`` from. Raises ``DamagedFile`` where it did not."""
     if text is None:
         return None
@@ -128,4 +128,4 @@ def _step(path: str, key: str) -> str:
 
 
 def _short(path: str) -> str:
-    return path if len(path) <= 80 else f"{path[:80]}…"  # noqa: PLR2004 - a line's worth
+    return path if len(path) <= 80 else f"{path[:80]}…"

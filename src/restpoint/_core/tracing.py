@@ -84,14 +84,14 @@ class Span:
     def fail(self, name: str) -> None:
         """Say that what it is about failed: with the name of an error's type, or its code."""
         if self._span is not None:
-            from opentelemetry import trace  # noqa: PLC0415 - as above
+            from opentelemetry import trace
 
             self._span.set_attribute("error.type", name)
             self._span.set_status(trace.Status(trace.StatusCode.ERROR, name))
 
     def __enter__(self) -> Self:
         if self._span is not None:
-            from opentelemetry import context, trace  # noqa: PLC0415 - as above
+            from opentelemetry import context, trace
 
             self._token = context.attach(trace.set_span_in_context(self._span))
             if self._context is not None:
@@ -104,7 +104,7 @@ class Span:
     ) -> None:
         if self._span is None:
             return
-        from opentelemetry import context, trace  # noqa: PLC0415 - as above
+        from opentelemetry import context, trace
 
         if self._token is not None and trace.get_current_span() is self._span:
             context.detach(self._token)
@@ -123,7 +123,7 @@ def carrier() -> dict[str, str]:
     """The trace context of here and now, as headers; empty where nothing is traced."""
     if "opentelemetry.trace" not in sys.modules:
         return {}
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as above
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carried: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carried)
@@ -149,7 +149,7 @@ def start_span(workflow: str, carrier: Mapping[str, str] | None = None) -> Span:
     given = accepted(carrier)
     if tracer is None:
         return Span(carrier=given)
-    from opentelemetry import trace  # noqa: PLC0415 - as above
+    from opentelemetry import trace
 
     around = trace.get_current_span().get_span_context().is_valid
     parent = None if around or not given else _read(given)
@@ -167,7 +167,7 @@ def run_span(workflow: str, execution_id: str, carrier: Mapping[str, str] | None
     tracer = _tracer()
     if tracer is None:
         return _NOTHING
-    from opentelemetry import trace  # noqa: PLC0415 - as above
+    from opentelemetry import trace
 
     stored = _read(accepted(carrier))
     span = tracer.start_span(
@@ -220,22 +220,22 @@ def ids() -> tuple[str, str] | None:
     """Trace and span of here and now in hexadecimal, for the log; None where nothing is traced."""
     if "opentelemetry.trace" not in sys.modules:
         return None
-    from opentelemetry import trace  # noqa: PLC0415 - as above
+    from opentelemetry import trace
 
     here = trace.get_current_span().get_span_context()
     return (trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)) if here.is_valid else None
 
 
 def _read(carried: Mapping[str, str]) -> "Context":
-    from opentelemetry.context import Context  # noqa: PLC0415 - as above
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as above
+    from opentelemetry.context import Context
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     return TraceContextTextMapPropagator().extract(carried, Context())
 
 
 def _written(span: "trace.Span") -> dict[str, str]:
-    from opentelemetry import trace  # noqa: PLC0415 - as above
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as above
+    from opentelemetry import trace
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carried: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carried, trace.set_span_in_context(span))

@@ -175,7 +175,7 @@ class Context:
             )
         return self._shown("notify", "notification", write_prompt(asked))
 
-    def emit(self, data: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 - any JSON
+    def emit(self, data: Any) -> Coroutine[Any, Any, None]:
         """Give out a part of the result, or how far it is: any JSON. Pollers, streams and the command line see it.
 
         It is kept with the execution. Raises ``NotJSON``.
@@ -340,7 +340,7 @@ class Context:
         call, entry = self._run.call("step", chosen, fingerprint_of(arguments))
         returned = result_type(function)
 
-        async def stepped() -> Any:  # noqa: ANN401 - the function's
+        async def stepped() -> Any:
             run = self._run
             if entry is not None:
                 await run.replayed(entry)

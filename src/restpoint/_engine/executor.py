@@ -51,7 +51,7 @@ async def follow(run: Run) -> None:
             run.tear_down()
 
 
-async def _call(run: Run) -> Any:  # noqa: ANN401 - the workflow's result
+async def _call(run: Run) -> Any:
     try:
         arguments = run.workflow.arguments(run.input_text)
     except ValidationError as error:
@@ -65,7 +65,7 @@ async def _call(run: Run) -> Any:  # noqa: ANN401 - the workflow's result
     return await run.workflow.function(Context(run), *arguments)
 
 
-async def _complete(run: Run, result: Any) -> None:  # noqa: ANN401 - the workflow's
+async def _complete(run: Run, result: Any) -> None:
     left_out = run.journal.unvisited
     if left_out is not None:
         entry = run.journal.entries[left_out]

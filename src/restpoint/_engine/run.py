@@ -401,7 +401,7 @@ class Run:
         waits = [each for each in waiting if isinstance(each, str)]
         wakes = [each for each in waiting if isinstance(each, int)]
 
-        def parked(done: bool) -> None:  # noqa: FBT001 - the job's outcome
+        def parked(done: bool) -> None:
             if done:
                 self.leave("parked")
 

@@ -183,7 +183,7 @@ class Runner:
     async def start(
         self,
         workflow: str,
-        input: Any = None,  # noqa: A002, ANN401 - the word for it; any JSON or model
+        input: Any = None,  # noqa: A002 - the word for it; any JSON or model
         *,
         owner: str | None = None,
         actor: Actor | str | None = None,

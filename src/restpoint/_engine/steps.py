@@ -32,7 +32,7 @@ def step_key() -> str:
     return key
 
 
-async def called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - the function's
+async def called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """What a function returns; one that is sync is called in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
@@ -67,7 +67,7 @@ def _result_type_of(function: Callable[..., Any]) -> Typed:
     return typed(f"The result of step {name_of(function)}", annotation)
 
 
-def recorded_outcome(entry: Entry, returned: Typed) -> Any:  # noqa: ANN401 - the function's
+def recorded_outcome(entry: Entry, returned: Typed) -> Any:
     """The outcome of a step as the journal has it: returned, or raised."""
     if entry.error is not None:
         raise raised_failure(decode(entry.error))
@@ -76,7 +76,7 @@ def recorded_outcome(entry: Entry, returned: Typed) -> Any:  # noqa: ANN401 - th
 
 async def attempts(
     clock: Clock, key: str, call: Call, function: Callable[[], Coroutine[Any, Any, Any]], retries: int, backoff: float
-) -> Any:  # noqa: ANN401 - the function's
+) -> Any:
     """What the function gives, after as many tries as it takes and may take. Raises what the last one raised."""
     for attempt in range(retries + 1):
         token = step_here.set(key)

@@ -26,7 +26,7 @@ _NOTHING: Final = inspect.Parameter.empty
 class Typed:
     """A type of a signature: how its values become JSON text, and JSON text its values."""
 
-    def __init__(self, annotation: Any) -> None:  # noqa: ANN401 - any annotation
+    def __init__(self, annotation: Any) -> None:
         self.annotation: Any = Any if annotation is None or annotation is _NOTHING else annotation
         self.adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
         self._is_any = self.annotation is Any
@@ -41,7 +41,7 @@ class Typed:
             plain = value  # the slow way says where
         return encode(plain, limit=limit)
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - the annotation says
+    def read(self, text: str) -> Any:
         """The value of JSON text. Raises ``pydantic.ValidationError``."""
         return decode(text) if self._is_any else self.adapter.validate_json(text)
 
@@ -53,7 +53,7 @@ class Typed:
             return {}
 
 
-def typed(owner: str, annotation: Any) -> Typed:  # noqa: ANN401 - any annotation
+def typed(owner: str, annotation: Any) -> Typed:
     """The type of an annotation. Raises ``InvalidArgument`` where pydantic has no schema for it."""
     try:
         return Typed(annotation)
@@ -83,7 +83,7 @@ class Workflow:
         self.description = inspect.getdoc(function)
         parameters = list(inspect.signature(function).parameters.values())
         positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        if not 1 <= len(parameters) <= 2 or any(each.kind not in positional for each in parameters):  # noqa: PLR2004
+        if not 1 <= len(parameters) <= 2 or any(each.kind not in positional for each in parameters):
             raise InvalidArgument(
                 f"The workflow {name} takes {len(parameters)} arguments; it takes the context and at most one input: "
                 "put several values in one pydantic model."
@@ -139,7 +139,7 @@ class Workflow:
     def __repr__(self) -> str:
         return f"<Workflow {self.key}>"
 
-    async def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - the function's
+    async def __call__(self, *arguments: Any) -> Any:
         """The function itself, called as it is: for a workflow that is a part of another."""
         return await self.function(*arguments)
 

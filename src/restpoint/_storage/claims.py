@@ -39,7 +39,7 @@ def _const(value: str) -> ColumnElement[Any]:
     return literal_column(value)
 
 
-def _values(name: str) -> Any:  # noqa: ANN401 - a subquery
+def _values(name: str) -> Any:
     return select(_const("value")).select_from(func.json_each(bindparam(name)))
 
 

@@ -51,7 +51,7 @@ _ERASED_RESPONSE: Final = "null"
 _e, _i, _h = executions.c, interactions.c, history.c
 
 
-def _text(value: str) -> Any:  # noqa: ANN401 - a column
+def _text(value: str) -> Any:
     return literal_column(f"'{value}'")
 
 

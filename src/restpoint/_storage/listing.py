@@ -63,11 +63,11 @@ _SUMMARY: Final = select(
 
 @functools.cache
 def _page_query(
-    by_status: bool,  # noqa: FBT001 - all given
-    by_workflow: bool,  # noqa: FBT001
-    by_owner: bool,  # noqa: FBT001
-    by_audience: bool,  # noqa: FBT001
-    after: bool,  # noqa: FBT001
+    by_status: bool,
+    by_workflow: bool,
+    by_owner: bool,
+    by_audience: bool,
+    after: bool,
 ) -> str:
     query: Select[Any] = _SUMMARY
     if by_status:
@@ -162,7 +162,7 @@ def _read_cursor(cursor: str | None) -> int | None:
         return None
     try:
         text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
-        if text[:1] == "k" and text[1:].isdecimal() and len(text) < 20:  # noqa: PLR2004 - digits of a 64-bit integer
+        if text[:1] == "k" and text[1:].isdecimal() and len(text) < 20:
             return int(text[1:])
     except ValueError:
         pass

@@ -14,7 +14,7 @@ from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response
 def read_terms(
     prompt: HumanPrompt,
     assignees: Sequence[str] | None,
-    four_eyes: bool,  # noqa: FBT001 - all given
+    four_eyes: bool,
     on_deadline: Literal["raise", "fail"],
     default: HumanResponse | BaseModel | Mapping[str, Any] | None,
 ) -> Terms:

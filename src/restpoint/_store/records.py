@@ -92,7 +92,7 @@ class ExecutionRecord:
         return self._gone is not None
 
     @property
-    def result(self) -> Any:  # noqa: ANN401 - any JSON value
+    def result(self) -> Any:
         """The result as it is stored: None until the execution is completed.
 
         Raises ``ExecutionNotFound`` where it was completed by another process and swept before this one had read it.

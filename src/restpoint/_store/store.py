@@ -245,7 +245,7 @@ class ExecutionStore(MaintainedFile):
         lease = self._driver.lease or await self._driver.take_lease()
         await database.write(lambda tx: executions.resume(tx, execution_id, lease, who), self._apply)
 
-    async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:  # noqa: ANN401 - any JSON
+    async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:
         """The end, with a result that is JSON.
 
         Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and

@@ -192,7 +192,7 @@ def _all(connection: sqlite3.Connection, sql: str, filters: Filters, **more: int
         yield {name: _parsed(value) if name in _JSON else value for name, value in zip(names, row, strict=True)}
 
 
-def _parsed(text: str | None) -> Any:  # noqa: ANN401 - any JSON
+def _parsed(text: str | None) -> Any:
     try:
         return None if text is None else json.loads(text)
     except ValueError:  # another program's; as it stands

@@ -34,8 +34,8 @@ class SigningKey:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "SigningKey":
         """The private key in a file. Raises ``InvalidArgument`` and ``UnusableFile``."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - of an extra
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         file = Path(path)
         data = _read(file)
@@ -67,8 +67,8 @@ class VerifyingKey:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "VerifyingKey":
         """The public key in a file. Raises ``InvalidArgument`` and ``UnusableFile``."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - of an extra
-        from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
         file = Path(path)
         try:
@@ -83,7 +83,7 @@ class VerifyingKey:
 
     def verifies(self, kind: Kind, data: bytes, signature: str) -> bool:
         """Whether the signature on this is of this key."""
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - of an extra
+        from cryptography.exceptions import InvalidSignature
 
         try:
             raw = urlsafe_b64decode(signature.encode("ascii") + b"=" * (-len(signature) % 4))
@@ -95,8 +95,8 @@ class VerifyingKey:
 
 def generate(path: str | os.PathLike[str]) -> VerifyingKey:
     """Make a key pair: the private key at ``path``, the public one beside it. Raises ``UnusableFile`` where one stands."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - of an extra
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     file = Path(path)
     public = file.with_name(file.name + PUBLIC)

@@ -53,9 +53,9 @@ def _show_examples(app: typer.Typer, group: str = "") -> None:
         _show_examples(one.typer_instance, f"{one.name} ")
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer's
+def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - `--help` need not wait for it
+        from importlib.metadata import version
 
         terminal.put(f"restpoint {version('restpoint')}\n")
         raise typer.Exit
@@ -74,8 +74,8 @@ def demo(
     *, keep: Annotated[bool, typer.Option("--keep", help="Leave the file behind, to look into it.")] = False
 ) -> None:
     """Watch a prompt survive kill -9: a real server, a real file, your own answer."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from restpoint.cli import demo as demonstration  # noqa: PLC0415
+    from restpoint.cli import demo as demonstration
 
     demonstration.run(Console(), keep=keep)

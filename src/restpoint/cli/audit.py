@@ -49,12 +49,12 @@ def verify(
     output: Output = Format.TABLE,
 ) -> None:
     """Go over the whole history and name the first row that is not what was written. Exit code 1 if there is one."""
-    from restpoint._storage import verification  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
-    from restpoint._storage.sqlite.connection import reading  # noqa: PLC0415
-    from restpoint.audit import signed_heads  # noqa: PLC0415 - see verification
-    from restpoint.audit.signing import VerifyingKey  # noqa: PLC0415
-    from restpoint.cli import audit_output  # noqa: PLC0415
-    from restpoint.errors import InvalidArgument  # noqa: PLC0415
+    from restpoint._storage import verification
+    from restpoint._storage.sqlite.connection import reading
+    from restpoint.audit import signed_heads
+    from restpoint.audit.signing import VerifyingKey
+    from restpoint.cli import audit_output
+    from restpoint.errors import InvalidArgument
 
     with _cryptography():
         key = None if public_key is None else VerifyingKey.read(public_key)
@@ -78,7 +78,7 @@ def verify(
 @audit.command()
 def head(database: Database = DEFAULT_DATABASE, url: Url = None, key: Key = None) -> None:
     """Print sequence and digest of the newest row, to be kept elsewhere for `verify --head`."""
-    from restpoint.cli.audit_backend import source  # noqa: PLC0415 - see verify
+    from restpoint.cli.audit_backend import source
 
     with _cryptography(), source(database, url) as here:
         terminal.put(f"{here.head(key)}\n")
@@ -89,7 +89,7 @@ def keygen(
     path: Annotated[Path, typer.Argument(help="Where the private key goes; the public one gets .pub after it.")],
 ) -> None:
     """Make a key pair (Ed25519) to sign heads and exports with."""
-    from restpoint.audit import signing  # noqa: PLC0415 - see verify
+    from restpoint.audit import signing
 
     with _cryptography():
         public = signing.generate(path)
@@ -111,8 +111,8 @@ def query(
     output: Output = Format.TABLE,
 ) -> None:
     """Rows of the history, the oldest first, also of executions that have left the file."""
-    from restpoint.cli import audit_output  # noqa: PLC0415 - see verify
-    from restpoint.cli.audit_backend import source  # noqa: PLC0415
+    from restpoint.cli import audit_output
+    from restpoint.cli.audit_backend import source
 
     filters = _filters(since, until, workflow, actor=actor, event=event, status=status)
     columns = ("sequence", "at", "event", "to_status", "actor", "workflow", "execution_id", "about")
@@ -128,8 +128,8 @@ def timeline(
     output: Output = Format.TABLE,
 ) -> None:
     """Everything that happened to one execution, with the time since it began, its sweep included."""
-    from restpoint.cli import audit_output  # noqa: PLC0415 - see verify
-    from restpoint.cli.audit_backend import source  # noqa: PLC0415
+    from restpoint.cli import audit_output
+    from restpoint.cli.audit_backend import source
 
     columns = ("sequence", "at", "after_ms", "event", "status", "actor", "cause", "about")
     with source(database, url) as here:
@@ -147,9 +147,9 @@ def report(
     output: Output = Format.TABLE,
 ) -> None:
     """The questions that auditors ask, answered from the history: who approved what, how long people took, and more."""
-    from restpoint.audit import reports  # noqa: PLC0415 - see verify
-    from restpoint.cli import audit_output  # noqa: PLC0415
-    from restpoint.cli.audit_backend import source  # noqa: PLC0415
+    from restpoint.audit import reports
+    from restpoint.cli import audit_output
+    from restpoint.cli.audit_backend import source
 
     filters = _filters(since, until, workflow)
     with source(database, url) as here:
@@ -179,9 +179,9 @@ def export(
     key: Key = None,
 ) -> None:
     """Write a range of the history as bytes that are the same every time, with a manifest of their digests."""
-    from restpoint.audit import export as exports  # noqa: PLC0415 - see verify
-    from restpoint.cli import audit_output  # noqa: PLC0415
-    from restpoint.cli.audit_backend import source  # noqa: PLC0415
+    from restpoint.audit import export as exports
+    from restpoint.cli import audit_output
+    from restpoint.cli.audit_backend import source
 
     beside = manifest or (None if out is None else out.with_name(f"{out.name}.manifest.json"))
     if key is not None and beside is None:
@@ -218,8 +218,8 @@ def _cryptography() -> Iterator[None]:
 
 
 def _filters(since: str | None, until: str | None, workflow: str | None, **more: str | None) -> "Filters":
-    from restpoint._core import timestamps  # noqa: PLC0415 - see verify
-    from restpoint.audit import reports  # noqa: PLC0415 - see verify
+    from restpoint._core import timestamps
+    from restpoint.audit import reports
 
     return reports.Filters(
         since=None if since is None else timestamps.since(since),
@@ -229,9 +229,9 @@ def _filters(since: str | None, until: str | None, workflow: str | None, **more:
     )
 
 
-def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) -> None:  # noqa: ANN401 - a public key
-    from restpoint.audit import export as exports  # noqa: PLC0415 - see verify
-    from restpoint.errors import UnusableFile  # noqa: PLC0415
+def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) -> None:
+    from restpoint.audit import export as exports
+    from restpoint.errors import UnusableFile
 
     beside = path.with_name(f"{path.name}.manifest.json")
     if manifest is None and beside.exists():
@@ -249,7 +249,7 @@ def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) 
             raise
         raise UnusableFile(f"{manifest} is no manifest: {error}.") from error
     if output is not Format.TABLE:
-        from restpoint.cli import output as shown  # noqa: PLC0415 - see verify
+        from restpoint.cli import output as shown
 
         shown.show_json({"holds": not problems, "manifest": told, "problems": problems}, output)
     elif problems:

@@ -53,7 +53,7 @@ class Source(Protocol):
 class File:
     """A file on this machine, read with a connection of its own."""
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - of SQLite, which the command line knows nothing of
+    def __init__(self, connection: Any) -> None:
         self.connection = connection
 
     def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
@@ -94,7 +94,7 @@ class Server:
     """A server, by its HTTP interface. Who asks is whoever the token says; it signs with a key of its own."""
 
     def __init__(self, url: str, loop: asyncio.Runner) -> None:
-        from restpoint.client.client import Client  # noqa: PLC0415 - a file needs no httpx
+        from restpoint.client.client import Client
 
         self._url = url
         self._loop = loop

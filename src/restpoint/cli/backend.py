@@ -76,17 +76,17 @@ def some(part: str) -> None:
 class File:
     """A file on this machine. Who asks is the user of the operating system, as an operator."""
 
-    def __init__(self, path: Path, ttl: Any) -> None:  # noqa: ANN401 - what the store takes
+    def __init__(self, path: Path, ttl: Any) -> None:
         self._path = path
         self._ttl = ttl
         self._stack = AsyncExitStack()
         self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
 
     async def __aenter__(self) -> Self:
-        from restpoint._core.clock import SystemClock  # noqa: PLC0415 - a remote place needs none of these
-        from restpoint._storage.sqlite.database import Database  # noqa: PLC0415
-        from restpoint._store.store import ExecutionStore  # noqa: PLC0415
-        from restpoint.service import Desk  # noqa: PLC0415
+        from restpoint._core.clock import SystemClock
+        from restpoint._storage.sqlite.database import Database
+        from restpoint._store.store import ExecutionStore
+        from restpoint.service import Desk
 
         opened = ExecutionStore(self._ttl, database=self._path, remember=False)
         self.store = await self._stack.enter_async_context(opened)
@@ -102,7 +102,7 @@ class File:
 
     async def find(self, part: str) -> str:
         """As ``Place.find``; one query of the file."""
-        from restpoint._storage import search  # noqa: PLC0415
+        from restpoint._storage import search
 
         if len(part) >= _FULL_ID:
             return part
@@ -127,7 +127,7 @@ class File:
 
     async def show(self, execution_id: str) -> Execution:
         """As ``Place.show``."""
-        from restpoint._storage import search  # noqa: PLC0415
+        from restpoint._storage import search
 
         view = await self._desk.status(self.actor, execution_id)
         record, consent = view.record, view.consent
@@ -165,9 +165,9 @@ class File:
 
     async def consent_url(self, execution_id: str, consent_id: str) -> str:
         """As ``Place.consent_url``. The owner ``local`` is whoever works on this machine: a server without tokens says so."""
-        from restpoint._core.clock import SystemClock  # noqa: PLC0415 - as above
-        from restpoint.oauth.keyring import vault_for  # noqa: PLC0415
-        from restpoint.oauth.signed_links import Links, page_path, with_ticket  # noqa: PLC0415
+        from restpoint._core.clock import SystemClock
+        from restpoint.oauth.keyring import vault_for
+        from restpoint.oauth.signed_links import Links, page_path, with_ticket
 
         record = (await self._desk.status(self.actor, execution_id)).record
         consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
@@ -191,7 +191,7 @@ class File:
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """As ``Place.follow``. The whole file is looked at five times a second."""
-        from restpoint._storage import history, search  # noqa: PLC0415
+        from restpoint._storage import history, search
 
         if execution_id is not None:
             async for entry in self._desk.follow(self.actor, execution_id, after=after):
@@ -209,7 +209,7 @@ class Server:
     """A server, by its HTTP interface. Who asks is whoever the token says."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        from restpoint.client.client import Client  # noqa: PLC0415 - a file needs no httpx
+        from restpoint.client.client import Client
 
         self._client = Client(url, token)
 
@@ -266,7 +266,7 @@ class Server:
         """As ``Place.history``."""
         return await self._client.history(execution_id)
 
-    async def start(self, workflow: str, given: Any, wait: float, key: str | None) -> Execution:  # noqa: ANN401 - any JSON
+    async def start(self, workflow: str, given: Any, wait: float, key: str | None) -> Execution:
         """Start a workflow."""
         return await self._client.start(workflow, given, wait=wait, idempotency_key=key)
 
@@ -284,7 +284,7 @@ class Server:
                 now[item.execution_id] = (item.status, item.open_waits)
                 if seen is not None and seen.get(item.execution_id) != now[item.execution_id]:
                     news.append(item)
-                if len(now) >= 100:  # noqa: PLR2004 - one page
+                if len(now) >= 100:
                     break
             for item in reversed(news):
                 yield HistoryItem(

@@ -161,7 +161,7 @@ def _choose(console: "Console", question: str) -> BinaryHumanPromptOption:
 
 
 def _show(console: "Console", history: "list[HistoryItem]") -> None:
-    from rich.table import Table  # noqa: PLC0415 - the server that runs this module has no use for it
+    from rich.table import Table
 
     table = Table("#", "at (UTC)", "event", "status", "by", box=None, padding=(0, 1, 0, 2))
     for entry in history:

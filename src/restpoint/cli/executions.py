@@ -22,8 +22,8 @@ def list_executions(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the newest.")] = 50,
 ) -> None:
     """List executions, the newest first."""
-    from restpoint.cli import output as shown  # noqa: PLC0415 - `--help` need not wait for what a command needs
-    from restpoint.cli.backend import place  # noqa: PLC0415
+    from restpoint.cli import output as shown
+    from restpoint.cli.backend import place
 
     async def work() -> None:
         items: list[Any] = []
@@ -49,8 +49,8 @@ def list_executions(
 
 def show(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None, output: Output = Format.TABLE) -> None:  # noqa: A002
     """Show one execution, and what it waits for."""
-    from restpoint.cli import output as shown  # noqa: PLC0415
-    from restpoint.cli.backend import place  # noqa: PLC0415
+    from restpoint.cli import output as shown
+    from restpoint.cli.backend import place
 
     async def work() -> None:
         async with place(database, url) as here:
@@ -82,12 +82,12 @@ def answer(
         list[str] | None, typer.Option("--choose", "-c", help="An option, by id, label or number; may be repeated.")
     ] = None,
     yes: Annotated[bool | None, typer.Option("--yes/--no", help="The option that means yes, or no.")] = None,
-    acknowledge: Annotated[bool, typer.Option("--acknowledge", help="A notification is read.")] = False,  # noqa: FBT002
+    acknowledge: Annotated[bool, typer.Option("--acknowledge", help="A notification is read.")] = False,
     json: Annotated[str | None, typer.Option("--json", help="The response as JSON.")] = None,
 ) -> None:
     """Answer a prompt. Without an answer behind the id or among the options it asks, by the kind of the prompt."""
-    from restpoint.cli import prompts  # noqa: PLC0415
-    from restpoint.cli.backend import place  # noqa: PLC0415
+    from restpoint.cli import prompts
+    from restpoint.cli.backend import place
 
     options = prompts.Given(answer, text, tuple(choose or ()), yes, acknowledge, json)
 
@@ -96,7 +96,7 @@ def answer(
             execution_id = await here.find(id)
             return execution_id, await here.show(execution_id)
 
-    async def send(execution_id: str, interaction_id: str, response: Any) -> None:  # noqa: ANN401 - of any kind
+    async def send(execution_id: str, interaction_id: str, response: Any) -> None:
         async with place(database, url) as here:
             await here.answer(execution_id, interaction_id, response)
 
@@ -125,7 +125,7 @@ def cancel(
     ttl: TimeToLive = None,
 ) -> None:
     """Cancel an execution. What it waits for is withdrawn."""
-    from restpoint.cli.backend import place  # noqa: PLC0415
+    from restpoint.cli.backend import place
 
     async def work() -> None:
         async with place(database, url, ttl) as here:
@@ -138,8 +138,8 @@ def cancel(
 
 def history(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None, output: Output = Format.TABLE) -> None:  # noqa: A002
     """Show everything that happened to an execution, also after it has left the file."""
-    from restpoint.cli import output as shown  # noqa: PLC0415
-    from restpoint.cli.backend import place  # noqa: PLC0415
+    from restpoint.cli import output as shown
+    from restpoint.cli.backend import place
 
     async def work() -> None:
         async with place(database, url) as here:
@@ -159,8 +159,8 @@ def watch(
     output: Output = Format.TABLE,
 ) -> None:
     """Follow what happens, a line each, until Ctrl-C."""
-    from restpoint.cli import output as shown  # noqa: PLC0415
-    from restpoint.cli.backend import place  # noqa: PLC0415
+    from restpoint.cli import output as shown
+    from restpoint.cli.backend import place
 
     async def work() -> None:
         async with place(database, url) as here:
@@ -195,8 +195,8 @@ def start(
     output: Output = Format.TABLE,
 ) -> None:
     """Start a workflow on a server."""
-    from restpoint.cli import output as shown  # noqa: PLC0415
-    from restpoint.cli.backend import Server, place  # noqa: PLC0415
+    from restpoint.cli import output as shown
+    from restpoint.cli.backend import Server, place
 
     if url is None:
         raise terminal.Usage(
@@ -217,8 +217,8 @@ def start(
     terminal.run(work())
 
 
-def _input(given: str) -> Any:  # noqa: ANN401 - any JSON
-    from pydantic_core import from_json  # noqa: PLC0415
+def _input(given: str) -> Any:
+    from pydantic_core import from_json
 
     text = given
     try:

@@ -36,7 +36,7 @@ def upgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Create the file, or bring it to the newest revision. A backup is made beside it first."""
-    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations
 
     path = path_of(database)
     if dry_run:
@@ -56,7 +56,7 @@ def downgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Take the file back to an older revision, and say what that drops. A backup is made beside it first."""
-    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations
 
     path = path_of(database)
     sql = migrations.plan(path, revision, "downgrade")
@@ -74,7 +74,7 @@ def downgrade(
 @db.command()
 def current(database: Database = DEFAULT_DATABASE) -> None:
     """Print the revision of the file."""
-    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations
 
     terminal.put(f"{migrations.current(path_of(database)) or 'none'}\n")
 
@@ -92,8 +92,8 @@ def check(
 
     Exit code 0: all is well; 1: something to look after; 5: something is wrong with the file.
     """
-    from restpoint._storage.sqlite import checks as health  # noqa: PLC0415
-    from restpoint.cli import output as shown  # noqa: PLC0415
+    from restpoint._storage.sqlite import checks as health
+    from restpoint.cli import output as shown
 
     path = existing(database)
     findings = health.examine(path, time.time_ns() // 1_000_000, quick=quick)
@@ -128,7 +128,7 @@ def backup(
     ] = False,
 ) -> None:
     """Copy the file as it is at one moment, while others use it; verify the copy; print its name."""
-    from restpoint._storage.sqlite import backup as backups  # noqa: PLC0415
+    from restpoint._storage.sqlite import backup as backups
 
     path = existing(database)
     folder = path.parent if target is None else target.absolute() if target.is_dir() else None
@@ -150,8 +150,8 @@ def restore(
     database: Database = DEFAULT_DATABASE,
 ) -> None:
     """Put a backup in the place of the file, which nothing may be using. The file as it was is kept beside it."""
-    from restpoint._storage.schema import REVISION  # noqa: PLC0415
-    from restpoint._storage.sqlite import backup as backups  # noqa: PLC0415
+    from restpoint._storage.schema import REVISION
+    from restpoint._storage.sqlite import backup as backups
 
     path = path_of(database)
     done = backups.restore(backup.absolute(), path, user_name())
@@ -180,7 +180,7 @@ def vacuum(
 
 
 async def _sweep(path: Path, *, dry_run: bool) -> None:
-    from restpoint._store.store import ExecutionStore  # noqa: PLC0415
+    from restpoint._store.store import ExecutionStore
 
     async with ExecutionStore(database=path, remember=False) as store:
         if not dry_run:
@@ -195,9 +195,9 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
 
 
 async def _vacuum(path: Path, *, full: bool) -> bool:
-    from restpoint._core.clock import SystemClock  # noqa: PLC0415
-    from restpoint._storage.sqlite import vacuum as spare  # noqa: PLC0415
-    from restpoint._storage.sqlite.database import Database  # noqa: PLC0415
+    from restpoint._core.clock import SystemClock
+    from restpoint._storage.sqlite import vacuum as spare
+    from restpoint._storage.sqlite.database import Database
 
     if full:
         spare.rewrite(path)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 def path_of(database: str) -> Path:
     """Where the file stands, or will. Raises ``InvalidArgument`` for what is neither a path nor a URL of SQLite."""
-    from restpoint._storage.sqlite.connection import locate  # noqa: PLC0415 - `--help` need not wait for SQLAlchemy
+    from restpoint._storage.sqlite.connection import locate
 
     return locate(database)
 
 
 def existing(database: str) -> Path:
     """The path of a file that is there. Raises ``UnusableFile`` for one that is not: most commands are not to create it."""
-    from restpoint._storage.sqlite import migrations  # noqa: PLC0415
-    from restpoint.errors import UnusableFile  # noqa: PLC0415
+    from restpoint._storage.sqlite import migrations
+    from restpoint.errors import UnusableFile
 
     path = path_of(database)
     if migrations.current(path) is None:

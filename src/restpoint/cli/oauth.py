@@ -18,8 +18,8 @@ keys = typer.Typer(help="The keys that seal secrets in the file.", no_args_is_he
 
 def authorize(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:  # noqa: A002
     """Print the link at which a consent is given, and wait for it. The browser may be on any machine that sees the server."""
-    from restpoint.cli.backend import place  # noqa: PLC0415 - `--help` need not wait for what a command needs
-    from restpoint.lifecycle import CLOSINGS  # noqa: PLC0415
+    from restpoint.cli.backend import place
+    from restpoint.lifecycle import CLOSINGS
 
     async def work() -> str:
         async with place(database, url) as here:
@@ -63,8 +63,8 @@ def generate(
     text: Annotated[bool, typer.Option("--text", help="Print a key for RESTPOINT_KEYS, and write no file.")] = False,
 ) -> None:
     """Make a key ring with one key. A server makes one by itself where it is given none."""
-    from restpoint.errors import InvalidArgument  # noqa: PLC0415
-    from restpoint.oauth import keyring  # noqa: PLC0415
+    from restpoint.errors import InvalidArgument
+    from restpoint.oauth import keyring
 
     if text:
         terminal.put(f"{keyring.as_text(keyring.new_key())}\n")
@@ -81,10 +81,10 @@ def generate(
 @keys.command()
 def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None:
     """Put a new key first in the ring, and seal with it what others sealed: online, in batches. Old keys stay for backups."""
-    from restpoint._core.clock import SystemClock  # noqa: PLC0415
-    from restpoint._storage.sqlite.database import Database as File  # noqa: PLC0415
-    from restpoint.oauth import keyring  # noqa: PLC0415
-    from restpoint.oauth.tokens import reseal  # noqa: PLC0415
+    from restpoint._core.clock import SystemClock
+    from restpoint._storage.sqlite.database import Database as File
+    from restpoint.oauth import keyring
+    from restpoint.oauth.tokens import reseal
 
     path = existing(database)
     ring = _ring(path, keys)
@@ -111,10 +111,10 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
 @keys.command(name="list")
 def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, output: Output = Format.TABLE) -> None:
     """List the keys of the ring, and how many secrets in the file each has sealed."""
-    from restpoint._core.clock import SystemClock  # noqa: PLC0415
-    from restpoint._storage import consents as grants  # noqa: PLC0415
-    from restpoint._storage.sqlite.database import Database as File  # noqa: PLC0415
-    from restpoint.cli import output as shown  # noqa: PLC0415
+    from restpoint._core.clock import SystemClock
+    from restpoint._storage import consents as grants
+    from restpoint._storage.sqlite.database import Database as File
+    from restpoint.cli import output as shown
 
     path = existing(database)
     ring = _ring(path, keys).ring()
@@ -158,6 +158,6 @@ def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, outp
 
 
 def _ring(path: Path, file: Path | None) -> "KeyFile | KeyText":
-    from restpoint.oauth import keyring  # noqa: PLC0415
+    from restpoint.oauth import keyring
 
     return keyring.keys_for(path, file, os.environ)

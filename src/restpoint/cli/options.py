@@ -67,18 +67,18 @@ def seconds_or_never(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 3_000_000_000:  # noqa: PLR2004 - what the store takes, about
+    if not 0 <= seconds <= 3_000_000_000:
         raise typer.BadParameter(f"{text!r} is neither seconds nor the word never")
     return seconds
 
 
-def times_to_live(rules: Sequence[str] | None) -> Any:  # noqa: ANN401 - what ExecutionStore takes
+def times_to_live(rules: Sequence[str] | None) -> Any:
     """Times to live as they are typed, each ``[WORKFLOW:][STATUS=]SECONDS`` or ``never``, in what ``ttl_seconds`` takes.
 
     Where none is typed: what says so.
     """
-    from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, WORKFLOWS  # noqa: PLC0415 - `--help` need not wait for it
-    from restpoint.lifecycle import TERMINAL  # noqa: PLC0415
+    from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, WORKFLOWS
+    from restpoint.lifecycle import TERMINAL
 
     words = [word for rule in rules or () for word in re.split(r"[,\s]+", rule) if word]
     if not words:

@@ -43,7 +43,7 @@ def to_json(value: object, *, indent: int | None = None) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def as_data(value: object) -> Any:  # noqa: ANN401 - JSON
+def as_data(value: object) -> Any:
     """A model as JSON has it."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
@@ -74,9 +74,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[s
 
 
 def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Mapping[str, str]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only for people
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for head in heads:
@@ -155,7 +155,7 @@ def _prompt(waiting: OpenInteraction) -> str:
     lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
     options = getattr(prompt, "options", [])
     lines += [f"    {option.id:<12} {option.label}" for option in options[:100]]
-    if len(options) > 100:  # noqa: PLR2004 - a screen or two
+    if len(options) > 100:
         lines.append(f"    … and {len(options) - 100} more")
     return "".join(f"{printable(line)}\n" for line in lines)
 

@@ -180,7 +180,7 @@ def _read(question: str) -> str:
     return line.rstrip("\r\n")
 
 
-def _chosen(prompt: Any, words: Sequence[str]) -> HumanResponse:  # noqa: ANN401 - one of the prompts with options
+def _chosen(prompt: Any, words: Sequence[str]) -> HumanResponse:
     options = [_option(prompt.options, word.strip()) for word in words if word.strip()]
     if not options:
         raise Usage("Nothing is chosen.")
@@ -191,13 +191,13 @@ def _chosen(prompt: Any, words: Sequence[str]) -> HumanResponse:  # noqa: ANN401
     return _response(prompt, selected_option=options[0].model_dump())
 
 
-def _option(options: Sequence[Any], word: str) -> Any:  # noqa: ANN401 - an option of either kind
+def _option(options: Sequence[Any], word: str) -> Any:
     """By id, by label, by number; the first of these that fits."""
     low = word.lower()
     ways = (
         [option for option in options if option.id == word],
         [option for option in options if low in {option.id.lower(), option.label.lower(), str(option.value).lower()}],
-        [options[int(word) - 1]] if word.isdecimal() and len(word) < 6 and 1 <= int(word) <= len(options) else [],  # noqa: PLR2004
+        [options[int(word) - 1]] if word.isdecimal() and len(word) < 6 and 1 <= int(word) <= len(options) else [],
         [option for option in options if option.label.lower().startswith(low) or option.id.lower().startswith(low)],
     )
     for found in ways:
@@ -209,7 +209,7 @@ def _option(options: Sequence[Any], word: str) -> Any:  # noqa: ANN401 - an opti
     raise Usage(f"{word!r} is no option.\nThe options are: {one_line(known, 200)}.")
 
 
-def _plain_word(prompt: Any, *, yes: bool) -> str:  # noqa: ANN401 - one of the prompts with options
+def _plain_word(prompt: Any, *, yes: bool) -> str:
     """The id of the option that means yes, or no. Not guessed from its place."""
     meaning = _YES if yes else _NO
     found = [
@@ -225,9 +225,9 @@ def _plain_word(prompt: Any, *, yes: bool) -> str:  # noqa: ANN401 - one of the 
     return str(found[0].id)
 
 
-def _offer(prompt: Any) -> str:  # noqa: ANN401 - one of the prompts with options
+def _offer(prompt: Any) -> str:
     shown = ", ".join(f"{option.id} ({one_line(option.label, 30)})" for option in prompt.options[:20])
-    return shown if len(prompt.options) <= 20 else f"{shown}, …"  # noqa: PLR2004 - enough for a line
+    return shown if len(prompt.options) <= 20 else f"{shown}, …"
 
 
 def _response(prompt: HumanPrompt, **fields: object) -> HumanResponse:

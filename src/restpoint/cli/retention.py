@@ -19,7 +19,7 @@ def hold(
     url: FileOnly = None,
 ) -> None:
     """Keep an execution in the file, whatever its time to live, until it is released. On the file only, not with --url."""
-    from restpoint.cli.backend import file_place  # noqa: PLC0415 - `--help` need not wait for what a command needs
+    from restpoint.cli.backend import file_place
 
     on_the_file(url)
 
@@ -34,7 +34,7 @@ def hold(
 
 def release(id: Id, database: Database = DEFAULT_DATABASE, url: FileOnly = None) -> None:  # noqa: A002
     """End a hold. What is past its time to live goes with the next sweep. On the file only, not with --url."""
-    from restpoint.cli.backend import file_place  # noqa: PLC0415
+    from restpoint.cli.backend import file_place
 
     on_the_file(url)
 
@@ -69,7 +69,7 @@ def erase(
     The executions leave the file. What has not ended, or is on hold, is left and listed; the exit code is then 1. Backups
     keep what was in them. On the file only, not with --url.
     """
-    from restpoint.cli.backend import file_place  # noqa: PLC0415
+    from restpoint.cli.backend import file_place
 
     on_the_file(url)
     if (id is None) == (person is None):

@@ -76,13 +76,13 @@ def serve(
 ) -> None:
     """Serve the workflows of a file or module over HTTP."""
     try:
-        from restpoint.http import server  # noqa: PLC0415 - `--help` need not wait for it
+        from restpoint.http import server
     except ImportError as missing:
         raise terminal.Usage(
             f"The server needs {missing.name}, which is not installed.\nRun: pip install 'restpoint[server]'"
         ) from None
 
-    from restpoint.errors import InvalidArgument  # noqa: PLC0415
+    from restpoint.errors import InvalidArgument
 
     settings = server.Settings(
         target=target,
@@ -133,7 +133,7 @@ def add(
     ] = None,
 ) -> None:
     """Make a token and print it: it is nowhere else. The file keeps only its SHA-256."""
-    from restpoint.http import bearer_tokens as file  # noqa: PLC0415
+    from restpoint.http import bearer_tokens as file
 
     token = file.add(tokens_file, name, groups=group or (), roles=role or ())
     terminal.put(f"{token}\n")

@@ -83,7 +83,7 @@ def put_bytes(data: bytes) -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Do it in an event loop of its own."""
-    import asyncio  # noqa: PLC0415 - a tenth of what `--help` takes
+    import asyncio
 
     return asyncio.run(work)
 
@@ -105,7 +105,7 @@ def telling() -> Iterator[None]:
             tell(str(error))
             raise SystemExit(USAGE) from None
         except Exception as error:
-            from restpoint.errors import RestpointError  # noqa: PLC0415 - `--help` need not wait for it
+            from restpoint.errors import RestpointError
 
             if not isinstance(error, RestpointError):
                 raise
@@ -117,7 +117,7 @@ def telling() -> Iterator[None]:
 
 def exit_code(error: Exception) -> int:
     """The exit code of an error of ours."""
-    from restpoint.errors import (  # noqa: PLC0415 - see telling
+    from restpoint.errors import (
         InvalidArgument,
         NotAllowed,
         NotFound,

@@ -104,7 +104,7 @@ class Client:
     async def start(
         self,
         workflow: str | None = None,
-        input: Any = None,  # noqa: A002, ANN401 - what the workflow calls it; any JSON
+        input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
         wait: float = 0,
         idempotency_key: str | None = None,
@@ -240,7 +240,7 @@ class Client:
                 raise self._unreachable(problem)
             await asyncio.sleep(_pause(failures))
 
-    async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:  # noqa: ANN401 - text and numbers
+    async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:
         """What ``GET /audit/...`` sends, piece by piece: JSON Lines, or the bytes of an export.
 
         ``what`` is the rest of the path, such as ``report/approvals``; parameters that are None are left out. Raises

@@ -36,7 +36,7 @@ def retry_after(reply: httpx.Response) -> float:
         return 0.0
 
 
-def body(reply: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
+def body(reply: httpx.Response) -> Any:
     """The JSON of a reply. Raises ``ServerUnreachable`` where it is none."""
     try:
         return from_json(reply.content)

@@ -208,7 +208,7 @@ def _consents(
 
 def _router(api: Endpoints) -> APIRouter:
     @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:  # noqa: ANN401 - the application
+    async def lifespan(_: Any) -> AsyncIterator[None]:
         with api.waits.ended_by_signals():
             yield
             api.waits.end()
@@ -249,11 +249,11 @@ def _with_problems(handler: Handler) -> Handler:
 async def _refuse(request: Request, error: Exception) -> Response:
     """What Starlette says in plain text: no such route, not with this method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    if error.status_code == 405:  # noqa: PLR2004 - Method Not Allowed
+    if error.status_code == 405:
         allowed = ", ".join(_methods(request.app.routes, request.scope))
         text = f"{request.url.path[:200]} takes {allowed}."
         return Problem(405, "method_not_allowed", text, headers={"allow": allowed}).reply()
-    if error.status_code == 404:  # noqa: PLR2004 - Not Found
+    if error.status_code == 404:
         return Problem(
             404, "route_not_found", f"There is no {request.url.path[:200]} here; /openapi.json lists all."
         ).reply()

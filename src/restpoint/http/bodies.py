@@ -100,7 +100,7 @@ class _Details(BaseModel):
 
 
 class _OpenInteraction(OpenInteraction):
-    may_answer: bool = Field(True, description="Whether the response of whoever asks would count.")  # noqa: FBT003
+    may_answer: bool = Field(True, description="Whether the response of whoever asks would count.")
 
 
 class _Live(_Details):
@@ -152,7 +152,7 @@ _Polled = Annotated[
 _Accepted = Annotated[_StartedRunning | _StartedInteraction | _StartedOAuth, Discriminator("status")]
 
 
-def schema_of(annotation: Any) -> dict[str, Any]:  # noqa: ANN401 - any annotation
+def schema_of(annotation: Any) -> dict[str, Any]:
     """The JSON schema of what is written, in one piece."""
     return inlined(TypeAdapter(annotation).json_schema(mode="validation"))
 
@@ -161,7 +161,7 @@ def inlined(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema with its definitions in their places, as a router needs it that owns no document; ``{}`` if it is recursive."""
     definitions = schema.get("$defs", {})
 
-    def resolve(part: Any, inside: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON
+    def resolve(part: Any, inside: tuple[str, ...]) -> Any:
         if isinstance(part, list):
             return [resolve(item, inside) for item in part]
         if not isinstance(part, dict):

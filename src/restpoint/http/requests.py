@@ -73,7 +73,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+def parse(body: bytes) -> Any:
     """The JSON of a body; None for an empty one. Raises ``Problem`` 400."""
     if not body:
         return None
@@ -122,7 +122,7 @@ def whole(name: str, text: str | None, default: int, least: int = 0, most: int =
     """A whole number of a query or header. Raises ``InvalidArgument``."""
     if text is None:
         return default
-    if text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most:  # noqa: PLR2004 - 64 bits
+    if text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most:
         return int(text)
     raise InvalidArgument(f"{name} is {text[:80]!r}; give a whole number from {least} to {most}.")
 

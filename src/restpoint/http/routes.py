@@ -69,16 +69,16 @@ class Documented:
         return extra
 
 
-def _path(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
+def _path(name: str, description: str, **schema: Any) -> dict[str, Any]:
     shape = {"type": "string", **schema}
     return {"name": name, "in": "path", "required": True, "description": description, "schema": shape}
 
 
-def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
+def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
-def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
+def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 

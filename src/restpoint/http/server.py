@@ -103,7 +103,7 @@ def run(settings: Settings) -> None:
 
 def make_app(settings: Settings) -> "FastAPI":
     """The application of one worker."""
-    from restpoint.http.app import create_app  # noqa: PLC0415 - the parent of several workers has no use for it
+    from restpoint.http.app import create_app
 
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -194,7 +194,7 @@ def _announce(url: str, workers: int) -> None:
     print(f"Serving {url}{by}; Ctrl-C ends it.", file=sys.stderr, flush=True)
 
 
-def _end_with(parent: Any) -> None:  # noqa: ANN401 - multiprocessing's
+def _end_with(parent: Any) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -149,7 +149,7 @@ class Vault:
         return key.id, urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def _unseal(self, key_id: str, sealed: str, belongs_to: Iterable[str]) -> str:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - of the server extra
+        from cryptography.exceptions import InvalidTag
 
         key = next((each for each in self._keys.ring(key_id) if each.id == key_id), None)
         if key is None:
@@ -219,9 +219,9 @@ def rotate(path: Path) -> Key:
 # --- Inside ----------------------------------------------------------------------------------------------------------
 
 
-def _aead(secret: bytes) -> Any:  # noqa: ANN401 - cryptography's, which is of the server extra
+def _aead(secret: bytes) -> Any:
     try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError:
         raise InvalidArgument("Sealing needs the package cryptography; run: pip install 'restpoint[server]'") from None
     return AESGCM(secret)

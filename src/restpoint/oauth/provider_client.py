@@ -99,7 +99,7 @@ class Exchanger:
         return found
 
     async def _metadata(self, provider: Provider) -> dict[str, Any]:
-        from authlib.oauth2.rfc8414 import get_well_known_url  # noqa: PLC0415 - of the server extra
+        from authlib.oauth2.rfc8414 import get_well_known_url
 
         issuer = provider.issuer or ""
         # OpenID Connect Discovery appends to the issuer's path, RFC 8414 puts it before that.
@@ -132,7 +132,7 @@ class Exchanger:
         redirect_uri: str,
     ) -> str:
         """Where the browser goes: the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256)."""
-        from authlib.common.urls import add_params_to_uri  # noqa: PLC0415 - of the server extra
+        from authlib.common.urls import add_params_to_uri
 
         place = add_params_to_uri(endpoints.authorization, list(provider.authorization_parameters.items()))
         url, _ = self._client(provider, endpoints, redirect_uri).create_authorization_url(
@@ -154,9 +154,9 @@ class Exchanger:
         client = self._client(provider, endpoints, None)
         return await self._asked(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
 
-    async def _asked(self, provider: Provider, asking: Any) -> TokenReply:  # noqa: ANN401 - Authlib's coroutine
-        from authlib.oauth2.base import OAuth2Error  # noqa: PLC0415 - of the server extra
-        from httpx import HTTPStatusError  # noqa: PLC0415 - as above
+    async def _asked(self, provider: Provider, asking: Any) -> TokenReply:
+        from authlib.oauth2.base import OAuth2Error
+        from httpx import HTTPStatusError
 
         try:
             answer = await asking
@@ -169,8 +169,8 @@ class Exchanger:
             raise ProviderUnreachable(provider.shown, "its answer is no JSON that OAuth has") from None
         return _token_reply(answer)
 
-    def _client(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:  # noqa: ANN401 - Authlib's
-        from authlib.oauth2.client import OAuth2Client  # noqa: PLC0415 - of the server extra
+    def _client(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:
+        from authlib.oauth2.client import OAuth2Client
 
         send = self._send
 
@@ -181,17 +181,17 @@ class Exchanger:
                 self,
                 url: str,
                 body: str = "",
-                headers: Any = None,  # noqa: ANN401
-                auth: Any = None,  # noqa: ANN401
-                **_: Any,  # noqa: ANN401
-            ) -> Any:  # noqa: ANN401
+                headers: Any = None,
+                auth: Any = None,
+                **_: Any,
+            ) -> Any:
                 url, headers, body = auth.prepare("POST", url, dict(headers), body)
                 reply = await send(provider.shown, "POST", url, headers, body.encode())
                 if reply.status_code in _LATER:
                     reply.raise_for_status()
                 return self.parse_response_token(reply)
 
-            async def _refresh_token(self, url: str, refresh_token: str | None = None, **rest: Any) -> Any:  # noqa: ANN401, ARG002
+            async def _refresh_token(self, url: str, refresh_token: str | None = None, **rest: Any) -> Any:  # noqa: ARG002
                 return await self._fetch_token(url, **rest)
 
         client = Client(
@@ -208,7 +208,7 @@ class Exchanger:
     async def _send(
         self, shown: str, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> "httpx.Response":
-        import httpx  # noqa: PLC0415 - of the server extra
+        import httpx
 
         if self._http is None:
             # Without a jar: what a provider sets in one person's exchange is not to be sent in another's.
@@ -231,7 +231,7 @@ class Exchanger:
         return httpx.Response(reply.status_code, content=bytes(content), request=reply.request)
 
 
-def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:  # noqa: ANN401
+def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
     """HTTP Basic as OAuth has it: id and secret are form-encoded first (RFC 6749, section 2.3.1), which Authlib leaves out."""
     name, secret = quote_plus(client.client_id), quote_plus(client.client_secret)
     headers["Authorization"] = f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"

@@ -141,7 +141,7 @@ def read_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
         raise InvalidArgument(f"scopes is a list of names, not the text {scopes[:80]!r}.")
     read = tuple(dict.fromkeys(scopes))
     for scope in read:
-        if not _SCOPE.fullmatch(scope) or len(scope) > 1_000:  # noqa: PLR2004 - generous
+        if not _SCOPE.fullmatch(scope) or len(scope) > 1_000:
             raise InvalidArgument(f"{str(scope)[:80]!r} is no scope: those are printable ASCII without spaces.")
     return read
 

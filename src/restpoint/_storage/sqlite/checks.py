@@ -107,7 +107,7 @@ def _space(connection: sqlite3.Connection) -> Finding:
     )
     figures = {"bytes": pages * page_size, "free_bytes": free * page_size}
     word = f"{free} of {pages} pages ({_mb(free * page_size)})"
-    if mode != 2:  # noqa: PLR2004 - https://www.sqlite.org/pragma.html#pragma_auto_vacuum
+    if mode != 2:
         return Finding(
             "free pages", "warning", f"{word}; the file cannot shrink in steps: restpoint db vacuum --full", figures
         )

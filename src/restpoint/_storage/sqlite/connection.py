@@ -157,7 +157,7 @@ def storage_error(error: Exception) -> StorageError:
 # --- Engines ---------------------------------------------------------------------------------------------------------
 
 
-def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> None:  # noqa: ANN401 - DBAPI's own
+def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> None:
     cursor = connection.cursor()
     try:
         for pragma in (

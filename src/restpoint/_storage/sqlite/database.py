@@ -89,7 +89,7 @@ class Database:
                 if database is not None:
                     database.delivered(len(batch))
 
-        def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
+        def tell(*arguments: Any) -> None:
             try:
                 loop.call_soon_threadsafe(deliver, *arguments)
             except RuntimeError:

@@ -173,8 +173,8 @@ def _migrate(path: Path, revision: str, direction: Direction, actor: str | None)
 
 
 def _alembic(config: "Config", direction: Direction, revision: str, *, sql: bool = False) -> None:
-    from alembic import command  # noqa: PLC0415 - a third of a second that most openings do not need
-    from alembic.util.exc import CommandError  # noqa: PLC0415
+    from alembic import command
+    from alembic.util.exc import CommandError
 
     try:
         getattr(command, direction)(config, revision, sql=sql)
@@ -184,7 +184,7 @@ def _alembic(config: "Config", direction: Direction, revision: str, *, sql: bool
 
 
 def _config() -> "Config":
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
