@@ -28,7 +28,7 @@ COMPLETED: Final = "execution_completed"
 GENESIS: Final = bytes(32)
 """What the first row is chained to."""
 
-_HEAD: Final = prepare(
+HEAD: Final = prepare(
     select(history.c.sequence, history.c.digest)
     .order_by(history.c.sequence.desc())
     .limit(literal_column("1"))
@@ -44,15 +44,19 @@ def detail_digest(detail: str | None) -> bytes | None:
 
 
 def row_digest(previous: bytes, columns: tuple[Any, ...], detail_sha256: bytes | None) -> bytes:
-    """The digest of a row: ``columns`` are sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time."""
-    text = "\0".join(["" if value is None else f"={value}" for value in columns])
-    return sha256(previous + (detail_sha256 or GENESIS) + text.encode()).digest()
+    """The digest of a row: ``columns`` are sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time.
+
+    What follows the time is not looked at, so a whole row may be given. Raises ``TypeError`` where a text is none: the digest of
+    a BLOB must not be that of the text which Python shows for it.
+    """
+    texts = "\0".join(["" if text is None else "=" + text for text in columns[1:8]])
+    return sha256(previous + (detail_sha256 or GENESIS) + f"={columns[0]}\0{texts}\0={columns[8]}".encode()).digest()
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:
     """Sequence and digest of the last row; the anchor's where retention left none."""
     if tx.head is None:
-        row = tx.one(_HEAD, ()) or tx.one(ANCHOR, ())
+        row = tx.one(HEAD, ()) or tx.one(ANCHOR, ())
         if row is None:
             raise DamagedFile("The history has lost its anchor; restore a backup.")
         tx.head = row[0], row[1]

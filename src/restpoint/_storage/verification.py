@@ -55,22 +55,23 @@ class _Tally:
 
     def add(self, rows: Sequence[Row]) -> None:
         self.rows += len(rows)
+        first, last = Head.of(rows[0]).sequence, Head.of(rows[-1]).sequence
         for sequence in self.heads:
-            if rows[0][0] <= sequence <= rows[-1][0]:
-                self.heads[sequence] = rows[sequence - rows[0][0]][11]
+            if first <= sequence <= last:
+                self.heads[sequence] = Head.of(rows[sequence - first]).digest
         live, ended = self.live, TERMINAL
-        for row in rows:
-            if row[9] is None and row[10] is not None and row[2] != COMPLETED:
-                self.without_detail.append(row[0])
-            if row[5] != row[4]:
-                if row[5] is None or row[5] in ended:
-                    live.discard(row[1])
+        for sequence, execution_id, event, _, before, after, _, _, _, detail, detail_sha256, _ in rows:
+            if detail is None and detail_sha256 is not None and event != COMPLETED:
+                self.without_detail.append(sequence)
+            if after != before:
+                if after is None or after in ended:
+                    live.discard(execution_id)
                 else:
-                    live.add(row[1])
-            elif row[2] == "payloads_erased":
-                self.erased.update(_numbers(row[9], "sequences"))
-            elif row[2] == "history_pruned":
-                self.pruned_to.update(_numbers(row[9], "last"))
+                    live.add(execution_id)
+            elif event == "payloads_erased":
+                self.erased.update(_numbers(detail, "sequences"))
+            elif event == "history_pruned":
+                self.pruned_to.update(_numbers(detail, "last"))
 
 
 def _numbers(detail: str | None, name: str) -> list[int]:
@@ -117,7 +118,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     try:
         for rows in walk(connection, anchor):
             tally.add(rows)
-            last = Head(rows[-1][0], rows[-1][11])
+            last = Head.of(rows[-1])
     except Broken as broken:
         findings.append(broken.finding)
         whole = False

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from restpoint._storage import hash_chain
+from restpoint._storage import hash_chain, search
 from restpoint._storage.sqlite.connection import reading
 from restpoint.audit import export as exports
 from restpoint.audit import reports, signed_heads
@@ -66,7 +66,7 @@ class File:
 
     def timeline(self, part: str) -> Iterator[Answer]:
         """As ``Source.timeline``."""
-        found = reports.ids(self.connection, part, CANDIDATES + 1)
+        found = search.ids_in_history(self.connection, part, CANDIDATES + 1)
         if not found:
             raise ExecutionNotFound(part)
         if len(found) > 1:
