@@ -6,13 +6,14 @@ from typing import Final, Literal
 
 from restpoint._core.retention_rules import Keeping
 from restpoint.errors import InteractionExpired
+from restpoint.events import EventKind, WaitKind
 
 
 @dataclass(slots=True)
 class Wait:
     """A row of ``interactions`` or ``consents``. Times are milliseconds since the epoch."""
 
-    kind: Literal["interaction", "consent"]
+    kind: WaitKind
     id: str
     status: str
     opened: int
@@ -37,7 +38,7 @@ class Change:
 
     sequence: int
     execution_id: str
-    event: str
+    event: EventKind
     before: str | None
     status: str
     at: int

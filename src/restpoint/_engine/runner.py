@@ -47,9 +47,6 @@ log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
 
-# What makes a run ready, as far as this process hears of it.
-_NEWS: Final = ("execution_created", "interaction_", "consent_", "execution_recovered")
-
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -268,7 +265,7 @@ class Runner:
     def _heard(self, change: Change) -> None:
         """A change that this process made. That it created what it claims itself is no news."""
         execution_id, coming = change.execution_id, self._require().records.coming
-        if execution_id not in self._runs and execution_id not in coming and change.event.startswith(_NEWS):
+        if execution_id not in self._runs and execution_id not in coming and change.event.wakes_runner:
             self._news.set()
 
     def _take_up(self, claim: Claim) -> None:

@@ -27,6 +27,7 @@ from restpoint._storage.sqlite.connection import connected, create_empty, file_r
 from restpoint._storage.sqlite.database import Transaction
 from restpoint._storage.verification import verify
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
+from restpoint.events import EventKind
 
 STAMP: Final = "%Y%m%dT%H%M%S%fZ"
 """How the moment of a backup is written in its name, in UTC; names sort as the moments do."""
@@ -269,7 +270,11 @@ def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: s
             connection.execute("BEGIN IMMEDIATE")
             tx = Transaction(connection, time.time_ns() // 1_000_000)
             append(
-                tx, "restored", actor=actor, cause="restore", detail=encode({"backup": source.name, "replaced": head})
+                tx,
+                EventKind.RESTORED,
+                actor=actor,
+                cause="restore",
+                detail=encode({"backup": source.name, "replaced": head}),
             )
             tx.flush()
             connection.execute("COMMIT")
