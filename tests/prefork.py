@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import support
+
 LOADED = (
     "alembic.command", "httpx", "restpoint.http.app", "restpoint.cli.app", "restpoint.client.client",
     "restpoint.http.server", "rich.table", "rich.prompt", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto",
@@ -114,7 +116,7 @@ def _connected() -> socket.socket:
             loading = subprocess.Popen(
                 [sys.executable, "-c", f"import prefork; prefork.main({theirs.fileno()})"],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+                env=support.variables(PYTHONPATH=str(Path(__file__).parent)),
                 start_new_session=True,
             )
         atexit.register(loading.wait, 30)

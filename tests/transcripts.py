@@ -2,14 +2,16 @@
 
 import os
 import re
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Self
 
-from served import environment
+from prefork import Forked
+from served import Served, environment
+from support import PATIENCE
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
@@ -26,15 +28,14 @@ class Replay:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ids: dict[str, str] = {}
-        self.server: subprocess.Popen[str] | None = None
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = str(found.getsockname()[1])
+        self.server: Served | None = None
+        self.port = "0"  # whichever is free, and afterwards the same one again
+        self.output, self.words = folder.parent / f"{folder.name}.output", folder.parent / f"{folder.name}.words"
         tools = folder / "bin"
         tools.mkdir()
-        tool = tools / "restpoint"
-        tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m restpoint.cli "$@"\n')
-        tool.chmod(0o755)
+        python = tools / "python3"
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
         self.variables = environment(PATH=f"{tools}:{os.environ['PATH']}")
 
     def __enter__(self) -> Self:
@@ -43,7 +44,6 @@ class Replay:
     def __exit__(self, *_: object) -> None:
         if self.server is not None:
             self.server.kill()
-            self.server.communicate()
 
     def here(self, text: str) -> str:
         for shown, real in self.ids.items():
@@ -53,33 +53,52 @@ class Replay:
     def run(self, command: str) -> str:
         if command == "kill -9 $!":
             assert self.server is not None
-            self.server.send_signal(signal.SIGKILL)
-            assert self.server.wait() == -signal.SIGKILL
-            self.server.communicate()
+            self.server.kill()
+            assert self.server.process.returncode == -signal.SIGKILL
             return ""
         if command.endswith(" &"):
-            words = [*self.here(command).split()[1:-1], "--port", self.port]
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "restpoint.cli", *words],
-                cwd=self.folder, env=self.variables, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            assert self.server.stderr is not None
-            return self.server.stderr.readline()
-        done = subprocess.run(
-            ["bash", "-c", self.here(command)], cwd=self.folder, env=self.variables, capture_output=True, text=True,
-            timeout=60, check=False,
+            target, *options = shlex.split(self.here(command))[2:-1]
+            self.server = Served(target, self.folder, *options, "--port", self.port)
+            self.port = self.server.port
+            return self.server.said[0]
+        command, told = self.here(command), ""
+        if (ours := re.match(r"""restpoint ((?:"[^"]*"|'[^']*'|[^"';>|])+)""", command)) is not None:
+            arguments = self._bash(f"printf '%s\\0' {ours[1]}").stdout.split("\0")[:-1]
+            with (
+                self.output.open("wb") as output,
+                self.words.open("wb") as words,
+                Path(os.devnull).open("rb") as nothing,
+            ):
+                forked = Forked(
+                    *arguments,
+                    cwd=self.folder,
+                    environment=self.variables,
+                    standard=(nothing.fileno(), output.fileno(), words.fileno()),
+                )
+                try:
+                    code = forked.wait(PATIENCE)
+                finally:
+                    forked.kill()
+            told = self.words.read_text()
+            command = f"(cat {shlex.quote(str(self.output))}; exit {code}) {command.removeprefix(ours[0])}"
+        done = self._bash(command)
+        return done.stdout + done.stderr + told
+
+    def _bash(self, command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, env=self.variables, capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
         )  # fmt: skip
-        return done.stdout + done.stderr
 
     def compare(self, command: str, shown: str) -> None:
         """What the command prints is what is shown; ids that are shown for the first time become this run's."""
+        printed = self.run(command).strip("\n")
         new = [each for each in dict.fromkeys(re.findall(UUID, shown)) if each not in self.ids]
         pattern = re.escape(self.here(shown.strip("\n"))).replace("…", ".*?")
         pattern = re.sub(_ESCAPED_TIME, lambda _: TIME, pattern)
         for number, each in enumerate(new):
             pattern = pattern.replace(re.escape(each), f"(?P<id{number}>{UUID})", 1)
             pattern = pattern.replace(re.escape(each), f"(?P=id{number})")
-        printed = self.run(command).strip("\n")
         found = re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed.splitlines()), re.DOTALL)
         assert found is not None, f"$ {command}\nprinted:\n{printed}\nand the README shows:\n{shown}"
         self.ids |= {each: found[f"id{number}"] for number, each in enumerate(new)}

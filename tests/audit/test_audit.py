@@ -30,7 +30,7 @@ from restpoint.errors import DamagedFile, FourEyes, InvalidArgument, NothingToEx
 from restpoint.prompts import HumanPromptBinary, HumanPromptText, HumanResponseBinary
 from restpoint.service import Desk
 from served import TARGET, served, typed
-from support import ADA, NO, PAIRS, START, TEXT, YES, ManualClock, rows, sql
+from support import ADA, NO, PAIRS, PATIENCE, START, TEXT, YES, ManualClock, rows, sql
 
 PAY = HumanPromptBinary(text="Pay?", options=[YES, NO])
 SURE = HumanResponseBinary(selected_option=YES)
@@ -93,7 +93,7 @@ def in_another_process(path: Path, last: int, form: str) -> bytes:
         "    out.writelines(exports.Export(c, exports.span(c, first=2, last=int(sys.argv[2])), sys.argv[3]))"
     )
     command = [sys.executable, "-c", script, str(path), str(last), form]
-    return subprocess.run(command, capture_output=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout
 
 
 async def asked(store: ExecutionStore, prompt: Any = PAY, owner: str | None = "ada", **terms: Any) -> tuple[str, str]:

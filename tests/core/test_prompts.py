@@ -201,6 +201,7 @@ def test_options_are_told_apart_by_id_and_value_together() -> None:
         text="?", options=[MultipleChoiceOption(id="a", value="1"), MultipleChoiceOption(id="b", value="1")]
     )
     for prompt in (same_id, same_value):
+        assert len(prompt.options) == 2
         for option in prompt.options:
             assert accepts(prompt, HumanResponseRadio(selected_option=option)).selected_option == option  # type: ignore[union-attr]
 

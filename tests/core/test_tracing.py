@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from restpoint._core import tracing
+from support import PATIENCE, variables
 
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -67,7 +68,7 @@ def span_id(span: ReadableSpan) -> int:
 
 def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=variables(), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_the_trace_goes_on_in_the_process_after_the_one_that_was_killed() -> None:

@@ -32,7 +32,7 @@ async def no_commits(store: ExecutionStore) -> AsyncIterator[None]:
 
     def stand(_: Transaction) -> None:
         entered.set()
-        assert go.wait(30)
+        assert go.wait(PATIENCE)
 
     standing = parts.database.write(stand)
     await asyncio.to_thread(entered.wait, 30)

@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from restpoint import Context, ExecutionStore, Runner, WorkflowFailed, logs, workflow
 from restpoint._core import tracing
 from runners import WAYS, answer, asked, ended, journaled, question, unloaded
-from support import ManualClock
+from support import PATIENCE, ManualClock
 
 
 @pytest.fixture(params=["held", "parked"])
@@ -127,7 +127,7 @@ async def test_a_consent_is_a_pause(store: ExecutionStore, exporter: InMemorySpa
 
     async with Runner(store, [connect], **way) as runner:
         record = (await runner.start("connect")).record
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while record.status != "oauth_required":
                 await record.changed()
         if way["hold_paused_for"] == 0:
