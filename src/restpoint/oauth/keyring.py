@@ -211,7 +211,7 @@ def rotate(path: Path) -> Key:
     """Put a new key first in the ring of a file: from now on it seals, the others still open. Raises ``InvalidArgument``."""
     path = path.resolve()  # what a link leads to is replaced, not the link
     key = new_key()
-    with secret_files.in_turn(path.parent):
+    with secret_files.folder_lock(path.parent):
         _write(path, [key, *_read(path)[1]], new=False)
     return key
 
