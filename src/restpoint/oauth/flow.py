@@ -45,17 +45,17 @@ from restpoint.errors import (
 )
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault
-from restpoint.oauth.provider_client import Endpoints, Exchanger, TokenRefused
+from restpoint.oauth.provider_client import Endpoints, ProviderClient, TokenRefused
 from restpoint.oauth.providers import CALLBACK, Provider, by_name
-from restpoint.oauth.signed_links import STATE_SECONDS, Links, with_ticket
-from restpoint.oauth.tokens import Granted, place, stored
+from restpoint.oauth.signed_links import STATE_SECONDS, SignedLinks, with_ticket
+from restpoint.oauth.tokens import TokenStore, associated_data, token_data
 
 log = logging.getLogger(__name__)
 
-_RECOVER_EVERY: Final = 1.0  # seconds
-_TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+_RECOVER_INTERVAL: Final = 1.0  # seconds
+_RETRY_DELAY: Final = 1.0  # seconds, after the storage failed
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
-_PASSING: Final = frozenset({"temporarily_unavailable", "server_error"})  # RFC 6749, section 4.1.2.1
+_TEMPORARY: Final = frozenset({"temporarily_unavailable", "server_error"})  # RFC 6749, section 4.1.2.1
 
 Outcome = Literal[
     "granted", "denied", "failed", "malformed", "forged", "replayed", "expired", "other_browser", "other_person",
@@ -64,7 +64,7 @@ Outcome = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class AuthorizationRequest:
     """Someone sets out: where to, and what their browser must bring back. ``cookie`` is a secret of that browser."""
 
     url: str
@@ -83,7 +83,7 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class CallbackResult:
     """What became of a callback. ``consent`` only where the browser is the one that set out."""
 
     outcome: Outcome
@@ -113,11 +113,11 @@ class Consents:
         """How many callbacks there were, by what became of them."""
         self.refreshes: Counter[str] = Counter()
         self._vault = vault
-        self.links = Links(vault, self.providers, public_url)
-        self._exchanger = Exchanger(timeout)
+        self.links = SignedLinks(vault, self.providers, public_url)
+        self._client = ProviderClient(timeout)
         self._parts: Parts | None = None
-        self._granted: Granted
-        self._under_way: set[asyncio.Task[Arrival]] = set()
+        self._tokens: TokenStore
+        self._exchanges: set[asyncio.Task[CallbackResult]] = set()
         self._recovering: asyncio.Task[None] | None = None
         self._closing = False
         self._warned: set[str] = set()
@@ -127,7 +127,7 @@ class Consents:
     async def open(self) -> Self:
         """Begin: what a dead process left behind is taken back, now and while this one lives."""
         parts = self._parts = await self.store.parts()
-        self._granted = Granted(parts, self._vault, self._exchanger, self.provider, self.refreshes)
+        self._tokens = TokenStore(parts, self._vault, self._client, self.provider, self.refreshes)
         self._recovering = asyncio.create_task(self._recover(), name="restpoint:recover_consents")
         return self
 
@@ -142,11 +142,11 @@ class Consents:
     async def close(self) -> None:
         """End. An exchange that is still under way is given up: its consent is pending again, for another attempt."""
         self._closing = True
-        tasks = [*self._under_way, *([self._recovering] if self._recovering is not None else [])]
+        tasks = [*self._exchanges, *([self._recovering] if self._recovering is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._exchanger.close()
+        await self._client.close()
 
     async def _recover(self) -> None:
         parts = self._require()
@@ -158,7 +158,7 @@ class Consents:
                 return
             except Exception:
                 log.exception("consents that were left behind could not be taken back; trying again")
-            await asyncio.sleep(_RECOVER_EVERY)
+            await asyncio.sleep(_RECOVER_INTERVAL)
 
     def _require(self) -> Parts:
         if self._parts is None:
@@ -180,15 +180,15 @@ class Consents:
 
     async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
         """What a consent came to, which is over. Raises ``SealBroken`` where its token does not open."""
-        return await self._granted.outcome(execution_id, consent_id)
+        return await self._tokens.outcome(execution_id, consent_id)
 
     async def outcomes(self, execution_id: str) -> Mapping[str, OAuthToken | RestpointError]:
         """What each consent of an execution came to, of those that are over, with fresh tokens. Raises ``SealBroken``."""
-        return await self._granted.outcomes(execution_id)
+        return await self._tokens.outcomes(execution_id)
 
     async def authorization_endpoint(self, provider: Provider) -> str:
         """Where the provider asks people. Raises ``ProviderUnreachable`` and ``InvalidArgument``."""
-        return (await self._exchanger.endpoints(provider)).authorization
+        return (await self._client.endpoints(provider)).authorization
 
     # --- Links ---
 
@@ -214,26 +214,26 @@ class Consents:
         cookie = cookies.get(cookie_name(consent.id, secure=on_https(consent.redirect_uri)))
         return bool(cookie) and compare_digest(_digest(cookie or ""), consent.browser_sha256 or b"")
 
-    async def begin(self, consent: Consent, person: str, here: str) -> Departure:
+    async def begin(self, consent: Consent, person: str, here: str) -> AuthorizationRequest:
         """Set out: a new state, verifier and browser in place of those before.
 
         ``here`` is where the routes are as the browser sees them. Raises ``ProviderUnreachable``, ``InvalidArgument``,
         ``ConsentExpired``, ``Conflict`` (someone else was faster) and ``IllegalTransition`` (it is over).
         """
         parts, provider = self._require(), self.provider(consent.provider)
-        endpoints = await self._exchanger.endpoints(provider)
+        endpoints = await self._client.endpoints(provider)
         redirect_uri = provider.redirect_uri or f"{self.links.public_url or here}{CALLBACK}"
-        self._warn_of_mix_ups(provider, endpoints, redirect_uri)
+        self._warn_about_mix_up(provider, endpoints, redirect_uri)
         state, cookie, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         attempt = Attempt(
-            person, _digest(state), _digest(cookie), self._vault.seal(verifier, *place(consent, "verifier")),
+            person, _digest(state), _digest(cookie), self._vault.seal(verifier, *associated_data(consent, "verifier")),
             redirect_uri, STATE_SECONDS * 1000,
         )  # fmt: skip
         await parts.database.write(partial(consents.begin, consent=consent, attempt=attempt))
-        url = self._exchanger.authorization_url(provider, endpoints, consent.scopes, state, verifier, redirect_uri)
-        return Departure(url, cookie, redirect_uri)
+        url = self._client.authorization_url(provider, endpoints, consent.scopes, state, verifier, redirect_uri)
+        return AuthorizationRequest(url, cookie, redirect_uri)
 
-    def _warn_of_mix_ups(self, provider: Provider, endpoints: Endpoints, redirect_uri: str) -> None:
+    def _warn_about_mix_up(self, provider: Provider, endpoints: Endpoints, redirect_uri: str) -> None:
         """Of several providers, each has to be told from the others by what comes back (RFC 9700, section 4.4.2)."""
         own = f"{CALLBACK}/{provider.name}"
         if len(self.providers) == 1 or endpoints.sends_issuer or redirect_uri.endswith(own) or own in self._warned:
@@ -245,7 +245,7 @@ class Consents:
             provider.name, own,
         )  # fmt: skip
 
-    async def refuse(self, consent: Consent, person: str) -> None:
+    async def deny(self, consent: Consent, person: str) -> None:
         """The person says no on our own page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
         parts = self._require()
         await parts.database.write(
@@ -254,44 +254,44 @@ class Consents:
 
     # --- Coming back ---
 
-    async def arrive(self, callback: Callback) -> Arrival:
+    async def handle_callback(self, callback: Callback) -> CallbackResult:
         """What came back from a provider, to its end. Raises ``StorageError`` and its kinds, with nothing changed."""
-        arrival = await self._arrive(callback)
-        self.callbacks[arrival.outcome] += 1
-        if arrival.outcome not in {"granted", "denied"}:
-            log.warning("a callback was not taken: %s", arrival.outcome)
-        return arrival
+        result = await self._handle(callback)
+        self.callbacks[result.outcome] += 1
+        if result.outcome not in {"granted", "denied"}:
+            log.warning("a callback was not taken: %s", result.outcome)
+        return result
 
-    async def _arrive(self, callback: Callback) -> Arrival:
+    async def _handle(self, callback: Callback) -> CallbackResult:
         told = callback.parameters
         if not told.get("state"):
-            return Arrival("malformed")
+            return CallbackResult("malformed")
         consent = await consents.find_by_state(self._require().database, _digest(told["state"]))
         if consent is None:
-            return Arrival("forged")
-        wrong = self._wrong_with(callback, consent)
+            return CallbackResult("forged")
+        wrong = self._rejection(callback, consent)
         if wrong is not None:  # who does not come from the right browser is told nothing of the consent
-            return Arrival(wrong, None if wrong.startswith("other_") else consent)
-        return await self._from_the_provider(consent, told)
+            return CallbackResult(wrong, None if wrong.startswith("other_") else consent)
+        return await self._accept(consent, told)
 
-    async def _from_the_provider(self, consent: Consent, told: Mapping[str, str]) -> Arrival:
+    async def _accept(self, consent: Consent, told: Mapping[str, str]) -> CallbackResult:
         """What the right browser brings, if it comes from the right provider."""
         try:
             provider = self.provider(consent.provider)
-            endpoints = await self._exchanger.endpoints(provider)
+            endpoints = await self._client.endpoints(provider)
         except (ProviderUnreachable, InvalidArgument) as error:
-            return Arrival("failed", consent, str(error))
-        if not _is_issuer(endpoints, told.get("iss"), self._issuers_but(provider)):
-            return Arrival("wrong_issuer", consent)
+            return CallbackResult("failed", consent, str(error))
+        if not _is_issuer(endpoints, told.get("iss"), self._other_issuers(provider)):
+            return CallbackResult("wrong_issuer", consent)
         if "error" in told:
-            return await self._refused(consent, told["error"])
+            return await self._provider_denied(consent, told["error"])
         code = told.get("code")
-        return await self._redeem(consent, provider, endpoints, code) if code else Arrival("malformed", consent)
+        return await self._redeem(consent, provider, endpoints, code) if code else CallbackResult("malformed", consent)
 
-    def _issuers_but(self, provider: Provider) -> set[str]:
+    def _other_issuers(self, provider: Provider) -> set[str]:
         return {each.issuer for each in self.providers.values() if each.issuer is not None and each is not provider}
 
-    def _wrong_with(self, callback: Callback, consent: Consent) -> Outcome | None:
+    def _rejection(self, callback: Callback, consent: Consent) -> Outcome | None:
         """Why a callback is not this consent's, as far as that can be seen here."""
         if consent.status not in OPEN:
             return "replayed"  # it has forgotten its browser
@@ -305,74 +305,74 @@ class Consents:
         )
         return next((outcome for outcome, wrong in checks if wrong), None)
 
-    async def _refused(self, consent: Consent, error: str) -> Arrival:
+    async def _provider_denied(self, consent: Consent, error: str) -> CallbackResult:
         """The provider says why there is no code. What it says is text of a stranger: only known forms are kept."""
         parts = self._require()
         code = error if _CODE.fullmatch(error) else "unknown_error"
         try:
-            if code in _PASSING:
+            if code in _TEMPORARY:
                 await parts.database.write(partial(consents.spend, consent=consent))
-                return Arrival("failed", consent, f"{consent.provider} says that it cannot do it now ({code}).")
+                return CallbackResult("failed", consent, f"{consent.provider} says that it cannot do it now ({code}).")
             await parts.database.write(
                 partial(consents.deny, consent=consent, code=code, actor=consent.begun_by), parts.apply
             )
         except ConsentExpired:
-            return Arrival("expired", consent)
+            return CallbackResult("expired", consent)
         except (Conflict, IllegalTransition):
-            return Arrival("replayed", consent)
-        return Arrival("denied", consent, code)
+            return CallbackResult("replayed", consent)
+        return CallbackResult("denied", consent, code)
 
-    async def _redeem(self, consent: Consent, provider: Provider, endpoints: Endpoints, code: str) -> Arrival:
+    async def _redeem(self, consent: Consent, provider: Provider, endpoints: Endpoints, code: str) -> CallbackResult:
         try:
             # Before anything is written: where the key is lost, the consent must stay as it is.
-            verifier = self._vault.unseal(consent.verifier or "", *place(consent, "verifier"))
+            verifier = self._vault.unseal(consent.verifier or "", *associated_data(consent, "verifier"))
         except SealBroken as error:
             log.error("the callback of consent %s cannot be taken: %s", consent.id, error)  # noqa: TRY400 - says it all
-            return Arrival("sealed", consent, str(error))
+            return CallbackResult("sealed", consent, str(error))
         if self._closing:
-            return Arrival("failed", consent, "The server is going down; try again in a moment.")
+            return CallbackResult("failed", consent, "The server is going down; try again in a moment.")
         # A client that leaves, or a server that ends, must not leave the outcome unknown: this is a task of its own.
         task = asyncio.create_task(
             self._exchange(consent, provider, endpoints, code, verifier), name="restpoint:exchange"
         )
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._exchanges.add(task)
+        task.add_done_callback(self._exchanges.discard)
         return await asyncio.shield(task)
 
     async def _exchange(
         self, consent: Consent, provider: Provider, endpoints: Endpoints, code: str, verifier: str
-    ) -> Arrival:
+    ) -> CallbackResult:
         parts = self._require()
         try:
             await parts.database.write(partial(consents.redeem, consent=consent, lease=parts.lease), parts.apply)
         except ConsentExpired:
-            return Arrival("expired", consent)
+            return CallbackResult("expired", consent)
         except (Conflict, IllegalTransition):
-            return Arrival("replayed", consent)
+            return CallbackResult("replayed", consent)
         except asyncio.CancelledError:
             await self._give_back(consent, "the server went down")
             raise
         try:
-            reply = await self._exchanger.redeem(provider, endpoints, code, verifier, consent.redirect_uri or "")
+            reply = await self._client.redeem(provider, endpoints, code, verifier, consent.redirect_uri or "")
         except ProviderUnreachable as error:
             await self._give_back(consent, "the provider could not be asked")
-            return Arrival("failed", consent, str(error))
+            return CallbackResult("failed", consent, str(error))
         except TokenRefused as error:
             log.warning("the provider %s refused a code: %s", provider.name, error.code)
             job = partial(consents.deny, consent=consent, code=error.code, actor=None, lease=parts.lease)
-            return Arrival("denied" if await self._record(job) else "expired", consent, error.code)
+            return CallbackResult("denied" if await self._record(job) else "expired", consent, error.code)
         except asyncio.CancelledError:
             await self._give_back(consent, "the server went down")
             raise
         except Exception:
             await self._give_back(consent, "the exchange failed")
             raise
-        token = stored(reply, consent.scopes, parts.clock.now())
-        sealed = self._vault.seal(encode(token), *place(consent, "token"))
+        token = token_data(reply, consent.scopes, parts.clock.now())
+        sealed = self._vault.seal(encode(token), *associated_data(consent, "token"))
         granted = partial(
             consents.grant, consent=consent, lease=parts.lease, token=sealed, scopes=tuple(token["scopes"])
         )
-        return Arrival("granted" if await self._record(granted) else "expired", consent)
+        return CallbackResult("granted" if await self._record(granted) else "expired", consent)
 
     async def _give_back(self, consent: Consent, cause: str) -> None:
         await self._record(partial(consents.give_back, consent=consent, lease=self._require().lease, cause=cause))
@@ -389,7 +389,7 @@ class Consents:
                 if self._closing:  # whoever comes next takes it back, once this lease is gone
                     raise
                 log.exception("the outcome of an exchange could not be written; trying again")
-                await asyncio.sleep(_TRY_AGAIN)
+                await asyncio.sleep(_RETRY_DELAY)
             else:
                 return True
 

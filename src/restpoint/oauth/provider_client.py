@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import httpx
 
 _METADATA_SECONDS: Final = 3600.0
-_MOST_BYTES: Final = 256 * 1024
+_MAX_BYTES: Final = 256 * 1024
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
-_LATER: Final = (408, 425, 429)
+_RETRYABLE: Final = (408, 425, 429)
 _WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
 _OK, _SERVER_ERROR = 200, 500
-_LONGEST_LIFE: Final = 100 * 365 * 86_400  # seconds
-_OWN: Final = frozenset(
+_MAX_LIFETIME: Final = 100 * 365 * 86_400  # seconds
+_STANDARD: Final = frozenset(
     {"access_token", "token_type", "scope", "expires_in", "expires_at", "refresh_token", "id_token"}
 )
 
@@ -66,7 +66,7 @@ class TokenRefused(Exception):
         self.code = code
 
 
-class Exchanger:
+class ProviderClient:
     """Speaks to providers. ``timeout`` is in seconds, for one request from its beginning to its end."""
 
     def __init__(self, timeout: float) -> None:
@@ -135,7 +135,7 @@ class Exchanger:
         from authlib.common.urls import add_params_to_uri
 
         place = add_params_to_uri(endpoints.authorization, list(provider.authorization_parameters.items()))
-        url, _ = self._client(provider, endpoints, redirect_uri).create_authorization_url(
+        url, _ = self._protocol(provider, endpoints, redirect_uri).create_authorization_url(
             place, state=state, code_verifier=verifier, scope=" ".join(scopes) or None
         )
         return str(url)
@@ -144,22 +144,22 @@ class Exchanger:
         self, provider: Provider, endpoints: Endpoints, code: str, verifier: str, redirect_uri: str
     ) -> TokenReply:
         """The token for a code. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
-        client = self._client(provider, endpoints, redirect_uri)
-        return await self._asked(
+        client = self._protocol(provider, endpoints, redirect_uri)
+        return await self._token_request(
             provider, client.fetch_token(endpoints.token, code=code, code_verifier=verifier, grant_type="authorization_code")
         )  # fmt: skip
 
     async def refresh(self, provider: Provider, endpoints: Endpoints, refresh_token: str) -> TokenReply:
         """A new token for a refresh token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
-        client = self._client(provider, endpoints, None)
-        return await self._asked(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
+        client = self._protocol(provider, endpoints, None)
+        return await self._token_request(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
 
-    async def _asked(self, provider: Provider, asking: Any) -> TokenReply:
+    async def _token_request(self, provider: Provider, request: Any) -> TokenReply:
         from authlib.oauth2.base import OAuth2Error
         from httpx import HTTPStatusError
 
         try:
-            answer = await asking
+            answer = await request
         except OAuth2Error as error:
             code = str(error.error)
             raise TokenRefused(code if _CODE.fullmatch(code) else "unknown_error") from None
@@ -169,7 +169,7 @@ class Exchanger:
             raise ProviderUnreachable(provider.shown, "its answer is no JSON that OAuth has") from None
         return _token_reply(answer)
 
-    def _client(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:
+    def _protocol(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:
         from authlib.oauth2.client import OAuth2Client
 
         send = self._send
@@ -187,7 +187,7 @@ class Exchanger:
             ) -> Any:
                 url, headers, body = auth.prepare("POST", url, dict(headers), body)
                 reply = await send(provider.shown, "POST", url, headers, body.encode())
-                if reply.status_code in _LATER:
+                if reply.status_code in _RETRYABLE:
                     reply.raise_for_status()
                 return self.parse_response_token(reply)
 
@@ -222,8 +222,8 @@ class Exchanger:
                 content = bytearray()
                 async for chunk in reply.aiter_bytes():
                     content += chunk
-                    if len(content) > _MOST_BYTES:
-                        raise ProviderUnreachable(shown, f"its answer is larger than {_MOST_BYTES} bytes")
+                    if len(content) > _MAX_BYTES:
+                        raise ProviderUnreachable(shown, f"its answer is larger than {_MAX_BYTES} bytes")
         except TimeoutError:
             raise ProviderUnreachable(shown, f"nothing came within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -265,13 +265,13 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
     return Endpoints(places[0], places[1], method, provider.issuer, sends)
 
 
-def _seconds(told: object) -> float | None:
+def _seconds(value: object) -> float | None:
     """How long a token lives; None where that is not said in a way that can be."""
     try:
-        seconds = float(told) if isinstance(told, int | float | str) else -1.0
+        seconds = float(value) if isinstance(value, int | float | str) else -1.0
     except ValueError:
         return None
-    return seconds if 0 <= seconds <= _LONGEST_LIFE else None
+    return seconds if 0 <= seconds <= _MAX_LIFETIME else None
 
 
 def _token_reply(answer: dict[str, Any]) -> TokenReply:
@@ -294,5 +294,5 @@ def _token_reply(answer: dict[str, Any]) -> TokenReply:
         _seconds(seconds),
         refresh if isinstance(refresh, str) and refresh else None,
         identity if isinstance(identity, str) else None,
-        {key: value for key, value in answer.items() if key not in _OWN},
+        {key: value for key, value in answer.items() if key not in _STANDARD},
     )

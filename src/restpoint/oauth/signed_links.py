@@ -19,7 +19,7 @@ from restpoint.oauth.providers import Provider, check_url
 STATE_SECONDS: Final = 600
 """How long someone may be away at the provider."""
 
-TICKET_SECONDS: Final = 900
+_TICKET_SECONDS: Final = 900
 """How long a link to a consent page is good, and the form on it."""
 
 
@@ -42,7 +42,7 @@ def with_ticket(url: str, ticket: str) -> str:
     return f"{url}?ticket={ticket}"
 
 
-class Links:
+class SignedLinks:
     """Makes and reads links. ``public_url`` is where the routes are as browsers see them, if that is known for good."""
 
     def __init__(self, vault: Vault, providers: Mapping[str, Provider], public_url: str | None) -> None:
@@ -70,11 +70,11 @@ class Links:
 
     def ticket(self, execution_id: str, consent_id: str, person: str, now: int) -> str:
         """A ticket for a person who may see the consent, for nobody else's eyes."""
-        return self._mint("ticket", execution_id, consent_id, person, now)
+        return self._seal("ticket", execution_id, consent_id, person, now)
 
     def proof(self, consent: Consent, person: str, now: int) -> str:
         """What the form on the page has in it."""
-        return self._mint("form", consent.execution_id, consent.id, person, now, consent.attempts)
+        return self._seal("form", consent.execution_id, consent.id, person, now, consent.attempts)
 
     def read_ticket(self, consent: Consent, text: str | None, now: int) -> Ticket | None:
         """The ticket of a link; None for one that is forged, too old, or from before the last time someone set out."""
@@ -87,7 +87,7 @@ class Links:
         """What came back with the form; None for one that is forged or too old."""
         return self._read("form", consent, text, now)
 
-    def _mint(
+    def _seal(
         self, kind: str, execution_id: str, consent_id: str, person: str, now: int, attempts: int | None = None
     ) -> str:
         return self._vault.seal_token(encode([person, now, attempts]), kind, execution_id, consent_id)
@@ -99,4 +99,4 @@ class Links:
             ticket = Ticket(*decode(self._vault.unseal_token(text, kind, consent.execution_id, consent.id)))
         except (SealBroken, TypeError, ValueError):
             return None
-        return ticket if 0 <= now - ticket.made_at <= TICKET_SECONDS * 1000 else None
+        return ticket if 0 <= now - ticket.made_at <= _TICKET_SECONDS * 1000 else None

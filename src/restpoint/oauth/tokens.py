@@ -35,7 +35,7 @@ from restpoint.errors import (
 )
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault, sealed_with
-from restpoint.oauth.provider_client import Exchanger, TokenRefused, TokenReply
+from restpoint.oauth.provider_client import ProviderClient, TokenRefused, TokenReply
 from restpoint.oauth.providers import Provider
 
 log = logging.getLogger(__name__)
@@ -45,26 +45,26 @@ Token = dict[str, Any]
 LEEWAY_SECONDS: Final = 60
 """A token that expires so soon is refreshed at once."""
 
-_PATIENCE: Final = 20.0  # seconds, while another process refreshes
-_LOOK_AGAIN: Final = 0.2  # seconds
+_REFRESH_TIMEOUT: Final = 20.0  # seconds, while another process refreshes
+_POLL_INTERVAL: Final = 0.2  # seconds
 
 
-class Granted:
+class TokenStore:
     """The tokens in one open file."""
 
     def __init__(
         self,
         parts: Parts,
         vault: Vault,
-        exchanger: Exchanger,
+        client: ProviderClient,
         provider: Callable[[str], Provider],
-        counted: Counter[str],
+        counts: Counter[str],
     ) -> None:
         self._parts = parts
         self._vault = vault
-        self._exchanger = exchanger
+        self._client = client
         self._provider = provider
-        self._counted = counted
+        self._counts = counts
         self._refreshing: dict[int, asyncio.Lock] = {}
 
     async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
@@ -82,7 +82,7 @@ class Granted:
     async def _outcome(self, consent: Consent) -> OAuthToken | RestpointError:
         match consent.status:
             case "granted":
-                return _given(consent.provider, await self._fresh(consent))
+                return _token(consent.provider, await self._fresh(consent))
             case "denied":
                 return ConsentDenied(consent.provider, consent.denial or "access_denied")
             case "expired":
@@ -95,51 +95,51 @@ class Granted:
         try:
             async with lock:
                 token = self._open(consent)
-                if not self._is_over(token) or not token["refresh_token"]:
+                if not self._has_expired(token) or not token["refresh_token"]:
                     return token
                 return await self._refresh(await consents.find(self._parts.database, consent.execution_id, consent.id))
         finally:
             if not lock.locked():
                 self._refreshing.pop(consent.key, None)
 
-    def _is_over(self, token: Mapping[str, Any]) -> bool:
+    def _has_expired(self, token: Mapping[str, Any]) -> bool:
         expires_at, now = token["expires_at"], self._parts.clock.now()
         return expires_at is not None and expires_at <= now + LEEWAY_SECONDS * 1000
 
     def _open(self, consent: Consent) -> dict[str, Any]:
         if consent.token is None:
             raise DamagedFile(f"{consent.subject} was granted and its token is not in the file.")
-        token: dict[str, Any] = decode(self._vault.unseal(consent.token, *place(consent, "token")))
+        token: dict[str, Any] = decode(self._vault.unseal(consent.token, *associated_data(consent, "token")))
         return token
 
     async def _refresh(self, consent: Consent) -> dict[str, Any]:
-        parts, give_up = self._parts, time.monotonic() + _PATIENCE
+        parts, give_up = self._parts, time.monotonic() + _REFRESH_TIMEOUT
         while True:
             token = self._open(consent)
-            if not self._is_over(token):
+            if not self._has_expired(token):
                 return token  # another process was faster
             if await parts.database.write(partial(consents.take_token, consent=consent, lease=parts.lease)):
                 break
             if time.monotonic() > give_up:
                 return token
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_POLL_INTERVAL)
             consent = await consents.find(self._parts.database, consent.execution_id, consent.id)
         try:
             provider = self._provider(consent.provider)
-            endpoints = await self._exchanger.endpoints(provider)
-            reply = await self._exchanger.refresh(provider, endpoints, token["refresh_token"])
+            endpoints = await self._client.endpoints(provider)
+            reply = await self._client.refresh(provider, endpoints, token["refresh_token"])
         except (ProviderUnreachable, TokenRefused, InvalidArgument) as error:
-            self._counted["refused" if isinstance(error, TokenRefused) else "failed"] += 1
+            self._counts["refused" if isinstance(error, TokenRefused) else "failed"] += 1
             log.warning("the token of consent %s has expired and could not be refreshed: %s", consent.id, error)
             await parts.database.write(partial(consents.release_token, consent=consent, lease=parts.lease))
             return token
-        fresh = stored(reply, token["scopes"], parts.clock.now())
+        fresh = token_data(reply, token["scopes"], parts.clock.now())
         fresh["refresh_token"] = fresh["refresh_token"] or token["refresh_token"]
         fresh["id_token"] = fresh["id_token"] or token["id_token"]
-        sealed = self._vault.seal(encode(fresh), *place(consent, "token"))
+        sealed = self._vault.seal(encode(fresh), *associated_data(consent, "token"))
         # Not fenced by the run: whoever has it by now, the provider knows the old refresh token no more.
         await parts.database.write(partial(consents.replace_token, consent=consent, sealed=sealed))
-        self._counted["done"] += 1
+        self._counts["done"] += 1
         return fresh
 
 
@@ -155,7 +155,7 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
         old = sealed_with(sealed)
         if old == vault.primary:  # asked anew: another rotation may have come in between
             return None
-        where = place(consent, column)
+        where = associated_data(consent, column)
         try:
             renewed = vault.seal(vault.unseal(sealed, *where), *where)
         except SealBroken as error:
@@ -181,12 +181,12 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
     return total, len(lost)
 
 
-def place(consent: Consent, column: str) -> tuple[str, ...]:
+def associated_data(consent: Consent, column: str) -> tuple[str, ...]:
     """What a sealed value belongs to."""
     return "consents", consent.execution_id, consent.id, column
 
 
-def stored(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
+def token_data(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
     """A token as it is sealed. ``expires_at`` is milliseconds since the epoch."""
     return {
         "access_token": reply.access_token,
@@ -199,7 +199,7 @@ def stored(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
     }
 
 
-def _given(provider: str, token: Mapping[str, Any]) -> OAuthToken:
+def _token(provider: str, token: Mapping[str, Any]) -> OAuthToken:
     expires_at = token["expires_at"]
     return OAuthToken(
         provider,
