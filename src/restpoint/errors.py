@@ -395,8 +395,8 @@ class KeyMissing(SealBroken):
 
     def __init__(self, key_id: str, place: str) -> None:
         super().__init__(
-            f"The key {key_id[:80]!r} is not in the ring of {place}, and the values that it sealed cannot be decrypted without "
-            "it. Put the key back from your copy of the ring; nothing was changed."
+            f"The key {key_id[:80]!r} is not in the ring of {place}, and the values that it sealed do not open without it. "
+            "Put the key back from your copy of the ring; nothing was changed."
         )
         self.key_id = key_id
 

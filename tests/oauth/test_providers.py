@@ -91,8 +91,8 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ({"issuer": "https://user@login.example"}, "user name"),
         ({"authorization_endpoint": f"{ISSUER}/a"}, "both endpoints"),
         ({"scopes": "repo"}, "list of names"),
-        ({"scopes": ["two words"]}, "no scope"),
-        ({"scopes": ['quo"te']}, "no scope"),
+        ({"scopes": ["two words"]}, "is not a scope"),
+        ({"scopes": ['quo"te']}, "is not a scope"),
         ({"token_endpoint_auth_method": "private_key_jwt"}, "is one of"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "no client secret"),
         ({"authorization_parameters": {"state": "x"}}, "sets state"),
@@ -119,7 +119,7 @@ async def test_the_metadata_of_an_issuer_say_the_rest(provider_client: ProviderC
 @pytest.mark.parametrize(
     ("metadata", "problem"),
     [
-        ({"issuer": "https://evil.example"}, "same to the letter"),
+        ({"issuer": "https://evil.example"}, "must be identical"),
         ({"token_endpoint": None}, "no token_endpoint"),
         ({"authorization_endpoint": "http://login.example/a"}, "needs https"),
     ],

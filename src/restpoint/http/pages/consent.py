@@ -37,9 +37,9 @@ from restpoint.http.pages import html
 from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import host_of, read_body
-from restpoint.oauth.flow import Callback, CallbackResult, Consents, cookie_name, on_https, urlpath
+from restpoint.oauth.flow import Callback, CallbackResult, Consents
 from restpoint.oauth.providers import CALLBACK
-from restpoint.oauth.signed_links import STATE_SECONDS, page_path
+from restpoint.oauth.signed_links import STATE_SECONDS, cookie_name, on_https, page_path, urlpath
 
 log = logging.getLogger(__name__)
 
