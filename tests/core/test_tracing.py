@@ -177,13 +177,13 @@ def test_after_a_span_all_is_as_before_it(exporter: InMemorySpanExporter) -> Non
 def test_a_wait_is_told_once_by_a_process_and_only_so_many_are_remembered(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracing, "_MOST_TOLD", 2)
+    monkeypatch.setattr(tracing, "_MOST_RECORDED", 2)
     with tracing.run_span("refund", "e1", None):
         for wait_id in ("w1", "w1", "w2", "w2", "w3", "w1"):
             tracing.wait_span("interaction", wait_id, 1)
     *waits, _ = exporter.get_finished_spans()
     assert [span.attributes and span.attributes["restpoint.wait.id"] for span in waits] == ["w1", "w2", "w3", "w1"]
-    assert len(tracing._told) == 2
+    assert len(tracing._recorded) == 2
 
 
 @pytest.mark.parametrize(

@@ -474,7 +474,7 @@ async def test_code_that_does_not_come_to_what_is_recorded_is_named_and_left_alo
         async with asyncio.timeout(PATIENCE), Runner(store, [with_one]):
             await answer(store, record, "more", "yes")
             await until(record, lambda: record.problem)
-    assert "at 2/1 its journal has ask text" in (record.problem or "")
+    assert "call 2/1 was recorded as ask text" in (record.problem or "")
     assert "now asks for nothing" in (record.problem or "")
     async with asyncio.timeout(PATIENCE), Runner(store, [with_both]):
         assert (await ended(record)).result == ["yes", "yes", "yes"]

@@ -88,7 +88,7 @@ async def test_the_trace_goes_on_where_the_answer_came_while_nothing_ran(
         record = (await runner.start("refund")).record
         await asked(record, "First?")
     for text in ("First?", "Second?"):
-        monkeypatch.setattr(tracing, "_told", {})  # another process knows nothing of what this one told
+        monkeypatch.setattr(tracing, "_recorded", {})  # another process knows nothing of what this one told
         async with ExecutionStore(database=path) as store:
             found = await store.get(record.execution_id)
             assert found is not None

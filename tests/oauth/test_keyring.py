@@ -181,7 +181,7 @@ def test_a_ring_that_becomes_unreadable_is_told_once_and_leaves_what_was_read_be
         ("[]", "must hold"),
         ('{"keys": [{"id": "a"}]}', "must hold"),
         ('{"keys": []}', "has no key"),
-        ('{"keys": [{"id": "a b", "key": ""}]}', "ids are letters"),
+        ('{"keys": [{"id": "a b", "key": ""}]}', "use letters"),
         ('{"keys": [{"id": "a", "key": "AAAA"}]}', "is not 32 bytes"),
         ('{"keys": [{"id": "a", "key": "%s"}, {"id": "a", "key": "%s"}]}', "two keys"),
     ],

@@ -74,9 +74,9 @@ async def test_times_to_live_of_a_workflow_hold_for_its_runs_and_deadlines(path:
         ({"workflows": 5}, "a mapping from names of workflows"),
         ({"workflows": {"": 5}}, "a mapping from names of workflows"),
         ({"workflows": {"refund": -1}}, "ttl_seconds\\['workflows'\\]\\['refund'\\]"),
-        ({"workflows": {"refund": {"running": 5}}}, "names running"),
+        ({"workflows": {"refund": {"running": 5}}}, "has the key running"),
         ({"workflows": {"refund": {"failed": "x"}}}, "\\['refund'\\]\\['failed'\\] is 'x'"),
-        ({"refund": 5}, "rules of workflows stand under 'workflows'"),
+        ({"refund": 5}, "rules of workflows belong under the key 'workflows'"),
         ({"completed": True}, "give seconds"),
     ],
 )

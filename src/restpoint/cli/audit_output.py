@@ -1,12 +1,11 @@
 """How the auditors' commands show what they found, and write what is taken away."""
 
 import json
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from restpoint._core.secret_files import write_whole
 from restpoint._storage.hash_chain import Finding
 from restpoint._storage.verification import Verdict
 from restpoint.audit.reports import Answer, Question
@@ -93,20 +92,15 @@ def _cell(row: Answer, name: str) -> str:
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write a file that does not exist, all of it or none, for its owner alone: an export has prompts and responses in it."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    """Write a new file whole or not at all, readable by its owner only: an export contains prompts and responses.
+
+    Raises ``UnusableFile`` if the file exists or cannot be written.
+    """
     try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for data in pieces:
-                file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(unfinished, path)  # which, unlike renaming, takes no other file's place
+        write_whole(path, pieces, replace=False)
     except FileExistsError:
-        raise UnusableFile(f"{path} exists; name a new file, so that no evidence is written over.") from None
+        raise UnusableFile(f"{path} exists; name a new file, so that no evidence is overwritten.") from None
     except OSError as error:
-        if error.strerror is None:
+        if error.strerror is None:  # an error of restpoint, raised by ``pieces``
             raise
         raise UnusableFile(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -167,7 +167,7 @@ class File:
         """As ``Place.consent_url``. The owner ``local`` is whoever works on this machine: a server without tokens says so."""
         from restpoint._core.clock import SystemClock
         from restpoint.oauth.keyring import vault_for
-        from restpoint.oauth.signed_links import Links, page_path, with_ticket
+        from restpoint.oauth.signed_links import SignedLinks, page_path, with_ticket
 
         record = (await self._desk.status(self.actor, execution_id)).record
         consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
@@ -177,7 +177,7 @@ class File:
             return consent.auth_url
         base = os.environ.get("RESTPOINT_PUBLIC_URL")
         url = f"{base.rstrip('/')}{page_path(execution_id, consent_id)}" if base else consent.auth_url
-        links = Links(vault_for(self._path, None, os.environ), {}, None)
+        links = SignedLinks(vault_for(self._path, None, os.environ), {}, None)
         person = record.owner or self.actor.id
         return url and with_ticket(url, links.ticket(execution_id, consent_id, person, SystemClock().now()))
 
