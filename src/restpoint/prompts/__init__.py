@@ -23,14 +23,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from restpoint._core.options import MAX_OPTIONS, check_distinct, offered, refuse_repeats
-
-# As the original has them, from here.
-from restpoint._core.options import BinaryHumanPromptOption as BinaryHumanPromptOption  # noqa: PLC0414
-from restpoint._core.options import MultipleChoiceOption as MultipleChoiceOption  # noqa: PLC0414
 from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, unreadable
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
+from restpoint.prompts.options import MAX_OPTIONS, check_distinct, offered, refuse_repeats
+
+# As the original has them, from here.
+from restpoint.prompts.options import BinaryHumanPromptOption as BinaryHumanPromptOption
+from restpoint.prompts.options import MultipleChoiceOption as MultipleChoiceOption
 
 
 class HumanPromptModelType(StrEnum):
