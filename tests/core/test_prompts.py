@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from restpoint import ExecutionStore
-from restpoint._core.options import MAX_OPTIONS
 from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
@@ -43,6 +42,7 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
+from restpoint.prompts.options import MAX_OPTIONS
 from support import CALL, KINDS, MAIL, NO, PAIRS, TEXT, YES, ManualClock, dump, rows
 
 CHECKBOX = HumanPromptCheckbox(text="How?", options=[MAIL, CALL])

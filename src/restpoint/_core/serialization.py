@@ -81,6 +81,15 @@ def storable(text: object) -> str:
     return str(text)[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
+def first_problem(error: Exception) -> str:
+    """What is wrong first, as ``where: what``, by the error of a validation; without the value that was refused."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return str(error) or type(error).__name__
+
+
 def _plain(value: object, path: str, depth: int) -> object:  # noqa: C901, PLR0911 - a case for each kind of JSON
     """Copy ``value`` into dict, list, str, int, float, bool and None. Raises ``NotJSON`` at the first part of another type."""
     if depth > MAX_DEPTH:

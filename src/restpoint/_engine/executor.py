@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from restpoint._core import tracing
 from restpoint._core.changes import Changes
+from restpoint._core.serialization import first_problem
 from restpoint._engine.context import Context
 from restpoint._engine.failures import public_failure
 from restpoint._engine.replay import Branch, describe
 from restpoint._engine.run import Run, branch_here
-from restpoint._engine.workflow import problem_of
 from restpoint._storage import journal
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import InputNotAccepted, LeaseLost, NotJSON, ReplayMismatch, StorageError, StoreClosed
@@ -58,7 +58,7 @@ async def _call(run: Run) -> Any:
         # The model changed since: the code that it was begun with may be back with the next release.
         run.stuck(
             InputNotAccepted(
-                f"The stored input of execution {run.claim.execution_id} is not accepted now: {problem_of(error)}"
+                f"The stored input of execution {run.claim.execution_id} is not accepted now: {first_problem(error)}"
             )
         )
         raise asyncio.CancelledError from None

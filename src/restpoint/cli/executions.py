@@ -89,7 +89,9 @@ def answer(
     from restpoint.cli import prompts
     from restpoint.cli.backend import place
 
-    options = prompts.Given(answer, text, tuple(choose or ()), yes, acknowledge, json)
+    options = prompts.Given(
+        words=answer, text=text, choices=tuple(choose or ()), yes=yes, acknowledge=acknowledge, json=json
+    )
 
     async def read() -> tuple[str, Any]:
         async with place(database, url) as here:
@@ -110,7 +112,7 @@ def answer(
         response = prompts.asked(waiting)
     else:
         raise terminal.Usage(
-            f"Nobody is at the keyboard, and no answer is given to: {terminal.one_line(waiting.prompt.text)}\n"
+            f"Nobody is at the keyboard, and no answer is given to: {terminal.one_line(waiting.prompt.summary)}\n"
             "Give it behind the id, or with --text, --choose, --yes, --no, --acknowledge or --json."
         )
     terminal.run(send(execution_id, waiting.interaction_id, response))

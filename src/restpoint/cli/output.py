@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, printable, put
 from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInteraction
+from restpoint.prompts import summary_of
 
 # JSON escapes the other control characters by itself.
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -153,7 +154,7 @@ def _prompt(waiting: OpenInteraction) -> str:
     if waiting.four_eyes:
         lines.append(f"{'four eyes':<11} not by whoever started it")
     lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
-    options = getattr(prompt, "options", [])
+    options = prompt.offers
     lines += [f"    {option.id:<12} {option.label}" for option in options[:100]]
     if len(options) > 100:
         lines.append(f"    … and {len(options) - 100} more")
@@ -189,12 +190,9 @@ def about_detail(detail: object, cause: str | None) -> str:
     """What a detail says, in a few words; the cause where it says nothing."""
     if not isinstance(detail, dict):
         return cause or ""
-    if isinstance(prompt := detail.get("prompt"), dict):
-        return one_line(str(prompt.get("text", "")))
-    if isinstance(response := detail.get("response"), dict):
-        chosen = response.get("selected_options") or [response.get("selected_option")]
-        labels = [str(option.get("label")) for option in chosen if isinstance(option, dict)]
-        return one_line(str(response.get("text") or ", ".join(labels)))
+    for name in ("prompt", "response"):
+        if isinstance(said := detail.get(name), dict):
+            return one_line(summary_of(said))
     for name in ("data", "error", "reason"):
         if name in detail:
             value = detail[name]

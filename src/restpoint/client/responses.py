@@ -10,6 +10,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from restpoint._core.serialization import first_problem
 from restpoint.errors import Refused, RestpointError, ServerUnreachable
 
 T = TypeVar("T")
@@ -49,10 +50,8 @@ def read(adapter: TypeAdapter[T], reply: httpx.Response) -> T:
     try:
         return adapter.validate_python(body(reply))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise ServerUnreachable(
-            str(reply.request.url), f"its reply is not what this release knows ({where}: {first['msg']})"
+            str(reply.request.url), f"its reply is not what this release knows ({first_problem(error)})"
         ) from None
 
 

@@ -9,12 +9,11 @@ twice: ``at`` for people (ISO 8601, UTC) and ``at_ms`` for programs (millisecond
 from typing import Final
 
 from restpoint.events import ENDINGS, EventKind
+from restpoint.prompts import PROMPTS
+from restpoint.prompts.options import NO, YES
 
 CONTRACT: Final = 1
 """The version of the views. One more means that something an auditor's query relied on is gone."""
-
-_YES: Final = ("yes", "y", "true", "ok", "approve", "approved", "accept", "allow", "confirm", "continue", "grant")
-_NO: Final = ("no", "n", "false", "cancel", "reject", "rejected", "decline", "deny", "denied", "refuse", "stop")
 
 
 def instant(column: str) -> str:
@@ -56,8 +55,8 @@ def _approved(detail: str) -> str:
     word, value = f"lower({option % 'id'})", f"lower({option % 'value'})"
     return (
         f"CASE WHEN {kind} = 'true' THEN 1 WHEN {kind} = 'false' THEN 0"
-        f" WHEN {word} IN ({_words(_YES)}) OR {value} IN ({_words(_YES)}) THEN 1"
-        f" WHEN {word} IN ({_words(_NO)}) OR {value} IN ({_words(_NO)}) THEN 0 END"
+        f" WHEN {word} IN ({_words(YES)}) OR {value} IN ({_words(YES)}) THEN 1"
+        f" WHEN {word} IN ({_words(NO)}) OR {value} IN ({_words(NO)}) THEN 0 END"
     )
 
 
@@ -103,6 +102,8 @@ def response_times(condition: str = "") -> str:
     )
 
 
+_NO_DECISIONS: Final = tuple(str(kind.model_fields["input_type"].default) for kind in PROMPTS if not kind.is_decision)
+
 VIEWS: Final = {
     "audit_contract": f"SELECT {CONTRACT} AS version",
     "execution_history": (
@@ -121,7 +122,7 @@ VIEWS: Final = {
     "approvals": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
         " authority, by_default, interaction_id FROM answers"
-        " WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ('text', 'notification')"
+        f" WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ({_words(_NO_DECISIONS)})"
     ),
     "execution_timeline": (
         f"SELECT {_when('h')}, h.execution_id, h.time - c.time AS after_ms, h.event, h.to_status AS status, h.actor, h.cause,"
