@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
-from restpoint._core.changes import Changes
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import encode
 from restpoint._storage import consents
@@ -153,7 +152,7 @@ class Consents:
         while True:
             try:
                 if await consents.left_behind(parts.database):
-                    await parts.database.write(consents.recover, parts.apply)
+                    await parts.database.write(consents.recover)
             except StoreClosed:
                 return
             except Exception:
@@ -248,9 +247,7 @@ class Consents:
     async def refuse(self, consent: Consent, person: str) -> None:
         """The person says no on our own page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
         parts = self._require()
-        await parts.database.write(
-            partial(consents.deny, consent=consent, code="access_denied", actor=person), parts.apply
-        )
+        await parts.database.write(partial(consents.deny, consent=consent, code="access_denied", actor=person))
 
     # --- Coming back ---
 
@@ -313,9 +310,7 @@ class Consents:
             if code in _PASSING:
                 await parts.database.write(partial(consents.spend, consent=consent))
                 return Arrival("failed", consent, f"{consent.provider} says that it cannot do it now ({code}).")
-            await parts.database.write(
-                partial(consents.deny, consent=consent, code=code, actor=consent.begun_by), parts.apply
-            )
+            await parts.database.write(partial(consents.deny, consent=consent, code=code, actor=consent.begun_by))
         except ConsentExpired:
             return Arrival("expired", consent)
         except (Conflict, IllegalTransition):
@@ -344,7 +339,7 @@ class Consents:
     ) -> Arrival:
         parts = self._require()
         try:
-            await parts.database.write(partial(consents.redeem, consent=consent, lease=parts.lease), parts.apply)
+            await parts.database.write(partial(consents.redeem, consent=consent, lease=parts.lease))
         except ConsentExpired:
             return Arrival("expired", consent)
         except (Conflict, IllegalTransition):
@@ -377,12 +372,12 @@ class Consents:
     async def _give_back(self, consent: Consent, cause: str) -> None:
         await self._record(partial(consents.give_back, consent=consent, lease=self._require().lease, cause=cause))
 
-    async def _record(self, job: Callable[[Transaction], Changes]) -> bool:
+    async def _record(self, job: Callable[[Transaction], None]) -> bool:
         """Write what an exchange came to; False where the consent was closed meanwhile. A full disk passes: try again."""
         parts = self._require()
         while True:
             try:
-                await parts.database.write(job, parts.apply)
+                await parts.database.write(job)
             except (Conflict, IllegalTransition, NotFound):
                 return False
             except StorageError:
