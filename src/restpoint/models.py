@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, model_validator
 
+from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse
 
@@ -166,6 +167,11 @@ class HistoryItem(BaseModel):
     time: float
     detail: Any = None
     digest: str | None = None
+
+    @property
+    def kind(self) -> EventKind | None:
+        """What kind of event it is; None for one that this version does not know."""
+        return EventKind.named(self.event)
 
 
 class HistoryList(BaseModel):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from inside import Command
-from restpoint import ExecutionStore
+from restpoint import EventKind, ExecutionStore
 from restpoint._core import timestamps
 from restpoint._storage import history, verification
 from restpoint._storage.hash_chain import Head, read_head
@@ -544,7 +544,7 @@ async def test_an_erased_detail_is_accepted_where_an_event_names_it(store: Execu
         connection.execute("UPDATE history SET detail = NULL WHERE sequence = 3")
     assert [finding.problem for finding in verdict(path).findings] == ["detail_missing"]
     detail = '{"sequences":[3]}'
-    await store._database.write(lambda tx: history.append(tx, "payloads_erased", actor="op", detail=detail))
+    await store._database.write(lambda tx: history.append(tx, EventKind.PAYLOADS_ERASED, actor="op", detail=detail))
     found = verdict(path)
     assert (found.holds, found.erased) == (True, 1)
     line = json.loads(exported(path, first=3, last=3))

@@ -14,7 +14,7 @@ import pytest
 from restpoint import ExecutionStore
 from restpoint._storage import verification
 from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import connected
+from restpoint._storage.sqlite.connection import opened
 from restpoint.errors import RestpointError
 from support import PAIRS, ManualClock, rows
 
@@ -116,7 +116,7 @@ def holds(path: Path) -> bool | None:
     try:
         if not all(fine for _, fine, _ in migrations.check(path)):
             return False
-        with connected(path) as connection:
+        with opened(path) as connection:
             return verification.verify(connection).holds
     except RestpointError:
         return None

@@ -13,6 +13,7 @@ from restpoint._core.clock import SystemClock
 from restpoint._storage import history
 from restpoint._storage.sqlite.database import Committed, Database, Transaction
 from restpoint.errors import ExecutionNotFound, StorageError
+from restpoint.events import EventKind
 from support import sql
 
 INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
@@ -29,8 +30,8 @@ async def opened(path: Path) -> Database:
 
 
 def emits(tx: Transaction, number: int) -> int:
-    sequence = history.append(tx, "setting_changed")
-    tx.emit(Change(sequence, "e", "execution_created", None, "running", number))
+    sequence = history.append(tx, EventKind.SETTING_CHANGED)
+    tx.emit(Change(sequence, "e", EventKind.EXECUTION_CREATED, None, "running", number))
     return number
 
 

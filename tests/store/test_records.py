@@ -5,6 +5,7 @@ import gc
 
 import pytest
 
+from restpoint import EventKind
 from restpoint._core.changes import Change
 from restpoint._store.identity_map import Records
 from restpoint._store.records import ExecutionRecord
@@ -19,7 +20,7 @@ async def test_a_change_that_overtakes_a_reading_is_noticed_also_when_the_record
     let_go: bool,
 ) -> None:
     records = Records(ignore)
-    created = Change(1, "e", "execution_created", None, "running", 1_000)
+    created = Change(1, "e", EventKind.EXECUTION_CREATED, None, "running", 1_000)
     held: list[ExecutionRecord] = [records.draft("e", None, None)]
     coming = records.expect(held[0], asyncio.get_running_loop().create_future())
     records.apply(created)
@@ -27,7 +28,7 @@ async def test_a_change_that_overtakes_a_reading_is_noticed_also_when_the_record
     await asyncio.sleep(0)
     del coming
     records.begin_loading("e")  # reads the file as of row 1
-    records.apply(Change(2, "e", "execution_completed", "running", "completed", 2_000))
+    records.apply(Change(2, "e", EventKind.EXECUTION_COMPLETED, "running", "completed", 2_000))
     if let_go:
         held.clear()
         gc.collect()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from restpoint._core.retention_rules import Keeping
+from restpoint.events import EventKind, WaitKind
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 class Wait:
     """A row of ``interactions`` or ``consents``. Times are milliseconds since the epoch."""
 
-    kind: Literal["interaction", "consent"]
+    kind: WaitKind
     id: str
     status: str
     opened: int
@@ -45,7 +46,7 @@ class Change:
 
     sequence: int
     execution_id: str
-    event: str
+    event: EventKind
     before: str | None
     status: str
     at: int

@@ -47,9 +47,6 @@ log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
 
-# What makes a run ready, as far as this process hears of it.
-_NEWS: Final = ("execution_created", "interaction_", "consent_", "execution_recovered")
-
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -261,7 +258,7 @@ class Runner:
         run = self._runs.get(change.execution_id)
         if run is not None:
             run.hear(change)
-        elif change.execution_id not in self._begun and change.event.startswith(_NEWS):
+        elif change.execution_id not in self._begun and change.event.wakes_runner:
             self._news.set()
 
     def _take_up(self, claim: Claim) -> None:

@@ -25,6 +25,7 @@ from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import Conflict, LeaseLost
+from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN
 
 SUSPECT: Final = 2
@@ -143,8 +144,9 @@ def inherit(tx: Transaction, own: int) -> None:
             tx.execute(_INHERIT, {"run": key})
             detail = encode({"attempt": attempts + 1, "epoch": epoch})
             moved, cause = (status, status), "its process is gone"
-            sequence = append(tx, "execution_recovered", execution_id, moved=moved, cause=cause, detail=detail)
-            tx.emit(Change(sequence, execution_id, "execution_recovered", status, status, tx.now))
+            event = EventKind.EXECUTION_RECOVERED
+            sequence = append(tx, event, execution_id, moved=moved, cause=cause, detail=detail)
+            tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
         leases.drop(tx, lease)
 
 
@@ -197,7 +199,7 @@ def release(tx: Transaction, run: Claim, problem: str | None = None) -> None:
     tx.execute(_LET_GO, values)
     if problem is None:
         return
-    event = "execution_stuck"
+    event = EventKind.EXECUTION_STUCK
     sequence = append(
         tx,
         event,

@@ -24,6 +24,7 @@ from restpoint._storage.schema import consents, executions
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import Conflict, ConsentExpired, ExecutionNotFound, InteractionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
 _e, _c = executions.c, consents.c
@@ -201,7 +202,7 @@ def redeem(tx: Transaction, consent: Consent, lease: int) -> None:
     values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
     if tx.execute(_REDEEM, values).rowcount != 1:
         raise Conflict(consent.subject, f"at attempt {consent.attempts}, not redeemed")
-    _tell(tx, consent, "consent_exchanging", consent.begun_by, None)
+    _tell(tx, consent, EventKind.CONSENT_EXCHANGING, consent.begun_by, None)
 
 
 def give_back(tx: Transaction, consent: Consent, lease: int, cause: str) -> None:
@@ -209,7 +210,7 @@ def give_back(tx: Transaction, consent: Consent, lease: int, cause: str) -> None
     move("consent", consent.id, "exchanging", "retry")
     values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
     if tx.execute(_RETURN, values).rowcount == 1:
-        _tell(tx, consent, "consent_pending", None, cause)
+        _tell(tx, consent, EventKind.CONSENT_PENDING, None, cause)
 
 
 def spend(tx: Transaction, consent: Consent) -> bool:
@@ -266,7 +267,7 @@ def _wait(consent: Consent, status: str) -> Wait:
     return Wait("consent", consent.id, status, 0, consent.created_at, consent.deadline_at, provider=consent.provider)
 
 
-def _tell(tx: Transaction, consent: Consent, event: str, actor: str | None, cause: str | None) -> None:
+def _tell(tx: Transaction, consent: Consent, event: EventKind, actor: str | None, cause: str | None) -> None:
     execution = ledger.read(tx, consent.execution_id)
     moved = (execution.status, execution.status)
     sequence = append(tx, event, consent.execution_id, wait_id=consent.id, moved=moved, actor=actor, cause=cause)

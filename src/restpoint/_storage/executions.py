@@ -25,6 +25,7 @@ from restpoint._storage.history import append
 from restpoint._storage.leases import live
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import Conflict, ExecutionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
 T = TypeVar("T")
@@ -77,8 +78,9 @@ def create(
     tx.execute(statements.CREATE, (execution_id, workflow, owner, lease, tx.now))
     about = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
     detail = encode(about) if about else None
-    sequence = append(tx, "execution_created", execution_id, moved=(None, "running"), actor=actor, detail=detail)
-    tx.emit(Change(sequence, execution_id, "execution_created", None, "running", tx.now, lease=lease))
+    event = EventKind.EXECUTION_CREATED
+    sequence = append(tx, event, execution_id, moved=(None, "running"), actor=actor, detail=detail)
+    tx.emit(Change(sequence, execution_id, event, None, "running", tx.now, lease=lease))
 
 
 def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> None:
@@ -161,7 +163,7 @@ def end(
         return execution, before, to, waits
 
     execution, before, to, waits = from_state(tx, execution_id, attempt)
-    event = f"execution_{_PAST[trigger]}"
+    event = EventKind.ended(to)
     detail = None
     if error is not None:
         told = {"error_sha256": sha256(error.encode()).hexdigest()} if keeping.digest else {"error": error}
@@ -180,7 +182,7 @@ def end(
     for wait_key, wait in waits:
         _write_closed(tx, execution_id, wait_key, wait, "withdraw")
         wait.ended = True
-        event = f"{wait.kind}_withdrawn"
+        event = EventKind.moved(wait.kind, wait.status)
         sequence = append(
             tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"
         )
@@ -257,7 +259,7 @@ def settle(
             break
     else:
         raise Conflict(f"Execution {execution.id}", execution.status)
-    event = f"{wait.kind}_{wait.status}"
+    event = EventKind.moved(wait.kind, wait.status)
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )

@@ -21,7 +21,7 @@ from restpoint._storage.schema import executions, history, journal, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import IdempotencyConflict, LeaseLost
-from restpoint.lifecycle import CLOSINGS
+from restpoint.events import CLOSINGS, EventKind
 
 _e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
 
@@ -135,7 +135,7 @@ def record(tx: Transaction, run: Claim, call: Call, ordinal: int, result: str | 
     _write(tx, fence(tx, run), call, result, error, ordinal)
 
 
-_SHOWN: Final = {"emit": "emitted", "notify": "notified"}
+_SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:

@@ -13,6 +13,7 @@ from restpoint._storage.schema import REVISION, consents, executions, history, i
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database
 from restpoint.errors import ExecutionNotFound, InteractionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _e, _i, _c, _h, _r = executions.c, interactions.c, consents.c, history.c, runs.c
@@ -54,7 +55,7 @@ _ENDED_WITH: Final = (
     .where(
         _h.execution_id == bindparam("id"),
         _h.wait_id == _i.id,
-        _h.event == literal_column("'interaction_withdrawn'"),
+        _h.event == literal_column(f"'{EventKind.INTERACTION_WITHDRAWN}'"),
         _i.status == literal_column("'withdrawn'"),
     )
     .correlate(interactions)

@@ -22,6 +22,7 @@ from restpoint.errors import (
     InteractionNotFound,
     InteractionWithdrawn,
 )
+from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
 
@@ -113,7 +114,7 @@ def _open(
     before = execution.status
     if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, lease):
         raise Conflict(f"Execution {execution_id}", before)
-    event = f"{wait.kind}_asked"
+    event = EventKind.asked(wait.kind)
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
     tx.emit(Change(sequence, execution_id, event, before, to, tx.now, wait, lease=lease))
 

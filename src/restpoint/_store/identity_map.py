@@ -12,7 +12,8 @@ from restpoint._storage.history import HistoryEntry
 from restpoint._storage.queries import Snapshot
 from restpoint._store.records import ExecutionRecord
 from restpoint.errors import ExecutionCancelled, StoreClosed
-from restpoint.lifecycle import CLOSINGS, TERMINAL
+from restpoint.events import EventKind
+from restpoint.lifecycle import TERMINAL
 
 if TYPE_CHECKING:
     import asyncio
@@ -90,7 +91,7 @@ class Records:
         if record is None or change.sequence <= record._as_of:
             return
         record._as_of = change.sequence
-        if change.event == "execution_removed":
+        if change.event is EventKind.EXECUTION_REMOVED:
             self.drop(change.execution_id)
         if change.status in TERMINAL and record.completed_at is None:
             record.completed_at = change.at / 1000
@@ -196,14 +197,14 @@ class Records:
         if record is None:
             return
         for entry in history:
-            wait = record._open.get(entry.wait_id or "")
+            wait, kind = record._open.get(entry.wait_id or ""), entry.kind
             if entry.to_status in TERMINAL and record.completed_at is None:
                 record.completed_at = entry.time
                 _tell_end(record, entry.detail if isinstance(entry.detail, dict) else {})
-            if entry.to_status is not None and not entry.event.endswith("_asked"):
+            if entry.to_status is not None and not (kind is not None and kind.opens_wait):
                 record._move(entry.to_status)
-            if wait is not None and entry.event in CLOSINGS:
-                wait.status = entry.event.removeprefix(f"{wait.kind}_")
+            if wait is not None and kind is not None and kind.closes_wait:
+                wait.status = str(kind.wait_status)
                 wait.ended = entry.to_status in TERMINAL
                 told = entry.detail.get("response") if isinstance(entry.detail, dict) else None
                 if wait.status == "answered" and told is None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from restpoint._storage.sqlite.views import response_times
 from restpoint.errors import InvalidArgument
+from restpoint.events import EventKind
 from restpoint.lifecycle import statuses
 
 WINDOW: Final = 20_000
@@ -103,7 +104,7 @@ _OF_WORKFLOW: Final = " AND (:workflow IS NULL OR workflow = :workflow)"
 _QUERY: Final = (
     "SELECT h.sequence, h.at, h.at_ms, h.execution_id, json_extract(c.detail, '$.workflow') AS workflow, h.event, h.wait_id,"  # noqa: S608 - our words
     " h.from_status, h.to_status, h.actor, h.cause, h.detail, h.digest FROM execution_history AS h LEFT JOIN history AS c"
-    " ON c.execution_id = h.execution_id AND c.event = 'execution_created'"
+    f" ON c.execution_id = h.execution_id AND c.event = '{EventKind.EXECUTION_CREATED}'"
     f" WHERE h.sequence > :after AND h.sequence <= :upto{_IN_TIME.replace('at_ms', 'h.at_ms')}"
     " AND (:actor IS NULL OR h.actor = :actor) AND (:event IS NULL OR h.event = :event)"
     " AND (:status IS NULL OR h.to_status = :status) AND (:workflow IS NULL OR workflow = :workflow) ORDER BY h.sequence"
@@ -118,7 +119,7 @@ _BEGINNING: Final = (
     " LIMIT :most"
 )
 _ENDING: Final = (
-    "SELECT execution_id FROM history WHERE event = 'execution_created'"
+    f"SELECT execution_id FROM history WHERE event = '{EventKind.EXECUTION_CREATED}'"  # noqa: S608 - our words
     " AND substr(execution_id, -length(:part)) = :part LIMIT :most"
 )
 _JSON: Final = frozenset({"detail", "prompt", "response", "assignees", "actor_groups", "actor_roles"})

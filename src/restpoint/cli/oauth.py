@@ -19,7 +19,7 @@ keys = typer.Typer(help="The keys that seal secrets in the file.", no_args_is_he
 def authorize(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:  # noqa: A002
     """Print the link at which a consent is given, and wait for it. The browser may be on any machine that sees the server."""
     from restpoint.cli.backend import place
-    from restpoint.lifecycle import CLOSINGS
+    from restpoint.events import EventKind
 
     async def work() -> str:
         async with place(database, url) as here:
@@ -28,9 +28,9 @@ def authorize(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None) ->
             sequence = 0
             for item in await here.history(execution_id):
                 sequence = item.sequence
-                if item.event == "consent_asked" and item.wait_id is not None:
+                if item.kind is EventKind.CONSENT_ASKED and item.wait_id is not None:
                     consents.append(item.wait_id)
-                elif item.event in CLOSINGS and item.wait_id in consents:
+                elif item.kind is not None and item.kind.closes_wait and item.wait_id in consents:
                     consents.remove(item.wait_id)
             if not consents:
                 raise terminal.Usage(
@@ -45,8 +45,8 @@ def authorize(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None) ->
             terminal.put(f"{link}\n")
             terminal.say("Open this in a browser within 15 minutes; waiting. Ctrl-C ends the waiting, not the consent.")
             async for item in here.follow(execution_id, sequence):
-                if item.wait_id == consents[0] and item.event in CLOSINGS:
-                    return item.event.removeprefix("consent_")
+                if item.wait_id == consents[0] and item.kind is not None and item.kind.closes_wait:
+                    return str(item.kind.wait_status)
             return "over"
 
     outcome = terminal.run(work())

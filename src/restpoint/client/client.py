@@ -23,7 +23,14 @@ from pydantic_core import from_json
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.sse import read_events
-from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, ServerUnreachable, StorageError
+from restpoint.errors import (
+    ExecutionCancelled,
+    ExecutionNotFound,
+    InvalidArgument,
+    RestpointError,
+    ServerUnreachable,
+    StorageError,
+)
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
 
@@ -137,7 +144,7 @@ class Client:
         if "execution_id" not in problem:
             raise responses.error_in(reply, problem)
         ended: dict[str, Any] = {"execution_id": str(problem["execution_id"]), "workflow": workflow}
-        if problem.get("code") == "execution_cancelled":
+        if problem.get("code") == ExecutionCancelled.code:
             return Execution(**ended, status=ExecutionStatus.CANCELLED)
         return Execution(
             **ended, status=ExecutionStatus.FAILED, error=problem.get("detail"), error_code=problem.get("code")

@@ -24,6 +24,7 @@ from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.events import EventKind
 from restpoint.http import bodies, requests
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.pages.consent import ConsentPages
@@ -193,17 +194,19 @@ class Endpoints:
         """What the stream of a start tells of a row of history; prompts and consents while they are open."""
         record, base = begun.record, begun.base
         data: dict[str, Any]
-        match entry.event:
-            case "emitted":
+        if entry.kind is None or not entry.kind.is_streamed:
+            return None
+        match entry.kind:
+            case EventKind.EMITTED:
                 return event(None, _told(entry).get("data"), entry.sequence)
-            case "notified":
+            case EventKind.NOTIFIED:
                 name, data = "notification", {"prompt": _told(entry).get("prompt")}
-            case "interaction_asked":
+            case EventKind.INTERACTION_ASKED:
                 open_ = [prompt for prompt in record.pending_interactions if prompt.interaction_id == entry.wait_id]
                 if not open_:
                     return None
                 name, data = "interaction_required", bodies.asked(open_[0], record.execution_id, base)
-            case "consent_asked":
+            case EventKind.CONSENT_ASKED:
                 consents = [consent for consent in record.pending_oauths if consent.consent_id == entry.wait_id]
                 if not consents or not self.desk.policy.may_see_consent(begun.actor, Subject(record.owner)):
                     return None
@@ -211,7 +214,7 @@ class Endpoints:
                 url = self._address(begun.actor, record.execution_id, consents[0], begun.request, base)
                 data = {"auth_url": url, "oauth_state": consents[0].oauth_state}
             case _:
-                return None
+                name, data = str(entry.kind), _told(entry)
         return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
 
     def _last(self, record: ExecutionRecord, entry: HistoryEntry) -> bytes:
@@ -408,7 +411,7 @@ def _failure(record: ExecutionRecord) -> tuple[str, str]:
     """Code and words of an execution that did not complete."""
     if record.status is ExecutionStatus.FAILED:
         return record.error_code or "failed", record.error or "The execution failed without a word."
-    return "execution_cancelled", f"Execution {record.execution_id} was cancelled."
+    return ExecutionCancelled.code, f"Execution {record.execution_id} was cancelled."
 
 
 def _told(entry: HistoryEntry) -> dict[str, Any]:

@@ -17,16 +17,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from restpoint._core.secret_files import flush
 from restpoint._core.serialization import encode
 from restpoint._storage.history import append
 from restpoint._storage.schema import APPLICATION_ID, REVISION
-from restpoint._storage.sqlite.connection import connected, create_empty, file_revision, inspect, storage_error
+from restpoint._storage.sqlite.connection import (
+    create_empty,
+    file_revision,
+    inspect,
+    open_connection,
+    opened,
+    storage_error,
+)
 from restpoint._storage.sqlite.database import Transaction
 from restpoint._storage.verification import verify
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
+from restpoint.events import EventKind
 
 STAMP: Final = "%Y%m%dT%H%M%S%fZ"
 """How the moment of a backup is written in its name, in UTC; names sort as the moments do."""
@@ -50,7 +57,7 @@ def backup(path: Path, target: Path, *, verified: bool = True) -> None:
     """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to back up.")
-    with connected(path) as source:
+    with opened(path) as source:
         file_revision(source, path)  # refuses another program's file
     if target.exists() or target.is_symlink():
         raise UnusableFile(f"{target} exists; name a new file for the backup.")
@@ -58,7 +65,7 @@ def backup(path: Path, target: Path, *, verified: bool = True) -> None:
     inspect(unfinished)
     create_empty(unfinished)
     try:
-        with connected(path) as source:
+        with opened(path) as source:
             _copy(source, unfinished, verified=verified)
         flush(unfinished)
         unfinished.replace(target)
@@ -102,7 +109,7 @@ def _is_ours(path: Path) -> bool:
 
 def _copy(source: sqlite3.Connection, target: Path, *, verified: bool) -> None:
     try:
-        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        with closing(open_connection(target, "alone")) as copy:
             source.backup(copy, pages=_PAGES_AT_ONCE)
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
             problem = first_problem(copy, thorough=verified)
@@ -187,7 +194,7 @@ def _restorable(source: Path, path: Path) -> str:
             "restore it with the newer release."
         )
     if path.exists() and _has_header(path):
-        with suppress(DamagedFile), connected(path) as connection:  # damage is what backups are for
+        with suppress(DamagedFile), opened(path) as connection:  # damage is what backups are for
             file_revision(connection, path)  # refuses to replace another program's file
     return revision
 
@@ -201,12 +208,8 @@ def _has_header(path: Path) -> bool:
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that only reads, also where nobody may write; a backup needs no log beside it."""
-    alone = not path.with_name(f"{path.name}-wal").exists()
-    options = "mode=ro&immutable=1" if alone else "mode=ro"
     try:
-        with closing(
-            sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None)
-        ) as connection:
+        with closing(open_connection(path, "sealed")) as connection:
             yield connection
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
@@ -231,7 +234,7 @@ def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
     try:
         if _has_header(path):
             # Leaving the log wants the file to itself. SQLite also knows of the connections of this very process.
-            with closing(sqlite3.connect(path, isolation_level=None, timeout=_IN_USE_SECONDS)) as connection:
+            with closing(open_connection(path, "alone", wait=_IN_USE_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode = DELETE").fetchall()
                 head = _head(connection)
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -264,17 +267,13 @@ def _set_aside(path: Path) -> Path:
 
 def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: str | None) -> None:
     """Append to the history of the restored file that it was, and what the head of the one was that it replaces."""
-    with closing(sqlite3.connect(restored, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            tx = Transaction(connection, time.time_ns() // 1_000_000)
-            append(
-                tx, "restored", actor=actor, cause="restore", detail=encode({"backup": source.name, "replaced": head})
-            )
-            tx.flush()
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise storage_error(error) from error
+    detail = encode({"backup": source.name, "replaced": head})
+    with opened(restored, "alone") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        tx = Transaction(connection, time.time_ns() // 1_000_000)
+        append(tx, EventKind.RESTORED, actor=actor, cause="restore", detail=detail)
+        tx.flush()
+        connection.execute("COMMIT")
 
 
 def _head(connection: sqlite3.Connection) -> dict[str, object] | None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from restpoint._storage import verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import connected
+from restpoint._storage.sqlite.connection import opened
 
 Severity = Literal["ok", "warning", "error"]
 
@@ -72,8 +72,7 @@ def examine(path: Path, now: int, *, quick: bool = False) -> list[Finding]:
     findings = [
         Finding(name, "ok" if fine else "error", word) for name, fine, word in migrations.check(path, quick=quick)
     ]
-    with connected(path) as connection:
-        connection.execute("PRAGMA query_only = ON")
+    with opened(path) as connection:
         if worst(findings) != "ok":
             return findings  # what the rest would ask may not be there
         if not quick:

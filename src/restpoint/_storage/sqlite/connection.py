@@ -1,6 +1,6 @@
-"""The file before anyone works with it: where it is, how SQLite is opened, what its failures mean, and the gate.
+"""How the file is found and opened, what SQLite's failures mean, and which revision of the file this program accepts.
 
-The gate is ``check_revision``: this program reads and writes files of one revision only, and says what to do with others.
+This program reads and writes files of one revision only: ``check_revision`` says what to do with a file of another one.
 """
 
 import os
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import Engine, Executable, create_engine, event, make_url
+from sqlalchemy import Executable, event, make_url
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -154,48 +154,139 @@ def storage_error(error: Exception) -> StorageError:
     )
 
 
-# --- Engines ---------------------------------------------------------------------------------------------------------
+# --- Opening ---------------------------------------------------------------------------------------------------------
 
 
-def _pragmas(connection: Any, synchronous: Synchronous, *, read_only: bool) -> None:
+Mode = Literal["write", "read", "glance", "alone", "sealed"]
+"""What a connection is for.
+
+- ``write``: the one connection through which the writer works. It waits for nobody; whoever begins a transaction waits.
+- ``read``: cannot write, and waits for a lock.
+- ``glance``: cannot write, waits for nobody, and keeps next to nothing in memory: for one look at a time.
+- ``alone``: for an operator's tool that works on the whole file (VACUUM, folding the log in, a copy that is being made).
+- ``sealed``: reads a file beside which nothing may be created, such as a backup in a folder that nobody may write to.
+"""
+
+_READING: Final = ("foreign_keys = ON", "query_only = ON", "cell_size_check = ON", f"cache_size = -{_CACHE_KIB}")
+_PRAGMAS: Final[dict[Mode, tuple[str, ...]]] = {
+    "write": (
+        "foreign_keys = ON",
+        f"journal_size_limit = {_WAL_LIMIT_BYTES}",
+        f"cache_size = -{_CACHE_KIB}",
+        "cell_size_check = ON",
+        # Overwrite what is deleted, whatever this SQLite was built to do. FAST would leave it in the pages that come free, and
+        # so in backups and behind an erasure that was cut short. It costs a trip nothing; a sweep writes 3.8 kB for each
+        # execution instead of 3.2 kB, and where results fill pages of their own, as much again as writing them did.
+        "secure_delete = ON",
+        "busy_timeout = 0",
+    ),
+    "read": _READING,
+    "glance": ("query_only = ON",),
+    "alone": (),
+    "sealed": _READING,
+}
+
+
+def open_connection(
+    path: Path, mode: Mode = "read", *, synchronous: Synchronous = "FULL", wait: float = BUSY_TIMEOUT_SECONDS
+) -> sqlite3.Connection:
+    """Open a file that exists. Every connection to a file is made here, and by ``reading_engine`` for the event loop.
+
+    The driver is in autocommit mode, so the transactions are ours (https://docs.python.org/3/library/sqlite3.html), and any
+    one thread at a time may use the connection. ``wait`` is how many seconds a statement waits for a lock; ``write`` and
+    ``glance`` do not wait. Never creates a file. Raises ``sqlite3.Error``; ``opened`` translates it.
+    """
+    connection = sqlite3.connect(
+        _uri(path, mode),
+        uri=True,
+        isolation_level=None,
+        timeout=0 if mode == "glance" else wait,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        _configure(connection, mode, synchronous)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _uri(path: Path, mode: Mode) -> str:
+    """The file as SQLite's URI (https://www.sqlite.org/uri.html): ``mode=rw`` opens what exists and creates nothing."""
+    options = "mode=rw"
+    if mode == "sealed":
+        # SQLite wants to make the index of a log, unless the file is said not to change. It does not without its log.
+        options = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return f"{path.absolute().as_uri()}?{options}"
+
+
+def _configure(connection: Any, mode: Mode, synchronous: Synchronous = "FULL") -> None:
     cursor = connection.cursor()
     try:
-        for pragma in (
-            "foreign_keys = ON",
-            f"synchronous = {synchronous}",
-            f"journal_size_limit = {_WAL_LIMIT_BYTES}",
-            f"cache_size = -{_CACHE_KIB}",
-            "cell_size_check = ON",
-            # What is deleted is overwritten, whatever this SQLite was built to do. Not FAST, which leaves it in pages that come
-            # free, and so in backups and behind an erasure that was cut short. It costs a trip nothing; a sweep writes 3.8 kB
-            # for each execution instead of 3.2, and where results fill pages of their own as much as their writing did.
-            "secure_delete = ON",
-            f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000) if read_only else 0}",
-            f"query_only = {'ON' if read_only else 'OFF'}",
-        ):
+        if mode == "write":
+            cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        for pragma in _PRAGMAS[mode]:
             cursor.execute(f"PRAGMA {pragma}")
     finally:
         cursor.close()
 
 
-def writing_engine(path: Path, synchronous: Synchronous = "FULL") -> Engine:
-    """A SQLAlchemy engine whose ``begin()`` is BEGIN IMMEDIATE; ``busy_timeout`` is the caller's to keep."""
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+def reading_engine(path: Path) -> AsyncEngine:
+    """An engine of aiosqlite connections, opened as ``read``. They do not keep a process from ending."""
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"}),
         poolclass=NullPool,
-        # Autocommit mode of the driver: the transactions are ours (https://docs.python.org/3/library/sqlite3.html).
-        connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS, "cached_statements": 256},
     )
-    event.listen(engine, "connect", lambda connection, _: _pragmas(connection, synchronous, read_only=False))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(engine.sync_engine, "connect", lambda connection, _: _configure(connection, "read"))
     return engine
 
 
-def use_log(connection: sqlite3.Connection, *before: str) -> None:
-    """Write-ahead logging (https://www.sqlite.org/wal.html), which the file keeps; a restored backup has it off.
+class opened:  # noqa: N801 - a context manager
+    """``open_connection`` as a context manager that translates SQLite's errors into ``StorageError`` and its kinds."""
 
-    ``before`` are pragmas that must come first. Changing the journal wants the file alone and does not wait for it by
-    itself, so this waits.
+    def __init__(self, path: Path, mode: Mode = "read", *, wait: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self._path = path
+        self._mode = mode
+        self._wait = wait
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = open_connection(self._path, self._mode, wait=self._wait)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._translated(error) from error
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._connection.close()
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> StorageError:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            return UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
+        return storage_error(error)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection of mode ``read`` on a file of this program's revision, for code that reads much, outside the event loop.
+
+    Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
+    """
+    if inspect(path) != "file":
+        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
+    with opened(path) as connection:
+        check_revision(connection, path)
+        yield connection
+
+
+def use_log(connection: sqlite3.Connection, *before: str) -> None:
+    """Turn on write-ahead logging (https://www.sqlite.org/wal.html), which the file keeps; a restored backup has it off.
+
+    ``before`` are pragmas to run first. Changing the journal mode needs the file exclusively and does not wait by itself, so
+    this function waits, for at most ``BUSY_TIMEOUT_SECONDS``.
     """
     give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
@@ -210,62 +301,7 @@ def use_log(connection: sqlite3.Connection, *before: str) -> None:
             return
 
 
-def reading_engine(path: Path) -> AsyncEngine:
-    """An aiosqlite engine whose connections cannot write."""
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
-        poolclass=NullPool,
-        connect_args={"isolation_level": None, "cached_statements": 256},
-    )
-    event.listen(engine.sync_engine, "connect", lambda connection, _: _pragmas(connection, "FULL", read_only=True))
-    return engine
-
-
-def glancing_connection(path: Path) -> sqlite3.Connection:
-    """A small connection that cannot write and waits for nobody, for one look at a time."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-class connected:  # noqa: N801 - a context manager
-    """A plain connection in autocommit mode, with SQLite's errors translated. Raises ``StorageError`` and its kinds."""
-
-    def __init__(self, path: Path, *, timeout: float = BUSY_TIMEOUT_SECONDS) -> None:
-        self._path = path
-        self._timeout = timeout
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._connection = sqlite3.connect(
-                self._path, isolation_level=None, timeout=self._timeout, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise storage_error(error) from error
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._connection.close()
-        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-            translated = storage_error(error)
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-                translated = UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
-            raise translated from error
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection of one's own that cannot write, on a file of this revision, for whoever reads much and on no event loop.
-
-    Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
-    """
-    if inspect(path) != "file":
-        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
-    with connected(path) as connection:
-        for pragma in ("query_only = ON", "cell_size_check = ON", f"cache_size = -{_CACHE_KIB}"):
-            connection.execute(f"PRAGMA {pragma}")
-        check_revision(connection, path)
-        yield connection
+# --- The revision of the file ----------------------------------------------------------------------------------------
 
 
 def check_revision(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,7 +16,6 @@ import logging
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
@@ -26,10 +25,10 @@ from sqlalchemy.exc import DBAPIError
 from restpoint._core.clock import Clock
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite.connection import (
-    BUSY_TIMEOUT_SECONDS,
     Synchronous,
     check_revision,
-    glancing_connection,
+    open_connection,
+    opened,
     reading_engine,
     storage_error,
 )
@@ -110,7 +109,7 @@ class Database:
             self._writer.start()
             weakref.finalize(self, self._writer.end)
             await self._reader("short")
-            self._glancing = await asyncio.to_thread(glancing_connection, path)
+            self._glancing = await asyncio.to_thread(open_connection, path, "glance")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
             raise storage_error(error) from error
@@ -213,7 +212,7 @@ class Database:
         """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
 
         def look() -> None:
-            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+            with opened(self.path) as connection:
                 check_revision(connection, self.path)
 
         await asyncio.to_thread(look)

@@ -15,6 +15,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
+
 from restpoint._core.clock import SystemClock
 from restpoint._storage.history import migrated
 from restpoint._storage.schema import REVISION, ddl, metadata
@@ -22,14 +25,14 @@ from restpoint._storage.sqlite import backup as backups
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
     check_revision,
-    connected,
     create_empty,
     file_revision,
     inspect,
     locate,
+    open_connection,
+    opened,
     storage_error,
     use_log,
-    writing_engine,
 )
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, UnusableFile
@@ -37,7 +40,7 @@ from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaT
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -61,7 +64,7 @@ def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
         raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
     kind = inspect(path)
     if kind == "file":
-        with connected(path) as connection:
+        with opened(path) as connection:
             try:
                 check_revision(connection, path)
             except SchemaTooOld:
@@ -96,7 +99,7 @@ def current(path: Path) -> str | None:
     """The revision of the file; None where it has none."""
     if inspect(path) == "absent":
         raise UnusableFile(f"{path} does not exist; run: restpoint db upgrade --database {path}")
-    with connected(path) as connection:
+    with opened(path) as connection:
         return file_revision(connection, path)
 
 
@@ -113,7 +116,7 @@ def plan(path: Path, revision: str, direction: Direction) -> str:
 def losses(path: Path, revision: str) -> list[str]:
     """What a downgrade of the file to ``revision`` would drop, with how much of it there is. Changes nothing."""
     sql = plan(path, revision, "downgrade")
-    with connected(path) as connection, closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+    with opened(path) as connection, closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
         # In the order in which they were made, on a file without rows: what is gone afterwards is what goes.
         for (statement,) in connection.execute(
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
@@ -209,7 +212,7 @@ def run_environment(context: "EnvironmentContext") -> None:
         if inspect(path) == "file":
             current(path)  # refuses another program's file before anything is said to it
         create_empty(path)
-    engine = writing_engine(path)
+    engine = _engine(path)
     try:
         with engine.connect() as connection:
             # What must be said outside a transaction, some of it only to a file that is still empty.
@@ -227,6 +230,13 @@ def run_environment(context: "EnvironmentContext") -> None:
         raise
     finally:
         engine.dispose()
+
+
+def _engine(path: Path) -> "Engine":
+    """The engine that Alembic wants. Its ``begin()`` is BEGIN IMMEDIATE."""
+    engine = create_engine("sqlite://", creator=lambda: open_connection(path, "write"), poolclass=NullPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
 
 
 def _run(context: "EnvironmentContext", connection: "Connection", path: Path) -> None:
@@ -285,7 +295,7 @@ def check(path: Path, *, quick: bool = False) -> list[tuple[str, bool, str]]:
     """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to check.")
-    with connected(path) as connection:
+    with opened(path) as connection:
         revision = file_revision(connection, path)
         integrity = [
             str(row[0]) for row in connection.execute(f"PRAGMA {'quick' if quick else 'integrity'}_check").fetchall()

@@ -6,15 +6,13 @@ folded into the file afterwards, which only then is shorter.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from restpoint._storage import queries
-from restpoint._storage.sqlite.connection import storage_error
+from restpoint._storage.sqlite.connection import opened
 from restpoint._storage.sqlite.database import Database, Transaction
 
 PAGES_FREED_AT_ONCE: Final = 64
@@ -53,11 +51,8 @@ def _free_some(tx: Transaction, pages: int) -> None:
 
 def fold_log(path: Path) -> bool:
     """Move the log into the file and empty it; False where a reader keeps it, who is waited for half a second."""
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_SECONDS)) as connection:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.Error as error:
-        raise storage_error(error) from error
+    with opened(path, "alone", wait=_PATIENCE_SECONDS) as connection:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
 
@@ -66,9 +61,6 @@ def rewrite(path: Path) -> None:
 
     For a file that cannot shrink in steps, or whose unused parts must go for certain. Needs as much room again.
     """
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("VACUUM")
-    except sqlite3.Error as error:
-        raise storage_error(error) from error
+    with opened(path, "alone") as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")

@@ -29,9 +29,9 @@ from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
     Synchronous,
     check_revision,
+    open_connection,
     storage_error,
     use_log,
-    writing_engine,
 )
 from restpoint.errors import InvalidArgument, StorageError
 
@@ -123,7 +123,7 @@ class Writer:
     def __init__(self, path: Path, clock: Clock, synchronous: Synchronous, tell: Callable[..., None]) -> None:
         self._path = path
         self._clock = clock
-        self._engine = writing_engine(path, synchronous)
+        self._synchronous = synchronous
         self._tell = tell
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self.observer: Observer | None = None
@@ -132,10 +132,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
 
     def _connect(self) -> sqlite3.Connection:
-        # Detached from the pool, so it is ours alone and stays open until we close it.
-        fairy = self._engine.raw_connection()
-        connection = cast("sqlite3.Connection", fairy.driver_connection)
-        fairy.detach()
+        connection = open_connection(self._path, "write", synchronous=self._synchronous)
         try:
             check_revision(connection, self._path)
             use_log(connection)
@@ -182,7 +179,6 @@ class Writer:
                 del batch, committed  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
             self._connection.close()
-            self._engine.dispose()
 
     def _next(self) -> list[Job[Any]] | None:
         """The next batch, with all that was put meanwhile; None for the end."""
