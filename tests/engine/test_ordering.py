@@ -48,8 +48,9 @@ async def test_a_task_has_as_many_turns_between_two_outcomes_on_a_replay_as_it_h
 async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_order_of_the_file() -> None:
     order = Order()
     later, earlier = order.heard("later", 9), order.heard("earlier", 4)
-    own = order.reserve()
+    own, number_of_own = order.reserve()
     assert [outcome.number for outcome in (earlier, later, own)] == [1, 2, 3]
+    assert number_of_own == 3
     waiting = [asyncio.ensure_future(order.give(each)) for each in (later, own, earlier)]
     for number, outcome in enumerate((earlier, later, own), 1):
         async with asyncio.timeout(PATIENCE):

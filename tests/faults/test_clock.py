@@ -15,6 +15,7 @@ import pytest
 from marks import need
 from restpoint import ExecutionStore, PendingInteraction
 from restpoint._core.clock import SystemClock
+from restpoint._storage.sqlite.database import Committed
 from restpoint.errors import IllegalTransition, InteractionAlreadyResolved, InteractionExpired
 from support import ADA, GRACE, PATIENCE, START, TEXT, ManualClock, broken_history, folded_statuses, rows
 
@@ -252,14 +253,14 @@ async def test_scheduled_sweeps_go_on_after_the_clock_was_ten_years_ahead_for_a_
         record = await store.create_execution()
         await store.set_completed(record.execution_id, "done")
         assert store._database is not None
-        wrote, told = asyncio.Event(), store._database.committed
+        wrote, told = asyncio.Event(), store._database.sink
 
-        def committed(first: int, last: int) -> None:
+        def sink(committed: Committed) -> None:
             if told is not None:
-                told(first, last)
+                told(committed)
             wrote.set()
 
-        store._database.committed = committed
+        store._database.sink = sink
         clock.step(180)
         try:
             await asyncio.wait_for(wrote.wait(), PATIENCE)

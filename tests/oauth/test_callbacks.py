@@ -273,7 +273,7 @@ async def test_a_token_endpoint_that_hangs_is_given_up(path: Path) -> None:
         at.provider.token = "hangs"
         told = await at.asked()
         back = await at.browser.to_the_callback(told["auth_url"])
-        at.consents._exchanger._timeout = 0.1  # seconds; for nothing but this request
+        at.consents._client._timeout = 0.1  # seconds; for nothing but this request
         reply = await at.browser.http.get(back)
         assert (reply.status_code, "Try again" in reply.text) == (502, True)
         assert at.consent(told["execution_id"])[:3] == ("pending", 1, 0)

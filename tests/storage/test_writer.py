@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from restpoint import EventKind
+from restpoint._core.changes import Change
 from restpoint._core.clock import SystemClock
+from restpoint._storage import history
 from restpoint._storage.history import append
-from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.sqlite.database import Committed, Database, Transaction
 from restpoint.errors import ExecutionNotFound, StorageError
+from restpoint.events import EventKind
 from support import PATIENCE, broken_history, sql
 
 INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
@@ -28,6 +30,12 @@ async def opened(path: Path) -> Database:
     return await Database.open(path, SystemClock())
 
 
+def emits(tx: Transaction, number: int) -> int:
+    sequence = history.append(tx, EventKind.SETTING_CHANGED)
+    tx.emit(Change(sequence, "e", EventKind.EXECUTION_CREATED, None, "running", number))
+    return number
+
+
 def thread(_: Transaction) -> int:
     return threading.get_ident()
 
@@ -36,19 +44,42 @@ async def test_jobs_are_committed_in_the_order_in_which_they_were_asked_for(file
     database = await opened(file)
     order: list[int] = []
 
-    def told(number: int) -> None:
-        order.append(number)
+    database.sink = lambda committed: order.extend(event.at for event in committed.events)
 
     def job(number: int) -> "asyncio.Future[int]":
-        return database.write(lambda _: number, told)
+        return database.write(lambda tx: emits(tx, number))
 
     jobs = []
     for number in range(300):
         jobs.append(job(number))
         if number % 7 == 0:
             await asyncio.sleep(0)
-    await asyncio.gather(*jobs)
-    assert order == list(range(300))
+    assert await asyncio.gather(*jobs) == order == list(range(300))
+    await database.close()
+
+
+async def test_the_sink_is_told_of_a_commit_before_its_caller_is(file: Path) -> None:
+    database, told = await opened(file), list[str]()
+    database.sink = lambda _: told.append("sink")
+    job = database.write(lambda tx: emits(tx, 1))
+    job.add_done_callback(lambda _: told.append("caller"))
+    await job
+    assert told == ["sink", "caller"]
+    await database.close()
+
+
+async def test_what_was_rolled_back_is_told_to_nobody(file: Path) -> None:
+    database, told = await opened(file), list[int]()
+    database.sink = lambda committed: told.extend(event.at for event in committed.events)
+
+    def fails(tx: Transaction) -> None:
+        emits(tx, 2)
+        raise ExecutionNotFound("nobody")
+
+    jobs = [database.write(job) for job in (lambda tx: emits(tx, 1), fails, lambda tx: emits(tx, 3))]
+    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(outcomes[1], ExecutionNotFound)
+    assert told == [1, 3]
     await database.close()
 
 
@@ -124,11 +155,13 @@ def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_writt
     loop = asyncio.new_event_loop()
     database = loop.run_until_complete(opened(file))
 
-    def interrupt(_: int) -> None:
+    def interrupt(_: Committed) -> None:
+        database.sink = None
         raise KeyboardInterrupt
 
     async def interrupted() -> None:
-        database.write(thread, interrupt)
+        database.sink = interrupt
+        database.write(lambda tx: emits(tx, 1))
         await loop.create_future()
 
     async def later() -> None:

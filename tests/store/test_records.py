@@ -1,5 +1,6 @@
 """Reading an execution while it changes: what overtakes the reading is never lost, whoever still holds its record."""
 
+import asyncio
 import gc
 
 import pytest
@@ -15,10 +16,17 @@ def ignore(record: ExecutionRecord, waiter: object) -> None:
 
 
 @pytest.mark.parametrize("let_go", [True, False])
-def test_a_change_that_overtakes_a_reading_is_noticed_also_when_the_record_that_heard_it_is_gone(let_go: bool) -> None:
+async def test_a_change_that_overtakes_a_reading_is_noticed_also_when_the_record_that_heard_it_is_gone(
+    let_go: bool,
+) -> None:
     records = Records(ignore)
     created = Change(1, "e", EventKind.EXECUTION_CREATED, None, "running", 1_000)
-    held: list[ExecutionRecord] = [records.add(created, records.draft("e", None, None))]
+    held: list[ExecutionRecord] = [records.draft("e", None, None)]
+    coming = records.expect(held[0], asyncio.get_running_loop().create_future())
+    records.apply(created)
+    coming.written.set_result(None)
+    await asyncio.sleep(0)
+    del coming
     records.begin_loading("e")  # reads the file as of row 1
     records.apply(Change(2, "e", EventKind.EXECUTION_COMPLETED, "running", "completed", 2_000))
     if let_go:

@@ -153,9 +153,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
-                await waiting.ask(
-                    run, call, wait_id, partial(journal.ask, prompt=text, timeout=due, detail=detail, terms=terms)
-                )
+                await waiting.ask(run, journal.ask, call, wait_id, text, due, detail, terms)
             else:
                 wait_id = await self._begun(entry)
             return await waiting.answer(run, wait_id, call)
@@ -192,7 +190,7 @@ class Context:
                 return
             await run.first_time()
             with run.busy():
-                await run.outcome(call, partial(journal.show, payload=text))
+                await run.outcome(journal.show, call, text)
 
         return shown()
 
@@ -248,11 +246,8 @@ class Context:
                 wait_id = run.parts.identifiers.new()
                 usual = waiting.scopes_at(run, provider)
                 wanted = usual if scopes is None else scopes
-                job = partial(
-                    journal.authorize, auth_url=waiting.consent_page(run, provider, wait_id), oauth_state=wait_id, timeout=due,
-                    provider=provider, scopes=encode(list(wanted)),
-                )  # fmt: skip
-                await waiting.ask(run, call, wait_id, job)
+                page, asked = waiting.consent_page(run, provider, wait_id), encode(list(wanted))
+                await waiting.ask(run, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
             else:
                 wait_id = await self._begun(entry)
             return await waiting.grant(run, wait_id, call)
@@ -270,8 +265,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id = run.parts.identifiers.new()
-                job = partial(journal.authorize, auth_url=auth_url, oauth_state=oauth_state, timeout=due)
-                await waiting.ask(run, call, wait_id, job)
+                await waiting.ask(run, journal.authorize, call, wait_id, auth_url, oauth_state, due)
             else:
                 wait_id = await self._begun(entry)
             await waiting.consent(run, wait_id, call)
@@ -388,7 +382,7 @@ class Context:
                 until = int(decode(entry.result)["until"])
             await waiting.until(run, call, until, until - milliseconds)
             with run.busy():
-                await run.outcome(call, journal.settle)
+                await run.outcome(journal.settle, call)
 
         return slept()
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, literal_column, select, update
 
-from restpoint._core.changes import Change, Changes
+from restpoint._core.changes import Change
 from restpoint._core.retention_rules import FOREVER
 from restpoint._core.serialization import encode
 from restpoint._storage.executions import end, read
@@ -71,22 +71,21 @@ def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
         append(tx, EventKind.EXECUTION_RELEASED, execution_id, moved=moved, actor=actor)
 
 
-def remove(tx: Transaction, execution_id: str, actor: str | None) -> Changes:
+def remove(tx: Transaction, execution_id: str, actor: str | None) -> None:
     """Delete an execution, cancelling it first where it has not ended. Nothing at all where there is none."""
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
-        return []
+        return
     if execution.hold is not None:
         raise ExecutionHeld(execution_id, execution.hold)
-    changes: Changes = []
-    if execution.status not in TERMINAL:
-        changes = end(tx, execution_id, "cancel", FOREVER, actor=actor, cause="removed")
+    status = execution.status
+    if status not in TERMINAL:
+        status = end(tx, execution_id, "cancel", FOREVER, actor=actor, cause="removed")
     tx.execute(_REMOVE, {"the_id": execution_id})
-    status = changes[0].status if changes else execution.status
     event = EventKind.EXECUTION_REMOVED
     sequence = append(tx, event, execution_id, moved=(status, None), actor=actor)
-    return [*changes, Change(sequence, execution_id, event, status, status, tx.now)]
+    tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
 
 
 def sweep(tx: Transaction, most: int) -> list[str]:

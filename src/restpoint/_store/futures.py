@@ -62,9 +62,9 @@ class PendingInteraction:
         "interaction_id",
     )
 
-    def __init__(self, record: Paused, wait: Wait, prompt: BaseModel | None = None) -> None:
+    def __init__(self, record: Paused, wait: Wait) -> None:
         self.interaction_id = wait.id
-        self._prompt = prompt
+        self._prompt = wait.given
         self._text = wait.prompt or ""
         self.created_at = wait.created_at / 1000
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000

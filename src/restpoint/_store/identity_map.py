@@ -1,6 +1,5 @@
 """The registry: the records that anyone here holds, one for each execution, which what is committed is applied to."""
 
-import logging
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
@@ -19,11 +18,17 @@ from restpoint.lifecycle import TERMINAL
 if TYPE_CHECKING:
     import asyncio
 
-    from pydantic import BaseModel
-
-log = logging.getLogger(__name__)
-
 _OF_NULL: Final = sha256(b"null").hexdigest()
+
+
+class Coming:
+    """An execution on its way into the file, whose id the workflow that has begun may know: ``written`` is done after COMMIT."""
+
+    __slots__ = ("record", "written")
+
+    def __init__(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> None:
+        self.record = draft
+        self.written = written
 
 
 class Records:
@@ -32,14 +37,9 @@ class Records:
     def __init__(self, watch: Callable[[ExecutionRecord, object], None]) -> None:
         self._watch = watch
         self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
-        self.listeners: list[Callable[[Change], None]] = []
-        """Who wants to hear of every committed change of this process."""
         self._loading: dict[str, int] = {}
         self._overtaken: dict[str, int] = {}
-        self.given: dict[tuple[str, str, str | None], BaseModel] = {}
-        """Responses on their way into the file, as the caller gave them: by execution, interaction and stored form."""
-        self.coming: dict[str, asyncio.Future[Any]] = {}
-        """Executions on their way into the file, whose ids are known to the workflows that have begun: done after COMMIT."""
+        self._coming: dict[str, Coming] = {}
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """The record, if anyone holds it."""
@@ -59,34 +59,37 @@ class Records:
         record.is_run = is_run
         return record
 
-    def add(self, change: Change, draft: ExecutionRecord) -> ExecutionRecord:
+    def expect(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> "Coming":
+        """The execution of this draft is on its way into the file; its record is found here once that is ``written``."""
+        coming = self._coming[draft.execution_id] = Coming(draft, written)
+        written.add_done_callback(lambda _: self._coming.pop(draft.execution_id, None))
+        return coming
+
+    def coming(self, execution_id: str) -> "Coming | None":
+        """The execution that is on its way into the file under this id, if one is."""
+        return self._coming.get(execution_id)
+
+    def _created(self, change: Change, coming: "Coming") -> None:
         """The record of an execution that this process has just created: the draft, if nobody holds another."""
-        self._tell(change)
         record = self._held.get(change.execution_id)
         if record is not None:  # someone found it in a list before this process heard of its own commit
-            return record
+            coming.record = record
+            return
+        draft = coming.record
         draft.created_at, draft._as_of = change.at / 1000, change.sequence
         self._held[change.execution_id] = draft
-        return draft
 
-    def _tell(self, change: Change) -> None:
-        for listener in list(self.listeners):  # one may end its own subscription
-            try:
-                listener(change)
-            except Exception:  # who listens must not keep a committed change from those who wait for it
-                log.exception("a subscriber failed at %s of execution %s", change.event, change.execution_id)
-
-    def apply(self, change: Change) -> ExecutionRecord | None:
+    def apply(self, change: Change) -> None:
         """What a committed change did, done to its record too."""
-        self._tell(change)
+        if change.before is None and (coming := self._coming.get(change.execution_id)) is not None:
+            self._created(change, coming)
+            return
         # Also where a record hears it: that may be gone when the reading is done.
         if change.execution_id in self._loading:
             self._overtaken[change.execution_id] = change.sequence
         record = self._held.get(change.execution_id)
-        if record is None:
-            return None
-        if change.sequence <= record._as_of:
-            return record
+        if record is None or change.sequence <= record._as_of:
+            return
         record._as_of = change.sequence
         if change.event is EventKind.EXECUTION_REMOVED:
             self.drop(change.execution_id)
@@ -95,14 +98,16 @@ class Records:
             record.expires_at = None if change.expires_at is None else change.expires_at / 1000
             record.error, record.error_code, record._result = change.error, change.code, change.result
             record.problem = None
+        if change.problem is not None:
+            record.problem = change.problem
         record._move(change.status)
         if (wait := change.wait) is not None:
             if wait.status == "pending":
+                record._lease = change.lease
                 record._open[wait.id] = wait
             else:
-                record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
+                record._close(wait)
         record._pulse()
-        return record
 
     def refresh(self, snapshot: Snapshot) -> ExecutionRecord:
         """The record as the file has it, which another process may have changed."""
@@ -131,7 +136,7 @@ class Records:
             if wait.status in {"pending", "exchanging"}:
                 record._open.setdefault(wait.id, wait)
             else:
-                record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
+                record._close(wait)
         record._open = {wait.id: wait for wait in sorted(record._open.values(), key=attrgetter("opened"))}
         if news or record._open.keys() != were_open:  # others may have closed one before our own newest row
             record._pulse()
@@ -205,7 +210,8 @@ class Records:
                 if wait.status == "answered" and told is None:
                     continue  # the history keeps only its digest
                 wait.response = None if told is None else encode(told)
-                record._close(wait, None)
+                wait.given = None
+                record._close(wait)
 
     def drop(self, execution_id: str) -> None:
         """The execution left the file; whoever holds the record keeps it as it was, and waits no more."""

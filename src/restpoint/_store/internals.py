@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from restpoint._core.changes import Changes, Terms
+from restpoint._core.changes import Terms
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import Keeping
@@ -28,5 +28,4 @@ class Parts:
     lease: int
     keeping: Keeping
     asked_detail: Callable[[str, Terms], str]
-    apply: Callable[[Changes], None]
     load: Callable[[str, Collection[str]], Awaitable[tuple[ExecutionRecord, Snapshot] | None]]

@@ -48,7 +48,6 @@ class Follower:
         self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
         self._pruned_at = 1_000
         self._someone = asyncio.Event()
-        database.committed = self._committed
 
     def watch(self, waiter: Waiter) -> None:
         """Follow until the waiter is done, or gone."""
@@ -73,8 +72,8 @@ class Follower:
         """Whether a waiter is left that is not done."""
         return any(_waits(reference()) for reference in reversed(self._waiters))
 
-    def _committed(self, first: int, last: int) -> None:
-        # Our own rows need no reading, as long as nobody else's stand before them.
+    def committed(self, first: int, last: int) -> None:
+        """This process wrote these rows: they need no reading, unless another process wrote rows before them."""
         if first == self._position + 1:
             self._position = last
 

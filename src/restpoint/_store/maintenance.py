@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from restpoint._core.changes import Change, Changes, Deadlines
+from restpoint._core.changes import Change, Deadlines
 from restpoint._core.clock import Clock, elapse
 from restpoint._storage import queries, retention, waits
 from restpoint._storage.history import last_sequence
@@ -33,7 +33,6 @@ class Scheduler:
         self,
         database: Database,
         clock: Clock,
-        applied: Callable[[Changes], None],
         *,
         sweep_interval: int,
         history_retention: int | None,
@@ -42,7 +41,6 @@ class Scheduler:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._applied = applied
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
         self._deadlines = deadlines
@@ -81,9 +79,7 @@ class Scheduler:
             if not due:
                 break
             jobs = [
-                self._database.write(
-                    partial(waits.expire, execution_id=e, wait_id=w, deadlines=self._deadlines), self._applied
-                )
+                self._database.write(partial(waits.expire, execution_id=e, wait_id=w, deadlines=self._deadlines))
                 for e, w in due
             ]
             for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):
@@ -131,7 +127,8 @@ class Scheduler:
         In short transactions with pauses between them. Returns how many executions went.
         """
         total = 0
-        while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE), self._swept):
+        while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE)):
+            self._swept(swept)
             total += len(swept)
             self.swept += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)

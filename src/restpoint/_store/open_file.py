@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from restpoint._core.changes import Change, Changes, Deadlines
+from restpoint._core.changes import Change, Deadlines
 from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import (
@@ -32,7 +32,7 @@ from restpoint._storage.erasure import Erasure
 from restpoint._storage.history import history_of, last_sequence
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import Synchronous, locate
-from restpoint._storage.sqlite.database import Database, Observer
+from restpoint._storage.sqlite.database import Committed, Database, Observer
 from restpoint._store import history_details, loading
 from restpoint._store.identity_map import Records
 from restpoint._store.internals import Parts
@@ -40,6 +40,7 @@ from restpoint._store.lease_keeper import Driver
 from restpoint._store.listener import Follower
 from restpoint._store.maintenance import Scheduler
 from restpoint._store.records import ExecutionRecord
+from restpoint._store.sink import EventSink
 from restpoint.access import Who, actor_name
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 
@@ -78,6 +79,7 @@ class MaintainedFile:
         self._identifiers = Identifiers(self._clock.now)
         self._deadlines: Deadlines
         self._records = Records(self._watch)
+        self._sink = EventSink(self._records.apply)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
         self._observer: Observer | None = None
@@ -137,7 +139,6 @@ class MaintainedFile:
             self._scheduler = Scheduler(
                 database,
                 self._clock,
-                self._apply,
                 sweep_interval=self._sweep_interval,
                 history_retention=retention,
                 deadlines=self._deadlines,
@@ -150,6 +151,8 @@ class MaintainedFile:
                 cancel=partial(self._end_by_task, database, executions.cancel, reason=_TASK_CANCELLED),
                 fail=partial(self._end_by_task, database, executions.fail, error=_TASK_FAILED, code="task_failed"),
             )
+            self._sink.subscribe(self._scheduler.due)
+            database.sink = self._committed
             self._background = [
                 asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
                 for run in (
@@ -213,23 +216,20 @@ class MaintainedFile:
             lease,
             self._keeping,
             lambda prompt, terms: history_details.asked(self._detail("prompt", prompt), terms),
-            self._apply,
             partial(loading.read, database, self._records),
         )
 
-    async def _end_by_task(
-        self, database: Database, job: Callable[..., Changes], execution_id: str, **why: str
-    ) -> None:
+    async def _end_by_task(self, database: Database, job: Callable[..., None], execution_id: str, **why: str) -> None:
         """The task that a caller set on the record of an execution has ended, and the execution has not."""
         ended = partial(job, execution_id=execution_id, keeping=self._keeping, actor=None, **why)
-        await database.write(ended, self._apply)
+        await database.write(ended)
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
         self._driver.watch(record, waiter)
 
-    def _apply(self, changes: Changes) -> None:
-        for change in changes:
-            self._records.apply(change)
+    def _committed(self, committed: Committed) -> None:
+        self._follower.committed(committed.first, committed.last)
+        self._sink.tell(committed.events)
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
         return await loading.load(self._database or await self._ready(), self._records, execution_id)
@@ -238,8 +238,7 @@ class MaintainedFile:
 
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
-        self._records.listeners.append(listener)
-        return lambda: self._records.listeners.remove(listener)
+        return self._sink.subscribe(listener)
 
     def observe(self, observer: Observer | None) -> None:
         """Have each batch of writes told, from the thread that writes: its jobs, its seconds, how many the storage failed.
@@ -282,7 +281,7 @@ class MaintainedFile:
                 interrupt = partial(
                     executions.interrupt, execution_id=execution_id, lease=lease, error=error, keeping=self._keeping
                 )
-                if not await database.write(interrupt, self._apply):
+                if not await database.write(interrupt):
                     continue
             record = await self._load(execution_id)
             if record is not None:
@@ -310,7 +309,7 @@ class MaintainedFile:
         """
         who = actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
+        await database.write(lambda tx: retention.remove(tx, execution_id, who))
         self._records.drop(execution_id)
 
     async def erase(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> Erasure:

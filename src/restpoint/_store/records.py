@@ -10,9 +10,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
-
-from pydantic import BaseModel
+from typing import Any, Final, Self
 
 from restpoint._core.changes import Wait
 from restpoint._core.serialization import decode
@@ -22,6 +20,7 @@ from restpoint.errors import (
     ExecutionCancelled,
     ExecutionNotFound,
     InteractionExpired,
+    InteractionNotFound,
     InteractionWithdrawn,
     RestpointError,
     StoreClosed,
@@ -34,6 +33,39 @@ log = logging.getLogger(__name__)
 _STATUS: Final = {str(status): status for status in ExecutionStatus}
 
 
+class Asking:
+    """A prompt on its way into the file, for ``with``.
+
+    ``pending`` is there once the sink was told that it was asked, also where it is closed by then.
+    """
+
+    __slots__ = ("_pending", "_record", "_wait_id")
+
+    def __init__(self, record: "ExecutionRecord", wait_id: str) -> None:
+        self._record = record
+        self._wait_id = wait_id
+        self._pending: PendingInteraction | None = None
+
+    def __enter__(self) -> Self:
+        self._record._asking.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._record._asking.remove(self)
+
+    def look(self) -> None:
+        """The record has changed: hold the prompt, if it is open now."""
+        if self._pending is None:
+            self._pending = self._record.open_interaction(self._wait_id)
+
+    @property
+    def pending(self) -> PendingInteraction:
+        """The prompt that was asked."""
+        if self._pending is None:
+            raise InteractionNotFound(self._record.execution_id, self._wait_id)
+        return self._pending
+
+
 class ExecutionRecord:
     """One execution, live. Times are seconds since the epoch.
 
@@ -41,7 +73,7 @@ class ExecutionRecord:
     """
 
     __slots__ = (
-        "__weakref__", "_as_of", "_ended", "_first_outcome", "_gone", "_lease", "_observers", "_open", "_outcome_seen",
+        "__weakref__", "_as_of", "_asking", "_ended", "_first_outcome", "_gone", "_lease", "_observers", "_open", "_outcome_seen",
         "_pending", "_result", "_task", "_watch", "completed_at", "created_at", "error", "error_code", "execution_id",
         "expires_at", "is_run", "owner", "problem", "status", "workflow",
     )  # fmt: skip
@@ -78,6 +110,7 @@ class ExecutionRecord:
         self.problem: str | None = None
         self._ended: Callable[[], None] | None = None
         self._observers: list[Observer] = []
+        self._asking: list[Asking] = []
         self._open: dict[str, Wait] = {}
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
 
@@ -85,6 +118,10 @@ class ExecutionRecord:
     def lease(self) -> int | None:
         """The lease of the process that drives it, as far as this process knows."""
         return self._lease
+
+    @lease.setter
+    def lease(self, lease: int) -> None:
+        self._lease = lease
 
     @property
     def is_gone(self) -> bool:
@@ -177,22 +214,31 @@ class ExecutionRecord:
         # As it was asked: the object that the caller gave may have changed since.
         return stored_prompt(wait.prompt or "")
 
-    def _pending_interaction(self, wait: Wait, prompt: BaseModel | None = None) -> PendingInteraction:
+    def asking(self, interaction_id: str) -> Asking:
+        """For ``with``: hold the prompt that is asked meanwhile under this id, from the moment when its commit is told."""
+        return Asking(self, interaction_id)
+
+    def open_interaction(self, interaction_id: str) -> PendingInteraction | None:
+        """The open prompt with this id; None where it is not open."""
+        wait = self._open.get(interaction_id)
+        return None if wait is None or wait.kind != "interaction" else self._pending_interaction(wait)
+
+    def _pending_interaction(self, wait: Wait) -> PendingInteraction:
         reference = self._pending.get(wait.id)
         pending = reference() if reference is not None else None
         if pending is None:
-            pending = PendingInteraction(self, wait, prompt)
+            pending = PendingInteraction(self, wait)
             self._pending[wait.id] = weakref.ref(pending)
         return pending
 
-    def _close(self, wait: Wait, answer: BaseModel | None) -> None:
+    def _close(self, wait: Wait) -> None:
         self._open.pop(wait.id, None)
         reference = self._pending.pop(wait.id, None)
         pending = reference() if reference is not None else None
         if pending is None:
             return
         if wait.status == "answered":
-            pending._close(answer or read_answer(wait))
+            pending._close(wait.given or read_answer(wait))
         elif wait.status == "expired":
             pending._close(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:
@@ -226,6 +272,8 @@ class ExecutionRecord:
 
     def _pulse(self, why: RestpointError | None = None) -> None:
         """Something changed: tell who looks."""
+        for asking in self._asking:
+            asking.look()
         observers, self._observers = self._observers, []
         for observer in observers:
             if observer.done():

@@ -22,7 +22,6 @@ from hmac import compare_digest
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from restpoint._core.changes import Changes
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import encode
 from restpoint._storage import consents
@@ -157,7 +156,7 @@ class Consents:
         while True:
             try:
                 if await consents.left_behind(parts.database):
-                    await parts.database.write(consents.recover, parts.apply)
+                    await parts.database.write(consents.recover)
             except StoreClosed:
                 return
             except Exception:
@@ -252,9 +251,7 @@ class Consents:
     async def deny(self, consent: Consent, person: str) -> None:
         """Record that the person said no on our page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
         parts = self._require()
-        await parts.database.write(
-            partial(consents.deny, consent=consent, code="access_denied", actor=person), parts.apply
-        )
+        await parts.database.write(partial(consents.deny, consent=consent, code="access_denied", actor=person))
 
     # --- The callback ---
 
@@ -315,9 +312,7 @@ class Consents:
             if code in _TEMPORARY:
                 await parts.database.write(partial(consents.spend, consent=consent))
                 return CallbackResult("failed", consent, f"{consent.provider} cannot do it now ({code}).")
-            await parts.database.write(
-                partial(consents.deny, consent=consent, code=code, actor=consent.begun_by), parts.apply
-            )
+            await parts.database.write(partial(consents.deny, consent=consent, code=code, actor=consent.begun_by))
         except ConsentExpired:
             return CallbackResult("expired", consent)
         except (Conflict, IllegalTransition):
@@ -346,7 +341,7 @@ class Consents:
     ) -> CallbackResult:
         parts = self._require()
         try:
-            await parts.database.write(partial(consents.redeem, consent=consent, lease=parts.lease), parts.apply)
+            await parts.database.write(partial(consents.redeem, consent=consent, lease=parts.lease))
         except ConsentExpired:
             return CallbackResult("expired", consent)
         except (Conflict, IllegalTransition):
@@ -379,12 +374,12 @@ class Consents:
     async def _give_back(self, consent: Consent, cause: str) -> None:
         await self._record(partial(consents.give_back, consent=consent, lease=self._require().lease, cause=cause))
 
-    async def _record(self, job: Callable[[Transaction], Changes]) -> bool:
+    async def _record(self, job: Callable[[Transaction], None]) -> bool:
         """Write the outcome of an exchange; return False if the consent was closed meanwhile. Retry while the storage fails."""
         parts = self._require()
         while True:
             try:
-                await parts.database.write(job, parts.apply)
+                await parts.database.write(job)
             except (Conflict, IllegalTransition, NotFound):
                 return False
             except StorageError:
