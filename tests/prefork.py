@@ -1,4 +1,4 @@
-"""``restpoint``, or a program that uses it, in processes that begin with its libraries loaded: loading them takes most of a start.
+"""``restpoint``, or a program that uses it, in processes that begin with its libraries loaded, which takes most of a start.
 
 One process a test run loads them and forks the others. Each of these is a process like any other: with a pid, an environment,
 a folder, signals and an exit code of its own. Tests of the start itself run Python anew (``served.restpoint``).

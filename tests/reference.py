@@ -18,7 +18,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-
 import restpoint
 from commands import COMMANDS
 from restpoint import errors, lifecycle
@@ -26,6 +25,7 @@ from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.cli.examples import EXAMPLES
 from restpoint.client import Client
+from restpoint.events import EventKind
 from restpoint.http import create_app, router
 from restpoint.oauth import Consents, Provider
 from transcripts import PAGES, name_of
@@ -172,6 +172,22 @@ def transitions() -> str:
     return table(*rows)
 
 
+# --- Events ---
+
+
+def event_table() -> str:
+    """Every kind of event, with what it does."""
+    rows: list[tuple[str, ...]] = [
+        ("event", "what happened", "closes a wait", "ends as", "in a start's stream", "payload", "decision")
+    ]
+    for kind in EventKind:
+        closes, *flags = (
+            "yes" if flag else "" for flag in (kind.closes_wait, kind.is_streamed, kind.has_payload, kind.is_decision)
+        )
+        rows.append((f"`{kind}`", cell(kind.description), closes, f"`{kind.ends_as}`" if kind.ends_as else "", *flags))
+    return table(*rows)
+
+
 # --- The views ---
 
 
@@ -239,24 +255,25 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
     else:
         names = sorted(each for each in getattr(thing, "__slots__", ()) if not each.startswith("_"))
         rows += [(f"`{each}`", "") for each in names]
-    for member, value in sorted(_members(thing)):
+    for member, value in _members(thing):
         if isinstance(value, property):
             rows.append((f"`{member}`", cell(markdown(inspect.getdoc(value) or ""))))
     if len(rows) > 1:
         yield table(*rows)
-    for member, value in sorted(_members(thing)):
+    for member, value in _members(thing):
         if inspect.isfunction(value) and member != "parts" and member in _FOR_CALLERS.get(name, {member}):
             yield f"#### {name}.{member}"
             yield _signature(member, value)
             yield markdown(inspect.getdoc(value) or "")
 
 
-def _members(thing: type) -> Iterator[tuple[str, Any]]:
+def _members(thing: type) -> list[tuple[str, Any]]:
+    """What the class and its bases here define under public names."""
+    found: dict[str, Any] = {}
     for each in reversed(thing.__mro__):
         if each.__module__.partition(".")[0] == "restpoint":
-            for name, value in vars(each).items():
-                if not name.startswith("_") and getattr(thing, name, None) is not None:
-                    yield name, vars(each)[name]
+            found |= {name: value for name, value in vars(each).items() if not name.startswith("_")}
+    return sorted(found.items(), key=lambda member: member[0])
 
 
 def _signature(name: str, thing: Any) -> str:
@@ -275,9 +292,7 @@ def _signature(name: str, thing: Any) -> str:
         arguments = function.args
         plain = [*arguments.posonlyargs, *arguments.args]
         defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults
-        given = [
-            _argument(each, default) for each, default in zip(plain, defaults, strict=True) if each.arg != "self"
-        ]
+        given = [_argument(each, default) for each, default in zip(plain, defaults, strict=True) if each.arg != "self"]
         if arguments.vararg:
             given.append(f"*{_argument(arguments.vararg, None)}")
         elif arguments.kwonlyargs:
@@ -306,6 +321,7 @@ def _shown(annotation: Any) -> str:
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "command_line": command_line,
     "errors": error_table,
+    "events": event_table,
     "routes": route_table,
     "picture": picture,
     "transitions": transitions,

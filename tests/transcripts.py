@@ -90,7 +90,11 @@ class Replay:
         self.server: Served | None = None
         tools = folder / "bin"
         tools.mkdir()
-        for name, command in (("restpoint", "-m restpoint.cli"), ("python3", ""), ("pytest", "-m pytest -p no:asyncio")):
+        for name, command in (
+            ("restpoint", "-m restpoint.cli"),
+            ("python3", ""),
+            ("pytest", "-m pytest -p no:asyncio"),
+        ):
             tool = tools / name
             tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
             tool.chmod(0o755)
@@ -140,7 +144,7 @@ class Replay:
 
         Returns the exit code, and what went to standard output and to standard error.
         """
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull, "rb") as none:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open("rb") as none:
             process = Forked(
                 *arguments,
                 cwd=self.folder,
