@@ -610,6 +610,6 @@ def test_the_picture_has_every_status_and_every_move() -> None:
     assert sum(" --> " in line and ": " in line for line in lines) == len(moves)
 
 
-def test_the_readme_shows_the_picture_that_the_table_draws() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    assert f"```mermaid\n{lifecycle.mermaid()}\n```" in readme
+def test_the_documentation_shows_the_picture_that_the_table_draws() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "lifecycle.md"
+    assert f"```mermaid\n{lifecycle.mermaid()}\n```" in page.read_text(encoding="utf-8")

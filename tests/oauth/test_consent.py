@@ -18,7 +18,7 @@ from served import EXAMPLES
 from serving import asked, ended, events, make_app, served, take
 from support import PATIENCE, ManualClock, rows
 
-README = EXAMPLES.with_name("README.md")
+GUIDE = EXAMPLES.with_name("docs") / "oauth.md"
 
 
 async def test_a_person_consents_and_the_workflow_goes_on_with_the_token(path: Path) -> None:
@@ -252,8 +252,8 @@ async def test_the_example_gets_what_the_service_has_for_the_token(path: Path, m
         assert await at.ended(refused["execution_id"]) == "no_access"
 
 
-async def test_the_providers_of_the_readme_are_as_providers_are(tmp_path: Path) -> None:
-    shown = re.search(r"<!-- providers.*?```toml\n(.*?)```", README.read_text(), re.DOTALL)
+async def test_the_providers_of_the_documentation_are_as_providers_are(tmp_path: Path) -> None:
+    shown = re.search(r"<!-- test: providers -->\n```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert shown is not None
     (tmp_path / "providers.toml").write_text(shown[1])
     secrets = {"GITHUB_CLIENT_SECRET": "s", "CORPORATE_CLIENT_SECRET": "t"}
