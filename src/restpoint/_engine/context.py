@@ -40,24 +40,16 @@ from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
     HumanPrompt,
-    HumanPromptBinary,
-    HumanPromptCheckbox,
-    HumanPromptDropdown,
+    HumanPromptBase,
     HumanPromptNotification,
-    HumanPromptRadio,
-    HumanPromptText,
     HumanResponse,
-    HumanResponseBinary,
-    HumanResponseCheckbox,
-    HumanResponseDropdown,
-    HumanResponseNotification,
-    HumanResponseRadio,
-    HumanResponseText,
+    HumanResponseBase,
     read_prompt,
     write_prompt,
 )
 
 T = TypeVar("T")
+R = TypeVar("R", bound=HumanResponseBase)
 
 
 class AskTerms(TypedDict, total=False):
@@ -97,24 +89,11 @@ class Context:
 
     # --- People ---
 
+    # A prompt of ours is a BaseModel too; the first signature that fits decides.
     @overload
-    def ask(self, prompt: HumanPromptText, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseText]: ...
-    @overload
-    def ask(self, prompt: HumanPromptBinary, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseBinary]: ...
-    @overload
-    def ask(self, prompt: HumanPromptRadio, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseRadio]: ...
-    @overload
-    def ask(
-        self, prompt: HumanPromptCheckbox, **terms: Unpack[AskTerms]
-    ) -> Coroutine[Any, Any, HumanResponseCheckbox]: ...
-    @overload
-    def ask(
-        self, prompt: HumanPromptDropdown, **terms: Unpack[AskTerms]
-    ) -> Coroutine[Any, Any, HumanResponseDropdown]: ...
-    @overload
-    def ask(
-        self, prompt: HumanPromptNotification, **terms: Unpack[AskTerms]
-    ) -> Coroutine[Any, Any, HumanResponseNotification]: ...
+    def ask(  # type: ignore[overload-overlap]
+        self, prompt: HumanPromptBase[R], **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, R]: ...
     @overload
     def ask(
         self, prompt: BaseModel | Mapping[str, Any], **terms: Unpack[AskTerms]
