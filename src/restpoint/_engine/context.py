@@ -33,7 +33,7 @@ from restpoint._engine.fingerprints import fingerprint, fingerprint_of
 from restpoint._engine.replay import describe
 from restpoint._engine.run import Run
 from restpoint._engine.steps import attempts, called, name_of, recorded_outcome, result_type
-from restpoint._storage import journal
+from restpoint._storage import event_details, journal
 from restpoint._storage.journal import Entry
 from restpoint._store.ask_options import read_terms
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
@@ -131,7 +131,8 @@ class Context:
             run = self._run
             if entry is None:
                 await run.first_time()
-                wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
+                wait_id = run.parts.identifiers.new()
+                detail = event_details.asked(text, terms, digest=run.parts.keeping.digest, position=call.position)
                 await waiting.ask(run, journal.ask, call, wait_id, text, due, detail, terms)
             else:
                 wait_id = await self._begun(entry)
