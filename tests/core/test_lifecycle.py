@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from restpoint import ExecutionStore, lifecycle
-from restpoint._core.changes import Change, Deadlines
+from restpoint._core.changes import Change
 from restpoint._core.retention_rules import FOREVER
 from restpoint._storage import executions, queries, waits
 from restpoint._storage.sqlite import migrations
@@ -30,7 +30,6 @@ from support import ADA, GRACE, START, TEXT, ManualClock, dump, folded_statuses,
 
 EXECUTION: Final = ("running", "interaction_required", "oauth_required", "completed", "failed", "cancelled")
 INTERACTION: Final = ("pending", "answered", "expired", "withdrawn")
-DEADLINES: Final = Deadlines(lambda text: text, FOREVER)
 CONSENT: Final = ("pending", "exchanging", "granted", "denied", "expired", "withdrawn")
 STATUSES: Final = {"execution": EXECUTION, "interaction": INTERACTION, "consent": CONSENT}
 TRIGGERS: Final = {
@@ -268,7 +267,7 @@ async def expire_everything(path: Path, clock: ManualClock) -> list[Change]:
     database.sink = lambda committed: events.extend(committed.events)
     try:
         for execution_id, wait_id in await queries.due(database, clock.now(), 100):
-            await database.write(partial(waits.expire, execution_id=execution_id, wait_id=wait_id, deadlines=DEADLINES))
+            await database.write(partial(waits.expire, execution_id=execution_id, wait_id=wait_id, keeping=FOREVER))
         return events
     finally:
         await database.close()

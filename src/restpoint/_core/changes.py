@@ -1,10 +1,8 @@
 """What jobs are given and what they emit: plain values. The store folds the events into its records after COMMIT."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from restpoint._core.retention_rules import Keeping
 from restpoint.events import EventKind, WaitKind
 
 if TYPE_CHECKING:
@@ -70,11 +68,3 @@ class Terms:
 
 
 NO_TERMS: Final = Terms()
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """What expiring needs to know of its store: how history tells of a default response, and how long what fails stays."""
-
-    detail: Callable[[str], str]
-    keeping: Keeping

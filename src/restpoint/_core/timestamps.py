@@ -32,3 +32,11 @@ def until(text: str) -> int:
     Raises ``InvalidArgument``.
     """
     return since(text) + (timedelta(days=1) // _MILLISECOND if _DAY.fullmatch(text) else 0)
+
+
+def span(seconds: int) -> str:
+    """A length of time for people, in the largest unit that fits twice: ``45 s``, ``2 min``, ``47 h``, ``2 d``."""
+    for name, unit in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"

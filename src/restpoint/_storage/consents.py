@@ -16,9 +16,9 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, func, literal_column, null, select, union_all, update
 
 from restpoint._core.changes import Change, Wait
-from restpoint._core.serialization import decode, encode
+from restpoint._core.serialization import decode
+from restpoint._storage import event_details, leases
 from restpoint._storage import executions as ledger
-from restpoint._storage import leases
 from restpoint._storage.history import append
 from restpoint._storage.schema import consents, executions
 from restpoint._storage.sqlite.connection import prepare
@@ -221,7 +221,7 @@ def spend(tx: Transaction, consent: Consent) -> bool:
 def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tuple[str, ...]) -> None:
     """Granted, with the sealed token. Raises ``Conflict`` where the consent was closed, or taken from this lease."""
     _fence(tx, consent, lease)
-    detail = encode({"provider": consent.provider, "scopes": list(scopes)})
+    detail = event_details.consent(consent.provider, scopes)
     execution = ledger.read(tx, consent.execution_id)
     wait = _wait(consent, "exchanging")
     ledger.close(tx, execution, consent.key, wait, "grant", actor=consent.begun_by, detail=detail)
@@ -240,7 +240,7 @@ def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease:
         _fence(tx, consent, lease)
         status = "exchanging"
     tx.execute(_DENIAL, {"the_key": consent.key, "why": code})
-    detail = encode({"provider": consent.provider, "code": code})
+    detail = event_details.denied(consent.provider, code)
     execution = ledger.read(tx, consent.execution_id)
     ledger.close(tx, execution, consent.key, _wait(consent, status), "deny", actor=actor, detail=detail)
 

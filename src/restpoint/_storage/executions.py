@@ -14,13 +14,11 @@ Here is what an execution does; what its waits do is in ``waits.py``. The statem
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final, TypeVar
 
 from restpoint._core.changes import Change, Wait
 from restpoint._core.retention_rules import Keeping
-from restpoint._core.serialization import encode
-from restpoint._storage import statements
+from restpoint._storage import event_details, statements
 from restpoint._storage.history import append
 from restpoint._storage.leases import live
 from restpoint._storage.sqlite.database import Transaction
@@ -76,8 +74,7 @@ def create(
 ) -> None:
     """A new execution, running."""
     tx.execute(statements.CREATE, (execution_id, workflow, owner, lease, tx.now))
-    about = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
-    detail = encode(about) if about else None
+    detail = event_details.created(workflow, owner)
     event = EventKind.EXECUTION_CREATED
     sequence = append(tx, event, execution_id, moved=(None, "running"), actor=actor, detail=detail)
     tx.emit(Change(sequence, execution_id, event, None, "running", tx.now, lease=lease))
@@ -164,10 +161,7 @@ def end(
 
     execution, before, to, waits = from_state(tx, execution_id, attempt)
     event = EventKind.ended(to)
-    detail = None
-    if error is not None:
-        told = {"error_sha256": sha256(error.encode()).hexdigest()} if keeping.digest else {"error": error}
-        detail = encode({**told, "code": code})
+    detail = None if error is None else event_details.failed(error, code, digest=keeping.digest)
     # The result itself goes with the execution; that it was this one can be shown for as long as there is history.
     sequence = append(
         tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail, hashed=result

@@ -171,7 +171,6 @@ def ask(
 ) -> None:
     """Ask, say in the journal which wait it is, and in the history at which call of the workflow it was asked."""
     fenced = fence(tx, run)
-    detail = f'{detail[:-1]},"position":{encode(call.position)}}}'
     waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
     _write(tx, fenced, call, encode(wait_id))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
+from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
 from restpoint.events import ENDINGS, EventKind, WaitKind
@@ -236,24 +237,14 @@ def _waits(wait: WaitKind, table: str) -> str:
     )
 
 
-def _differs(name: str, stored: str) -> str:
-    """Whether a detail tells another payload than is stored, as the whole of it or by its SHA-256; not where it was erased."""
-    begin = f'{{"{name}":'
-    return (
-        f"(substr(h.detail, 1, {len(begin)}) = '{begin}'"
-        f" AND substr(h.detail, {len(begin) + 1}, length({stored})) IS NOT {stored})"
-        f" OR json_extract(h.detail, '$.{name}_sha256') <> sha256_hex({stored})"
-    )
-
-
 _PAYLOADS: Final = (
     "SELECT what, execution_id, sequence FROM ("
     "SELECT 'response to ' || w.id AS what, e.id AS execution_id, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
-    f" WHERE h.event = '{EventKind.INTERACTION_ANSWERED}' AND ({_differs('response', 'w.response')})"
+    f" WHERE h.event = '{EventKind.INTERACTION_ANSWERED}' AND ({differs('response', 'w.response')})"
     " UNION ALL SELECT 'prompt ' || w.id, e.id, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.sequence = w.opened"
-    f" WHERE {_differs('prompt', 'w.prompt')}"
+    f" WHERE {differs('prompt', 'w.prompt')}"
     " UNION ALL SELECT 'workflow or owner', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
     f" WHERE h.event = '{EventKind.EXECUTION_CREATED}' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
     " OR json_extract(h.detail, '$.owner') IS NOT e.owner)"

@@ -7,9 +7,10 @@ import sqlite3
 
 from pydantic import BaseModel
 
-from restpoint._core.changes import NO_TERMS, Change, Deadlines, Terms, Wait
-from restpoint._core.serialization import encode
-from restpoint._storage import statements
+from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
+from restpoint._core.retention_rules import Keeping
+from restpoint._core.serialization import decode
+from restpoint._storage import event_details, statements
 from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
 from restpoint._storage.history import append, head
 from restpoint._storage.sqlite.database import Transaction
@@ -73,7 +74,7 @@ def authorize(
     wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
     content, detail = (auth_url, oauth_state, provider, scopes), None
     if provider is not None:
-        detail = f'{{"provider":{encode(provider)},"scopes":{scopes}}}'
+        detail = event_details.consent(provider, tuple(decode(scopes) or ()))
     _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail)
     if provider is not None:
         tx.execute(statements.KEEP_SECRETS, (execution_id,))
@@ -126,7 +127,7 @@ def answer(
     response: str,
     actor: str | None,
     detail: str,
-    deadlines: Deadlines,
+    keeping: Keeping,
     given: BaseModel | None = None,
 ) -> InteractionExpired | None:
     """A response to an open interaction. The same response again changes nothing and is a success.
@@ -139,7 +140,7 @@ def answer(
     to = move("interaction", wait_id, "pending", "answer")
     values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
     if tx.execute(statements.ANSWER, values).rowcount != 1:
-        return _not_answered(tx, execution_id, wait_id, response, deadlines)
+        return _not_answered(tx, execution_id, wait_id, response, keeping)
     wait = Wait("interaction", wait_id, to, 0, 0, None, response=response, given=given)
     execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
     settle(tx, execution, wait, actor=actor, detail=detail)
@@ -147,7 +148,7 @@ def answer(
 
 
 def _not_answered(
-    tx: Transaction, execution_id: str, wait_id: str, response: str, deadlines: Deadlines
+    tx: Transaction, execution_id: str, wait_id: str, response: str, keeping: Keeping
 ) -> InteractionExpired | None:
     """Why an interaction took no response, if it is not that it has this very response already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
@@ -165,7 +166,7 @@ def _not_answered(
         raise FourEyes(execution_id, wait_id)
     if wait_status == "pending":
         wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
-        _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, deadlines)
+        _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, keeping)
     return InteractionExpired(execution_id, wait_id)
 
 
@@ -184,16 +185,16 @@ def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | Non
         move(kind, wait_id, status, "withdraw")
 
 
-def expire(tx: Transaction, execution_id: str, wait_id: str, deadlines: Deadlines) -> None:
+def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: Keeping) -> None:
     """What an open wait's passed deadline does. Nothing at all on one that was closed meanwhile."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
         if wait.id == wait_id and wait.deadline_at is not None and wait.deadline_at <= tx.now:
-            _fall_due(tx, execution, wait_key, wait, deadlines)
+            _fall_due(tx, execution, wait_key, wait, keeping)
             return
 
 
-def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, deadlines: Deadlines) -> None:
+def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, keeping: Keeping) -> None:
     """Expire it; or answer it with its default; or fail its execution: as was said when it was asked."""
     then, default = None, None
     if wait.kind == "interaction":
@@ -203,10 +204,10 @@ def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, 
         if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
             raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
         wait.status, wait.response = to, default
-        settle(tx, execution, wait, cause="deadline", detail=deadlines.detail(wait.response or ""))
+        detail = event_details.answered(default or "", digest=keeping.digest)
+        settle(tx, execution, wait, cause="deadline", detail=detail)
         return
     close(tx, execution, wait_key, wait, "expire", cause="deadline")
     if then == "fail":
         error = "Nobody answered a prompt of this execution before its deadline."
-        keeping = deadlines.keeping
         end(tx, execution.id, "fail", keeping, cause="deadline", error=error, code="deadline_passed")

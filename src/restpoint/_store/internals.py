@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from restpoint._core.changes import Terms
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import Keeping
@@ -27,5 +26,4 @@ class Parts:
     scheduler: Scheduler
     lease: int
     keeping: Keeping
-    asked_detail: Callable[[str, Terms], str]
     load: Callable[[str, Collection[str]], Awaitable[tuple[ExecutionRecord, Snapshot] | None]]

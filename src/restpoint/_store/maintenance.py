@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from restpoint._core.changes import Change, Deadlines
+from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
+from restpoint._core.retention_rules import Keeping
 from restpoint._storage import queries, retention, waits
 from restpoint._storage.history import last_sequence
 from restpoint._storage.sqlite import vacuum
@@ -36,14 +37,14 @@ class Scheduler:
         *,
         sweep_interval: int,
         history_retention: int | None,
-        deadlines: Deadlines,
+        keeping: Keeping,
         swept: Callable[[list[str]], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
-        self._deadlines = deadlines
+        self._keeping = keeping
         self._swept = swept
         self.swept = 0
         """Executions that this process has swept."""
@@ -79,7 +80,7 @@ class Scheduler:
             if not due:
                 break
             jobs = [
-                self._database.write(partial(waits.expire, execution_id=e, wait_id=w, deadlines=self._deadlines))
+                self._database.write(partial(waits.expire, execution_id=e, wait_id=w, keeping=self._keeping))
                 for e, w in due
             ]
             for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):

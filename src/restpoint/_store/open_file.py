@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from restpoint._core.changes import Change, Deadlines
+from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import (
@@ -33,7 +33,7 @@ from restpoint._storage.history import history_of, last_sequence
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import Synchronous, locate
 from restpoint._storage.sqlite.database import Committed, Database, Observer
-from restpoint._store import history_details, loading
+from restpoint._store import loading
 from restpoint._store.identity_map import Records
 from restpoint._store.internals import Parts
 from restpoint._store.lease_keeper import Driver
@@ -71,13 +71,11 @@ class MaintainedFile:
         self._given = _settings(ttl_seconds, history, history_retention_seconds)
         self._remember = remember
         self._keeping: Keeping
-        self._detail: Callable[[str, str], str]
         self._sweep_interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
         self._identifiers = Identifiers(self._clock.now)
-        self._deadlines: Deadlines
         self._records = Records(self._watch)
         self._sink = EventSink(self._records.apply)
         self._opening = asyncio.Lock()
@@ -141,7 +139,7 @@ class MaintainedFile:
                 self._clock,
                 sweep_interval=self._sweep_interval,
                 history_retention=retention,
-                deadlines=self._deadlines,
+                keeping=self._keeping,
                 swept=self._records.swept,
             )
             self._driver = Driver(
@@ -175,8 +173,6 @@ class MaintainedFile:
         rules = now.get(settings.TIMES_TO_LIVE)
         digest = now.get(settings.HISTORY) == "digest"
         self._keeping = Keeping.read(rules or {}, digest=digest)
-        self._detail = history_details.digest if digest else history_details.full
-        self._deadlines = Deadlines(partial(self._detail, "response"), self._keeping)
         retention: int | None = now.get(settings.HISTORY_RETENTION)
         return retention
 
@@ -215,7 +211,6 @@ class MaintainedFile:
             self._scheduler,
             lease,
             self._keeping,
-            lambda prompt, terms: history_details.asked(self._detail("prompt", prompt), terms),
             partial(loading.read, database, self._records),
         )
 

@@ -13,12 +13,11 @@ from pydantic import BaseModel
 
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
-from restpoint._storage import executions, queries, waits
+from restpoint._storage import event_details, executions, queries, waits
 from restpoint._storage.history import HistoryEntry, events_of, history_of
 from restpoint._storage.listing import Page, page
 from restpoint._storage.queries import Address
 from restpoint._storage.sqlite.database import Database
-from restpoint._store import history_details
 from restpoint._store.ask_options import read_terms
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.open_file import MaintainedFile
@@ -185,9 +184,8 @@ class ExecutionStore(MaintainedFile):
         due = None if seconds is None else milliseconds("timeout", seconds)
         who = actor_name(actor)
         database = self._database or await self._ready()
-        detail = history_details.asked(
-            self._detail("prompt", text), terms
-        )  # as the file wants it, which is open only now
+        # Whether the history has whole prompts is a setting of the file, which is open only now.
+        detail = event_details.asked(text, terms, digest=self._keeping.digest)
         lease = self._driver.lease or await self._driver.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
         record = self._records.get(execution_id) or await self._need(execution_id)
@@ -292,14 +290,13 @@ class ExecutionStore(MaintainedFile):
         database = self._database or await self._ready()
         answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
         text = write_response(answer)
-        detail = self._detail("response", text)
-        if isinstance(actor, Actor):
-            detail = history_details.answered(detail, actor, authority)
+        credentials = actor if isinstance(actor, Actor) else None
+        detail = event_details.answered(text, digest=self._keeping.digest, actor=credentials, authority=authority)
         # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
         own = response if isinstance(response, BaseModel) and type(response) is not type(answer) else answer
-        deadlines = self._deadlines
+        keeping = self._keeping
         refusal = await database.write(
-            lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, deadlines, own)
+            lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, keeping, own)
         )
         if refusal is not None:
             raise refusal

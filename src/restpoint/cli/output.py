@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, printable, put
 from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInteraction
@@ -207,13 +208,7 @@ def when(moment: float) -> str:
 
 def _distance(moment: float) -> str:
     seconds = round(moment - time.time())
-    size = abs(seconds)
-    text = f"{size} s"
-    for name, unit in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if size >= 2 * unit:
-            text = f"{size // unit} {name}"
-            break
-    return f"in {text}" if seconds > 0 else f"{text} ago"
+    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
 
 
 def width() -> int:
