@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from restpoint import ExecutionStore, lifecycle
 from restpoint._core.changes import Change
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import FOREVER
 from restpoint._storage import executions, queries, waits
 from restpoint._storage.sqlite import migrations
@@ -375,7 +376,7 @@ async def database(path: Path, clock: ManualClock) -> AsyncIterator[Database]:
 async def test_the_ledger_moves_an_execution_as_the_table_says_or_refuses(
     database: Database, path: Path, status: str, trigger: str
 ) -> None:
-    await database.write(lambda tx: executions.create(tx, "e", None, None, None, None))
+    await database.write(lambda tx: executions.create(tx, ExecutionRow("e", "running"), None))
     way = dict(zip(EXECUTION, ("settle", "ask", "authorize", "complete", "fail", "cancel"), strict=True))
     await database.write(JOBS[way[status]]("e", "w-0"))
     assert rows(path, "SELECT status FROM executions") == [(status,)]
@@ -397,9 +398,10 @@ async def test_the_ledger_moves_an_execution_as_the_table_says_or_refuses(
 
 
 async def test_an_illegal_move_costs_the_other_writes_of_its_batch_nothing(database: Database, path: Path) -> None:
-    await database.write(lambda tx: executions.create(tx, "ended", None, None, None, None))
+    await database.write(lambda tx: executions.create(tx, ExecutionRow("ended", "running"), None))
     await database.write(JOBS["complete"]("ended", ""))
-    writes = [database.write(lambda tx, n=n: executions.create(tx, f"e-{n}", None, None, None, None)) for n in range(5)]  # type: ignore[misc]
+    new = [ExecutionRow(f"e-{n}", "running") for n in range(5)]
+    writes = [database.write(partial(executions.create, row=row, actor=None)) for row in new]
     writes.insert(2, database.write(JOBS["fail"]("ended", "")))
     outcomes = []
     for write in writes:

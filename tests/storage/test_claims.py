@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import FOREVER
 from restpoint._storage import claims, executions, leases
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -55,7 +56,7 @@ async def test_an_execution_that_was_taken_over_meanwhile_is_not_failed_by_a_rec
     dead, heir = [await database.write(lambda tx: leases.take(tx, leases.this_process())) for _ in range(2)]
 
     def recover_too_late(tx: Transaction) -> tuple[bool, bool]:
-        executions.create(tx, "e", None, None, dead, None)
+        executions.create(tx, ExecutionRow("e", "running", lease=dead), None)
         tx.execute("UPDATE leases SET expires_at = 0, started = NULL WHERE id = ?", (dead,))
         assert executions.adopt(tx, ["e"], heir) == ["e"]
         too_late = executions.interrupt(tx, "e", dead, "its process is gone", FOREVER)

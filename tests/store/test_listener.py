@@ -10,6 +10,7 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint._core.changes import Change
+from restpoint._storage import queries
 from restpoint._storage.sqlite.database import Database
 from restpoint._store import listener
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound
@@ -223,13 +224,13 @@ async def test_what_this_process_writes_is_not_read_again_while_someone_waits(
         waiting = await store.create_execution()
         future = (await store.set_interaction_required(waiting.execution_id, TEXT, "q")).future
         read: list[str] = []
-        load = store._follower._reload
+        snapshot = queries.snapshot
 
-        def reading(execution_id: str) -> Any:
+        def reading(database: Database, execution_id: str, *known: Any) -> Any:
             read.append(execution_id)
-            return load(execution_id)
+            return snapshot(database, execution_id, *known)
 
-        monkeypatch.setattr(store._follower, "_reload", reading)
+        monkeypatch.setattr(queries, "snapshot", reading)
         for _ in range(50):
             record = await store.create_execution()
             await store.set_completed(record.execution_id, 1)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from restpoint._core.execution_row import ExecutionRow
 from restpoint.events import EventKind, WaitKind
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Change:
     """One event: what one row of history did to an execution. A job emits it, and the store hears of it after COMMIT.
 
     ``wait`` is the wait that the event is about, as it is after it. ``lease`` is that of the process that asked and so drives
-    the execution. ``problem`` says why no runner can go on with it.
+    the execution. ``problem`` says why no runner can go on with it. ``execution`` is there where it was created: all of it.
     """
 
     sequence: int
@@ -55,6 +56,7 @@ class Change:
     code: str | None = None
     lease: int | None = None
     problem: str | None = None
+    execution: ExecutionRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,18 +126,13 @@ class Run:
         self.record = record
         if self._is_down:
             return
-        # Not the record's property: this process drives the run by its claim.
-        record._task = self._task  # noqa: SLF001 - the runner makes runs of records
-        record._ended = self._ended_elsewhere  # noqa: SLF001
+        record.runs_in(self._task, self._ended_elsewhere)
         if record.status in TERMINAL:
             self._ended_elsewhere()
 
     def let_record_go(self) -> None:
         """It ends here: what becomes of its execution now is no news to it."""
-        if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in adopt; it may have been claimed anew
-            self.record._ended = None  # noqa: SLF001
-        if self.record._task is self._task:  # noqa: SLF001
-            self.record._task = None  # noqa: SLF001
+        self.record.runs_no_more(self._task, self._ended_elsewhere)
 
     def begins_before(self, coming: Coming) -> None:
         """It is begun while its start is being written: whatever it writes is written after that, or not at all."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from restpoint._core import tracing
 from restpoint._core.changes import Change
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._engine import executor
 from restpoint._engine.poller import Claimant
@@ -209,15 +210,14 @@ class Runner:
         parts, execution_id = self._parts, self._parts.identifiers.new()
         with tracing.start_span(workflow, trace) as span:
             carried = encode(span.carrier) if span.carrier else None
-            what = Start(
-                workflow, found.version, text, owner, carried, *_digests(owner, idempotency_key, workflow, text)
-            )
+            row = ExecutionRow(execution_id, "running", workflow=workflow, owner=owner, run_version=found.version)
+            what = Start(text, carried, *_digests(owner, idempotency_key, workflow, text))
             claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
-            draft = parts.records.draft(execution_id, workflow, owner, is_run=True)
+            draft = parts.records.draft(row)
             run = None
             if claim is not None:
                 run = Run(claim, found, draft, parts, self, input_text=text, trace=span.carrier or None)
-            outcome = await self._write_start(draft, what, run, who)
+            outcome = await self._write_start(draft, row, what, run, who)
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
         record = await self.store.get(outcome)
@@ -226,13 +226,13 @@ class Runner:
         return Started(record, created=False)
 
     async def _write_start(
-        self, draft: ExecutionRecord, what: Start, run: Run | None, who: str | None
+        self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
         """The record of what was started; or the id of what an earlier request with the same key had started."""
-        parts, execution_id = self._require(), draft.execution_id
+        parts, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = parts.database.write(lambda tx: journal.start(tx, execution_id, what, lease, who))
+            starting = parts.database.write(lambda tx: journal.start(tx, row, what, lease, who))
         except BaseException:
             if run is not None:
                 self._slots.give()
@@ -272,7 +272,7 @@ class Runner:
             text, carried = await journal.read_run(parts.database, claim.execution_id)
             entries = await journal.read_journal(parts.database, claim.execution_id)
             asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in {"ask", "authorize"}]
-            found = await parts.load(claim.execution_id, asked)
+            found = await parts.records.load(parts.database, claim.execution_id, asked)
             if found is not None:
                 # No await from here until the run holds what is pending, lest an answer pass by.
                 record, snapshot = found

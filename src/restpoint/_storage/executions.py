@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from restpoint._core.changes import Change, Wait
+from restpoint._core.execution_row import OF_EXECUTIONS, ExecutionRow
 from restpoint._core.retention_rules import Keeping
 from restpoint._storage import event_details, statements
 from restpoint._storage.history import append
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Execution:
-    """The state of an execution, as read or as supposed."""
+    """The part of an execution's row that decisions rest on, as read or as supposed (``statements.EXPECTED``)."""
 
     id: str
     status: str
@@ -69,15 +70,14 @@ def from_state(tx: Transaction, execution_id: str, attempt: Callable[[Execution]
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 
-def create(
-    tx: Transaction, execution_id: str, workflow: str | None, owner: str | None, lease: int | None, actor: str | None
-) -> None:
-    """A new execution, running."""
-    tx.execute(statements.CREATE, (execution_id, workflow, owner, lease, tx.now))
-    detail = event_details.created(workflow, owner)
+def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
+    """A new execution, running, which is this row; its time is that of the transaction."""
+    row = row._replace(created_at=tx.now)
+    tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
+    detail = event_details.created(row.workflow, row.owner)
     event = EventKind.EXECUTION_CREATED
-    sequence = append(tx, event, execution_id, moved=(None, "running"), actor=actor, detail=detail)
-    tx.emit(Change(sequence, execution_id, event, None, "running", tx.now, lease=lease))
+    sequence = append(tx, event, row.id, moved=(None, row.status), actor=actor, detail=detail)
+    tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))
 
 
 def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import bindparam, func, insert, literal_column, select, update
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import Keeping
 from restpoint._core.serialization import encode
 from restpoint._storage import executions as ledger
@@ -67,31 +68,28 @@ _NUMBER: Final = prepare(
 class Start:
     """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key, ``request`` of the rest."""
 
-    workflow: str
-    version: int
     input: str
-    owner: str | None
     trace: str | None = None
     start: bytes | None = None
     request: bytes | None = None
 
 
-def start(tx: Transaction, execution_id: str, what: Start, lease: int | None, actor: str | None) -> str | None:
-    """A new run: claimed at once with ``lease``, else ready for whoever claims it.
+def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
+    """A new execution with a run: claimed at once with ``lease``, else ready for whoever claims it.
 
     Returns the id of the execution that was started with this idempotency key before; None where it starts now. Raises
     ``IdempotencyConflict``.
     """
     if what.start is not None:
-        row = tx.one(_STARTED, {"start": what.start})
-        if row is not None:
-            if row[1] != what.request:
-                raise IdempotencyConflict(row[0])
-            return str(row[0])
-    ledger.create(tx, execution_id, what.workflow, what.owner, None, actor)
+        earlier = tx.one(_STARTED, {"start": what.start})
+        if earlier is not None:
+            if earlier[1] != what.request:
+                raise IdempotencyConflict(earlier[0])
+            return str(earlier[0])
+    ledger.create(tx, row, actor)
     claimed = lease is not None
-    values = (what.version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
-    tx.execute(_INSERT, (*values, execution_id))
+    values = (row.run_version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
+    tx.execute(_INSERT, (*values, row.id))
     return None
 
 

@@ -79,7 +79,7 @@ class Driver:
             try:
                 adopt = partial(executions.adopt, execution_ids=list(adopting), lease=lease)
                 for execution_id in await self._database.write(adopt):
-                    adopting[execution_id].lease = lease
+                    adopting[execution_id].drive(lease)
             except StorageError:
                 self._adopting.update(adopting)  # with the next one
                 raise

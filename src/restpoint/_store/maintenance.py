@@ -18,6 +18,7 @@ from restpoint._storage.history import last_sequence
 from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.database import Database
 from restpoint._storage.sqlite.vacuum import PAUSE_SECONDS
+from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -34,18 +35,18 @@ class Scheduler:
         self,
         database: Database,
         clock: Clock,
+        records: Records,
         *,
         sweep_interval: int,
         history_retention: int | None,
         keeping: Keeping,
-        swept: Callable[[list[str]], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
         self._keeping = keeping
-        self._swept = swept
+        self._records = records
         self.swept = 0
         """Executions that this process has swept."""
         self.swept_at: int | None = None
@@ -129,7 +130,7 @@ class Scheduler:
         """
         total = 0
         while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE)):
-            self._swept(swept)
+            self._records.swept(swept)
             total += len(swept)
             self.swept += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)

@@ -33,7 +33,6 @@ from restpoint._storage.history import history_of, last_sequence
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import Synchronous, locate
 from restpoint._storage.sqlite.database import Committed, Database, Observer
-from restpoint._store import loading
 from restpoint._store.identity_map import Records
 from restpoint._store.internals import Parts
 from restpoint._store.lease_keeper import Driver
@@ -77,7 +76,7 @@ class MaintainedFile:
         self._clock: Clock = clock or SystemClock()
         self._identifiers = Identifiers(self._clock.now)
         self._records = Records(self._watch)
-        self._sink = EventSink(self._records.apply)
+        self._sink = EventSink(self._records.hear)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
         self._observer: Observer | None = None
@@ -126,21 +125,14 @@ class MaintainedFile:
             except BaseException:
                 await database.close()
                 raise
-            self._follower = Follower(
-                database,
-                position,
-                lambda execution_id: self._records.get(execution_id) is not None,
-                self._records.ended,
-                self._records.all,
-                partial(loading.load, database, self._records),
-            )
+            self._follower = Follower(database, position, self._records)
             self._scheduler = Scheduler(
                 database,
                 self._clock,
+                self._records,
                 sweep_interval=self._sweep_interval,
                 history_retention=retention,
                 keeping=self._keeping,
-                swept=self._records.swept,
             )
             self._driver = Driver(
                 database,
@@ -211,7 +203,6 @@ class MaintainedFile:
             self._scheduler,
             lease,
             self._keeping,
-            partial(loading.read, database, self._records),
         )
 
     async def _end_by_task(self, database: Database, job: Callable[..., None], execution_id: str, **why: str) -> None:
@@ -227,7 +218,8 @@ class MaintainedFile:
         self._sink.tell(committed.events)
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
-        return await loading.load(self._database or await self._ready(), self._records, execution_id)
+        found = await self._records.load(self._database or await self._ready(), execution_id)
+        return None if found is None else found[0]
 
     # --- Looking on ---
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import event_details, executions, queries, waits
@@ -74,10 +75,9 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        execution_id = self._identifiers.new()
-        draft = self._records.draft(execution_id, workflow, owner, lease)
-        creating = database.write(lambda tx: executions.create(tx, execution_id, workflow, owner, lease, who))
-        coming = self._records.expect(draft, creating)
+        row = ExecutionRow(self._identifiers.new(), "running", workflow=workflow, owner=owner, lease=lease)
+        creating = database.write(lambda tx: executions.create(tx, row, who))
+        coming = self._records.expect(self._records.draft(row), creating)
         await creating
         return coming.record
 
@@ -147,7 +147,7 @@ class ExecutionStore(MaintainedFile):
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
         record = self._records.get(execution_id)
-        known = None if record is None else record._address(interaction_id)  # noqa: SLF001 - the store makes records
+        known = None if record is None else record.address(interaction_id)
         return known or await queries.address(await self._ready(), execution_id, interaction_id)
 
     # --- Transitions ---
@@ -322,7 +322,7 @@ class ExecutionStore(MaintainedFile):
 
     async def _prompt(self, database: Database, execution_id: str, interaction_id: str) -> HumanPrompt:
         record = self._records.get(execution_id)
-        prompt = record._open_prompt(interaction_id) if record is not None else None  # noqa: SLF001 - the store makes records
+        prompt = record.open_prompt(interaction_id) if record is not None else None
         if prompt is not None:
             return prompt
         return stored_prompt(await queries.prompt_of(database, execution_id, interaction_id))

@@ -75,6 +75,7 @@ class Database:
         self._glancing: sqlite3.Connection | None = None
         self._glanced: tuple[int | None] | None = None
         self._under_way = 0
+        self._told = 0
         self._expecting: list[asyncio.Future[None]] = []
 
     @classmethod
@@ -90,9 +91,8 @@ class Database:
         def deliver(batch: list[Job[Any]], committed: list[Committed]) -> None:
             database = me()
             try:
-                if database is not None and database.sink is not None:
-                    for each in committed:
-                        database.sink(each)
+                if database is not None:
+                    database.tell(committed)
                 _resolve(batch)
             finally:  # an interrupt too: who waits for a delivery must not wait for ever
                 if database is not None:
@@ -149,6 +149,23 @@ class Database:
         if waiting and self._writer is not None:
             self._under_way += len(waiting)
             self._writer.put(waiting)
+
+    def tell(self, committed: list[Committed]) -> None:
+        """These transactions were committed."""
+        if committed:
+            self._told = committed[-1].last
+        if self.sink is not None:
+            for each in committed:
+                self.sink(each)
+
+    async def told(self, sequence: int) -> None:
+        """Return when what this process committed up to this row of history was told to the sink.
+
+        Whoever has read the file as of that row may have read what nobody here has heard of yet. A write that waits for another
+        process is not waited for: only one that COMMIT was called for.
+        """
+        while self._writer is not None and self._under_way and self._told < min(sequence, self._writer.reached):
+            await self.delivery()
 
     def delivered(self, count: int) -> None:
         """So many jobs were told to everyone."""

@@ -129,6 +129,8 @@ class Writer:
         self.observer: Observer | None = None
         self._connection = self._connect()
         self._broken = False
+        self.reached = 0
+        """The last row of history of the newest transaction whose COMMIT was called for, and did not fail. Read by the loop."""
         self._thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
 
     def _connect(self) -> sqlite3.Connection:
@@ -196,12 +198,14 @@ class Writer:
 
     def _commit(self, batch: list[Job[Any]]) -> list[Committed]:
         """Run the jobs of a batch in one transaction, or one by one if that fails. Returns what each transaction did."""
-        committing = False
+        committing, reached = False, 0
         try:
             self._begin()
             transaction = self._run_jobs(batch)
             transaction.close()
-            committing = True
+            committing, reached = True, self.reached
+            if transaction.head:  # before COMMIT, because a reader may see its rows before this thread runs again
+                self.reached = transaction.head[0]
             self._connection.execute("COMMIT")
         except _Spoiled:
             self._rollback()
@@ -209,6 +213,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
             if committing:
+                self.reached = reached
                 self._overwrite()
             for job in batch:
                 # A refusal too: it may rest on a batch-mate's write that is not stored after all.
