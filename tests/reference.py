@@ -5,6 +5,7 @@ tests/reference.py`` writes all of them; a test compares.
 """
 
 import ast
+import asyncio
 import dataclasses
 import inspect
 import re
@@ -18,6 +19,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
+import httpx
+
 import restpoint
 from commands import COMMANDS
 from restpoint import errors, lifecycle
@@ -26,7 +29,7 @@ from restpoint._storage.sqlite.views import VIEWS
 from restpoint.cli.examples import EXAMPLES
 from restpoint.client import Client
 from restpoint.events import EventKind
-from restpoint.http import create_app, router
+from restpoint.http import asgi_app, create_app, router
 from restpoint.oauth import Consents, Provider
 from transcripts import PAGES, name_of
 
@@ -129,7 +132,14 @@ def document(folder: Path) -> dict[str, Any]:
     provider = Provider(
         "nowhere", "a client", authorization_endpoint="https://n.example", token_endpoint="https://n.example"
     )
-    return create_app([nothing], database=folder / "restpoint.db", providers=[provider]).openapi()
+    app = create_app([nothing], database=folder / "restpoint.db", providers=[provider])
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.get("/openapi.json")
+
+    made: dict[str, Any] = asyncio.run(ask()).json()
+    return made
 
 
 _ALWAYS: Final = {"401", "403", "500", "503", "507"}
@@ -213,7 +223,7 @@ def python() -> str:
     for owner, names in (
         ("restpoint", restpoint.__all__),
         ("restpoint.client", [Client.__name__]),
-        ("restpoint.http", [router.__name__, create_app.__name__]),
+        ("restpoint.http", [router.__name__, asgi_app.__name__, create_app.__name__]),
         ("restpoint.oauth", [Provider.__name__, Consents.__name__]),
     ):
         module = sys.modules[owner]
