@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import httpx
 
@@ -67,6 +67,7 @@ def command_line() -> str:
 def _command(name: str, command: Any) -> str:
     usage = ["restpoint", name]
     rows = []
+    hints = get_type_hints(inspect.unwrap(command.callback))
     for parameter in command.params:
         if getattr(parameter, "hidden", False) or parameter.name == "help":
             continue
@@ -76,8 +77,8 @@ def _command(name: str, command: Any) -> str:
             shown = f"`{word}`"
         else:
             shown = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
-            if parameter.type_descriptor.annotation not in (bool, bool | None):
-                shown += f" `{parameter.metavar or _value(parameter.type_descriptor.annotation)}`"
+            if hints[parameter.name] not in (bool, bool | None):
+                shown += f" `{parameter.metavar or _value(hints[parameter.name])}`"
         default = parameter.default
         if parameter.required:
             default = "required"

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
 
 from elsewhere import environment
 from marks import within
@@ -25,7 +29,7 @@ from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite.database import Database
 from restpoint._store.listener import Follower
 from restpoint.errors import InvalidArgument
-from restpoint.http.app import create_app, router
+from restpoint.http.app import asgi_app, create_app, router
 from restpoint.http.sse import LongRequests
 from serving import (
     GATES,
@@ -481,6 +485,23 @@ async def test_the_workflows_are_told_with_their_schemas(client: httpx.AsyncClie
 # --- In an application of one's own ---
 
 
+def mounting(file: Path) -> Starlette:
+    """An application without FastAPI that mounts the routes."""
+    store = ExecutionStore(database=file)
+    runner = Runner(store, [echo, greet])
+    approvals = asgi_app(store, runner, authenticate=whoever)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with store, runner, approvals.router.lifespan_context(approvals):
+            yield
+
+    async def mine(_: Request) -> Response:
+        return JSONResponse({"mine": "yes"})
+
+    return Starlette(routes=[Mount("/approvals", approvals), Route("/mine", mine)], lifespan=lifespan)
+
+
 def embedding(file: Path, *, dependency: bool = False) -> FastAPI:
     store = ExecutionStore(database=file)
     runner = Runner(store, [echo, greet])
@@ -504,7 +525,7 @@ def embedding(file: Path, *, dependency: bool = False) -> FastAPI:
     return app
 
 
-def mounted(inner: FastAPI, where: str) -> FastAPI:
+def mounted(inner: Starlette, where: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with inner.router.lifespan_context(inner):
@@ -516,8 +537,11 @@ def mounted(inner: FastAPI, where: str) -> FastAPI:
 
 
 @pytest.mark.parametrize("where", ["", "/outer"])
-async def test_the_router_serves_under_a_prefix_and_its_urls_lead_there(file: Path, where: str) -> None:
-    app = embedding(file)
+@pytest.mark.parametrize("application", [embedding, mounting])
+async def test_the_routes_serve_under_a_prefix_and_their_urls_lead_there(
+    file: Path, application: Callable[[Path], Starlette], where: str
+) -> None:
+    app = application(file)
     if where:
         app = mounted(app, where)
     async with served(app, **{"x-user": "ada"}) as client:
@@ -532,6 +556,10 @@ async def test_the_router_serves_under_a_prefix_and_its_urls_lead_there(file: Pa
         assert (problem.status_code, problem.json()["code"]) == (404, "execution_not_found")
         cancelled = await client.post(f"{body['status_url']}/cancel")
         assert cancelled.status_code in {200, 409}
+        document = (await client.get(f"{where}/approvals/openapi.json")).json()
+        assert document["servers"] == [{"url": f"{where}/approvals"}]
+        assert "/executions" in document["paths"]
+        assert (await client.get(f"{where}/approvals/docs")).status_code == 200
 
 
 async def test_dependencies_that_an_application_puts_before_the_router_hold(file: Path) -> None:
