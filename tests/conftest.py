@@ -20,7 +20,7 @@ from marks import need
 from restpoint import ExecutionStore
 from restpoint._core import tracing
 from restpoint._storage.sqlite import migrations
-from restpoint.http.sse import Waits
+from restpoint.http.sse import LongRequests
 from support import ManualClock
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
     How often a wait with each limit, in seconds, has begun.
     """
     begun: Counter[float] = Counter()
-    at_most = Waits.at_most
+    at_most = LongRequests.at_most
 
-    def without_limit(waits: Waits, seconds: float | None) -> Any:
+    def without_limit(waits: LongRequests, seconds: float | None) -> Any:
         begun[seconds or 0] += 1
         return at_most(waits, None)
 
-    monkeypatch.setattr(Waits, "at_most", without_limit)
+    monkeypatch.setattr(LongRequests, "at_most", without_limit)
     return begun
 
 

@@ -5,6 +5,7 @@ tests/reference.py`` writes all of them; a test compares.
 """
 
 import ast
+import asyncio
 import dataclasses
 import inspect
 import re
@@ -16,7 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import httpx
 
 import restpoint
 from commands import COMMANDS
@@ -26,7 +29,7 @@ from restpoint._storage.sqlite.views import VIEWS
 from restpoint.cli.examples import EXAMPLES
 from restpoint.client import Client
 from restpoint.events import EventKind
-from restpoint.http import create_app, router
+from restpoint.http import asgi_app, create_app, router
 from restpoint.oauth import Consents, Provider
 from transcripts import PAGES, name_of
 
@@ -64,6 +67,7 @@ def command_line() -> str:
 def _command(name: str, command: Any) -> str:
     usage = ["restpoint", name]
     rows = []
+    hints = get_type_hints(inspect.unwrap(command.callback))
     for parameter in command.params:
         if getattr(parameter, "hidden", False) or parameter.name == "help":
             continue
@@ -73,8 +77,8 @@ def _command(name: str, command: Any) -> str:
             shown = f"`{word}`"
         else:
             shown = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
-            if parameter.type_descriptor.annotation not in (bool, bool | None):
-                shown += f" `{parameter.metavar or _value(parameter.type_descriptor.annotation)}`"
+            if hints[parameter.name] not in (bool, bool | None):
+                shown += f" `{parameter.metavar or _value(hints[parameter.name])}`"
         default = parameter.default
         if parameter.required:
             default = "required"
@@ -129,7 +133,14 @@ def document(folder: Path) -> dict[str, Any]:
     provider = Provider(
         "nowhere", "a client", authorization_endpoint="https://n.example", token_endpoint="https://n.example"
     )
-    return create_app([nothing], database=folder / "restpoint.db", providers=[provider]).openapi()
+    app = create_app([nothing], database=folder / "restpoint.db", providers=[provider])
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.get("/openapi.json")
+
+    made: dict[str, Any] = asyncio.run(ask()).json()
+    return made
 
 
 _ALWAYS: Final = {"401", "403", "500", "503", "507"}
@@ -213,7 +224,7 @@ def python() -> str:
     for owner, names in (
         ("restpoint", restpoint.__all__),
         ("restpoint.client", [Client.__name__]),
-        ("restpoint.http", [router.__name__, create_app.__name__]),
+        ("restpoint.http", [router.__name__, asgi_app.__name__, create_app.__name__]),
         ("restpoint.oauth", [Provider.__name__, Consents.__name__]),
     ):
         module = sys.modules[owner]

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 
 from restpoint import Context, WorkflowFailed, workflow
@@ -169,7 +169,7 @@ async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
         listening.close()
 
 
-def make_app(path: Path, **settings: Any) -> FastAPI:
+def make_app(path: Path, **settings: Any) -> Starlette:
     return create_app(settings.pop("workflows", WORKFLOWS), database=path, **settings)
 
 

@@ -468,3 +468,16 @@ class SchemaTooNew(StorageError):
     """The file was upgraded by a newer release than this program."""
 
     code = "schema_too_new"
+
+
+def by_code() -> dict[str, type[RestpointError]]:
+    """Every class of error that there is, by its ``code``."""
+    found: dict[str, type[RestpointError]] = {}
+
+    def add(kind: type[RestpointError]) -> None:
+        found.setdefault(kind.code, kind)
+        for each in kind.__subclasses__():
+            add(each)
+
+    add(RestpointError)
+    return found

@@ -219,7 +219,7 @@ def test_a_key_that_was_given_without_an_id_is_not_shown(form: str) -> None:
 def test_the_store_and_the_runner_need_none_of_the_packages_of_the_server() -> None:
     code = (
         "import sys\n"
-        "for name in ('authlib', 'cryptography', 'httpx', 'fastapi', 'typer'): sys.modules[name] = None\n"
+        "for name in ('authlib', 'cryptography', 'httpx', 'starlette', 'typer'): sys.modules[name] = None\n"
         "from restpoint import *\n"
         "from restpoint.oauth.flow import Consents\n"
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from restpoint._core.addresses import DEFAULT_DATABASE
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.ids import Identifiers
@@ -43,7 +44,6 @@ from restpoint._store.sink import EventSink
 from restpoint.access import Who, actor_name
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 
-DEFAULT_DATABASE: Final = "restpoint.db"
 _TASK_CANCELLED: Final = "its task was cancelled"
 _TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
 

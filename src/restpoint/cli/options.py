@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from restpoint._core import addresses
 from restpoint.cli.terminal import Usage
 
-DEFAULT_DATABASE = "restpoint.db"
+DEFAULT_DATABASE = addresses.DEFAULT_DATABASE
 
 
 class Format(StrEnum):

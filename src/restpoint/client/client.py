@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -20,6 +19,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
+from restpoint._core.addresses import is_loopback
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.sse import read_events
@@ -90,7 +90,7 @@ class Client:
             timeout=timeout,
             transport=transport,
             follow_redirects=False,
-            trust_env=not _is_here(url.host),  # no proxy leads back to this machine
+            trust_env=not is_loopback(url.host),  # no proxy leads back to this machine
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )
 
@@ -347,13 +347,6 @@ class Client:
 
 
 # --- Addresses and pauses ------------------------------------------------------------------------------------------------
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _segment(name: str) -> str:

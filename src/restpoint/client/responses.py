@@ -1,7 +1,7 @@
 """What a reply of the server says: a model, or the error that the store would have raised."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from restpoint._core.serialization import first_problem
-from restpoint.errors import Refused, RestpointError, ServerUnreachable
+from restpoint.errors import Refused, RestpointError, ServerUnreachable, by_code
 
 T = TypeVar("T")
 
@@ -70,12 +70,6 @@ def problem_in(reply: httpx.Response) -> dict[str, Any]:
     return problem if isinstance(problem, dict) else {}
 
 
-def _every(root: type[RestpointError]) -> Iterator[type[RestpointError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _every(kind)
-
-
 def error_in(reply: httpx.Response, problem: Mapping[str, Any] | None = None) -> RestpointError:
     """The error that a reply stands for: the class by its ``code`` (RFC 9457 with that member), else by its status."""
     problem = problem_in(reply) if problem is None else problem
@@ -93,7 +87,7 @@ def error_of(problem: object) -> RestpointError:
 
 
 def _kind(code: object) -> type[RestpointError] | None:
-    return next((kind for kind in _every(RestpointError) if kind.code == code), None)
+    return by_code().get(code) if isinstance(code, str) else None
 
 
 def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointError:

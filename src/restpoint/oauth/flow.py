@@ -95,6 +95,7 @@ class Consents:
     - ``providers`` are the OAuth providers that workflows may name, and ``vault`` seals their tokens.
     - ``public_url`` is the base URL of the routes as browsers see it, such as ``https://approvals.example.com``. By default it
       is taken from the request that asks for a link.
+    - ``address`` is the base URL at which this process listens, for links that no request asks for.
     - ``timeout`` is the time limit of one request to a provider, in seconds.
 
     Use it as ``async with`` around the runner that gets it. Raises ``InvalidArgument``.
@@ -107,6 +108,7 @@ class Consents:
         vault: Vault,
         *,
         public_url: str | None = None,
+        address: str | None = None,
         timeout: float = 10.0,
     ) -> None:
         self.store = store
@@ -116,7 +118,7 @@ class Consents:
         self.refreshes: Counter[str] = Counter()
         """The number of token refreshes by outcome: ``done``, ``refused`` or ``failed``."""
         self._vault = vault
-        self.links = SignedLinks(vault, self.providers, public_url)
+        self.links = SignedLinks(vault, self.providers, public_url, address)
         self._client = ProviderClient(timeout)
         self._parts: Parts | None = None
         self._tokens: TokenStore

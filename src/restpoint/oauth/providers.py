@@ -21,11 +21,11 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
+from restpoint._core.addresses import is_loopback
 from restpoint.errors import InvalidArgument
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
@@ -160,16 +160,6 @@ def check_url(name: str, url: str) -> str:
     if parts.fragment or parts.username is not None or not url.isascii() or not url.isprintable() or " " in url:
         raise InvalidArgument(f"{name} is {url[:200]!r}; give it without a fragment, a user name or spaces.")
     return url
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name is of this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read(path: str | os.PathLike[str], environ: Mapping[str, str]) -> tuple[Provider, ...]:

@@ -59,14 +59,19 @@ def urlpath(url: str) -> str:
 
 
 class SignedLinks:
-    """Makes and reads links and proofs. ``public_url`` is the configured base URL of the routes, or None."""
+    """Makes and reads links and proofs.
 
-    def __init__(self, vault: Vault, providers: Mapping[str, Provider], public_url: str | None) -> None:
+    ``public_url`` is the configured base URL of the routes, or None. ``address`` is the base URL at which this process
+    listens, for links that are not made for a request.
+    """
+
+    def __init__(
+        self, vault: Vault, providers: Mapping[str, Provider], public_url: str | None, address: str | None = None
+    ) -> None:
         self._vault = vault
         self._providers = providers
         self.public_url = None if public_url is None else check_url("public_url", public_url).rstrip("/")
-        self.address: str | None = None
-        """The base URL at which this process listens, for links that are written into the file."""
+        self.address = address
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ The page changes nothing. Its form has a proof of its own, which no other site c
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -36,7 +36,7 @@ from restpoint.errors import (
 from restpoint.http.pages import html
 from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import host_of, read_body
+from restpoint.http.requests import is_from_another_site, read_body
 from restpoint.oauth.flow import Callback, CallbackResult, Consents
 from restpoint.oauth.providers import CALLBACK
 from restpoint.oauth.signed_links import STATE_SECONDS, cookie_name, on_https, page_path, urlpath
@@ -154,7 +154,10 @@ class ConsentPages:
         return Form(action, self.consents.links.proof(consent, person, self.consents.now), place)
 
     async def _decide(self, request: Request) -> Response:
-        _refuse_other_sites(request, self.consents.links.hosts)
+        # Nobody can forge the proof in the form. But who has one, for a consent of their own, must not have somebody else's
+        # browser send it: that would set out without having seen the page, and bring them a token of the other person.
+        if is_from_another_site(request, self.consents.links.hosts):
+            raise Problem("cross_site", "A page of another site sent this. Open the link again.")
         body = await read_body(request, _MOST_FORM_BYTES)
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
         sent = dict(_pairs(body.decode("ascii", "replace"), 10))
@@ -274,18 +277,3 @@ def _origin(request: Request) -> str:
 
 def _mount(redirect_uri: str) -> str:
     return urlpath(redirect_uri).partition(CALLBACK)[0]
-
-
-def _refuse_other_sites(request: Request, own: Collection[str]) -> None:
-    """Raise ``Problem`` 403 where a page of another site sent the form. ``own`` are hosts that are this server, too.
-
-    The proof in the form nobody can forge. But who has one, for a consent of their own, must not have somebody else's browser
-    send it: that would set out without having seen the page, and bring them a token of the other.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        crossed = site not in {"same-origin", "none"}
-    else:
-        crossed = origin is not None and host_of(origin) not in {request.url.netloc.lower(), *own} - {""}
-    if crossed:
-        raise Problem(403, "cross_site", "A page of another site sent this. Open the link again.")
