@@ -136,3 +136,12 @@ def test_the_readme_leads_to_every_page_of_the_documentation() -> None:
     linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README.read_text()))
     pages = {name_of(page) for page in PAGES if name_of(page).startswith("docs/")}
     assert pages - linked == {"docs/index.md"}
+
+
+def test_the_picture_of_the_house_has_every_box() -> None:
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text()
+    picture = text.partition("## The house")[2].partition("```text\n")[2].partition("```")[0]
+    boxes = {
+        path.stem for path in (CHECKOUT / "src" / "restpoint").iterdir() if not path.name.startswith(("__", "py."))
+    }
+    assert boxes <= set(re.findall(r"\w+", picture))
