@@ -2,7 +2,8 @@
 
 A comment before a block says what a test does with it:
 
-- ``<!-- test: file hello.py -->``: the block is written to that file, in the folder of its page.
+- ``<!-- test: file hello.py -->``: the block is written to that file, in the folder of its page, where the programs
+  that lie beside the page are too.
 - ``<!-- test: run -->``: a Python program that is run in that folder. ``<!-- test: output -->`` before a later block says what
   the last one printed.
 - ``<!-- test: replay -->``: a transcript, each of whose commands is run and whose output is compared; ``…`` stands for
@@ -35,6 +36,7 @@ PAGES = [
     CHECKOUT / "CONTRIBUTING.md",
     CHECKOUT / "SECURITY.md",
     CHECKOUT / "migrations" / "README.md",
+    CHECKOUT / "examples" / "auditing" / "README.md",
     *sorted(DOCS.rglob("*.md")),
 ]
 
