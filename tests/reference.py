@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum
+from html import escape
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -31,7 +32,7 @@ from restpoint.client import Client
 from restpoint.events import EventKind
 from restpoint.http import asgi_app, create_app, router
 from restpoint.oauth import Consents, Provider
-from transcripts import PAGES, name_of
+from transcripts import DOCS, PAGES, name_of
 
 _PART: Final = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n)(.*?)(?=\n<!-- end -->)", re.DOTALL)
 
@@ -39,6 +40,11 @@ _PART: Final = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n)(.*?)(?=\n<!-- end
 def cell(text: str) -> str:
     """Text as a cell of a table."""
     return " ".join(text.split()).replace("|", r"\|")
+
+
+def code(text: str) -> str:
+    """Text as code in a cell of a table, where backticks and a bar do not go together."""
+    return f"`{text}`" if "|" not in text else f"<code>{escape(text, quote=False)}</code>".replace("|", "&#124;")
 
 
 def markdown(docstring: str) -> str:
@@ -78,7 +84,7 @@ def _command(name: str, command: Any) -> str:
         else:
             shown = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
             if hints[parameter.name] not in (bool, bool | None):
-                shown += f" `{parameter.metavar or _value(hints[parameter.name])}`"
+                shown += " " + code(parameter.metavar or _value(hints[parameter.name]))
         default = parameter.default
         if parameter.required:
             default = "required"
@@ -87,7 +93,7 @@ def _command(name: str, command: Any) -> str:
         else:
             default = f"`{getattr(default, 'value', default)}`"
         variable = f"`{parameter.envvar}`" if parameter.envvar else ""
-        rows.append((shown.replace("|", r"\|"), cell(parameter.help or ""), default, variable))
+        rows.append((shown, cell(parameter.help or ""), default, variable))
     usage += ["[OPTIONS]"] if any(row[0].startswith("`-") for row in rows) else []
     text = f"### restpoint {name}\n\n{markdown(command.help or '')}\n\n```text\n{' '.join(usage)}\n```"
     if rows:
@@ -183,6 +189,68 @@ def transitions() -> str:
     return table(*rows)
 
 
+_ROW, _LANE, _BOX = (
+    58,
+    74,
+    190,
+)  # pixels: of a status, of a lane of arrows beside the statuses, of the width of a status
+
+
+def drawing(kind: str) -> str:
+    """A machine as SVG: its statuses below each other, arrows down at their right and up at their left, each in a lane.
+
+    A transition that leaves the status as it is has no arrow; the table below the picture has all of them.
+    """
+    statuses = lifecycle.statuses(kind)
+    lanes: dict[tuple[str, str], list[str]] = {}
+    for trigger, event in lifecycle.MACHINES[kind].events.items():
+        for source, found in event.transitions.items():
+            for each in found:
+                lanes.setdefault((trigger, str(each.dest)), []).append(source)
+    drawn: dict[bool, list[tuple[str, str, list[str]]]] = {True: [], False: []}
+    for (trigger, target), sources in lanes.items():
+        for down in (True, False):
+            row = statuses.index(target)
+            from_here = [each for each in sources if (statuses.index(each) < row) is down and each != target]
+            if from_here:
+                drawn[down].append((trigger, target, from_here))
+    left = len(drawn[False]) * _LANE + 20
+    lines = []
+    for down, side in drawn.items():
+        for number, (trigger, target, sources) in enumerate(side, 1):
+            edge = left + _BOX if down else left
+            x = edge + (number * _LANE if down else -number * _LANE)
+            ys = {each: statuses.index(each) * _ROW + 36 for each in (*sources, target)}
+            # Arrows leave a status above its middle and reach one below, so that the two are told apart.
+            starts, end = [ys[each] - 8 for each in sources], ys[target] + 8
+            lines += [f'<path d="M{edge} {y} H{x}"/>' for y in starts]
+            begin, tip, text = (
+                (min(starts), edge + 4, max(starts) + 20) if down else (max(starts), edge - 4, min(starts) - 10)
+            )
+            lines.append(f'<path d="M{x} {begin} V{end} H{tip}" class="to"/>')
+            lines.append(f'<text x="{x + 4}" y="{text}">{trigger}</text>')
+    for row, status in enumerate(statuses):
+        y = row * _ROW + 18
+        end_class = ' class="end"' if status in lifecycle.ends(kind) else ""
+        lines.append(f'<rect x="{left}" y="{y}" width="{_BOX}" height="36" rx="6"{end_class}/>')
+        lines.append(f'<text x="{left + _BOX / 2:g}" y="{y + 23}" class="status">{status}</text>')
+    width, height = left + _BOX + len(drawn[True]) * _LANE + 90, len(statuses) * _ROW + 16
+    style = (
+        "path{fill:none;stroke:#555}.to{marker-end:url(#a)}rect{fill:#eef4fb;stroke:#2b6cb0}rect.end{fill:#eee;stroke:#777}"
+        "text{font:13px sans-serif;fill:#222}.status{text-anchor:middle;font-weight:bold}"
+    )
+    arrow = '<marker id="a" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto"><path d="M0 0L8 4L0 8"/></marker>'
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+            f"<title>The lifecycle of an {kind}</title><style>{style}</style><defs>{arrow}</defs>",
+            f'<rect x="0" y="0" width="{width}" height="{height}" style="fill:#fff;stroke:none"/>',
+            *lines,
+            "</svg>\n",
+        )
+    )
+
+
 # --- Events ---
 
 
@@ -260,7 +328,7 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
         return
     rows = [("member", "what it does")]
     if dataclasses.is_dataclass(thing):
-        rows += [(f"`{each.name}`", f"`{cell(_shown(each.type))}`") for each in dataclasses.fields(thing)]
+        rows += [(f"`{each.name}`", code(_shown(each.type))) for each in dataclasses.fields(thing)]
     elif issubclass(thing, Enum):
         rows += [(f"`{each.name}`", f"`{each.value}`") for each in thing]
     else:
@@ -341,6 +409,10 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
 }
 
 
+DRAWINGS: Final = {DOCS / "concepts" / f"{kind}.svg": kind for kind in lifecycle.MACHINES}
+"""Each picture with the machine that it is of."""
+
+
 def regenerated(text: str) -> str:
     """A page with its generated parts made anew."""
     return _PART.sub(lambda part: f"{part[1]}{part[2]}{GENERATORS[part[1]]()}", text)
@@ -354,6 +426,8 @@ def main() -> None:
         if made != text:
             page.write_text(made)
             print(f"{name_of(page)} is written anew.")
+    for file, kind in DRAWINGS.items():
+        file.write_text(drawing(kind))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A comment before a block says what a test does with it:
 
-- ``<!-- test: file hello.py -->``: the block is written to that file, in the folder of its page.
+- ``<!-- test: file hello.py -->``: the block is written to that file, in the folder of its page, where the programs
+  that lie beside the page are too.
 - ``<!-- test: run -->``: a Python program that is run in that folder. ``<!-- test: output -->`` before a later block says what
   the last one printed.
 - ``<!-- test: replay -->``: a transcript, each of whose commands is run and whose output is compared; ``…`` stands for
@@ -14,9 +15,9 @@ A comment before a block says what a test does with it:
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ PAGES = [
     CHECKOUT / "CONTRIBUTING.md",
     CHECKOUT / "SECURITY.md",
     CHECKOUT / "migrations" / "README.md",
+    CHECKOUT / "examples" / "auditing" / "README.md",
     *sorted(DOCS.rglob("*.md")),
 ]
 
@@ -89,15 +91,13 @@ class Replay:
         self.folder = folder
         self.ids: dict[str, str] = {}
         self.server: Served | None = None
+        self.port = "0"  # whichever is free, and afterwards the same one again
+        self.output, self.words = folder.parent / f"{folder.name}.output", folder.parent / f"{folder.name}.words"
         tools = folder / "bin"
         tools.mkdir()
-        for name, command in (
-            ("restpoint", "-m restpoint.cli"),
-            ("python3", ""),
-            ("pytest", "-m pytest -p no:asyncio"),
-        ):
+        for name, arguments in (("python3", ""), ("pytest", "-m pytest -p no:asyncio ")):
             tool = tools / name
-            tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
+            tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
             tool.chmod(0o755)
         self.variables = environment(PATH=f"{tools}:{os.environ['PATH']}")
 
@@ -112,50 +112,59 @@ class Replay:
         """What a page shows, with the ids and the port of this run."""
         for shown, real in self.ids.items():
             text = text.replace(shown, real)
-        return text if self.server is None else text.replace(f":{PORT}", f":{self.server.port}")
+        return text.replace(f":{PORT}", f":{self.port}")
 
     def run(self, command: str) -> str:
         """Run one command, and return what it prints."""
-        if command in {"kill -9 $!", "kill $!"}:
+        if command == "kill -9 $!":
             assert self.server is not None
-            if command == "kill $!":
-                assert self.server.end()[0] == 0
             self.server.kill()
+            assert self.server.process.returncode == -signal.SIGKILL
             return ""
         if command.endswith(" &"):
-            words = shlex.split(self.here(command))[:-1]
-            assert words[:2] == ["restpoint", "serve"]
-            self.server = Served(words[2], self.folder, *words[3:])
-            return self.server.said[-1]
-        command = self.here(command)
-        if re.match(r"restpoint |python3 \S+\.py", command) and not re.search(r"[;&>|$]", command):
-            words = shlex.split(command)
-            if words[0] == "python3":
-                program = self.folder / words[1]
-                program.write_text(self.here(program.read_text()))
-            return "".join(self.fork(*words[1:])[1:])
-        done = subprocess.run(
-            ["bash", "-c", command], cwd=self.folder, env=self.variables, capture_output=True, text=True,
-            timeout=PATIENCE, check=False,
-        )  # fmt: skip
-        return done.stdout + done.stderr
+            target, *options = shlex.split(self.here(command))[2:-1]
+            self.server = Served(target, self.folder, *options, "--port", self.port)
+            self.port = self.server.port
+            return self.server.said[0]
+        command, told = self.here(command), ""
+        if (program := re.fullmatch(r"python3 (\w+\.py)", command)) is not None:
+            path = self.folder / program[1]
+            path.write_text(self.here(path.read_text()))
+            return "".join(self.fork(program[1])[1:])
+        if (ours := re.match(r"""restpoint ((?:"[^"]*"|'[^']*'|[^"';>|])+)""", command)) is not None:
+            arguments = self._bash(f"printf '%s\\0' {ours[1]}").stdout.split("\0")[:-1]
+            code, _, told = self.fork(*arguments)
+            command = f"(cat {shlex.quote(str(self.output))}; exit {code}) {command.removeprefix(ours[0])}"
+        done = self._bash(command)
+        return done.stdout + done.stderr + told
 
     def fork(self, *arguments: str) -> tuple[int, str, str]:
         """Run ``restpoint``, or a program whose file is the first argument, forked from a process with the libraries.
 
         Returns the exit code, and what went to standard output and to standard error.
         """
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open("rb") as none:
-            process = Forked(
+        with (
+            self.output.open("wb") as output,
+            self.words.open("wb") as words,
+            Path(os.devnull).open("rb") as nothing,
+        ):
+            forked = Forked(
                 *arguments,
                 cwd=self.folder,
                 environment=self.variables,
-                standard=(none.fileno(), out.fileno(), err.fileno()),
+                standard=(nothing.fileno(), output.fileno(), words.fileno()),
             )
-            code = process.wait(60)
-            out.seek(0)
-            err.seek(0)
-            return code, out.read().decode(), err.read().decode()
+            try:
+                code = forked.wait(PATIENCE)
+            finally:
+                forked.kill()
+        return code, self.output.read_text(), self.words.read_text()
+
+    def _bash(self, command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, env=self.variables, capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
 
     def compare(self, command: str, shown: str) -> None:
         """What the command prints is what is shown."""

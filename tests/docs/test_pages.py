@@ -5,11 +5,13 @@ import configparser
 import pkgutil
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 from commands import COMMANDS
+from marks import need_program
 from restpoint import Context
 from transcripts import CHECKOUT, PAGES, README, Replay, blocks, name_of, turns
 
@@ -29,6 +31,10 @@ EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 
 @pytest.mark.parametrize("page", PLAYING, ids=name_of)
 def test_what_a_page_shows_is_what_happens(page: Path, tmp_path: Path) -> None:
+    if "$ sqlite3 " in page.read_text():
+        need_program("sqlite3", package="sqlite3")
+    for program in page.parent.glob("*.py"):
+        shutil.copy(program, tmp_path)
     with Replay(tmp_path) as shell:
         printed, programs = "", 0
         for block in blocks(page):
@@ -136,3 +142,12 @@ def test_the_readme_leads_to_every_page_of_the_documentation() -> None:
     linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README.read_text()))
     pages = {name_of(page) for page in PAGES if name_of(page).startswith("docs/")}
     assert pages - linked == {"docs/index.md"}
+
+
+def test_the_picture_of_the_house_has_every_box() -> None:
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text()
+    picture = text.partition("## The house")[2].partition("```text\n")[2].partition("```")[0]
+    boxes = {
+        path.stem for path in (CHECKOUT / "src" / "restpoint").iterdir() if not path.name.startswith(("__", "py."))
+    }
+    assert boxes <= set(re.findall(r"\w+", picture))

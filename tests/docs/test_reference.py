@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from commands import COMMANDS
-from reference import GENERATORS, regenerated
+from reference import DRAWINGS, GENERATORS, drawing, regenerated
 from restpoint._storage.sqlite.views import CONTRACT, VIEWS
 from transcripts import CHECKOUT, DOCS, PAGES, name_of
 
@@ -17,6 +17,12 @@ GENERATED = [page for page in PAGES if "<!-- generated: " in page.read_text()]
 def test_what_is_made_from_the_source_is_as_the_source_has_it(page: Path) -> None:
     text = page.read_text()
     assert text == regenerated(text), "write it anew: PYTHONPATH=src:tests .venv/bin/python tests/reference.py"
+
+
+@pytest.mark.parametrize(("file", "kind"), DRAWINGS.items(), ids=DRAWINGS.values())
+def test_the_pictures_of_the_lifecycle_are_drawn_from_its_table(file: Path, kind: str) -> None:
+    assert file.read_text() == drawing(kind), "draw it anew: PYTHONPATH=src:tests .venv/bin/python tests/reference.py"
+    assert f"({file.name})" in (DOCS / "concepts" / "lifecycle.md").read_text()
 
 
 def test_everything_that_can_be_made_from_the_source_is_in_a_page() -> None:
