@@ -27,7 +27,7 @@ from commands import COMMANDS
 from restpoint import errors, lifecycle
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.views import VIEWS
-from restpoint.cli.examples import EXAMPLES
+from restpoint.cli.app import EXAMPLES
 from restpoint.client import Client
 from restpoint.events import EventKind
 from restpoint.http import asgi_app, create_app, router

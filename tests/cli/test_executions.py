@@ -159,7 +159,7 @@ async def test_each_kind_is_answered_by_options(here: Path, prompt: HumanPrompt,
         assert option.id in wrong.stderr
     nobody = typed("answer", execution_id, cwd=here)
     assert nobody.returncode == 2
-    assert "Nobody is at the keyboard" in nobody.stderr
+    assert "There is no terminal to ask at" in nobody.stderr
     assert answers(here) == []
     ran = typed("answer", execution_id[-10:], *FLAGS[prompt.input_type], cwd=here)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr

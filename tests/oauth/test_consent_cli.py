@@ -75,7 +75,7 @@ async def test_authorize_by_way_of_a_server_is_for_the_person_of_the_consent(pat
             typed, "authorize", (await at.asked(authorization=f"Bearer {ada}"))["execution_id"], "--database", str(path),
             cwd=path.parent,
         )  # fmt: skip
-        assert (on_the_file.returncode, "not yours to give" in on_the_file.stderr) == (2, True)
+        assert (on_the_file.returncode, "is for someone else" in on_the_file.stderr) == (2, True)
 
 
 async def test_authorize_says_where_nothing_waits_for_a_consent(path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_authorize_says_where_nothing_waits_for_a_consent(path: Path) -> N
         said = await asyncio.to_thread(
             typed, "authorize", told["execution_id"], "--database", str(path), cwd=path.parent
         )
-        assert (said.returncode, "waits for no consent" in said.stderr) == (2, True)
+        assert (said.returncode, "has no open consent" in said.stderr) == (2, True)
 
 
 async def test_keys_are_made_listed_and_rotated_while_a_server_runs(path: Path) -> None:

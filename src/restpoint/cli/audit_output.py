@@ -1,4 +1,4 @@
-"""How the auditors' commands show what they found, and write what is taken away."""
+"""Output of the audit commands: verdicts, rows, reports, and files of exports."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from restpoint._core.secret_files import write_whole
-from restpoint._storage.hash_chain import Finding
 from restpoint._storage.verification import Verdict
 from restpoint.audit.reports import Answer, Question
 from restpoint.cli import output, terminal
@@ -17,11 +16,11 @@ _HEADS: Final = {"sequence": "#", "to_status": "status", "actor": "by", "executi
 
 
 def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
-    """What a verification found; ``kept`` are the rows of the heads that it was given."""
+    """Print the verdict of a verification. ``kept`` are the sequences of the heads that were given to it."""
     if form is not Format.TABLE:
         output.show_json(_as_data(verdict), form)
         return
-    pruned = f", rows up to {verdict.anchor} went by retention" if verdict.anchor else ""
+    pruned = f", rows up to {verdict.anchor} were deleted by retention" if verdict.anchor else ""
     erased = f", {verdict.erased} details were erased" if verdict.erased else ""
     if verdict.holds:
         proven = f", rows up to {max(kept)} are those that were kept" if kept else ""
@@ -34,21 +33,21 @@ def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
 
 
 def _as_data(verdict: Verdict) -> dict[str, Any]:
-    def told(finding: Finding) -> dict[str, Any]:
-        return {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
-
     return {
         "holds": verdict.holds,
         "rows": verdict.rows,
         "anchor": verdict.anchor,
         "head": None if verdict.head is None else str(verdict.head),
         "erased": verdict.erased,
-        "findings": [told(finding) for finding in verdict.findings],
+        "findings": [
+            {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
+            for finding in verdict.findings
+        ],
     }
 
 
 def show_rows(rows: Iterator[Answer], form: Format, columns: tuple[str, ...]) -> None:
-    """Answers under each other: as a table these columns of them."""
+    """Print rows; a table shows only these columns of them."""
     if form is Format.JSONL:
         for row in rows:
             output.show_json(row, form)
@@ -64,7 +63,7 @@ def show_rows(rows: Iterator[Answer], form: Format, columns: tuple[str, ...]) ->
 
 
 def show_report(answered: Iterable[tuple[Question, Iterator[Answer]]], form: Format) -> None:
-    """Every question with its answers."""
+    """Print every report with its rows."""
     for number, (asked, found) in enumerate(answered):
         if form is Format.TABLE:
             terminal.put(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
