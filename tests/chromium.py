@@ -17,7 +17,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-PATIENCE = 30.0
+import support
+
+PATIENCE = support.PATIENCE
 QUIET = [
     "--headless",
     "--disable-gpu",

@@ -1,12 +1,13 @@
 import functools
-import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
 from opentelemetry import trace
@@ -15,14 +16,21 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inside import Command, command
+from marks import need
 from restpoint import ExecutionStore
 from restpoint._core import tracing
 from restpoint._storage.sqlite import migrations
+from restpoint.http.sse import LongRequests
 from support import ManualClock
 
 if TYPE_CHECKING:
     from chromium import Browser
     from provider import Provider
+
+
+# An ordinary run has the same cases each time, and a machine that stands still fails none. The deep ones look for new cases.
+hypothesis.settings.register_profile("ordinary", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ordinary")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,28 +82,35 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    monkeypatch.setattr(tracing, "_told", {})
+    monkeypatch.setattr(tracing, "_recorded", {})
     return exporter
 
 
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
+    """No long wait of a server in this process ends by its limit, so what is waited for must be heard of.
+
+    How often a wait with each limit, in seconds, has begun.
+    """
+    begun: Counter[float] = Counter()
+    at_most = LongRequests.at_most
+
+    def without_limit(waits: LongRequests, seconds: float | None) -> Any:
+        begun[seconds or 0] += 1
+        return at_most(waits, None)
+
+    monkeypatch.setattr(LongRequests, "at_most", without_limit)
+    return begun
+
+
 # --- A real browser and a real provider, made once and handed to each test as if new ----------------------------------
-
-
-def need(missing: str | None) -> None:
-    """Skip what cannot run here, or fail where it must run (``.ci/run`` says so)."""
-    if missing is None:
-        return
-    reason = f"{missing}; on a Debian .ci/browser installs what is missing"
-    if os.environ.get("RESTPOINT_TESTS_BROWSER") == "required":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def running_provider() -> "Iterator[Provider]":
     import provider
 
-    need(provider.missing())
+    need(provider.missing(), "on a Debian .ci/browser installs it")
     with provider.Provider() as running:
         yield running
 
@@ -133,7 +148,7 @@ def another_browser(another_running_browser: "Browser") -> "Iterator[Browser]":
 def _browser() -> "Iterator[Browser]":
     import chromium  # here, because it takes a while and few tests want one
 
-    need(chromium.missing())
+    need(chromium.missing(), "on a Debian .ci/browser installs it")
     with chromium.Browser() as running:
         yield running
 

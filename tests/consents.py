@@ -25,7 +25,7 @@ from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Key, Keys, KeyText, Vault, as_text, new_key
 from restpoint.prompts import HumanPromptText
 from serving import served
-from support import rows
+from support import PATIENCE, rows
 
 USED: list[OAuthToken] = []
 """The tokens that the steps of this process were given."""
@@ -91,7 +91,7 @@ class Site:
 
     async def ended(self, execution_id: str) -> Any:
         """What it completed with."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             record = await self.store.get(execution_id)
             assert record is not None
             while record.status not in {"completed", "failed", "cancelled"}:

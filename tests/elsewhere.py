@@ -15,6 +15,7 @@ import pytest
 
 from restpoint._storage import schema
 from restpoint._storage.sqlite import migrations
+from support import PATIENCE, line_of, variables
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -104,9 +105,8 @@ def stamp(path: Path, revision: str, *ddl: str) -> None:
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without what would point a child at this process's files."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
     path = [str(CHECKOUT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(path), **more}
+    return variables(**{"PYTHONPATH": os.pathsep.join(path), **more})
 
 
 def run_python(
@@ -219,7 +219,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"action": action, "path": str(path), **command}) + "\n")
         self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+        answer = line_of(self._process.stdout)
         assert answer, "the nursery ended"
         told: dict[str, Any] = json.loads(answer)
         return told
@@ -230,6 +230,10 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
+        try:
+            self._process.stdin.close()
+            self._process.wait(PATIENCE)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from restpoint.oauth.providers import Provider
 from serving import Server
+from support import PATIENCE
 
 CLIENT_ID = "restpoint-tests"
 CLIENT_SECRET = "canary-client-secret+%:6e1f"
@@ -176,7 +177,7 @@ class Surfer:
     """A browser, as far as consents need one: cookies, forms, and redirects that it follows when it is told to."""
 
     def __init__(self, **headers: str) -> None:
-        self.http = httpx.AsyncClient(follow_redirects=False, timeout=20, headers=headers)
+        self.http = httpx.AsyncClient(follow_redirects=False, timeout=PATIENCE, headers=headers)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""``restpoint`` in processes that begin with its libraries loaded: reading these is what a start costs most time for.
+"""``restpoint``, or a program that uses it, in processes that begin with its libraries loaded, which takes most of a start.
 
 One process a test run loads them and forks the others. Each of these is a process like any other: with a pid, an environment,
 a folder, signals and an exit code of its own. Tests of the start itself run Python anew (``served.restpoint``).
@@ -8,6 +8,7 @@ import atexit
 import gc
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -15,10 +16,13 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import support
 
 LOADED = (
     "alembic.command", "httpx", "restpoint.http.app", "restpoint.cli.app", "restpoint.client.client",
@@ -81,14 +85,20 @@ def _be(order: dict[str, Any], standard: Sequence[int]) -> None:
         os.environ.update(order["environment"])
         time.tzset()
         os.chdir(order["cwd"])
-        sys.argv = ["restpoint", *order["arguments"]]
+        arguments = order["arguments"]
+        is_program = arguments[0].endswith(".py")
+        sys.argv = arguments if is_program else ["restpoint", *arguments]
         sys.path[0] = order["cwd"]
         sys.stdin, sys.stdout, sys.stderr = (
             os.fdopen(number, mode, buffering=1, closefd=False) for number, mode in enumerate("rww")
         )
-        from restpoint.cli import main as command
+        if is_program:
+            warnings.simplefilter("error")
+            runpy.run_path(arguments[0], run_name="__main__")
+        else:
+            from restpoint.cli import main as command
 
-        command()
+            command()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
@@ -114,7 +124,7 @@ def _connected() -> socket.socket:
             loading = subprocess.Popen(
                 [sys.executable, "-c", f"import prefork; prefork.main({theirs.fileno()})"],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+                env=support.variables(PYTHONPATH=str(Path(__file__).parent)),
                 start_new_session=True,
             )
         atexit.register(loading.wait, 30)

@@ -11,8 +11,10 @@ from typing import Any, Self
 
 import httpx
 
+import support
+
 SCRIPT = Path(__file__).parent / "oauth" / "provider"
-PATIENCE = 30.0
+PATIENCE = support.PATIENCE
 
 
 def modules() -> Path:

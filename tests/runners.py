@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import support
 from restpoint import ExecutionRecord, ExecutionStore, Runner, Workflow
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
@@ -17,7 +18,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 """In memory all the while; dropped at every wait; and dropped at every await, and rebuilt from the file."""
 
-PATIENCE = 20.0  # seconds, for what is bound to happen; a test that needs them has failed
+PATIENCE = support.PATIENCE
 
 
 def question(text: str) -> HumanPromptText:

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import support
 from support import START, ManualClock
 
-PATIENCE: Final = 60.0  # seconds; how long a test waits for another process before it fails
+PATIENCE: Final = support.PATIENCE
 
 _PREAMBLE: Final = """
 import asyncio, json, sys
@@ -66,7 +67,7 @@ async def child(program: str, path: Path, *arguments: str) -> AsyncIterator[Chil
     body = "\n".join(f"    {line}" for line in program.strip().splitlines())
     source = f"{_PREAMBLE}\nasync def main():\n{body}\n\nasyncio.run(main())\n"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", source, str(path), *arguments, stdin=PIPE, stdout=PIPE
+        sys.executable, "-c", source, str(path), *arguments, stdin=PIPE, stdout=PIPE, env=support.variables()
     )
     try:
         yield Child(process)

@@ -14,10 +14,11 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from pathlib import Path
 from typing import Self
 
+import support
 from prefork import Forked
 from restpoint.cli import main
 
-PATIENCE = 30.0
+PATIENCE = support.PATIENCE
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 TARGET = """
@@ -73,8 +74,7 @@ def note(line: str) -> None:
 
 def environment(**more: str) -> dict[str, str]:
     """The variables of this process without those that point ``restpoint`` somewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
-    return {**kept, "COLUMNS": "160", "PYTHONUNBUFFERED": "1", **more}
+    return support.variables(**{"COLUMNS": "160", "PYTHONUNBUFFERED": "1", **more})
 
 
 def restpoint(*arguments: str, cwd: Path, given: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -86,7 +86,7 @@ def restpoint(*arguments: str, cwd: Path, given: str = "", **variables: str) -> 
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

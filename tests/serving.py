@@ -11,14 +11,14 @@ from typing import Any
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 
 from restpoint import Context, WorkflowFailed, workflow
 from restpoint.access import Actor
 from restpoint.http.app import create_app
 from restpoint.prompts import HumanPromptBinary, HumanPromptCheckbox, HumanPromptText
-from support import CALL, MAIL, NO, YES
+from support import CALL, MAIL, NO, PATIENCE, YES
 
 GATES: dict[str, asyncio.Event] = {}
 """What the workflow ``gated`` waits for, by its input."""
@@ -159,7 +159,7 @@ async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
                 running.result()
             await asyncio.sleep(0.005)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE) as client:
             yield client
     finally:
         if hasattr(app.state, "shutdown"):
@@ -169,7 +169,7 @@ async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
         listening.close()
 
 
-def make_app(path: Path, **settings: Any) -> FastAPI:
+def make_app(path: Path, **settings: Any) -> Starlette:
     return create_app(settings.pop("workflows", WORKFLOWS), database=path, **settings)
 
 
@@ -226,7 +226,7 @@ async def asked(client: httpx.AsyncClient, name: str, value: Any = None, **heade
 
 async def ended(client: httpx.AsyncClient, execution_id: str, **headers: str) -> dict[str, Any]:
     """What a poll says once the execution has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             body: dict[str, Any] = (
                 await client.get(f"/executions/{execution_id}", params={"wait": 10}, headers=headers)

@@ -1,11 +1,13 @@
 """What the tests share: a clock that the test moves, prompts with their answers, and a look at the file from outside."""
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 from restpoint._storage import verification
 from restpoint._storage.hash_chain import first_wrong
@@ -29,6 +31,10 @@ from restpoint.prompts import (
     HumanResponseText,
     MultipleChoiceOption,
 )
+
+PATIENCE: Final = 120.0
+"""Seconds that a test waits for what is bound to happen: a test that needs them has failed. No other bound on time holds in
+an ordinary run, because a machine may stand still for a second; the runs that are marked ``deep`` print and bound figures."""
 
 YES = BinaryHumanPromptOption(id="yes", label="Yes", value=True)
 NO = BinaryHumanPromptOption(id="no", label="No", value=False)
@@ -78,6 +84,23 @@ class ManualClock:
         self._now += round(seconds * 1000)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+def line_of(stream: IO[str], seconds: float = PATIENCE) -> str:
+    """The next line that a process prints, empty at its end. Fails where none comes in so many seconds."""
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(stream.readline()), daemon=True)
+    reader.start()
+    reader.join(seconds)
+    assert read, f"the process printed nothing for {seconds:g} s"
+    return read[0]
+
+
+def variables(**more: str) -> dict[str, str]:
+    """This process's environment for another one: nothing that points ``restpoint`` somewhere, or has Python tell more."""
+    talkative = {"PYTHONDEVMODE", "PYTHONASYNCIODEBUG"}  # asyncio then remarks on whatever takes 0.1 seconds
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
+    return {name: value for name, value in kept.items() if name not in talkative} | more
 
 
 @contextmanager

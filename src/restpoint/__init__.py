@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore
     from restpoint.access import Actor
     from restpoint.errors import ConsentDenied, StepFailed, WorkflowFailed
+    from restpoint.events import EventKind
     from restpoint.lifecycle import ExecutionStatus
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Actor",
     "ConsentDenied",
     "Context",
+    "EventKind",
     "ExecutionRecord",
     "ExecutionStatus",
     "ExecutionStore",
@@ -55,6 +57,7 @@ _HOME = {
     "Actor": "access",
     "ConsentDenied": "errors",
     "Context": "_engine.context",
+    "EventKind": "events",
     "ExecutionRecord": "_store.records",
     "ExecutionStatus": "lifecycle",
     "ExecutionStore": "_store.store",

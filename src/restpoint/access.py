@@ -1,20 +1,20 @@
-"""Who did it, and what they may do: one pure policy, which an application may replace.
+"""Actors, and the policy: what an actor may do. An application may replace the policy.
 
-An actor comes from credentials, never from what a request says of itself. A prompt may be addressed to *assignees*: a
-person by id (``"ada"``), a group by its name after ``group:`` (``"group:finance"``). The two forms never meet, because no
-actor's id begins with ``group:``.
+An actor comes from credentials, never from the content of a request. A prompt may be addressed to *assignees*: people by id
+(``"ada"``) and groups by name with the prefix ``group:`` (``"group:finance"``). The two cannot be confused, because the id
+of an actor never begins with ``group:``.
 
 The rules of ``Policy``:
 
-- The *owner* of an execution, who started it, sees it, reads its history, cancels it, removes it once it has ended, and
-  answers those of its prompts that name no assignees.
-- An *assignee* of an open prompt sees the execution while the prompt is open, and of its prompts those that are addressed
-  to them, and answers these.
-- The role ``operator`` sees, answers, cancels and removes everything. The role ``reader`` sees everything with its
-  history, and changes nothing: it is the auditor's. Both may audit the whole file.
-- A prompt with *four eyes* is never answered by the execution's owner, operator or not.
-- A consent (``auth_url``, ``oauth_state``) is shown to the owner only; where an execution has none, to an operator.
-- To everyone else the execution does not exist.
+- The *owner* of an execution is who started it. They see it, read its history, cancel it, remove it after it has ended, and
+  answer its prompts that have no assignees.
+- An *assignee* of an open prompt sees the execution while the prompt is open, sees the prompts that are addressed to them,
+  and answers those.
+- The role ``operator`` sees, answers, cancels and removes everything. The role ``reader``, for auditors, sees everything with
+  its history and changes nothing. Both may audit the whole file.
+- The owner of the execution never answers a prompt with *four eyes*, not even as an operator.
+- A consent (``auth_url``, ``oauth_state``) is shown to the owner only; if the execution has no owner, to operators.
+- For everyone else the execution does not exist.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from restpoint._core.serialization import check_text
 from restpoint.errors import InvalidArgument
 
 GROUP: Final = "group:"
-"""What a group's name stands behind among assignees."""
+"""The prefix of a group's name among assignees."""
 
 OPERATOR: Final = "operator"
 READER: Final = "reader"
@@ -34,9 +34,9 @@ ROLES: Final = (OPERATOR, READER)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Someone or something that acts: ``id`` is the name that credentials gave, as history will show it.
+    """A person or program that acts. ``id`` is the name from their credentials, and history shows it.
 
-    ``groups`` are the names of the groups they belong to, without ``group:``. Raises ``InvalidArgument``.
+    ``groups`` are the names of their groups, without ``group:``. Raises ``InvalidArgument``.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Actor:
 
     def __post_init__(self) -> None:
         if self.id.startswith(GROUP):
-            raise InvalidArgument(f"{self.id!r} is no actor's id: what begins with {GROUP!r} is the name of a group.")
+            raise InvalidArgument(f"{self.id!r} cannot be the id of an actor: {GROUP!r} begins the name of a group.")
         for name in ("groups", "roles"):
             value = getattr(self, name)
             if type(value) is not frozenset:
@@ -55,42 +55,42 @@ class Actor:
 
     @property
     def names(self) -> frozenset[str]:
-        """Everything that a prompt may be addressed to in order to reach this actor."""
+        """The assignees that reach this actor: their id and their groups, with the prefix ``group:``."""
         return frozenset((self.id, *(f"{GROUP}{group}" for group in self.groups)))
 
 
 Who = Actor | str | None
-"""An actor, or its id; None where nobody said."""
+"""An actor or the id of one; None if the actor is unknown."""
 
 
 def actor_id(actor: Actor | str) -> str:
-    """The id of an actor given as one or as its id."""
+    """Return the id of an actor."""
     return actor.id if isinstance(actor, Actor) else actor
 
 
 def actor_name(actor: Who) -> str | None:
-    """The id as the history will have it. Raises ``NotJSON`` for one that cannot be stored."""
+    """Return the id of an actor for the history. Raises ``NotJSON`` if it cannot be stored."""
     return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An execution, as far as access depends on it. ``assignees`` are those of all its open prompts."""
+    """The facts of an execution that the policy uses. ``assignees`` are those of all its open prompts."""
 
     owner: str | None
     assignees: frozenset[str] = frozenset()
 
 
 class Question(Protocol):
-    """A prompt, as far as access depends on it; none of it ever changes. ``owner`` is the execution's."""
+    """The facts of a prompt that the policy uses. They never change. ``owner`` is the owner of the execution."""
 
     @property
     def owner(self) -> str | None:
-        """Who started the execution; None where nobody said."""
+        """Who started the execution; None if that is unknown."""
 
     @property
     def assignees(self) -> Iterable[str]:
-        """People and groups that it is addressed to; none: to the owner."""
+        """The people and groups that it is addressed to; empty means the owner."""
 
     @property
     def four_eyes(self) -> bool:
@@ -99,7 +99,7 @@ class Question(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """A ``Question`` made of its three facts."""
+    """A plain ``Question``."""
 
     owner: str | None
     assignees: tuple[str, ...] = ()
@@ -107,17 +107,17 @@ class Addressed:
 
 
 class Policy:
-    """Who may do what. Pure: the same facts give the same answer. Replace single methods in a subclass."""
+    """Who may do what. Every method is pure: the same facts give the same answer. Override single methods in a subclass."""
 
     def sees_everything(self, actor: Actor) -> bool:
-        """Whether lists and histories hold back nothing, also of executions that have left the file."""
+        """Whether they see every execution and its history, including those of executions that have left the file."""
         return OPERATOR in actor.roles or READER in actor.roles
 
     def may_audit(self, actor: Actor) -> bool:
         """Whether they may read and export the history of the whole file."""
         return self.sees_everything(actor)
 
-    def may_start(self, actor: Actor, workflow: str) -> bool:  # noqa: ARG002 - for policies that ask
+    def may_start(self, actor: Actor, workflow: str) -> bool:  # noqa: ARG002 - subclasses use them
         """Whether they may start this workflow."""
         return True
 
@@ -134,7 +134,7 @@ class Policy:
         return not actor.names.isdisjoint(prompt.assignees)
 
     def may_answer(self, actor: Actor, prompt: Question) -> bool:
-        """Whether their response counts."""
+        """Whether they may answer this prompt."""
         owns = self.owns(actor, prompt.owner)
         if prompt.four_eyes and owns:
             return False
@@ -144,10 +144,10 @@ class Policy:
         return not actor.names.isdisjoint(assignees) if assignees else owns
 
     def authority(self, actor: Actor, prompt: Question) -> str:
-        """By what right they answer this prompt, as the history will say: of those they have, the first.
+        """Return by what right they answer this prompt, for the history.
 
-        ``assignee`` (by name), ``group:NAME``, ``owner``, ``operator``; else ``policy``: only an application's own policy
-        knows. Asked where ``may_answer`` said yes.
+        It is the first that they have of ``assignee`` (by id), ``group:NAME``, ``owner`` and ``operator``; otherwise it is
+        ``policy``, when an application's own policy allowed it. It is called after ``may_answer`` returned true.
         """
         assignees = tuple(prompt.assignees)
         if actor.id in assignees:
@@ -160,23 +160,23 @@ class Policy:
         return OPERATOR if OPERATOR in actor.roles else "policy"
 
     def may_see_consent(self, actor: Actor, execution: Subject) -> bool:
-        """Whether they are given the address at which the consent is granted, and its state."""
+        """Whether they see the URL where the consent is granted, and its state."""
         return self.owns(actor, execution.owner) or (execution.owner is None and OPERATOR in actor.roles)
 
     def may_cancel(self, actor: Actor, execution: Subject) -> bool:
-        """Whether they may end it."""
+        """Whether they may cancel the execution."""
         return OPERATOR in actor.roles or self.owns(actor, execution.owner)
 
     def may_remove(self, actor: Actor, execution: Subject) -> bool:
-        """Whether they may delete it once it has ended."""
+        """Whether they may delete the execution after it has ended."""
         return OPERATOR in actor.roles or self.owns(actor, execution.owner)
 
     def may_read_history(self, actor: Actor, execution: Subject) -> bool:
-        """Whether they may read all that happened, prompts and responses of others included."""
+        """Whether they may read the whole history, including the prompts and responses of others."""
         return self.owns(actor, execution.owner) or self.sees_everything(actor)
 
     def owns(self, actor: Actor, owner: str | None) -> bool:
-        """Whether they are the one who started it."""
+        """Whether they started the execution."""
         return owner is not None and owner == actor.id
 
 

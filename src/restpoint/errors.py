@@ -1,14 +1,14 @@
-"""Every error that restpoint raises, with a stable code and a message that says what to do.
+"""Every error that restpoint raises. Each has a stable code and a message that says what to do.
 
 ::
 
     RestpointError
-    ├── NotFound (KeyError)                the thing named by the id is not in the file
+    ├── NotFound (KeyError)                the file has nothing with this id
     │   ├── ExecutionNotFound              execution_not_found
     │   ├── InteractionNotFound            interaction_not_found
     │   ├── WorkflowNotFound               workflow_not_found
     │   └── NothingToExport                nothing_to_export
-    ├── Refused (ValueError)               the rules say no; nothing was written
+    ├── Refused (ValueError)               a rule forbids it; nothing was written
     │   ├── IllegalTransition              illegal_transition
     │   ├── Conflict                       conflict
     │   ├── InteractionAlreadyResolved     already_resolved
@@ -26,18 +26,18 @@
     │   ├── IdempotencyConflict            idempotency_conflict
     │   ├── LeaseLost                      lease_lost
     │   └── InvalidArgument                invalid_argument
-    ├── NotAllowed                         not_allowed: the policy says no to this actor; nothing was written
+    ├── NotAllowed                         not_allowed: the policy forbids it to this actor; nothing was written
     │   └── FourEyes                       four_eyes
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
     ├── StepFailed                         step_failed: a step of a workflow raised, and so did its retries
-    ├── WorkflowFailed                     workflow_failed: raised by a workflow that gives up, with a code of its own
-    ├── ReplayMismatch                     replay_mismatch: the workflow's code is not the code that wrote the journal
+    ├── WorkflowFailed                     workflow_failed: a workflow raises it to give up, with a code of its own
+    ├── ReplayMismatch                     replay_mismatch: the workflow's code does not fit the journal
     ├── StoreClosed                        store_closed
-    ├── SealBroken                         seal_broken: a secret in the file does not open, and nothing was changed
+    ├── SealBroken                         seal_broken: a secret in the file cannot be decrypted; nothing was changed
     │   └── KeyMissing                     key_missing
-    ├── ProviderUnreachable (ConnectionError)   provider_unreachable: an OAuth provider gave no answer that says anything
-    ├── ServerUnreachable (ConnectionError)   server_unreachable: no server, or none of ours, answered the client
-    └── StorageError (OSError)             storage_error: SQLite or the file system said no; nothing was acknowledged
+    ├── ProviderUnreachable (ConnectionError)   provider_unreachable: an OAuth provider gave no usable answer
+    ├── ServerUnreachable (ConnectionError)   server_unreachable: no restpoint server answered the client
+    └── StorageError (OSError)             storage_error: SQLite or the file system failed; nothing was acknowledged
         ├── StorageBusy                    storage_busy
         ├── StorageFull                    storage_full
         ├── DamagedFile                    damaged_file
@@ -45,7 +45,7 @@
         ├── SchemaTooOld                   schema_too_old
         └── SchemaTooNew                   schema_too_new
 
-The original store raised ``KeyError`` and ``ValueError``, so the classes that stand for those are also those.
+The original store raised ``KeyError`` and ``ValueError``, so the classes that replace them inherit from them.
 """
 
 from collections.abc import Iterable
@@ -53,18 +53,18 @@ from typing import ClassVar
 
 
 class RestpointError(Exception):
-    """The root of the tree. ``code`` is stable over releases; the message is for people and may change."""
+    """The root of the tree. ``code`` is stable across releases; the message is for people and may change."""
 
     code: ClassVar[str] = "error"
 
 
 class NotFound(RestpointError, KeyError):
-    """What the id names is not in the file."""
+    """The file has nothing with this id."""
 
     code = "not_found"
 
     def __str__(self) -> str:
-        # KeyError shows the repr of its argument; a message for people is wanted here.
+        # KeyError shows the repr of its argument; people need the message itself.
         return str(self.args[0]) if self.args else self.code
 
 
@@ -95,7 +95,7 @@ class InteractionNotFound(NotFound):
 
 
 class WorkflowNotFound(NotFound):
-    """No workflow has this name here."""
+    """No workflow with this name is registered here."""
 
     code = "workflow_not_found"
 
@@ -106,19 +106,19 @@ class WorkflowNotFound(NotFound):
 
 
 class NothingToExport(NotFound):
-    """No row of the history is in the range that was asked for."""
+    """The requested range has no rows of history."""
 
     code = "nothing_to_export"
 
 
 class Refused(RestpointError, ValueError):
-    """The rules say no. Nothing was written."""
+    """A rule forbids it. Nothing was written."""
 
     code = "refused"
 
 
 class IllegalTransition(Refused):
-    """The lifecycle has no such move (see ``lifecycle.py`` for the table)."""
+    """The lifecycle has no such transition; ``lifecycle.py`` has the table."""
 
     code = "illegal_transition"
 
@@ -131,23 +131,26 @@ class IllegalTransition(Refused):
 
 
 class Conflict(Refused):
-    """The row was not in the state that the write expected. Read it again and decide anew."""
+    """The row was not in the state that the write expected. Read it again and decide again."""
 
     code = "conflict"
 
     def __init__(self, subject: str, expected: str) -> None:
-        super().__init__(f"{subject} was expected to be {expected} and is not any more. Read it again.")
+        super().__init__(f"{subject} was expected to be {expected}, but it no longer is. Read it again.")
 
 
 class InteractionAlreadyResolved(Refused):
-    """Another response was accepted first. The same response again is no error: it is a retry, and succeeds."""
+    """Another response was accepted first. Sending the same response again is a retry and succeeds.
+
+    ``answered_at`` is in milliseconds since the epoch.
+    """
 
     code = "already_resolved"
 
     def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
         who = answered_by or "an unnamed actor"
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} has already been resolved, with another response, "
+            f"Interaction {interaction_id} of execution {execution_id} has already been resolved with another response "
             f"by {who} at {answered_at} ms since the epoch. The first response stands."
         )
         self.execution_id = execution_id
@@ -171,14 +174,14 @@ class InteractionExpired(Refused, TimeoutError):
 
 
 class InteractionWithdrawn(Refused):
-    """The prompt was taken back, or its execution ended, before a response was accepted."""
+    """The prompt was withdrawn, or its execution ended, before a response was accepted."""
 
     code = "interaction_withdrawn"
 
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} was withdrawn and takes no response any more. "
-            "Ask again to get one, if the execution still runs."
+            f"Interaction {interaction_id} of execution {execution_id} was withdrawn and no longer takes a response. "
+            "Ask again if the execution is still running."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
@@ -191,17 +194,17 @@ class InteractionExists(Refused):
 
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} exists already. Give a new id, or none to have one made."
+            f"Interaction {interaction_id} of execution {execution_id} exists already. Give another id or none."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
 
 
 class ConsentDenied(Refused):
-    """A consent was refused. ``denial_code`` says why, as OAuth has it.
+    """A consent was denied. ``denial_code`` is the OAuth error code.
 
-    ``access_denied``: by the person. ``invalid_grant`` and the like: by the provider, when the code was redeemed (RFC 6749,
-    sections 4.1.2.1 and 5.2). ``invalid_token_response``: the provider's answer has no token.
+    ``access_denied`` means that the person said no. Codes such as ``invalid_grant`` come from the provider, when it refused the
+    authorization code (RFC 6749, sections 4.1.2.1 and 5.2). ``invalid_token_response`` means that its answer has no token.
     """
 
     code = "consent_denied"
@@ -225,7 +228,7 @@ class ConsentExpired(Refused, TimeoutError):
 
 
 class ConsentWithdrawn(Refused):
-    """A consent was taken back before it was granted."""
+    """A consent was withdrawn before it was granted."""
 
     code = "consent_withdrawn"
 
@@ -246,19 +249,19 @@ class ExecutionHeld(Refused):
 
 
 class PromptNotAccepted(Refused):
-    """The prompt is malformed, too large, or of a kind that cannot be asked."""
+    """The prompt is malformed, too large, or of an unknown kind."""
 
     code = "prompt_not_accepted"
 
 
 class ResponseNotAccepted(Refused):
-    """The response does not answer the prompt that was asked."""
+    """The response does not fit the prompt."""
 
     code = "response_not_accepted"
 
 
 class NotJSON(Refused):
-    """A value that must be stored is not JSON; ``path`` says which part of it, such as ``$.rows[3].price``."""
+    """A value that must be stored is not JSON. ``path`` names the part, such as ``$.rows[3].price``."""
 
     code = "not_json"
 
@@ -268,13 +271,13 @@ class NotJSON(Refused):
 
 
 class InputNotAccepted(Refused):
-    """The input is not what the workflow takes."""
+    """The input does not fit the workflow's parameter."""
 
     code = "input_not_accepted"
 
 
 class IdempotencyConflict(Refused):
-    """The idempotency key was used before, for another request."""
+    """The idempotency key was used before, with another request."""
 
     code = "idempotency_conflict"
 
@@ -287,36 +290,38 @@ class IdempotencyConflict(Refused):
 
 
 class LeaseLost(Refused):
-    """Another process has taken this run over, or it has ended: what this one still writes is refused."""
+    """Another process has taken over this run, or the run has ended. Writes of this process are refused."""
 
     code = "lease_lost"
 
     def __init__(self, execution_id: str) -> None:
-        super().__init__(f"Execution {execution_id} is not run by this process any more; another one goes on with it.")
+        super().__init__(
+            f"This process no longer runs execution {execution_id}: another process took it over, or it ended."
+        )
         self.execution_id = execution_id
 
 
 class InvalidArgument(Refused):
-    """An argument is outside what is documented for it."""
+    """An argument is outside its documented range."""
 
     code = "invalid_argument"
 
 
 class NotAllowed(RestpointError):
-    """The actor may see this and may not do that to it. Nothing was written."""
+    """The actor may see this, but may not do that to it. Nothing was written."""
 
     code = "not_allowed"
 
 
 class FourEyes(NotAllowed):
-    """Whoever started the execution must not answer this prompt: someone else has to."""
+    """Whoever started the execution must not answer this prompt; someone else must."""
 
     code = "four_eyes"
 
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} asks for a second pair of eyes: whoever started the "
-            "execution cannot answer it, nor can anybody without a name. Have someone else answer."
+            f"Interaction {interaction_id} of execution {execution_id} needs a second pair of eyes: whoever started the "
+            "execution cannot answer it, nor can an unnamed actor. Have someone else answer."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
@@ -329,10 +334,10 @@ class ExecutionCancelled(RestpointError):
 
 
 class StepFailed(RestpointError):
-    """A step raised, and so did its retries. ``error_type`` and ``error_message`` are of the last exception.
+    """A step raised, and so did its retries. ``error_type`` and ``error_message`` describe the last exception.
 
-    Recorded, so a replay raises it again: catch this one, not the exception of the step, which is its ``__cause__`` only
-    where the step has just run.
+    It is recorded, and a replay raises it again. Catch this class, not the exception of the step: that is its ``__cause__``
+    only in the process where the step ran.
     """
 
     code = "step_failed"
@@ -345,7 +350,7 @@ class StepFailed(RestpointError):
 
 
 class WorkflowFailed(RestpointError):
-    """For a workflow to raise when it gives up. The message and ``failure_code`` are public: clients get both."""
+    """A workflow raises this to give up. The message and ``failure_code`` are public: clients get both."""
 
     code = "workflow_failed"
 
@@ -355,49 +360,49 @@ class WorkflowFailed(RestpointError):
 
 
 class ReplayMismatch(RestpointError):
-    """At ``position`` the journal has something else than the workflow's code asks for now.
+    """The call at ``position`` was recorded as something else than the workflow's code asks for now.
 
-    The execution is left as it is, for a process that has the code it was recorded with.
+    The execution stays as it is, so a process with the code that recorded it can continue it.
     """
 
     code = "replay_mismatch"
 
     def __init__(self, execution_id: str, position: str, recorded: str, asked: str) -> None:
         super().__init__(
-            f"Execution {execution_id} cannot be gone on with: at {position} its journal has {recorded}, and the workflow "
-            f"now asks for {asked}. Run the code that it was begun with, or give the changed workflow a new version."
+            f"Execution {execution_id} cannot continue: call {position} was recorded as {recorded}, and the workflow now asks "
+            f"for {asked}. Run the code that it was started with, or give the changed workflow a new version."
         )
         self.execution_id = execution_id
         self.position = position
 
 
 class StoreClosed(RestpointError):
-    """The store was closed; what was acknowledged before is in the file."""
+    """The store is closed. Everything that was acknowledged before is in the file."""
 
     code = "store_closed"
 
 
 class SealBroken(RestpointError):
-    """A sealed value does not open: it was changed, or it belongs to another row."""
+    """A sealed value cannot be decrypted: it was changed, or it belongs to another row."""
 
     code = "seal_broken"
 
 
 class KeyMissing(SealBroken):
-    """A value was sealed with a key that is not in the ring."""
+    """A value was sealed with a key that is not in the key ring."""
 
     code = "key_missing"
 
     def __init__(self, key_id: str, place: str) -> None:
         super().__init__(
-            f"The key {key_id[:80]!r} is not in the ring of {place}, and what it sealed does not open without it. "
+            f"The key {key_id[:80]!r} is not in the ring of {place}, and the values that it sealed do not open without it. "
             "Put the key back from your copy of the ring; nothing was changed."
         )
         self.key_id = key_id
 
 
 class ProviderUnreachable(RestpointError, ConnectionError):
-    """An OAuth provider was not reached, or its answer says nothing. Trying again is safe."""
+    """An OAuth provider was not reached, or its answer was not usable. Trying again is safe."""
 
     code = "provider_unreachable"
 
@@ -407,7 +412,7 @@ class ProviderUnreachable(RestpointError, ConnectionError):
 
 
 class ServerUnreachable(RestpointError, ConnectionError):
-    """The client got no usable reply, however often it asked."""
+    """The client got no usable reply, after all its retries."""
 
     code = "server_unreachable"
 
@@ -417,9 +422,9 @@ class ServerUnreachable(RestpointError, ConnectionError):
 
 
 class StorageError(RestpointError, OSError):
-    """SQLite or the file system said no. What this call asked for was not acknowledged.
+    """SQLite or the file system failed. The write of this call was not acknowledged.
 
-    ``sqlite_name`` is SQLite's name for it (https://www.sqlite.org/rescode.html), for instance ``SQLITE_IOERR_FSYNC``.
+    ``sqlite_name`` is SQLite's result code (https://www.sqlite.org/rescode.html), for instance ``SQLITE_IOERR_FSYNC``.
     """
 
     code = "storage_error"
@@ -430,19 +435,19 @@ class StorageError(RestpointError, OSError):
 
 
 class StorageBusy(StorageError):
-    """Another program kept the file locked for longer than the busy timeout."""
+    """Another program held the lock on the file for longer than the busy timeout."""
 
     code = "storage_busy"
 
 
 class StorageFull(StorageError):
-    """The disk, the quota or the page limit is exhausted; writes work again once there is room."""
+    """The disk, the quota or the page limit is exhausted. Writes work again when there is room."""
 
     code = "storage_full"
 
 
 class DamagedFile(StorageError):
-    """The file's content is not what was written. Restore a backup."""
+    """The content of the file is not what restpoint wrote. Restore a backup."""
 
     code = "damaged_file"
 
@@ -463,3 +468,16 @@ class SchemaTooNew(StorageError):
     """The file was upgraded by a newer release than this program."""
 
     code = "schema_too_new"
+
+
+def by_code() -> dict[str, type[RestpointError]]:
+    """Every class of error that there is, by its ``code``."""
+    found: dict[str, type[RestpointError]] = {}
+
+    def add(kind: type[RestpointError]) -> None:
+        found.setdefault(kind.code, kind)
+        for each in kind.__subclasses__():
+            add(each)
+
+    add(RestpointError)
+    return found

@@ -152,13 +152,9 @@ def legal_moves(kind: str) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(pairs))
 
 
-CLOSINGS: Final = tuple(
-    f"{kind}_{status}"
-    for kind in ("interaction", "consent")
-    for status in statuses(kind)
-    if not any(source == status for source, _ in _TABLE[kind])
-)
-"""The events of history that tell of the end of a wait."""
+def ends(kind: str) -> tuple[str, ...]:
+    """Every status of the kind that no trigger leads out of."""
+    return tuple(status for status in statuses(kind) if not any(source == status for source, _ in _TABLE[kind]))
 
 
 def mermaid() -> str:
@@ -175,7 +171,6 @@ def mermaid() -> str:
             f"        {kind}_{source} --> {kind}_{dest}: {' / '.join(names)}"
             for (source, dest), names in arrows.items()
         ]
-        ends = [status for status in statuses(kind) if not any(source == status for source, _ in table)]
-        lines += [f"        {kind}_{status} --> [*]" for status in ends]
+        lines += [f"        {kind}_{status} --> [*]" for status in ends(kind)]
         lines.append("    }")
     return "\n".join(lines)

@@ -1,11 +1,11 @@
-"""Logs for programs and for people: one line each, with the execution that the line is about.
+"""Logging as JSON or text, one line per record, with the execution that the record is about.
 
-``about(execution_id=...)`` says what the code inside it, and every task that it starts, works on; a handler with
-``ContextFilter`` puts that into each record, whoever logs it. ``setup`` is for a program of our own, such as ``restpoint
-serve``; an application that embeds restpoint keeps its own logging and adds ``ContextFilter`` and, if it likes, one of the
-formatters to its handlers.
+``about(execution_id=...)`` is a context manager: it sets the context of the code inside it and of the tasks started there. A
+handler with ``ContextFilter`` adds that context to every record, whichever library logs it. ``restpoint serve`` calls
+``setup``. An application that embeds restpoint keeps its own logging, adds ``ContextFilter`` to its handlers and may use one
+of the formatters.
 
-restpoint logs ids, names and statuses. It logs no input, no prompt, no answer, no token, and no query string of a request.
+restpoint logs ids, names and statuses. It logs no input, prompt, response or token, and no query string of a request.
 """
 
 import json
@@ -15,18 +15,25 @@ from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, TextIO
 
 from restpoint._core import tracing
 
-_about: ContextVar[Mapping[str, Any]] = ContextVar("restpoint_about", default={})  # noqa: B039 - never changed in place
+_about: ContextVar[Mapping[str, Any]] = ContextVar("restpoint_about", default=MappingProxyType({}))
 
-_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "about", "color_message"}
-"""What is in every record, and what is not for the line: all else was given with ``extra=`` and is."""
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "about",
+    "color_message",
+}
+"""The attributes that are left out of the line: those that every record has. The others came with ``extra=``."""
 
 
 class _About:
-    """What is said from where it is entered to where it is left: a class, because every request enters one."""
+    """The context manager of ``about``. It is a class because that is faster than a generator, and every request enters one."""
 
     __slots__ = ("_names", "_token")
 
@@ -34,44 +41,44 @@ class _About:
         self._names = names
 
     def __enter__(self) -> None:
-        said = _about.get()
+        context = _about.get()
         if self._names:
-            said = {**said, **{name: value for name, value in self._names.items() if value is not None}}
-        self._token = _about.set(said)
+            context = {**context, **{name: value for name, value in self._names.items() if value is not None}}
+        self._token = _about.set(context)
 
     def __exit__(self, *_: object) -> None:
-        # A generator may be closed in another context than it began in, where there is nothing to undo.
+        # A generator may be closed in another context than the one it started in; then there is nothing to reset.
         with suppress(ValueError):
             _about.reset(self._token)
 
 
 def about(**names: str | int | None) -> _About:
-    """Say what the code inside works on, such as ``execution_id`` and ``workflow``. Adds to what was said around it."""
+    """Add names such as ``execution_id`` and ``workflow`` to the log context of the code inside. None values are left out."""
     return _About(names)
 
 
 def add(**names: str | int | None) -> None:
-    """Say more of what the code is about that is inside of ``about`` here, as far as that goes: what was learnt on the way."""
+    """Add names to the log context of the innermost ``about`` around the caller. None values are left out."""
     more = {name: value for name, value in names.items() if value is not None}
     if more:
         _about.set({**_about.get(), **more})
 
 
 def context() -> Mapping[str, Any]:
-    """What ``about`` said here, and the trace, where there is one."""
-    said = _about.get()
+    """Return the log context, with ``trace_id`` and ``span_id`` if there is a current span."""
+    names = _about.get()
     trace = tracing.ids()
-    return said if trace is None else {**said, "trace_id": trace[0], "span_id": trace[1]}
+    return names if trace is None else {**names, "trace_id": trace[0], "span_id": trace[1]}
 
 
 class ContextFilter(logging.Filter):
-    """For a handler, not a logger: gives each record what it is about, in ``record.about``. Lets all of them pass.
+    """Sets ``record.about`` to the log context of each record. Add it to a handler, not to a logger. It drops no record.
 
-    Takes the query out of the request lines of uvicorn's access log, because consent callbacks have their secrets there.
+    It also removes the query from the request lines of uvicorn's access log: consent callbacks have their secrets there.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always True."""
+        """Add the context to the record and return True."""
         if "about" not in record.__dict__:
             record.about = context()
         if record.name == "uvicorn.access" and isinstance(record.args, tuple):
@@ -83,10 +90,10 @@ class ContextFilter(logging.Filter):
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII: time, level, logger, message, what it is about, what ``extra=`` gave, exception."""
+    """One JSON object per line, in ASCII: time, level, logger, message, log context, members of ``extra=``, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line, without a line break at its end."""
         line = {
             "time": _instant(record),
             "level": record.levelname.lower(),
@@ -103,15 +110,15 @@ class JSONFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """For people: time, level, logger, message, then ``name=value``.
+    """Text for people: time, level, logger, message, then ``name=value`` pairs.
 
-    Control characters in it are escaped and the lines of a traceback are indented, so nothing that was said to us can
-    pretend to be another line of the log.
+    Control characters are escaped and the lines of a traceback are indented, so no logged value can imitate another line of
+    the log.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end; more than one where there is a traceback."""
-        rest = "".join(f" {name}={_word(value)}" for name, value in _extras(record).items())
+        """Return the line, without a line break at its end; a traceback adds lines."""
+        rest = "".join(f" {name}={_quoted(value)}" for name, value in _extras(record).items())
         line = _printable(
             f"{_instant(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{rest}",
         )
@@ -120,9 +127,9 @@ class TextFormatter(logging.Formatter):
 
 
 def setup(*, json: bool, level: int | str = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send all logs of this process to ``stream`` (standard error), as JSON lines or as text, in place of what was set up.
+    """Send all logs of this process to ``stream`` (default: standard error) as JSON lines or text. It replaces earlier handlers.
 
-    uvicorn must then be run with ``log_config=None``, or it sets up its own.
+    Run uvicorn with ``log_config=None``, or it sets up its own logging.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JSONFormatter() if json else TextFormatter())
@@ -131,14 +138,14 @@ def setup(*, json: bool, level: int | str = logging.INFO, stream: TextIO | None 
 
 
 def _instant(record: logging.LogRecord) -> str:
-    """When, as RFC 3339 in UTC with milliseconds."""
+    """Return the record's time as RFC 3339 text in UTC with milliseconds."""
     instant = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     return instant.removesuffix("+00:00") + "Z"
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    given = {name: value for name, value in record.__dict__.items() if name not in _OWN}
-    return {**getattr(record, "about", {}), **given}
+    extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    return {**getattr(record, "about", {}), **extra}
 
 
 def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> str:
@@ -152,7 +159,7 @@ def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     return "\n".join(parts)
 
 
-def _word(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if not text or any(each in text for each in ' ="\\') else text
 

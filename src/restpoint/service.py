@@ -23,6 +23,7 @@ from restpoint.errors import (
     StoreClosed,
     WorkflowNotFound,
 )
+from restpoint.events import EventKind
 from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
 
 if TYPE_CHECKING:
@@ -235,7 +236,9 @@ class Desk:
                     after = entry.sequence
                     yield entry
                 if entries:
-                    if any(entry.to_status in TERMINAL or entry.event == "execution_removed" for entry in entries):
+                    if any(
+                        entry.to_status in TERMINAL or entry.kind is EventKind.EXECUTION_REMOVED for entry in entries
+                    ):
                         record = None
                     continue
                 if news is None:

@@ -4,11 +4,14 @@ import asyncio
 import json
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +159,7 @@ async def test_each_kind_is_answered_by_options(here: Path, prompt: HumanPrompt,
         assert option.id in wrong.stderr
     nobody = typed("answer", execution_id, cwd=here)
     assert nobody.returncode == 2
-    assert "Nobody is at the keyboard" in nobody.stderr
+    assert "There is no terminal to ask at" in nobody.stderr
     assert answers(here) == []
     ran = typed("answer", execution_id[-10:], *FLAGS[prompt.input_type], cwd=here)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
@@ -297,9 +300,15 @@ async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(here: Path
     async with store_in(here) as store:
         for _ in range(300):
             await store.create_execution(workflow="w" * 400)
-    command = f"{sys.executable} -m restpoint.cli list -o jsonl -n 300 | head -1; exit ${{PIPESTATUS[0]}}"
+    command = f"{shlex.quote(sys.executable)} -m restpoint.cli list -o jsonl -n 300 | head -1; exit ${{PIPESTATUS[0]}}"
     ran = await asyncio.to_thread(
-        subprocess.run, ["bash", "-c", command], cwd=here, env=environment(), capture_output=True, text=True, timeout=60
+        subprocess.run,
+        ["bash", "-c", command],
+        cwd=here,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(ran.stdout.splitlines()) == 1
@@ -308,19 +317,33 @@ async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(here: Path
 # --- Watching --------------------------------------------------------------------------------------------------------
 
 
+@asynccontextmanager
+async def watching_process(here: Path, *arguments: str) -> AsyncIterator[Process]:
+    """``restpoint watch`` in a process of its own, which is gone afterwards; what happens to it happens within ``PATIENCE``."""
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "restpoint.cli", "watch", *arguments),
+        cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield watching
+    finally:
+        if watching.returncode is None:
+            watching.kill()
+        await watching.communicate()
+
+
 async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
     execution_id = await paused(here, TEXT)
-    command = [sys.executable, "-m", "restpoint.cli", "watch", execution_id, "-o", "jsonl"]
-    watching = await asyncio.create_subprocess_exec(*command, cwd=here, env=environment(), stdout=subprocess.PIPE)
-    assert watching.stdout is not None
-    seen = [json.loads(await watching.stdout.readline())["event"] for _ in range(2)]
-    async with store_in(here) as store:
-        record = await store.get(execution_id)
-        assert record is not None
-        assert record.pending_interaction is not None
-        await store.resolve_interaction(execution_id, record.pending_interaction.interaction_id, ADA)
-        await store.set_completed(execution_id, None)
-    async with asyncio.timeout(PATIENCE):
+    async with watching_process(here, execution_id, "-o", "jsonl") as watching:
+        assert watching.stdout is not None
+        seen = [json.loads(await watching.stdout.readline())["event"] for _ in range(2)]
+        async with store_in(here) as store:
+            record = await store.get(execution_id)
+            assert record is not None
+            assert record.pending_interaction is not None
+            await store.resolve_interaction(execution_id, record.pending_interaction.interaction_id, ADA)
+            await store.set_completed(execution_id, None)
         rest, _ = await watching.communicate()
     seen += [json.loads(line)["event"] for line in rest.splitlines()]
     assert seen == ["execution_created", "interaction_asked", "interaction_answered", "execution_completed"]
@@ -328,13 +351,6 @@ async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
 
 
 async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
-    command = [sys.executable, "-m", "restpoint.cli", "watch"]
-    watching = await asyncio.create_subprocess_exec(
-        *command, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert watching.stdout is not None
-    assert watching.stderr is not None
-    assert await watching.stderr.readline() == b"Watching; Ctrl-C ends it.\n"
     made: list[str] = []
 
     async def busy() -> None:
@@ -344,14 +360,18 @@ async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
                 made.append((await store.create_execution()).execution_id)
                 await asyncio.sleep(0.05)
 
-    working = asyncio.create_task(busy())
-    async with asyncio.timeout(PATIENCE):
-        line = (await watching.stdout.readline()).decode()
-    working.cancel()
-    assert line.split()[1] in made
-    assert "execution_created" in line
-    watching.send_signal(signal.SIGINT)
-    async with asyncio.timeout(PATIENCE):
+    async with watching_process(here) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        assert await watching.stderr.readline() == b"Watching; Ctrl-C ends it.\n"
+        working = asyncio.create_task(busy())
+        try:
+            line = (await watching.stdout.readline()).decode()
+        finally:
+            working.cancel()
+        assert line.split()[1] in made
+        assert "execution_created" in line
+        watching.send_signal(signal.SIGINT)
         _, words = await watching.communicate()
     assert watching.returncode == 0
     assert b"Traceback" not in words

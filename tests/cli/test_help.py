@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from commands import COMMANDS, ROOT
-from restpoint.cli.examples import EXAMPLES, EXIT_CODES
+from restpoint.cli.app import EXAMPLES, EXIT_CODES
 from restpoint.cli.terminal import GROUPS
 from served import typed
 

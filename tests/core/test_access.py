@@ -52,6 +52,17 @@ def test_with_four_eyes_the_owner_never_answers_not_even_as_an_operator_or_assig
     assert policy.may_answer(CLERK, Addressed("ada", ("group:finance",), four_eyes=True))
 
 
+def test_by_what_right_a_prompt_is_answered_is_the_first_of_those_that_hold() -> None:
+    boss = Actor("ada", groups=frozenset({"finance"}), roles=frozenset({"operator"}))
+    addressed = ("ada", "group:finance", "grace")
+    for assignees, right in ((addressed, "assignee"), (addressed[1:], "group:finance"), ((), "owner")):
+        assert policy.authority(boss, Addressed("ada", assignees)) == right
+    # Who owns it may not answer what is addressed to others; an operator may.
+    assert policy.authority(boss, Addressed("ada", ("grace",))) == "operator"
+    assert policy.authority(boss, Addressed("grace")) == "operator"
+    assert policy.authority(GRACE, Addressed("ada", ("joan",))) == "policy"
+
+
 def test_a_person_and_a_group_of_one_name_are_two_things() -> None:
     person = Actor("finance")
     assert not policy.may_answer(person, Addressed("ada", ("group:finance",)))

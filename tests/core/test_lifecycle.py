@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from restpoint import ExecutionStore, lifecycle
-from restpoint._core.changes import Change, Deadlines
+from restpoint._core.changes import Change
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import FOREVER
 from restpoint._storage import executions, queries, waits
 from restpoint._storage.sqlite import migrations
@@ -30,7 +31,6 @@ from support import ADA, GRACE, START, TEXT, ManualClock, dump, folded_statuses,
 
 EXECUTION: Final = ("running", "interaction_required", "oauth_required", "completed", "failed", "cancelled")
 INTERACTION: Final = ("pending", "answered", "expired", "withdrawn")
-DEADLINES: Final = Deadlines(lambda text: text, FOREVER)
 CONSENT: Final = ("pending", "exchanging", "granted", "denied", "expired", "withdrawn")
 STATUSES: Final = {"execution": EXECUTION, "interaction": INTERACTION, "consent": CONSENT}
 TRIGGERS: Final = {
@@ -264,16 +264,12 @@ async def test_the_store_moves_an_interaction_as_the_table_says_or_refuses(
 
 async def expire_everything(path: Path, clock: ManualClock) -> list[Change]:
     """What the clockwork of another process would do now."""
-    database = await Database.open(path, clock)
+    database, events = await Database.open(path, clock), list[Change]()
+    database.sink = lambda committed: events.extend(committed.events)
     try:
-        due = await queries.due(database, clock.now(), 100)
-        return [
-            change
-            for execution_id, wait_id in due
-            for change in await database.write(
-                partial(waits.expire, execution_id=execution_id, wait_id=wait_id, deadlines=DEADLINES)
-            )
-        ]
+        for execution_id, wait_id in await queries.due(database, clock.now(), 100):
+            await database.write(partial(waits.expire, execution_id=execution_id, wait_id=wait_id, keeping=FOREVER))
+        return events
     finally:
         await database.close()
 
@@ -380,7 +376,7 @@ async def database(path: Path, clock: ManualClock) -> AsyncIterator[Database]:
 async def test_the_ledger_moves_an_execution_as_the_table_says_or_refuses(
     database: Database, path: Path, status: str, trigger: str
 ) -> None:
-    await database.write(lambda tx: executions.create(tx, "e", None, None, None, None))
+    await database.write(lambda tx: executions.create(tx, ExecutionRow("e", "running"), None))
     way = dict(zip(EXECUTION, ("settle", "ask", "authorize", "complete", "fail", "cancel"), strict=True))
     await database.write(JOBS[way[status]]("e", "w-0"))
     assert rows(path, "SELECT status FROM executions") == [(status,)]
@@ -393,7 +389,7 @@ async def test_the_ledger_moves_an_execution_as_the_table_says_or_refuses(
         assert folded_statuses(path) == {"e": expected}
         return
     if (status, trigger) in NOTHING_HAPPENS:
-        assert await database.write(JOBS[trigger]("e", "w-2")) == []
+        await database.write(JOBS[trigger]("e", "w-2"))
     else:
         with pytest.raises(IllegalTransition) as caught:
             await database.write(JOBS[trigger]("e", "w-2"))
@@ -402,17 +398,19 @@ async def test_the_ledger_moves_an_execution_as_the_table_says_or_refuses(
 
 
 async def test_an_illegal_move_costs_the_other_writes_of_its_batch_nothing(database: Database, path: Path) -> None:
-    await database.write(lambda tx: executions.create(tx, "ended", None, None, None, None))
+    await database.write(lambda tx: executions.create(tx, ExecutionRow("ended", "running"), None))
     await database.write(JOBS["complete"]("ended", ""))
-    writes = [database.write(lambda tx, n=n: executions.create(tx, f"e-{n}", None, None, None, None)) for n in range(5)]  # type: ignore[misc]
+    new = [ExecutionRow(f"e-{n}", "running") for n in range(5)]
+    writes = [database.write(partial(executions.create, row=row, actor=None)) for row in new]
     writes.insert(2, database.write(JOBS["fail"]("ended", "")))
     outcomes = []
     for write in writes:
         try:
-            outcomes.append(str((await write).status))
+            await write
+            outcomes.append("written")
         except IllegalTransition:
             outcomes.append("refused")
-    assert outcomes == ["running", "running", "refused", "running", "running", "running"]
+    assert outcomes == ["written", "written", "refused", "written", "written", "written"]
     assert rows(path, "SELECT count(*) FROM executions WHERE status = 'running'") == [(5,)]
 
 
@@ -613,6 +611,6 @@ def test_the_picture_has_every_status_and_every_move() -> None:
     assert sum(" --> " in line and ": " in line for line in lines) == len(moves)
 
 
-def test_the_readme_shows_the_picture_that_the_table_draws() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    assert f"```mermaid\n{lifecycle.mermaid()}\n```" in readme
+def test_the_documentation_shows_the_picture_that_the_table_draws() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "lifecycle.md"
+    assert f"```mermaid\n{lifecycle.mermaid()}\n```" in page.read_text(encoding="utf-8")

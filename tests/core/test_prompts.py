@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from restpoint import ExecutionStore
-from restpoint._core.options import MAX_OPTIONS
+from restpoint import ExecutionStore, compat, models, prompts
 from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
+from restpoint._storage.sqlite.views import VIEWS
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
 from restpoint.prompts import (
     PROMPT,
     PROMPTS,
     RESPONSE,
     RESPONSES,
+    AnswerOptions,
     BinaryHumanPromptOption,
     HumanPrompt,
     HumanPromptBinary,
@@ -37,12 +38,16 @@ from restpoint.prompts import (
     InteractionResponse,
     InteractionStatus,
     MultipleChoiceOption,
+    NotUnderstood,
     accepts,
+    options,
     read_prompt,
     read_response,
+    summary_of,
     write_prompt,
     write_response,
 )
+from restpoint.prompts.options import MAX_OPTIONS
 from support import CALL, KINDS, MAIL, NO, PAIRS, TEXT, YES, ManualClock, dump, rows
 
 CHECKBOX = HumanPromptCheckbox(text="How?", options=[MAIL, CALL])
@@ -201,6 +206,7 @@ def test_options_are_told_apart_by_id_and_value_together() -> None:
         text="?", options=[MultipleChoiceOption(id="a", value="1"), MultipleChoiceOption(id="b", value="1")]
     )
     for prompt in (same_id, same_value):
+        assert len(prompt.options) == 2
         for option in prompt.options:
             assert accepts(prompt, HumanResponseRadio(selected_option=option)).selected_option == option  # type: ignore[union-attr]
 
@@ -472,3 +478,102 @@ async def test_the_value_of_a_binary_option_is_any_json_and_survives_a_restart(
         answer = await future
         assert isinstance(answer, HumanResponseBinary)
         assert answer.selected_option.value == value
+
+
+# --- One class for each kind -----------------------------------------------------------------------------------------
+
+SUMMARIES = ["Ada", "Acknowledged.", "Yes", "Call", "E-mail, Call", "E-mail"]
+TYPED = ["Ada", "", "y", "2", "mail, 2", "e-m"]
+GIVEN = [
+    AnswerOptions(text="Ada"),
+    AnswerOptions(acknowledge=True),
+    AnswerOptions(yes=True),
+    AnswerOptions(choices=("call",)),
+    AnswerOptions(choices=("E-mail", "2")),
+    AnswerOptions(choices=("mail",)),
+]
+
+
+def test_every_kind_has_one_class_for_its_prompts_and_one_for_its_responses() -> None:
+    assert [prompt.model_fields["input_type"].default for prompt in PROMPTS] == list(HumanPromptModelType)
+    assert [response.model_fields["type"].default for response in RESPONSES] == list(HumanPromptModelType)
+    assert [prompt.response_model for prompt in PROMPTS] == list(RESPONSES)
+    assert all(prompt.__doc__ and prompt.question.__doc__ and prompt.typed.__doc__ for prompt in PROMPTS)
+
+
+def test_text_and_acknowledgements_decide_nothing() -> None:
+    assert [prompt.is_decision for prompt in PROMPTS] == [False, False, True, True, True, True]
+
+
+@pytest.mark.parametrize(("pair", "summary"), list(zip(PAIRS, SUMMARIES, strict=True)), ids=KINDS)
+def test_a_prompt_and_its_response_have_a_summary(pair: tuple[HumanPrompt, HumanResponse], summary: str) -> None:
+    prompt, response = pair
+    assert (prompt.summary, response.summary) == (prompt.text, summary)
+    assert summary_of(prompt.model_dump(mode="json")) == prompt.text
+    assert summary_of(response.model_dump(mode="json")) == summary
+    assert summary_of({"something": "else"}) == ""
+
+
+@pytest.mark.parametrize(("pair", "typed"), list(zip(PAIRS, TYPED, strict=True)), ids=KINDS)
+def test_what_a_person_types_is_read_by_the_kind_of_the_prompt(
+    pair: tuple[HumanPrompt, HumanResponse], typed: str
+) -> None:
+    prompt, response = pair
+    assert prompt.typed(typed) == response
+
+
+@pytest.mark.parametrize(("pair", "options"), list(zip(PAIRS, GIVEN, strict=True)), ids=KINDS)
+def test_the_options_of_a_command_are_read_by_the_kind_of_the_prompt(
+    pair: tuple[HumanPrompt, HumanResponse], options: AnswerOptions
+) -> None:
+    prompt, response = pair
+    assert prompt.given(options) == response
+    with pytest.raises(NotUnderstood, match=r"--(text|acknowledge|choose)"):
+        prompt.given(AnswerOptions())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "why"),
+    [
+        (RADIO, "fax", "'fax' is no option"),
+        (RADIO, " ", "Nothing is chosen"),
+        (CHECKBOX, ",", "Nothing is chosen"),
+        (RADIO, "3", "'3' is no option"),
+        (HumanPromptRadio(text="?", options=[MAIL, MAIL.model_copy(update={"id": "mall"})]), "ma", "several options"),
+    ],
+)
+def test_words_that_stand_for_no_single_option_are_not_guessed_at(prompt: HumanPrompt, words: str, why: str) -> None:
+    with pytest.raises(NotUnderstood, match=why):
+        prompt.typed(words)
+
+
+def test_several_choices_are_for_checkboxes_only() -> None:
+    with pytest.raises(NotUnderstood, match="takes one option"):
+        RADIO.given(AnswerOptions(choices=("mail", "call")))
+    with pytest.raises(ResponseNotAccepted, match="chosen twice"):
+        CHECKBOX.typed("1,mail")
+
+
+@pytest.mark.parametrize("word", [*options.YES, *options.NO])
+def test_the_words_for_yes_and_no_are_those_of_the_auditors_views(word: str) -> None:
+    yes = word in options.YES
+    said, other = (BinaryHumanPromptOption(id=f"o{place}", label=name) for place, name in enumerate((word, "Hm")))
+    prompt = HumanPromptBinary(text="?", options=[other, said])
+    assert prompt.given(AnswerOptions(yes=yes)).selected_option == said
+    assert f"'{word}'" in VIEWS["answers"]
+    with pytest.raises(NotUnderstood, match="plainly means"):
+        prompt.given(AnswerOptions(yes=not yes))
+
+
+def test_an_option_that_may_mean_either_is_not_guessed_at() -> None:
+    both = [BinaryHumanPromptOption(id=name, label="ok") for name in ("a", "b")]
+    with pytest.raises(NotUnderstood, match="plainly means yes"):
+        HumanPromptBinary(text="?", options=both).given(AnswerOptions(yes=True))
+
+
+def test_what_the_original_alone_needs_is_in_one_module_and_where_it_was() -> None:
+    for module, names in ((prompts, prompts._COMPAT), (models, models._COMPAT)):
+        for name in names:
+            assert getattr(module, name) is getattr(compat, name)
+        with pytest.raises(AttributeError, match="nothing"):
+            module.nothing  # noqa: B018

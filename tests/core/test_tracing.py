@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from restpoint._core import tracing
+from support import PATIENCE, variables
 
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -67,7 +68,7 @@ def span_id(span: ReadableSpan) -> int:
 
 def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=variables(), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_the_trace_goes_on_in_the_process_after_the_one_that_was_killed() -> None:
@@ -176,13 +177,13 @@ def test_after_a_span_all_is_as_before_it(exporter: InMemorySpanExporter) -> Non
 def test_a_wait_is_told_once_by_a_process_and_only_so_many_are_remembered(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracing, "_MOST_TOLD", 2)
+    monkeypatch.setattr(tracing, "_MOST_RECORDED", 2)
     with tracing.run_span("refund", "e1", None):
         for wait_id in ("w1", "w1", "w2", "w2", "w3", "w1"):
             tracing.wait_span("interaction", wait_id, 1)
     *waits, _ = exporter.get_finished_spans()
     assert [span.attributes and span.attributes["restpoint.wait.id"] for span in waits] == ["w1", "w2", "w3", "w1"]
-    assert len(tracing._told) == 2
+    assert len(tracing._recorded) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """The examples do what they say, over real HTTP, and also over a kill in the middle."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from restpoint.errors import ExecutionNotFound, InputNotAccepted, NotAllowed
 from restpoint.http import bearer_tokens
 from restpoint.prompts import HumanPromptBinary, HumanPromptRadio, HumanResponseBinary, HumanResponseRadio
 from served import EXAMPLES, PATIENCE, environment, served
+from support import line_of
 
 ORDER = {"customer": "Ada Lovelace", "amount": 120}
 
@@ -117,17 +116,14 @@ def shop(folder: Path) -> Iterator[str]:
         assert process.stderr is not None
         said = ""
         try:
-            for line in process.stderr:
+            while (found := re.search(r"running on (http://[\d.:]+)", line := line_of(process.stderr))) is None:
                 said += line
-                if (found := re.search(r"running on (http://[\d.:]+)", line)) is not None:
-                    break
-            else:
-                raise AssertionError(said)
+                assert line, said
             yield found[1]
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
         finally:
-            os.kill(process.pid, signal.SIGTERM)
-            process.stderr.read()
-            process.wait(PATIENCE)
+            process.kill()
 
 
 async def test_an_application_that_embeds_the_routes_asks_its_own_people(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from elsewhere import CHECKOUT
+from support import PATIENCE
 
 PROGRAM = """
 import asyncio, json, sys
@@ -57,7 +58,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "alembic.ini"):
         shutil.copy(CHECKOUT / name, source)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = target.glob("*.whl")
     return built
@@ -87,7 +88,7 @@ def test_an_installed_wheel_creates_a_file_and_upgrades_one(wheel: Path, tmp_pat
 
     def run(*command: str) -> str:
         done = subprocess.run(
-            command, cwd=elsewhere, env=clean, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=elsewhere, env=clean, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -12,7 +12,7 @@ from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine import run
 from restpoint._storage import journal
 from runners import PATIENCE, WAYS, ended, unloaded, until
-from support import rows
+from support import rows, sql
 
 
 @workflow
@@ -117,3 +117,44 @@ async def test_a_workflow_that_swallows_its_cancellation_keeps_no_slot_from_othe
     assert heard[-1] == "refused"
     assert "goes on though" in caplog.text
     assert rows(path, "SELECT 1 FROM history WHERE event = 'emitted'") == []
+
+
+async def test_a_run_that_leaves_while_its_write_is_committed_goes_no_further(
+    store: ExecutionStore, path: Path
+) -> None:
+    """Its main task is told at once; another one hears of it at the next call that it makes, or has made."""
+    emitting, go_on, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    reached: list[str] = []
+
+    async def branch(ctx: Context) -> None:
+        try:
+            await ctx.emit("before")
+            emitting.set()
+            await ctx.emit("while it leaves")
+            reached.append("the next statement")
+        finally:
+            over.set()
+
+    @workflow
+    async def branching(ctx: Context) -> None:
+        task = asyncio.create_task(branch(ctx))
+        try:
+            await task
+        except asyncio.CancelledError:
+            await go_on.wait()
+            raise
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [branching]) as runner:
+        record = (await runner.start("branching")).record
+        try:
+            with sql(path) as another:
+                await emitting.wait()
+                another.execute("BEGIN IMMEDIATE")  # so that the commit takes as long as the test wants
+                await asyncio.sleep(0)
+                runner._runs[record.execution_id].leave("lost")
+                another.execute("ROLLBACK")
+            await over.wait()
+        finally:
+            go_on.set()
+        await unloaded(runner)
+    assert reached == []

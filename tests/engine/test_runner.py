@@ -480,7 +480,7 @@ async def test_a_sleep_can_race_a_prompt(store: ExecutionStore, clock: ManualClo
         record = (await runner.start("remind")).record
         for reminders in (1, 2):
             await asked(record, "Well?")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while len([e for e in await store.events(record.execution_id) if e.event == "notified"]) < reminders:
                     clock.step(10)
                     await asyncio.sleep(0.01)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, WorkflowFailed, workflow
-from restpoint._core.changes import Change
 from restpoint._storage import queries
 from restpoint._storage.queries import Snapshot
 from restpoint._storage.sqlite.database import Transaction
@@ -32,7 +31,7 @@ async def no_commits(store: ExecutionStore) -> AsyncIterator[None]:
 
     def stand(_: Transaction) -> None:
         entered.set()
-        assert go.wait(30)
+        assert go.wait(PATIENCE)
 
     standing = parts.database.write(stand)
     await asyncio.to_thread(entered.wait, 30)
@@ -270,32 +269,38 @@ async def test_who_stops_waiting_for_a_start_does_not_stop_what_was_started(stor
         await asked(record, "Well?")
 
 
-async def test_a_run_follows_the_record_that_someone_else_made_of_its_execution_first(store: ExecutionStore) -> None:
-    """Who lists the file may find an execution before this process hears of its own commit."""
-    found: list[ExecutionRecord] = []
+async def test_a_run_follows_the_record_that_someone_else_made_of_its_execution_first(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who lists the file may find an execution, and read it, before this process hears of its own commit."""
+    begun, read, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    ids: list[str] = []
+    snapshot = queries.snapshot
+
+    async def held_back(*arguments: Any) -> Snapshot | None:
+        read.set()
+        await told.wait()
+        return await snapshot(*arguments)
 
     @workflow
     async def wait(ctx: Context) -> str:
+        ids.append(ctx.execution_id)
+        begun.set()
         return (await ctx.ask(question("Well?"))).text
 
-    parts = await store.parts()
-
-    def find(change: Change) -> None:
-        if change.event == "execution_created":
-            seen = Snapshot(
-                as_of=change.sequence, id=change.execution_id, status="running", version=1, workflow="wait", owner=None,
-                lease=None, created_at=change.at, completed_at=None, expires_at=None, result=None, error=None,
-                error_code=None, run_version=1, problem=None, waits=(),
-            )  # fmt: skip
-            found.append(parts.records.refresh(seen))
-
-    end = store.subscribe(find)
     async with Runner(store, [wait], hold_paused_for=600) as runner:
-        record = (await runner.start("wait")).record
-        assert [record] == found
+        async with no_commits(store):
+            starting = asyncio.create_task(runner.start("wait"))
+            await begun.wait()
+            with monkeypatch.context() as patched:
+                patched.setattr(queries, "snapshot", held_back)
+                reading = asyncio.create_task(store.get(ids[0]))
+                await read.wait()
+        record = (await starting).record
+        told.set()
+        assert await reading is record
         await answer(store, record, "Well?", "fine")
         assert (await ended(record)).result == "fine"
-    end()
 
 
 async def test_a_step_may_start_another_workflow(store: ExecutionStore) -> None:

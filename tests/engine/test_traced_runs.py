@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from restpoint import Context, ExecutionStore, Runner, WorkflowFailed, logs, workflow
 from restpoint._core import tracing
 from runners import WAYS, answer, asked, ended, journaled, question, unloaded
-from support import ManualClock
+from support import PATIENCE, ManualClock
 
 
 @pytest.fixture(params=["held", "parked"])
@@ -88,7 +88,7 @@ async def test_the_trace_goes_on_where_the_answer_came_while_nothing_ran(
         record = (await runner.start("refund")).record
         await asked(record, "First?")
     for text in ("First?", "Second?"):
-        monkeypatch.setattr(tracing, "_told", {})  # another process knows nothing of what this one told
+        monkeypatch.setattr(tracing, "_recorded", {})  # another process knows nothing of what this one told
         async with ExecutionStore(database=path) as store:
             found = await store.get(record.execution_id)
             assert found is not None
@@ -127,7 +127,7 @@ async def test_a_consent_is_a_pause(store: ExecutionStore, exporter: InMemorySpa
 
     async with Runner(store, [connect], **way) as runner:
         record = (await runner.start("connect")).record
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while record.status != "oauth_required":
                 await record.changed()
         if way["hold_paused_for"] == 0:

@@ -27,14 +27,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import support
 from restpoint._storage.hash_chain import first_wrong
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = support.PATIENCE
 """Seconds after which a child that should have said something is taken for hung."""
 
 _TESTS: Final = Path(__file__).resolve().parents[1]
 _ENVIRONMENT: Final = {
-    **os.environ,
+    **support.variables(),
     "PYTHONPATH": os.pathsep.join(filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")])),
 }
 
@@ -283,7 +284,7 @@ def copied(path: Path, target: Path) -> Path:
 
 def problems(path: Path, acknowledged: Acknowledged) -> list[str]:
     """What is wrong with a file, given what callers were told of it; nothing, it is to be hoped."""
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
         connection.execute("BEGIN")
         return [*_damage(connection), *_contradictions(connection), *_losses(connection, acknowledged)]
 

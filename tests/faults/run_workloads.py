@@ -22,6 +22,7 @@ from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, workflow
 from restpoint._engine.run import Run
 from restpoint._engine.steps import step_key
 from restpoint._storage import leases
+from restpoint._storage.sqlite.database import Committed
 from restpoint.errors import NotFound, Refused, StorageError
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
@@ -346,17 +347,17 @@ async def answer_and_die(link: Link, path: str, text: str) -> None:
         (pending,) = record.pending_interactions
         link.tell(record.execution_id)
         database = await store._ready()
-        followed, file = database.committed, sqlite3.connect(path, isolation_level=None)
-        assert followed is not None
+        told, file = database.sink, sqlite3.connect(path, isolation_level=None)
+        assert told is not None
 
-        def committed(first: int, last: int) -> None:
+        def sink(committed: Committed) -> None:
             # Not at any commit: the leases of dead processes are looked after beside it.
             asked = "SELECT status FROM interactions WHERE id = ?"
             if file.execute(asked, (pending.interaction_id,)).fetchone() == ("answered",):
                 os.kill(os.getpid(), signal.SIGKILL)
-            followed(first, last)
+            told(committed)
 
-        database.committed = committed
+        database.sink = sink
         await store.resolve_interaction(record.execution_id, pending.interaction_id, HumanResponseText(text=text))
         link.tell("acknowledged")
 

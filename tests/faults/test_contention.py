@@ -65,7 +65,7 @@ def _contend(zygote: Zygote, path: Path, seconds: float) -> float:
 
 
 def test_processes_that_write_to_one_file_at_once_lose_nothing_and_hear_of_no_lock(zygote: Zygote, path: Path) -> None:
-    _contend(zygote, path, 5)
+    _contend(zygote, path, 2)
 
 
 @pytest.mark.deep

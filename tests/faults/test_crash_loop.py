@@ -35,7 +35,7 @@ def _supervise(zygote: Zygote, path: Path, names: list[str]) -> int:
             names=names if killed == 0 else [],
             attempts=ATTEMPTS,
         )
-        told = list(child.lines(60))
+        told = list(child.lines())
         if not child.died_by_sigkill():
             assert told == [["ended"]], told
             assert child.reap() == 0

@@ -13,30 +13,29 @@ from pathlib import Path
 import pytest
 
 from faults.harness import Acknowledged, Child, Zygote, copied, problems
+from marks import need, need_program
 from restpoint._storage.sqlite import migrations
+from support import PATIENCE, line_of
 
 CALLS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink", "fallocate", "rename")
 
-pytestmark = [
-    pytest.mark.deep,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="no strace here"),
-]
+pytestmark = pytest.mark.deep
 
 
 @contextmanager
 def traced(child: Child, *options: str) -> Iterator[None]:
     """Have strace look at a child and its threads from here on; it ends with the child."""
-    command = ["strace", "-f", "-p", str(child.pid), *options]
+    command = [need_program("strace", package="strace"), "-f", "-p", str(child.pid), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracing:
-        assert tracing.stderr is not None
-        for line in tracing.stderr:
-            if "attached" in line:
-                break
-        else:
-            pytest.skip("strace may not attach here")
-        yield
-        tracing.stderr.read()
-        tracing.wait(30)
+        try:
+            assert tracing.stderr is not None
+            while "attached" not in (line := line_of(tracing.stderr)):
+                if not line:
+                    need("strace may not attach to a process here", "it needs the capability SYS_PTRACE")
+            yield
+            tracing.communicate(timeout=PATIENCE)
+        finally:
+            tracing.kill()
 
 
 def live(zygote: Zygote, path: Path, *options: str, opened: bool) -> tuple[Acknowledged, Child]:

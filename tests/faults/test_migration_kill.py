@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from elsewhere import FOLLOWING, Nursery, copied_scripts, next_release, run_python, schema_of
+from marks import within
 from restpoint import ExecutionStore
 from restpoint._storage.schema import APPLICATION_ID, REVISION
 from restpoint._storage.sqlite import migrations
@@ -191,7 +192,17 @@ def test_a_migration_killed_at_any_instant_leaves_the_old_or_the_new_schema(
         assert files.check(path, move) == move.after
         until_begun[name] = whole["begun"]
         from_begun[name] = whole["took"] - whole["begun"]
-    for number in range(kills):
+    number = 0
+
+    def killed() -> int:
+        return sum(count for what, count in ends.items() if what.startswith("killed"))
+
+    def enough() -> bool:
+        return killed() >= kills // 2 and ends["killed in the middle"] >= kills // 10
+
+    # On a busy machine more of them are over before their kill.
+    while number < kills or (not enough() and number < 10 * kills):
+        number += 1
         name = list(MOVES)[number % len(MOVES)]
         move = MOVES[name]
         folder = tmp_path / f"{number}"
@@ -225,34 +236,37 @@ def test_a_migration_killed_at_any_instant_leaves_the_old_or_the_new_schema(
         assert files.check(path, move) == move.after
         ends["unfinished backups left"] += len(list(folder.glob("*.unfinished*")))
         shutil.rmtree(folder)
-    killed = sum(count for what, count in ends.items() if what.startswith("killed"))
-    print(f"\n{kills} migrations: {dict(ends)}")
-    assert killed >= kills // 2, "the fault happened"
+    print(f"\n{number} migrations: {dict(ends)}")
+    assert killed() >= kills // 2, "the fault happened"
     assert ends["killed in the middle"] >= kills // 10
 
 
+@within(5)
 def test_a_migration_that_is_told_to_end_does_so_at_once_and_leaves_the_old_or_the_new_schema(
-    files: Files, nursery: Nursery, tmp_path: Path
+    files: Files, nursery: Nursery, tmp_path: Path, seconds: float
 ) -> None:
     """FAULTS row 30: SIGTERM during a migration."""
-    stopped = 0
-    for number, (name, move) in enumerate(MOVES.items()):
-        folder = tmp_path / name
+    stopped = number = 0
+    # Each of them once, and again where all of them were over before they were told.
+    while number < len(MOVES) or (not stopped and number < 10 * len(MOVES)):
+        name, move = list(MOVES.items())[number % len(MOVES)]
+        folder = tmp_path / f"{number} {name}"
         folder.mkdir()
         path = folder / "x.db"
         files.put(move.before, path)
         end = nursery.run(
             move.action,
             path,
-            kill_after=0.004 * number,
+            kill_after=0.004 * (number % len(MOVES)),
             once_begun=True,
             signal=signal.SIGTERM,
             marks=str(folder),
             **files.command(move),
         )
         assert end["exits"] in ([-signal.SIGTERM], [0])
-        assert end["took"] < 5
+        assert end["took"] < seconds
         stopped += end["exits"] != [0]
+        number += 1
         assert files.check(path, move) in {move.before, move.after}
         files.do(move, path)
         assert files.check(path, move) == move.after

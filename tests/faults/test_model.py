@@ -68,7 +68,22 @@ from restpoint.prompts import (
     HumanResponseRadio,
     HumanResponseText,
 )
-from support import ADA, CALL, GRACE, MAIL, NO, PAIRS, TEXT, YES, ManualClock, first_break, folded_statuses, rows, sql
+from support import (
+    ADA,
+    CALL,
+    GRACE,
+    MAIL,
+    NO,
+    PAIRS,
+    PATIENCE,
+    TEXT,
+    YES,
+    ManualClock,
+    first_break,
+    folded_statuses,
+    rows,
+    sql,
+)
 
 if TYPE_CHECKING:
     from restpoint._storage.listing import ExecutionSummary
@@ -111,7 +126,6 @@ TIMES_TO_LIVE: Final[dict[str, int | None]] = {"completed": 30, "failed": 0, "ca
 TERMINAL: Final = ("completed", "failed", "cancelled")
 STATUSES: Final = ("running", "interaction_required", "oauth_required", *TERMINAL)
 NEVER: Final = 10 * 366 * 24 * 3600.0  # seconds; the sweep goes when a rule says so
-PATIENCE: Final = 30.0  # seconds, for what is bound to happen
 
 
 # --- The model -------------------------------------------------------------------------------------------------------

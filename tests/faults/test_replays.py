@@ -23,9 +23,7 @@ from faults.branchy import Plan, answer_some, branchy, plan_of
 from restpoint import ExecutionRecord, ExecutionStore, Runner
 from restpoint.lifecycle import TERMINAL
 from runners import WAYS
-from support import rows, sql
-
-PATIENCE = 30.0  # seconds
+from support import PATIENCE, rows, sql
 
 
 @contextmanager

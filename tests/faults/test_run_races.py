@@ -144,7 +144,7 @@ async def test_many_more_than_may_work_at_once_all_complete(store: ExecutionStor
         doubled = await ctx.step(double, name)
         return doubled + (await ctx.ask(question(doubled))).text + await ctx.step(double, "z")
 
-    async with asyncio.timeout(60), Runner(store, [one_of_many], concurrency=5, hold_paused_for=hold) as runner:
+    async with asyncio.timeout(PATIENCE), Runner(store, [one_of_many], concurrency=5, hold_paused_for=hold) as runner:
         records = [(await runner.start("one_of_many", str(number))).record for number in range(100)]
         await asyncio.gather(*(answer(store, record, str(n) * 2, f"<{n}>") for n, record in enumerate(records)))
         for record in records:

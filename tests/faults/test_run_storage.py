@@ -16,7 +16,8 @@ def zygote() -> Iterator[Zygote]:
         yield running
 
 
-def _restart_many(zygote: Zygote, path: Path, rounds: int) -> None:
+def _restart_many(zygote: Zygote, path: Path, rounds: int) -> float:
+    """Returns the most seconds that a restart took."""
     migrations.prepare(path)
     took: list[float] = []
     for round_ in range(rounds):
@@ -34,11 +35,11 @@ def _restart_many(zygote: Zygote, path: Path, rounds: int) -> None:
         zygote.forget(heir)
         took.append(seconds)
     assert problems(path, []) == []
-    assert max(took) < 1.0
     print(
         f"\n{rounds} restarts: completed {percentile(took, 0.5) * 1000:.0f} ms (median), {max(took) * 1000:.0f} ms (most) "
         "after the new process began, opening included"
     )
+    return max(took)
 
 
 def test_a_run_whose_answer_was_committed_and_not_told_goes_on_after_a_restart(zygote: Zygote, path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_run_whose_answer_was_committed_and_not_told_goes_on_after_a_restart(z
 
 @pytest.mark.deep
 def test_five_hundred_runs_go_on_after_a_restart(zygote: Zygote, path: Path) -> None:
-    _restart_many(zygote, path, 500)
+    assert _restart_many(zygote, path, 500) < 1.0
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(30, marks=pytest.mark.deep)])

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from elsewhere import environment
+from marks import need_program
 from restpoint import ExecutionStore
 from restpoint._storage.sqlite import migrations
 from restpoint.errors import StorageFull
 from restpoint.prompts import HumanPromptText
-from support import folded_statuses, rows
+from support import PATIENCE, folded_statuses, rows
 
 SHIM = r"""
 #define _GNU_SOURCE
@@ -166,13 +167,11 @@ for case in json.loads(sys.argv[1]):
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that makes fsync and writes fail, preloaded into the process under test."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler here, so no library to make fsync fail")
+    compiler = need_program("gcc", "cc", package="gcc libc6-dev")
     folder = tmp_path_factory.mktemp("shim")
     source, library = folder / "shim.c", folder / "shim.so"
     source.write_text(SHIM)
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True, timeout=60)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True, timeout=PATIENCE)
     return library
 
 
@@ -181,13 +180,15 @@ def run(cases: list[dict[str, Any]], folder: Path, shim: Path | None) -> list[di
     migrations.upgrade(template)
     for case in cases:
         shutil.copy(template, case["path"])
-    env = environment(**({"LD_PRELOAD": str(shim)} if shim else {}))
+    # The loader splits the list at spaces, and the path of a temporary folder may have some.
+    env = environment(**({"LD_PRELOAD": f"./{shim.name}"} if shim else {}))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(cases)],
         env=env,
+        cwd=shim.parent if shim else None,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=5 * PATIENCE,  # of many processes
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from restpoint import ExecutionStore
 from restpoint.prompts import HumanResponseText
 from support import TEXT
 
-SECONDS_TO_THE_ANSWER = 1.0
+SECONDS_TO_THE_ANSWER = 1.0  # in the deep runs
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,8 @@ def _figures(took: list[float]) -> str:
     return f"{percentile(took, 0.5) * 1000:.0f} ms (median), {max(took) * 1000:.0f} ms (most)"
 
 
-def _restart_many(zygote: Zygote, path: Path, rounds: int) -> None:
+def _restart_many(zygote: Zygote, path: Path, rounds: int) -> float:
+    """Returns the most seconds that it took."""
     took: list[float] = []
     for round_ in range(rounds):
         text = f"north {round_}"
@@ -49,11 +50,12 @@ def _restart_many(zygote: Zygote, path: Path, rounds: int) -> None:
         zygote.forget(heir)
         took.append(seconds)
     assert problems(path, []) == []
-    assert max(took) < SECONDS_TO_THE_ANSWER
     print(f"\n{rounds} restarts: the answer after {_figures(took)}, opening included")
+    return max(took)
 
 
-async def _survive_many(zygote: Zygote, path: Path, rounds: int) -> None:
+async def _survive_many(zygote: Zygote, path: Path, rounds: int) -> float:
+    """Returns the most seconds that it took."""
     took: list[float] = []
     async with ExecutionStore(database=path) as store:
         for round_ in range(rounds):
@@ -70,8 +72,8 @@ async def _survive_many(zygote: Zygote, path: Path, rounds: int) -> None:
             assert record.status == "running"
             assert record.pending_interactions == ()
     assert problems(path, []) == []
-    assert max(took) < SECONDS_TO_THE_ANSWER
     print(f"\n{rounds} survivors: woken {_figures(took)} after the death")
+    return max(took)
 
 
 def test_an_answer_whose_process_died_before_telling_is_there_after_a_restart(zygote: Zygote, path: Path) -> None:
@@ -84,9 +86,9 @@ async def test_an_answer_whose_process_died_before_telling_wakes_a_waiter_elsewh
 
 @pytest.mark.deep
 def test_five_hundred_answers_are_there_after_a_restart(zygote: Zygote, path: Path) -> None:
-    _restart_many(zygote, path, 500)
+    assert _restart_many(zygote, path, 500) < SECONDS_TO_THE_ANSWER
 
 
 @pytest.mark.deep
 async def test_five_hundred_answers_wake_the_waiter_in_another_process(zygote: Zygote, path: Path) -> None:
-    await _survive_many(zygote, path, 500)
+    assert await _survive_many(zygote, path, 500) < SECONDS_TO_THE_ANSWER

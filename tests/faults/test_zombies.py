@@ -19,11 +19,10 @@ import pytest
 from faults.harness import Zygote, problems
 from faults.run_workloads import lines
 from restpoint._storage.sqlite import migrations
-from support import rows
+from support import PATIENCE, rows
 
 LEASE = 700  # milliseconds
 EXECUTIONS = 6
-PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int
     _until(path, "SELECT count(*) FROM executions WHERE status <> 'completed'", 0)
     for child in (sleeper, heir, answering):
         child.kill()
-    told = list(sleeper.lines(5))
+    told = list(sleeper.lines())
     for child in (sleeper, heir, answering):
         assert child.died_by_sigkill()
         zygote.forget(child)

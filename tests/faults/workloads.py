@@ -218,6 +218,10 @@ async def answer_at_once(
 # --- Row 5 -----------------------------------------------------------------------------------------------------------
 
 
+LEAST_TURNS: Final = 8
+"""Turns of a writer, of which every fourth is on the shared execution, however little of the machine it gets."""
+
+
 async def contend(link: Link, path: str, shared: str, writers: int, seconds: float) -> None:
     """Write as fast as the file takes it, on executions of one's own and on one that everybody writes to."""
     acknowledged: list[tuple[Any, ...]] = []
@@ -233,7 +237,7 @@ async def contend(link: Link, path: str, shared: str, writers: int, seconds: flo
 
         async def write(name: int) -> None:
             count = 0
-            while time.monotonic() < end:
+            while time.monotonic() < end or count < LEAST_TURNS:
                 count += 1
                 ours = count % 4 == 0
                 execution_id = shared if ours else (await timed(store.create_execution())).execution_id
@@ -274,7 +278,9 @@ async def answer_some(link: Link, path: str, every: int, at_once: int) -> None:
         opened = time.monotonic() - begun
         memory = resident()
         with closing(sqlite3.connect(path)) as connection:
-            every_one = connection.execute("SELECT execution_id, wait_id FROM open_waits ORDER BY wait_id").fetchall()
+            every_one = connection.execute(
+                "SELECT execution_id, wait_id FROM open_waits ORDER BY execution_id"
+            ).fetchall()
         prompts = every_one[::every]
 
         async def answer(execution_id: str, wait_id: str) -> bool:
@@ -283,8 +289,8 @@ async def answer_some(link: Link, path: str, every: int, at_once: int) -> None:
             (pending,) = record.pending_interactions
             assert pending.interaction_id == wait_id
             future = pending.future
-            await store.resolve_interaction(execution_id, wait_id, HumanResponseText(text=wait_id))
-            return (await future) == HumanResponseText(text=wait_id) and record.status == "running"
+            await store.resolve_interaction(execution_id, wait_id, HumanResponseText(text=execution_id))
+            return (await future) == HumanResponseText(text=execution_id) and record.status == "running"
 
         begun = time.monotonic()
         answered = 0

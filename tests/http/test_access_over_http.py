@@ -15,7 +15,7 @@ from restpoint.access import Actor, Policy
 from restpoint.http import bearer_tokens, handlers
 from restpoint.http.requests import LOCAL_ACTOR
 from serving import PEOPLE, TEXT_ANSWER, asked, ended, events, make_app, served, take, whoever
-from support import YES
+from support import PATIENCE, YES
 
 ABSENT = "01890000-0000-7000-8000-000000000000"
 APPROVAL = {"response": {"type": "binary_choice", "selected_option": YES.model_dump()}}
@@ -151,7 +151,7 @@ async def test_who_may_not_see_it_any_more_follows_no_more(
     async with served(make_app(file, authenticate=whoever_still)) as client:
         url = route.format((await asked(client, "progress", **as_("ada")))["execution_id"])
         method = "GET" if "events" in url else "POST"
-        async with client.stream(method, url, headers=as_("eye")) as reply, asyncio.timeout(20):
+        async with client.stream(method, url, headers=as_("eye")) as reply, asyncio.timeout(PATIENCE):
             stream = events(reply)
             shown = await take(stream, "interaction_asked" if method == "GET" else "interaction_required")
             people["eye"] = now

@@ -1,4 +1,4 @@
-"""The shorter way to the routes of the ready server: the same replies, and an application that adds to it is obeyed."""
+"""The ready application: its replies, and that middleware, routes and handlers which somebody adds to it are obeyed."""
 
 import io
 import json
@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, HTTPException
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from restpoint import ExecutionStore, logs
-from restpoint._core import tracing
 from serving import TEXT_ANSWER, make_app, served, whoever
 
 
@@ -31,23 +30,8 @@ class Counter:
         await self.app(scope, receive, send)
 
 
-@pytest.fixture(autouse=True)
-def traced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether an SDK of OpenTelemetry is taken for loaded; other tests of this process may have loaded one."""
-    answer: bool = getattr(request, "param", False)
-    monkeypatch.setattr(tracing, "is_configured", lambda: answer)
-    return answer
-
-
-def short(app: FastAPI) -> bool:
-    return getattr(app, "_exact", None) is not None
-
-
-@pytest.mark.parametrize("traced", [False, True], indirect=True)
-async def test_both_ways_give_the_same_replies(file: Path, traced: bool) -> None:
-    app = make_app(file)
-    async with served(app) as http:
-        assert short(app) is not traced
+async def test_an_exchange_has_the_replies_and_headers_that_clients_rely_on(file: Path) -> None:
+    async with served(make_app(file)) as http:
         started = await http.post("/v1/workflows/greet", json="Grace")
         body = started.json()
         assert (started.status_code, body["status"]) == (202, "interaction_required")
@@ -60,9 +44,35 @@ async def test_both_ways_give_the_same_replies(file: Path, traced: bool) -> None
         missing = await http.get("/executions/nobody/interactions")
         assert (missing.status_code, missing.json()["code"]) == (404, "route_not_found")
         wrong = await http.put(body["status_url"])
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET")
-        assert (await http.head("/healthz")).status_code == 405
-        assert (await http.get("/openapi.json")).status_code == 200
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET, HEAD")
+
+
+async def test_a_path_with_a_slash_too_many_is_not_there_and_leads_nowhere_else(file: Path) -> None:
+    async with served(make_app(file)) as http:
+        reply = await http.get("/executions/", headers={"host": "elsewhere.example"})
+    assert (reply.status_code, reply.json()["code"]) == (404, "route_not_found")
+
+
+async def test_head_is_answered_wherever_get_is_with_the_same_headers_and_no_body(file: Path) -> None:
+    async with served(make_app(file)) as http:
+        started = (await http.post("/v1/workflows/greet")).json()
+        url = started["status_url"]
+        history = (await http.get(f"{url}/history")).json()["items"]
+        audit = ["query", "report", "report/approvals", f"timeline/{started['execution_id']}", "export", "export/manifest",
+                 "head"]  # fmt: skip
+        paths = [
+            url, f"{url}/history", "/executions", "/workflows", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json",
+            *(f"/audit/{each}" for each in audit),
+        ]  # fmt: skip
+        for path in paths:
+            head, get = await http.head(path), await http.get(path)
+            assert (head.status_code, head.content) == (get.status_code, b""), path
+            assert head.headers["content-type"] == get.headers["content-type"], path
+        # A stream of events that nobody reads ends at once, although the execution goes on.
+        stream = await http.head(f"{url}/events")
+        assert (stream.status_code, stream.content) == (200, b"")
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert (await http.get(f"{url}/history")).json()["items"] == history
 
 
 async def test_middleware_of_the_application_sees_every_request(file: Path) -> None:
@@ -70,7 +80,6 @@ async def test_middleware_of_the_application_sees_every_request(file: Path) -> N
     app = make_app(file)
     app.add_middleware(Counter)
     async with served(app) as http:
-        assert not short(app)
         await http.get("/executions")
     assert Counter.seen == ["/executions"]
 
@@ -84,7 +93,6 @@ async def test_a_route_that_an_application_puts_first_is_asked_first(file: Path)
     app.add_route("/executions", mine)
     app.router.routes.insert(0, app.router.routes.pop())
     async with served(app) as http:
-        assert not short(app)
         assert (await http.get("/executions")).text == "mine"
 
 
@@ -100,7 +108,6 @@ async def test_what_authenticate_raises_is_answered_by_the_handlers_of_the_appli
 
     app.add_exception_handler(418, teapot)
     async with served(app) as http:
-        assert short(app)
         reply = await http.get("/executions")
     assert (reply.status_code, reply.text, reply.headers["x-why"]) == (418, "not here", "teapot")
 
@@ -124,15 +131,15 @@ async def test_the_first_of_two_headers_with_one_name_counts(file: Path) -> None
         assert (await http.post("/v1/workflows/echo", headers=both)).status_code == 403
 
 
-@pytest.mark.parametrize("shortly", [True, False])
+@pytest.mark.parametrize("middleware", [False, True])
 async def test_what_is_logged_of_a_request_names_its_execution(
-    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, shortly: bool
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, middleware: bool
 ) -> None:
     async def defect(*_: object) -> None:
         raise RuntimeError
 
     app = make_app(file)
-    if not shortly:
+    if middleware:
         app.add_middleware(Counter)
         Counter.seen = []
     written = io.StringIO()
@@ -150,7 +157,6 @@ async def test_what_is_logged_of_a_request_names_its_execution(
             await client.get(begun["status_url"])
             monkeypatch.setattr(ExecutionStore, "get", defect)
             await client.get(begun["status_url"])
-        assert short(app) is shortly
     finally:
         for each in loggers:
             each.removeHandler(handler)

@@ -136,6 +136,7 @@ async def test_a_runner_tells_what_it_has(store: ExecutionStore) -> None:
     class Runner:
         running = 2
         paused_in_memory = 5
+        queued = 1
 
     metrics = Metrics(store, Runner())
     found = await read(metrics)
@@ -144,6 +145,7 @@ async def test_a_runner_tells_what_it_has(store: ExecutionStore) -> None:
     assert told == {
         "restpoint_runner_executions{state=running}": 2,
         "restpoint_runner_executions{state=paused_in_memory}": 5,
+        "restpoint_runner_executions{state=queued}": 1,
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from serving import make_app, served
+from support import PATIENCE
 
 
 class WireClient:
@@ -26,7 +27,7 @@ class WireClient:
     def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.server + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=20) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             text = reply.read()
             return reply.status, json.loads(text) if text else None
 
@@ -46,7 +47,7 @@ class WireClient:
             return told
         assert status == 202
         execution_id, status_url = told["execution_id"], told["status_url"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             match told["status"]:
                 case "completed":
@@ -70,7 +71,7 @@ class WireClient:
             f"{self.server}/v1/workflow/stream", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         chunks: list[Any] = []
-        with urllib.request.urlopen(request, timeout=20) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             assert reply.headers["content-type"].startswith("text/event-stream")
             name = None
             for line in (raw.decode().rstrip("\n") for raw in reply):

@@ -15,7 +15,7 @@ from restpoint.oauth.providers import Provider
 from runners import answer, unloaded, until
 from runners import asked as asked_prompt
 from serving import whoever
-from support import ManualClock, dump
+from support import ManualClock, dump, rows
 
 ADA, GRACE = {"x-user": "ada"}, {"x-user": "grace"}
 
@@ -173,7 +173,8 @@ async def test_a_state_that_is_too_old_is_refused(path: Path, clock: ManualClock
     async with site(path, clock=clock) as at:
         told = await at.asked()
         back = await at.browser.to_the_callback(told["auth_url"])
-        clock.step(601)
+        ((until,),) = rows(path, "SELECT state_expires_at FROM consents")
+        clock.step((until - clock.now()) / 1000)
         await refused(at, told, back, 410, "expired")
         again = await at.browser.to_the_callback(await at.link(told["execution_id"]))
         await completes(at, told, again)
@@ -268,10 +269,12 @@ async def test_a_provider_that_answers_nothing_of_use_is_tried_again(path: Path)
 
 
 async def test_a_token_endpoint_that_hangs_is_given_up(path: Path) -> None:
-    async with site(path, timeout=0.3) as at:
+    async with site(path) as at:
         at.provider.token = "hangs"
         told = await at.asked()
-        reply = await at.browser.consent(told["auth_url"])
+        back = await at.browser.to_the_callback(told["auth_url"])
+        at.consents._client._timeout = 0.1  # seconds; for nothing but this request
+        reply = await at.browser.http.get(back)
         assert (reply.status_code, "Try again" in reply.text) == (502, True)
         assert at.consent(told["execution_id"])[:3] == ("pending", 1, 0)
         assert at.events(told["execution_id"])[-2:] == ["consent_exchanging", "consent_pending"]

@@ -16,9 +16,9 @@ from restpoint.oauth.providers import read as read_providers
 from runners import until
 from served import EXAMPLES
 from serving import asked, ended, events, make_app, served, take
-from support import ManualClock, rows
+from support import PATIENCE, ManualClock, rows
 
-README = EXAMPLES.with_name("README.md")
+GUIDE = EXAMPLES.with_name("docs") / "oauth.md"
 
 
 async def test_a_person_consents_and_the_workflow_goes_on_with_the_token(path: Path) -> None:
@@ -230,7 +230,7 @@ async def test_an_unknown_provider_leaves_the_execution_for_a_server_that_knows_
 async def test_a_server_without_providers_says_what_is_missing(path: Path) -> None:
     async with served(make_app(path, workflows=[connect])) as client:
         started = await client.post("/v1/workflows/connect?wait=0")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not rows(path, "SELECT problem FROM runs WHERE problem IS NOT NULL"):  # noqa: ASYNC110 - as it is
                 await asyncio.sleep(0.01)
         ((problem,),) = rows(path, "SELECT problem FROM runs")
@@ -252,8 +252,8 @@ async def test_the_example_gets_what_the_service_has_for_the_token(path: Path, m
         assert await at.ended(refused["execution_id"]) == "no_access"
 
 
-async def test_the_providers_of_the_readme_are_as_providers_are(tmp_path: Path) -> None:
-    shown = re.search(r"<!-- providers.*?```toml\n(.*?)```", README.read_text(), re.DOTALL)
+async def test_the_providers_of_the_documentation_are_as_providers_are(tmp_path: Path) -> None:
+    shown = re.search(r"<!-- test: providers -->\n```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert shown is not None
     (tmp_path / "providers.toml").write_text(shown[1])
     secrets = {"GITHUB_CLIENT_SECRET": "s", "CORPORATE_CLIENT_SECRET": "t"}

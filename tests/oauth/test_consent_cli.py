@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -13,11 +14,11 @@ from restpoint.http.app import bearer
 from restpoint.http.bearer_tokens import Tokens, add
 from restpoint.oauth.keyring import Vault, beside, create
 from served import environment, typed
-from support import rows
+from support import PATIENCE, line_of, rows
 
 
 class Waiting:
-    """``restpoint authorize``, which prints a link and waits."""
+    """``restpoint authorize``, which prints a link and waits. A context manager; leaves no process behind."""
 
     def __init__(self, *arguments: str, cwd: Path, **variables: str) -> None:
         self.process = subprocess.Popen(
@@ -25,12 +26,19 @@ class Waiting:
             cwd=cwd, env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
     async def link(self) -> str:
         assert self.process.stdout is not None
-        return (await asyncio.to_thread(self.process.stdout.readline)).strip()
+        return (await asyncio.to_thread(line_of, self.process.stdout)).strip()
 
     async def ended(self) -> tuple[int, str]:
-        _, words = await asyncio.to_thread(self.process.communicate, None, 30)
+        _, words = await asyncio.to_thread(self.process.communicate, None, PATIENCE)
         return self.process.returncode, words
 
 
@@ -39,9 +47,9 @@ async def test_authorize_on_the_file_prints_the_link_and_waits(path: Path) -> No
     async with site(path, ring=ring) as at:
         at.consents.links.address = str(at.client.base_url).rstrip("/")
         told = await at.asked()
-        waiting = Waiting(told["execution_id"], "--database", str(path), cwd=path.parent)
-        assert (await at.browser.consent(await waiting.link())).status_code == 200
-        code, words = await waiting.ended()
+        with Waiting(told["execution_id"], "--database", str(path), cwd=path.parent) as waiting:
+            assert (await at.browser.consent(await waiting.link())).status_code == 200
+            code, words = await waiting.ended()
         assert (code, "The consent is granted." in words) == (0, True)
         assert await at.ended(told["execution_id"]) == ["read", "write"]
 
@@ -57,17 +65,17 @@ async def test_authorize_by_way_of_a_server_is_for_the_person_of_the_consent(pat
             typed, "authorize", told["execution_id"], "--url", url, cwd=path.parent, RESTPOINT_TOKEN=grace
         )
         assert refused.returncode == 3, refused.stderr
-        waiting = Waiting(told["execution_id"], "--url", url, cwd=path.parent, RESTPOINT_TOKEN=ada)
-        link = await waiting.link()
-        reply = await at.browser.decide(link, "deny")
-        assert reply.status_code == 200
-        code, words = await waiting.ended()
+        with Waiting(told["execution_id"], "--url", url, cwd=path.parent, RESTPOINT_TOKEN=ada) as waiting:
+            link = await waiting.link()
+            reply = await at.browser.decide(link, "deny")
+            assert reply.status_code == 200
+            code, words = await waiting.ended()
         assert (code, "The consent is denied." in words) == (1, True)
         on_the_file = await asyncio.to_thread(
             typed, "authorize", (await at.asked(authorization=f"Bearer {ada}"))["execution_id"], "--database", str(path),
             cwd=path.parent,
         )  # fmt: skip
-        assert (on_the_file.returncode, "not yours to give" in on_the_file.stderr) == (2, True)
+        assert (on_the_file.returncode, "is for someone else" in on_the_file.stderr) == (2, True)
 
 
 async def test_authorize_says_where_nothing_waits_for_a_consent(path: Path) -> None:
@@ -78,7 +86,7 @@ async def test_authorize_says_where_nothing_waits_for_a_consent(path: Path) -> N
         said = await asyncio.to_thread(
             typed, "authorize", told["execution_id"], "--database", str(path), cwd=path.parent
         )
-        assert (said.returncode, "waits for no consent" in said.stderr) == (2, True)
+        assert (said.returncode, "has no open consent" in said.stderr) == (2, True)
 
 
 async def test_keys_are_made_listed_and_rotated_while_a_server_runs(path: Path) -> None:

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from fake_provider import CLIENT_SECRET, FakeProvider, Surfer, fake_provider
+from marks import within
 from served import Served, typed
-from support import folded_statuses, rows
+from support import PATIENCE, folded_statuses, rows
 
 TARGET = """
 import asyncio
@@ -101,7 +102,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def start(url: str, workflow: str = "connect") -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         reply = await client.post(f"{url}/v1/workflows/{workflow}")
         assert reply.status_code == 202, reply.text
         body: dict[str, Any] = reply.json()
@@ -109,7 +110,7 @@ async def start(url: str, workflow: str = "connect") -> dict[str, Any]:
 
 
 async def poll(url: str, execution_id: str, *, until: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=20) as client, asyncio.timeout(20):
+    async with httpx.AsyncClient(timeout=PATIENCE) as client, asyncio.timeout(PATIENCE):
         while True:
             body: dict[str, Any] = (await client.get(f"{url}/executions/{execution_id}")).json()
             if body["status"] == until:
@@ -118,7 +119,7 @@ async def poll(url: str, execution_id: str, *, until: str) -> dict[str, Any]:
 
 
 async def pending_again(place: Place) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while place.consents()[-1][0] != "pending":  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.02)
 
@@ -166,7 +167,8 @@ async def killed_during_the_exchange(place: Place, url: str, browser: Surfer, re
     return url
 
 
-async def test_told_to_end_during_an_exchange(folder: Path) -> None:
+@within(5)
+async def test_told_to_end_during_an_exchange(folder: Path, seconds: float) -> None:
     async with fake_provider() as provider, Surfer() as browser:
         place = Place(folder, provider)
         told = await start(await place.start())
@@ -174,7 +176,7 @@ async def test_told_to_end_during_an_exchange(folder: Path) -> None:
         back = await browser.to_the_callback(told["auth_url"])
         coming = asyncio.ensure_future(browser.http.get(back))
         await provider.arrived.wait()
-        assert await place.end() < 5
+        assert await place.end() < seconds
         await asyncio.gather(coming, return_exceptions=True)
         assert place.consents() == [("pending", 1, 0)], "what was accepted is recorded"
         assert folded_statuses(place.database)[told["execution_id"]] == "oauth_required"
@@ -186,7 +188,7 @@ async def everything_happens(place: Place, browser: Surfer) -> list[str]:
     url = await place.start()
 
     async def seen(told: dict[str, Any]) -> None:
-        async with httpx.AsyncClient(timeout=20) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             for tail in ("", "/history"):
                 replies.append((await client.get(f"{url}/executions/{told['execution_id']}{tail}")).text)
 
@@ -212,11 +214,11 @@ async def everything_happens(place: Place, browser: Surfer) -> list[str]:
     await browser.to_the_callback(under_way["auth_url"])
     for told in (done, broken, denied, failed, paused, under_way):
         await seen(told)
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         replies.append((await client.get(f"{url}/metrics")).text)
     await place.kill()
     url = await place.start()
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         answer = {"response": {"type": "text", "text": "yes"}}
         assert (await client.post(f"{url}{body['response_url']}", json=answer)).status_code == 204
         await poll(url, paused["execution_id"], until="completed")
@@ -297,7 +299,7 @@ async def test_killed_at_any_instant_of_a_consent(folder: Path) -> None:
             (reply,) = await asyncio.gather(coming, return_exceptions=True)
             url = await place.start()
             if not isinstance(reply, httpx.Response):  # nobody knows how far it came
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while place.consents()[-1][0] == "exchanging":  # noqa: ASYNC110 - another process writes it
                         await asyncio.sleep(0.02)
                 retried = await browser.http.get(back)

@@ -114,7 +114,7 @@ class Site:
 
     def call(self, method: str, path: str, json: Any = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.token}"}
-        return httpx.request(method, f"{self.url}{path}", json=json, headers=headers, timeout=30)
+        return httpx.request(method, f"{self.url}{path}", json=json, headers=headers, timeout=PATIENCE)
 
     def begin(self, workflow: str) -> dict[str, Any]:
         """Start a workflow. Returns what it waits for."""

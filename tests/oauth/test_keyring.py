@@ -2,12 +2,15 @@
 
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 
+from restpoint._core import secret_files
 from restpoint.errors import InvalidArgument, KeyMissing, SealBroken
 from restpoint.oauth.keyring import (
     KeyFile,
@@ -21,6 +24,7 @@ from restpoint.oauth.keyring import (
     rotate,
     sealed_with,
 )
+from support import PATIENCE
 
 SECRET = "canary-é-secret"
 PLACE = ("consents", "execution", "consent", "token")
@@ -46,6 +50,20 @@ def test_what_was_sealed_opens_in_no_other_place(place: tuple[str, ...]) -> None
     mine = vault()
     with pytest.raises(SealBroken, match="does not open"):
         mine.unseal(mine.seal(SECRET, *PLACE), *place)
+
+
+def test_the_names_of_a_place_are_told_apart_where_they_say_the_same_together() -> None:
+    mine = vault()
+    with pytest.raises(SealBroken):
+        mine.unseal(mine.seal(SECRET, "ab", "c"), "a", "bc")
+    with pytest.raises(SealBroken):
+        mine.unseal_token(mine.seal_token(SECRET, "ab", "c"), "abc")
+
+
+@pytest.mark.parametrize("length", [0, 16, 24, 31, 33, 64])
+def test_a_key_that_is_not_256_bits_is_refused_also_where_the_cipher_would_take_it(length: int) -> None:
+    with pytest.raises(InvalidArgument, match="is not 32 bytes"):
+        KeyText(f"a:{urlsafe_b64encode(bytes(length)).decode()}")
 
 
 @pytest.mark.parametrize("change", ["", "AAAA", "é", "\x00"])
@@ -115,6 +133,20 @@ def test_a_rotation_is_followed_without_a_restart(tmp_path: Path) -> None:
     assert [each.id for each in ring.ring()] == [key.id, sealed_with(before)]
 
 
+def test_a_key_that_is_not_known_is_looked_for_in_the_file_also_where_it_seems_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "app.keys"
+    ring = create(path)
+    old, stat = json.loads(path.read_text()), path.stat()
+    text = path.read_text()
+    new = new_key()
+    changed = text.replace(old["keys"][0]["key"], urlsafe_b64encode(new.secret).decode())
+    path.write_text(changed.replace(old["keys"][0]["id"], new.id))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert secret_files.stamp(path) == ring._seen, "the harness: the same file, time and size"
+    assert [key.id for key in ring.ring()] == [old["keys"][0]["id"]]
+    assert [key.id for key in ring.ring(new.id)] == [new.id]
+
+
 def _rotate(path: Path) -> str:
     return rotate(path).id
 
@@ -149,7 +181,7 @@ def test_a_ring_that_becomes_unreadable_is_told_once_and_leaves_what_was_read_be
         ("[]", "must hold"),
         ('{"keys": [{"id": "a"}]}', "must hold"),
         ('{"keys": []}', "has no key"),
-        ('{"keys": [{"id": "a b", "key": ""}]}', "ids are letters"),
+        ('{"keys": [{"id": "a b", "key": ""}]}', "use letters"),
         ('{"keys": [{"id": "a", "key": "AAAA"}]}', "is not 32 bytes"),
         ('{"keys": [{"id": "a", "key": "%s"}, {"id": "a", "key": "%s"}]}', "two keys"),
     ],
@@ -187,11 +219,13 @@ def test_a_key_that_was_given_without_an_id_is_not_shown(form: str) -> None:
 def test_the_store_and_the_runner_need_none_of_the_packages_of_the_server() -> None:
     code = (
         "import sys\n"
-        "for name in ('authlib', 'cryptography', 'httpx', 'fastapi', 'typer'): sys.modules[name] = None\n"
+        "for name in ('authlib', 'cryptography', 'httpx', 'starlette', 'typer'): sys.modules[name] = None\n"
         "from restpoint import *\n"
         "from restpoint.oauth.flow import Consents\n"
     )
-    ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert ran.returncode == 0, ran.stderr
 
 

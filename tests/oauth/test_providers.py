@@ -10,15 +10,15 @@ import pytest_asyncio
 
 from fake_provider import fake_provider
 from restpoint.errors import InvalidArgument, ProviderUnreachable
-from restpoint.oauth.provider_client import Exchanger
+from restpoint.oauth.provider_client import ProviderClient
 from restpoint.oauth.providers import Provider, by_name, read
 
 ISSUER = "https://login.example"
 
 
 @pytest_asyncio.fixture
-async def exchanger() -> AsyncIterator[Exchanger]:
-    made = Exchanger(5)
+async def provider_client() -> AsyncIterator[ProviderClient]:
+    made = ProviderClient(5)
     yield made
     await made.close()
 
@@ -91,8 +91,8 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ({"issuer": "https://user@login.example"}, "user name"),
         ({"authorization_endpoint": f"{ISSUER}/a"}, "both endpoints"),
         ({"scopes": "repo"}, "list of names"),
-        ({"scopes": ["two words"]}, "no scope"),
-        ({"scopes": ['quo"te']}, "no scope"),
+        ({"scopes": ["two words"]}, "is not a scope"),
+        ({"scopes": ['quo"te']}, "is not a scope"),
         ({"token_endpoint_auth_method": "private_key_jwt"}, "is one of"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "no client secret"),
         ({"authorization_parameters": {"state": "x"}}, "sets state"),
@@ -106,46 +106,46 @@ def test_a_provider_that_is_wrong_is_refused(settings: dict[str, Any], problem: 
         Provider(**{"name": "a", "client_id": "i", "issuer": ISSUER, **settings})
 
 
-async def test_the_metadata_of_an_issuer_say_the_rest(exchanger: Exchanger) -> None:
+async def test_the_metadata_of_an_issuer_say_the_rest(provider_client: ProviderClient) -> None:
     async with fake_provider() as fake:
-        found = await exchanger.endpoints(fake.provider())
+        found = await provider_client.endpoints(fake.provider())
         assert (found.authorization, found.token) == (f"{fake.issuer}/authorize", f"{fake.issuer}/token")
         assert (found.auth_method, found.issuer, found.sends_issuer) == ("client_secret_basic", fake.issuer, True)
         fake.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"]}
-        assert (await exchanger.endpoints(fake.provider())) is found, "asked once an hour"
-        assert (await exchanger.endpoints(fake.provider("again"))).auth_method == "client_secret_post"
+        assert (await provider_client.endpoints(fake.provider())) is found, "asked once an hour"
+        assert (await provider_client.endpoints(fake.provider("again"))).auth_method == "client_secret_post"
 
 
 @pytest.mark.parametrize(
     ("metadata", "problem"),
     [
-        ({"issuer": "https://evil.example"}, "same to the letter"),
+        ({"issuer": "https://evil.example"}, "must be identical"),
         ({"token_endpoint": None}, "no token_endpoint"),
         ({"authorization_endpoint": "http://login.example/a"}, "needs https"),
     ],
 )
 async def test_metadata_that_are_not_this_issuers_are_refused(
-    exchanger: Exchanger, metadata: dict[str, Any], problem: str
+    provider_client: ProviderClient, metadata: dict[str, Any], problem: str
 ) -> None:
     async with fake_provider() as fake:
         fake.metadata = metadata
         with pytest.raises(InvalidArgument, match=problem):
-            await exchanger.endpoints(fake.provider())
+            await provider_client.endpoints(fake.provider())
 
 
-async def test_metadata_from_elsewhere_name_no_endpoint_on_this_machine(exchanger: Exchanger) -> None:
+async def test_metadata_from_elsewhere_name_no_endpoint_on_this_machine(provider_client: ProviderClient) -> None:
     issuer = "https://login.example"
     told = {"issuer": issuer, "authorization_endpoint": f"{issuer}/a", "token_endpoint": "http://127.0.0.1:9200/token"}
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=told))
-    exchanger._http = httpx.AsyncClient(transport=transport)
+    provider_client._http = httpx.AsyncClient(transport=transport)
     with pytest.raises(InvalidArgument, match="token_endpoint"):
-        await exchanger.endpoints(Provider("corporate", "id", "secret", issuer=issuer))
+        await provider_client.endpoints(Provider("corporate", "id", "secret", issuer=issuer))
 
 
-async def test_an_issuer_that_has_no_metadata_is_not_reached(exchanger: Exchanger) -> None:
+async def test_an_issuer_that_has_no_metadata_is_not_reached(provider_client: ProviderClient) -> None:
     async with fake_provider() as fake:
         wrong = Provider("fake", "i", issuer=f"{fake.issuer}/nowhere")
         with pytest.raises(ProviderUnreachable, match="no metadata"):
-            await exchanger.endpoints(wrong)
+            await provider_client.endpoints(wrong)
     with pytest.raises(ProviderUnreachable, match="ConnectError"):
-        await exchanger.endpoints(Provider("fake", "i", issuer="http://127.0.0.1:9"))
+        await provider_client.endpoints(Provider("fake", "i", issuer="http://127.0.0.1:9"))

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from consents import KEYS, USED, Ring, Site, site
 from restpoint._core.oauth_token import OAuthToken
+from restpoint._storage import consents
 from restpoint._store.records import ExecutionRecord
 from restpoint.oauth.keyring import Key, Vault, as_text, new_key, sealed_with
 from restpoint.oauth.tokens import reseal
 from runners import answer, asked, unloaded
-from support import ManualClock, rows, sql
+from support import PATIENCE, ManualClock, rows, sql
 
 
 async def paused(at: Site) -> ExecutionRecord:
@@ -68,16 +72,27 @@ async def test_a_token_is_refreshed_again_with_the_refresh_token_that_came_last(
             assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[expected]
 
 
-async def test_two_at_once_refresh_once(path: Path, clock: ManualClock) -> None:
+async def test_two_at_once_refresh_once(path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, refused, take_token = asyncio.Event(), asyncio.Event(), consents.take_token
+    loop = asyncio.get_running_loop()
+
+    def told(*arguments: Any, **named: Any) -> bool:
+        took = take_token(*arguments, **named)
+        loop.call_soon_threadsafe((taken if took else refused).set)
+        return took
+
+    monkeypatch.setattr(consents, "take_token", told)
     async with site(path, clock=clock, hold=0.0) as at, site(path, at.provider, clock=clock, hold=0.0) as beside:
         record = await paused(at)
         await unloaded(beside.runner)
         clock.step(3601)
         at.provider.token = "hangs"
         asking = [asyncio.ensure_future(outcome(each, record.execution_id)) for each in (at, at, beside, beside)]
-        while len(at.provider.asked) < 2:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(0.3)  # long enough for the others to look at least once
+        async with asyncio.timeout(PATIENCE):
+            await taken.wait()
+            await refused.wait()
+            while len(at.provider.asked) < 2:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.005)
         at.provider.let_go.set()
         tokens = {token.access_token for token in await asyncio.gather(*asking)}
         assert tokens == {at.provider.access_tokens[1]}
@@ -207,7 +222,7 @@ async def test_a_rotation_comes_to_its_end_where_another_begins_meanwhile(path: 
     async with site(path, hold=0.0) as at:
         await paused(at)
         assert at.store._database is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert (await reseal(at.store._database, Vault(Rotating(second, KEYS))))[1] == 0
     assert sealing_keys(path) == {third.partition(":")[0]}
 
@@ -235,7 +250,7 @@ async def test_a_sealed_token_opens_in_no_other_row(path: Path) -> None:
                 (mine.execution_id, other.execution_id),
             )
         await answer(at.store, other, "Go on?", "yes")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while other.problem is None:
                 await other.changed()
         assert "does not open" in other.problem

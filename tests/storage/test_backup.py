@@ -18,7 +18,7 @@ from restpoint import ExecutionStore
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite import backup, migrations
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, UnusableFile
-from support import ADA, TEXT, broken_history, dump, folded_statuses, rows, sql
+from support import ADA, PATIENCE, TEXT, broken_history, dump, folded_statuses, line_of, rows, sql
 
 
 def filled(path: Path) -> str:
@@ -197,11 +197,14 @@ def test_a_file_in_use_is_not_replaced(path: Path, tmp_path: Path) -> None:
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
         ) as other:
-            assert other.stdout is not None
-            assert other.stdout.readline() == "open\n"
-            with pytest.raises(StorageBusy, match="stop every program"):
-                backup.restore(copy, path)
-            other.communicate("\n")
+            try:
+                assert other.stdout is not None
+                assert line_of(other.stdout) == "open\n"
+                with pytest.raises(StorageBusy, match="stop every program"):
+                    backup.restore(copy, path)
+                other.communicate("\n", PATIENCE)
+            finally:
+                other.kill()
         assert other.returncode == 0, "and the other one noticed nothing"
 
     attempt_beside_another_process()

@@ -9,7 +9,7 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint.errors import DamagedFile, InteractionExpired
-from support import ADA, TEXT, ManualClock, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, rows, sql
 
 
 async def test_a_bent_wait_does_not_keep_others_from_expiring(
@@ -28,7 +28,7 @@ async def test_a_bent_wait_does_not_keep_others_from_expiring(
         future = pending.future
         clock.step(10)
         with pytest.raises(InteractionExpired):
-            await asyncio.wait_for(future, 30)
+            await asyncio.wait_for(future, PATIENCE)
 
 
 async def test_a_response_that_cannot_be_read_is_told_and_keeps_nobody_from_being_woken(path: Path) -> None:
@@ -45,9 +45,9 @@ async def test_a_response_that_cannot_be_read_is_told_and_keeps_nobody_from_bein
         await there.resolve_interaction(records[1].execution_id, asked[1].interaction_id, ADA)
         # Only now does anyone wait here, so both answers are found in the first look.
         futures = [pending.future for pending in asked]
-        assert await asyncio.wait_for(futures[1], 30) == ADA
+        assert await asyncio.wait_for(futures[1], PATIENCE) == ADA
         with pytest.raises(DamagedFile):
-            await asyncio.wait_for(futures[0], 30)
+            await asyncio.wait_for(futures[0], PATIENCE)
 
 
 @pytest.mark.parametrize(

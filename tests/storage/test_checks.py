@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.test_sweep import expired_executions
+from faults.prefilled import expired_executions
 from inside import Command
 from past_files import load
 from restpoint import ExecutionStore

@@ -7,8 +7,10 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint._core.clock import SystemClock
+from restpoint._storage.hash_chain import Head
 from restpoint._storage.history import GENESIS, row_digest
 from restpoint._storage.sqlite.database import Database
+from restpoint.errors import InvalidArgument
 from support import ADA, TEXT, broken_history, first_break, rows, sql
 
 ROWS = (
@@ -136,3 +138,10 @@ async def test_a_history_that_was_erased_behind_a_moved_anchor_is_found(store: E
         assert await broken_history(database) == 11
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("number", ["-1", "-0x1", "", "x", "1.0"])
+def test_what_is_no_head_is_refused_whatever_digest_it_has(number: str) -> None:
+    with pytest.raises(InvalidArgument, match="is no head"):
+        Head.parse(f"{number}:{'0' * 64}")
+    assert Head.parse(f"0:{'0' * 64}") == Head(0, bytes(32))

@@ -8,7 +8,7 @@ import pytest
 from restpoint import ExecutionStore
 from restpoint._storage import leases
 from restpoint._storage.sqlite import writer
-from support import TEXT, ManualClock, rows, sql
+from support import PATIENCE, TEXT, ManualClock, rows, sql
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ async def renewed(path: Path, clock: ManualClock) -> None:
     They announce neither. One that does not sleep yet would count its time from after the next step of the clock.
     """
     renewers = [task for task in asyncio.all_tasks() if task.get_name() == "restpoint:renew"]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while rows(path, "SELECT expires_at FROM leases") != [(clock.now() + leases.DURATION,)]:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         while any(clock.asleep.get(task, 0) <= clock.now() for task in renewers):  # noqa: ASYNC110 - as above
@@ -78,12 +78,12 @@ async def test_who_could_not_be_adopted_for_a_locked_file_is_adopted_with_the_ne
         with sql(path) as another:
             another.execute("BEGIN IMMEDIATE")
             futures = [pending[0].future]
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while "failed" not in caplog.text:  # noqa: ASYNC110 - that is how it is announced
                     await asyncio.sleep(0.01)
             another.execute("ROLLBACK")
         futures.append(pending[1].future)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while rows(path, "SELECT DISTINCT lease FROM executions") != [(lease,)]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert not any(future.done() for future in futures)

@@ -24,7 +24,7 @@ from restpoint import ExecutionStore
 from restpoint._storage import schema
 from restpoint._storage.sqlite import backup, migrations
 from restpoint.errors import DamagedFile, InvalidArgument, UnusableFile
-from support import ADA, TEXT, ManualClock, broken_history, dump, folded_statuses, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, dump, folded_statuses, rows, sql
 
 MADE_UP = FOLLOWING
 
@@ -397,7 +397,7 @@ async def test_the_alembic_command_upgrades_and_downgrades_from_a_checkout(path:
             env=environment(RESTPOINT_DATABASE=str(path)),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr

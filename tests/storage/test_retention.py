@@ -1,6 +1,7 @@
 """How long what stays, by status, by workflow and by file; and what the history keeps of it."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import typer
 from inside import Command
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, times_to_live
+from restpoint._storage.retention import prune_history
 from restpoint.cli.options import times_to_live as typed
 from restpoint.errors import InvalidArgument
 from restpoint.prompts import HumanPromptText, HumanResponseText
 from runners import ended
-from support import TEXT, ManualClock, rows, sql
+from support import TEXT, ManualClock, broken_history, rows, sql
 
 HOURS = 3_600_000
 
@@ -72,9 +74,9 @@ async def test_times_to_live_of_a_workflow_hold_for_its_runs_and_deadlines(path:
         ({"workflows": 5}, "a mapping from names of workflows"),
         ({"workflows": {"": 5}}, "a mapping from names of workflows"),
         ({"workflows": {"refund": -1}}, "ttl_seconds\\['workflows'\\]\\['refund'\\]"),
-        ({"workflows": {"refund": {"running": 5}}}, "names running"),
+        ({"workflows": {"refund": {"running": 5}}}, "has the key running"),
         ({"workflows": {"refund": {"failed": "x"}}}, "\\['refund'\\]\\['failed'\\] is 'x'"),
-        ({"refund": 5}, "rules of workflows stand under 'workflows'"),
+        ({"refund": 5}, "rules of workflows belong under the key 'workflows'"),
         ({"completed": True}, "give seconds"),
     ],
 )
@@ -128,6 +130,22 @@ async def test_who_does_not_say_writes_as_the_file_says(path: Path, clock: Manua
         await store.remove(one.execution_id)
         await store.cleanup_expired()
         assert rows(path, "SELECT count(*) FROM history WHERE event = 'history_pruned'") == [(1,)]
+
+
+async def test_the_newest_row_of_a_history_that_is_all_old_stays(store: ExecutionStore, path: Path) -> None:
+    for _ in range(3):
+        one = await store.create_execution()
+        await store.set_completed(one.execution_id, 1)
+        await store.remove(one.execution_id)
+    (*old, newest) = (sequence for (sequence,) in rows(path, "SELECT sequence FROM history ORDER BY sequence"))
+    prune = partial(prune_history, before=store._clock.now() + 1, last=newest, most=1_000)
+    assert store._database is not None
+    assert await store._database.write(prune) == len(old)
+    left = rows(path, "SELECT sequence, event FROM history ORDER BY sequence")
+    assert left == [(newest, "execution_removed"), (newest + 1, "history_pruned")]
+    assert await store._database.write(partial(prune, last=newest - 1)) == 0
+    assert rows(path, "SELECT sequence, event FROM history ORDER BY sequence") == left
+    assert await broken_history(store._database) is None
 
 
 async def test_what_is_said_for_once_is_not_kept_and_what_is_said_again_is(path: Path, clock: ManualClock) -> None:

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from restpoint._core.changes import Change
 from restpoint._core.clock import SystemClock
-from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage import history
+from restpoint._storage.history import append
+from restpoint._storage.sqlite.database import Committed, Database, Transaction
 from restpoint.errors import ExecutionNotFound, StorageError
-from support import sql
+from restpoint.events import EventKind
+from support import PATIENCE, broken_history, sql
 
 INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
 
@@ -26,6 +30,12 @@ async def opened(path: Path) -> Database:
     return await Database.open(path, SystemClock())
 
 
+def emits(tx: Transaction, number: int) -> int:
+    sequence = history.append(tx, EventKind.SETTING_CHANGED)
+    tx.emit(Change(sequence, "e", EventKind.EXECUTION_CREATED, None, "running", number))
+    return number
+
+
 def thread(_: Transaction) -> int:
     return threading.get_ident()
 
@@ -34,19 +44,42 @@ async def test_jobs_are_committed_in_the_order_in_which_they_were_asked_for(file
     database = await opened(file)
     order: list[int] = []
 
-    def told(number: int) -> None:
-        order.append(number)
+    database.sink = lambda committed: order.extend(event.at for event in committed.events)
 
     def job(number: int) -> "asyncio.Future[int]":
-        return database.write(lambda _: number, told)
+        return database.write(lambda tx: emits(tx, number))
 
     jobs = []
     for number in range(300):
         jobs.append(job(number))
         if number % 7 == 0:
             await asyncio.sleep(0)
-    await asyncio.gather(*jobs)
-    assert order == list(range(300))
+    assert await asyncio.gather(*jobs) == order == list(range(300))
+    await database.close()
+
+
+async def test_the_sink_is_told_of_a_commit_before_its_caller_is(file: Path) -> None:
+    database, told = await opened(file), list[str]()
+    database.sink = lambda _: told.append("sink")
+    job = database.write(lambda tx: emits(tx, 1))
+    job.add_done_callback(lambda _: told.append("caller"))
+    await job
+    assert told == ["sink", "caller"]
+    await database.close()
+
+
+async def test_what_was_rolled_back_is_told_to_nobody(file: Path) -> None:
+    database, told = await opened(file), list[int]()
+    database.sink = lambda committed: told.extend(event.at for event in committed.events)
+
+    def fails(tx: Transaction) -> None:
+        emits(tx, 2)
+        raise ExecutionNotFound("nobody")
+
+    jobs = [database.write(job) for job in (lambda tx: emits(tx, 1), fails, lambda tx: emits(tx, 3))]
+    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(outcomes[1], ExecutionNotFound)
+    assert told == [1, 3]
     await database.close()
 
 
@@ -89,10 +122,10 @@ async def test_closing_does_what_was_asked_for_while_a_batch_was_written(file: P
 
     def slow(_: Transaction) -> None:
         entered.set()
-        assert go.wait(30)
+        assert go.wait(PATIENCE)
 
     first = database.write(slow)
-    await asyncio.to_thread(entered.wait, 30)
+    await asyncio.to_thread(entered.wait, PATIENCE)
     second = database.write(lambda tx: tx.execute(INSERT, (3,)).rowcount)
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(database.close())
@@ -122,18 +155,20 @@ def test_an_interrupt_while_a_commit_is_told_keeps_no_later_job_from_being_writt
     loop = asyncio.new_event_loop()
     database = loop.run_until_complete(opened(file))
 
-    def interrupt(_: int) -> None:
+    def interrupt(_: Committed) -> None:
+        database.sink = None
         raise KeyboardInterrupt
 
     async def interrupted() -> None:
-        database.write(thread, interrupt)
+        database.sink = interrupt
+        database.write(lambda tx: emits(tx, 1))
         await loop.create_future()
 
     async def later() -> None:
         job = database.write(thread)
-        await asyncio.wait([job], timeout=5)
+        await asyncio.wait([job], timeout=PATIENCE)
         assert job.done()
-        await asyncio.wait_for(database.delivery(), 5)
+        await asyncio.wait_for(database.delivery(), PATIENCE)
 
     task = loop.create_task(interrupted())
     with pytest.raises(KeyboardInterrupt):
@@ -204,4 +239,72 @@ async def test_what_is_asked_for_alone_is_not_held_back(file: Path) -> None:
         await asyncio.sleep(0)
     assert database._under_way == 1
     await alone
+    await database.close()
+
+
+async def test_closing_ends_where_it_is_asked_for_beside_a_batch(file: Path) -> None:
+    database = await opened(file)
+    writer = database._writer
+    assert writer is not None
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        assert go.wait(PATIENCE)
+
+    first = database.write(slow)
+    await asyncio.to_thread(entered.wait, PATIENCE)
+    second = database.write(thread)
+    closing = asyncio.ensure_future(database.close())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while writer._queue.qsize() < 2:  # noqa: ASYNC110 - the batch, and the end behind it
+                await asyncio.sleep(0.001)
+        go.set()
+        await asyncio.wait([closing], timeout=PATIENCE)
+        assert closing.done(), "the writer has not heard of its end"
+    finally:
+        go.set()
+        writer.end()  # once more, so that a test that fails ends too
+    await asyncio.gather(closing, first, second)
+
+
+async def test_what_was_asked_for_in_the_turn_in_which_it_is_closed_is_done(file: Path) -> None:
+    database = await opened(file)
+    job = database.write(lambda tx: tx.execute(INSERT, (4,)).rowcount)
+    await database.close()
+    assert await asyncio.wait_for(asyncio.shield(job), PATIENCE) == 1
+    with sql(file) as look:
+        assert look.execute("SELECT id FROM leases").fetchall() == [(4,)]
+
+
+async def test_the_history_of_a_job_that_fails_is_not_that_of_the_jobs_beside_it(file: Path) -> None:
+    database = await opened(file)
+
+    def fails(tx: Transaction) -> None:
+        append(tx, EventKind.KEYS_ROTATED, cause="a lie")
+        raise ExecutionNotFound("nobody")
+
+    def works(tx: Transaction) -> int:
+        return append(tx, EventKind.KEYS_ROTATED, cause="the truth")
+
+    first, second = await asyncio.gather(database.write(fails), database.write(works), return_exceptions=True)
+    assert isinstance(first, ExecutionNotFound)
+    assert isinstance(second, int)
+    with sql(file) as look:
+        assert look.execute("SELECT sequence, cause FROM history").fetchall()[-1:] == [(second, "the truth")]
+        assert look.execute("SELECT count(*) FROM history WHERE cause = 'a lie'").fetchone() == (0,)
+    assert await broken_history(database) is None
+    await database.close()
+
+
+async def test_nobody_glances_at_a_file_that_was_moved_to_another_revision(file: Path) -> None:
+    database = await opened(file)
+    await database.write(lambda tx: append(tx, EventKind.KEYS_ROTATED))
+    await asyncio.sleep(0)  # what was seen is seen for one turn of the loop
+    assert database.newest() is not None
+    with sql(file) as another:
+        another.execute("UPDATE alembic_version SET version_num = '9999'")
+    await asyncio.sleep(0)
+    assert database.newest() is None
     await database.close()

@@ -8,7 +8,7 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint.errors import StoreClosed
-from support import ADA, TEXT, rows
+from support import ADA, PATIENCE, TEXT, rows
 
 
 @pytest.mark.parametrize("workers", [1, 10, 100])
@@ -24,7 +24,7 @@ async def test_a_write_issued_while_the_store_closes_is_done_or_refused(path: Pa
     while len(created) < workers:  # noqa: ASYNC110 - turns of the loop until all are at it
         await asyncio.sleep(0)
     await store.close()
-    outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
     assert [type(outcome) for outcome in outcomes] == [StoreClosed] * workers
     assert {row[0] for row in rows(path, "SELECT id FROM executions")} >= set(created)
 
@@ -52,9 +52,9 @@ async def test_who_waits_when_the_store_closes_is_told(store: ExecutionStore) ->
     await asyncio.sleep(0)
     await store.close()
     with pytest.raises(StoreClosed):
-        await asyncio.wait_for(waiting, 30)
+        await asyncio.wait_for(waiting, PATIENCE)
     with pytest.raises(StoreClosed):
-        await asyncio.wait_for(pending.future, 30)  # first asked for afterwards
+        await asyncio.wait_for(pending.future, PATIENCE)  # first asked for afterwards
     with pytest.raises(StoreClosed):
         await store.resolve_interaction(paused.execution_id, pending.interaction_id, ADA)
 

@@ -1,6 +1,7 @@
 """Who waits is woken by what other processes write, and while nobody waits nobody looks."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,49 +10,66 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint._core.changes import Change
+from restpoint._storage import queries
 from restpoint._storage.sqlite.database import Database
 from restpoint._store import listener
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound
-from support import ADA, TEXT
+from support import ADA, PATIENCE, TEXT
 
 
 class Counted:
-    """Counts the looks of a store at its file."""
+    """Counts the looks of each store at its file."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.reads = 0
+        self._reads: Counter[Database | None] = Counter()
         read = Database.read
 
         async def counting(database: Database, *arguments: Any, **options: Any) -> Iterable[Any]:
-            self.reads += 1
+            self._reads[database] += 1
             return await read(database, *arguments, **options)
 
         monkeypatch.setattr(Database, "read", counting)
         newest = Database.newest
 
         def glancing(database: Database) -> int | None:
-            self.reads += 1
+            self._reads[database] += 1
             return newest(database)
 
         monkeypatch.setattr(Database, "newest", glancing)
 
+    def by(self, store: ExecutionStore) -> int:
+        """How often a store has looked."""
+        return self._reads[store._database]
 
-async def test_an_idle_store_does_not_look_at_the_file(store: ExecutionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def more_by(self, store: ExecutionStore, looks: int) -> None:
+        """Return when a store has looked this many times more."""
+        seen = self.by(store)
+        async with asyncio.timeout(PATIENCE):
+            while self.by(store) < seen + looks:  # noqa: ASYNC110 - the looks are counted, not announced
+                await asyncio.sleep(0.001)
+
+
+async def test_an_idle_store_does_not_look_at_the_file(
+    store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listener, "INTERVAL", 0.001)
-    record = await store.create_execution()
-    pending = await store.set_interaction_required(record.execution_id, TEXT)
-    counted = Counted(monkeypatch)
-    await asyncio.sleep(0.1)  # a hundred intervals: a look would be seen
-    assert counted.reads == 0
-    future = pending.future
-    while counted.reads < 3:  # noqa: ASYNC110 - the reads are counted, not announced
-        await asyncio.sleep(0.001)
-    await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
-    await future
-    await asyncio.sleep(0.05)
-    seen = counted.reads
-    await asyncio.sleep(0.1)
-    assert counted.reads == seen
+    async with ExecutionStore(database=path, clock=store._clock) as other:
+        waited_for = await other.set_interaction_required((await other.create_execution()).execution_id, TEXT)
+        record = await store.create_execution()
+        pending = await store.set_interaction_required(record.execution_id, TEXT)
+        counted = Counted(monkeypatch)
+        looking = waited_for.future  # while another store looks again and again, one that nobody waits at does not
+        await counted.more_by(other, 50)
+        assert counted.by(store) == 0
+        future = pending.future
+        await counted.more_by(store, 3)
+        await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+        await future
+        await counted.more_by(other, 3)  # what had begun is over
+        seen = counted.by(store)
+        await counted.more_by(other, 50)
+        assert counted.by(store) == seen
+        assert not looking.done()
 
 
 async def test_an_answer_from_elsewhere_wakes_the_waiter(path: Path) -> None:
@@ -60,7 +78,7 @@ async def test_an_answer_from_elsewhere_wakes_the_waiter(path: Path) -> None:
         pending = await here.set_interaction_required(record.execution_id, TEXT)
         future = pending.future
         await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
-        assert await asyncio.wait_for(future, 30) == ADA
+        assert await asyncio.wait_for(future, PATIENCE) == ADA
         assert record.status == "running"
 
 
@@ -71,7 +89,7 @@ async def test_the_first_outcome_elsewhere_wakes_who_waits_for_it(path: Path) ->
         waiting = asyncio.create_task(event.wait())
         await asyncio.sleep(0)
         await there.set_completed(record.execution_id, {"by": "there"})
-        await asyncio.wait_for(waiting, 30)
+        await asyncio.wait_for(waiting, PATIENCE)
         assert record.status == "completed"
         assert record.result == {"by": "there"}
 
@@ -84,7 +102,7 @@ async def test_a_waiter_far_behind_is_woken_all_the_same(path: Path, monkeypatch
         for _ in range(20):
             await there.create_execution()
         await there.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
-        assert await asyncio.wait_for(pending.future, 30) == ADA
+        assert await asyncio.wait_for(pending.future, PATIENCE) == ADA
 
 
 async def test_own_writes_between_those_of_others_are_not_lost_on_the_way(path: Path) -> None:
@@ -98,7 +116,7 @@ async def test_own_writes_between_those_of_others_are_not_lost_on_the_way(path: 
             await store.resolve_interaction(records[index].execution_id, asked[index].interaction_id, ADA)
 
         await asyncio.gather(*(answer(index) for index in range(20)))
-        assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA] * 20
+        assert await asyncio.wait_for(asyncio.gather(*futures), PATIENCE) == [ADA] * 20
 
 
 async def test_a_write_of_ones_own_does_not_hide_the_answer_of_another(path: Path) -> None:
@@ -110,7 +128,7 @@ async def test_a_write_of_ones_own_does_not_hide_the_answer_of_another(path: Pat
         futures = [first.future, second.future]
         await there.resolve_interaction(one, first.interaction_id, ADA)
         await here.resolve_interaction(one, second.interaction_id, ADA)
-        assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [ADA, ADA]
+        assert await asyncio.wait_for(asyncio.gather(*futures), PATIENCE) == [ADA, ADA]
         assert record.status == "running"
 
 
@@ -125,9 +143,9 @@ async def test_an_answer_is_told_also_when_the_execution_left_the_file_before_an
         await there.set_completed(record.execution_id, None)
         await there.cleanup_expired()
         await there.remove(unanswered.execution_id)
-        assert await asyncio.wait_for(futures[0], 30) == ADA
+        assert await asyncio.wait_for(futures[0], PATIENCE) == ADA
         with pytest.raises(ExecutionCancelled):
-            await asyncio.wait_for(futures[1], 30)
+            await asyncio.wait_for(futures[1], PATIENCE)
         assert (record.status, unanswered.status) == ("completed", "cancelled")
 
 
@@ -152,8 +170,8 @@ async def test_one_who_held_on_far_behind_and_did_not_wait_is_told_the_truth_whe
         for _ in range(20):
             await there.create_execution()
         await there.resolve_interaction(waited.execution_id, pending.interaction_id, ADA)
-        await asyncio.wait_for(pending.future, 30)
-        async with asyncio.timeout(30):
+        await asyncio.wait_for(pending.future, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
             while not await here._follower.has_heard_all():  # noqa: ASYNC110 - it is not announced
                 await asyncio.sleep(0.01)
         assert await here.get(held.execution_id) is held
@@ -176,7 +194,7 @@ async def test_a_subscriber_that_fails_keeps_nothing_from_those_who_wait(
     pending = await store.set_interaction_required(record.execution_id, TEXT)
     future = pending.future
     await store.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
-    assert await asyncio.wait_for(future, 30) == ADA
+    assert await asyncio.wait_for(future, PATIENCE) == ADA
     assert heard == ["execution_created", *("execution_created", "interaction_asked", "interaction_answered")]
     assert "subscriber" in caplog.text
 
@@ -206,13 +224,13 @@ async def test_what_this_process_writes_is_not_read_again_while_someone_waits(
         waiting = await store.create_execution()
         future = (await store.set_interaction_required(waiting.execution_id, TEXT, "q")).future
         read: list[str] = []
-        load = store._follower._reload
+        snapshot = queries.snapshot
 
-        def reading(execution_id: str) -> Any:
+        def reading(database: Database, execution_id: str, *known: Any) -> Any:
             read.append(execution_id)
-            return load(execution_id)
+            return snapshot(database, execution_id, *known)
 
-        monkeypatch.setattr(store._follower, "_reload", reading)
+        monkeypatch.setattr(queries, "snapshot", reading)
         for _ in range(50):
             record = await store.create_execution()
             await store.set_completed(record.execution_id, 1)

@@ -1,28 +1,90 @@
 """Reading an execution while it changes: what overtakes the reading is never lost, whoever still holds its record."""
 
+import asyncio
 import gc
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from restpoint._core.changes import Change
-from restpoint._store.identity_map import Records
-from restpoint._store.records import ExecutionRecord
+from restpoint import ExecutionRecord, ExecutionStore
+from restpoint._storage import queries
+from restpoint._storage.queries import Snapshot
+from support import ADA, TEXT
 
 
-def ignore(record: ExecutionRecord, waiter: object) -> None:
-    pass
+class HeldBack:
+    """Readings of the file that are done and not given yet."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+        self._snapshot = queries.snapshot
+        monkeypatch.setattr(queries, "snapshot", self._read)
+
+    async def _read(self, *arguments: Any) -> Snapshot | None:
+        reading = await self._snapshot(*arguments)
+        self.read.set()
+        await self.go.wait()
+        return reading
 
 
 @pytest.mark.parametrize("let_go", [True, False])
-def test_a_change_that_overtakes_a_reading_is_noticed_also_when_the_record_that_heard_it_is_gone(let_go: bool) -> None:
-    records = Records(ignore)
-    created = Change(1, "e", "execution_created", None, "running", 1_000)
-    held: list[ExecutionRecord] = [records.add(created, records.draft("e", None, None))]
-    records.begin_loading("e")  # reads the file as of row 1
-    records.apply(Change(2, "e", "execution_completed", "running", "completed", 2_000))
-    if let_go:
-        held.clear()
+async def test_an_event_that_overtakes_a_reading_is_not_lost_also_when_nobody_held_the_record(
+    path: Path, monkeypatch: pytest.MonkeyPatch, let_go: bool
+) -> None:
+    async with ExecutionStore(database=path) as store:
+        held: list[ExecutionRecord] = [await store.create_execution()]
+        execution_id = held[0].execution_id
+        if let_go:
+            held.clear()
+            gc.collect()
+        back = HeldBack(monkeypatch)
+        reading = asyncio.create_task(store.get(execution_id))
+        await back.read.wait()
+        await store.set_completed(execution_id, "done")
+        back.go.set()
+        record = await reading
+        assert record is not None
+        assert (record.status, record.result) == ("completed", "done")
+        assert not held or record is held[0]
+
+
+async def test_a_prompt_that_another_process_closes_while_the_file_is_read_is_asked_about_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ExecutionStore(database=path) as store, ExecutionStore(database=path) as other:
+        record = await store.create_execution()
+        reading_back = HeldBack(monkeypatch)
+        reading = asyncio.create_task(store.get(record.execution_id))
+        await reading_back.read.wait()
+        future = (await store.set_interaction_required(record.execution_id, TEXT, "q")).future
+        reading_back.go.set()
+        await other.resolve_interaction(record.execution_id, "q", ADA)
+        assert await reading is record
+        assert await future == ADA
+        assert record.status == "running"
+
+
+async def test_two_who_read_one_execution_at_a_time_get_one_record(path: Path) -> None:
+    async with ExecutionStore(database=path) as store:
+        execution_id = (await store.create_execution()).execution_id
         gc.collect()
-    assert not records.end_loading("e", 1)
-    records.begin_loading("e")
-    assert records.end_loading("e", 2)
+        one, two = await asyncio.gather(store.get(execution_id), store.get(execution_id))
+        assert one is two is not None
+
+
+async def test_nothing_is_kept_of_an_execution_that_is_not_there(path: Path) -> None:
+    async with ExecutionStore(database=path) as store:
+        assert await store.get("nobody") is None
+        gc.collect()
+        assert "nobody" not in store._records
+
+
+async def test_who_asks_gets_the_prompt_also_when_it_is_closed_in_the_same_commit(path: Path) -> None:
+    async with ExecutionStore(database=path) as store:
+        record = await store.create_execution()
+        pending, _ = await asyncio.gather(
+            store.set_interaction_required(record.execution_id, TEXT, "q"), store.cancel(record.execution_id)
+        )
+        assert (pending.interaction_id, record.status, record.pending_interactions) == ("q", "cancelled", ())
+        assert "cancelled" in str(pending.future.exception())

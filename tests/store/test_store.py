@@ -351,7 +351,7 @@ async def test_a_cancel_reaches_the_task(path: Path, where: str) -> None:
         record.task = task = asyncio.create_task(work())
         await begun.wait()
         await (store if where == "here" else second).cancel(record.execution_id)
-        await asyncio.wait({task}, timeout=20)
+        await asyncio.wait({task}, timeout=PATIENCE)
         assert task.cancelled()
         assert str(record.status) == "cancelled"
 

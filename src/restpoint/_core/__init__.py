@@ -1,1 +1,1 @@
-"""Values and rules that do no I/O."""
+"""Values and rules. Nothing here opens a database or a socket; only ``secret_files`` touches the disk."""

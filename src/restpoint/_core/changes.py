@@ -1,18 +1,20 @@
-"""What goes into the ledger and what comes out of it: plain values, which the store applies to its records after COMMIT."""
+"""What jobs are given and what they emit: plain values. The store folds the events into its records after COMMIT."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from restpoint._core.retention_rules import Keeping
-from restpoint.errors import InteractionExpired
+from restpoint._core.execution_row import ExecutionRow
+from restpoint.events import EventKind, WaitKind
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(slots=True)
 class Wait:
     """A row of ``interactions`` or ``consents``. Times are milliseconds since the epoch."""
 
-    kind: Literal["interaction", "consent"]
+    kind: WaitKind
     id: str
     status: str
     opened: int
@@ -29,15 +31,21 @@ class Wait:
     provider: str | None = None
     """Of a consent that restpoint drives."""
     scopes: str | None = None
+    given: "BaseModel | None" = None
+    """The prompt or the response as the caller in this process gave it, which may be of a class of another library."""
 
 
 @dataclass(slots=True)
 class Change:
-    """What one row of history did to an execution."""
+    """One event: what one row of history did to an execution. A job emits it, and the store hears of it after COMMIT.
+
+    ``wait`` is the wait that the event is about, as it is after it. ``lease`` is that of the process that asked and so drives
+    the execution. ``problem`` says why no runner can go on with it. ``execution`` is there where it was created: all of it.
+    """
 
     sequence: int
     execution_id: str
-    event: str
+    event: EventKind
     before: str | None
     status: str
     at: int
@@ -46,9 +54,9 @@ class Change:
     result: str | None = None
     error: str | None = None
     code: str | None = None
-
-
-Changes = list[Change]
+    lease: int | None = None
+    problem: str | None = None
+    execution: ExecutionRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +70,3 @@ class Terms:
 
 
 NO_TERMS: Final = Terms()
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """What expiring needs to know of its store: how history tells of a default response, and how long what fails stays."""
-
-    detail: Callable[[str], str]
-    keeping: Keeping
-
-
-@dataclass(slots=True)
-class Refusal:
-    """A job that had to write something and still says no: the change it made, and the error for the caller."""
-
-    changes: Changes
-    error: InteractionExpired

@@ -1,36 +1,36 @@
-"""Time as a parameter: the wall clock that deadlines, leases and the sweep go by, replaceable in tests."""
+"""The wall clock that deadlines, leases and the sweep use. Tests replace it."""
 
 import asyncio
 import time
 from typing import Final, Protocol
 
-_LONGEST_SLEEP: Final = 30.0  # seconds; a wall clock can be set while a sleep is under way, so look again
+_LONGEST_SLEEP: Final = 30.0  # seconds; the wall clock can be set during a sleep, so it is read again after this
 
 
 class Clock(Protocol):
-    """What the store needs of a clock."""
+    """The clock that a store uses."""
 
     def now(self) -> int:
-        """Milliseconds since the epoch, UTC. May go back: order is never taken from it."""
+        """Return the time in milliseconds since the epoch (UTC). It may go back, so nothing is ordered by it."""
 
     async def sleep_until(self, instant: int) -> None:
-        """Return at ``instant`` (milliseconds since the epoch), or earlier for any reason."""
+        """Return at ``instant`` (milliseconds since the epoch). It may return earlier, so callers check the time."""
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The clock of this machine."""
 
     def now(self) -> int:
-        """Milliseconds since the epoch, UTC."""
+        """Return the time in milliseconds since the epoch (UTC)."""
         return time.time_ns() // 1_000_000
 
     async def sleep_until(self, instant: int) -> None:
-        """Sleep until ``instant``, at most half a minute."""
+        """Sleep until ``instant`` (milliseconds since the epoch), but for at most 30 seconds."""
         await asyncio.sleep(min(max(instant - self.now(), 0) / 1000, _LONGEST_SLEEP))
 
 
 async def elapse(clock: Clock, duration: int) -> None:
-    """Return after ``duration`` milliseconds, or at once when the clock is set back to before it was asked."""
-    begun = clock.now()
-    while begun <= clock.now() < begun + duration:
-        await clock.sleep_until(begun + duration)
+    """Return after ``duration`` milliseconds, or as soon as the clock is seen to be set back to before the call."""
+    start = clock.now()
+    while start <= clock.now() < start + duration:
+        await clock.sleep_until(start + duration)

@@ -1,7 +1,7 @@
-"""Ids that are seen outside: UUIDs of version 7 (RFC 9562, section 5.7).
+"""Ids of executions and waits: UUIDs of version 7 (RFC 9562, section 5.7).
 
-They begin with the time, so that new rows land next to each other in an index and a growing file stays fast, and end in
-74 random bits. No right rests on knowing one.
+A UUIDv7 begins with the time, so new rows land next to each other in an index and inserts stay fast as the file grows. It
+ends with 74 random bits. Ids are not secrets: knowing one gives no right to anything.
 """
 
 import os
@@ -12,14 +12,14 @@ _RANDOM_BYTES: Final = 10
 
 
 def uuid7(milliseconds: int, random: bytes) -> str:
-    """The UUID of a moment (milliseconds since the epoch) and 10 random bytes, of which 74 bits are used."""
+    """Make the UUID of a time (milliseconds since the epoch) from 10 random bytes, of which it uses 74 bits."""
     rest = random.hex()
     variant = "89ab"[random[9] & 3]
     return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{rest[:3]}-{variant}{rest[3:6]}-{rest[6:18]}"
 
 
 class Identifiers:
-    """Makes ids. Takes its random bytes from the system in blocks, because a call for each id costs more than the id."""
+    """Makes ids. It reads random bytes in blocks, because one system call for each id costs more than the id itself."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
@@ -27,7 +27,7 @@ class Identifiers:
         self._used = 0
 
     def new(self) -> str:
-        """An id that nobody has."""
+        """Return a new id."""
         if self._used == len(self._block):
             self._block, self._used = os.urandom(_RANDOM_BYTES * 128), 0
         self._used += _RANDOM_BYTES

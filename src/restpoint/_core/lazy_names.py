@@ -1,6 +1,6 @@
 """Public names of a package that are imported when they are first used (PEP 562).
 
-``restpoint --help`` need not wait for SQLAlchemy, and the core need not have what only an extra installs.
+So ``restpoint --help`` does not wait for SQLAlchemy, and the core works without the packages of an extra.
 """
 
 from collections.abc import Callable, Mapping

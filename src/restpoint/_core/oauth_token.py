@@ -1,4 +1,4 @@
-"""What a workflow is given when a consent was granted."""
+"""The access token that a granted consent gives to a workflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class OAuthToken:
-    """An access token. Give it to a step as it is; its ``repr`` shows no secret, and it cannot become a result or an event.
+    """An access token. Pass it to steps as it is. Its ``repr`` shows no secret, and it cannot be stored as a result or an event.
 
-    - ``token_type`` is ``Bearer`` as a rule. ``scopes`` are those that were granted, which may be fewer than were asked for.
-    - ``expires_at`` is in seconds since the epoch; None where the provider did not say.
-    - ``id_token`` is as the provider sent it: restpoint does not read it, so verify it before you trust what it says.
-    - ``extra`` is what else the provider's answer had.
+    - ``token_type`` is usually ``Bearer``. ``scopes`` are the granted ones, which may be fewer than the workflow asked for.
+    - ``expires_at`` is in seconds since the epoch, or None if the provider did not say.
+    - ``id_token`` is what the provider sent. restpoint does not read it: verify it before you trust it.
+    - ``extra`` holds the other members of the provider's token response.
 
-    A later replay gives the same consent, with a fresh token where this one has expired and the provider gave a refresh token.
-    So a workflow does not decide anything by what is in it.
+    A later replay returns the token of the same consent, refreshed if it has expired and the provider issued a refresh token.
+    A workflow must therefore not branch on the content of a token.
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""How long: the seconds that callers give, and the milliseconds that the file has."""
+"""Retention: how long ended executions stay. Callers give seconds; the file stores milliseconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from restpoint.errors import InvalidArgument
 from restpoint.lifecycle import TERMINAL
 
 Rule = float | Mapping[str, float | None] | None
-"""How long an ended execution stays: seconds, None (for ever), or either by final status."""
+"""How long an ended execution stays: seconds, None (for ever), or a mapping from final status to either."""
 
 TimeToLive = float | Mapping[str, Any] | None
-"""A ``Rule``, which may have ``workflows``: rules of their own by the name of the workflow."""
+"""A ``Rule``; a mapping may also have the key ``workflows``, which maps names of workflows to rules of their own."""
 
 
 class _Default(int):
@@ -20,47 +20,47 @@ class _Default(int):
 
 
 DEFAULT_EXECUTION_TTL: Final[int] = _Default(600)
-"""Seconds that an ended execution stays in the file, unless the caller or the file says otherwise."""
+"""Seconds that an ended execution stays if neither the caller nor the file sets a rule."""
 
 WORKFLOWS: Final = "workflows"
 _MAX_SECONDS: Final = MAX_TIMEOUT_SECONDS
 
 
 def milliseconds(name: str, seconds: float) -> int:
-    """``seconds`` in milliseconds; ``name`` is what an error calls it. Raises ``InvalidArgument``."""
+    """Convert ``seconds`` to milliseconds. Raises ``InvalidArgument``, whose message calls the value ``name``."""
     if type(seconds) not in {int, float, _Default} or not 0 <= seconds <= _MAX_SECONDS:
         raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {_MAX_SECONDS}.")
     return round(seconds * 1000)
 
 
 def is_default(ttl: TimeToLive) -> bool:
-    """Whether nobody said how long ended executions stay."""
+    """Whether the caller gave no rule."""
     return isinstance(ttl, _Default)
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """What of executions that have ended is kept, and for how long."""
+    """The retention rules of a file."""
 
     statuses: Mapping[str, int | None] = field(default_factory=dict)
-    """Milliseconds by final status; None: for ever. One that is not named stays for the default."""
+    """Milliseconds by final status; None means for ever. A status that is missing here gets the default of 600 seconds."""
     workflows: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
-    """Rules of single workflows; a status that one does not name goes by ``statuses``."""
+    """Rules by name of workflow. A status that is missing there gets its rule from ``statuses``."""
     digest: bool = False
-    """Whether history tells of an error by its SHA-256 only."""
+    """Whether history stores the SHA-256 of an error instead of the error."""
 
     def of(self, status: str, workflow: str | None) -> int | None:
-        """How long an execution of this workflow stays that ended so."""
+        """How long an execution of this workflow stays after it ended with ``status``: milliseconds, or None for ever."""
         rule = self.workflows.get(workflow or "", {})
         return rule[status] if status in rule else self.statuses.get(status, _DEFAULT)
 
     def plain(self) -> dict[str, Any]:
-        """The times as JSON has them."""
+        """Return the rules as JSON data, for the settings in the file."""
         return {"statuses": dict(self.statuses), WORKFLOWS: {name: dict(rule) for name, rule in self.workflows.items()}}
 
     @classmethod
     def read(cls, plain: Mapping[str, Any], *, digest: bool) -> Self:
-        """What ``plain`` wrote."""
+        """Return the rules that ``plain`` returned as JSON data."""
         return cls(plain.get("statuses", {}), plain.get(WORKFLOWS, {}), digest)
 
 
@@ -69,17 +69,17 @@ FOREVER: Final = Keeping(dict.fromkeys(map(str, TERMINAL)))
 
 
 def times_to_live(ttl: TimeToLive) -> Keeping:
-    """What ``ttl_seconds`` means. Raises ``InvalidArgument`` where it means nothing."""
+    """Parse the argument ``ttl_seconds``. Raises ``InvalidArgument``."""
     if not isinstance(ttl, Mapping) or WORKFLOWS not in ttl:
         return Keeping(_rule("ttl_seconds", ttl))
     general = {name: value for name, value in ttl.items() if name != WORKFLOWS}
-    by_name = ttl[WORKFLOWS]
-    if not isinstance(by_name, Mapping) or not all(isinstance(name, str) and name for name in by_name):
+    by_workflow = ttl[WORKFLOWS]
+    if not isinstance(by_workflow, Mapping) or not all(isinstance(name, str) and name for name in by_workflow):
         raise InvalidArgument(
-            f"ttl_seconds[{WORKFLOWS!r}] is {by_name!r}; give a mapping from names of workflows to seconds, None, or "
-            "either by final status."
+            f"ttl_seconds[{WORKFLOWS!r}] is {by_workflow!r}; give a mapping from names of workflows to seconds, None, or "
+            "a mapping from final status to either."
         )
-    rules = {name: _rule(f"ttl_seconds[{WORKFLOWS!r}][{name!r}]", rule) for name, rule in by_name.items()}
+    rules = {name: _rule(f"ttl_seconds[{WORKFLOWS!r}][{name!r}]", rule) for name, rule in by_workflow.items()}
     return Keeping(_rule("ttl_seconds", general), rules)
 
 
@@ -90,8 +90,8 @@ def _rule(name: str, rule: Any) -> dict[str, int | None]:
     unknown = sorted(map(str, set(rule) - set(TERMINAL)))
     if unknown:
         raise InvalidArgument(
-            f"{name} names {', '.join(unknown)}; the final statuses are {', '.join(TERMINAL)}, and rules of workflows "
-            f"stand under {WORKFLOWS!r}."
+            f"{name} has the key {', '.join(unknown)}; the final statuses are {', '.join(TERMINAL)}, and rules of workflows "
+            f"belong under the key {WORKFLOWS!r}."
         )
     return {
         str(status): None if seconds is None else milliseconds(f"{name}[{str(status)!r}]", seconds)

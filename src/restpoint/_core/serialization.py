@@ -1,10 +1,11 @@
-"""What may be stored: JSON (RFC 8259) and nothing else, within limits, and the same after a restart as before.
+"""The JSON codec for stored values (RFC 8259), with size limits. A value reads back equal to what was written.
 
-``encode`` refuses what would come back different or not at all (a ``set``, a key that is not text, ``NaN``, half a
-surrogate pair), and says where in the value it stands.
+``encode`` refuses values that would read back different or not at all (a ``set``, a key that is not text, ``NaN``, half a
+surrogate pair). Its error names the part of the value that is at fault.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,23 +18,23 @@ from restpoint.errors import DamagedFile, NotJSON
 MAX_PROMPT_BYTES: Final = 2 * 1024 * 1024
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 MAX_RESULT_BYTES: Final = 64 * 1024 * 1024
-MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error, a reason, an actor's name
-MAX_DEPTH: Final = 100  # levels; the reader of JSON stops at 200, and a prompt adds some
+MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error or a reason
+MAX_DEPTH: Final = 100  # levels; pydantic's JSON parser stops at 200, and a prompt wraps the value in a few more
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
-    """``value`` as compact JSON text, at most ``limit`` bytes of UTF-8.
+    """Return ``value`` as compact JSON text of at most ``limit`` bytes in UTF-8.
 
-    Pydantic models anywhere in the value are taken in their JSON form. Raises ``NotJSON`` with the path of the first
-    offending part.
+    Pydantic models anywhere in the value are dumped in JSON mode. Raises ``NotJSON`` with the path of the first part that is
+    not JSON.
     """
     if isinstance(value, BaseModel):
         value = _model_data(value, "$")
     try:
         data = to_json(value, inf_nan_mode="strings")
-        # What does not read back equal is no JSON, or is harmless as a tuple is: the slow way tells.
+        # A value that does not read back equal is not JSON, or is harmless, as a tuple is. The slow path decides.
         exact = data.count(b"[") + data.count(b"{") <= MAX_DEPTH and from_json(data) == value
     except (TypeError, ValueError, RecursionError):
         exact, data = False, b""
@@ -45,7 +46,7 @@ def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
 
 
 def decode(text: str | None) -> Any:
-    """The value that ``encode`` made ``text`` from. Raises ``DamagedFile`` where it did not."""
+    """Return the value that ``encode`` wrote as ``text``. Raises ``DamagedFile`` if ``text`` is not JSON."""
     if text is None:
         return None
     try:
@@ -55,33 +56,42 @@ def decode(text: str | None) -> Any:
 
 
 def unreadable(what: str, error: Exception) -> DamagedFile:
-    """The error for something in the file that this program cannot have written: it was damaged, or bent by another one."""
+    """Return the error for stored data that restpoint did not write: the disk or another program changed it."""
     why = str(error).partition("\n")[0]
     return DamagedFile(f"The file is damaged: {what} in it cannot be read ({why}). See: restpoint db check")
 
 
 BENT: Final = (ValueError, TypeError, KeyError, AttributeError)
-"""What values of another kind than any that was written make Python raise."""
+"""The exceptions that stored data of an unexpected type or shape raises while it is read."""
 
 
 def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
-    """``text`` if it is text that UTF-8 can carry and no longer than ``limit`` characters; else ``NotJSON``."""
+    """Return ``text`` if it is valid UTF-8 of at most ``limit`` characters, without NUL. Raises ``NotJSON`` otherwise."""
     if not isinstance(text, str):
         raise NotJSON(name, f"it is {type(text).__name__} and must be text")
     if len(text) > limit:
         raise NotJSON(name, f"it has {len(text)} characters and the limit is {limit}")
     if "\x00" in text:
-        raise NotJSON(name, "it has a NUL character, at which C programs and SQL functions would cut it")
+        raise NotJSON(name, "it has a NUL character, where C programs and SQL functions would cut it off")
     return _unicode(text, name)
 
 
 def storable(text: object) -> str:
-    """``text`` as ``check_text`` would take it, for what must be stored whatever it says, such as an error."""
+    """Make ``text`` pass ``check_text``: cut it to the limit and replace what UTF-8 cannot encode. For errors, say."""
     return str(text)[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
+def first_problem(error: Exception) -> str:
+    """What is wrong first, as ``where: what``, by the error of a validation; without the value that was refused."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return str(error) or type(error).__name__
+
+
 def _plain(value: object, path: str, depth: int) -> object:  # noqa: C901, PLR0911 - a case for each kind of JSON
-    """``value`` made of dict, list, str, int, float, bool and None only; raises ``NotJSON`` at the first other part."""
+    """Copy ``value`` into dict, list, str, int, float, bool and None. Raises ``NotJSON`` at the first part of another type."""
     if depth > MAX_DEPTH:
         raise NotJSON(_short(path), f"it is nested deeper than {MAX_DEPTH} levels")
     match value:
@@ -92,7 +102,7 @@ def _plain(value: object, path: str, depth: int) -> object:  # noqa: C901, PLR09
         case int():
             return int(value)
         case float():
-            if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
+            if not math.isfinite(value):
                 raise NotJSON(path, f"{value} is not a JSON number")
             return float(value)
         case BaseModel():

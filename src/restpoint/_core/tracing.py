@@ -1,19 +1,21 @@
-"""Spans of OpenTelemetry around what workflows do, where the application traces; nothing at all where it does not.
+"""OpenTelemetry spans around runs, steps and waits, if the application has configured a tracer provider.
 
-The trace of an execution hangs on one short span, ``start_span``, whose W3C trace context (https://www.w3.org/TR/trace-context/)
-is stored with the execution. Every run of it, in whatever process, is a child of that span, and so is every pause: it is
-told when it ends, with the time of its beginning, so that it spans restarts. Nothing here outlives a process but that context.
+The root of an execution's trace is one short span, ``start_span``. Its W3C trace context
+(https://www.w3.org/TR/trace-context/) is stored with the execution. Every run of the execution, in any process, is a child
+of that span, and so is every wait. The span of a wait is created when the wait ends, with the start time of the wait, so it
+can cover restarts.
 
-The application traces if it has configured a tracer provider. Its API is not imported for it: a process in which nobody
-imported ``opentelemetry.trace`` has no provider, and then each call costs less than a microsecond.
+This module does not import OpenTelemetry by itself: a process in which nobody imported ``opentelemetry.trace`` has no
+provider, and then each call here costs less than a microsecond.
 
-Spans carry names and ids. They carry no input, no answer and no message of an error: only the type of the error.
+Spans carry names and ids. They carry no input, no response and no message of an error, only the type of the error.
 """
 
 import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -28,38 +30,38 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{
 _TRACESTATE: Final = re.compile(r"[\x20-\x7e\t]{1,512}")
 
 _stored: ContextVar["Context | None"] = ContextVar("restpoint_stored_trace", default=None)
-"""The context that came with the execution: what a pause belongs to, rather than the run that happens to end it."""
+"""The trace context that is stored with the execution: the parent of its wait spans, instead of the current run."""
 
-_MOST_TOLD: Final = 10_000
-_told: dict[str, None] = {}
-"""The waits whose spans this process has told lately, the oldest first."""
-
-_tracer_of: tuple[object, "trace.Tracer"] | None = None
+_MOST_RECORDED: Final = 10_000
+_recorded: dict[str, None] = {}
+"""The ids of the waits that this process has made spans of, the oldest first; the oldest are dropped."""
 
 
 def _tracer() -> "trace.Tracer | None":
-    """The tracer of the application's provider; None while it has none."""
-    global _tracer_of  # noqa: PLW0603 - one tracer for each provider
-    trace = sys.modules.get("opentelemetry.trace")  # only where the application has imported it
+    """Return the tracer of the application's provider, or None while there is no provider."""
+    trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         return None
-    if _tracer_of is None or _tracer_of[0] is not provider:
-        _tracer_of = provider, provider.get_tracer("restpoint")
-    return _tracer_of[1]
+    return _tracer_of(provider)
+
+
+@lru_cache(maxsize=1)
+def _tracer_of(provider: "trace.TracerProvider") -> "trace.Tracer":
+    return provider.get_tracer("restpoint")
 
 
 def is_configured() -> bool:
-    """Whether this process traces, counts or logs by OpenTelemetry, as far as can be told: it has an SDK of it loaded."""
+    """Whether this process seems to use OpenTelemetry: it has a tracer provider, or an OpenTelemetry SDK is imported."""
     return _tracer() is not None or any(name.startswith("opentelemetry.sdk") for name in sys.modules)
 
 
 class Span:
-    """One span, as a context manager. Entered and left in the same task.
+    """One span, as a context manager. Enter and leave it in the same task.
 
-    ``carrier`` is what to store to go on with the trace later: the headers ``traceparent`` and ``tracestate``, or nothing.
+    Store ``carrier`` to continue the trace later: it holds the headers ``traceparent`` and ``tracestate``, or nothing.
     """
 
     __slots__ = ("_before", "_context", "_span", "_token", "carrier")
@@ -77,12 +79,12 @@ class Span:
         self._before: Context | None = None
 
     def annotate(self, **attributes: str | int) -> None:
-        """Say more about it: each becomes an attribute ``restpoint.<name>``. Names and ids only."""
+        """Set attributes ``restpoint.<name>`` of the span. Pass names and ids only, no payloads."""
         if self._span is not None:
             self._span.set_attributes({f"restpoint.{name}": value for name, value in attributes.items()})
 
     def fail(self, name: str) -> None:
-        """Say that what it is about failed: with the name of an error's type, or its code."""
+        """Mark the span as failed; ``name`` is the type of the error, or its code."""
         if self._span is not None:
             from opentelemetry import trace
 
@@ -110,63 +112,63 @@ class Span:
             context.detach(self._token)
             if self._context is not None:
                 _stored.set(self._before)
-        # A cancelled task, which is no Exception, has not failed.
+        # A cancelled task has not failed; CancelledError is not an Exception.
         if isinstance(error, Exception):
             self.fail(type(error).__qualname__)
         self._span.end()
 
 
-_NOTHING: Final = Span()
+_NO_SPAN: Final = Span()
 
 
 def carrier() -> dict[str, str]:
-    """The trace context of here and now, as headers; empty where nothing is traced."""
+    """Return the current trace context as headers; empty if there is no current span."""
     if "opentelemetry.trace" not in sys.modules:
         return {}
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    carried: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carried)
-    return carried
+    headers: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(headers)
+    return headers
 
 
 def accepted(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Of headers that a client sent, the trace context, where it is one. Never raises: a bad one is no trace."""
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    parent, state = given.get("traceparent", "").strip(), given.get("tracestate", "")
+    """Return the trace context from a client's headers; empty if it is missing or malformed. Never raises."""
+    sent = {name.lower(): value for name, value in (headers or {}).items()}
+    parent, state = sent.get("traceparent", "").strip(), sent.get("tracestate", "")
     if not _TRACEPARENT.fullmatch(parent):
         return {}
     return {"traceparent": parent, **({"tracestate": state} if _TRACESTATE.fullmatch(state) else {})}
 
 
 def start_span(workflow: str, carrier: Mapping[str, str] | None = None) -> Span:
-    """The start of an execution. Inside it, its ``carrier`` is what to store with the execution.
+    """Return the span of an execution's start. Store its ``carrier`` with the execution.
 
-    The parent is the span around it, else the ``carrier`` of the caller, else none. Where this process does not trace, the
-    caller's context is handed on as it is, for a process that does.
+    Its parent is the current span, otherwise the ``carrier`` of the caller, otherwise none. If this process does not trace,
+    the caller's context is passed on unchanged, for a process that does.
     """
     tracer = _tracer()
-    given = accepted(carrier)
+    sent = accepted(carrier)
     if tracer is None:
-        return Span(carrier=given)
+        return Span(carrier=sent)
     from opentelemetry import trace
 
-    around = trace.get_current_span().get_span_context().is_valid
-    parent = None if around or not given else _read(given)
+    has_current = trace.get_current_span().get_span_context().is_valid
+    parent = None if has_current or not sent else _read(sent)
     span = tracer.start_span(
         f"start {workflow}", parent, trace.SpanKind.PRODUCER, attributes={"restpoint.workflow": workflow}
     )
-    return Span(span, _written(span))
+    return Span(span, _headers_of(span))
 
 
 def run_span(workflow: str, execution_id: str, carrier: Mapping[str, str] | None) -> Span:
-    """One run of an execution's function, from its start or its rebuilding to its end or the next pause.
+    """Return the span of one run of an execution's function, from its start or replay to its end or the next pause.
 
-    ``carrier`` is what ``start_span`` gave, read back from the file; the run belongs to that trace, whatever runs around it.
+    ``carrier`` is the one of ``start_span``, read back from the file. The run joins that trace, whatever the current span is.
     """
     tracer = _tracer()
     if tracer is None:
-        return _NOTHING
+        return _NO_SPAN
     from opentelemetry import trace
 
     stored = _read(accepted(carrier))
@@ -177,14 +179,14 @@ def run_span(workflow: str, execution_id: str, carrier: Mapping[str, str] | None
         attributes={"restpoint.workflow": workflow, "restpoint.execution_id": execution_id},
     )
     parent = stored or trace.set_span_in_context(span, stored)
-    return Span(span, _written(span), parent)
+    return Span(span, _headers_of(span), parent)
 
 
 def step_span(name: str, attempt: int = 1) -> Span:
-    """One attempt of a step, inside a run."""
+    """Return the span of one attempt of a step, inside a run."""
     tracer = _tracer()
     if tracer is None:
-        return _NOTHING
+        return _NO_SPAN
     return Span(
         tracer.start_span(f"step {name}", attributes={"restpoint.step": name, "restpoint.attempt": attempt}),
     )
@@ -198,17 +200,17 @@ def wait_span(
     outcome: str | None = None,
     ended_at_ns: int | None = None,
 ) -> None:
-    """A pause that has ended, told inside the run that goes on. A process tells each wait once, whoever calls this again.
+    """Record the span of a wait that has ended, inside the run that continues. A process records each wait once.
 
-    Times are nanoseconds since the epoch; ``ended_at_ns`` is now unless given. ``outcome`` is a word such as ``answered``.
+    Times are nanoseconds since the epoch; ``ended_at_ns`` defaults to now. ``outcome`` is a status such as ``answered``.
     """
     tracer = _tracer()
-    if tracer is None or wait_id in _told:
+    if tracer is None or wait_id in _recorded:
         return
     if wait_id:
-        _told[wait_id] = None
-        if len(_told) > _MOST_TOLD:
-            del _told[next(iter(_told))]
+        _recorded[wait_id] = None
+        if len(_recorded) > _MOST_RECORDED:
+            del _recorded[next(iter(_recorded))]
     attributes: dict[str, Any] = {"restpoint.wait.kind": kind, "restpoint.wait.id": wait_id}
     if outcome is not None:
         attributes["restpoint.wait.outcome"] = outcome
@@ -217,7 +219,7 @@ def wait_span(
 
 
 def ids() -> tuple[str, str] | None:
-    """Trace and span of here and now in hexadecimal, for the log; None where nothing is traced."""
+    """Return the ids of the current trace and span in hexadecimal, for the log; None if there is no current span."""
     if "opentelemetry.trace" not in sys.modules:
         return None
     from opentelemetry import trace
@@ -226,17 +228,17 @@ def ids() -> tuple[str, str] | None:
     return (trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)) if here.is_valid else None
 
 
-def _read(carried: Mapping[str, str]) -> "Context":
+def _read(headers: Mapping[str, str]) -> "Context":
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    return TraceContextTextMapPropagator().extract(carried, Context())
+    return TraceContextTextMapPropagator().extract(headers, Context())
 
 
-def _written(span: "trace.Span") -> dict[str, str]:
+def _headers_of(span: "trace.Span") -> dict[str, str]:
     from opentelemetry import trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    carried: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carried, trace.set_span_in_context(span))
-    return carried
+    headers: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(headers, trace.set_span_in_context(span))
+    return headers

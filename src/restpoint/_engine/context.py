@@ -33,31 +33,23 @@ from restpoint._engine.fingerprints import fingerprint, fingerprint_of
 from restpoint._engine.replay import describe
 from restpoint._engine.run import Run
 from restpoint._engine.steps import attempts, called, name_of, recorded_outcome, result_type
-from restpoint._storage import journal
+from restpoint._storage import event_details, journal
 from restpoint._storage.journal import Entry
 from restpoint._store.ask_options import read_terms
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
     HumanPrompt,
-    HumanPromptBinary,
-    HumanPromptCheckbox,
-    HumanPromptDropdown,
+    HumanPromptBase,
     HumanPromptNotification,
-    HumanPromptRadio,
-    HumanPromptText,
     HumanResponse,
-    HumanResponseBinary,
-    HumanResponseCheckbox,
-    HumanResponseDropdown,
-    HumanResponseNotification,
-    HumanResponseRadio,
-    HumanResponseText,
+    HumanResponseBase,
     read_prompt,
     write_prompt,
 )
 
 T = TypeVar("T")
+R = TypeVar("R", bound=HumanResponseBase)
 
 
 class AskTerms(TypedDict, total=False):
@@ -97,24 +89,11 @@ class Context:
 
     # --- People ---
 
+    # A prompt of ours is a BaseModel too; the first signature that fits decides.
     @overload
-    def ask(self, prompt: HumanPromptText, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseText]: ...
-    @overload
-    def ask(self, prompt: HumanPromptBinary, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseBinary]: ...
-    @overload
-    def ask(self, prompt: HumanPromptRadio, **terms: Unpack[AskTerms]) -> Coroutine[Any, Any, HumanResponseRadio]: ...
-    @overload
-    def ask(
-        self, prompt: HumanPromptCheckbox, **terms: Unpack[AskTerms]
-    ) -> Coroutine[Any, Any, HumanResponseCheckbox]: ...
-    @overload
-    def ask(
-        self, prompt: HumanPromptDropdown, **terms: Unpack[AskTerms]
-    ) -> Coroutine[Any, Any, HumanResponseDropdown]: ...
-    @overload
-    def ask(
-        self, prompt: HumanPromptNotification, **terms: Unpack[AskTerms]
-    ) -> Coroutine[Any, Any, HumanResponseNotification]: ...
+    def ask(  # type: ignore[overload-overlap]
+        self, prompt: HumanPromptBase[R], **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, R]: ...
     @overload
     def ask(
         self, prompt: BaseModel | Mapping[str, Any], **terms: Unpack[AskTerms]
@@ -152,10 +131,9 @@ class Context:
             run = self._run
             if entry is None:
                 await run.first_time()
-                wait_id, detail = run.parts.identifiers.new(), run.parts.asked_detail(text, terms)
-                await waiting.ask(
-                    run, call, wait_id, partial(journal.ask, prompt=text, timeout=due, detail=detail, terms=terms)
-                )
+                wait_id = run.parts.identifiers.new()
+                detail = event_details.asked(text, terms, digest=run.parts.keeping.digest, position=call.position)
+                await waiting.ask(run, journal.ask, call, wait_id, text, due, detail, terms)
             else:
                 wait_id = await self._begun(entry)
             return await waiting.answer(run, wait_id, call)
@@ -192,7 +170,7 @@ class Context:
                 return
             await run.first_time()
             with run.busy():
-                await run.outcome(call, partial(journal.show, payload=text))
+                await run.outcome(journal.show, call, text)
 
         return shown()
 
@@ -248,11 +226,8 @@ class Context:
                 wait_id = run.parts.identifiers.new()
                 usual = waiting.scopes_at(run, provider)
                 wanted = usual if scopes is None else scopes
-                job = partial(
-                    journal.authorize, auth_url=waiting.consent_page(run, provider, wait_id), oauth_state=wait_id, timeout=due,
-                    provider=provider, scopes=encode(list(wanted)),
-                )  # fmt: skip
-                await waiting.ask(run, call, wait_id, job)
+                page, asked = waiting.consent_page(run, provider, wait_id), encode(list(wanted))
+                await waiting.ask(run, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
             else:
                 wait_id = await self._begun(entry)
             return await waiting.grant(run, wait_id, call)
@@ -270,8 +245,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id = run.parts.identifiers.new()
-                job = partial(journal.authorize, auth_url=auth_url, oauth_state=oauth_state, timeout=due)
-                await waiting.ask(run, call, wait_id, job)
+                await waiting.ask(run, journal.authorize, call, wait_id, auth_url, oauth_state, due)
             else:
                 wait_id = await self._begun(entry)
             await waiting.consent(run, wait_id, call)
@@ -388,7 +362,7 @@ class Context:
                 until = int(decode(entry.result)["until"])
             await waiting.until(run, call, until, until - milliseconds)
             with run.busy():
-                await run.outcome(call, journal.settle)
+                await run.outcome(journal.settle, call)
 
         return slept()
 

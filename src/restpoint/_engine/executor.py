@@ -2,27 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
 from restpoint._core import tracing
-from restpoint._core.changes import Changes
+from restpoint._core.serialization import first_problem
 from restpoint._engine.context import Context
 from restpoint._engine.failures import public_failure
 from restpoint._engine.replay import Branch, describe
 from restpoint._engine.run import Run, branch_here
-from restpoint._engine.workflow import problem_of
 from restpoint._storage import journal
-from restpoint._storage.sqlite.database import Transaction
-from restpoint.errors import InputNotAccepted, LeaseLost, NotJSON, ReplayMismatch, StorageError, StoreClosed
+from restpoint.errors import InputNotAccepted, NotJSON, ReplayMismatch
 from restpoint.logs import about
 
 log = logging.getLogger(__name__)
-
-_RETRY_SECONDS: Final = 1.0
 
 
 async def follow(run: Run) -> None:
@@ -58,7 +52,7 @@ async def _call(run: Run) -> Any:
         # The model changed since: the code that it was begun with may be back with the next release.
         run.stuck(
             InputNotAccepted(
-                f"The stored input of execution {run.claim.execution_id} is not accepted now: {problem_of(error)}"
+                f"The stored input of execution {run.claim.execution_id} is not accepted now: {first_problem(error)}"
             )
         )
         raise asyncio.CancelledError from None
@@ -75,7 +69,7 @@ async def _complete(run: Run, result: Any) -> None:
     except NotJSON as error:
         await _fail(run, error)
         return
-    await _end(run, partial(journal.complete, run=run.claim, result=text, keeping=run.parts.keeping))
+    await run.end(journal.complete, text, run.parts.keeping)
 
 
 async def _fail(run: Run, error: BaseException) -> None:
@@ -103,23 +97,4 @@ async def _record_failure(run: Run, error: BaseException) -> None:
         logging.INFO if public else logging.ERROR,
         "workflow %s failed: %s", run.workflow.name, code, exc_info=None if public else error,
     )  # fmt: skip
-    await _end(run, partial(journal.fail, run=run.claim, error=message, code=code, keeping=run.parts.keeping))
-
-
-async def _end(run: Run, job: Callable[[Transaction], Changes]) -> None:
-    run.let_record_go()
-
-    def ended(changes: Changes) -> None:
-        run.depart("ended")
-        run.parts.apply(changes)
-
-    while True:
-        try:
-            await run.parts.database.write(job, ended)
-        except (LeaseLost, StoreClosed):
-            run.depart("lost")
-        except StorageError:
-            log.exception("the end of execution %s could not be written; trying again", run.claim.execution_id)
-            await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        return
+    await run.end(journal.fail, message, code, run.parts.keeping)

@@ -112,14 +112,14 @@ class Order:
 
     # --- What comes to it ---
 
-    def reserve(self) -> Outcome:
+    def reserve(self) -> tuple[Outcome, int]:
         """The next number, for an outcome that is about to be written with it. What was heard of before comes before it."""
         for outcome in sorted(self._unnumbered, key=_closed):
             self._number(outcome)
         self._unnumbered.clear()
         outcome = Outcome(None)
         self._number(outcome)
-        return outcome
+        return outcome, self._last
 
     def _number(self, outcome: Outcome) -> None:
         self._last += 1

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
-from restpoint._core.changes import Changes
 from restpoint._engine.slots import Slots
 from restpoint._storage import claims, leases
 from restpoint._storage.claims import Claim
@@ -87,26 +86,23 @@ class Claimant:
             claims.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
             max_attempts=self._max_attempts, keeping=parts.keeping,
         )  # fmt: skip
-        count = 0
-
-        def applied(outcome: tuple[list[Claim], Changes]) -> None:
-            nonlocal count
-            parts.apply(outcome[1])
-            for claim in outcome[0]:
-                count += 1
+        # Take the slots before the runs are claimed, because runs that are in memory may ask for a slot meanwhile.
+        self._slots.free -= most
+        claimed: list[Claim] = []
+        claiming = parts.database.write(job)
+        try:
+            await claiming
+        finally:  # also where this task was cancelled meanwhile: what is claimed is this process's to run or to let go
+            if claiming.exception() is None:
+                claimed = claiming.result()
+            for claim in claimed:
                 if claim.suspect:
                     over = asyncio.get_running_loop().call_later(_PROBATION, self.trust, claim.execution_id)
                     self._suspects[claim.execution_id] = over
                 self._take_up(claim)
-
-        # Taken before they are claimed, because those that are in memory may ask for them meanwhile.
-        self._slots.free -= most
-        try:
-            await parts.database.write(job, applied)
-        finally:
-            for _ in range(most - count):
+            for _ in range(most - len(claimed)):
                 self._slots.give()
-        return count
+        return len(claimed)
 
     def trust(self, execution_id: str) -> None:
         """It got on, or is gone: another suspect may have its turn."""
@@ -121,7 +117,7 @@ class Claimant:
             parts = self._parts
             try:
                 if await leases.any_idle(parts.database, parts.clock.now(), parts.lease):
-                    await parts.database.write(partial(claims.inherit, own=parts.lease), parts.apply)
+                    await parts.database.write(partial(claims.inherit, own=parts.lease))
             except StoreClosed:
                 return
             except Exception:

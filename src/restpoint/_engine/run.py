@@ -12,10 +12,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec, Protocol, TypeVar
 
-from restpoint._core.changes import Change, Changes, Wait
+from restpoint._core.changes import Change, Wait
 from restpoint._engine.parking import LEAVING, Occupancy, SlotOwner, this_task
 from restpoint._engine.replay import Branch, Journal, describe
 from restpoint._engine.steps import step_here
@@ -25,6 +24,7 @@ from restpoint._storage import journal as runs
 from restpoint._storage.claims import Claim
 from restpoint._storage.journal import Call, Entry
 from restpoint._storage.sqlite.database import Transaction
+from restpoint._store.identity_map import Coming
 from restpoint._store.internals import Parts
 from restpoint._store.records import ExecutionRecord
 from restpoint.errors import (
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Job = Callable[[Transaction], Changes]
+P = ParamSpec("P")
 Gone = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
 
 _RETRY_SECONDS: Final = 1.0
@@ -107,7 +107,7 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
-        self._starting: asyncio.Future[Change | str] | None = None
+        self._coming: Coming | None = None
 
     # --- From beginning to end ---
 
@@ -126,37 +126,43 @@ class Run:
         self.record = record
         if self._is_down:
             return
-        # Not the record's property: this process drives the run by its claim.
-        record._task = self._task  # noqa: SLF001 - the runner makes runs of records
-        record._ended = self._ended_elsewhere  # noqa: SLF001
+        record.runs_in(self._task, self._ended_elsewhere)
         if record.status in TERMINAL:
             self._ended_elsewhere()
 
     def let_record_go(self) -> None:
         """It ends here: what becomes of its execution now is no news to it."""
-        if self.record._ended == self._ended_elsewhere:  # noqa: SLF001 - as in adopt; it may have been claimed anew
-            self.record._ended = None  # noqa: SLF001
-        if self.record._task is self._task:  # noqa: SLF001
-            self.record._task = None  # noqa: SLF001
+        self.record.runs_no_more(self._task, self._ended_elsewhere)
 
-    def begins_before(self, starting: "asyncio.Future[Change | str]") -> None:
-        """It is begun while its start is being written: whatever it writes is written after that, or not at all.
+    def begins_before(self, coming: Coming) -> None:
+        """It is begun while its start is being written: whatever it writes is written after that, or not at all."""
+        self._coming = coming
+        coming.written.add_done_callback(self._has_started)
 
-        What comes of the start is a change, or the id of the execution that was started with the same key before.
-        """
-        self._starting = starting
-        starting.add_done_callback(self._has_started)
-
-    def _has_started(self, starting: "asyncio.Future[Change | str]") -> None:
-        self._starting = None
-        if starting.exception() is not None or isinstance(starting.result(), str):  # there is no such execution
+    def _has_started(self, starting: "asyncio.Future[str | None]") -> None:
+        """What comes of the start may be the id of the execution that was started with the same key before."""
+        coming, self._coming = self._coming, None
+        if starting.exception() is not None or starting.result() is not None:  # there is no such execution
             self.leave("lost")
+        elif coming is not None and coming.record is not self.record:  # someone else found it in the file first
+            self.adopt(coming.record)
 
     async def started(self) -> None:
         """Return when its start is in the file: nothing that it does to the world comes before that."""
-        if self._starting is not None:
-            await asyncio.wait([self._starting])
+        if self._coming is not None:
+            await asyncio.wait([self._coming.written])
         self.check()
+
+    def hear(self, event: Change) -> None:
+        """The sink tells of its execution, once the record of that was told. Called for every event of it."""
+        if event.status in TERMINAL:
+            self.depart("ended")
+        elif event.wait is not None and event.wait.kind == "interaction" and event.wait.status == "pending":
+            # Hold the prompt, so that its answer comes here.
+            record = self.parts.records.get(self.claim.execution_id)
+            pending = None if record is None else record.open_interaction(event.wait.id)
+            if pending is not None:
+                self.pending[pending.interaction_id] = pending
 
     def _did_not_begin(self, _: "asyncio.Task[None]") -> None:
         """A task that is cancelled before its first turn runs nothing of its function, not even what cleans up after it."""
@@ -285,43 +291,60 @@ class Run:
             await self.journal.order.caught_up()
         self.check()
 
-    async def write(self, job: Job, applied: Callable[[Changes], None] | None = None) -> None:
-        """Hand a fenced job to the writer, and return after COMMIT."""
+    async def write(
+        self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
+    ) -> None:
+        """Hand a job with its arguments to the writer, fenced with the claim, and return after COMMIT."""
         self.check()
-        await self._queue(job, applied)
+        await self._queue(job, *arguments, **named)
         self.check()
 
-    def _queue(self, job: Job, applied: Callable[[Changes], None] | None = None) -> "asyncio.Future[None]":
-        """Hand a fenced job to the writer, which takes jobs in their order; done after COMMIT.
+    def _queue(
+        self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
+    ) -> "asyncio.Future[None]":
+        """Hand a job to the writer, which takes jobs in their order; done after COMMIT.
 
         Who stops waiting for it stops at once, for that is what a replay of it will look like, and the job is done all the same.
         """
         order, told = self.journal.order, asyncio.get_running_loop().create_future()
-        untold = dict(order.untold)
+        claim, untold = self.claim, dict(order.untold)
 
-        def with_numbers(tx: Transaction) -> Changes:
-            changes = job(tx)
-            runs.number(tx, self.claim, untold)
-            return changes
+        def fenced(tx: Transaction) -> None:
+            job(tx, claim, *arguments, **named)
+            if untold:
+                runs.number(tx, claim, untold)
 
-        def committed(changes: Changes) -> None:
-            order.told(untold)
-            (applied or self.parts.apply)(changes)
-            if self.claim.suspect:
-                self._host.trust(self.claim.execution_id)
+        def over(written: "asyncio.Future[None]") -> None:
+            error = written.exception()
+            if error is None:
+                order.told(untold)
+                if claim.suspect:
+                    self._host.trust(claim.execution_id)
+            elif not self._is_left_for(error) and not told.done():
+                told.set_exception(error)
+                told.exception()  # seen: who awaited it may have been cancelled
             if not told.done():
                 told.set_result(None)
 
-        def over(written: "asyncio.Future[Changes]") -> None:
-            error = written.exception()
-            if error is not None and not self._is_left_for(error) and not told.done():
-                told.set_exception(error)
-                told.exception()  # seen: who awaited it may have been cancelled
-            elif not told.done():
-                told.set_result(None)
-
-        self.parts.database.write(with_numbers if untold else job, committed).add_done_callback(over)
+        self.parts.database.write(fenced).add_done_callback(over)
         return told
+
+    async def end(
+        self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
+    ) -> None:
+        """Write the end of the execution, as often as it takes while the storage fails."""
+        self.let_record_go()
+        while True:
+            try:
+                await self.parts.database.write(lambda tx: job(tx, self.claim, *arguments, **named))
+            except (LeaseLost, StoreClosed):
+                self.depart("lost")
+            except StorageError:
+                log.exception("the end of execution %s could not be written; trying again", self.claim.execution_id)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            self.depart("ended")
+            return
 
     def _is_left_for(self, error: BaseException) -> bool:
         """Whether the run leaves memory because something of it could not be written."""
@@ -334,11 +357,17 @@ class Run:
             self.leave("failing storage")
         return self.gone is not None
 
-    async def outcome(self, call: Call, job: Callable[..., Changes]) -> None:
-        """Write an outcome of the run's own, and return when it is its turn; ``job`` takes a transaction and its ordinal."""
-        outcome = self.journal.order.reserve()
+    async def outcome(
+        self,
+        job: Callable[Concatenate[Transaction, Claim, Call, int, P], None],
+        call: Call,
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> None:
+        """Write an outcome of the run's own with the next number of the order, and return when it is its turn."""
+        outcome, number = self.journal.order.reserve()
         try:
-            await self.write(partial(job, run=self.claim, call=call, ordinal=outcome.number))
+            await self.write(job, call, number, *arguments, **named)
             self.recorded()
             await self.journal.order.give(outcome)
         except asyncio.CancelledError:
@@ -352,7 +381,7 @@ class Run:
 
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Into the journal, for replays."""
-        await self.outcome(call, partial(runs.record, result=result, error=error))
+        await self.outcome(runs.record, call, result, error)
 
     def recorded(self) -> None:
         """For tests: with ``replay_always`` the function begins anew after everything that is recorded."""
@@ -378,7 +407,7 @@ class Run:
         """The workflow's own code stopped awaiting a call that is in the journal: no replay gives it an outcome either."""
         if self._is_cancelled_by_workflow():
             seen = self.journal.order.given
-            self._queue(partial(runs.abandon, run=self.claim, call=call, wait_id=wait_id, seen=seen))
+            self._queue(runs.abandon, call, wait_id, seen)
             self.recorded()
 
     def abandon_step(self, call: Call) -> None:
@@ -386,9 +415,7 @@ class Run:
         task = this_task()
         if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
             seen = self.journal.order.given
-            self._queue(
-                partial(runs.record, run=self.claim, call=call, result=None, error=runs.ABANDONED, ordinal=seen)
-            )
+            self._queue(runs.record, call, seen, None, runs.ABANDONED)
             self.recorded()
 
     def _is_cancelled_by_workflow(self) -> bool:
@@ -399,15 +426,10 @@ class Run:
     async def park(self, waiting: Sequence[str | int | None]) -> None:
         """Leave memory, if all that its branches await is still to come."""
         waits = [each for each in waiting if isinstance(each, str)]
-        wakes = [each for each in waiting if isinstance(each, int)]
-
-        def parked(done: bool) -> None:
-            if done:
-                self.leave("parked")
-
-        job = partial(claims.park, run=self.claim, waits=waits, wake_at=min(wakes, default=None))
+        wake_at = min((each for each in waiting if isinstance(each, int)), default=None)
         try:
-            await self.parts.database.write(job, parked)
+            if await self.parts.database.write(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
+                self.leave("parked")
         except LeaseLost:
             self.leave("lost")
         except (StorageError, StoreClosed) as error:

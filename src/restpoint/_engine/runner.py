@@ -15,7 +15,8 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from restpoint._core import tracing
-from restpoint._core.changes import Change, Changes
+from restpoint._core.changes import Change
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._engine import executor
 from restpoint._engine.poller import Claimant
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
-
-# What makes a run ready, as far as this process hears of it.
-_NEWS: Final = ("execution_created", "interaction_", "consent_", "execution_recovered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,9 @@ class Runner:
         self._claimant: Claimant
         self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
-        self._starting: set[asyncio.Future[Change | str]] = set()
+        self._starting: set[asyncio.Future[str | None]] = set()
+        self._begun: set[str] = set()
+        """Executions whose runs this process has begun while their start is being written."""
         self._looking: list[asyncio.Task[None]] = []
         self._parts: Parts | None = None
         self._closing = False
@@ -210,15 +210,14 @@ class Runner:
         parts, execution_id = self._parts, self._parts.identifiers.new()
         with tracing.start_span(workflow, trace) as span:
             carried = encode(span.carrier) if span.carrier else None
-            what = Start(
-                workflow, found.version, text, owner, carried, *_digests(owner, idempotency_key, workflow, text)
-            )
+            row = ExecutionRow(execution_id, "running", workflow=workflow, owner=owner, run_version=found.version)
+            what = Start(text, carried, *_digests(owner, idempotency_key, workflow, text))
             claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
-            draft = parts.records.draft(execution_id, workflow, owner, is_run=True)
+            draft = parts.records.draft(row)
             run = None
             if claim is not None:
                 run = Run(claim, found, draft, parts, self, input_text=text, trace=span.carrier or None)
-            outcome = await self._write_start(draft, what, run, who)
+            outcome = await self._write_start(draft, row, what, run, who)
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
         record = await self.store.get(outcome)
@@ -227,48 +226,39 @@ class Runner:
         return Started(record, created=False)
 
     async def _write_start(
-        self, draft: ExecutionRecord, what: Start, run: Run | None, who: str | None
+        self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
         """The record of what was started; or the id of what an earlier request with the same key had started."""
-        parts, execution_id = self._require(), draft.execution_id
+        parts, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
-        made: list[ExecutionRecord] = []
-
-        def applied(outcome: Change | str) -> None:
-            if isinstance(outcome, str):
-                return
-            record = parts.records.add(outcome, draft)
-            made.append(record)
-            if run is not None and record is not draft:
-                run.adopt(record)
-
         try:
-            starting = parts.database.write(lambda tx: journal.start(tx, execution_id, what, lease, who), applied)
+            starting = parts.database.write(lambda tx: journal.start(tx, row, what, lease, who))
         except BaseException:
             if run is not None:
                 self._slots.give()
             raise
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
-        if run is None:
-            outcome = await starting
-        else:
+        coming = parts.records.expect(draft, starting)
+        if run is not None:
             # It does not wait for the commit: what it asks first goes into the same one.
-            run.begins_before(starting)
+            run.begins_before(coming)
             self._begin(run)
-            parts.records.coming[execution_id] = starting
-            try:
-                outcome = await starting
-            finally:
-                del parts.records.coming[execution_id]
-        return outcome if isinstance(outcome, str) else made[0]
+            self._begun.add(execution_id)
+        try:
+            earlier = await starting
+        finally:
+            self._begun.discard(execution_id)
+        return earlier if earlier is not None else coming.record
 
     # --- Taking up ---
 
     def _heard(self, change: Change) -> None:
-        """A change that this process made. That it created what it claims itself is no news."""
-        execution_id, coming = change.execution_id, self._require().records.coming
-        if execution_id not in self._runs and execution_id not in coming and change.event.startswith(_NEWS):
+        """An event that this process committed. That it created what it claims itself is no news."""
+        run = self._runs.get(change.execution_id)
+        if run is not None:
+            run.hear(change)
+        elif change.execution_id not in self._begun and change.event.wakes_runner:
             self._news.set()
 
     def _take_up(self, claim: Claim) -> None:
@@ -282,7 +272,7 @@ class Runner:
             text, carried = await journal.read_run(parts.database, claim.execution_id)
             entries = await journal.read_journal(parts.database, claim.execution_id)
             asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in {"ask", "authorize"}]
-            found = await parts.load(claim.execution_id, asked)
+            found = await parts.records.load(parts.database, claim.execution_id, asked)
             if found is not None:
                 # No await from here until the run holds what is pending, lest an answer pass by.
                 record, snapshot = found
@@ -371,17 +361,9 @@ class Runner:
         return self._parts
 
     async def _let_go(self, claim: Claim, problem: str | None) -> None:
-        parts = self._require()
         self.trust(claim.execution_id)
-
-        def applied(changes: Changes) -> None:
-            record = parts.records.get(claim.execution_id)
-            if record is not None:
-                record.problem = problem  # before those who look are told of the change
-            parts.apply(changes)
-
         try:
-            await parts.database.write(partial(claims.release, run=claim, problem=problem), applied)
+            await self._require().database.write(partial(claims.release, run=claim, problem=problem))
         except (LeaseLost, StoreClosed):
             return
         except StorageError:

@@ -7,15 +7,16 @@ turn (``order.py``), with a slot, and if the run is still in memory. Where the w
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
 
 from restpoint._core import tracing
-from restpoint._core.changes import Changes, Wait
+from restpoint._core.changes import Wait
 from restpoint._core.serialization import encode
 from restpoint._engine.run import Run
 from restpoint._storage import journal
+from restpoint._storage.claims import Claim
 from restpoint._storage.journal import Call
+from restpoint._storage.sqlite.database import Transaction
 from restpoint._store.futures import PendingInteraction, read_answer
 from restpoint.errors import (
     DamagedFile,
@@ -36,31 +37,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
 NO_CONSENTS: Final = (
     "This process drives no OAuth consents: give its server a file of providers (RESTPOINT_PROVIDERS_FILE), or its Runner "
     "the argument consents, and start it again."
 )
 
 
-async def ask(run: Run, call: Call, wait_id: str, job: Callable[..., Changes]) -> None:
-    """Open a wait; ``job`` takes a transaction and its id."""
+async def ask(
+    run: Run,
+    job: Callable[Concatenate[Transaction, Claim, Call, str, P], None],
+    call: Call,
+    wait_id: str,
+    *arguments: P.args,
+    **named: P.kwargs,
+) -> None:
+    """Open a wait by a job of ``journal.py``."""
     try:
         with run.busy():
-            await run.write(partial(job, run=run.claim, call=call, wait_id=wait_id), partial(_opened, run))
+            await run.write(job, call, wait_id, *arguments, **named)
             run.recorded()
     except asyncio.CancelledError:
         run.abandon(call, wait_id)
         raise
-
-
-def _opened(run: Run, changes: Changes) -> None:
-    """After COMMIT: hold the prompt that was asked, so that its answer comes here."""
-    run.parts.apply(changes)
-    for change in changes:
-        if change.wait is not None and change.wait.kind == "interaction":
-            pending = run.record._pending_interaction(change.wait)  # noqa: SLF001 - the runner makes runs of records
-            run.pending[change.wait.id] = pending
-        run.parts.scheduler.due(change)
 
 
 async def answer(run: Run, wait_id: str, call: Call) -> HumanResponse:
@@ -191,7 +191,7 @@ async def fall_asleep(run: Run, call: Call, instant: int) -> None:
     """Record that a sleep has begun, which is over at ``instant``."""
     try:
         with run.busy():
-            await run.write(partial(journal.begin, run=run.claim, call=call, result=encode({"until": instant})))
+            await run.write(journal.begin, call, encode({"until": instant}))
             run.recorded()
     except asyncio.CancelledError:
         run.abandon(call)

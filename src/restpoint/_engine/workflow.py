@@ -13,7 +13,7 @@ from typing import Any, Final, get_type_hints, overload
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from restpoint._core.serialization import MAX_RESULT_BYTES, decode, encode
+from restpoint._core.serialization import MAX_RESULT_BYTES, decode, encode, first_problem
 from restpoint.errors import InputNotAccepted, InvalidArgument, NotJSON
 
 Function = Callable[..., Awaitable[Any]]
@@ -127,7 +127,7 @@ class Workflow:
         except NotJSON as error:
             raise InputNotAccepted(f"The input of workflow {self.name} cannot be stored: {error}") from None
         except (ValidationError, RecursionError) as error:
-            raise InputNotAccepted(f"This is no input of workflow {self.name}: {problem_of(error)}.") from None
+            raise InputNotAccepted(f"This is no input of workflow {self.name}: {first_problem(error)}.") from None
         return text
 
     def arguments(self, text: str) -> tuple[Any, ...]:
@@ -142,15 +142,6 @@ class Workflow:
     async def __call__(self, *arguments: Any) -> Any:
         """The function itself, called as it is: for a workflow that is a part of another."""
         return await self.function(*arguments)
-
-
-def problem_of(error: Exception) -> str:
-    """What is wrong with an input, without what was in it."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else first["msg"]
-    return str(error) or type(error).__name__
 
 
 @overload

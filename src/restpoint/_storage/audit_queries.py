@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, column, false, func, literal_column, select, t
 from restpoint._storage.schema import history
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.views import response_times
+from restpoint.events import EventKind
 
 WINDOW: Final = 20_000
 """Rows of history that one statement looks at."""
@@ -137,7 +138,7 @@ def _events_with(given: frozenset[str]) -> str:
         "event": told.c.event == bindparam("event"),
         "status": told.c.to_status == bindparam("status"),
     }
-    is_created = created.c.event == literal_column("'execution_created'")
+    is_created = created.c.event == literal_column(f"'{EventKind.EXECUTION_CREATED}'")
     return prepare(
         select(*columns)
         .select_from(told.outerjoin(created, (created.c.execution_id == told.c.execution_id) & is_created))

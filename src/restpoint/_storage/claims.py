@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
 from sqlalchemy.sql.expression import ColumnElement
 
-from restpoint._core.changes import Change, Changes
+from restpoint._core.changes import Change
 from restpoint._core.retention_rules import Keeping
 from restpoint._core.serialization import encode
 from restpoint._storage import executions as ledger
@@ -25,6 +25,7 @@ from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import Conflict, LeaseLost
+from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN
 
 SUSPECT: Final = 2
@@ -136,18 +137,17 @@ def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
     return row[0], row[1], row[2]
 
 
-def inherit(tx: Transaction, own: int) -> Changes:
+def inherit(tx: Transaction, own: int) -> None:
     """The runs of processes that died, or stood still for longer than their lease, are nobody's and ready again."""
-    changes = []
     for lease in leases.idle(tx, own):
         for key, execution_id, status, attempts, epoch in tx.all(_LEFT_BY, {"lease": lease, "max": _INHERITED_AT_ONCE}):
             tx.execute(_INHERIT, {"run": key})
             detail = encode({"attempt": attempts + 1, "epoch": epoch})
             moved, cause = (status, status), "its process is gone"
-            sequence = append(tx, "execution_recovered", execution_id, moved=moved, cause=cause, detail=detail)
-            changes.append(Change(sequence, execution_id, "execution_recovered", status, status, tx.now))
+            event = EventKind.EXECUTION_RECOVERED
+            sequence = append(tx, event, execution_id, moved=moved, cause=cause, detail=detail)
+            tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
         leases.drop(tx, lease)
-    return changes
 
 
 def claim(
@@ -158,7 +158,7 @@ def claim(
     suspects: int,
     max_attempts: int,
     keeping: Keeping,
-) -> tuple[list[Claim], Changes]:
+) -> list[Claim]:
     """Claim runs that are ready, the oldest first: at most ``most``, and of those that are suspect at most ``suspects``.
 
     ``known`` are the workflows that this process has, as ``name@version``. Runs whose processes died ``max_attempts`` times
@@ -166,10 +166,9 @@ def claim(
     """
     tx.execute(_AWAKE, {"now": tx.now})
     about = {"known": json.dumps(list(known))}
-    changes: Changes = []
     for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
         error = f"The process that ran this execution died {max_attempts} times in a row."
-        changes += ledger.end(
+        ledger.end(
             tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted"
         )
     found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
@@ -180,7 +179,7 @@ def claim(
         if tx.execute(_CLAIM, {"run": key, "before": epoch, "the_lease": lease}).rowcount != 1:
             raise Conflict(f"The run of execution {execution_id}", "as it was read in the same transaction")
         claims.append(Claim(execution_id, workflow, version, lease, epoch + 1, attempts >= SUSPECT))
-    return claims, changes
+    return claims
 
 
 def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None) -> bool:
@@ -193,14 +192,14 @@ def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None)
     return True
 
 
-def release(tx: Transaction, run: Claim, problem: str | None = None) -> Changes:
+def release(tx: Transaction, run: Claim, problem: str | None = None) -> None:
     """Let go of a run that is to go on: in any process, or with a ``problem`` in one that is started later."""
     key, status, attempts = fence(tx, run)
     values = {"run": key, "is_ready": problem is None, "wake": None, "why": problem, "deaths": attempts}
     tx.execute(_LET_GO, values)
     if problem is None:
-        return []
-    event = "execution_stuck"
+        return
+    event = EventKind.EXECUTION_STUCK
     sequence = append(
         tx,
         event,
@@ -209,7 +208,7 @@ def release(tx: Transaction, run: Claim, problem: str | None = None) -> Changes:
         cause="replay mismatch",
         detail=encode({"problem": problem}),
     )
-    return [Change(sequence, run.execution_id, event, status, status, tx.now)]
+    tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now, problem=problem))
 
 
 def retry(tx: Transaction, known: Collection[str]) -> None:

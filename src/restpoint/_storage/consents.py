@@ -15,15 +15,16 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, func, literal_column, null, select, union_all, update
 
-from restpoint._core.changes import Change, Changes, Wait
-from restpoint._core.serialization import decode, encode
+from restpoint._core.changes import Change, Wait
+from restpoint._core.serialization import decode
+from restpoint._storage import event_details, leases
 from restpoint._storage import executions as ledger
-from restpoint._storage import leases
 from restpoint._storage.history import append
 from restpoint._storage.schema import consents, executions
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import Conflict, ConsentExpired, ExecutionNotFound, InteractionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
 _e, _c = executions.c, consents.c
@@ -189,7 +190,7 @@ def begin(tx: Transaction, consent: Consent, attempt: Attempt) -> None:
         raise Conflict(consent.subject, f"at attempt {consent.attempts}")
 
 
-def redeem(tx: Transaction, consent: Consent, lease: int) -> Changes:
+def redeem(tx: Transaction, consent: Consent, lease: int) -> None:
     """Its code goes to the provider now, and never again: the verifier is deleted.
 
     Raises ``ConsentExpired`` (the consent, or the attempt), ``Conflict`` where it is being redeemed, or was, and
@@ -201,16 +202,15 @@ def redeem(tx: Transaction, consent: Consent, lease: int) -> Changes:
     values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
     if tx.execute(_REDEEM, values).rowcount != 1:
         raise Conflict(consent.subject, f"at attempt {consent.attempts}, not redeemed")
-    return [_tell(tx, consent, "consent_exchanging", consent.begun_by, None)]
+    _tell(tx, consent, EventKind.CONSENT_EXCHANGING, consent.begun_by, None)
 
 
-def give_back(tx: Transaction, consent: Consent, lease: int, cause: str) -> Changes:
+def give_back(tx: Transaction, consent: Consent, lease: int, cause: str) -> None:
     """The provider could not be asked: it is pending again. Nothing at all where it is not this lease's to give back."""
     move("consent", consent.id, "exchanging", "retry")
     values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
-    if tx.execute(_RETURN, values).rowcount != 1:
-        return []
-    return [_tell(tx, consent, "consent_pending", None, cause)]
+    if tx.execute(_RETURN, values).rowcount == 1:
+        _tell(tx, consent, EventKind.CONSENT_PENDING, None, cause)
 
 
 def spend(tx: Transaction, consent: Consent) -> bool:
@@ -218,18 +218,17 @@ def spend(tx: Transaction, consent: Consent) -> bool:
     return tx.execute(_SPEND, {"the_key": consent.key, "attempt": consent.attempts}).rowcount == 1
 
 
-def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tuple[str, ...]) -> Changes:
+def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tuple[str, ...]) -> None:
     """Granted, with the sealed token. Raises ``Conflict`` where the consent was closed, or taken from this lease."""
     _fence(tx, consent, lease)
-    detail = encode({"provider": consent.provider, "scopes": list(scopes)})
+    detail = event_details.consent(consent.provider, scopes)
     execution = ledger.read(tx, consent.execution_id)
-    change = ledger.close(tx, execution, consent.key, _wait(consent, "exchanging"), "grant", actor=consent.begun_by,
-                          detail=detail)  # fmt: skip
+    wait = _wait(consent, "exchanging")
+    ledger.close(tx, execution, consent.key, wait, "grant", actor=consent.begun_by, detail=detail)
     tx.execute(_TOKEN, {"the_key": consent.key, "sealed": token})
-    return [change]
 
 
-def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease: int | None = None) -> Changes:
+def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease: int | None = None) -> None:
     """Denied, with a code: by the provider at the exchange that this ``lease`` makes, or else before any.
 
     Raises ``Conflict`` where it is another attempt's meanwhile, and ``IllegalTransition`` where the consent is over.
@@ -241,9 +240,9 @@ def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease:
         _fence(tx, consent, lease)
         status = "exchanging"
     tx.execute(_DENIAL, {"the_key": consent.key, "why": code})
-    detail = encode({"provider": consent.provider, "code": code})
+    detail = event_details.denied(consent.provider, code)
     execution = ledger.read(tx, consent.execution_id)
-    return [ledger.close(tx, execution, consent.key, _wait(consent, status), "deny", actor=actor, detail=detail)]
+    ledger.close(tx, execution, consent.key, _wait(consent, status), "deny", actor=actor, detail=detail)
 
 
 def _require(tx: Transaction, consent: Consent, trigger: str) -> None:
@@ -268,11 +267,11 @@ def _wait(consent: Consent, status: str) -> Wait:
     return Wait("consent", consent.id, status, 0, consent.created_at, consent.deadline_at, provider=consent.provider)
 
 
-def _tell(tx: Transaction, consent: Consent, event: str, actor: str | None, cause: str | None) -> Change:
+def _tell(tx: Transaction, consent: Consent, event: EventKind, actor: str | None, cause: str | None) -> None:
     execution = ledger.read(tx, consent.execution_id)
     moved = (execution.status, execution.status)
     sequence = append(tx, event, consent.execution_id, wait_id=consent.id, moved=moved, actor=actor, cause=cause)
-    return Change(sequence, consent.execution_id, event, execution.status, execution.status, tx.now)
+    tx.emit(Change(sequence, consent.execution_id, event, execution.status, execution.status, tx.now))
 
 
 # --- Processes that die ----------------------------------------------------------------------------------------------
@@ -285,15 +284,13 @@ async def left_behind(database: Database) -> bool:
     return bool(list(await database.read(_EXCHANGING)))
 
 
-def recover(tx: Transaction) -> Changes:
+def recover(tx: Transaction) -> None:
     """What dead processes were exchanging is pending again: nobody knows whether their codes were redeemed."""
     found = [_consent(row) for row in tx.all(_EXCHANGING)]
     alive = leases.live(tx) if found else set()
-    changes: Changes = []
     for consent in found:
         if consent.lease is not None and consent.lease not in alive:
-            changes += give_back(tx, consent, consent.lease, "its process is gone")
-    return changes
+            give_back(tx, consent, consent.lease, "its process is gone")
 
 
 # --- Tokens ----------------------------------------------------------------------------------------------------------

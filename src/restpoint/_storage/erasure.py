@@ -37,6 +37,7 @@ from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition
+from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptNotification, write_prompt
 
@@ -44,7 +45,6 @@ AT_ONCE: Final = 200
 """Rows of history that one event names."""
 
 _SCANNED_AT_ONCE: Final = 20_000  # rows of history
-_NO_PAYLOAD: Final = ("execution_created", "execution_recovered", "emitted", "notified", "payloads_erased")
 _ERASED_PROMPT: Final = write_prompt(HumanPromptNotification(text="(erased)"))
 _ERASED_RESPONSE: Final = "null"
 
@@ -55,7 +55,11 @@ def _text(value: str) -> Any:
     return literal_column(f"'{value}'")
 
 
-_ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in([_text(event) for event in _NO_PAYLOAD])
+# What an event that this version does not know holds, nobody here can say: it is erased too.
+_ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
+    [_text(kind) for kind in EventKind if not kind.has_payload]
+)
+_DECISIONS: Final = [_text(kind) for kind in EventKind if kind.is_decision]
 _DETAILS: Final = prepare(
     select(_h.sequence).where(_h.execution_id == bindparam("id"), _ITS_DETAILS).order_by(_h.sequence)
 )
@@ -65,7 +69,7 @@ _DETAILS_OF_WAIT: Final = prepare(
         _h.execution_id == bindparam("id"),
         _h.wait_id == bindparam("wait"),
         _ITS_DETAILS,
-        (_h.event == _text("interaction_answered")) | (bindparam("whole") == literal_column("1")),
+        _h.event.in_(_DECISIONS) | (bindparam("whole") == literal_column("1")),
     )
     .order_by(_h.sequence)
 )
@@ -101,7 +105,9 @@ def _erase_rows(
         some = rows[first : first + AT_ONCE]
         detail = encode({"sequences": some})
         moved = (status, status)
-        event = append(tx, "payloads_erased", execution_id, moved=moved, actor=actor, cause=reason, detail=detail)
+        event = append(
+            tx, EventKind.PAYLOADS_ERASED, execution_id, moved=moved, actor=actor, cause=reason, detail=detail
+        )
         tx.flush()
         for row in some:
             tx.execute(_NAME, (row, event))
@@ -118,7 +124,7 @@ def erase_execution(tx: Transaction, execution_id: str, actor: str | None, reaso
     _erase_rows(tx, execution_id, rows, status, actor, reason)
     if is_there:
         tx.execute(_REMOVE, {"the_id": execution_id})
-        append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor, cause="erased")
+        append(tx, EventKind.EXECUTION_REMOVED, execution_id, moved=(status, None), actor=actor, cause="erased")
     return len(rows) + is_there
 
 
@@ -161,10 +167,10 @@ _ASSIGNEES: Final = func.json_extract(_h.detail, _text("$.assignees"))
 _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).where(
     *_SPAN,
     or_(
-        (_h.event == _text("execution_created"))
+        (_h.event == _text(EventKind.EXECUTION_CREATED))
         & (func.json_extract(_h.detail, _text("$.owner")) == bindparam("person")),
-        (_h.event == _text("interaction_answered")) & (_h.actor == bindparam("person")),
-        (_h.event == _text("interaction_asked"))
+        _h.event.in_(_DECISIONS) & (_h.actor == bindparam("person")),
+        (_h.event == _text(EventKind.INTERACTION_ASKED))
         & (func.json_array_length(_ASSIGNEES) == literal_column("1"))
         & (func.json_extract(_h.detail, _text("$.assignees[0]")) == bindparam("person")),
     ),
@@ -186,10 +192,12 @@ async def scope(database: Database, person: str, *, whole: bool = False) -> Scop
     owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"person": person}, lane="long")}
     waits: dict[tuple[str, str], bool] = {}
     async for event, execution_id, wait_id in _concerning(database, person):
-        if event == "execution_created" or whole:
+        if event == EventKind.EXECUTION_CREATED or whole:
             owned[execution_id] = None
         else:
-            waits[execution_id, wait_id] = waits.get((execution_id, wait_id), False) or event == "interaction_asked"
+            waits[execution_id, wait_id] = (
+                waits.get((execution_id, wait_id), False) or event == EventKind.INTERACTION_ASKED
+            )
     return Scope(list(owned), {wait: prompt for wait, prompt in waits.items() if wait[0] not in owned})
 
 

@@ -14,17 +14,17 @@ Here is what an execution does; what its waits do is in ``waits.py``. The statem
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final, TypeVar
 
-from restpoint._core.changes import Change, Changes, Wait
+from restpoint._core.changes import Change, Wait
+from restpoint._core.execution_row import OF_EXECUTIONS, ExecutionRow
 from restpoint._core.retention_rules import Keeping
-from restpoint._core.serialization import encode
-from restpoint._storage import statements
+from restpoint._storage import event_details, statements
 from restpoint._storage.history import append
 from restpoint._storage.leases import live
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import Conflict, ExecutionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Execution:
-    """The state of an execution, as read or as supposed."""
+    """The part of an execution's row that decisions rest on, as read or as supposed (``statements.EXPECTED``)."""
 
     id: str
     status: str
@@ -70,18 +70,17 @@ def from_state(tx: Transaction, execution_id: str, attempt: Callable[[Execution]
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 
-def create(
-    tx: Transaction, execution_id: str, workflow: str | None, owner: str | None, lease: int | None, actor: str | None
-) -> Change:
-    """A new execution, running."""
-    tx.execute(statements.CREATE, (execution_id, workflow, owner, lease, tx.now))
-    about = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
-    detail = encode(about) if about else None
-    sequence = append(tx, "execution_created", execution_id, moved=(None, "running"), actor=actor, detail=detail)
-    return Change(sequence, execution_id, "execution_created", None, "running", tx.now)
+def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
+    """A new execution, running, which is this row; its time is that of the transaction."""
+    row = row._replace(created_at=tx.now)
+    tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
+    detail = event_details.created(row.workflow, row.owner)
+    event = EventKind.EXECUTION_CREATED
+    sequence = append(tx, event, row.id, moved=(None, row.status), actor=actor, detail=detail)
+    tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))
 
 
-def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> Changes:
+def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> None:
     """Back to running, withdrawing every wait that is still open.
 
     On one that runs already nothing changes, but that it is driven by this lease if no living process drives it.
@@ -90,44 +89,39 @@ def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | N
     if execution.status == "running":
         if lease is not None and execution.lease != lease:
             adopt(tx, [execution_id], lease)
-        return []
+        return
     move("execution", execution_id, execution.status, "settle", "running")
-    changes = [
+    for wait_key, wait in open_waits(tx, execution):
         close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause="resumed")
-        for wait_key, wait in open_waits(tx, execution)
-    ]
     tx.execute(statements.DRIVE, {"id": execution_id, "the_lease": lease})
-    return changes
 
 
-def complete(tx: Transaction, execution_id: str, result: str, keeping: Keeping, actor: str | None) -> Changes:
+def complete(tx: Transaction, execution_id: str, result: str, keeping: Keeping, actor: str | None) -> None:
     """The end, with a result. Legal only from running: an open wait must be settled first."""
-    return end(tx, execution_id, "complete", keeping, actor=actor, result=result)
+    end(tx, execution_id, "complete", keeping, actor=actor, result=result)
 
 
-def fail(
-    tx: Transaction, execution_id: str, error: str, code: str | None, keeping: Keeping, actor: str | None
-) -> Changes:
+def fail(tx: Transaction, execution_id: str, error: str, code: str | None, keeping: Keeping, actor: str | None) -> None:
     """The end, with an error, from any status that is not an end."""
-    return end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code)
+    end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code)
 
 
-def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: Keeping, actor: str | None) -> Changes:
+def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: Keeping, actor: str | None) -> None:
     """The end, because someone said so. Nothing at all on one that is cancelled already."""
-    if read(tx, execution_id).status == "cancelled":
-        return []
-    return end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason)
+    if read(tx, execution_id).status != "cancelled":
+        end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason)
 
 
-def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: Keeping) -> Changes:
-    """Fail an execution that a dead process left running; nothing at all if anyone has dealt with it since."""
+def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: Keeping) -> bool:
+    """Fail an execution that a dead process left running. False, and nothing at all, if anyone has dealt with it since."""
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
-        return []  # recovered and swept by another process meanwhile
+        return False  # recovered and swept by another process meanwhile
     if execution.status != "running" or execution.lease != lease:
-        return []
-    return end(tx, execution_id, "fail", keeping, cause="recover", error=error, code="interrupted_by_restart")
+        return False
+    end(tx, execution_id, "fail", keeping, cause="recover", error=error, code="interrupted_by_restart")
+    return True
 
 
 _PAST: Final = {"complete": "completed", "fail": "failed", "cancel": "cancelled"}
@@ -149,8 +143,8 @@ def end(
     result: str | None = None,
     error: str | None = None,
     code: str | None = None,
-) -> Changes:
-    """End an execution by ``trigger`` and withdraw what is open. How long it stays then is by ``keeping``."""
+) -> str:
+    """End an execution by ``trigger`` and withdraw what is open; returns its status. ``keeping`` says how long it stays."""
     workflow = _workflow(tx, execution_id) if keeping.workflows else None
     time_to_live = keeping.of(_PAST[trigger], workflow)
     expires_at = None if time_to_live is None else tx.now + time_to_live
@@ -166,33 +160,30 @@ def end(
         return execution, before, to, waits
 
     execution, before, to, waits = from_state(tx, execution_id, attempt)
-    event = f"execution_{_PAST[trigger]}"
-    detail = None
-    if error is not None:
-        told = {"error_sha256": sha256(error.encode()).hexdigest()} if keeping.digest else {"error": error}
-        detail = encode({**told, "code": code})
+    event = EventKind.ended(to)
+    detail = None if error is None else event_details.failed(error, code, digest=keeping.digest)
     # The result itself goes with the execution; that it was this one can be shown for as long as there is history.
     sequence = append(
         tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail, hashed=result
     )
     tx.execute(statements.END_RUN, (execution_id,))
-    changes = [
+    tx.emit(
         Change(
             sequence, execution_id, event, before, to, tx.now,
             expires_at=expires_at, result=result, error=error, code=code,
         )
-    ]  # fmt: skip
+    )  # fmt: skip
     for wait_key, wait in waits:
         _write_closed(tx, execution_id, wait_key, wait, "withdraw")
         wait.ended = True
-        event = f"{wait.kind}_withdrawn"
+        event = EventKind.moved(wait.kind, wait.status)
         sequence = append(
             tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"
         )
-        changes.append(Change(sequence, execution_id, event, to, to, tx.now, wait))
+        tx.emit(Change(sequence, execution_id, event, to, to, tx.now, wait))
     if execution.secrets:
         tx.execute(statements.FORGET_SECRETS, (execution_id,))
-    return changes
+    return to
 
 
 def adopt(tx: Transaction, execution_ids: list[str], lease: int) -> list[str]:
@@ -233,10 +224,10 @@ def close(
     actor: str | None = None,
     cause: str | None = None,
     detail: str | None = None,
-) -> Change:
+) -> None:
     """Close one wait without a response, and settle its execution."""
     _write_closed(tx, execution.id, wait_key, wait, trigger)
-    return settle(tx, execution, wait, actor=actor, cause=cause, detail=detail)
+    settle(tx, execution, wait, actor=actor, cause=cause, detail=detail)
 
 
 def settle(
@@ -247,7 +238,7 @@ def settle(
     actor: str | None = None,
     cause: str | None = None,
     detail: str | None = None,
-) -> Change:
+) -> None:
     """After a wait was closed: on to the kind of the oldest wait still open, else back to running; and tell of it."""
     for state in (execution, None):
         execution = state or read(tx, execution.id)
@@ -262,12 +253,12 @@ def settle(
             break
     else:
         raise Conflict(f"Execution {execution.id}", execution.status)
-    event = f"{wait.kind}_{wait.status}"
+    event = EventKind.moved(wait.kind, wait.status)
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )
     tx.execute(statements.TELL_RUN, (execution.id,))
-    return Change(sequence, execution.id, event, before, to, tx.now, wait)
+    tx.emit(Change(sequence, execution.id, event, before, to, tx.now, wait))
 
 
 def _write_closed(tx: Transaction, execution_id: str, wait_key: int, wait: Wait, trigger: str) -> None:

@@ -74,6 +74,7 @@ Problem = Literal[
     "digest_altered",
     "row_inserted",
     "row_out_of_place",
+    "event_unknown",
     "detail_altered",
     "detail_missing",
     "tail_missing",

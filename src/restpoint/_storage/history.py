@@ -7,7 +7,7 @@ or moved breaks the chain at that place; rows cut from the end are found by whoe
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -19,11 +19,9 @@ from restpoint._storage.schema import executions, history, history_anchor, journ
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint.errors import DamagedFile
+from restpoint.events import EventKind
 
 _h, _e, _j = history.c, executions.c, journal.c
-
-COMPLETED: Final = "execution_completed"
-"""The event whose detail is not kept: it is the result, which stands with the execution and goes with it."""
 
 GENESIS: Final = bytes(32)
 """What the first row is chained to."""
@@ -68,18 +66,19 @@ def keys_rotated(
 ) -> int:
     """Append that secrets are sealed with another key now: the ids of the keys, and how many secrets were sealed again."""
     detail = encode({"current": current, "retired": list(retired), "resealed": resealed})
-    return append(tx, "keys_rotated", actor=actor, cause="rotation", detail=detail)
+    return append(tx, EventKind.KEYS_ROTATED, actor=actor, cause="rotation", detail=detail)
 
 
 def migrated(tx: Transaction, before: str, after: str, actor: str | None = None) -> int:
     """Append that the file was brought from one revision to another."""
     detail = encode({"from": before, "to": after})
-    return append(tx, "migrated", actor=actor, cause="upgrade" if before < after else "downgrade", detail=detail)
+    cause = "upgrade" if before < after else "downgrade"
+    return append(tx, EventKind.MIGRATED, actor=actor, cause=cause, detail=detail)
 
 
 def append(
     tx: Transaction,
-    event: str,
+    event: EventKind,
     execution_id: str | None = None,
     *,
     wait_id: str | None = None,
@@ -93,7 +92,8 @@ def append(
     sequence, previous = head(tx)
     sequence += 1
     from_status, to_status = moved
-    columns = (sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, tx.now)
+    # As a plain text: sqlite3 looks for an adapter of every other type at each row, which costs 2 us.
+    columns = (sequence, execution_id, str(event), wait_id, from_status, to_status, actor, cause, tx.now)
     detail_sha256 = detail_digest(hashed or detail)
     digest = row_digest(previous, columns, detail_sha256)
     tx.deferred.append((_APPEND, (*columns, detail, detail_sha256, digest)))
@@ -123,6 +123,11 @@ class HistoryEntry:
     time: float
     detail: Any
     digest: str
+
+    @property
+    def kind(self) -> EventKind | None:
+        """What kind of event it is; None for one that this version does not know."""
+        return EventKind.named(self.event)
 
 
 _ENTRY: Final = select(
@@ -159,7 +164,8 @@ def _entry(row: Row) -> HistoryEntry:
     sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, hashed, digest = row
     try:
         told, at = decode(detail), time / 1000
-        if detail is None and hashed is not None and event == COMPLETED:
+        kind = EventKind.named(event)
+        if detail is None and hashed is not None and kind is not None and kind.keeps_digest_only:
             told = {"result_sha256": hashed.hex()}
         return HistoryEntry(sequence, execution_id, event, wait_id, before, after, actor, cause, at, told, digest.hex())
     except BENT as error:
@@ -179,7 +185,6 @@ _JOURNALED: Final = prepare(
         _j.position.in_(select(literal_column("value")).select_from(func.json_each(bindparam("positions")))),
     )
 )
-_SHOWN: Final = {"emitted": "data", "notified": "prompt"}
 
 
 async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
@@ -189,22 +194,29 @@ async def events_of(database: Database, execution_id: str, after: int, most: int
     """
     rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
     entries = [_entry(row) for row in rows]
-    positions = [position for entry in entries if (position := _shown_at(entry)) is not None]
+    positions = [shown[0] for entry in entries if (shown := _journaled(entry)) is not None]
     if not positions:
         return entries
     journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
     values = {position: decode(result) for position, result in journaled if result is not None}
-    return [
-        replace(entry, detail={**entry.detail, _SHOWN[entry.event]: values[position]})
-        if (position := _shown_at(entry)) in values
-        else entry
-        for entry in entries
-    ]
+    return [_with_payload(entry, values) for entry in entries]
 
 
-def _shown_at(entry: HistoryEntry) -> str | None:
-    """The position in the journal of what a row says was shown; None for a row that says nothing of the kind."""
-    return entry.detail.get("position") if entry.event in _SHOWN and isinstance(entry.detail, dict) else None
+def _with_payload(entry: HistoryEntry, values: Mapping[str, Any]) -> HistoryEntry:
+    """The entry with its payload of the journal, which ``values`` has by position; as it is where it has none."""
+    match _journaled(entry):
+        case (position, name) if position in values:
+            return replace(entry, detail={**entry.detail, name: values[position]})
+        case _:
+            return entry
+
+
+def _journaled(entry: HistoryEntry) -> tuple[str, str] | None:
+    """Where the journal has the payload of an event, and the name that the detail shows it under; None for no payload."""
+    if entry.kind is None or entry.kind.journal_field is None or not isinstance(entry.detail, dict):
+        return None
+    position = entry.detail.get("position")
+    return None if position is None else (position, entry.kind.journal_field)
 
 
 async def last_sequence(database: Database) -> int:

@@ -10,7 +10,8 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, insert, literal_column, select, update
 
-from restpoint._core.changes import NO_TERMS, Change, Changes, Terms
+from restpoint._core.changes import NO_TERMS, Change, Terms
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import Keeping
 from restpoint._core.serialization import encode
 from restpoint._storage import executions as ledger
@@ -21,7 +22,7 @@ from restpoint._storage.schema import executions, history, journal, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import IdempotencyConflict, LeaseLost
-from restpoint.lifecycle import CLOSINGS
+from restpoint.events import CLOSINGS, EventKind
 
 _e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
 
@@ -67,31 +68,29 @@ _NUMBER: Final = prepare(
 class Start:
     """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key, ``request`` of the rest."""
 
-    workflow: str
-    version: int
     input: str
-    owner: str | None
     trace: str | None = None
     start: bytes | None = None
     request: bytes | None = None
 
 
-def start(tx: Transaction, execution_id: str, what: Start, lease: int | None, actor: str | None) -> Change | str:
-    """A new run: claimed at once with ``lease``, else ready for whoever claims it.
+def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
+    """A new execution with a run: claimed at once with ``lease``, else ready for whoever claims it.
 
-    The id of the execution that was started with this idempotency key, if there is one. Raises ``IdempotencyConflict``.
+    Returns the id of the execution that was started with this idempotency key before; None where it starts now. Raises
+    ``IdempotencyConflict``.
     """
     if what.start is not None:
-        row = tx.one(_STARTED, {"start": what.start})
-        if row is not None:
-            if row[1] != what.request:
-                raise IdempotencyConflict(row[0])
-            return str(row[0])
-    change = ledger.create(tx, execution_id, what.workflow, what.owner, None, actor)
+        earlier = tx.one(_STARTED, {"start": what.start})
+        if earlier is not None:
+            if earlier[1] != what.request:
+                raise IdempotencyConflict(earlier[0])
+            return str(earlier[0])
+    ledger.create(tx, row, actor)
     claimed = lease is not None
-    values = (what.version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
-    tx.execute(_INSERT, (*values, execution_id))
-    return change
+    values = (row.run_version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
+    tx.execute(_INSERT, (*values, row.id))
+    return None
 
 
 # --- What a run writes -----------------------------------------------------------------------------------------------
@@ -129,36 +128,33 @@ def _write(
         tx.execute(_GOT_ON, {"run": key})
 
 
-def record(tx: Transaction, run: Claim, call: Call, result: str | None, error: str | None, ordinal: int) -> Changes:
+def record(tx: Transaction, run: Claim, call: Call, ordinal: int, result: str | None, error: str | None = None) -> None:
     """The outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
     _write(tx, fence(tx, run), call, result, error, ordinal)
-    return []
 
 
-_SHOWN: Final = {"emit": "emitted", "notify": "notified"}
+_SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
 
 
-def show(tx: Transaction, run: Claim, call: Call, payload: str, ordinal: int) -> Changes:
+def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
     """Something for people to see, which blocks nothing. The payload is in the journal; the history says where."""
     fenced = fence(tx, run)
     status, event = fenced[1], _SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
     detail = encode({"position": call.position})
     sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
-    return [Change(sequence, run.execution_id, event, status, status, tx.now)]
+    tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
 
 
-def begin(tx: Transaction, run: Claim, call: Call, result: str) -> Changes:
+def begin(tx: Transaction, run: Claim, call: Call, result: str) -> None:
     """A call whose outcome comes later."""
     _write(tx, fence(tx, run), call, result)
-    return []
 
 
-def settle(tx: Transaction, run: Claim, call: Call, ordinal: int) -> Changes:
+def settle(tx: Transaction, run: Claim, call: Call, ordinal: int) -> None:
     """The outcome of a call that was begun: it is over."""
     key, _, _ = fence(tx, run)
     tx.execute(_SETTLE, {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal})
-    return []
 
 
 def ask(
@@ -170,13 +166,11 @@ def ask(
     timeout: int | None,
     detail: str,
     terms: Terms = NO_TERMS,
-) -> Changes:
+) -> None:
     """Ask, say in the journal which wait it is, and in the history at which call of the workflow it was asked."""
     fenced = fence(tx, run)
-    detail = f'{detail[:-1]},"position":{encode(call.position)}}}'
-    change = waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
+    waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
     _write(tx, fenced, call, encode(wait_id))
-    return [change]
 
 
 def authorize(
@@ -189,31 +183,26 @@ def authorize(
     timeout: int | None,
     provider: str | None = None,
     scopes: str | None = None,
-) -> Changes:
+) -> None:
     """Wait for a consent, and say in the journal which wait it is; without a ``provider``, the caller drives it."""
     fenced = fence(tx, run)
-    change = waits.authorize(
-        tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None, provider, scopes
-    )
+    waits.authorize(tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None, provider, scopes)
     _write(tx, fenced, call, encode(wait_id))
-    return [change]
 
 
 ABANDONED: Final = '"abandoned"'
 """The error in the journal of a call that the workflow stopped awaiting: no replay gives it an outcome either."""
 
 
-def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: int) -> Changes:
+def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: int) -> None:
     """The workflow stopped awaiting a call, after the outcome number ``seen``. A wait that is still open is taken back."""
     key, _, _ = fence(tx, run)
-    changes: Changes = []
     if wait_id is not None:
         execution = ledger.read(tx, run.execution_id)
         if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
-            changes = waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
+            waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
     # Also where an outcome was there that the workflow did not come to hear of: a replay must not tell it either.
     tx.execute(_ABANDON, {"run": key, "at": call.position, "after": head(tx)[0], "nth": seen, "the_error": ABANDONED})
-    return changes
 
 
 def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
@@ -222,21 +211,20 @@ def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
         tx.execute(_NUMBER, {"id": run.execution_id, "at": position, "nth": ordinal})
 
 
-def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> Changes:
+def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> None:
     """The end, with a result. What is still asked is withdrawn: nobody awaits it."""
-    changes: Changes = []
     _, status, _ = fence(tx, run)
     if status != "running":
         execution = ledger.read(tx, run.execution_id)
         for _, wait in ledger.open_waits(tx, execution):
-            changes += waits.withdraw(tx, run.execution_id, wait.id, "no longer awaited", None)
-    return [*changes, *ledger.complete(tx, run.execution_id, result, keeping, None)]
+            waits.withdraw(tx, run.execution_id, wait.id, "no longer awaited", None)
+    ledger.complete(tx, run.execution_id, result, keeping, None)
 
 
-def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: Keeping) -> Changes:
+def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: Keeping) -> None:
     """The end, with an error."""
     fence(tx, run)
-    return ledger.fail(tx, run.execution_id, error, code, keeping, None)
+    ledger.fail(tx, run.execution_id, error, code, keeping, None)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------

@@ -9,32 +9,18 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, exists, func, literal_column, select
 
+from restpoint._core.execution_row import SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import BENT, unreadable
 from restpoint._storage.schema import executions, interactions
 from restpoint._storage.sqlite.connection import prepare
-from restpoint._storage.sqlite.database import Database, Row
+from restpoint._storage.sqlite.database import Database
 from restpoint.errors import InvalidArgument
+
+__all__ = ["MAX_PAGE", "ExecutionSummary", "Page", "page"]
 
 MAX_PAGE: Final = 1_000
 
 _e, _i = executions.c, interactions.c
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionSummary:
-    """One line of a list. Times are seconds since the epoch."""
-
-    execution_id: str
-    status: str
-    workflow: str | None
-    owner: str | None
-    created_at: float
-    completed_at: float | None
-    expires_at: float | None
-    hold: str | None
-    open_waits: int
-    error: str | None
-    error_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +31,7 @@ class Page:
     next_cursor: str | None
 
 
-_SUMMARY: Final = select(
-    _e.key,
-    _e.id,
-    _e.status,
-    _e.workflow,
-    _e.owner,
-    _e.created_at,
-    _e.completed_at,
-    _e.expires_at,
-    _e.hold,
-    _e.open_waits,
-    _e.error,
-    _e.error_code,
-)
+_SUMMARY: Final = select(_e.key, *(_e[name] for name in SUMMARIZED))
 
 
 @functools.cache
@@ -130,27 +103,10 @@ async def page(
         )
     )
     try:
-        items = tuple(map(_summary, rows[:limit]))
+        items = tuple(summary_of(row[1:]) for row in rows[:limit])
     except BENT as error:
         raise unreadable("an execution", error) from error
     return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
-
-
-def _summary(row: Row) -> ExecutionSummary:
-    _, execution_id, status, name, whose, created, completed, expires, hold, waits, error, code = row
-    return ExecutionSummary(
-        execution_id,
-        status,
-        name,
-        whose,
-        created / 1000,
-        _seconds(completed),
-        _seconds(expires),
-        hold,
-        waits,
-        error,
-        code,
-    )
 
 
 def _write_cursor(key: int) -> str:
@@ -167,7 +123,3 @@ def _read_cursor(cursor: str | None) -> int | None:
     except ValueError:
         pass
     raise InvalidArgument(f"{cursor[:80]!r} is not a cursor; use next_cursor of the page before, or none to begin.")
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000

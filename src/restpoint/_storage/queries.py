@@ -2,42 +2,31 @@
 
 import json
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, literal_column, null, select, tuple_, union_all
+from sqlalchemy import Select, Table, bindparam, func, literal_column, null, select, tuple_, union_all
+from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Wait
+from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, ExecutionRow
 from restpoint._core.serialization import decode
 from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database
 from restpoint.errors import ExecutionNotFound, InteractionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _e, _i, _c, _h, _r = executions.c, interactions.c, consents.c, history.c, runs.c
 _OPEN_CONSENT: Final = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """An execution and its waits at one moment: after history row ``as_of``. Times are milliseconds since the epoch."""
+class Snapshot(NamedTuple):
+    """An execution and some of its waits at one moment: after the row of history ``as_of``."""
 
     as_of: int
-    id: str
-    status: str
-    version: int
-    workflow: str | None
-    owner: str | None
-    lease: int | None
-    created_at: int
-    completed_at: int | None
-    expires_at: int | None
-    result: str | None
-    error: str | None
-    error_code: str | None
-    run_version: int | None
-    problem: str | None
+    row: ExecutionRow
     waits: tuple[Wait, ...]
 
 
@@ -47,111 +36,77 @@ _THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _KNOWN: Final[Select[Any]] = select(literal_column("value")).select_from(
     func.json_each(bindparam("known")).alias("known")
 )
-_NOTHING: Final = [null()] * 4
 # A wait that is withdrawn because its execution ended says so in its row of history, which stays while the execution does.
 _ENDED_WITH: Final = (
     select(_h.to_status.in_([literal_column(f"'{status}'") for status in TERMINAL]))
     .where(
         _h.execution_id == bindparam("id"),
         _h.wait_id == _i.id,
-        _h.event == literal_column("'interaction_withdrawn'"),
+        _h.event == literal_column(f"'{EventKind.INTERACTION_WITHDRAWN}'"),
         _i.status == literal_column("'withdrawn'"),
     )
     .correlate(interactions)
     .scalar_subquery()
 )
+_AS_OF: Final = select(func.coalesce(func.max(_h.sequence), literal_column("0"))).scalar_subquery()
+_ROW: Final = {
+    **{name: _e[name] for name in OF_EXECUTIONS},
+    **{name: _r[column].label(name) for name, column in OF_RUNS.items()},
+}
+_WAIT: Final = tuple(each.name for each in fields(Wait) if each.name != "given")
+_HEADER: Final = ("part", "as_of", "revision", "opened_at")
+_SIZE: Final = len(_HEADER) + len(ExecutionRow._fields)
+
+
+def _part(given: dict[str, ColumnElement[Any]]) -> Select[Any]:
+    """One part of the snapshot: every part has the same columns by name, and null where it has nothing under a name."""
+    names = [*_HEADER, *(f"row_{name}" for name in ExecutionRow._fields), *(f"wait_{name}" for name in _WAIT)]
+    return select(*(given.get(name, null()).label(name) for name in names))
+
+
+def _waits(table: Table, kind: str, more: dict[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
+    own = {f"wait_{name}": table.c[name] for name in _WAIT if name in table.c}
+    return {"part": _const(1), "opened_at": table.c.opened, "wait_kind": literal_column(f"'{kind}'"), **own, **more}
+
+
+def _const(value: int) -> ColumnElement[Any]:
+    return literal_column(str(value))
+
+
 _SNAPSHOT: Final = prepare(
     union_all(
-        select(
-            literal_column("'execution'").label("kind"),
-            literal_column("0").label("opened"),
-            select(func.coalesce(func.max(_h.sequence), literal_column("0"))).scalar_subquery(),
-            _e.status,
-            _e.version,
-            _e.workflow,
-            _e.owner,
-            _e.lease,
-            _e.created_at,
-            _e.completed_at,
-            _e.expires_at,
-            _e.result,
-            _e.error,
-            _e.error_code,
-            literal_column("(SELECT version_num FROM alembic_version)"),
-            _r.version,
-            _r.problem,
+        _part(
+            {
+                "part": _const(0),
+                "as_of": _AS_OF,
+                "revision": literal_column("(SELECT version_num FROM alembic_version)"),
+                "opened_at": _const(0),
+                **{f"row_{name}": column for name, column in _ROW.items()},
+            }
         )
         .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
         .where(_e.id == bindparam("id")),
-        select(
-            literal_column("'interaction'"), _i.opened, _i.id, _i.status, _i.created_at, _i.deadline_at, _i.prompt, _i.response,
-            null(), null(), _ENDED_WITH, _i.assignees, _i.four_eyes, *_NOTHING,
-        ).where(
+        _part(_waits(interactions, "interaction", {"wait_ended": func.coalesce(_ENDED_WITH, _const(0))})).where(
             _i.execution_key == _THIS,
             (_i.status == literal_column("'pending'")) | _i.id.in_(_KNOWN),
         ),
-        select(
-            literal_column("'consent'"), _c.opened, _c.id, _c.status, _c.created_at, _c.deadline_at, null(), null(),
-            _c.auth_url, _c.oauth_state, null(), null(), null(), _c.provider, _c.scopes, null(), null(),
-        ).where(
-            _c.execution_key == _THIS,
-            _OPEN_CONSENT | _c.id.in_(_KNOWN),
+        _part(_waits(consents, "consent", {"wait_ended": _const(0)})).where(
+            _c.execution_key == _THIS, _OPEN_CONSENT | _c.id.in_(_KNOWN)
         ),
-    ).order_by("opened")
-)  # fmt: skip
+    ).order_by("opened_at")
+)
 
 
 async def snapshot(database: Database, execution_id: str, known_waits: Collection[str] = ()) -> Snapshot | None:
     """The execution with its open waits, and with those of ``known_waits`` whatever became of them."""
     rows = list(await database.read(_SNAPSHOT, {"id": execution_id, "known": json.dumps(list(known_waits))}))
-    if not rows or rows[0][0] != "execution":
+    if not rows or rows[0][0] != 0:
         return None
-    _, _, as_of, *rest = rows[0]
-    waits = [
-        Wait(
-            kind, wait_id, status, opened, created, deadline, prompt, response, url, state, bool(ended), assignees, eyes,
-            provider, scopes,
-        )
-        for kind, opened, wait_id, status, created, deadline, prompt, response, url, state, ended, assignees, eyes,
-            provider, scopes, *_
-        in rows[1:]
-    ]  # fmt: skip
-    (
-        status,
-        version,
-        workflow,
-        owner,
-        lease,
-        created,
-        completed,
-        expires,
-        result,
-        error,
-        code,
-        revision,
-        run,
-        problem,
-    ) = rest
+    _, as_of, revision, *_ = rows[0]
     if revision != REVISION:
         await database.pass_gate()
-    return Snapshot(
-        as_of,
-        execution_id,
-        status,
-        version,
-        workflow,
-        owner,
-        lease,
-        created,
-        completed,
-        expires,
-        result,
-        error,
-        code,
-        run,
-        problem,
-        tuple(waits),
-    )
+    waits = tuple(Wait(*row[_SIZE:]) for row in rows[1:])
+    return Snapshot(as_of, ExecutionRow(*rows[0][len(_HEADER) : _SIZE]), waits)
 
 
 _PROMPT: Final = prepare(

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, literal_column, select, update
 
-from restpoint._core.changes import Change, Changes
+from restpoint._core.changes import Change
 from restpoint._core.retention_rules import FOREVER
 from restpoint._core.serialization import encode
 from restpoint._storage.executions import end, read
@@ -16,6 +16,7 @@ from restpoint._storage.schema import erasures, executions, history, history_anc
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
+from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL
 
 _e, _h = executions.c, history.c
@@ -57,7 +58,8 @@ def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> 
     execution = read(tx, execution_id)
     if execution.hold != reason:
         tx.execute(_HOLD, {"the_id": execution_id, "reason": reason})
-        append(tx, "execution_held", execution_id, moved=(execution.status,) * 2, actor=actor, cause=reason)
+        moved = (execution.status, execution.status)
+        append(tx, EventKind.EXECUTION_HELD, execution_id, moved=moved, actor=actor, cause=reason)
 
 
 def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
@@ -65,31 +67,33 @@ def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
     execution = read(tx, execution_id)
     if execution.hold is not None:
         tx.execute(_HOLD, {"the_id": execution_id, "reason": None})
-        append(tx, "execution_released", execution_id, moved=(execution.status,) * 2, actor=actor)
+        moved = (execution.status, execution.status)
+        append(tx, EventKind.EXECUTION_RELEASED, execution_id, moved=moved, actor=actor)
 
 
-def remove(tx: Transaction, execution_id: str, actor: str | None) -> Changes:
+def remove(tx: Transaction, execution_id: str, actor: str | None) -> None:
     """Delete an execution, cancelling it first where it has not ended. Nothing at all where there is none."""
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
-        return []
+        return
     if execution.hold is not None:
         raise ExecutionHeld(execution_id, execution.hold)
-    changes: Changes = []
-    if execution.status not in TERMINAL:
-        changes = end(tx, execution_id, "cancel", FOREVER, actor=actor, cause="removed")
+    status = execution.status
+    if status not in TERMINAL:
+        status = end(tx, execution_id, "cancel", FOREVER, actor=actor, cause="removed")
     tx.execute(_REMOVE, {"the_id": execution_id})
-    status = changes[0].status if changes else execution.status
-    sequence = append(tx, "execution_removed", execution_id, moved=(status, None), actor=actor)
-    return [*changes, Change(sequence, execution_id, "execution_removed", status, status, tx.now)]
+    event = EventKind.EXECUTION_REMOVED
+    sequence = append(tx, event, execution_id, moved=(status, None), actor=actor)
+    tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
 
 
 def sweep(tx: Transaction, most: int) -> list[str]:
     """Delete ended executions whose time to live is over and that nothing holds, at most ``most``; their ids."""
     swept = sorted(execution_id for (execution_id,) in tx.all(_SWEEP, {"now": tx.now, "max": most}))
     if swept:
-        append(tx, "swept", cause="time to live", detail=encode({"count": len(swept), "execution_ids": swept}))
+        detail = encode({"count": len(swept), "execution_ids": swept})
+        append(tx, EventKind.SWEPT, cause="time to live", detail=detail)
     return swept
 
 
@@ -112,5 +116,5 @@ def prune_history(tx: Transaction, before: int, last: int, most: int) -> int:
     tx.execute(_MOVE_ANCHOR, {"to": to, "the_digest": row[0]})
     tx.execute(_PRUNE, {"to": to})
     tx.execute(_PRUNE_ERASURES, {"to": to})
-    append(tx, "history_pruned", cause="retention", detail=encode({"first": after + 1, "last": to}))
+    append(tx, EventKind.HISTORY_PRUNED, cause="retention", detail=encode({"first": after + 1, "last": to}))
     return int(to - after)

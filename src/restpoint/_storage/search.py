@@ -10,6 +10,7 @@ from restpoint._storage.history import HistoryEntry, events_of
 from restpoint._storage.schema import executions, history
 from restpoint._storage.sqlite.connection import limited, prepare
 from restpoint._storage.sqlite.database import Database, Row
+from restpoint.events import EventKind
 
 _e, _h = executions.c, history.c
 _MOST: Final = 500  # rows of history at a time
@@ -35,7 +36,9 @@ _IN_HISTORY: Final = (
     prepare(limited(select(_h.execution_id).distinct().where(_begins(_h.execution_id)))),
     prepare(
         limited(
-            select(_h.execution_id).where(_h.event == literal_column("'execution_created'"), _ends(_h.execution_id))
+            select(_h.execution_id).where(
+                _h.event == literal_column(f"'{EventKind.EXECUTION_CREATED}'"), _ends(_h.execution_id)
+            )
         )
     ),
 )

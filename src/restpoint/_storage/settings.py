@@ -20,6 +20,7 @@ from restpoint._storage.schema import settings
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import DamagedFile
+from restpoint.events import EventKind
 
 HISTORY: Final = "history"
 """``full`` or ``digest``: whether history keeps prompts and responses, or only their SHA-256."""
@@ -91,4 +92,4 @@ def change(tx: Transaction, given: Mapping[str, Any]) -> None:
         tx.execute(_SET, {"the_name": name, "the_value": encode(value), "now": tx.now})
         if name == HISTORY and head(tx)[0] and value != before.get(name, "full"):
             detail = encode({"setting": name, "from": before.get(name, "full"), "to": value})
-            append(tx, "setting_changed", detail=detail)
+            append(tx, EventKind.SETTING_CHANGED, detail=detail)

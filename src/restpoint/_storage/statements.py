@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, null, select, union_all, update
 from sqlalchemy.sql.expression import ColumnElement
 
+from restpoint._core.execution_row import OF_EXECUTIONS
 from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint.lifecycle import OPEN
@@ -33,20 +34,14 @@ _OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
 
 # --- Executions ------------------------------------------------------------------------------------------------------
 
-EXECUTION: Final = prepare(select(_e.status, _e.open_waits, _e.lease, _e.hold, _e.secrets).where(_THIS))
+EXPECTED: Final = ("status", "open_waits", "lease", "hold", "secrets")
+"""The columns that decisions rest on, in the order of ``executions.Execution``, after its id."""
+
+EXECUTION: Final = prepare(select(*(_e[name] for name in EXPECTED)).where(_THIS))
 WORKFLOW: Final = prepare(select(_e.workflow).where(_THIS))
 CREATE: Final = prepare(
-    insert(executions).values(
-        id=_given("execution_id"),
-        status=_const("running"),
-        version=literal_column("1"),
-        open_waits=literal_column("0"),
-        workflow=_given("the_workflow"),
-        owner=_given("the_owner"),
-        lease=_given("the_lease"),
-        created_at=_given("now"),
-    ),
-    order=("execution_id", "the_workflow", "the_owner", "the_lease", "now"),
+    insert(executions).values({name: _given(f"the_{name}") for name in OF_EXECUTIONS}),
+    order=tuple(f"the_{name}" for name in OF_EXECUTIONS),
 )
 
 

@@ -8,13 +8,15 @@ that was kept that rows were cut from the end, or that a history was written ane
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
+from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
-from restpoint._storage.history import COMPLETED, GENESIS
+from restpoint._storage.history import GENESIS
+from restpoint.events import ENDINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _NAMED: Final = 5  # differences between tables and history that are named
@@ -48,6 +50,8 @@ class _Tally:
 
     heads: dict[int, bytes | None]
     without_detail: list[int] = field(default_factory=list)
+    unknown: dict[str, int] = field(default_factory=dict)
+    """The events that are not in the list, each with its first row."""
     erased: set[int] = field(default_factory=set)
     pruned_to: set[int] = field(default_factory=set)
     live: set[str] = field(default_factory=set)
@@ -61,16 +65,19 @@ class _Tally:
                 self.heads[sequence] = Head.of(rows[sequence - first]).digest
         live, ended = self.live, TERMINAL
         for sequence, execution_id, event, _, before, after, _, _, _, detail, detail_sha256, _ in rows:
-            if detail is None and detail_sha256 is not None and event != COMPLETED:
+            kind = EventKind.named(event)
+            if kind is None:
+                self.unknown.setdefault(event, sequence)
+            if detail is None and detail_sha256 is not None and (kind is None or not kind.keeps_digest_only):
                 self.without_detail.append(sequence)
             if after != before:
                 if after is None or after in ended:
                     live.discard(execution_id)
                 else:
                     live.add(execution_id)
-            elif event == "payloads_erased":
+            elif kind is EventKind.PAYLOADS_ERASED:
                 self.erased.update(_numbers(detail, "sequences"))
-            elif event == "history_pruned":
+            elif kind is EventKind.HISTORY_PRUNED:
                 self.pruned_to.update(_numbers(detail, "last"))
 
 
@@ -128,6 +135,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     findings += _of_heads(anchor, last, tally.heads, heads, whole=whole)
     if not findings:
         findings += of_tables(connection, tally.live)
+    findings += _of_unknown(tally)
     findings.sort(key=lambda finding: LAST_SEQUENCE if finding.sequence is None else finding.sequence)
     erased = len(tally.without_detail)
     return Verdict(tuple(findings), anchor.sequence, last if whole else None, tally.rows, erased)
@@ -146,6 +154,13 @@ def _of_all(anchor: Head, tally: _Tally) -> Iterator[Finding]:
                 "detail_missing", sequence, what, "A prompt, a response or an error was removed from the history."
             )
             return
+
+
+def _of_unknown(tally: _Tally) -> Iterator[Finding]:
+    for event, sequence in tally.unknown.items():
+        what = f"Row {sequence} tells of the event {event}, which this version does not know."
+        meaning = "A newer version wrote it, or another program; verify the file with the newest version."
+        yield Finding("event_unknown", sequence, what, meaning)
 
 
 def _of_heads(
@@ -177,73 +192,76 @@ def _of_heads(
 
 # --- Tables and history ----------------------------------------------------------------------------------------------
 
+
+def _names(kinds: Iterable[EventKind]) -> str:
+    return ", ".join(f"'{kind}'" for kind in kinds)
+
+
 _STATUSES: Final = (
-    "SELECT id, status, told FROM (SELECT e.id, e.status, (SELECT CASE WHEN h.event = 'execution_removed' THEN 'removed'"
-    " ELSE h.to_status END FROM history AS h WHERE h.execution_id = e.id"
-    " AND (h.to_status IS NOT NULL OR h.event = 'execution_removed') ORDER BY h.sequence DESC LIMIT 1) AS told"
+    "SELECT id, status, told FROM (SELECT e.id, e.status, (SELECT CASE WHEN h.event ="
+    f" '{EventKind.EXECUTION_REMOVED}' THEN 'removed' ELSE h.to_status END FROM history AS h WHERE h.execution_id = e.id"
+    f" AND (h.to_status IS NOT NULL OR h.event = '{EventKind.EXECUTION_REMOVED}') ORDER BY h.sequence DESC LIMIT 1) AS told"
     " FROM executions AS e) WHERE status IS NOT told LIMIT :most"
 )
 _OPEN_COUNTS: Final = (
-    "SELECT id, open_waits FROM executions AS e WHERE open_waits <> (SELECT count(*) FROM interactions AS i"  # noqa: S608 - our words
+    "SELECT id, open_waits FROM executions AS e WHERE open_waits <> (SELECT count(*) FROM interactions AS i"
     " WHERE i.execution_key = e.key AND i.status = 'pending') + (SELECT count(*) FROM consents AS c"
     f" WHERE c.execution_key = e.key AND c.status IN ({', '.join(repr(str(status)) for status in OPEN)})) LIMIT :most"
 )
 _WAIT_COUNTS: Final = (
     "SELECT id, kept, told FROM (SELECT e.id, (SELECT count(*) FROM interactions WHERE execution_key = e.key)"
     " + (SELECT count(*) FROM consents WHERE execution_key = e.key) AS kept, (SELECT count(*) FROM history AS h"
-    " WHERE h.execution_id = e.id AND h.event IN ('interaction_asked', 'consent_asked')) AS told FROM executions AS e)"
+    f" WHERE h.execution_id = e.id AND h.event IN ({_names(kind for kind in EventKind if kind.opens_wait)})) AS told"
+    " FROM executions AS e)"
     " WHERE kept <> told LIMIT :most"
 )
 _GONE: Final = (
     "SELECT value FROM json_each(:ids) WHERE NOT EXISTS (SELECT 1 FROM executions WHERE id = value)"
     " AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.execution_id = value"
-    " AND h.event IN ('execution_completed', 'execution_failed', 'execution_cancelled', 'execution_removed')) LIMIT :most"
+    f" AND h.event IN ({_names((*ENDINGS, EventKind.EXECUTION_REMOVED))})) LIMIT :most"
 )
 
 
-def _waits(kind: str, table: str) -> str:
-    """Waits whose status the history tells otherwise."""
-    told = f"CASE h.event WHEN '{kind}_asked' THEN 'pending' ELSE substr(h.event, {len(kind) + 2}) END"
+_TABLES: Final[tuple[tuple[WaitKind, str], ...]] = (("interaction", "interactions"), ("consent", "consents"))
+
+
+def _waits(wait: WaitKind, table: str) -> str:
+    """Waits whose status differs from the one that the last event gives them which gives them a status at all."""
+    moving = [kind for kind in EventKind if kind.wait == wait and kind.wait_status is not None]
+    cases = " ".join(f"WHEN '{kind}' THEN '{kind.wait_status}'" for kind in moving)
+    told = f"CASE h.event {cases} END"
     return (
-        f"SELECT e.id, w.id, w.status, {told} AS told FROM {table} AS w JOIN executions AS e ON e.key = w.execution_key"  # noqa: S608 - our words
+        f"SELECT e.id, w.id, w.status, {told} AS told FROM {table} AS w JOIN executions AS e ON e.key = w.execution_key"
         " LEFT JOIN history AS h ON h.sequence = (SELECT max(sequence) FROM history AS l WHERE l.execution_id = e.id"
-        f" AND l.wait_id = w.id AND l.event >= '{kind}_' AND l.event < '{kind}`')"
+        f" AND l.wait_id = w.id AND l.event IN ({_names(moving)}))"
         " WHERE w.status IS NOT told LIMIT :most"
     )
 
 
-def _differs(name: str, stored: str) -> str:
-    """Whether a detail tells another payload than is stored, as the whole of it or by its SHA-256; not where it was erased."""
-    begin = f'{{"{name}":'
-    return (
-        f"(substr(h.detail, 1, {len(begin)}) = '{begin}'"
-        f" AND substr(h.detail, {len(begin) + 1}, length({stored})) IS NOT {stored})"
-        f" OR json_extract(h.detail, '$.{name}_sha256') <> sha256_hex({stored})"
-    )
-
-
 _PAYLOADS: Final = (
-    "SELECT what, execution_id, sequence FROM ("  # noqa: S608 - our words
+    "SELECT what, execution_id, sequence FROM ("
     "SELECT 'response to ' || w.id AS what, e.id AS execution_id, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
-    f" WHERE h.event = 'interaction_answered' AND ({_differs('response', 'w.response')})"
+    f" WHERE h.event = '{EventKind.INTERACTION_ANSWERED}' AND ({differs('response', 'w.response')})"
     " UNION ALL SELECT 'prompt ' || w.id, e.id, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.sequence = w.opened"
-    f" WHERE {_differs('prompt', 'w.prompt')}"
+    f" WHERE {differs('prompt', 'w.prompt')}"
     " UNION ALL SELECT 'workflow or owner', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    " WHERE h.event = 'execution_created' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
+    f" WHERE h.event = '{EventKind.EXECUTION_CREATED}' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
     " OR json_extract(h.detail, '$.owner') IS NOT e.owner)"
     " UNION ALL SELECT 'result', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    f" WHERE h.event = '{COMPLETED}' AND h.detail_sha256 IS NOT NULL AND lower(hex(h.detail_sha256)) <> sha256_hex(e.result)"
+    f" WHERE h.event = '{EventKind.EXECUTION_COMPLETED}' AND h.detail_sha256 IS NOT NULL"
+    " AND lower(hex(h.detail_sha256)) <> sha256_hex(e.result)"
     " UNION ALL SELECT 'error', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    " WHERE h.event = 'execution_failed' AND h.detail IS NOT NULL AND (json_extract(h.detail, '$.code') IS NOT e.error_code"
+    f" WHERE h.event = '{EventKind.EXECUTION_FAILED}' AND h.detail IS NOT NULL"
+    " AND (json_extract(h.detail, '$.code') IS NOT e.error_code"
     " OR CASE WHEN json_type(h.detail, '$.error') IS NULL THEN json_extract(h.detail, '$.error_sha256') IS NOT"
     " sha256_hex(e.error) ELSE json_extract(h.detail, '$.error') IS NOT e.error END)) LIMIT :most"
 )
 _ANSWERED_BY: Final = (
     "SELECT e.id, w.id, w.answered_by, h.actor, h.sequence FROM interactions AS w"
     " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
-    " WHERE h.event = 'interaction_answered' AND w.answered_by IS NOT h.actor LIMIT :most"
+    f" WHERE h.event = '{EventKind.INTERACTION_ANSWERED}' AND w.answered_by IS NOT h.actor LIMIT :most"
 )
 
 
@@ -258,7 +276,7 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
     for execution_id, status, told in connection.execute(_STATUSES, limit).fetchall():
         what = f"Execution {execution_id} is {status} in its table, and {told or 'nothing'} by its history."
         yield Finding("status_differs", None, what, changed)
-    for kind, table in (("interaction", "interactions"), ("consent", "consents")):
+    for kind, table in _TABLES:
         for execution_id, wait_id, status, told in connection.execute(_waits(kind, table), limit).fetchall():
             what = (
                 f"The {kind} {wait_id} of execution {execution_id} is {status}, and {told or 'nothing'} by the history."

@@ -5,9 +5,12 @@ Jobs for the writer by the rules of ``ledger.py``, which moves the execution its
 
 import sqlite3
 
-from restpoint._core.changes import NO_TERMS, Change, Changes, Deadlines, Refusal, Terms, Wait
-from restpoint._core.serialization import encode
-from restpoint._storage import statements
+from pydantic import BaseModel
+
+from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
+from restpoint._core.retention_rules import Keeping
+from restpoint._core.serialization import decode
+from restpoint._storage import event_details, statements
 from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
 from restpoint._storage.history import append, head
 from restpoint._storage.sqlite.database import Transaction
@@ -20,6 +23,7 @@ from restpoint.errors import (
     InteractionNotFound,
     InteractionWithdrawn,
 )
+from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
 
@@ -35,15 +39,19 @@ def ask(
     *,
     chosen: bool = True,
     terms: Terms = NO_TERMS,
-) -> Change:
-    """One more open interaction. ``timeout`` is in milliseconds from now; ``chosen``: the caller chose the id.
+    given: BaseModel | None = None,
+) -> None:
+    """One more open interaction.
+
+    ``timeout`` is in milliseconds from now; ``chosen`` says that the caller chose the id; ``given`` is the prompt as the
+    caller's own object, which the event carries to those who wait here.
 
     Raises ``InteractionExists``.
     """
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
-    wait.assignees, wait.four_eyes = terms.assignees, terms.four_eyes
+    wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-    return _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, chosen=chosen)
+    _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, chosen=chosen)
 
 
 def authorize(
@@ -57,7 +65,7 @@ def authorize(
     actor: str | None,
     provider: str | None = None,
     scopes: str | None = None,
-) -> Change:
+) -> None:
     """One more open consent, at a ``provider`` that restpoint sends the person to, or else driven by the caller.
 
     History keeps neither the URL nor the state: both are secrets.
@@ -66,11 +74,10 @@ def authorize(
     wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
     content, detail = (auth_url, oauth_state, provider, scopes), None
     if provider is not None:
-        detail = f'{{"provider":{encode(provider)},"scopes":{scopes}}}'
-    change = _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail)
+        detail = event_details.consent(provider, tuple(decode(scopes) or ()))
+    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail)
     if provider is not None:
         tx.execute(statements.KEEP_SECRETS, (execution_id,))
-    return change
 
 
 def _deadline(tx: Transaction, timeout: int | None) -> int | None:
@@ -89,7 +96,7 @@ def _open(
     detail: str | None,
     *,
     chosen: bool = False,
-) -> Change:
+) -> None:
     row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
     # An id is for one wait, of either kind; only one that a caller chose can be taken.
     if chosen and tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait.id}) is not None:
@@ -108,9 +115,9 @@ def _open(
     before = execution.status
     if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, lease):
         raise Conflict(f"Execution {execution_id}", before)
-    event = f"{wait.kind}_asked"
+    event = EventKind.asked(wait.kind)
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
-    return Change(sequence, execution_id, event, before, to, tx.now, wait)
+    tx.emit(Change(sequence, execution_id, event, before, to, tx.now, wait, lease=lease))
 
 
 def answer(
@@ -120,26 +127,29 @@ def answer(
     response: str,
     actor: str | None,
     detail: str,
-    deadlines: Deadlines,
-) -> Changes | Refusal:
+    keeping: Keeping,
+    given: BaseModel | None = None,
+) -> InteractionExpired | None:
     """A response to an open interaction. The same response again changes nothing and is a success.
 
-    ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. An open
-    interaction whose deadline has passed expires here and now, and the response is refused. One with four eyes takes none
-    of the execution's owner, and none of nobody where the execution has an owner: raises ``FourEyes``.
+    ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. ``given`` is
+    the response as the caller's own object, which the event carries to those who wait here. An open interaction whose
+    deadline has passed expires here and now, and the refusal is returned: raised, it would undo the expiry. One with four
+    eyes takes none of the execution's owner, and none of nobody where the execution has an owner: raises ``FourEyes``.
     """
     to = move("interaction", wait_id, "pending", "answer")
     values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
     if tx.execute(statements.ANSWER, values).rowcount != 1:
-        return _not_answered(tx, execution_id, wait_id, response, deadlines)
-    wait = Wait("interaction", wait_id, to, 0, 0, None, response=response)
+        return _not_answered(tx, execution_id, wait_id, response, keeping)
+    wait = Wait("interaction", wait_id, to, 0, 0, None, response=response, given=given)
     execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
-    return [settle(tx, execution, wait, actor=actor, detail=detail)]
+    settle(tx, execution, wait, actor=actor, detail=detail)
+    return None
 
 
 def _not_answered(
-    tx: Transaction, execution_id: str, wait_id: str, response: str, deadlines: Deadlines
-) -> Changes | Refusal:
+    tx: Transaction, execution_id: str, wait_id: str, response: str, keeping: Keeping
+) -> InteractionExpired | None:
     """Why an interaction took no response, if it is not that it has this very response already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
@@ -148,44 +158,43 @@ def _not_answered(
     status, waits, wait_key, wait_status, deadline_at, stored, answered_by, closed_at = row
     if wait_status == "answered":
         if stored == response:
-            return []
+            return None
         raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
     if wait_status == "withdrawn":
         raise InteractionWithdrawn(execution_id, wait_id)
     if wait_status == "pending" and (deadline_at is None or deadline_at > tx.now):
         raise FourEyes(execution_id, wait_id)
-    changes = []
     if wait_status == "pending":
         wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
-        changes = _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, deadlines)
-    return Refusal(changes, InteractionExpired(execution_id, wait_id))
+        _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, keeping)
+    return InteractionExpired(execution_id, wait_id)
 
 
-def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> Changes:
+def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> None:
     """Take one open wait back. Nothing at all on one that is withdrawn already."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
         if wait.id == wait_id:
-            return [close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause=reason)]
+            close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause=reason)
+            return
     row = tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait_id})
     if row is None:
         raise InteractionNotFound(execution_id, wait_id)
     kind, status = row
     if status != "withdrawn":
         move(kind, wait_id, status, "withdraw")
-    return []
 
 
-def expire(tx: Transaction, execution_id: str, wait_id: str, deadlines: Deadlines) -> Changes:
+def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: Keeping) -> None:
     """What an open wait's passed deadline does. Nothing at all on one that was closed meanwhile."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
         if wait.id == wait_id and wait.deadline_at is not None and wait.deadline_at <= tx.now:
-            return _fall_due(tx, execution, wait_key, wait, deadlines)
-    return []
+            _fall_due(tx, execution, wait_key, wait, keeping)
+            return
 
 
-def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, deadlines: Deadlines) -> Changes:
+def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, keeping: Keeping) -> None:
     """Expire it; or answer it with its default; or fail its execution: as was said when it was asked."""
     then, default = None, None
     if wait.kind == "interaction":
@@ -195,10 +204,10 @@ def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, 
         if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
             raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
         wait.status, wait.response = to, default
-        return [settle(tx, execution, wait, cause="deadline", detail=deadlines.detail(wait.response or ""))]
-    changes = [close(tx, execution, wait_key, wait, "expire", cause="deadline")]
+        detail = event_details.answered(default or "", digest=keeping.digest)
+        settle(tx, execution, wait, cause="deadline", detail=detail)
+        return
+    close(tx, execution, wait_key, wait, "expire", cause="deadline")
     if then == "fail":
         error = "Nobody answered a prompt of this execution before its deadline."
-        keeping = deadlines.keeping
-        changes += end(tx, execution.id, "fail", keeping, cause="deadline", error=error, code="deadline_passed")
-    return changes
+        end(tx, execution.id, "fail", keeping, cause="deadline", error=error, code="deadline_passed")

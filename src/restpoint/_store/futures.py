@@ -5,7 +5,6 @@ They lead to their record, and it leads back by weak references only: see ``reco
 
 import asyncio
 import weakref
-from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
 
 from pydantic import BaseModel, ValidationError
@@ -17,16 +16,17 @@ from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse, stored_promp
 
 
 class Paused(Protocol):
-    """The record of an execution, as far as those who wait for it see its insides."""
+    """What those who wait for an execution need of its record."""
+
+    gone: RestpointError | None
+    """Why nothing will come to it any more; None while something may."""
 
     @property
-    def _gone(self) -> RestpointError | None: ...
+    def has_paused(self) -> bool:
+        """Whether the execution has paused or ended before."""
 
-    @property
-    def _outcome_seen(self) -> bool: ...
-
-    @property
-    def _watch(self) -> Callable[[Any, object], None]: ...
+    def watch(self, waiter: object) -> None:
+        """Someone here waits for it."""
 
 
 class Answer(asyncio.Future[HumanResponse]):
@@ -62,9 +62,9 @@ class PendingInteraction:
         "interaction_id",
     )
 
-    def __init__(self, record: Paused, wait: Wait, prompt: BaseModel | None = None) -> None:
+    def __init__(self, record: Paused, wait: Wait) -> None:
         self.interaction_id = wait.id
-        self._prompt = prompt
+        self._prompt = wait.given
         self._text = wait.prompt or ""
         self.created_at = wait.created_at / 1000
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
@@ -97,16 +97,22 @@ class PendingInteraction:
         if future is None or future.cancelled():
             future = Answer(self)
             self._future = weakref.ref(future)
-            outcome = self._outcome or self._record._gone
+            outcome = self._outcome or self._record.gone
             if outcome is None:
-                self._record._watch(self._record, future)
+                self._record.watch(future)
             else:
                 _settle(future, outcome)
         elif not future.done():
-            self._record._watch(self._record, None)  # who drove the execution may be gone since
+            self._record.watch(None)  # who drove the execution may be gone since
         return future
 
-    def _close(self, outcome: BaseModel | RestpointError) -> None:
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known what became of it."""
+        return self._outcome is not None
+
+    def settle(self, outcome: BaseModel | RestpointError) -> None:
+        """It is closed: whoever awaits it gets this. For the store."""
         self._outcome = outcome
         future = self._future() if self._future is not None else None
         if future is not None:
@@ -159,11 +165,11 @@ class FirstOutcome(asyncio.Event):
 
     async def wait(self) -> Literal[True]:
         """Return once it is set, also by another process. Raises ``StoreClosed`` when the store closes first."""
-        if not self.is_set() and self._record._gone is None:
-            self._record._watch(self._record, self)
+        if not self.is_set() and self._record.gone is None:
+            self._record.watch(self)
             await super().wait()
-        if not self._record._outcome_seen and self._record._gone is not None:
-            raise self._record._gone
+        if not self._record.has_paused and self._record.gone is not None:
+            raise self._record.gone
         return True
 
 

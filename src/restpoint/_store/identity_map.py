@@ -1,164 +1,131 @@
-"""The registry: the records that anyone here holds, one for each execution, which what is committed is applied to."""
+"""The identity map: the records that anyone here holds, one for each execution, and how they are read and kept up to date.
 
-import logging
+References from here to a record are weak: a record lives for as long as anyone holds it. The sink tells the map of every event
+that this process commits (``hear``); what other processes do is read from the file (``load``).
+"""
+
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
-from hashlib import sha256
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 from restpoint._core.changes import Change
-from restpoint._core.serialization import encode
-from restpoint._storage.history import HistoryEntry
+from restpoint._core.execution_row import ExecutionRow
+from restpoint._core.serialization import BENT, unreadable
+from restpoint._storage import queries
+from restpoint._storage.history import history_of
 from restpoint._storage.queries import Snapshot
+from restpoint._storage.sqlite.database import Database
+from restpoint._store import execution_state
+from restpoint._store.execution_state import end_by_history, unread
 from restpoint._store.records import ExecutionRecord
 from restpoint.errors import ExecutionCancelled, StoreClosed
-from restpoint.lifecycle import CLOSINGS, TERMINAL
+from restpoint.events import EventKind
+from restpoint.lifecycle import TERMINAL
 
 if TYPE_CHECKING:
     import asyncio
 
-    from pydantic import BaseModel
 
-log = logging.getLogger(__name__)
+class Coming:
+    """An execution on its way into the file, whose id the workflow that has begun may know: ``written`` is done after COMMIT."""
 
-_OF_NULL: Final = sha256(b"null").hexdigest()
+    __slots__ = ("record", "written")
+
+    def __init__(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> None:
+        self.record = draft
+        """Its record: a draft until it is created. From then on it is the one that is held here."""
+        self.written = written
 
 
 class Records:
-    """The records that anyone holds, by execution: what is committed is applied to them."""
+    """The records that anyone holds, by execution."""
 
     def __init__(self, watch: Callable[[ExecutionRecord, object], None]) -> None:
         self._watch = watch
         self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
-        self.listeners: list[Callable[[Change], None]] = []
-        """Who wants to hear of every committed change of this process."""
-        self._loading: dict[str, int] = {}
-        self._overtaken: dict[str, int] = {}
-        self.given: dict[tuple[str, str, str | None], BaseModel] = {}
-        """Responses on their way into the file, as the caller gave them: by execution, interaction and stored form."""
-        self.coming: dict[str, asyncio.Future[Any]] = {}
-        """Executions on their way into the file, whose ids are known to the workflows that have begun: done after COMMIT."""
+        self._coming: dict[str, Coming] = {}
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """The record, if anyone holds it."""
-        return self._held.get(execution_id)
-
-    def draft(
-        self,
-        execution_id: str,
-        workflow: str | None,
-        owner: str | None,
-        lease: int | None = None,
-        *,
-        is_run: bool = False,
-    ) -> ExecutionRecord:
-        """The record of an execution that is about to be created; nobody finds it here until it is added."""
-        record = ExecutionRecord(execution_id, 0.0, self._watch, workflow=workflow, owner=owner, lease=lease)
-        record.is_run = is_run
-        return record
-
-    def add(self, change: Change, draft: ExecutionRecord) -> ExecutionRecord:
-        """The record of an execution that this process has just created: the draft, if nobody holds another."""
-        self._tell(change)
-        record = self._held.get(change.execution_id)
-        if record is not None:  # someone found it in a list before this process heard of its own commit
-            return record
-        draft.created_at, draft._as_of = change.at / 1000, change.sequence
-        self._held[change.execution_id] = draft
-        return draft
-
-    def _tell(self, change: Change) -> None:
-        for listener in list(self.listeners):  # one may end its own subscription
-            try:
-                listener(change)
-            except Exception:  # who listens must not keep a committed change from those who wait for it
-                log.exception("a subscriber failed at %s of execution %s", change.event, change.execution_id)
-
-    def apply(self, change: Change) -> ExecutionRecord | None:
-        """What a committed change did, done to its record too."""
-        self._tell(change)
-        # Also where a record hears it: that may be gone when the reading is done.
-        if change.execution_id in self._loading:
-            self._overtaken[change.execution_id] = change.sequence
-        record = self._held.get(change.execution_id)
-        if record is None:
-            return None
-        if change.sequence <= record._as_of:
-            return record
-        record._as_of = change.sequence
-        if change.event == "execution_removed":
-            self.drop(change.execution_id)
-        if change.status in TERMINAL and record.completed_at is None:
-            record.completed_at = change.at / 1000
-            record.expires_at = None if change.expires_at is None else change.expires_at / 1000
-            record.error, record.error_code, record._result = change.error, change.code, change.result
-            record.problem = None
-        record._move(change.status)
-        if (wait := change.wait) is not None:
-            if wait.status == "pending":
-                record._open[wait.id] = wait
-            else:
-                record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
-        record._pulse()
-        return record
-
-    def refresh(self, snapshot: Snapshot) -> ExecutionRecord:
-        """The record as the file has it, which another process may have changed."""
-        record = self._held.get(snapshot.id)
-        if record is None:
-            record = ExecutionRecord(
-                snapshot.id,
-                snapshot.created_at / 1000,
-                self._watch,
-                workflow=snapshot.workflow,
-                owner=snapshot.owner,
-                as_of=-1,
-            )
-            self._held[snapshot.id] = record
-        if snapshot.as_of < record._as_of:
-            return record
-        news, were_open = snapshot.as_of > record._as_of, set(record._open)
-        record._as_of = snapshot.as_of
-        record.is_run, record.problem = snapshot.run_version is not None, snapshot.problem
-        record._lease = snapshot.lease
-        record.completed_at = None if snapshot.completed_at is None else snapshot.completed_at / 1000
-        record.expires_at = None if snapshot.expires_at is None else snapshot.expires_at / 1000
-        record.error, record.error_code, record._result = snapshot.error, snapshot.error_code, snapshot.result
-        record._move(snapshot.status, outcome_seen=snapshot.version > 1)
-        for wait in snapshot.waits:
-            if wait.status in {"pending", "exchanging"}:
-                record._open.setdefault(wait.id, wait)
-            else:
-                record._close(wait, self.given.get((record.execution_id, wait.id, wait.response)))
-        record._open = {wait.id: wait for wait in sorted(record._open.values(), key=attrgetter("opened"))}
-        if news or record._open.keys() != were_open:  # others may have closed one before our own newest row
-            record._pulse()
-        return record
-
-    def is_current(self, snapshot: Snapshot) -> bool:
-        """Whether the record of this execution, if anyone holds it, tells of nothing that the snapshot does not."""
-        record = self._held.get(snapshot.id)
-        if record is None:
-            return True
-        told = {wait.id for wait in snapshot.waits}
-        unheard = [wait for wait in record._open.values() if wait.opened <= snapshot.as_of and wait.id not in told]
-        return record._as_of <= snapshot.as_of and not unheard
-
-    def open_waits(self, execution_id: str) -> Collection[str]:
-        """The waits that the record takes for open, which the file may know better."""
         record = self._held.get(execution_id)
-        return () if record is None else tuple(record._open)
+        return record if record is not None and record.state.is_read else None
+
+    def __contains__(self, execution_id: str) -> bool:
+        """Whether anyone holds the record, or reads it at this moment."""
+        return execution_id in self._held
+
+    # --- What this process writes ---
+
+    def draft(self, row: ExecutionRow) -> ExecutionRecord:
+        """The record of an execution that is about to be created; nobody finds it here until then."""
+        return ExecutionRecord(execution_state.draft(row), self._watch)
+
+    def expect(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> Coming:
+        """The execution of this draft is on its way into the file; its record is found here once that is ``written``."""
+        execution_id = draft.execution_id
+        coming = self._coming[execution_id] = Coming(draft, written)
+        written.add_done_callback(lambda _: self._coming.pop(execution_id, None))
+        return coming
+
+    def coming(self, execution_id: str) -> Coming | None:
+        """The execution that is on its way into the file under this id, if one is."""
+        return self._coming.get(execution_id)
+
+    def hear(self, event: Change) -> None:
+        """Fold an event that this process committed into the record of its execution, if anyone holds it."""
+        record = self._held.get(event.execution_id)
+        if event.execution is not None and (coming := self._coming.get(event.execution_id)) is not None:
+            if record is None:
+                record = self._held[event.execution_id] = coming.record
+            else:  # someone found it in a list before this process heard of its own commit
+                coming.record = record
+        if record is None:
+            return
+        record.hear(event)
+        if event.event is EventKind.EXECUTION_REMOVED:
+            self.drop(event.execution_id)
+
+    # --- What is in the file ---
+
+    async def load(
+        self, database: Database, execution_id: str, known_waits: Collection[str] = ()
+    ) -> tuple[ExecutionRecord, Snapshot] | None:
+        """The record as the file has it now, and the reading, which also tells of the known waits.
+
+        None where the execution is not in the file. Raises ``DamagedFile`` for values that this program never wrote.
+        """
+        while True:
+            # Hold a record from before the reading, so that events that overtake the reading are folded into it.
+            record = self._held.get(execution_id)
+            if record is None:
+                record = self._held[execution_id] = ExecutionRecord(unread(execution_id), self._watch)
+            as_of, lease = record.state.as_of, record.lease
+            reading = await queries.snapshot(database, execution_id, {*known_waits, *record.state.open})
+            if self._held.get(execution_id) is not record:
+                continue  # it was dropped meanwhile
+            if reading is None:
+                if record.state.as_of != as_of:
+                    continue  # a workflow knows its id before the file does, which came to have it meanwhile
+                if record.state.is_read:
+                    record.become(end_by_history(record.state, await history_of(database, execution_id)))
+                self.drop(execution_id)
+                return None
+            # What this process committed itself and was read here is told first: its events say more than the file.
+            await database.told(reading.as_of)
+            if record.is_gone or record.lease != lease:
+                continue  # an adoption overtook the reading, and has no row of history to be told by
+            try:
+                execution_state.check(reading)
+                if record.learn(reading):
+                    return record, reading
+            except BENT as error:
+                raise unreadable(f"execution {execution_id}", error) from error
+
+    # --- Who is held ---
 
     def all(self) -> list[str]:
         """Every execution that someone here holds, those first of which someone awaits something, or may."""
-
-        def awaited(record: ExecutionRecord) -> bool:
-            return bool(
-                record._pending or record._observers or record._first_outcome is not None or record._task is not None
-            )
-
-        held = sorted(self._held.items(), key=lambda each: not awaited(each[1]))
+        held = sorted(self._held.items(), key=lambda each: not each[1].is_awaited)
         return [execution_id for execution_id, _ in held]
 
     def ended(self) -> list[str]:
@@ -172,54 +139,13 @@ class Records:
             if record is not None and record.status in TERMINAL:
                 self.drop(execution_id)
 
-    def begin_loading(self, execution_id: str) -> None:
-        """Someone reads this execution: changes that overtake the reading must not be missed."""
-        self._loading[execution_id] = self._loading.get(execution_id, 0) + 1
-
-    def end_loading(self, execution_id: str, as_of: int | None) -> bool:
-        """Whether what was read as of a row of history is still what is in the file, as far as this process wrote it."""
-        overtaken = self._overtaken.get(execution_id)
-        self._loading[execution_id] -= 1
-        if not self._loading[execution_id]:
-            del self._loading[execution_id]
-            self._overtaken.pop(execution_id, None)
-        return overtaken is None or (as_of is not None and overtaken <= as_of)
-
-    def close_by_history(self, execution_id: str, history: Iterable[HistoryEntry]) -> None:
-        """The execution left the file before this process saw how it ended: its history still knows."""
-        record = self._held.get(execution_id)
-        if record is None:
-            return
-        for entry in history:
-            wait = record._open.get(entry.wait_id or "")
-            if entry.to_status in TERMINAL and record.completed_at is None:
-                record.completed_at = entry.time
-                _tell_end(record, entry.detail if isinstance(entry.detail, dict) else {})
-            if entry.to_status is not None and not entry.event.endswith("_asked"):
-                record._move(entry.to_status)
-            if wait is not None and entry.event in CLOSINGS:
-                wait.status = entry.event.removeprefix(f"{wait.kind}_")
-                wait.ended = entry.to_status in TERMINAL
-                told = entry.detail.get("response") if isinstance(entry.detail, dict) else None
-                if wait.status == "answered" and told is None:
-                    continue  # the history keeps only its digest
-                wait.response = None if told is None else encode(told)
-                record._close(wait, None)
-
     def drop(self, execution_id: str) -> None:
         """The execution left the file; whoever holds the record keeps it as it was, and waits no more."""
         record = self._held.pop(execution_id, None)
         if record is not None:
-            record._abandon(ExecutionCancelled(f"Execution {execution_id} was removed while it waited."))
+            record.abandon(ExecutionCancelled(f"Execution {execution_id} was removed while it waited."))
 
     def close(self) -> None:
         """The store closes: what still waits is told so. The prompts stay open in the file."""
         for record in list(self._held.values()):
-            record._abandon(StoreClosed("The store was closed; the prompt is still open in the file."))
-
-
-def _tell_end(record: ExecutionRecord, detail: Mapping[str, Any]) -> None:
-    """How it ended, as far as the history knows: of a result that is the digest."""
-    record.error, record.error_code = detail.get("error"), detail.get("code")
-    if detail.get("result_sha256") == _OF_NULL:
-        record._result = "null"
+            record.abandon(StoreClosed("The store was closed; the prompt is still open in the file."))

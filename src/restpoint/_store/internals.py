@@ -1,18 +1,14 @@
 """The parts of an open store, for the runner, which works on the same file, records and clock as the store does."""
 
-from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from restpoint._core.changes import Changes, Terms
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import Keeping
-from restpoint._storage.queries import Snapshot
 from restpoint._storage.sqlite.database import Database
 from restpoint._store.identity_map import Records
 from restpoint._store.listener import Follower
 from restpoint._store.maintenance import Scheduler
-from restpoint._store.records import ExecutionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +23,3 @@ class Parts:
     scheduler: Scheduler
     lease: int
     keeping: Keeping
-    asked_detail: Callable[[str, Terms], str]
-    apply: Callable[[Changes], None]
-    load: Callable[[str, Collection[str]], Awaitable[tuple[ExecutionRecord, Snapshot] | None]]

@@ -76,15 +76,10 @@ class Driver:
         lease = self.lease if self.lease is not None else await self.take_lease()
         while adopting := dict(self._adopting):
             self._adopting.clear()
-
-            def adopted(execution_ids: list[str], records: dict[str, ExecutionRecord] = adopting) -> None:
-                for execution_id in execution_ids:
-                    records[execution_id]._lease = lease  # noqa: SLF001 - as where the store makes records
-
             try:
-                await self._database.write(
-                    partial(executions.adopt, execution_ids=list(adopting), lease=lease), adopted
-                )
+                adopt = partial(executions.adopt, execution_ids=list(adopting), lease=lease)
+                for execution_id in await self._database.write(adopt):
+                    adopting[execution_id].drive(lease)
             except StorageError:
                 self._adopting.update(adopting)  # with the next one
                 raise

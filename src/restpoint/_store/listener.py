@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from restpoint._storage import history
 from restpoint._storage.sqlite.database import Database
+from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -34,21 +34,14 @@ class Follower:
         self,
         database: Database,
         position: int,
-        held: Callable[[str], bool],
-        ended: Callable[[], Iterable[str]],
-        all_held: Callable[[], Iterable[str]],
-        reload: Callable[[str], Awaitable[object]],
+        records: Records,
     ) -> None:
         self._database = database
         self._position = position
-        self._held = held
-        self._ended = ended
-        self._all = all_held
-        self._reload = reload
+        self._records = records
         self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
         self._pruned_at = 1_000
         self._someone = asyncio.Event()
-        database.committed = self._committed
 
     def watch(self, waiter: Waiter) -> None:
         """Follow until the waiter is done, or gone."""
@@ -73,8 +66,8 @@ class Follower:
         """Whether a waiter is left that is not done."""
         return any(_waits(reference()) for reference in reversed(self._waiters))
 
-    def _committed(self, first: int, last: int) -> None:
-        # Our own rows need no reading, as long as nobody else's stand before them.
+    def committed(self, first: int, last: int) -> None:
+        """This process wrote these rows: they need no reading, unless another process wrote rows before them."""
         if first == self._position + 1:
             self._position = last
 
@@ -104,16 +97,16 @@ class Follower:
             return
         if not most:
             touched = {execution_id for _, execution_id in rows if execution_id is not None}
-            concerned = [execution_id for execution_id in touched if self._held(execution_id)]
+            concerned = [execution_id for execution_id in touched if execution_id in self._records]
             if any(execution_id is None for _, execution_id in rows):
-                concerned += self._ended()  # a sweep names its executions in its detail only
+                concerned += self._records.ended()  # a sweep names its executions in its detail only
             position = rows[-1][0]
         else:
             position = await history.last_sequence(self._database)
-            concerned = list(self._all())
+            concerned = self._records.all()
         for execution_id in concerned:
             try:
-                await self._reload(execution_id)
+                await self._records.load(self._database, execution_id)
             except StorageError:
                 raise
             except Exception:  # one that cannot be read must not keep the others from being woken

@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from restpoint._core.changes import Change, Changes, Deadlines
+from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
+from restpoint._core.retention_rules import Keeping
 from restpoint._storage import queries, retention, waits
 from restpoint._storage.history import last_sequence
 from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.database import Database
 from restpoint._storage.sqlite.vacuum import PAUSE_SECONDS
+from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -33,20 +35,18 @@ class Scheduler:
         self,
         database: Database,
         clock: Clock,
-        applied: Callable[[Changes], None],
+        records: Records,
         *,
         sweep_interval: int,
         history_retention: int | None,
-        deadlines: Deadlines,
-        swept: Callable[[list[str]], None],
+        keeping: Keeping,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._applied = applied
         self._sweep_interval = sweep_interval
         self._history_retention = history_retention
-        self._deadlines = deadlines
-        self._swept = swept
+        self._keeping = keeping
+        self._records = records
         self.swept = 0
         """Executions that this process has swept."""
         self.swept_at: int | None = None
@@ -81,9 +81,7 @@ class Scheduler:
             if not due:
                 break
             jobs = [
-                self._database.write(
-                    partial(waits.expire, execution_id=e, wait_id=w, deadlines=self._deadlines), self._applied
-                )
+                self._database.write(partial(waits.expire, execution_id=e, wait_id=w, keeping=self._keeping))
                 for e, w in due
             ]
             for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):
@@ -131,7 +129,8 @@ class Scheduler:
         In short transactions with pauses between them. Returns how many executions went.
         """
         total = 0
-        while swept := await self._database.write(lambda tx: retention.sweep(tx, SWEPT_AT_ONCE), self._swept):
+        while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE)):
+            self._records.swept(swept)
             total += len(swept)
             self.swept += len(swept)
             await asyncio.sleep(PAUSE_SECONDS)

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from restpoint._core.changes import Change, Changes, Deadlines
+from restpoint._core.addresses import DEFAULT_DATABASE
+from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import (
@@ -32,18 +33,17 @@ from restpoint._storage.erasure import Erasure
 from restpoint._storage.history import history_of, last_sequence
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import Synchronous, locate
-from restpoint._storage.sqlite.database import Database, Observer
-from restpoint._store import history_details, loading
+from restpoint._storage.sqlite.database import Committed, Database, Observer
 from restpoint._store.identity_map import Records
 from restpoint._store.internals import Parts
 from restpoint._store.lease_keeper import Driver
 from restpoint._store.listener import Follower
 from restpoint._store.maintenance import Scheduler
 from restpoint._store.records import ExecutionRecord
+from restpoint._store.sink import EventSink
 from restpoint.access import Who, actor_name
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 
-DEFAULT_DATABASE: Final = "restpoint.db"
 _TASK_CANCELLED: Final = "its task was cancelled"
 _TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
 
@@ -70,14 +70,13 @@ class MaintainedFile:
         self._given = _settings(ttl_seconds, history, history_retention_seconds)
         self._remember = remember
         self._keeping: Keeping
-        self._detail: Callable[[str, str], str]
         self._sweep_interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
         self._clock: Clock = clock or SystemClock()
         self._identifiers = Identifiers(self._clock.now)
-        self._deadlines: Deadlines
         self._records = Records(self._watch)
+        self._sink = EventSink(self._records.hear)
         self._opening = asyncio.Lock()
         self._database: Database | None = None
         self._observer: Observer | None = None
@@ -126,22 +125,14 @@ class MaintainedFile:
             except BaseException:
                 await database.close()
                 raise
-            self._follower = Follower(
-                database,
-                position,
-                lambda execution_id: self._records.get(execution_id) is not None,
-                self._records.ended,
-                self._records.all,
-                partial(loading.load, database, self._records),
-            )
+            self._follower = Follower(database, position, self._records)
             self._scheduler = Scheduler(
                 database,
                 self._clock,
-                self._apply,
+                self._records,
                 sweep_interval=self._sweep_interval,
                 history_retention=retention,
-                deadlines=self._deadlines,
-                swept=self._records.swept,
+                keeping=self._keeping,
             )
             self._driver = Driver(
                 database,
@@ -150,6 +141,8 @@ class MaintainedFile:
                 cancel=partial(self._end_by_task, database, executions.cancel, reason=_TASK_CANCELLED),
                 fail=partial(self._end_by_task, database, executions.fail, error=_TASK_FAILED, code="task_failed"),
             )
+            self._sink.subscribe(self._scheduler.due)
+            database.sink = self._committed
             self._background = [
                 asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
                 for run in (
@@ -172,8 +165,6 @@ class MaintainedFile:
         rules = now.get(settings.TIMES_TO_LIVE)
         digest = now.get(settings.HISTORY) == "digest"
         self._keeping = Keeping.read(rules or {}, digest=digest)
-        self._detail = history_details.digest if digest else history_details.full
-        self._deadlines = Deadlines(partial(self._detail, "response"), self._keeping)
         retention: int | None = now.get(settings.HISTORY_RETENTION)
         return retention
 
@@ -212,34 +203,29 @@ class MaintainedFile:
             self._scheduler,
             lease,
             self._keeping,
-            lambda prompt, terms: history_details.asked(self._detail("prompt", prompt), terms),
-            self._apply,
-            partial(loading.read, database, self._records),
         )
 
-    async def _end_by_task(
-        self, database: Database, job: Callable[..., Changes], execution_id: str, **why: str
-    ) -> None:
+    async def _end_by_task(self, database: Database, job: Callable[..., None], execution_id: str, **why: str) -> None:
         """The task that a caller set on the record of an execution has ended, and the execution has not."""
         ended = partial(job, execution_id=execution_id, keeping=self._keeping, actor=None, **why)
-        await database.write(ended, self._apply)
+        await database.write(ended)
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
         self._driver.watch(record, waiter)
 
-    def _apply(self, changes: Changes) -> None:
-        for change in changes:
-            self._records.apply(change)
+    def _committed(self, committed: Committed) -> None:
+        self._follower.committed(committed.first, committed.last)
+        self._sink.tell(committed.events)
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
-        return await loading.load(self._database or await self._ready(), self._records, execution_id)
+        found = await self._records.load(self._database or await self._ready(), execution_id)
+        return None if found is None else found[0]
 
     # --- Looking on ---
 
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Have ``listener`` called with every change that this process commits, right after COMMIT; returns what ends it."""
-        self._records.listeners.append(listener)
-        return lambda: self._records.listeners.remove(listener)
+        return self._sink.subscribe(listener)
 
     def observe(self, observer: Observer | None) -> None:
         """Have each batch of writes told, from the thread that writes: its jobs, its seconds, how many the storage failed.
@@ -282,7 +268,7 @@ class MaintainedFile:
                 interrupt = partial(
                     executions.interrupt, execution_id=execution_id, lease=lease, error=error, keeping=self._keeping
                 )
-                if not await database.write(interrupt, self._apply):
+                if not await database.write(interrupt):
                     continue
             record = await self._load(execution_id)
             if record is not None:
@@ -310,7 +296,7 @@ class MaintainedFile:
         """
         who = actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: retention.remove(tx, execution_id, who), self._apply)
+        await database.write(lambda tx: retention.remove(tx, execution_id, who))
         self._records.drop(execution_id)
 
     async def erase(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> Erasure:

@@ -4,24 +4,27 @@ A record is live: ``status`` follows every transition, made here or by another p
 execution in this process, for as long as anyone holds it. "Anyone" is counted by the garbage collector: references lead
 from a future to its pending interaction and from there to its record, and only weak ones lead back, so a paused execution
 that nobody holds or awaits costs no memory, and its rows make new objects when someone asks again.
+
+What a record shows is its ``ExecutionState``, which is replaced and never changed: see ``execution_state.py``.
 """
 
 import asyncio
-import logging
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Self
 
-from pydantic import BaseModel
-
-from restpoint._core.changes import Wait
+from restpoint._core.changes import Change, Wait
+from restpoint._core.execution_row import STATUS
 from restpoint._core.serialization import decode
-from restpoint._storage.queries import Address
+from restpoint._storage.queries import Address, Snapshot
+from restpoint._store import execution_state
+from restpoint._store.execution_state import ExecutionState
 from restpoint._store.futures import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
 from restpoint.errors import (
     ExecutionCancelled,
     ExecutionNotFound,
     InteractionExpired,
+    InteractionNotFound,
     InteractionWithdrawn,
     RestpointError,
     StoreClosed,
@@ -29,9 +32,38 @@ from restpoint.errors import (
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, stored_prompt
 
-log = logging.getLogger(__name__)
 
-_STATUS: Final = {str(status): status for status in ExecutionStatus}
+class Asking:
+    """A prompt on its way into the file, for ``with``.
+
+    ``pending`` is there once the sink was told that it was asked, also where it is closed by then.
+    """
+
+    __slots__ = ("_pending", "_record", "_wait_id")
+
+    def __init__(self, record: "ExecutionRecord", wait_id: str) -> None:
+        self._record = record
+        self._wait_id = wait_id
+        self._pending: PendingInteraction | None = None
+
+    def __enter__(self) -> Self:
+        self._record.askings.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._record.askings.remove(self)
+
+    def look(self) -> None:
+        """The record has changed: hold the prompt, if it is open now."""
+        if self._pending is None:
+            self._pending = self._record.open_interaction(self._wait_id)
+
+    @property
+    def pending(self) -> PendingInteraction:
+        """The prompt that was asked."""
+        if self._pending is None:
+            raise InteractionNotFound(self._record.execution_id, self._wait_id)
+        return self._pending
 
 
 class ExecutionRecord:
@@ -41,55 +73,90 @@ class ExecutionRecord:
     """
 
     __slots__ = (
-        "__weakref__", "_as_of", "_ended", "_first_outcome", "_gone", "_lease", "_observers", "_open", "_outcome_seen",
-        "_pending", "_result", "_task", "_watch", "completed_at", "created_at", "error", "error_code", "execution_id",
-        "expires_at", "is_run", "owner", "problem", "status", "workflow",
+        "__weakref__", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings", "gone",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        execution_id: str,
-        created_at: float,
-        watch: Callable[["ExecutionRecord", object], None],
-        *,
-        workflow: str | None = None,
-        owner: str | None = None,
-        lease: int | None = None,
-        as_of: int = 0,
-    ) -> None:
-        self.execution_id = execution_id
-        self.status = ExecutionStatus.RUNNING
-        self.workflow = workflow
-        self.owner = owner
-        self.created_at = created_at
-        self.completed_at: float | None = None
-        self.expires_at: float | None = None
-        self.error: str | None = None
-        self.error_code: str | None = None
-        self._as_of = as_of
-        self._lease = lease
+    def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
+        self._state = state
         self._watch = watch
         self._task: asyncio.Task[Any] | None = None
-        self._result: str | None = None
-        self._outcome_seen = False
-        self._gone: RestpointError | None = None
-        self._first_outcome: weakref.ref[FirstOutcome] | None = None
-        self.is_run = False
-        self.problem: str | None = None
         self._ended: Callable[[], None] | None = None
+        self._first_outcome: weakref.ref[FirstOutcome] | None = None
         self._observers: list[Observer] = []
-        self._open: dict[str, Wait] = {}
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
+        self.askings: list[Asking] = []
+        """Prompts of it that are on their way into the file. For the store."""
+        self.gone: RestpointError | None = None
+        """Why it follows its execution no more; None while it does. For the store."""
+
+    # --- What it shows ---
+
+    @property
+    def execution_id(self) -> str:
+        """The id of the execution."""
+        return self._state.row.id
+
+    @property
+    def status(self) -> ExecutionStatus:
+        """Where the execution is."""
+        return STATUS[self._state.row.status]
+
+    @property
+    def workflow(self) -> str | None:
+        """The name that it is listed by."""
+        return self._state.row.workflow
+
+    @property
+    def owner(self) -> str | None:
+        """Whose execution it is."""
+        return self._state.row.owner
+
+    @property
+    def created_at(self) -> float:
+        """When it was created."""
+        return self._state.row.created_at / 1000
+
+    @property
+    def completed_at(self) -> float | None:
+        """When it ended; None while it has not."""
+        instant = self._state.row.completed_at
+        return None if instant is None else instant / 1000
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the sweep may delete it; None: never, or it has not ended."""
+        instant = self._state.row.expires_at
+        return None if instant is None else instant / 1000
+
+    @property
+    def error(self) -> str | None:
+        """The error that it failed with, for people."""
+        return self._state.row.error
+
+    @property
+    def error_code(self) -> str | None:
+        """The stable code of that error, for programs."""
+        return self._state.row.error_code
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a runner runs it."""
+        return self._state.row.run_version is not None
+
+    @property
+    def problem(self) -> str | None:
+        """Why no runner can go on with it at the moment."""
+        return self._state.row.problem
 
     @property
     def lease(self) -> int | None:
         """The lease of the process that drives it, as far as this process knows."""
-        return self._lease
+        return self._state.row.lease
 
     @property
     def is_gone(self) -> bool:
         """Whether it follows its execution no more: that left the file, or the store was closed."""
-        return self._gone is not None
+        return self.gone is not None
 
     @property
     def result(self) -> Any:
@@ -97,9 +164,32 @@ class ExecutionRecord:
 
         Raises ``ExecutionNotFound`` where it was completed by another process and swept before this one had read it.
         """
-        if self._result is None and self.status is ExecutionStatus.COMPLETED:
+        result = self._state.row.result
+        if result is None and self.status is ExecutionStatus.COMPLETED:
             raise ExecutionNotFound(self.execution_id)
-        return decode(self._result)
+        return decode(result)
+
+    @property
+    def pending_interaction(self) -> PendingInteraction | None:
+        """The oldest open prompt."""
+        return next(iter(self.pending_interactions), None)
+
+    @property
+    def pending_interactions(self) -> tuple[PendingInteraction, ...]:
+        """Every open prompt, the oldest first."""
+        return tuple(self._interaction(wait) for wait in self._state.open.values() if wait.kind == "interaction")
+
+    @property
+    def pending_oauth(self) -> PendingOAuth | None:
+        """The oldest open consent."""
+        return next(iter(self.pending_oauths), None)
+
+    @property
+    def pending_oauths(self) -> tuple[PendingOAuth, ...]:
+        """Every open consent, the oldest first."""
+        return tuple(PendingOAuth(wait) for wait in self._state.open.values() if wait.kind == "consent")
+
+    # --- Waiting for it ---
 
     @property
     def task(self) -> "asyncio.Task[Any] | None":
@@ -116,13 +206,18 @@ class ExecutionRecord:
             self._watch(self, task)
 
     @property
+    def has_paused(self) -> bool:
+        """Whether the execution has paused or ended before."""
+        return self._state.has_paused
+
+    @property
     def first_outcome(self) -> asyncio.Event:
         """Set once the execution has paused or ended for the first time."""
         event = self._first_outcome() if self._first_outcome is not None else None
         if event is None:
             event = FirstOutcome(self)
             self._first_outcome = weakref.ref(event)
-            if self._outcome_seen:
+            if self.has_paused:
                 event.set()
         return event
 
@@ -132,8 +227,8 @@ class ExecutionRecord:
         Raises ``StoreClosed`` when the store closes first.
         """
         observer = Observer()
-        if self._gone is not None:
-            raise self._gone
+        if self.gone is not None:
+            raise self.gone
         self._observers.append(observer)
         self._watch(self, observer)
         try:
@@ -142,90 +237,137 @@ class ExecutionRecord:
             if observer in self._observers:
                 self._observers.remove(observer)
 
-    @property
-    def pending_interaction(self) -> PendingInteraction | None:
-        """The oldest open prompt."""
-        return next(iter(self.pending_interactions), None)
+    # --- For the store and the runner ---
 
     @property
-    def pending_interactions(self) -> tuple[PendingInteraction, ...]:
-        """Every open prompt, the oldest first."""
-        return tuple(self._pending_interaction(wait) for wait in self._open.values() if wait.kind == "interaction")
+    def state(self) -> ExecutionState:
+        """What is known of the execution."""
+        return self._state
 
     @property
-    def pending_oauth(self) -> PendingOAuth | None:
-        """The oldest open consent."""
-        return next(iter(self.pending_oauths), None)
+    def is_awaited(self) -> bool:
+        """Whether someone here awaits something of it, or may."""
+        return bool(self._pending or self._observers or self._first_outcome is not None or self._task is not None)
 
-    @property
-    def pending_oauths(self) -> tuple[PendingOAuth, ...]:
-        """Every open consent, the oldest first."""
-        return tuple(PendingOAuth(wait) for wait in self._open.values() if wait.kind == "consent")
+    def watch(self, waiter: object) -> None:
+        """Someone here waits for it: see ``lease_keeper.py``."""
+        self._watch(self, waiter)
 
-    def _address(self, interaction_id: str) -> Address | None:
+    def runs_in(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
+        """A run of it is under way in this task: cancel that with the execution, and call ``ended`` at its end.
+
+        Unlike with ``task``, the record does not drive the execution: a run drives it by its claim.
+        """
+        self._task, self._ended = task, ended
+
+    def runs_no_more(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
+        """That run is over here. Nothing happens where another one has begun since."""
+        if self._ended == ended:
+            self._ended = None
+        if self._task is task:
+            self._task = None
+
+    def asking(self, interaction_id: str) -> Asking:
+        """For ``with``: hold the prompt that is asked meanwhile under this id, from the moment when the sink is told."""
+        return Asking(self, interaction_id)
+
+    def open_interaction(self, interaction_id: str) -> PendingInteraction | None:
+        """The open prompt with this id; None where it is not open."""
+        wait = self._open(interaction_id)
+        return None if wait is None else self._interaction(wait)
+
+    def address(self, interaction_id: str) -> Address | None:
         """Whom an open interaction is addressed to, as this process knows it: that never changes."""
-        wait = self._open.get(interaction_id)
-        if wait is None or wait.kind != "interaction":
+        wait = self._open(interaction_id)
+        if wait is None:
             return None
         return Address(self.owner, tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), wait.status)
 
-    def _open_prompt(self, interaction_id: str) -> HumanPrompt | None:
-        """The prompt of an open interaction, as this process knows it."""
-        wait = self._open.get(interaction_id)
-        if wait is None or wait.kind != "interaction":
-            return None
-        # As it was asked: the object that the caller gave may have changed since.
-        return stored_prompt(wait.prompt or "")
+    def open_prompt(self, interaction_id: str) -> HumanPrompt | None:
+        """The prompt of an open interaction as it was asked: the object that the caller gave may have changed since."""
+        wait = self._open(interaction_id)
+        return None if wait is None else stored_prompt(wait.prompt or "")
 
-    def _pending_interaction(self, wait: Wait, prompt: BaseModel | None = None) -> PendingInteraction:
+    def _open(self, interaction_id: str) -> Wait | None:
+        wait = self._state.open.get(interaction_id)
+        return wait if wait is not None and wait.kind == "interaction" else None
+
+    def _interaction(self, wait: Wait) -> PendingInteraction:
         reference = self._pending.get(wait.id)
         pending = reference() if reference is not None else None
         if pending is None:
-            pending = PendingInteraction(self, wait, prompt)
+            pending = PendingInteraction(self, wait)
             self._pending[wait.id] = weakref.ref(pending)
         return pending
 
-    def _close(self, wait: Wait, answer: BaseModel | None) -> None:
-        self._open.pop(wait.id, None)
+    # --- How it changes ---
+
+    def hear(self, event: Change) -> None:
+        """This process committed an event of it."""
+        self.become(execution_state.fold(self._state, event))
+
+    def learn(self, reading: Snapshot) -> bool:
+        """The file was read. False where that must be done again, because this process knows something newer."""
+        state = execution_state.replace(self._state, reading)
+        if state is None:
+            return False
+        self.become(state)
+        return True
+
+    def drive(self, lease: int) -> None:
+        """This process has adopted the execution, of which there is no row of history."""
+        self._state = self._state._replace(row=self._state.row._replace(lease=lease))
+
+    def become(self, state: ExecutionState) -> None:
+        """What is known of the execution is this now: resolve what follows from the difference."""
+        old, self._state = self._state, state
+        if state is old:
+            return
+        if state.has_paused and not old.has_paused and self._first_outcome is not None:
+            event = self._first_outcome()
+            if event is not None:
+                event.set()
+        if state.row.status != old.row.status:
+            if state.row.status == "cancelled" and self._task is not None:
+                self._task.cancel(f"execution {self.execution_id} was cancelled")
+            if state.row.status in TERMINAL and self._ended is not None:
+                self._ended()
+        for wait in state.closed:
+            self._settle(wait)
+        for asking in self.askings:
+            asking.look()
+        # Also where another process closed a wait before this one's newest row of history, which is read as of that row.
+        if state.as_of != old.as_of or state.open.keys() != old.open.keys():
+            self._tell_observers(None)
+
+    def _settle(self, wait: Wait) -> None:
+        """Whoever waits for an interaction that is closed gets what became of it."""
         reference = self._pending.pop(wait.id, None)
         pending = reference() if reference is not None else None
         if pending is None:
             return
         if wait.status == "answered":
-            pending._close(answer or read_answer(wait))
+            pending.settle(wait.given or read_answer(wait))
         elif wait.status == "expired":
-            pending._close(InteractionExpired(self.execution_id, wait.id))
+            pending.settle(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:
-            pending._close(ExecutionCancelled(f"Execution {self.execution_id} has {self.status} while it waited."))
+            pending.settle(ExecutionCancelled(f"Execution {self.execution_id} has {self.status} while it waited."))
         else:
-            pending._close(InteractionWithdrawn(self.execution_id, wait.id))
+            pending.settle(InteractionWithdrawn(self.execution_id, wait.id))
 
-    def _abandon(self, why: RestpointError) -> None:
+    def abandon(self, why: RestpointError) -> None:
         """Tell whoever waits for this object that nothing will come to it any more."""
-        self._gone = why
-        self._pulse(why if isinstance(why, StoreClosed) else None)
+        self.gone = why
+        self._tell_observers(why if isinstance(why, StoreClosed) else None)
         event = self._first_outcome() if self._first_outcome is not None else None
         if event is not None:
             event.set()
         for reference in list(self._pending.values()):
             pending = reference()
-            if pending is not None and pending._outcome is None:
-                pending._close(why)
+            if pending is not None and not pending.is_settled:
+                pending.settle(why)
 
-    def _move(self, status: str, *, outcome_seen: bool = False) -> None:
-        before, self.status = self.status, _STATUS[status]
-        if (outcome_seen or status != "running") and not self._outcome_seen:
-            self._outcome_seen = True
-            event = self._first_outcome() if self._first_outcome is not None else None
-            if event is not None:
-                event.set()
-        if status == "cancelled" and before != status and self._task is not None:
-            self._task.cancel(f"execution {self.execution_id} was cancelled")
-        if status in TERMINAL and before != status and self._ended is not None:
-            self._ended()
-
-    def _pulse(self, why: RestpointError | None = None) -> None:
-        """Something changed: tell who looks."""
+    def _tell_observers(self, why: RestpointError | None) -> None:
         observers, self._observers = self._observers, []
         for observer in observers:
             if observer.done():

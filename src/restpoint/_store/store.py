@@ -1,8 +1,8 @@
 """The store: executions that pause for people, in one SQLite file.
 
 ``ExecutionStore`` has the names and signatures of the in-memory store it succeeds. Each of its writes goes the same way:
-check what was given, hand one function of ``ledger.py`` or ``waits.py`` to the writer, and when COMMIT has returned apply what
-changed to the records that anyone holds, which resolves futures and sets events. Nobody is told anything before it is durable.
+check what was given, hand one function of ``_storage`` to the writer, and return once COMMIT has returned and the sink was told,
+which resolves futures and sets events. Nobody is told anything before it is durable.
 """
 
 import asyncio
@@ -11,15 +11,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from restpoint._core.changes import Change, Changes, Refusal
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
-from restpoint._storage import executions, queries, waits
+from restpoint._storage import event_details, executions, queries, waits
 from restpoint._storage.history import HistoryEntry, events_of, history_of
 from restpoint._storage.listing import Page, page
 from restpoint._storage.queries import Address
 from restpoint._storage.sqlite.database import Database
-from restpoint._store import history_details
 from restpoint._store.ask_options import read_terms
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.open_file import MaintainedFile
@@ -76,15 +75,11 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        execution_id = self._identifiers.new()
-        made: list[ExecutionRecord] = []
-
-        def applied(change: Change) -> None:
-            draft = self._records.draft(execution_id, workflow, owner, lease)
-            made.append(self._records.add(change, draft))
-
-        await database.write(lambda tx: executions.create(tx, execution_id, workflow, owner, lease, who), applied)
-        return made[0]
+        row = ExecutionRow(self._identifiers.new(), "running", workflow=workflow, owner=owner, lease=lease)
+        creating = database.write(lambda tx: executions.create(tx, row, who))
+        coming = self._records.expect(self._records.draft(row), creating)
+        await creating
+        return coming.record
 
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
@@ -95,8 +90,8 @@ class ExecutionStore(MaintainedFile):
             if heard and self._records.get(execution_id) is record:  # it may have been removed meanwhile
                 return record
         found = await self._load(execution_id)
-        if found is None and (coming := self._records.coming.get(execution_id)) is not None:
-            await asyncio.wait([coming])
+        if found is None and (coming := self._records.coming(execution_id)) is not None:
+            await asyncio.wait([coming.written])
             found = await self._load(execution_id)
         return found
 
@@ -152,7 +147,7 @@ class ExecutionStore(MaintainedFile):
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
         record = self._records.get(execution_id)
-        known = None if record is None else record._address(interaction_id)  # noqa: SLF001 - the store makes records
+        known = None if record is None else record.address(interaction_id)
         return known or await queries.address(await self._ready(), execution_id, interaction_id)
 
     # --- Transitions ---
@@ -189,29 +184,21 @@ class ExecutionStore(MaintainedFile):
         due = None if seconds is None else milliseconds("timeout", seconds)
         who = actor_name(actor)
         database = self._database or await self._ready()
-        detail = history_details.asked(
-            self._detail("prompt", text), terms
-        )  # as the file wants it, which is open only now
+        # Whether the history has whole prompts is a setting of the file, which is open only now.
+        detail = event_details.asked(text, terms, digest=self._keeping.digest)
         lease = self._driver.lease or await self._driver.take_lease()
-        # Held from here on, so that what is committed finds the record.
+        # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
         record = self._records.get(execution_id) or await self._need(execution_id)
-        asking: list[PendingInteraction] = []
-
-        def applied(change: Change) -> None:
-            self._records.apply(change)
-            record._lease = lease  # noqa: SLF001 - the store makes records
-            if change.wait is not None:
-                # The caller's own object, also where it is another library's, so that it comes back as it was given.
-                given = prompt if isinstance(prompt, BaseModel) else asked
-                asking.append(record._pending_interaction(change.wait, given))  # noqa: SLF001 - the store makes records
-            self._scheduler.due(change)
-
+        # The caller's own object, also where it is another library's, so that it comes back as it was given.
+        given = prompt if isinstance(prompt, BaseModel) else asked
         chosen = interaction_id is not None
-        await database.write(
-            lambda tx: waits.ask(tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms),
-            applied,
-        )
-        return asking[0]
+        with record.asking(wait_id) as asking:
+            await database.write(
+                lambda tx: waits.ask(
+                    tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms, given=given
+                )
+            )
+            return asking.pending
 
     async def set_oauth_required(
         self, execution_id: str, auth_url: str, oauth_state: str, *, timeout: float | None = None, actor: Who = None
@@ -226,13 +213,8 @@ class ExecutionStore(MaintainedFile):
         who, wait_id = actor_name(actor), self._identifiers.new()
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-
-        def applied(change: Change) -> None:
-            self._records.apply(change)
-            self._scheduler.due(change)
-
         await database.write(
-            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who), applied
+            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who)
         )
 
     async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
@@ -243,7 +225,7 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        await database.write(lambda tx: executions.resume(tx, execution_id, lease, who), self._apply)
+        await database.write(lambda tx: executions.resume(tx, execution_id, lease, who))
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:
         """The end, with a result that is JSON.
@@ -254,7 +236,7 @@ class ExecutionStore(MaintainedFile):
         text, who = encode(result), actor_name(actor)
         database = self._database or await self._ready()
         keeping = self._keeping
-        await database.write(lambda tx: executions.complete(tx, execution_id, text, keeping, who), self._apply)
+        await database.write(lambda tx: executions.complete(tx, execution_id, text, keeping, who))
 
     async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
         """The end, with an error: a message for people, and optionally a stable code for programs.
@@ -267,7 +249,7 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         keeping = self._keeping
-        await database.write(lambda tx: executions.fail(tx, execution_id, error, code, keeping, who), self._apply)
+        await database.write(lambda tx: executions.fail(tx, execution_id, error, code, keeping, who))
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
         """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
@@ -279,7 +261,7 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         keeping = self._keeping
-        await database.write(lambda tx: executions.cancel(tx, execution_id, reason, keeping, who), self._apply)
+        await database.write(lambda tx: executions.cancel(tx, execution_id, reason, keeping, who))
 
     # --- Waits ---
 
@@ -308,25 +290,16 @@ class ExecutionStore(MaintainedFile):
         database = self._database or await self._ready()
         answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
         text = write_response(answer)
-        detail = self._detail("response", text)
-        if isinstance(actor, Actor):
-            detail = history_details.answered(detail, actor, authority)
-        waiter = (execution_id, interaction_id, text)
+        credentials = actor if isinstance(actor, Actor) else None
+        detail = event_details.answered(text, digest=self._keeping.digest, actor=credentials, authority=authority)
         # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
-        foreign = isinstance(response, BaseModel) and type(response) is not type(answer)
-        self._records.given.setdefault(waiter, response if foreign else answer)  # type: ignore[arg-type]
-
-        def applied(outcome: Changes | Refusal) -> None:
-            self._apply(outcome.changes if isinstance(outcome, Refusal) else outcome)
-
-        try:
-            outcome = await database.write(
-                lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, self._deadlines), applied
-            )
-        finally:
-            self._records.given.pop(waiter, None)
-        if isinstance(outcome, Refusal):
-            raise outcome.error
+        own = response if isinstance(response, BaseModel) and type(response) is not type(answer) else answer
+        keeping = self._keeping
+        refusal = await database.write(
+            lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, keeping, own)
+        )
+        if refusal is not None:
+            raise refusal
 
     async def withdraw(self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: Who = None) -> None:
         """Take one open prompt or consent back. Nothing happens on one that is withdrawn already.
@@ -337,7 +310,7 @@ class ExecutionStore(MaintainedFile):
             check_text("reason", reason)
         who = actor_name(actor)
         database = self._database or await self._ready()
-        await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who), self._apply)
+        await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who))
 
     # --- Inside ---
 
@@ -349,7 +322,7 @@ class ExecutionStore(MaintainedFile):
 
     async def _prompt(self, database: Database, execution_id: str, interaction_id: str) -> HumanPrompt:
         record = self._records.get(execution_id)
-        prompt = record._open_prompt(interaction_id) if record is not None else None  # noqa: SLF001 - the store makes records
+        prompt = record.open_prompt(interaction_id) if record is not None else None
         if prompt is not None:
             return prompt
         return stored_prompt(await queries.prompt_of(database, execution_id, interaction_id))

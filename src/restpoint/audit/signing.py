@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from restpoint._core.secret_files import write_whole
 from restpoint.errors import InvalidArgument, UnusableFile
 
 if TYPE_CHECKING:
@@ -126,9 +127,7 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, data: bytes, mode: int) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        write_whole(path, [data], replace=False, mode=mode)
     except FileExistsError:
         raise UnusableFile(f"{path} exists; name a new file, so that no key is lost.") from None
     except OSError as error:

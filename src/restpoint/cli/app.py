@@ -1,15 +1,74 @@
-"""The commands, put together. What a command needs is imported when it runs, so that ``--help`` is there at once."""
+"""The ``restpoint`` command, made of its subcommands. Each imports what it needs when it runs, so ``--help`` is fast."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from restpoint.cli import audit, executions, files, oauth, retention, servers, terminal
-from restpoint.cli.examples import EXIT_CODES, shown
+
+EXAMPLES: Final = {
+    "list": ("restpoint list --status interaction_required", "restpoint list --url http://127.0.0.1:8000 -o jsonl"),
+    "show": ("restpoint show 4f1c09",),
+    "answer": (
+        "restpoint answer 4f1c09",
+        "restpoint answer 4f1c09 yes",
+        "restpoint answer 4f1c09 'As agreed on Monday'",
+        "restpoint answer 4f1c09 --choose red --choose blue",
+    ),
+    "authorize": ("restpoint authorize 4f1c09 --url http://127.0.0.1:8000",),
+    "cancel": ("restpoint cancel 4f1c09 --reason 'The order was withdrawn'",),
+    "watch": ("restpoint watch", "restpoint watch 4f1c09 -o jsonl"),
+    "history": ("restpoint history 4f1c09",),
+    "start": (
+        """restpoint start refund --input '{"customer": "Ada", "amount": 120}' --url http://127.0.0.1:8000""",
+        "restpoint start refund --input @order.json --wait 10 --url http://127.0.0.1:8000",
+    ),
+    "serve": (
+        "restpoint serve hello.py --database hello.db",
+        "restpoint serve approvals.flows --tokens-file tokens.json --host 0.0.0.0 --workers 2",
+        "restpoint serve app.py --ttl 600 --ttl failed=never --ttl refund:86400",
+    ),
+    "demo": ("restpoint demo",),
+    "tokens add": ("restpoint tokens add ada --group finance", "restpoint tokens add carol --role reader"),
+    "keys generate": ("restpoint keys generate --keys /etc/restpoint/keys",),
+    "keys rotate": ("restpoint keys rotate",),
+    "keys list": ("restpoint keys list",),
+    "sweep": ("restpoint sweep --dry-run",),
+    "hold": ("restpoint hold 4f1c09 --reason 'Audit of November'",),
+    "release": ("restpoint release 4f1c09",),
+    "erase": (
+        "restpoint erase 4f1c09 --reason 'Request 17'",
+        "restpoint erase --person ada@example.org --dry-run",
+    ),
+    "db upgrade": ("restpoint db upgrade --dry-run", "restpoint db upgrade --database orders.db"),
+    "db downgrade": ("restpoint db downgrade 0003 --dry-run",),
+    "db current": ("restpoint db current",),
+    "db check": ("restpoint db check", "restpoint db check --quick -o json"),
+    "db backup": ("restpoint db backup", "restpoint db backup /backups --keep 7"),
+    "db restore": ("restpoint db restore /backups/restpoint.db.20261125T093414273729Z.backup",),
+    "db vacuum": ("restpoint db vacuum",),
+    "audit verify": (
+        "restpoint audit verify",
+        "restpoint audit verify --head 5210:9342d2ca…",
+        "restpoint audit verify --export november.jsonl --public-key audit.key.pub",
+    ),
+    "audit head": ("restpoint audit head --key audit.key",),
+    "audit keygen": ("restpoint audit keygen audit.key",),
+    "audit query": ("restpoint audit query --from 2026-11-01 --to 2026-11-30 --actor ada",),
+    "audit timeline": ("restpoint audit timeline 4f1c09",),
+    "audit report": ("restpoint audit report", "restpoint audit report approvals --from 2026-11-01 -o jsonl"),
+    "audit export": ("restpoint audit export --from 2026-11-01 --out november.jsonl --key audit.key",),
+}
+"""The examples in the help of each command. A test parses every line as the command line does."""
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done, 1 refused by the rules, 2 wrong usage, 3 not found, 4 not allowed, "
+    "5 the file or the server failed, 130 ended by Ctrl-C."
+)
 
 
 def application() -> typer.Typer:
-    """The ``restpoint`` command."""
+    """Return the ``restpoint`` command."""
     app = typer.Typer(
         name="restpoint",
         no_args_is_help=True,
@@ -45,16 +104,16 @@ def application() -> typer.Typer:
 
 
 def _show_examples(app: typer.Typer, group: str = "") -> None:
-    for each in app.registered_commands:
-        assert each.callback is not None  # noqa: S101 - it was made of one
-        each.epilog = shown(f"{group}{each.name or each.callback.__name__}")
-    for one in app.registered_groups:
-        assert one.typer_instance is not None  # noqa: S101 - see above
-        _show_examples(one.typer_instance, f"{one.name} ")
+    for command in app.registered_commands:
+        lines = EXAMPLES[f"{group}{command.name or getattr(command.callback, '__name__', '')}"]
+        command.epilog = "\n\n".join(("Examples:" if len(lines) > 1 else "Example:", *lines))
+    for subgroup in app.registered_groups:
+        if subgroup.typer_instance is not None:
+            _show_examples(subgroup.typer_instance, f"{subgroup.name} ")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         terminal.put(f"restpoint {version('restpoint')}\n")
@@ -64,15 +123,13 @@ def _version(wanted: bool) -> None:
 def about(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Interactive workflow executions that survive restarts, in one SQLite file."""
 
 
-def demo(
-    *, keep: Annotated[bool, typer.Option("--keep", help="Leave the file behind, to look into it.")] = False
-) -> None:
+def demo(*, keep: Annotated[bool, typer.Option("--keep", help="Keep the file, to look into it.")] = False) -> None:
     """Watch a prompt survive kill -9: a real server, a real file, your own answer."""
     from rich.console import Console
 

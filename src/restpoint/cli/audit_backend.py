@@ -1,4 +1,4 @@
-"""Where the history is read: a file on this machine, or a server. The auditors' commands need not know which."""
+"""The two backends of the audit commands: a file on this machine, or a server over HTTP."""
 
 import asyncio
 import json
@@ -18,63 +18,58 @@ from restpoint.audit import reports, signed_heads
 from restpoint.audit.export import Format
 from restpoint.audit.reports import Answer, Filters
 from restpoint.audit.signing import SigningKey
-from restpoint.cli import backend
-from restpoint.cli.backend import CANDIDATES, ambiguous
-from restpoint.cli.local import existing
+from restpoint.cli.backend import CANDIDATES, find_on_server, only_one
+from restpoint.cli.options import existing
 from restpoint.cli.terminal import Usage
-from restpoint.errors import ExecutionNotFound, ServerUnreachable
+from restpoint.errors import ServerUnreachable
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Manifest = dict[str, Any]
 
 
-class Source(Protocol):
-    """What the commands ask for. The errors are restpoint's."""
+class AuditBackend(Protocol):
+    """What the commands need. Its methods raise ``RestpointError``."""
 
     def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
-        """Rows of the history."""
+        """Yield rows of the history."""
 
     def answers(self, name: str, filters: Filters) -> Iterator[Answer]:
-        """The rows that answer a question."""
+        """Yield the rows of a report."""
 
     def timeline(self, part: str) -> Iterator[Answer]:
-        """Everything that happened to the execution whose id begins or ends so."""
+        """Yield the history of the execution whose id begins or ends with ``part``."""
 
     def head(self, key: Path | None) -> str:
-        """The newest row, signed where there is a key."""
+        """Return the sequence and digest of the newest row, signed if there is a key."""
 
     def export(
         self, form: Format, of: dict[str, int | None], key: Path | None
     ) -> tuple[Iterator[bytes], Callable[[], Manifest]]:
-        """The bytes of an export, and what gives its manifest once they have been taken."""
+        """Return the bytes of an export, and a function that returns its manifest after the bytes were read."""
 
 
-class File:
-    """A file on this machine, read with a connection of its own."""
+class FileAudit:
+    """A file on this machine, with a read-only connection."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
     def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
-        """As ``Source.events``."""
+        """As ``AuditBackend.events``."""
         return islice(reports.events(self.connection, filters, after), limit)
 
     def answers(self, name: str, filters: Filters) -> Iterator[Answer]:
-        """As ``Source.answers``."""
+        """As ``AuditBackend.answers``."""
         return reports.answers(self.connection, name, filters)
 
     def timeline(self, part: str) -> Iterator[Answer]:
-        """As ``Source.timeline``."""
-        found = search.ids_in_history(self.connection, part, CANDIDATES + 1)
-        if not found:
-            raise ExecutionNotFound(part)
-        if len(found) > 1:
-            raise ambiguous(part, sorted(found))
-        return reports.timeline(self.connection, found[0])
+        """As ``AuditBackend.timeline``."""
+        execution_id = only_one(part, search.ids_in_history(self.connection, part, CANDIDATES + 1))
+        return reports.timeline(self.connection, execution_id)
 
     def head(self, key: Path | None) -> str:
-        """As ``Source.head``."""
+        """As ``AuditBackend.head``."""
         try:
             newest = hash_chain.read_head(self.connection)
         except hash_chain.Broken as broken:
@@ -84,14 +79,14 @@ class File:
     def export(
         self, form: Format, of: dict[str, int | None], key: Path | None
     ) -> tuple[Iterator[bytes], Callable[[], Manifest]]:
-        """As ``Source.export``."""
+        """As ``AuditBackend.export``."""
         signer = None if key is None else SigningKey.read(key)
         export = exports.Export(self.connection, exports.span(self.connection, **of), form)
         return iter(export), lambda: export.manifest(signer)
 
 
-class Server:
-    """A server, by its HTTP interface. Who asks is whoever the token says; it signs with a key of its own."""
+class ServerAudit:
+    """A server, over HTTP. The token of the environment determines the actor. The server signs with its own key."""
 
     def __init__(self, url: str, loop: asyncio.Runner) -> None:
         from restpoint.client.client import Client
@@ -105,48 +100,44 @@ class Server:
         self._loop.run(self._client.close())
 
     def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
-        """As ``Source.events``."""
-        return self._rows("query", _sent(filters), after=after, limit=limit)
+        """As ``AuditBackend.events``."""
+        return self._rows("query", _query_of(filters), after=after, limit=limit)
 
     def answers(self, name: str, filters: Filters) -> Iterator[Answer]:
-        """As ``Source.answers``."""
-        return self._rows(f"report/{reports.question(name).name}", _sent(filters))
+        """As ``AuditBackend.answers``."""
+        return self._rows(f"report/{reports.question(name).name}", _query_of(filters))
 
     def timeline(self, part: str) -> Iterator[Answer]:
-        """As ``Source.timeline``; an abbreviated id is looked for among the executions that have not left the file."""
-        return self._rows(f"timeline/{self._loop.run(self._find(part))}", {})
-
-    async def _find(self, part: str) -> str:
-        async with backend.Server(self._url, os.environ.get("RESTPOINT_TOKEN") or None) as server:
-            return await server.find(part)
+        """As ``AuditBackend.timeline``. An abbreviated id is searched among the executions that are still in the file."""
+        return self._rows(f"timeline/{self._loop.run(find_on_server(self._client, part))}", {})
 
     def head(self, key: Path | None) -> str:
-        """As ``Source.head``."""
-        self._no_key(key)
+        """As ``AuditBackend.head``."""
+        self._refuse_key(key)
         return str(self._json("head", {})["head"])
 
     def export(
         self, form: Format, of: dict[str, int | None], key: Path | None
     ) -> tuple[Iterator[bytes], Callable[[], Manifest]]:
-        """As ``Source.export``. What comes is compared with the manifest."""
-        self._no_key(key)
-        times = {"from": _moment(of["since"]), "to": _moment(of["until"])}
+        """As ``AuditBackend.export``. The received bytes are compared with the digest in the manifest."""
+        self._refuse_key(key)
+        times = {"from": _iso(of["since"]), "to": _iso(of["until"])}
         manifest = self._json("export/manifest", {"format": form, "first": of["first"], "last": of["last"], **times})
-        these = {"format": form, "first": manifest["first"], "last": manifest["last"]}
+        selection = {"format": form, "first": manifest["first"], "last": manifest["last"]}
 
         def pieces() -> Iterator[bytes]:
-            came = sha256()
-            for piece in self._pieces("export", these):
-                came.update(piece)
+            digest = sha256()
+            for piece in self._pieces("export", selection):
+                digest.update(piece)
                 yield piece
-            if came.hexdigest() != manifest["sha256"]:
-                raise ServerUnreachable(self._url, "the export that came is not the one of its manifest")
+            if digest.hexdigest() != manifest["sha256"]:
+                raise ServerUnreachable(self._url, "the received export does not match its manifest")
 
         return pieces(), lambda: manifest
 
-    def _no_key(self, key: Path | None) -> None:
+    def _refuse_key(self, key: Path | None) -> None:
         if key is not None:
-            raise Usage("A server signs with a key of its own, if it was given one.\nLeave --key out.")
+            raise Usage("A server signs with its own key, if it has one.\nLeave out --key.")
 
     def _pieces(self, what: str, params: dict[str, Any]) -> Iterator[bytes]:
         pieces: AsyncGenerator[bytes, None] = self._client.audit(what, **params)
@@ -163,32 +154,32 @@ class Server:
             yield from map(json.loads, lines)
 
     def _json(self, what: str, params: dict[str, Any]) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(b"".join(self._pieces(what, params)))
-        return told
+        document: dict[str, Any] = json.loads(b"".join(self._pieces(what, params)))
+        return document
 
 
 async def _next(pieces: AsyncGenerator[bytes, None]) -> bytes | None:
     return await anext(pieces, None)
 
 
-def _sent(filters: Filters) -> dict[str, Any]:
-    told = {name: getattr(filters, name) for name in ("workflow", "actor", "event", "status")}
-    return {**told, "from": _moment(filters.since), "to": _moment(filters.until)}
+def _query_of(filters: Filters) -> dict[str, Any]:
+    others = {name: getattr(filters, name) for name in ("workflow", "actor", "event", "status")}
+    return {**others, "from": _iso(filters.since), "to": _iso(filters.until)}
 
 
-def _moment(milliseconds: int | None) -> str | None:
+def _iso(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat()
 
 
 @contextmanager
-def source(database: str, url: str | None) -> Iterator[Source]:
-    """The source that the options of a command mean."""
+def open_audit_backend(database: str, url: str | None) -> Iterator[AuditBackend]:
+    """Open the backend for the options of a command."""
     if url is None:
         with reading(existing(database)) as connection:
-            yield File(connection)
+            yield FileAudit(connection)
         return
     with asyncio.Runner() as loop:
-        server = Server(url, loop)
+        server = ServerAudit(url, loop)
         try:
             yield server
         finally:

@@ -1,13 +1,11 @@
-"""How the auditors' commands show what they found, and write what is taken away."""
+"""Output of the audit commands: verdicts, rows, reports, and files of exports."""
 
 import json
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from restpoint._storage.hash_chain import Finding
+from restpoint._core.secret_files import write_whole
 from restpoint._storage.verification import Verdict
 from restpoint.audit.reports import Answer, Question
 from restpoint.cli import output, terminal
@@ -18,11 +16,11 @@ _HEADS: Final = {"sequence": "#", "to_status": "status", "actor": "by", "executi
 
 
 def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
-    """What a verification found; ``kept`` are the rows of the heads that it was given."""
+    """Print the verdict of a verification. ``kept`` are the sequences of the heads that were given to it."""
     if form is not Format.TABLE:
         output.show_json(_as_data(verdict), form)
         return
-    pruned = f", rows up to {verdict.anchor} went by retention" if verdict.anchor else ""
+    pruned = f", rows up to {verdict.anchor} were deleted by retention" if verdict.anchor else ""
     erased = f", {verdict.erased} details were erased" if verdict.erased else ""
     if verdict.holds:
         proven = f", rows up to {max(kept)} are those that were kept" if kept else ""
@@ -35,21 +33,21 @@ def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
 
 
 def _as_data(verdict: Verdict) -> dict[str, Any]:
-    def told(finding: Finding) -> dict[str, Any]:
-        return {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
-
     return {
         "holds": verdict.holds,
         "rows": verdict.rows,
         "anchor": verdict.anchor,
         "head": None if verdict.head is None else str(verdict.head),
         "erased": verdict.erased,
-        "findings": [told(finding) for finding in verdict.findings],
+        "findings": [
+            {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
+            for finding in verdict.findings
+        ],
     }
 
 
 def show_rows(rows: Iterator[Answer], form: Format, columns: tuple[str, ...]) -> None:
-    """Answers under each other: as a table these columns of them."""
+    """Print rows; a table shows only these columns of them."""
     if form is Format.JSONL:
         for row in rows:
             output.show_json(row, form)
@@ -65,7 +63,7 @@ def show_rows(rows: Iterator[Answer], form: Format, columns: tuple[str, ...]) ->
 
 
 def show_report(answered: Iterable[tuple[Question, Iterator[Answer]]], form: Format) -> None:
-    """Every question with its answers."""
+    """Print every report with its rows."""
     for number, (asked, found) in enumerate(answered):
         if form is Format.TABLE:
             terminal.put(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
@@ -93,20 +91,15 @@ def _cell(row: Answer, name: str) -> str:
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write a file that does not exist, all of it or none, for its owner alone: an export has prompts and responses in it."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    """Write a new file whole or not at all, readable by its owner only: an export contains prompts and responses.
+
+    Raises ``UnusableFile`` if the file exists or cannot be written.
+    """
     try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for data in pieces:
-                file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(unfinished, path)  # which, unlike renaming, takes no other file's place
+        write_whole(path, pieces, replace=False)
     except FileExistsError:
-        raise UnusableFile(f"{path} exists; name a new file, so that no evidence is written over.") from None
+        raise UnusableFile(f"{path} exists; name a new file, so that no evidence is overwritten.") from None
     except OSError as error:
-        if error.strerror is None:
+        if error.strerror is None:  # an error of restpoint, raised by ``pieces``
             raise
         raise UnusableFile(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""Where executions are looked after: a file on this machine, or a server. Commands need not know which."""
+"""The two backends of the commands on executions: a file on this machine, or a server over HTTP."""
 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -13,68 +13,69 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from pydantic import BaseModel
 
 from restpoint.access import OPERATOR, Actor
-from restpoint.cli.local import existing, user_name
-from restpoint.cli.options import times_to_live
+from restpoint.cli.options import existing, times_to_live, user_name
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
 
 if TYPE_CHECKING:
     from restpoint._storage.history import HistoryEntry
+    from restpoint.client.client import Client
 
 CANDIDATES: Final = 10
-"""How many executions an ambiguous id lists."""
+"""How many executions the error about an ambiguous id lists."""
 
 _FULL_ID: Final = 36  # characters
-_LOOK_EVERY: Final = 0.2  # seconds between two looks at the whole file, or
-_ASK_EVERY: Final = 1.0  # at the whole of a server
-_SCANNED: Final = 10_000  # executions of a server among which an abbreviated id is looked for
-
-Filters = Mapping[str, Any]
+_FILE_POLL: Final = 0.2  # seconds between two readings of the history of a whole file
+_SERVER_POLL: Final = 1.0  # seconds between two listings of a server
+_MAX_SCANNED: Final = 10_000  # executions of a server in which an abbreviated id is searched
 
 
-class Place(AbstractAsyncContextManager["Place"], Protocol):
-    """What the commands ask for. The errors are restpoint's."""
+class Backend(AbstractAsyncContextManager["Backend"], Protocol):
+    """What the commands need. Its methods raise ``RestpointError``."""
 
     async def find(self, part: str) -> str:
-        """The id that begins or ends with ``part``. Raises ``ExecutionNotFound``, and ``Usage`` where several do."""
+        """Return the id that begins or ends with ``part``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
 
-    def list(self, filters: Filters) -> AsyncIterator[ExecutionListItem]:
-        """Executions, the newest first."""
+    def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
+        """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow`` and ``owner``."""
 
     async def show(self, execution_id: str) -> Execution:
-        """One execution as it is now."""
+        """Return one execution."""
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """Answer a prompt."""
 
-    async def consent_url(self, execution_id: str, consent_id: str) -> str:
-        """Where the consent of an execution is granted; the oldest open one is meant. Empty where it is not the asker's."""
+    async def consent_url(self, execution_id: str, consent_id: str, /) -> str:
+        """Return the link to the page of an execution's oldest open consent; empty if it belongs to someone else."""
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
-        """End an execution."""
+        """Cancel an execution."""
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
-        """Everything that happened to an execution."""
+        """Return the history of an execution."""
 
     def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """What happens, as it happens: to one execution until it has ended, or to every one for ever."""
+        """Yield events as they happen: of one execution until it has ended, or of all executions without end."""
 
 
-def ambiguous(part: str, found: Sequence[str]) -> Usage:
-    """Several ids go by this abbreviation."""
-    shown = "\n".join(found[:CANDIDATES]) + ("\n…" if len(found) > CANDIDATES else "")
-    return Usage(f"{part!r} stands for several executions; type more of its beginning, or its end:\n{shown}")
+def only_one(part: str, found: Sequence[str]) -> str:
+    """Return the only id of ``found``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
+    if not found:
+        raise ExecutionNotFound(part)
+    if len(found) > 1:
+        shown = "\n".join(sorted(found)[:CANDIDATES]) + ("\n…" if len(found) > CANDIDATES else "")
+        raise Usage(f"{part!r} stands for several executions; type more of its beginning, or its end:\n{shown}")
+    return found[0]
 
 
-def some(part: str) -> None:
-    """Refuse an abbreviation that every id begins with."""
+def _refuse_empty(part: str) -> None:
     if not part:
-        raise Usage("No id is given: the one that is, is empty.\nTry: restpoint list")
+        raise Usage("The id is empty.\nTry: restpoint list")
 
 
-class File:
-    """A file on this machine. Who asks is the user of the operating system, as an operator."""
+class FileBackend:
+    """A file on this machine. The actor is the user of the operating system, as an operator."""
 
     def __init__(self, path: Path, ttl: Any) -> None:
         self._path = path
@@ -101,21 +102,16 @@ class File:
         await self._stack.aclose()
 
     async def find(self, part: str) -> str:
-        """As ``Place.find``; one query of the file."""
+        """As ``Backend.find``."""
         from restpoint._storage import search
 
         if len(part) >= _FULL_ID:
             return part
-        some(part)
-        found = await search.ids_with(self._database, part, CANDIDATES + 1)
-        if not found:
-            raise ExecutionNotFound(part)
-        if len(found) > 1:
-            raise ambiguous(part, sorted(found))
-        return found[0]
+        _refuse_empty(part)
+        return only_one(part, await search.ids_with(self._database, part, CANDIDATES + 1))
 
-    async def list(self, filters: Filters) -> AsyncIterator[ExecutionListItem]:
-        """As ``Place.list``."""
+    async def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
+        """As ``Backend.list``."""
         cursor: str | None = None
         while True:
             page = await self._desk.list(self.actor, **filters, limit=200, cursor=cursor)
@@ -126,7 +122,7 @@ class File:
                 return
 
     async def show(self, execution_id: str) -> Execution:
-        """As ``Place.show``."""
+        """As ``Backend.show``."""
         from restpoint._storage import search
 
         view = await self._desk.status(self.actor, execution_id)
@@ -160,14 +156,14 @@ class File:
         )
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
-        """As ``Place.answer``."""
+        """As ``Backend.answer``."""
         await self._desk.answer(self.actor, execution_id, interaction_id, response)
 
     async def consent_url(self, execution_id: str, consent_id: str) -> str:
-        """As ``Place.consent_url``. The owner ``local`` is whoever works on this machine: a server without tokens says so."""
+        """As ``Backend.consent_url``. A server without tokens records the owner ``local``: the user of this machine."""
         from restpoint._core.clock import SystemClock
         from restpoint.oauth.keyring import vault_for
-        from restpoint.oauth.signed_links import Links, page_path, with_ticket
+        from restpoint.oauth.signed_links import SignedLinks, page_path, with_ticket
 
         record = (await self._desk.status(self.actor, execution_id)).record
         consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
@@ -177,20 +173,20 @@ class File:
             return consent.auth_url
         base = os.environ.get("RESTPOINT_PUBLIC_URL")
         url = f"{base.rstrip('/')}{page_path(execution_id, consent_id)}" if base else consent.auth_url
-        links = Links(vault_for(self._path, None, os.environ), {}, None)
+        links = SignedLinks(vault_for(self._path, None, os.environ), {}, None)
         person = record.owner or self.actor.id
         return url and with_ticket(url, links.ticket(execution_id, consent_id, person, SystemClock().now()))
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
-        """As ``Place.cancel``."""
+        """As ``Backend.cancel``."""
         await self._desk.cancel(self.actor, execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
-        """As ``Place.history``."""
+        """As ``Backend.history``."""
         return [_item(entry) for entry in await self._desk.history(self.actor, execution_id)]
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """As ``Place.follow``. The whole file is looked at five times a second."""
+        """As ``Backend.follow``. For all executions, the file is read five times a second."""
         from restpoint._storage import history, search
 
         if execution_id is not None:
@@ -202,11 +198,11 @@ class File:
             for entry in await search.happened_since(self._database, position):
                 position = entry.sequence
                 yield _item(entry)
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_FILE_POLL)
 
 
-class Server:
-    """A server, by its HTTP interface. Who asks is whoever the token says."""
+class ServerBackend:
+    """A server, over HTTP. The token of the environment determines the actor."""
 
     def __init__(self, url: str, token: str | None) -> None:
         from restpoint.client.client import Client
@@ -222,56 +218,39 @@ class Server:
         await self._client.close()
 
     async def find(self, part: str) -> str:
-        """As ``Place.find``, among the newest ten thousand that this client may see."""
-        if len(part) >= _FULL_ID:
-            return part
-        some(part)
-        beginning, ending, scanned = [], [], 0
-        async for item in self._client.list(page_size=1_000):
-            scanned += 1
-            if item.execution_id.startswith(part):
-                beginning.append(item.execution_id)
-            elif item.execution_id.endswith(part):
-                ending.append(item.execution_id)
-            if scanned >= _SCANNED:
-                break
-        found = beginning or ending
-        if not found:
-            raise ExecutionNotFound(part)
-        if len(found) > 1:
-            raise ambiguous(part, sorted(found))
-        return found[0]
+        """As ``Backend.find``, see ``find_on_server``."""
+        return await find_on_server(self._client, part)
 
-    def list(self, filters: Filters) -> AsyncIterator[ExecutionListItem]:
-        """As ``Place.list``."""
+    def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
+        """As ``Backend.list``."""
         return self._client.list(**filters)
 
     async def show(self, execution_id: str) -> Execution:
-        """As ``Place.show``."""
+        """As ``Backend.show``."""
         return await self._client.status(execution_id)
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
-        """As ``Place.answer``."""
+        """As ``Backend.answer``."""
         await self._client.answer(execution_id, interaction_id, response)
 
-    async def consent_url(self, execution_id: str, consent_id: str) -> str:  # noqa: ARG002 - a server shows the oldest
-        """As ``Place.consent_url``."""
+    async def consent_url(self, execution_id: str, _consent_id: str, /) -> str:
+        """As ``Backend.consent_url``."""
         return (await self._client.status(execution_id)).auth_url or ""
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
-        """As ``Place.cancel``."""
+        """As ``Backend.cancel``."""
         await self._client.cancel(execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
-        """As ``Place.history``."""
+        """As ``Backend.history``."""
         return await self._client.history(execution_id)
 
-    async def start(self, workflow: str, given: Any, wait: float, key: str | None) -> Execution:
-        """Start a workflow."""
-        return await self._client.start(workflow, given, wait=wait, idempotency_key=key)
+    async def start(self, workflow: str, data: Any, wait: float, key: str | None) -> Execution:
+        """Start a workflow with the input ``data``, and wait up to ``wait`` seconds for a result or a prompt."""
+        return await self._client.start(workflow, data, wait=wait, idempotency_key=key)
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """As ``Place.follow``. Every execution means the newest hundred, asked for each second."""
+        """As ``Backend.follow``. For all executions, the newest hundred are listed once a second."""
         if execution_id is not None:
             async for event in self._client.events(execution_id, after=after):
                 yield _of_event(execution_id, event)
@@ -296,22 +275,43 @@ class Server:
                     detail={"workflow": item.workflow, "open_waits": item.open_waits},
                 )
             seen = now
-            await asyncio.sleep(_ASK_EVERY)
+            await asyncio.sleep(_SERVER_POLL)
 
 
-def place(database: str, url: str | None, ttl: Sequence[str] | None = None) -> File | Server:
-    """The place that the options of a command mean; ``ttl`` as it is typed, else as RESTPOINT_TTL or the file has it."""
-    if url is not None:
-        return Server(url, os.environ.get("RESTPOINT_TOKEN") or None)
-    # Also a command that only looks lets deadlines fire that have come: what they end stays as long as elsewhere.
-    return File(existing(database), times_to_live(ttl or [os.environ.get("RESTPOINT_TTL", "")]))
+def open_backend(database: str, url: str | None, ttl: Sequence[str] | None = None) -> FileBackend | ServerBackend:
+    """Return the backend for the options of a command. ``ttl`` defaults to RESTPOINT_TTL, then to the rules in the file."""
+    return file_backend(database, ttl) if url is None else server_backend(url)
 
 
-def file_place(database: str) -> File:
-    """The file that commands work on which no server does for others."""
-    place_here = place(database, None)
-    assert isinstance(place_here, File)  # noqa: S101 - no url was given
-    return place_here
+def file_backend(database: str, ttl: Sequence[str] | None = None) -> FileBackend:
+    """Return the backend of a file. Raises ``UnusableFile``."""
+    # Every command needs the times to live: opening a file fires overdue deadlines, and they may end executions.
+    return FileBackend(existing(database), times_to_live(ttl or [os.environ.get("RESTPOINT_TTL", "")]))
+
+
+def server_backend(url: str) -> ServerBackend:
+    """Return the backend of a server."""
+    return ServerBackend(url, os.environ.get("RESTPOINT_TOKEN") or None)
+
+
+async def find_on_server(client: "Client", part: str) -> str:
+    """Return the id that begins or ends with ``part``, of the newest ten thousand executions that the client may see.
+
+    Raises ``ExecutionNotFound``, and ``Usage`` if there are several.
+    """
+    if len(part) >= _FULL_ID:
+        return part
+    _refuse_empty(part)
+    beginning, ending, scanned = [], [], 0
+    async for item in client.list(page_size=1_000):
+        scanned += 1
+        if item.execution_id.startswith(part):
+            beginning.append(item.execution_id)
+        elif item.execution_id.endswith(part):
+            ending.append(item.execution_id)
+        if scanned >= _MAX_SCANNED:
+            break
+    return only_one(part, beginning or ending)
 
 
 def _item(entry: "HistoryEntry") -> HistoryItem:
@@ -320,7 +320,7 @@ def _item(entry: "HistoryEntry") -> HistoryItem:
 
 def _of_event(execution_id: str, event: Event) -> HistoryItem:
     data = event.data if isinstance(event.data, dict) else {}
-    told = {name: value for name, value in data.items() if name in HistoryItem.model_fields}
+    fields = {name: value for name, value in data.items() if name in HistoryItem.model_fields}
     return HistoryItem.model_validate(
-        {"time": time.time(), **told, "sequence": event.sequence, "event": event.event, "execution_id": execution_id}
+        {"time": time.time(), **fields, "sequence": event.sequence, "event": event.event, "execution_id": execution_id}
     )

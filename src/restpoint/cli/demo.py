@@ -1,8 +1,7 @@
-"""A workflow that survives ``kill -9``, to watch: a real server, a real file, the person's own answer.
+"""A demonstration of a workflow that survives ``kill -9``, with a real server, a real file and the person's own answer.
 
-The server is the one of ``restpoint serve``, pointed at this module. It is killed while the workflow waits for an answer,
-started again, and given the answer that you type; the workflow goes on where it was, and what it did before is not done
-again.
+It runs ``restpoint serve`` on this module, kills the server while the workflow waits for an answer, starts it again, and sends
+the answer that the person types. The workflow continues where it was, and does not repeat what it did before.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from restpoint.models import Execution, HistoryItem
 
-_PATIENCE_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
 _OPTIONS: Final = [
     BinaryHumanPromptOption(id="yes", label="Yes, send it", value="yes"),
     BinaryHumanPromptOption(id="no", label="No", value="no"),
@@ -36,14 +35,14 @@ _OPTIONS: Final = [
 
 @workflow
 async def refund(ctx: Context, customer: str) -> dict[str, object]:
-    """Look an amount up, ask whether to pay it back, and do what the answer says."""
+    """Look up an amount, ask whether to refund it, and act on the answer."""
     amount = await ctx.step(open_amount, customer)
     answer = await ctx.ask(HumanPromptBinary(text=f"Refund {amount} EUR to {customer}?", options=_OPTIONS))
     return {"refunded": answer.selected_option.id == "yes"}
 
 
 def open_amount(customer: str) -> str:
-    """Stands for a question to another system."""
+    """Stand in for a request to another system."""
     return "120.00" if customer else "0.00"
 
 
@@ -51,11 +50,11 @@ def open_amount(customer: str) -> str:
 
 
 class _Server:
-    """A process of ``restpoint serve``, ready once it says where it is."""
+    """A process of ``restpoint serve``. It is ready when it has printed its address."""
 
     def __init__(self, database: str, cleanup: ExitStack) -> None:
         command = [sys.executable, "-m", "restpoint.cli", "serve", "restpoint.cli.demo"]
-        # Not what a shell was set up with for a server of its own.
+        # Ignore the settings of the shell, which are for another server.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RESTPOINT_")}
         options = ["--database", database, "--host", "127.0.0.1", "--port", "0", "--ttl", "600"]
         self.process = subprocess.Popen(  # noqa: S603 - our own command
@@ -68,27 +67,27 @@ class _Server:
         )
         cleanup.callback(self._end)
         self.pid = self.process.pid
-        said = []
+        lines = []
         for line in self.process.stderr or ():
-            said.append(line)
+            lines.append(line)
             if line.startswith("Serving http"):
                 self.url = line.split()[1].rstrip(";")
                 break
         else:
-            raise SystemExit("the server of the demonstration did not start:\n" + "".join(said))
-        # What it says from now on must not fill the pipe.
+            raise SystemExit("the server of the demonstration did not start:\n" + "".join(lines))
+        # Drain the pipe, or the server blocks when it is full.
         threading.Thread(target=lambda: [None for _ in self.process.stderr or ()], daemon=True).start()
 
     def kill(self) -> str:
-        """SIGKILL, which nothing can prepare for. Returns the name of what ended it."""
+        """Kill the process with SIGKILL. Returns the name of the signal that ended it."""
         self.process.kill()
-        return signal.Signals(-self.process.wait(_PATIENCE_SECONDS)).name
+        return signal.Signals(-self.process.wait(_TIMEOUT_SECONDS)).name
 
     def _end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(_PATIENCE_SECONDS)
+                self.process.wait(_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
@@ -98,7 +97,7 @@ class _Server:
 
 
 def run(console: "Console", *, keep: bool = False) -> None:
-    """The demonstration, on a file in a temporary folder that is removed afterwards unless ``keep``."""
+    """Run the demonstration on a file in a temporary folder, which is removed afterwards unless ``keep`` is true."""
     with ExitStack() as cleanup:
         if keep:
             folder = tempfile.mkdtemp(prefix="restpoint-demo-")
@@ -106,35 +105,35 @@ def run(console: "Console", *, keep: bool = False) -> None:
             folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="restpoint-demo-"))
         database = str(Path(folder) / "restpoint.db")
 
-        def say(words: str) -> None:
+        def show(words: str) -> None:
             console.print(words, soft_wrap=True)
 
         first = _Server(database, cleanup)
         execution = asyncio.run(_start(first.url))
         asked = execution.interactions[0]
-        say(f"[bold]1[/] Server {first.pid} runs a workflow that asks: [cyan]{asked.prompt.text}[/]")
-        say(f"  The pause is a row in {database}")
+        show(f"[bold]1[/] Server {first.pid} runs a workflow that asks: [cyan]{asked.prompt.text}[/]")
+        show(f"  The pause is a row in {database}")
 
-        say(f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({first.kill()}).")
+        show(f"[bold]2[/] [red]kill -9 {first.pid}[/]: it is gone ({first.kill()}).")
 
         second = _Server(database, cleanup)
-        say(f"[bold]3[/] Server {second.pid} starts on the same file. The prompt is still open.")
+        show(f"[bold]3[/] Server {second.pid} starts on the same file. The prompt is still open.")
         option = _choose(console, asked.prompt.text)
         execution, history = asyncio.run(_answer(second.url, execution, option))
-        say(f"[bold]4[/] Answered [green]{option.label}[/]; server {second.pid} went on where {first.pid} was.")
+        show(f"[bold]4[/] Answered [green]{option.label}[/]; server {second.pid} went on where {first.pid} was.")
 
-        say(
+        show(
             f"[bold]5[/] The execution is [green]{execution.status}[/] with the result {execution.result}. Its history:"
         )
-        _show(console, history)
+        _show_history(console, history)
         if keep:
-            say(f"Kept: {database}")
+            show(f"Kept: {database}")
 
 
 async def _start(url: str) -> "Execution":
     async with Client(url) as client:
         execution = await client.start("refund", "Ada Lovelace")
-        return await client.wait_until_asked(execution.execution_id, timeout=_PATIENCE_SECONDS)
+        return await client.wait_until_asked(execution.execution_id, timeout=_TIMEOUT_SECONDS)
 
 
 async def _answer(
@@ -143,12 +142,12 @@ async def _answer(
     async with Client(url) as client:
         execution_id, asked = execution.execution_id, execution.interactions[0]
         await client.answer(execution_id, asked.interaction_id, HumanResponseBinary(selected_option=option))
-        ended = await client.wait_until_ended(execution_id, timeout=_PATIENCE_SECONDS)
+        ended = await client.wait_until_ended(execution_id, timeout=_TIMEOUT_SECONDS)
         return ended, list(await client.history(execution_id))
 
 
 def _choose(console: "Console", question: str) -> BinaryHumanPromptOption:
-    """What the person types; the first option where nobody can type."""
+    """Return the option that the person types, or the first one if there is no terminal."""
     if not sys.stdin.isatty():
         console.print(f"  Nobody is at the keyboard, so the answer is: {_OPTIONS[0].label}", soft_wrap=True)
         return _OPTIONS[0]
@@ -160,7 +159,7 @@ def _choose(console: "Console", question: str) -> BinaryHumanPromptOption:
         console.print("  Type yes or no.", soft_wrap=True)
 
 
-def _show(console: "Console", history: "list[HistoryItem]") -> None:
+def _show_history(console: "Console", history: "list[HistoryItem]") -> None:
     from rich.table import Table
 
     table = Table("#", "at (UTC)", "event", "status", "by", box=None, padding=(0, 1, 0, 2))

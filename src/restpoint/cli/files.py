@@ -8,8 +8,17 @@ from typing import Annotated
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.local import existing, path_of, user_name
-from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Format, Output, on_the_file
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Database,
+    FileOnly,
+    Format,
+    Output,
+    existing,
+    path_of,
+    refuse_url,
+    user_name,
+)
 
 db = typer.Typer(help="Create, upgrade, check, back up and restore the file.", no_args_is_help=True)
 
@@ -17,25 +26,25 @@ db = typer.Typer(help="Create, upgrade, check, back up and restore the file.", n
 def sweep(
     database: Database = DEFAULT_DATABASE,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and delete nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, and delete nothing.")] = False,
     url: FileOnly = None,
 ) -> None:
-    """Delete ended executions whose time to live is over. For cron; an open store does it by itself."""
-    on_the_file(url)
+    """Delete ended executions whose time to live is over. Use it from cron; a running server sweeps by itself."""
+    refuse_url(url)
     terminal.run(_sweep(existing(database), dry_run=dry_run))
 
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run, and change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, and change nothing.")]
 
 
 @db.command()
 def upgrade(
     database: Database = DEFAULT_DATABASE,
-    revision: Annotated[str, typer.Argument(help="Which revision.")] = "head",
+    revision: Annotated[str, typer.Argument(help="The target revision.")] = "head",
     *,
     dry_run: DryRun = False,
 ) -> None:
-    """Create the file, or bring it to the newest revision. A backup is made beside it first."""
+    """Create the file, or upgrade it to the newest revision. A backup is made beside it first."""
     from restpoint._storage.sqlite import migrations
 
     path = path_of(database)
@@ -50,12 +59,12 @@ def upgrade(
 
 @db.command()
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="Which revision; base drops every table, with all they hold.")],
+    revision: Annotated[str, typer.Argument(help="The target revision; base drops every table with all its data.")],
     database: Database = DEFAULT_DATABASE,
     *,
     dry_run: DryRun = False,
 ) -> None:
-    """Take the file back to an older revision, and say what that drops. A backup is made beside it first."""
+    """Downgrade the file to an older revision, and print what that drops. A backup is made beside it first."""
     from restpoint._storage.sqlite import migrations
 
     path = path_of(database)
@@ -85,12 +94,15 @@ def check(
     output: Output = Format.TABLE,
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out what takes longer the larger the file: the chain, the indexes.")
+        bool,
+        typer.Option(
+            "--quick", help="Skip the checks that take longer for larger files: the hash chain and the indexes."
+        ),
     ] = False,
 ) -> None:
-    """Check the file: schema, integrity, history, and what waits, hangs or is overdue.
+    """Check the file: schema, integrity, history, and executions that are stuck or overdue.
 
-    Exit code 0: all is well; 1: something to look after; 5: something is wrong with the file.
+    Exit code 0: all is well; 1: something needs attention; 5: the file is damaged or unusable.
     """
     from restpoint._storage.sqlite import checks as health
     from restpoint.cli import output as shown
@@ -116,26 +128,25 @@ _SEVERITIES = {"ok": "ok", "warning": "LOOK", "error": "WRONG"}
 @db.command()
 def backup(
     target: Annotated[
-        Path | None, typer.Argument(help="A new file, or a folder; none: the folder of the file itself.")
+        Path | None, typer.Argument(help="A new file, or a folder; by default the folder of the database.")
     ] = None,
     database: Database = DEFAULT_DATABASE,
     keep: Annotated[
-        int | None, typer.Option("--keep", min=1, help="Delete the oldest backups in the folder, all but so many.")
+        int | None,
+        typer.Option("--keep", min=1, help="Keep this many backups in the folder, and delete the older ones."),
     ] = None,
     *,
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="Keep the copy of a damaged file too, such as for evidence.")
+        bool, typer.Option("--unverified", help="Keep the copy even if it is damaged, for evidence.")
     ] = False,
 ) -> None:
-    """Copy the file as it is at one moment, while others use it; verify the copy; print its name."""
+    """Copy the file at one moment, while others use it, verify the copy, and print its name."""
     from restpoint._storage.sqlite import backup as backups
 
     path = existing(database)
     folder = path.parent if target is None else target.absolute() if target.is_dir() else None
     if keep is not None and folder is None:
-        raise terminal.Usage(
-            f"{target} is not a folder, and only backups in a folder are counted.\nName a folder with --keep."
-        )
+        raise terminal.Usage(f"{target} is not a folder, and --keep counts the backups in a folder.\nName a folder.")
     made = backups.stamped(path, folder) if folder is not None else path_of(str(target))
     backups.backup(path, made, verified=not unverified)
     terminal.put(f"{target if folder is None else made}\n")
@@ -149,7 +160,7 @@ def restore(
     backup: Annotated[Path, typer.Argument(help="The backup.")],
     database: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Put a backup in the place of the file, which nothing may be using. The file as it was is kept beside it."""
+    """Replace the file by a backup. No process may have the file open. The old file is kept beside it."""
     from restpoint._storage.schema import REVISION
     from restpoint._storage.sqlite import backup as backups
 
@@ -166,17 +177,15 @@ def restore(
 def vacuum(
     database: Database = DEFAULT_DATABASE,
     *,
-    full: Annotated[
-        bool, typer.Option("--full", help="Write the whole file anew, while everybody else waits.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Rewrite the whole file, while all other writers wait.")] = False,
 ) -> None:
-    """Give back the space that the file does not use: in small steps, beside whoever works with it."""
+    """Return the free space in the file to the disk, in small steps while others use the file."""
     path = existing(database)
     before = path.stat().st_size
     emptied = terminal.run(_vacuum(path, full=full))
     terminal.say(f"{path}: {before:,} bytes, now {path.stat().st_size:,}")
     if not emptied:
-        terminal.say("A program keeps a snapshot open, so the file is shorter only once that is closed.")
+        terminal.say("A program has a read transaction open; the file shrinks when that ends.")
 
 
 async def _sweep(path: Path, *, dry_run: bool) -> None:

@@ -1,4 +1,4 @@
-"""Commands for OAuth consents: the link for someone who has no browser here, and the keys that seal what is granted."""
+"""Commands for OAuth: the link to a consent page, and the keys that seal tokens."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.local import existing, path_of, user_name
-from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, KeysFile, Output, Url
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Database,
+    Format,
+    Id,
+    KeysFile,
+    Output,
+    Url,
+    existing,
+    path_of,
+    user_name,
+)
 
 if TYPE_CHECKING:
     from restpoint.oauth.keyring import KeyFile, KeyText
@@ -16,37 +26,37 @@ if TYPE_CHECKING:
 keys = typer.Typer(help="The keys that seal secrets in the file.", no_args_is_help=True)
 
 
-def authorize(id: Id, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:  # noqa: A002
-    """Print the link at which a consent is given, and wait for it. The browser may be on any machine that sees the server."""
-    from restpoint.cli.backend import place
-    from restpoint.lifecycle import CLOSINGS
+def authorize(execution: Id, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:
+    """Print the link to a consent page, and wait for the decision. Any browser that can reach the server will do."""
+    from restpoint.cli.backend import open_backend
+    from restpoint.events import EventKind
 
     async def work() -> str:
-        async with place(database, url) as here:
-            execution_id = await here.find(id)
+        async with open_backend(database, url) as backend:
+            execution_id = await backend.find(execution)
             consents: list[str] = []
             sequence = 0
-            for item in await here.history(execution_id):
+            for item in await backend.history(execution_id):
                 sequence = item.sequence
-                if item.event == "consent_asked" and item.wait_id is not None:
+                if item.kind is EventKind.CONSENT_ASKED and item.wait_id is not None:
                     consents.append(item.wait_id)
-                elif item.event in CLOSINGS and item.wait_id in consents:
+                elif item.kind is not None and item.kind.closes_wait and item.wait_id in consents:
                     consents.remove(item.wait_id)
             if not consents:
                 raise terminal.Usage(
-                    f"Execution {execution_id} waits for no consent.\nTry: restpoint show {execution_id}"
+                    f"Execution {execution_id} has no open consent.\nTry: restpoint show {execution_id}"
                 )
-            link = await here.consent_url(execution_id, consents[0])
+            link = await backend.consent_url(execution_id, consents[0])
             if not link:
                 raise terminal.Usage(
-                    f"The consent of execution {execution_id} is not yours to give, or where its server is, is not known.\n"
-                    "Name the server with --url (and RESTPOINT_TOKEN), or its address with RESTPOINT_PUBLIC_URL."
+                    f"The consent of execution {execution_id} is for someone else, or the address of its server is unknown.\n"
+                    "Give the server with --url (and RESTPOINT_TOKEN), or set RESTPOINT_PUBLIC_URL to its address."
                 )
             terminal.put(f"{link}\n")
             terminal.say("Open this in a browser within 15 minutes; waiting. Ctrl-C ends the waiting, not the consent.")
-            async for item in here.follow(execution_id, sequence):
-                if item.wait_id == consents[0] and item.event in CLOSINGS:
-                    return item.event.removeprefix("consent_")
+            async for item in backend.follow(execution_id, sequence):
+                if item.wait_id == consents[0] and item.kind is not None and item.kind.closes_wait:
+                    return str(item.kind.wait_status)
             return "over"
 
     outcome = terminal.run(work())
@@ -62,7 +72,7 @@ def generate(
     *,
     text: Annotated[bool, typer.Option("--text", help="Print a key for RESTPOINT_KEYS, and write no file.")] = False,
 ) -> None:
-    """Make a key ring with one key. A server makes one by itself where it is given none."""
+    """Make a key file with one key. A server makes one itself if it has none."""
     from restpoint.errors import InvalidArgument
     from restpoint.oauth import keyring
 
@@ -80,7 +90,7 @@ def generate(
 
 @keys.command()
 def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None:
-    """Put a new key first in the ring, and seal with it what others sealed: online, in batches. Old keys stay for backups."""
+    """Put a new key first in the ring, and reseal all secrets with it while the file is in use. Old keys stay for backups."""
     from restpoint._core.clock import SystemClock
     from restpoint._storage.sqlite.database import Database as File
     from restpoint.oauth import keyring
@@ -92,7 +102,7 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
         key = keyring.rotate(ring.path)
         terminal.say(f"{ring.place} has the new key {key.id}.")
     else:
-        terminal.say(f"{ring.place} is the environment's: its first key, {ring.ring()[0].id}, seals from now on.")
+        terminal.say(f"{ring.place} comes from the environment: its first key, {ring.ring()[0].id}, seals from now on.")
 
     async def work() -> tuple[int, int]:
         file = await File.open(path, SystemClock())
@@ -110,9 +120,9 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
 
 @keys.command(name="list")
 def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, output: Output = Format.TABLE) -> None:
-    """List the keys of the ring, and how many secrets in the file each has sealed."""
+    """List the keys of the ring, and how many secrets in the file each of them sealed."""
     from restpoint._core.clock import SystemClock
-    from restpoint._storage import consents as grants
+    from restpoint._storage import consents
     from restpoint._storage.sqlite.database import Database as File
     from restpoint.cli import output as shown
 
@@ -122,7 +132,7 @@ def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, outp
     async def work() -> dict[str, int]:
         file = await File.open(path, SystemClock())
         try:
-            return await grants.uses(file)
+            return await consents.uses(file)
         finally:
             await file.close()
 

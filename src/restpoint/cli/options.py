@@ -1,5 +1,7 @@
-"""Options that several commands have."""
+"""Options that several commands share, and the values that they stand for."""
 
+import os
+import pwd
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from restpoint._core import addresses
 from restpoint.cli.terminal import Usage
 
-DEFAULT_DATABASE = "restpoint.db"
+DEFAULT_DATABASE = addresses.DEFAULT_DATABASE
 
 
 class Format(StrEnum):
-    """How data is shown."""
+    """The output formats."""
 
     TABLE = "table"
     JSON = "json"
@@ -29,11 +32,11 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="RESTPOINT_URL",
-        help="A server to ask rather than the file; its bearer token comes from RESTPOINT_TOKEN.",
+        help="Use this server instead of the file; the bearer token comes from RESTPOINT_TOKEN.",
     ),
 ]
 FileOnly = Annotated[
-    str | None, typer.Option("--url", hidden=True, help="Refused: what these commands do, no server does for others.")
+    str | None, typer.Option("--url", hidden=True, help="Refused: this command works on the file only.")
 ]
 Output = Annotated[
     Format,
@@ -47,20 +50,49 @@ KeysFile = Annotated[
         help="The key ring that seals secrets; by default a file beside the database.",
     ),
 ]
-Id = Annotated[str, typer.Argument(help="The execution's id, or its beginning or its end, if that names one only.")]
+Id = Annotated[
+    str,
+    typer.Argument(metavar="id", help="The id of the execution, or enough of its beginning or its end to be unique."),
+]
 
 
-def on_the_file(url: str | None) -> None:
-    """Refuse the ``--url`` of a command that works on the file only."""
+def path_of(database: str) -> Path:
+    """Return the path of a database, which need not exist. Raises ``InvalidArgument`` if it is not a path or an SQLite URL."""
+    from restpoint._storage.sqlite.connection import locate
+
+    return locate(database)
+
+
+def existing(database: str) -> Path:
+    """Return the path of an existing database. Raises ``UnusableFile`` if it is missing."""
+    from restpoint._storage.sqlite import migrations
+    from restpoint.errors import UnusableFile
+
+    path = path_of(database)
+    if migrations.current(path) is None:
+        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
+    return path
+
+
+def user_name() -> str:
+    """Return the user of the operating system. It ignores the environment, which anyone may set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def refuse_url(url: str | None) -> None:
+    """Raise ``Usage`` for ``--url`` of a command that works on the file only."""
     if url is not None:
         raise Usage(
             f"This works on the file only, and --url names a server: {url}\n"
-            "Run it on the machine that has the file, with --database; the server may go on meanwhile."
+            "Run it on the machine that has the file, with --database; the server may keep running."
         )
 
 
 def seconds_or_never(text: str) -> float | None:
-    """A time to live as it is typed: seconds, or ``never``."""
+    """Parse seconds; ``never`` is None."""
     if text == "never":
         return None
     try:
@@ -68,14 +100,14 @@ def seconds_or_never(text: str) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 3_000_000_000:
-        raise typer.BadParameter(f"{text!r} is neither seconds nor the word never")
+        raise typer.BadParameter(f"{text!r} is neither a number of seconds nor the word never")
     return seconds
 
 
 def times_to_live(rules: Sequence[str] | None) -> Any:
-    """Times to live as they are typed, each ``[WORKFLOW:][STATUS=]SECONDS`` or ``never``, in what ``ttl_seconds`` takes.
+    """Parse ``--ttl``: rules of the form ``[WORKFLOW:][STATUS=]SECONDS`` or ``never``, for the argument ``ttl_seconds``.
 
-    Where none is typed: what says so.
+    Without rules, it returns the default of that argument.
     """
     from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, WORKFLOWS
     from restpoint.lifecycle import TERMINAL
@@ -85,16 +117,16 @@ def times_to_live(rules: Sequence[str] | None) -> Any:
         return DEFAULT_EXECUTION_TTL
     general: dict[str, float | None] = {}
     workflows: dict[str, dict[str, float | None]] = {}
-    # What is said of all statuses first, so that what is said of one holds whatever the order.
+    # Apply the rules for all statuses first, so that the order of the options does not matter.
     for word in sorted(words, key=lambda word: "=" in word):
         workflow, colon, rule = word.rpartition(":")
         status, equals, seconds = rule.rpartition("=")
         if (colon and not workflow) or (equals and status not in TERMINAL):
             raise typer.BadParameter(
-                f"{word!r} is no rule: write [WORKFLOW:][STATUS=]SECONDS or never, with a status of {', '.join(TERMINAL)}"
+                f"{word!r} is not a rule: write [WORKFLOW:][STATUS=]SECONDS or never, with a status of {', '.join(TERMINAL)}"
             )
-        into = workflows.setdefault(workflow, {}) if workflow else general
-        into.update(dict.fromkeys([status] if equals else list(map(str, TERMINAL)), seconds_or_never(seconds)))
+        rules_of = workflows.setdefault(workflow, {}) if workflow else general
+        rules_of.update(dict.fromkeys([status] if equals else list(map(str, TERMINAL)), seconds_or_never(seconds)))
     return {**general, WORKFLOWS: workflows} if workflows else general
 
 
@@ -104,6 +136,6 @@ TimeToLive = Annotated[
         "--ttl",
         envvar="RESTPOINT_TTL",
         metavar="[WORKFLOW:][STATUS=]SECONDS|never",
-        help="How long an execution that has ended stays in the file; may be repeated. Unless told: as the file says, or 600.",
+        help="How long an ended execution stays in the file; may be repeated. Default: the rule in the file, or 600.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""How data is shown: tables for people at a terminal, plain columns where the output goes elsewhere, JSON for programs."""
+"""Output of data: tables at a terminal, plain columns into pipes and files, and JSON for programs."""
 
 import json
 import os
@@ -12,16 +12,18 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, printable, put
 from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInteraction
+from restpoint.prompts import summary_of
 
-# JSON escapes the other control characters by itself.
+# The JSON encoder escapes the other control characters.
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-_LEAST: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 20, "created": 10, "by": 4}  # columns
-_MOST: Final = {"workflow": 24, "owner": 16, "by": 16}  # columns
+_MIN_WIDTHS: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 20, "created": 10, "by": 4}  # characters
+_MAX_WIDTHS: Final = {"workflow": 24, "owner": 16, "by": 16}  # characters
 _NARROW: Final = ("id", "status", "workflow", "created")
-_ROOMY: Final = 120  # columns, at which whole dates have room
+_WIDE: Final = 120  # characters; a terminal this wide has room for full dates
 _STYLES: Final = {
     "running": "cyan",
     "interaction_required": "yellow",
@@ -32,29 +34,29 @@ _STYLES: Final = {
 }
 
 
-def for_people() -> bool:
-    """Whether standard output is a terminal that can show more than text."""
+def is_rich_terminal() -> bool:
+    """Whether standard output is a terminal that can show colours."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """JSON text, readable in its own script, with nothing in it that a terminal obeys."""
+    """Return JSON text in Unicode, with control characters escaped so that a terminal does not act on them."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def as_data(value: object) -> Any:
-    """A model as JSON has it."""
+    """Return a model as JSON data; other values stay as they are."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 def show_json(value: object, form: Format) -> None:
-    """One value: indented as ``json``, on one line as ``jsonl``."""
+    """Print one value as JSON: indented for ``json``, on one line for ``jsonl``."""
     put(to_json(as_data(value), indent=2 if form is Format.JSON else None) + "\n")
 
 
 def show_items(items: Iterable[object], form: Format) -> None:
-    """Several values: one list as ``json``, a line each as ``jsonl``."""
+    """Print several values: as one list for ``json``, one line each for ``jsonl``."""
     if form is Format.JSON:
         put(to_json([as_data(item) for item in items], indent=2) + "\n")
         return
@@ -63,9 +65,9 @@ def show_items(items: Iterable[object], form: Format) -> None:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] | None = None) -> None:
-    """Rows under their heads. Cells may hold anything; what a terminal would obey is shown as escapes."""
+    """Print a table. Control characters in cells are shown as escapes."""
     cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
-    if for_people():
+    if is_rich_terminal():
         _rich_table(heads, cells, styles or {})
         return
     widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
@@ -81,7 +83,7 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for head in heads:
         widest = max((len(row[heads.index(head)]) for row in cells), default=0)
-        least, most = min(widest, _LEAST.get(head, 1)), _MOST.get(head)
+        least, most = min(widest, _MIN_WIDTHS.get(head, 1)), _MAX_WIDTHS.get(head)
         shown.add_column(head, no_wrap=True, overflow="ellipsis", min_width=least, max_width=most)
     for row in cells:
         shown.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
@@ -95,22 +97,22 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
 
 
 def show_list(items: Sequence[ExecutionListItem]) -> None:
-    """Executions, a line each."""
-    roomy = not for_people() or width() >= _ROOMY
+    """Print executions, one line each."""
+    wide = not is_rich_terminal() or width() >= _WIDE
     rows: list[tuple[str, ...]] = [
         (
             item.execution_id,
             str(item.status),
             item.workflow or "",
             item.owner or "",
-            when(item.created_at) if roomy else _distance(item.created_at),
+            when(item.created_at) if wide else _relative_time(item.created_at),
             _note(item),
         )
         for item in items
     ]
-    if not roomy:
+    if not wide:
         rows = [(row[0], row[1], row[2], row[4]) for row in rows]
-    table(("id", "status", "workflow", "owner", "created (UTC)", "note") if roomy else _NARROW, rows, _STYLES)
+    table(("id", "status", "workflow", "owner", "created (UTC)", "note") if wide else _NARROW, rows, _STYLES)
 
 
 def _note(item: ExecutionListItem) -> str:
@@ -120,13 +122,13 @@ def _note(item: ExecutionListItem) -> str:
 
 
 def show_execution(execution: Execution) -> None:
-    """One execution, with what it waits for."""
+    """Print one execution with its open prompts."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
     lines += [(name, value) for name in ("workflow", "owner") if (value := getattr(execution, name))]
     for name in ("created_at", "completed_at", "expires_at"):
         moment = getattr(execution, name)
         if moment is not None:
-            lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_distance(moment)})"))
+            lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_relative_time(moment)})"))
     if execution.hold is not None:
         lines.append(("held", execution.hold))
     if execution.status == "completed":
@@ -147,13 +149,13 @@ def _prompt(waiting: OpenInteraction) -> str:
     prompt = waiting.prompt
     lines = [f"{'waits for':<11} {waiting.interaction_id}  {prompt.input_type}"]
     if waiting.deadline is not None:
-        lines.append(f"{'until':<11} {when(waiting.deadline)} UTC ({_distance(waiting.deadline)})")
+        lines.append(f"{'until':<11} {when(waiting.deadline)} UTC ({_relative_time(waiting.deadline)})")
     if waiting.assignees:
         lines.append(f"{'for':<11} {', '.join(waiting.assignees)}")
     if waiting.four_eyes:
-        lines.append(f"{'four eyes':<11} not by whoever started it")
+        lines.append(f"{'four eyes':<11} whoever started it cannot answer")
     lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
-    options = getattr(prompt, "options", [])
+    options = prompt.offers
     lines += [f"    {option.id:<12} {option.label}" for option in options[:100]]
     if len(options) > 100:
         lines.append(f"    … and {len(options) - 100} more")
@@ -164,7 +166,7 @@ def _prompt(waiting: OpenInteraction) -> str:
 
 
 def show_history(items: Sequence[HistoryItem]) -> None:
-    """Rows of history under each other."""
+    """Print rows of history as a table."""
     rows = [
         (str(item.sequence), when(item.time), item.event, item.to_status or "", item.actor or "", about(item))
         for item in items
@@ -173,7 +175,7 @@ def show_history(items: Sequence[HistoryItem]) -> None:
 
 
 def event_line(item: HistoryItem, *, with_id: bool) -> str:
-    """One row of history on a line, as it happens."""
+    """Return one row of history as a line."""
     clock = datetime.fromtimestamp(item.time, UTC).strftime("%H:%M:%S")
     parts = [clock, *([item.execution_id or "-"] if with_id else []), f"{item.event:<20}", item.to_status or ""]
     parts += [f"by {item.actor}" if item.actor else "", about(item)]
@@ -181,20 +183,17 @@ def event_line(item: HistoryItem, *, with_id: bool) -> str:
 
 
 def about(item: HistoryItem) -> str:
-    """What a row says beside its event, in a few words."""
+    """Return the summary of a row: its detail, or its cause."""
     return about_detail(item.detail, item.cause)
 
 
 def about_detail(detail: object, cause: str | None) -> str:
-    """What a detail says, in a few words; the cause where it says nothing."""
+    """Return the summary of a detail; the cause if the detail has none."""
     if not isinstance(detail, dict):
         return cause or ""
-    if isinstance(prompt := detail.get("prompt"), dict):
-        return one_line(str(prompt.get("text", "")))
-    if isinstance(response := detail.get("response"), dict):
-        chosen = response.get("selected_options") or [response.get("selected_option")]
-        labels = [str(option.get("label")) for option in chosen if isinstance(option, dict)]
-        return one_line(str(response.get("text") or ", ".join(labels)))
+    for name in ("prompt", "response"):
+        if isinstance(said := detail.get(name), dict):
+            return one_line(summary_of(said))
     for name in ("data", "error", "reason"):
         if name in detail:
             value = detail[name]
@@ -203,21 +202,15 @@ def about_detail(detail: object, cause: str | None) -> str:
 
 
 def when(moment: float) -> str:
-    """A moment in UTC, to the second."""
+    """Return a time in UTC as text, without fractions of a second."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _distance(moment: float) -> str:
+def _relative_time(moment: float) -> str:
     seconds = round(moment - time.time())
-    size = abs(seconds)
-    text = f"{size} s"
-    for name, unit in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if size >= 2 * unit:
-            text = f"{size // unit} {name}"
-            break
-    return f"in {text}" if seconds > 0 else f"{text} ago"
+    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
 
 
 def width() -> int:
-    """How many columns there are."""
+    """Return the width of the terminal in characters."""
     return shutil.get_terminal_size((100, 24)).columns

@@ -1,4 +1,4 @@
-"""Commands on what stays in the file and what goes: holds, and the erasure of what a person said."""
+"""Commands on retention: hold and release an execution, and erase payloads."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -6,88 +6,98 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Id, on_the_file
+from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Id, refuse_url
 
 if TYPE_CHECKING:
     from restpoint._storage.erasure import Erasure
 
 
 def hold(
-    id: Id,  # noqa: A002
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; `show` and the history keep it.")],
+    execution: Id,
+    reason: Annotated[
+        str, typer.Option("--reason", "-r", help="The reason; it is shown by `show` and goes into the history.")
+    ],
     database: Database = DEFAULT_DATABASE,
     url: FileOnly = None,
 ) -> None:
-    """Keep an execution in the file, whatever its time to live, until it is released. On the file only, not with --url."""
-    from restpoint.cli.backend import file_place
+    """Keep an execution in the file until it is released, whatever its time to live. Works on the file only, not with --url."""
+    from restpoint.cli.backend import file_backend
 
-    on_the_file(url)
+    refuse_url(url)
 
     async def work() -> None:
-        async with file_place(database) as here:
-            execution_id = await here.find(id)
-            await here.store.hold(execution_id, reason, actor=here.actor)
+        async with file_backend(database) as backend:
+            execution_id = await backend.find(execution)
+            await backend.store.hold(execution_id, reason, actor=backend.actor)
             terminal.say(f"Held {execution_id}.")
 
     terminal.run(work())
 
 
-def release(id: Id, database: Database = DEFAULT_DATABASE, url: FileOnly = None) -> None:  # noqa: A002
-    """End a hold. What is past its time to live goes with the next sweep. On the file only, not with --url."""
-    from restpoint.cli.backend import file_place
+def release(execution: Id, database: Database = DEFAULT_DATABASE, url: FileOnly = None) -> None:
+    """End a hold. If its time to live is over, the next sweep deletes the execution. Works on the file only, not with --url."""
+    from restpoint.cli.backend import file_backend
 
-    on_the_file(url)
+    refuse_url(url)
 
     async def work() -> None:
-        async with file_place(database) as here:
-            execution_id = await here.find(id)
-            await here.store.release(execution_id, actor=here.actor)
+        async with file_backend(database) as backend:
+            execution_id = await backend.find(execution)
+            await backend.store.release(execution_id, actor=backend.actor)
             terminal.say(f"Released {execution_id}.")
 
     terminal.run(work())
 
 
 def erase(
-    id: Annotated[str | None, typer.Argument(help="One execution, also one that has left the file.")] = None,  # noqa: A002
+    execution: Annotated[
+        str | None, typer.Argument(metavar="id", help="One execution, which may have left the file.")
+    ] = None,
     database: Database = DEFAULT_DATABASE,
     person: Annotated[
         str | None,
-        typer.Option("--person", help="All that this person said and was asked, by the name in the history."),
+        typer.Option("--person", help="All answers of this person and their prompts, by the name in the history."),
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", "-r", help="Why; the history keeps it.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", "-r", help="The reason; it goes into the history.")] = None,
     *,
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="With --person: the executions of others, too, in which they gave an answer."),
+        typer.Option(
+            "--whole", help="With --person: also the whole executions of others in which this person answered."
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and erase nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be erased, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     url: FileOnly = None,
 ) -> None:
-    """Erase payloads for good: prompts, answers, inputs, results. That they were asked and answered stays in the history.
+    """Erase payloads for good: prompts, answers, inputs, results. The history still shows that there was a prompt and an answer.
 
-    The executions leave the file. What has not ended, or is on hold, is left and listed; the exit code is then 1. Backups
-    keep what was in them. On the file only, not with --url.
+    The executions leave the file. Those that have not ended or are on hold stay and are listed; the exit code is then 1.
+    Existing backups do not change. Works on the file only, not with --url.
     """
-    from restpoint.cli.backend import file_place
+    from restpoint.cli.backend import file_backend
 
-    on_the_file(url)
-    if (id is None) == (person is None):
-        raise terminal.Usage("Erase what? Name one execution, or a person with --person.\nTry: restpoint erase --help")
+    refuse_url(url)
+    if (execution is None) == (person is None):
+        raise terminal.Usage(
+            "Give either an execution to erase, or a person with --person.\nTry: restpoint erase --help"
+        )
     if not dry_run and not yes:
-        what = f"all that {person} said" if person is not None else f"what execution {id} holds"
+        what = f"all that {person} said" if person is not None else f"what execution {execution} holds"
         if sys.stdin is None or not sys.stdin.isatty():
-            raise terminal.Usage(f"Nobody is at the keyboard to confirm that {what} is erased for good.\nAdd --yes.")
+            raise terminal.Usage(f"There is no terminal to confirm that {what} is erased for good.\nAdd --yes.")
         typer.confirm(terminal.printable(f"Erase {what} for good?"), abort=True, err=True)
 
     async def work() -> "Erasure":
-        async with file_place(database) as here:
+        async with file_backend(database) as backend:
             if person is not None:
-                return await here.store.erase_person(person, reason, whole=whole, dry_run=dry_run, actor=here.actor)
-            execution_id = await here.find(str(id))
+                return await backend.store.erase_person(
+                    person, reason, whole=whole, dry_run=dry_run, actor=backend.actor
+                )
+            execution_id = await backend.find(str(execution))
             if dry_run:
-                return await here.store.would_erase(execution_id)
-            return await here.store.erase(execution_id, reason, actor=here.actor)
+                return await backend.store.would_erase(execution_id)
+            return await backend.store.erase(execution_id, reason, actor=backend.actor)
 
     done = terminal.run(work())
     _tell(done, "would be erased" if dry_run else "erased")
@@ -104,6 +114,8 @@ def _tell(done: "Erasure", verb: str) -> None:
         f"executions {verb}: {len(done.executions)}; prompts and answers in those of others: {len(done.waits)}"
     )
     if not done.scrubbed:
-        terminal.say("A program keeps a snapshot open, so the log still has what was erased; run: restpoint db vacuum")
+        terminal.say(
+            "A program has a read transaction open, so the log still has the erased data; run: restpoint db vacuum"
+        )
     for _, why in done.left:
         terminal.say(f"left: {terminal.printable(why)}")

@@ -1,4 +1,4 @@
-"""Commands that serve: the ready server, and the tokens of those whom it lets in."""
+"""Commands of the server: serve workflows, and add bearer tokens."""
 
 import math
 from pathlib import Path
@@ -16,17 +16,19 @@ from restpoint.cli.options import (
     times_to_live,
 )
 
-tokens = typer.Typer(help="The bearer tokens of those whom the server lets in.", no_args_is_help=True)
+tokens = typer.Typer(help="The bearer tokens that the server accepts.", no_args_is_help=True)
 
 TokensFile = Annotated[
     Path | None,
-    typer.Option("--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="Who is let in; see `restpoint tokens add`."),
+    typer.Option(
+        "--tokens-file",
+        envvar="RESTPOINT_TOKENS_FILE",
+        help="The accepted tokens; see `restpoint tokens add`.",
+    ),
 ]
 ProvidersFile = Annotated[
     Path | None,
-    typer.Option(
-        "--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="Whom workflows get OAuth consents of, as TOML."
-    ),
+    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
 ]
 
 
@@ -34,9 +36,10 @@ def serve(
     target: Annotated[str, typer.Argument(help="A .py file, or a module, with @workflow functions.")],
     database: Database = DEFAULT_DATABASE,
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen; not beyond this machine without tokens.")
+        str,
+        typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", help="0: any that is free.")] = 8000,
+    port: Annotated[int, typer.Option("--port", "-p", help="The port; 0 picks a free one.")] = 8000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share file and port.")] = 1,
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
@@ -44,7 +47,9 @@ def serve(
     public_url: Annotated[
         str | None,
         typer.Option(
-            "--public-url", envvar="RESTPOINT_PUBLIC_URL", help="Where browsers find it, if not where it listens."
+            "--public-url",
+            envvar="RESTPOINT_PUBLIC_URL",
+            help="The URL of the server as browsers see it.",
         ),
     ] = None,
     ttl: TimeToLive = None,
@@ -53,7 +58,7 @@ def serve(
         typer.Option(
             "--history",
             envvar="RESTPOINT_HISTORY",
-            help="Whether history keeps prompts and responses, or only their SHA-256. Unless told: as the file says, or full.",
+            help="Whether history stores prompts and responses, or only their SHA-256. Default: the rule in the file, or full.",
         ),
     ] = None,
     history_retention: Annotated[
@@ -62,16 +67,19 @@ def serve(
             "--history-retention",
             envvar="RESTPOINT_HISTORY_RETENTION",
             metavar="SECONDS|never",
-            help="How long history stays. Unless told: as the file says, or for ever.",
+            help="How long history stays. Default: the rule in the file, or for ever.",
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", min=1, help="Runs at work at once, in each process.")
+        int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
     ] = 100,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
-    log_format: Annotated[Literal["text", "json"], typer.Option("--log-format", help="How to log.")] = "text",
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option("--log-format", help="The format of the log.")
+    ] = "text",
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option("--log-level", help="How much to log.")
+        Literal["debug", "info", "warning", "error"],
+        typer.Option("--log-level", help="The lowest level that is logged."),
     ] = "warning",
 ) -> None:
     """Serve the workflows of a file or module over HTTP."""
@@ -117,22 +125,22 @@ def _retention(text: str | None) -> float | None:
 
 @tokens.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whose it is, as the history will show it.")],
+    name: Annotated[str, typer.Argument(help="The owner of the token, as the history shows it.")],
     tokens_file: Annotated[
         Path,
         typer.Option(
-            "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The file to add it to; made where none is."
+            "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The file to add it to; it is made if it is missing."
         ),
     ] = Path("tokens.json"),
     group: Annotated[
-        list[str] | None, typer.Option("--group", "-g", help="A group they belong to; may be repeated.")
+        list[str] | None, typer.Option("--group", "-g", help="A group of the owner; may be repeated.")
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", "-r", help="What they may beyond their own: operator or reader; may be repeated."),
+        typer.Option("--role", "-r", help="A role of the owner, operator or reader; may be repeated."),
     ] = None,
 ) -> None:
-    """Make a token and print it: it is nowhere else. The file keeps only its SHA-256."""
+    """Make a token and print it. The file stores only its SHA-256, so the token cannot be shown again."""
     from restpoint.http import bearer_tokens as file
 
     token = file.add(tokens_file, name, groups=group or (), roles=role or ())

@@ -1,4 +1,4 @@
-"""How the command speaks and ends: streams that never fail over a character, errors in three lines, exit codes."""
+"""Output and errors of the command: streams that never fail on a character, errors in three lines, and exit codes."""
 
 import contextlib
 import os
@@ -14,16 +14,16 @@ T = TypeVar("T")
 REFUSED, USAGE, NOT_FOUND, NOT_ALLOWED, STORAGE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 GROUPS: Final = frozenset({"audit", "db", "keys", "tokens"})
-"""The commands that have commands."""
+"""The commands that have subcommands."""
 
-_NEXT: Final = {
+_HINTS: Final = {
     "execution_not_found": "restpoint list",
     "interaction_not_found": "restpoint show ID",
     "already_resolved": "restpoint history ID",
     "interaction_expired": "restpoint show ID",
     "interaction_withdrawn": "restpoint show ID",
     "illegal_transition": "restpoint show ID",
-    "response_not_accepted": "restpoint answer ID, at a terminal, which asks by the kind of the prompt",
+    "response_not_accepted": "restpoint answer ID, at a terminal, which shows what the prompt accepts",
     "server_unreachable": "restpoint serve TARGET, or another --url",
     "not_allowed": "RESTPOINT_TOKEN=... restpoint ..., with the token of someone who may",
     "four_eyes": "restpoint answer ID, by someone else",
@@ -32,91 +32,91 @@ _NEXT: Final = {
     "execution_held": "restpoint show ID",
     "nothing_to_export": "restpoint audit head",
 }
-# What a terminal obeys rather than shows: control characters, and marks that turn the direction of text.
+# Characters that a terminal acts on: control characters, and marks that change the direction of text.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class Usage(Exception):
-    """The command was called in a way that cannot be meant: exit code 2. The message may have three lines."""
+    """Wrong usage: exit code 2. The message may have three lines."""
 
 
 def prepare() -> None:
-    """Have the streams of this process show what their encoding lacks as escapes rather than fail."""
+    """Make the standard streams escape characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")  # type: ignore[union-attr]
 
 
 def printable(text: str) -> str:
-    """``text`` with what a terminal would obey shown as escapes: nobody's prompt may paint this screen."""
+    """Escape control characters in ``text``, so that no prompt can manipulate the terminal."""
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def one_line(text: str, width: int = 60) -> str:
-    """``text`` as one printable line of at most ``width`` characters."""
+    """Return ``text`` as one printable line of at most ``width`` characters."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def say(words: str = "") -> None:
-    """Words, to standard error."""
+    """Print a message to standard error."""
     typer.echo(words, err=True)
 
 
 def put(text: str) -> None:
-    """A piece of data, to standard output, at once. Ends the command quietly when nobody reads any more."""
+    """Print data to standard output and flush it. If the reader has gone (a closed pipe), end the command with exit code 0."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        raise typer.Exit(_hang_up()) from None
+        raise typer.Exit(_discard_output()) from None
 
 
 def put_bytes(data: bytes) -> None:
-    """Data that is no text of ours to change, to standard output. Ends the command quietly when nobody reads any more."""
+    """Write bytes to standard output unchanged; otherwise as ``put``."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        raise typer.Exit(_hang_up()) from None
+        raise typer.Exit(_discard_output()) from None
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Do it in an event loop of its own."""
+    """Run a coroutine in a new event loop."""
     import asyncio
 
     return asyncio.run(work)
 
 
 @contextlib.contextmanager
-def telling() -> Iterator[None]:
-    """Turn what is expected to go wrong into words and an exit code."""
+def exit_on_error() -> Iterator[None]:
+    """Turn expected errors into a message and an exit code."""
     try:
         try:
             yield
         except SystemExit:
             sys.stdout.flush()
             raise
-        except BrokenPipeError:  # whoever read has seen enough, such as `head`
-            raise SystemExit(_hang_up()) from None
+        except BrokenPipeError:  # the reader has gone, such as `head`
+            raise SystemExit(_discard_output()) from None
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
         except Usage as error:
-            tell(str(error))
+            print_error(str(error))
             raise SystemExit(USAGE) from None
         except Exception as error:
             from restpoint.errors import RestpointError
 
             if not isinstance(error, RestpointError):
                 raise
-            tell_error(error)
+            print_restpoint_error(error)
             raise SystemExit(exit_code(error)) from None
     except BrokenPipeError:
-        raise SystemExit(_hang_up()) from None
+        raise SystemExit(_discard_output()) from None
 
 
 def exit_code(error: Exception) -> int:
-    """The exit code of an error of ours."""
+    """Return the exit code of a ``RestpointError``."""
     from restpoint.errors import (
         InvalidArgument,
         NotAllowed,
@@ -134,26 +134,26 @@ def exit_code(error: Exception) -> int:
     return NOT_FOUND if isinstance(error, NotFound) else REFUSED
 
 
-def tell_error(error: Exception) -> None:
-    """An error of ours in up to three lines: its message says what and why, and its code what to type next."""
+def print_restpoint_error(error: Exception) -> None:
+    """Print a ``RestpointError``: its message says what happened and why, and its code selects what to type next."""
     message = str(error)
-    hint = _NEXT.get(getattr(error, "code", ""))
+    hint = _HINTS.get(getattr(error, "code", ""))
     if hint is not None:
-        named = re.search(r"\b[Ee]xecution ([0-9a-f-]{36})\b", message)
-        execution_id = getattr(error, "execution_id", None) or (named and named[1])
+        match = re.search(r"\b[Ee]xecution ([0-9a-f-]{36})\b", message)
+        execution_id = getattr(error, "execution_id", None) or (match and match[1])
         hint = hint.replace("ID", str(execution_id)) if execution_id else hint
         hint = hint.replace("COMMAND", _command())
-    tell(message, None if re.search(r"\b([Rr]un|with): ", message) else hint)
+    print_error(message, None if re.search(r"\b([Rr]un|with): ", message) else hint)
 
 
 def _command() -> str:
-    """The command that was typed, of a group with its own, such as ``audit query``."""
+    """Return the command that was typed, with its group, such as ``audit query``."""
     words = [word for word in sys.argv[1:3] if word.isalpha()]
     return " ".join(words[: 2 if words[:1] and words[0] in GROUPS else 1]) or "COMMAND"
 
 
-def tell(message: str, hint: str | None = None) -> None:
-    """What happened, why, and what to type next, each on a line of its own."""
+def print_error(message: str, hint: str | None = None) -> None:
+    """Print what happened, why, and what to type next, each on its own line."""
     what, _, why = message.strip().partition("\n")
     if not why:
         parts = re.split(r"(?<=\.) (?=[A-Z])|(?<=;) ", what, maxsplit=1)
@@ -167,10 +167,10 @@ def tell(message: str, hint: str | None = None) -> None:
         say(f"  Try: {printable(hint)}")
 
 
-def _hang_up() -> int:
-    # What is still buffered has nowhere to go, and Python would complain of it at its end.
+def _discard_output() -> int:
+    # Redirect what is still buffered to /dev/null, or Python reports a broken pipe at exit.
     with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
     return 0

@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -20,10 +19,18 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
+from restpoint._core.addresses import is_loopback
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.sse import read_events
-from restpoint.errors import ExecutionNotFound, InvalidArgument, RestpointError, ServerUnreachable, StorageError
+from restpoint.errors import (
+    ExecutionCancelled,
+    ExecutionNotFound,
+    InvalidArgument,
+    RestpointError,
+    ServerUnreachable,
+    StorageError,
+)
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
 
@@ -83,7 +90,7 @@ class Client:
             timeout=timeout,
             transport=transport,
             follow_redirects=False,
-            trust_env=not _is_here(url.host),  # no proxy leads back to this machine
+            trust_env=not is_loopback(url.host),  # no proxy leads back to this machine
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )
 
@@ -137,7 +144,7 @@ class Client:
         if "execution_id" not in problem:
             raise responses.error_in(reply, problem)
         ended: dict[str, Any] = {"execution_id": str(problem["execution_id"]), "workflow": workflow}
-        if problem.get("code") == "execution_cancelled":
+        if problem.get("code") == ExecutionCancelled.code:
             return Execution(**ended, status=ExecutionStatus.CANCELLED)
         return Execution(
             **ended, status=ExecutionStatus.FAILED, error=problem.get("detail"), error_code=problem.get("code")
@@ -340,13 +347,6 @@ class Client:
 
 
 # --- Addresses and pauses ------------------------------------------------------------------------------------------------
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _segment(name: str) -> str:

@@ -1,7 +1,7 @@
 """What a reply of the server says: a model, or the error that the store would have raised."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -10,7 +10,8 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from restpoint.errors import Refused, RestpointError, ServerUnreachable
+from restpoint._core.serialization import first_problem
+from restpoint.errors import Refused, RestpointError, ServerUnreachable, by_code
 
 T = TypeVar("T")
 
@@ -49,10 +50,8 @@ def read(adapter: TypeAdapter[T], reply: httpx.Response) -> T:
     try:
         return adapter.validate_python(body(reply))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise ServerUnreachable(
-            str(reply.request.url), f"its reply is not what this release knows ({where}: {first['msg']})"
+            str(reply.request.url), f"its reply is not what this release knows ({first_problem(error)})"
         ) from None
 
 
@@ -69,12 +68,6 @@ def problem_in(reply: httpx.Response) -> dict[str, Any]:
     except ValueError:
         problem = None
     return problem if isinstance(problem, dict) else {}
-
-
-def _every(root: type[RestpointError]) -> Iterator[type[RestpointError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _every(kind)
 
 
 def error_in(reply: httpx.Response, problem: Mapping[str, Any] | None = None) -> RestpointError:
@@ -94,7 +87,7 @@ def error_of(problem: object) -> RestpointError:
 
 
 def _kind(code: object) -> type[RestpointError] | None:
-    return next((kind for kind in _every(RestpointError) if kind.code == code), None)
+    return by_code().get(code) if isinstance(code, str) else None
 
 
 def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointError:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from restpoint._core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from restpoint.http.app import bearer, create_app, router
+    from restpoint.http.app import asgi_app, bearer, create_app, router
     from restpoint.http.metrics import Metrics
 
-__all__ = ["Metrics", "bearer", "create_app", "router"]
+__all__ = ["Metrics", "asgi_app", "bearer", "create_app", "router"]
 
 _HOMES = {
     "Metrics": "metrics",
+    "asgi_app": "app",
     "bearer": "app",
     "create_app": "app",
     "router": "app",

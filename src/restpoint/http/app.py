@@ -1,27 +1,32 @@
-"""The HTTP interface: ``create_app`` for a server of its own, ``router`` for an application that has one.
+"""The HTTP interface: a server of its own, or routes in an application that exists already.
 
-The wire is the one of the in-memory store that restpoint succeeds, and more: the README has the table of all routes.
+The wire is the one of the in-memory store that restpoint succeeds, and more: ``/docs`` and ``/openapi.json`` have all of it.
 
 ::
 
     app = create_app([refund], database="app.db")                      # a server of its own
 
-    runner = Runner(store, [refund])                                   # in an application
+    runner = Runner(store, [refund])                                   # in a FastAPI application
     app.include_router(router(store, runner, authenticate=whoever), prefix="/approvals")
+
+    approvals = asgi_app(store, runner, authenticate=whoever)          # in any other ASGI application
+    app.mount("/approvals", approvals)
 """
 
 import os
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import wraps
-from typing import Any, Literal
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from fastapi import APIRouter, FastAPI
+from pydantic_core import to_json
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from restpoint import logs
 from restpoint._engine.runner import Runner
@@ -30,19 +35,25 @@ from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeTo
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
-from restpoint.http.fast_path import Application, PlainRoute
-from restpoint.http.handlers import Authenticate, Endpoints
+from restpoint.http.handlers import Authenticate, Handlers
 from restpoint.http.metrics import Metrics
+from restpoint.http.openapi import document
+from restpoint.http.operations import Handler, operations
+from restpoint.http.pages import reference
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import MAX_BODY_BYTES
-from restpoint.http.routes import Handler, routes
+from restpoint.http.requests import MAX_BODY_BYTES, mount_of
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Vault, vault_for
 from restpoint.oauth.providers import Provider
 from restpoint.oauth.providers import read as read_providers
 from restpoint.service import Desk
 
-__all__ = ["Authenticate", "bearer", "create_app", "router"]
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+__all__ = ["Authenticate", "asgi_app", "bearer", "create_app", "router"]
+
+_TITLE: Final = "restpoint"
 
 
 def bearer(tokens: Tokens) -> Authenticate:
@@ -53,6 +64,47 @@ def bearer(tokens: Tokens) -> Authenticate:
         return tokens.actor(token.strip()) if scheme.lower() == "bearer" else None
 
     return authenticate
+
+
+def asgi_app(
+    store: ExecutionStore,
+    runner: Runner | None = None,
+    *,
+    authenticate: Authenticate | None = None,
+    policy: Policy = DEFAULT_POLICY,
+    default: str | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    trusted_origins: Collection[str] = (),
+    metrics: Metrics | None = None,
+    audit_key: SigningKey | None = None,
+    consents: Consents | None = None,
+) -> Starlette:
+    """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
+
+    - ``authenticate``: says who sent a request; None is answered with 401. For a stream it is asked again while that lasts,
+      with the same request. Without one, only requests from this machine are answered, as the operator ``local``.
+    - ``policy``: who may do what.
+    - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
+    - ``max_body_bytes``: larger bodies are refused with 413.
+    - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
+      ``https://inbox.example``.
+    - ``metrics``: what ``/metrics`` shows.
+    - ``audit_key``: signs the heads and the manifests of exports that auditors take away; see ``restpoint audit keygen``.
+    - ``consents``: the OAuth consents that the runner was given, for their pages and callbacks.
+
+    Mounted applications have no lifespan of their own: enter ``app.router.lifespan_context(app)`` in yours, so that SIGTERM and
+    SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
+    """
+    handlers = Handlers(
+        Desk(store, runner, policy, audit_key),
+        authenticate=authenticate,
+        default=default,
+        max_body_bytes=max_body_bytes,
+        trusted_origins=trusted_origins,
+        metrics=metrics,
+        consents=consents,
+    )
+    return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
 
 
 def router(
@@ -67,32 +119,38 @@ def router(
     metrics: Metrics | None = None,
     audit_key: SigningKey | None = None,
     consents: Consents | None = None,
-) -> APIRouter:
-    """All routes, for an application that opens and closes the store and the runner itself.
+) -> "APIRouter":
+    """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
 
-    - ``authenticate``: who sent a request; None answers it with 401. Of a stream it is asked again while that lasts, with
-      the same request. Without one, only requests from this machine are answered, as the operator ``local``.
-    - ``policy``: who may do what.
-    - ``default``: the workflow that ``/v1/workflow`` starts; the only one, where there is one.
-    - ``max_body_bytes``: larger bodies are refused with 413.
-    - ``trusted_origins``: of pages whose browsers may send what changes something, such as ``https://inbox.example``.
-    - ``metrics``: what ``/metrics`` tells.
-    - ``audit_key``: signs the heads and the manifests of exports that auditors take away; see ``restpoint audit keygen``.
-    - ``consents``: the OAuth consents that the runner was given, for their pages and callbacks.
-
-    Raises ``InvalidArgument`` for a default that is no workflow here.
+    The arguments are those of ``asgi_app``. The routes are documented by their own ``/docs`` and ``/openapi.json`` below the
+    prefix, and not in the document of the application.
     """
-    return _router(
-        Endpoints(
-            Desk(store, runner, policy, audit_key),
-            authenticate=authenticate,
-            default=default,
-            max_body_bytes=max_body_bytes,
-            trusted_origins=trusted_origins,
-            metrics=metrics,
-            consents=consents,
-        )
+    from fastapi import APIRouter
+
+    app = asgi_app(
+        store,
+        runner,
+        authenticate=authenticate,
+        policy=policy,
+        default=default,
+        max_body_bytes=max_body_bytes,
+        trusted_origins=trusted_origins,
+        metrics=metrics,
+        audit_key=audit_key,
+        consents=consents,
     )
+    made = APIRouter(lifespan=app.router.lifespan_context)
+    for route in app.routes:
+        if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint):
+            made.add_api_route(
+                route.path,
+                route.endpoint.respond,
+                methods=sorted(route.methods or ()),
+                response_model=None,
+                include_in_schema=False,
+                name=route.name,
+            )
+    return made
 
 
 def create_app(
@@ -115,23 +173,25 @@ def create_app(
     providers: Iterable[Provider] | str | os.PathLike[str] | None = None,
     keys: Vault | str | os.PathLike[str] | None = None,
     public_url: str | None = None,
+    address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
-    title: str = "restpoint",
-) -> FastAPI:
+    title: str = _TITLE,
+) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
 
-    ``database`` to ``migrate`` are as ``ExecutionStore`` has them, ``concurrency`` to ``max_attempts`` as ``Runner`` does, the
-    others as ``router`` does. ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
+    ``database`` to ``migrate`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
+    others those of ``asgi_app``. ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
 
-    ``providers`` are those that workflows get OAuth consents of, or the file that has them, ``RESTPOINT_PROVIDERS_FILE`` unless
-    given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else ``RESTPOINT_KEYS_FILE``, else the ring
-    that ``RESTPOINT_KEYS`` holds, else a file beside the database, which is made. ``public_url`` (``RESTPOINT_PUBLIC_URL``) is
-    where browsers find the routes, where that is not where requests say that they went. ``audit_key`` (``RESTPOINT_AUDIT_KEY``)
-    is the file of the private key that signs what auditors take away.
+    ``providers`` are those that workflows get OAuth consents of, or the file that lists them, ``RESTPOINT_PROVIDERS_FILE``
+    unless given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else ``RESTPOINT_KEYS_FILE``, else the
+    ring that ``RESTPOINT_KEYS`` contains, else a file beside the database, which is made. ``public_url``
+    (``RESTPOINT_PUBLIC_URL``) is where browsers find the routes, where that is not where requests say that they went;
+    ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is the
+    file of the private key that signs what auditors take away.
 
-    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that has every
-    long poll and stream end now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
+    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that ends every
+    long poll and stream now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
     it too. Raises ``InvalidArgument``.
     """
     if authenticate is None:
@@ -144,14 +204,14 @@ def create_app(
         history_retention_seconds=history_retention_seconds,
         migrate=migrate,
     )
-    consents = _consents(store, providers, keys, public_url)
+    consents = _consents(store, providers, keys, public_url, address)
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
     )  # fmt: skip
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
     metrics = Metrics(store, runner, consents)
-    api = Endpoints(
+    handlers = Handlers(
         Desk(store, runner, policy, None if signing is None else SigningKey.read(signing)),
         authenticate=authenticate,
         default=default,
@@ -161,33 +221,19 @@ def create_app(
         consents=consents,
     )
 
-    # Not included but taken over: FastAPI looks longer for a route of a router that is included.
-    plain = [route for route in _router(api).routes if isinstance(route, PlainRoute)]
-
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(store)
             opened.callback(metrics.close)
             if consents is not None:
                 await opened.enter_async_context(consents)
             await opened.enter_async_context(runner)
-            opened.enter_context(api.waits.ended_by_signals())
-            opened.callback(api.waits.end)
-            app.take_shortcuts(plain)
+            await opened.enter_async_context(_lifespan_of(handlers)(app))
             yield
 
-    app = Application(
-        title=title,
-        summary="Interactive workflow executions that survive restarts.",
-        routes=[*plain],
-        lifespan=lifespan,
-        redirect_slashes=False,
-        docs_url=None,  # pages that load scripts from elsewhere have no business on this origin
-        redoc_url=None,
-        exception_handlers={HTTPException: _refuse, Exception: _fail},
-    )
-    app.state.store, app.state.runner, app.state.shutdown = store, runner, api.waits.end
+    app = _application(_Routes(handlers, title), lifespan)
+    app.state.store, app.state.runner, app.state.shutdown = store, runner, handlers.long_requests.end
     app.state.consents = consents
     return app
 
@@ -197,77 +243,111 @@ def _consents(
     providers: Iterable[Provider] | str | os.PathLike[str] | None,
     keys: Vault | str | os.PathLike[str] | None,
     public_url: str | None,
+    address: str | None,
 ) -> Consents | None:
     given = providers if providers is not None else os.environ.get("RESTPOINT_PROVIDERS_FILE")
     if not given:
         return None
     found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
     vault = keys if isinstance(keys, Vault) else vault_for(store.path, keys, os.environ)
-    return Consents(store, found, vault, public_url=public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None)
+    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
+    return Consents(store, found, vault, public_url=public_url, address=address)
 
 
-def _router(api: Endpoints) -> APIRouter:
-    @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
-        with api.waits.ended_by_signals():
-            yield
-            api.waits.end()
-
-    made = APIRouter(route_class=PlainRoute, lifespan=lifespan)
-    for each in routes(api):
-        made.add_api_route(
-            each.path,
-            _with_problems(each.handler),
-            methods=[each.method],
-            operation_id=each.operation,
-            summary=(each.handler.__doc__ or "").strip(),
-            status_code=each.status,
-            responses=each.responses,
-            response_class=Response,
-            openapi_extra=each.extra,
-            tags=["executions"],
-        )
-    return made
+# --- Routes ----------------------------------------------------------------------------------------------------------
 
 
-def _with_problems(handler: Handler) -> Handler:
-    @wraps(handler)
-    async def endpoint(request: Request) -> Response:
+class _Endpoint:
+    """A handler as an ASGI application that turns every error into a problem."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
+            response = await self.respond(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+    async def respond(self, request: Request) -> Response:
+        """The reply to a request. Raises the ``HTTPException`` of an application's ``authenticate``."""
         logs.add(execution_id=request.path_params.get("execution_id"))
         try:
-            return await handler(request)
-        except HTTPException:  # of an application's authenticate
+            return await self._handler(request)
+        except HTTPException:
             raise
         except ClientDisconnect:
-            return Response(status_code=400)  # which nobody gets
+            return Response(status_code=400)  # which nobody receives
         except Exception as error:  # noqa: BLE001 - a client gets a problem, never a traceback
-            return problem_of(error).reply()
+            return problem_of(error).response()
 
-    return endpoint
+
+class _Routes:
+    """The routes of a table of operations, and of their documentation."""
+
+    def __init__(self, handlers: Handlers, title: str) -> None:
+        self._title = title
+        self._operations = operations(handlers)
+
+    def __iter__(self) -> Iterator[Route]:
+        for each in self._operations:
+            yield _route(each.path, each.handler, each.method, each.id)
+        yield _route("/openapi.json", self.openapi, "GET", "openapi")
+        yield _route("/docs", self.docs, "GET", "docs")
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return document(self._operations, title=self._title, version=version("restpoint"))
+
+    async def openapi(self, request: Request) -> Response:
+        """The OpenAPI document."""
+        servers = [{"url": mount_of(request, "/openapi.json") or "/"}]
+        return Response(to_json({**self._document, "servers": servers}), media_type="application/json")
+
+    async def docs(self, request: Request) -> Response:  # noqa: ARG002 - a handler takes the request
+        """The OpenAPI document as a page for people."""
+        return reference.page(self._document)
+
+
+def _route(path: str, handler: Handler, method: str, name: str) -> Route:
+    return Route(path, _Endpoint(handler), methods=[method], name=name)
+
+
+def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        with handlers.long_requests.ended_by_signals():
+            yield
+            handlers.long_requests.end()
+
+    return lifespan
+
+
+def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Starlette:
+    app = Starlette(
+        routes=list(routes), lifespan=lifespan, exception_handlers={HTTPException: _refuse, Exception: _fail}
+    )
+    app.router.redirect_slashes = False  # a redirect would name a host that the request made up
+    return app
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """What Starlette says in plain text: no such route, not with this method."""
+    """The problem that stands for what Starlette says in plain text: no such route, or not with this method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     if error.status_code == 405:
         allowed = ", ".join(_methods(request.app.routes, request.scope))
         text = f"{request.url.path[:200]} takes {allowed}."
-        return Problem(405, "method_not_allowed", text, headers={"allow": allowed}).reply()
+        return Problem("method_not_allowed", text, headers={"allow": allowed}).response()
     if error.status_code == 404:
-        return Problem(
-            404, "route_not_found", f"There is no {request.url.path[:200]} here; /openapi.json lists all."
-        ).reply()
-    return Problem(error.status_code, "refused", str(error.detail), headers=error.headers).reply()
+        text = f"There is no {request.url.path[:200]} here; /openapi.json lists all."
+        return Problem("route_not_found", text).response()
+    return Problem("refused", str(error.detail), status=error.status_code, headers=error.headers).response()
 
 
 async def _fail(_: Request, error: Exception) -> Response:
-    return problem_of(error).reply()
+    return problem_of(error).response()
 
 
-def _methods(of: Sequence[Any], scope: Scope) -> list[str]:
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     """Every method that some route takes at this path."""
-    taken: set[str] = set()
-    for route in of:
-        if route.matches(scope)[0] is not Match.NONE:
-            taken |= set(route.methods or ())
-    return sorted(taken)
+    matching = (route for route in routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in route.methods or ()})

@@ -1,13 +1,13 @@
-"""What the auditors' routes do: read the request, ask the auditor behind the desk, stream what it finds.
+"""The handlers of the auditors' routes: read the request, ask the auditor behind the service, stream what it finds.
 
 Rows are JSON Lines, one object a line, sent as they are read. An export that comes to a row that is not what was written
-ends in the middle: the client misses the end of the reply, and the manifest tells.
+ends in the middle: the client misses the end of the reply, and the manifest says why.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Final
 
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -16,57 +16,62 @@ from restpoint.access import Actor
 from restpoint.audit.export import MEDIA_TYPES, Format, form_of
 from restpoint.audit.reports import QUESTIONS, Filters
 from restpoint.http import requests
+from restpoint.http.bodies import json_response
 from restpoint.service import Desk
 
 LINES: Final = MEDIA_TYPES["jsonl"]
 
+_UNSTORED: Final = {"cache-control": "no-store"}
 
-class Auditing:
-    """The routes of one desk. ``actor`` tells who sent a request."""
+
+class AuditHandlers:
+    """The auditors' routes of one service. ``actor`` says who sent a request, and raises where that is nobody."""
 
     def __init__(self, desk: Desk, actor: Callable[[Request], Awaitable[Actor]]) -> None:
         self._desk = desk
         self._actor = actor
 
     async def query(self, request: Request) -> Response:
-        """Rows of the history."""
+        """Query the rows of the history."""
         auditor = self._desk.auditor(await self._actor(request))
         after = requests.whole("after", requests.one(request, "after"), 0)
         limit = requests.whole("limit", requests.one(request, "limit"), 0, 1) or None
-        return await _streamed(auditor.events(_filters(request), after, limit), LINES)
+        return await _streamed(request, auditor.events(_filters(request), after, limit), LINES)
 
     async def questions(self, request: Request) -> Response:
-        """What can be asked."""
+        """List the questions that can be asked."""
         self._desk.auditor(await self._actor(request))
         items = [{"name": each.name, "title": each.title, "view": each.view} for each in QUESTIONS.values()]
-        return _json({"items": items})
+        return json_response({"items": items}, headers=_UNSTORED)
 
     async def report(self, request: Request) -> Response:
-        """The rows that answer a question."""
+        """Answer a question with rows of the history."""
         auditor = self._desk.auditor(await self._actor(request))
-        return await _streamed(auditor.answers(request.path_params["question"], _filters(request)), LINES)
+        rows = auditor.answers(request.path_params["question"], _filters(request))
+        return await _streamed(request, rows, LINES)
 
     async def timeline(self, request: Request) -> Response:
-        """Everything that happened to one execution."""
+        """Show everything that happened to one execution."""
         auditor = self._desk.auditor(await self._actor(request))
-        return await _streamed(auditor.timeline(request.path_params["execution_id"]), LINES)
+        return await _streamed(request, auditor.timeline(request.path_params["execution_id"]), LINES)
 
     async def export(self, request: Request) -> Response:
-        """A range of the history, as bytes that are the same every time."""
+        """Export a range of the history, as bytes that are the same every time."""
         auditor = self._desk.auditor(await self._actor(request))
-        form, of = _range(request)
+        form, limits = _range(request)
         headers = {"content-disposition": f'attachment; filename="history.{form}"'}
-        return await _streamed(auditor.export(form, **of), MEDIA_TYPES[form], headers)
+        return await _streamed(request, auditor.export(form, **limits), MEDIA_TYPES[form], headers)
 
     async def manifest(self, request: Request) -> Response:
-        """What the bytes of an export are."""
+        """Describe the bytes of an export."""
         auditor = self._desk.auditor(await self._actor(request))
-        form, of = _range(request)
-        return _json(await auditor.manifest(form, **of))
+        form, limits = _range(request)
+        return json_response(await auditor.manifest(form, **limits), headers=_UNSTORED)
 
     async def head(self, request: Request) -> Response:
-        """The newest row, to be kept elsewhere."""
-        return _json(await self._desk.auditor(await self._actor(request)).head())
+        """Show the newest row of the history, to be kept elsewhere."""
+        head = await self._desk.auditor(await self._actor(request)).head()
+        return json_response(head, headers=_UNSTORED)
 
 
 def _filters(request: Request) -> Filters:
@@ -86,28 +91,21 @@ def _range(request: Request) -> tuple[Format, dict[str, int | None]]:
     return form, {"first": first, "last": last, "since": since, "until": until}
 
 
-def _json(data: object) -> Response:
-    return Response(to_json(data), headers={"cache-control": "no-store"}, media_type="application/json")
-
-
 async def _streamed(
-    pieces: AsyncGenerator[bytes, None], media_type: str, headers: dict[str, str] | None = None
+    request: Request, pieces: AsyncGenerator[bytes, None], media_type: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """A reply of pieces. What is refused is refused with a status: the first piece comes before the reply begins."""
+    """A reply that is sent in pieces. The first is read before the reply begins, so that a refusal still has a status."""
     try:
         first = await anext(pieces, b"")
     except BaseException:
         await pieces.aclose()
         raise
 
-    async def all_of_it() -> AsyncGenerator[bytes, None]:
-        try:
-            yield first
-            async for piece in pieces:
-                yield piece
-        finally:
-            await pieces.aclose()
+    async def all_of_it() -> AsyncIterator[bytes]:
+        async with aclosing(pieces):
+            if request.method != "HEAD":
+                yield first
+                async for piece in pieces:
+                    yield piece
 
-    return StreamingResponse(
-        all_of_it(), headers={"cache-control": "no-store", **(headers or {})}, media_type=media_type
-    )
+    return StreamingResponse(all_of_it(), headers={**_UNSTORED, **(headers or {})}, media_type=media_type)

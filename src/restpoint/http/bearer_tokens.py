@@ -54,7 +54,7 @@ def add(path: Path, actor_id: str, *, groups: Iterable[str] = (), roles: Iterabl
     token = mint()
     entry = {"sha256": token_digest(token), "id": actor_id, "groups": sorted(groups), "roles": sorted(roles)}
     _actor(entry, path, 0)
-    with secret_files.in_turn(path.parent):
+    with secret_files.folder_lock(path.parent):
         entries = []
         if path.exists():
             read(path)  # a file that is wrong is not made worse

@@ -1,7 +1,6 @@
-"""What each route does: read the request, ask the desk, make the reply.
+"""The handlers of the routes: each reads the request, asks the service, and makes the reply.
 
-Replies are made here as bytes and not by models, because a poll is made often; what they are is in ``wire.py``, and in the
-OpenAPI document by ``routes.py``.
+``operations.py`` has the table of the routes that they serve.
 """
 
 import asyncio
@@ -11,7 +10,6 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,11 +22,13 @@ from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.events import EventKind
 from restpoint.http import bodies, requests
+from restpoint.http.bodies import json_response
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.problems import Problem
-from restpoint.http.sse import EventStream, Waits, event
+from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.oauth.flow import Consents
 from restpoint.service import Again, Desk, View
@@ -39,7 +39,7 @@ START_WAIT: Final = 10.0
 """Seconds that a start waits for an outcome, unless told otherwise by ``?wait=``."""
 
 FRESH: Final = 15.0
-"""Seconds for which a stream takes who asked for it for who they were; ``authenticate`` is asked anew after that."""
+"""Seconds for which a stream believes what ``authenticate`` said of its request; then it is asked again."""
 
 _PAGE: Final = 50
 _END: Final = "-end"
@@ -47,7 +47,9 @@ _UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
 
 
-class _Begun(NamedTuple):
+class _Start(NamedTuple):
+    """An execution that a request started, or found by its idempotency key; ``base`` is where the routes are mounted."""
+
     actor: Actor
     record: ExecutionRecord
     created: bool
@@ -56,13 +58,13 @@ class _Begun(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Where it is, and whether this request began it."""
+        """Where the execution is, and whether an earlier request started it."""
         place = {"location": bodies.status_url(self.base, self.record.execution_id)}
         return place if self.created else {**place, "idempotency-replayed": "true"}
 
 
-class Endpoints:
-    """What each route of one desk does. ``default`` is the workflow that ``/v1/workflow`` starts."""
+class Handlers:
+    """The handlers of one service. ``default`` is the workflow that ``/v1/workflow`` starts."""
 
     def __init__(
         self,
@@ -76,12 +78,12 @@ class Endpoints:
         consents: Consents | None = None,
     ) -> None:
         self.desk = desk
-        self.waits = Waits()
+        self.long_requests = LongRequests()
         self._authenticate: Authenticate = authenticate or requests.local
         self._limit = max_body_bytes
         self._trusted = frozenset(trusted_origins)
         self._metrics = metrics
-        self.pages = None if consents is None else ConsentPages(consents, desk.policy, self._whoever)
+        self.pages = None if consents is None else ConsentPages(consents, desk.policy, self._actor_or_none)
         known = desk.workflows
         if default is not None and default not in known:
             raise InvalidArgument(
@@ -91,25 +93,23 @@ class Endpoints:
 
     # --- Requests ---
 
-    async def _whoever(self, request: Request) -> Actor | None:
+    async def _actor_or_none(self, request: Request) -> Actor | None:
         found = self._authenticate(request)
         return found if found is None or isinstance(found, Actor) else await found
 
     async def actor(self, request: Request) -> Actor:
         """Who sent a request. Raises ``Problem`` 401 where that is nobody."""
-        found = self._authenticate(request)
-        actor = found if found is None or isinstance(found, Actor) else await found
+        actor = await self._actor_or_none(request)
         if actor is None:
             raise Problem(
-                401,
                 "not_authenticated",
                 "Say who you are: send the header Authorization: Bearer TOKEN with a token that is known here.",
                 headers={"www-authenticate": "Bearer"},
             )
         return actor
 
-    def _again(self, request: Request, actor: Actor) -> Again:
-        """Who sent a request whose reply lasts: asked anew before something is sent, where the answer is not fresh."""
+    def _asked_again(self, request: Request, actor: Actor) -> Again:
+        """A function that says who sent a request, for a reply that lasts: ``authenticate`` is asked again every ``FRESH`` s."""
         clock = asyncio.get_running_loop().time
         answered = clock()
 
@@ -119,7 +119,7 @@ class Endpoints:
                 try:
                     actor, answered = await self.actor(request), clock()
                 except HTTPException as error:  # of an application's authenticate
-                    raise Problem(error.status_code, "refused", str(error.detail)) from error
+                    raise Problem("refused", str(error.detail), status=error.status_code) from error
             return actor
 
         return again
@@ -131,18 +131,18 @@ class Endpoints:
     # --- Starting ---
 
     async def start(self, request: Request) -> Response:
-        """Start a workflow and wait a little for what becomes of it."""
+        """Start a workflow and wait a little for its outcome."""
         limit = requests.seconds(request, START_WAIT)
-        begun = await self._begin(request, "")
-        record = begun.record
+        start = await self._start(request, "")
+        record = start.record
         if limit and record.status is ExecutionStatus.RUNNING:
             with suppress(TimeoutError, ExecutionCancelled):  # the latter: it ended and was removed already
-                async with self.waits.at_most(limit):
+                async with self.long_requests.at_most(limit):
                     while record.status is ExecutionStatus.RUNNING:
                         await record.changed()
-        return self._outcome(begun)
+        return self._outcome(start)
 
-    async def _begin(self, request: Request, tail: str) -> _Begun:
+    async def _start(self, request: Request, tail: str) -> _Start:
         key = requests.idempotency_key(request)
         actor = await self._writer(request)
         data = requests.parse(await requests.read_body(request, self._limit))
@@ -151,36 +151,38 @@ class Endpoints:
         name = self.default if named is None else named
         if name is None:
             raise WorkflowNotFound("(default)", self.desk.startable(actor))
-        trace = tracing.accepted(request.headers) if requests.header(request, "traceparent") else None
+        trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
         started = await self.desk.start(actor, name, data, idempotency_key=key, trace=trace or None)
         logs.add(execution_id=started.record.execution_id, workflow=name)
-        return _Begun(actor, started.record, started.created, _base(request, own), request)
+        return _Start(actor, started.record, started.created, requests.mount_of(request, own), request)
 
-    def _outcome(self, begun: _Begun) -> Response:
-        record, headers = begun.record, begun.headers
+    def _outcome(self, start: _Start) -> Response:
+        record, headers = start.record, start.headers
         match record.status:
             case ExecutionStatus.COMPLETED:
-                return _json(record.result, headers=headers)
+                return json_response(record.result, headers=headers)
             case ExecutionStatus.FAILED | ExecutionStatus.CANCELLED:
                 code, detail = _failure(record)
                 status = 422 if record.status is ExecutionStatus.FAILED else 409
-                return Problem(status, code, detail, headers=headers, execution_id=record.execution_id).reply()
+                return Problem(
+                    code, detail, status=status, headers=headers, execution_id=record.execution_id
+                ).response()
             case ExecutionStatus.RUNNING:
                 headers["retry-after"] = "1"
-        view = self.desk.view(begun.actor, record)
-        body = bodies.status_body(view, begun.base, self._link(begun.actor, view, begun.request, begun.base))
-        return _json({**body, "status_url": headers["location"]}, 202, headers=headers)
+        view = self.desk.view(start.actor, record)
+        body = bodies.status_body(view, start.base, self._link(start.actor, view, start.request, start.base))
+        return json_response({**body, "status_url": headers["location"]}, 202, headers=headers)
 
     async def start_stream(self, request: Request) -> Response:
-        """Start a workflow and stream what becomes of it."""
-        begun = await self._begin(request, "/stream")
-        again = self._again(request, begun.actor)
-        return EventStream(self._run_events(begun, again), self.waits, headers=begun.headers)
+        """Start a workflow and stream its events."""
+        start = await self._start(request, "/stream")
+        again = self._asked_again(request, start.actor)
+        return EventStream(self._run_events(start, again), self.long_requests, headers=start.headers)
 
-    async def _run_events(self, begun: _Begun, again: Again) -> AsyncGenerator[bytes, None]:
-        actor, record = begun.actor, begun.record
+    async def _run_events(self, start: _Start, again: Again) -> AsyncGenerator[bytes, None]:
+        actor, record = start.actor, start.record
         async for entry in self.desk.follow(actor, record.execution_id, again=again):
-            shown = self._shown(begun, entry)
+            shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
             if entry.to_status in TERMINAL:
@@ -189,60 +191,64 @@ class Endpoints:
                 yield self._last(record, entry)
                 return
 
-    def _shown(self, begun: _Begun, entry: HistoryEntry) -> bytes | None:
+    def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
         """What the stream of a start tells of a row of history; prompts and consents while they are open."""
-        record, base = begun.record, begun.base
+        record, base = start.record, start.base
         data: dict[str, Any]
-        match entry.event:
-            case "emitted":
-                return event(None, _told(entry).get("data"), entry.sequence)
-            case "notified":
-                name, data = "notification", {"prompt": _told(entry).get("prompt")}
-            case "interaction_asked":
+        if entry.kind is None or not entry.kind.is_streamed:
+            return None
+        match entry.kind:
+            case EventKind.EMITTED:
+                return event(None, _detail(entry).get("data"), entry.sequence)
+            case EventKind.NOTIFIED:
+                name, data = "notification", {"prompt": _detail(entry).get("prompt")}
+            case EventKind.INTERACTION_ASKED:
                 open_ = [prompt for prompt in record.pending_interactions if prompt.interaction_id == entry.wait_id]
                 if not open_:
                     return None
-                name, data = "interaction_required", bodies.asked(open_[0], record.execution_id, base)
-            case "consent_asked":
+                name, data = "interaction_required", bodies.prompt_body(open_[0], record.execution_id, base)
+            case EventKind.CONSENT_ASKED:
                 consents = [consent for consent in record.pending_oauths if consent.consent_id == entry.wait_id]
-                if not consents or not self.desk.policy.may_see_consent(begun.actor, Subject(record.owner)):
+                if not consents or not self.desk.policy.may_see_consent(start.actor, Subject(record.owner)):
                     return None
                 name = "oauth_required"
-                url = self._address(begun.actor, record.execution_id, consents[0], begun.request, base)
+                url = self._address(start.actor, record.execution_id, consents[0], start.request, base)
                 data = {"auth_url": url, "oauth_state": consents[0].oauth_state}
             case _:
-                return None
+                name, data = str(entry.kind), _detail(entry)
         return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
 
     def _last(self, record: ExecutionRecord, entry: HistoryEntry) -> bytes:
         if entry.to_status == ExecutionStatus.COMPLETED:
             return event(None, record.result, entry.sequence)
         code, detail = _failure(record)
-        told = {"event_type": "error", "execution_id": record.execution_id, "code": code, "detail": detail}
-        return event("error", told, entry.sequence)
+        data = {"event_type": "error", "execution_id": record.execution_id, "code": code, "detail": detail}
+        return event("error", data, entry.sequence)
 
     # --- Looking ---
 
     async def status(self, request: Request) -> Response:
-        """The execution now, or at its next change."""
+        """Show an execution now, or after its next change."""
         limit = requests.seconds(request, 0.0)
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         view = await self.desk.status(actor, execution_id)
-        known = requests.header(request, "if-none-match") and requests.listed(request, "if-none-match")
+        known = ", ".join(
+            request.headers.getlist("if-none-match")
+        )  # several lines are one list (RFC 9110, section 5.3)
         if limit and not view.ended and (not known or _names(known, _tag(view))):
             try:
-                async with self.waits.at_most(limit):
+                async with self.long_requests.at_most(limit):
                     view = await self.desk.wait_for_change(actor, view)
             except TimeoutError:
                 view = await self.desk.status(actor, execution_id)
         headers = {"etag": _tag(view), "cache-control": "no-store"}
         if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
-        return _json(self._status(actor, view, request, ""), headers=headers)
+        return json_response(self._status(actor, view, request, ""), headers=headers)
 
     def _status(self, actor: Actor, view: View, request: Request, tail: str) -> dict[str, Any]:
-        base = _base(request, f"/executions/{view.record.execution_id}{tail}")
+        base = requests.mount_of(request, f"/executions/{view.record.execution_id}{tail}")
         return bodies.status_body(view, base, self._link(actor, view, request, base))
 
     def _link(self, actor: Actor, view: View, request: Request, base: str) -> str:
@@ -257,7 +263,7 @@ class Endpoints:
         return self.pages.link(actor, execution_id, consent, request, base)
 
     async def list(self, request: Request) -> Response:
-        """Executions that the actor sees."""
+        """List executions."""
         actor = await self.actor(request)
         page = await self.desk.list(
             actor,
@@ -267,10 +273,10 @@ class Endpoints:
             limit=requests.whole("limit", requests.one(request, "limit"), _PAGE, 1, MAX_PAGE),
             cursor=requests.one(request, "cursor"),
         )
-        return _json(page, headers=_UNSTORED)
+        return json_response(page, headers=_UNSTORED)
 
     async def history(self, request: Request) -> Response:
-        """What happened to an execution."""
+        """Show what happened to an execution."""
         actor = await self.actor(request)
         entries = await self.desk.history(
             actor,
@@ -278,10 +284,10 @@ class Endpoints:
             after=requests.whole("after", requests.one(request, "after"), 0),
             limit=requests.whole("limit", requests.one(request, "limit"), 0, 1, MAX_PAGE) or None,
         )
-        return _json({"items": entries}, headers=_UNSTORED)
+        return json_response({"items": entries}, headers=_UNSTORED)
 
     async def events(self, request: Request) -> Response:
-        """What happens to an execution, as it happens."""
+        """Stream what happens to an execution, from any row of its history on."""
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         last = request.headers.get("last-event-id")
@@ -290,7 +296,8 @@ class Endpoints:
         await self.desk.history(actor, execution_id, after=after, limit=1)  # what is refused is refused with a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        return EventStream(self._all_events(actor, execution_id, after, self._again(request, actor)), self.waits)
+        events = self._all_events(actor, execution_id, after, self._asked_again(request, actor))
+        return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
 
     async def _all_events(
         self, actor: Actor, execution_id: str, after: int, again: Again
@@ -311,20 +318,20 @@ class Endpoints:
         body = requests.object_of(await requests.read_body(request, self._limit), ["response"])
         response = body.get("response")
         if not isinstance(response, dict):
-            raise Problem(422, "invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
+            raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
         ids = request.path_params
         await self.desk.answer(actor, ids["execution_id"], ids["interaction_id"], response)
-        return _done()
+        return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:
-        """End an execution."""
+        """Cancel an execution."""
         actor = await self._writer(request)
         body = requests.object_of(await requests.read_body(request, self._limit), ["reason"], optional=True)
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
-            raise Problem(422, "invalid_body", "The reason must be text.")
+            raise Problem("invalid_body", "The reason must be text.")
         view = await self.desk.cancel(actor, request.path_params["execution_id"], reason)
-        return _json(self._status(actor, view, request, "/cancel"))
+        return json_response(self._status(actor, view, request, "/cancel"))
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""
@@ -334,7 +341,7 @@ class Endpoints:
     # --- About the server ---
 
     async def workflows(self, request: Request) -> Response:
-        """What can be started."""
+        """List the workflows that can be started."""
         actor = await self.actor(request)
         items = [
             {
@@ -346,51 +353,27 @@ class Endpoints:
             }
             for each in self.desk.startable(actor).values()
         ]
-        return _json({"items": items})
+        return json_response({"items": items})
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - a route's function
-        """Whether the process answers."""
-        return _json({"status": "ok"})
+        """Say that the process answers."""
+        return json_response({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - a route's function
-        """Whether it would take work: the file can be read and is of this program's revision, and nothing is closing."""
-        if self.waits.ending or (self.desk.runner is not None and not self.desk.runner.accepts):
-            raise Problem(503, "not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
+        """Say whether the server takes work: it can read its file, which has this program's revision, and is not closing."""
+        if self.long_requests.ending or (self.desk.runner is not None and not self.desk.runner.accepts):
+            raise Problem("not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
         await self.desk.store.check()
-        return _json({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:
-        """What Prometheus asks for."""
+        """Show metrics in the text format of Prometheus."""
         actor = await self.actor(request)
         if not self.desk.policy.sees_everything(actor):
             raise NotAllowed(f"{actor.id} may not read the metrics: that takes the role reader or operator.")
         if self._metrics is None:
-            raise Problem(404, "no_metrics", "This server keeps no metrics.")
+            raise Problem("no_metrics", "This server keeps no metrics.")
         return Response(await self._metrics.text(), media_type=CONTENT_TYPE)
-
-
-class _Reply(Response):
-    """A reply whose headers are written once, as a server wants them, because a poll is made often."""
-
-    def __init__(self, body: bytes, status: int, headers: dict[str, str]) -> None:
-        self.body, self.status_code, self.background = body, status, None
-        self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-
-
-def _json(data: object, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:
-    body = to_json(data, inf_nan_mode="null")
-    about = {"content-length": str(len(body)), "content-type": "application/json"}
-    return _Reply(body, status, about if headers is None else {**headers, **about})
-
-
-def _done() -> Response:
-    return _Reply(b"", 204, {})
-
-
-def _base(request: Request, own: str) -> str:
-    """Where the routes are mounted, as the path of the request to one of them tells."""
-    path: str = request.scope["path"]
-    return path.removesuffix(own)
 
 
 def _tag(view: View) -> str:
@@ -408,8 +391,8 @@ def _failure(record: ExecutionRecord) -> tuple[str, str]:
     """Code and words of an execution that did not complete."""
     if record.status is ExecutionStatus.FAILED:
         return record.error_code or "failed", record.error or "The execution failed without a word."
-    return "execution_cancelled", f"Execution {record.execution_id} was cancelled."
+    return ExecutionCancelled.code, f"Execution {record.execution_id} was cancelled."
 
 
-def _told(entry: HistoryEntry) -> dict[str, Any]:
+def _detail(entry: HistoryEntry) -> dict[str, Any]:
     return entry.detail if isinstance(entry.detail, dict) else {}

@@ -14,7 +14,7 @@ import logging
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -44,25 +44,39 @@ _BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
-_OF_CONSENTS: Final = (
-    (
-        "callbacks",
-        "Callbacks of OAuth providers, by what became of them; forged and replayed ones changed nothing.",
-        "outcome",
-    ),
-    ("refreshes", "Refreshes of expired OAuth tokens, by what became of them.", "outcome"),
-)
+class RunnerCounts(Protocol):
+    """What the metrics read of a ``Runner``."""
+
+    @property
+    def running(self) -> int:
+        """How many executions it runs at this moment."""
+
+    @property
+    def paused_in_memory(self) -> int:
+        """How many wait for something and are still in memory."""
+
+    @property
+    def queued(self) -> int:
+        """How many are in memory and wait for a slot."""
+
+
+class ConsentCounts(Protocol):
+    """What the metrics read of ``Consents``: how many callbacks and refreshes there were, by outcome."""
+
+    callbacks: Tally[str]
+    refreshes: Tally[str]
 
 
 class Metrics(Collector):
     """What one store, and its runner if it has one, tells Prometheus.
 
     Counts from its making until ``close``, so make it before the store is used. The store has one observer: this.
-    Of ``consents`` the callbacks and refreshes are told; of ``runner`` the numbers ``running``, ``paused_in_memory`` and
-    ``queued``, those that it has. ``registry`` is open to the application's own metrics.
+    ``registry`` is open to the application's own metrics.
     """
 
-    def __init__(self, store: ExecutionStore, runner: object | None = None, consents: object | None = None) -> None:
+    def __init__(
+        self, store: ExecutionStore, runner: RunnerCounts | None = None, consents: ConsentCounts | None = None
+    ) -> None:
         self.registry: Final = CollectorRegistry()
         self._store = store
         self._runner = runner
@@ -147,24 +161,32 @@ class Metrics(Collector):
         )
         if self._gauges is not None:
             yield from _of_the_file(self._gauges)
-        for name, about, label in _OF_CONSENTS:
-            counted: Mapping[str, int] = getattr(self._consents, name, {})
-            if self._consents is not None:
-                family = CounterMetricFamily(f"restpoint_oauth_{name}", about, labels=[label])
-                for what, count in sorted(counted.items()):
-                    family.add_metric([what], count)
-                yield family
+        if self._consents is not None:
+            yield _by_outcome(
+                "restpoint_oauth_callbacks",
+                "Callbacks of OAuth providers, by outcome; forged and replayed ones changed nothing.",
+                self._consents.callbacks,
+            )
+            yield _by_outcome(
+                "restpoint_oauth_refreshes", "Refreshes of expired OAuth tokens, by outcome.", self._consents.refreshes
+            )
         if self._runner is not None:
             executions = GaugeMetricFamily(
                 "restpoint_runner_executions",
                 "Executions that this process's runner holds, by state.",
                 labels=["state"],
             )
-            for state in ("running", "paused_in_memory", "queued"):
-                value = getattr(self._runner, state, None)
-                if value is not None:
-                    executions.add_metric([state], value)
+            executions.add_metric(["running"], self._runner.running)
+            executions.add_metric(["paused_in_memory"], self._runner.paused_in_memory)
+            executions.add_metric(["queued"], self._runner.queued)
             yield executions
+
+
+def _by_outcome(name: str, documentation: str, counted: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, documentation, labels=["outcome"])
+    for outcome, count in sorted(counted.items()):
+        family.add_metric([outcome], count)
+    return family
 
 
 def _of_the_file(gauges: Gauges) -> Iterator[Metric]:

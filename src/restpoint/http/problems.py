@@ -1,7 +1,7 @@
 """Errors as HTTP shows them: problem details (RFC 9457) with a stable ``code`` and a ``detail`` that says what to do.
 
-What an error says is restpoint's own text about ids, names and limits. What is not a ``RestpointError`` is a defect: the
-client gets no word of it but ``internal_error``, the log gets the traceback.
+The detail of a ``RestpointError`` is restpoint's own text about ids, names and limits. Any other exception is a defect: the
+client is told ``internal_error`` and nothing else, and the log gets the traceback.
 """
 
 import logging
@@ -12,13 +12,28 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from restpoint.errors import InteractionAlreadyResolved, NotFound, Refused, RestpointError, StorageError
+from restpoint.errors import InteractionAlreadyResolved, NotFound, Refused, RestpointError, StorageError, by_code
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-_STATUS: Final[dict[str, int]] = {
+_HTTP_STATUS: Final[Mapping[str, int]] = {
+    "malformed_json": 400,
+    "not_authenticated": 401,
+    "cross_site": 403,
+    "loopback_only": 403,
+    "no_metrics": 404,
+    "route_not_found": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "invalid_body": 422,
+    "internal_error": 500,
+    "not_ready": 503,
+}
+"""The codes that only HTTP has."""
+
+_ERROR_STATUS: Final[Mapping[str, int]] = {
     "illegal_transition": 409,
     "conflict": 409,
     "already_resolved": 409,
@@ -32,61 +47,83 @@ _STATUS: Final[dict[str, int]] = {
     "store_closed": 503,
     "storage_full": 507,
 }
-_TOLD: Final = ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason", "sqlite_name")
-_SOON: Final = "1"  # seconds
+"""The codes of errors whose status does not follow from their class."""
+
+_MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason", "sqlite_name")
+_RETRY_SECONDS: Final = "1"
+
+
+def _status_of(kind: type[RestpointError]) -> int:
+    if kind.code in _ERROR_STATUS:
+        return _ERROR_STATUS[kind.code]
+    if issubclass(kind, NotFound):
+        return 404
+    if issubclass(kind, Refused):
+        return 422
+    return 503 if issubclass(kind, StorageError) else 500
+
+
+STATUS: Final[Mapping[str, int]] = {**{code: _status_of(kind) for code, kind in by_code().items()}, **_HTTP_STATUS}
+"""The status of every code of a problem. A workflow that fails may have a code of its own, which is not among them."""
 
 
 class Problem(Exception):
-    """A refusal that only HTTP has. ``more`` are further members of its body, ``headers`` those of its reply."""
+    """A refusal of HTTP's own, or an error on its way to a reply.
+
+    ``status`` is that of the code unless given. ``members`` are further members of the body, ``headers`` those of the reply.
+    """
 
     def __init__(
-        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: object
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: object,
     ) -> None:
         super().__init__(detail)
-        self.status = status
+        self.status = STATUS[code] if status is None else status
         self.code = code
         self.detail = detail
         self.headers = headers
-        self.more = more
+        self.members = members
 
-    def reply(self) -> Response:
-        """The reply that tells it."""
+    def response(self) -> Response:
+        """The reply that tells the client."""
         body = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
-            **self.more,
+            **self.members,
         }
-        # Some statuses of refusals, 404 and 410 among them, caches may keep unasked (RFC 9110, section 15.1).
+        # Caches may keep a 404 or 410 that says nothing about it (RFC 9110, section 15.1).
         headers = {"cache-control": "no-store", **(self.headers or {})}
         return Response(to_json(body, inf_nan_mode="null"), self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem that an error is."""
+    """The problem that an exception becomes."""
     if isinstance(error, Problem):
         return error
     if not isinstance(error, RestpointError):
         log.error("a request ended with a defect", exc_info=error)
-        return Problem(500, "internal_error", "The server has a defect; its log says more. Trying again may help.")
-    headers: dict[str, str] = {}
-    status = _STATUS.get(error.code)
-    if status is None:
-        status = 404 if isinstance(error, NotFound) else 422 if isinstance(error, Refused) else 500
-        if isinstance(error, StorageError):
-            status = 503
-            log.error("the storage failed a request: %s", error)
-    if status in {503, 507}:
-        headers["retry-after"] = _SOON
-    more: dict[str, Any] = {name: getattr(error, name) for name in _TOLD if getattr(error, name, None) is not None}
-    if error.code == "idempotency_conflict":
-        # The problem of a start that names an execution tells how that one failed; this start began none.
-        more.pop("execution_id", None)
-    if isinstance(error, InteractionAlreadyResolved):
-        more["answered_at"] = error.answered_at / 1000  # seconds, as everywhere on the wire
-    detail = str(error)
+        return Problem("internal_error", "The server has a defect; its log says more. Trying again may help.")
+    status, detail = _status_of(type(error)), str(error)
     if isinstance(error, StorageError):
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            log.error("the storage failed a request: %s", error)
         detail = "The storage failed; nothing was acknowledged. Try again, and have the operator read the log."
-    return Problem(status, error.code, detail, headers=headers, **more)
+    retry = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
+    headers = {"retry-after": _RETRY_SECONDS} if retry else {}
+    members: dict[str, Any] = {
+        name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
+    }
+    if error.code == "idempotency_conflict":
+        # A problem of a start that names an execution says how that one failed; this start began none.
+        members.pop("execution_id", None)
+    if isinstance(error, InteractionAlreadyResolved):
+        members["answered_at"] = error.answered_at / 1000  # seconds, as everywhere on the wire
+    return Problem(error.code, detail, status=status, headers=headers, **members)

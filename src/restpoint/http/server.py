@@ -15,13 +15,13 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from restpoint import logs
+from restpoint._core.addresses import is_loopback
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
 from restpoint._storage.sqlite.connection import locate
 from restpoint._storage.sqlite.migrations import prepare
@@ -32,7 +32,7 @@ from restpoint.oauth import providers
 from restpoint.oauth.keyring import vault_for
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
 GRACE_SECONDS: Final = 3
 """How long requests under way may take once the server is told to end; with closing, that stays under five seconds."""
@@ -101,7 +101,7 @@ def run(settings: Settings) -> None:
             _Several(config, [listening], url).run()
 
 
-def make_app(settings: Settings) -> "FastAPI":
+def make_app(settings: Settings) -> "Starlette":
     """The application of one worker."""
     from restpoint.http.app import create_app
 
@@ -109,7 +109,7 @@ def make_app(settings: Settings) -> "FastAPI":
     if parent is not None:
         logs.setup(json=settings.log_json, level=settings.log_level)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    app = create_app(
+    return create_app(
         loader.load(settings.target),
         database=settings.database,
         tokens_file=settings.tokens_file,
@@ -121,10 +121,8 @@ def make_app(settings: Settings) -> "FastAPI":
         providers=settings.providers_file,
         keys=settings.keys_file,
         public_url=settings.public_url,
+        address=settings.address,
     )
-    if app.state.consents is not None:
-        app.state.consents.links.address = settings.address
-    return app
 
 
 def _check(settings: Settings) -> None:
@@ -137,7 +135,7 @@ def _check(settings: Settings) -> None:
         raise InvalidArgument(f"workers is {settings.workers}; give a whole number from 1.")
     if settings.tokens_file is not None:
         Tokens(settings.tokens_file)
-    elif not _is_loopback(settings.host):
+    elif not is_loopback(settings.host):
         raise InvalidArgument(
             f"Without tokens the server answers this machine only, and {settings.host} is open to others. "
             "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, or leave --host away."
@@ -150,14 +148,6 @@ def _check(settings: Settings) -> None:
     prepare(path, "refuse")
     if settings.providers_file is not None:
         vault_for(path, settings.keys_file, os.environ)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ip_address(host).is_loopback
-    return False
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,8 +1,8 @@
-"""Long waits over HTTP: limits that a shutdown ends, and replies that are streams of events.
+"""Requests that last: long polls that a shutdown ends, and replies that are streams of events (server-sent events).
 
 A stream is ``text/event-stream`` (HTML Living Standard, section 9.2): every event has a name, one line of JSON, and where it
 is a row of history its sequence as id. While nothing happens a comment goes out now and then, so that proxies keep the
-connection and a client that left is noticed. The work that is streamed goes on without its stream.
+connection and the server notices that a client has left. The execution goes on when its stream ends.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from restpoint.http.problems import problem_of
 KEEP_ALIVE: Final = 15.0
 """Seconds without an event after which a comment is sent."""
 
-# JSON escapes the line breaks of this format by itself; these are no breaks in it, but are to some readers of lines.
+# JSON escapes the line breaks of this format by itself. These are no line breaks in it, but some readers take them for such.
 _LINE_BREAKS: Final = tuple(
     (character.encode(), f"\\u{ord(character):04x}".encode()) for character in "\x85\u2028\u2029"
 )
@@ -32,7 +32,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class _AtMost:
-    """One limit, which is among the open ones while it is in force."""
+    """One time limit. It is in the set of open limits while it is in force."""
 
     __slots__ = ("_limit", "_open")
 
@@ -51,8 +51,8 @@ class _AtMost:
         await self._limit.__aexit__(kind, error, traceback)
 
 
-class Waits:
-    """The long waits of a process, which a shutdown ends at once."""
+class LongRequests:
+    """The long polls and streams of a process, which a shutdown ends at once."""
 
     def __init__(self) -> None:
         self.ending = False
@@ -64,7 +64,7 @@ class Waits:
         return _AtMost(self._open, asyncio.timeout(0 if self.ending else seconds))
 
     def end(self) -> None:
-        """Have every wait return now, and every later one at once. Any thread may call it, and a signal handler."""
+        """End every long request now, and every later one at once. Any thread may call it, and a signal handler."""
         if self._loop is None or self._loop.is_closed():
             self.ending = True
         else:
@@ -74,12 +74,12 @@ class Waits:
         self.ending = True
         now = asyncio.get_running_loop().time()
         for limit in list(self._open):
-            with suppress(RuntimeError):  # it is over already, and its task has not gone on yet
+            with suppress(RuntimeError):  # the limit has passed, and its task has not run since
                 limit.reschedule(now)
 
     @contextmanager
     def ended_by_signals(self) -> Iterator[None]:
-        """End the waits at SIGTERM and SIGINT, before the server's own handlers of these begin to wait for replies."""
+        """End the requests at SIGTERM and SIGINT, before the server's own handlers of these begin to wait for replies."""
         self._loop = asyncio.get_running_loop()
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -92,13 +92,13 @@ class Waits:
             if callable(earlier):
                 earlier(number, frame)
 
-        mine = {number: handler for number, handler in before.items() if callable(handler)}
-        for number in mine:
+        replaced = {number: handler for number, handler in before.items() if callable(handler)}
+        for number in replaced:
             signal.signal(number, handle)
         try:
             yield
         finally:
-            for number, handler in mine.items():
+            for number, handler in replaced.items():
                 if signal.getsignal(number) is handle:
                     signal.signal(number, handler)
 
@@ -119,41 +119,52 @@ _SHUTDOWN: Final = event("shutdown", {"reason": "The server is going down; go on
 
 
 class EventStream(StreamingResponse):
-    """A reply of events: made by a generator, kept alive while it has none, ended with a reason by a shutdown."""
+    """A reply of events: made by a generator, kept alive while it has none, ended with a reason by a shutdown.
+
+    The reply to a HEAD request has no events.
+    """
 
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],
-        waits: Waits,
+        requests: LongRequests,
         *,
         headers: dict[str, str] | None = None,
         keep_alive: float = KEEP_ALIVE,
+        is_head: bool = False,
     ) -> None:
         # No buffering, by caches or by proxies such as nginx.
         sent = {"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})}
-        super().__init__(_kept_alive(events, waits, keep_alive), headers=sent, media_type="text/event-stream")
+        content = _nothing() if is_head else _kept_alive(events, requests, keep_alive)
+        super().__init__(content, headers=sent, media_type="text/event-stream")
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece
 
 
 async def _kept_alive(
-    events: AsyncGenerator[bytes, None], waits: Waits, keep_alive: float
+    events: AsyncGenerator[bytes, None], requests: LongRequests, keep_alive: float
 ) -> AsyncGenerator[bytes, None]:
-    # The wait for the next event goes on over the comments: a generator that is cancelled gives nothing any more.
-    coming: asyncio.Task[bytes] | None = None
+    # A comment does not cancel the wait for the next event: a generator that is cancelled gives nothing any more.
+    next_event: asyncio.Task[bytes] | None = None
     yield b": open\n\n"
     try:
         while True:
-            coming = coming or asyncio.ensure_future(anext(events))
+            next_event = next_event or asyncio.ensure_future(anext(events))
             try:
-                async with waits.at_most(keep_alive):
-                    await asyncio.wait({coming})
+                async with requests.at_most(keep_alive):
+                    await asyncio.wait({next_event})
             except TimeoutError:
-                if waits.ending and not coming.done():
+                if requests.ending and not next_event.done():
                     yield _SHUTDOWN
                     return
-                if not coming.done():
+                if not next_event.done():
                     yield b": waiting\n\n"
                     continue
-            done, coming = coming, None
+            done, next_event = next_event, None
             try:
                 yield done.result()
             except StopAsyncIteration:
@@ -163,10 +174,10 @@ async def _kept_alive(
                 return
             except Exception as error:  # noqa: BLE001 - as for every reply: a client gets a problem, never a traceback
                 problem = problem_of(error)
-                yield event("error", {"code": problem.code, "detail": problem.detail, **problem.more})
+                yield event("error", {"code": problem.code, "detail": problem.detail, **problem.members})
                 return
     finally:
-        if coming is not None:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+        if next_event is not None:
+            next_event.cancel()
+            await asyncio.gather(next_event, return_exceptions=True)
         await events.aclose()

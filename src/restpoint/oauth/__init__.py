@@ -1,4 +1,4 @@
-"""OAuth consents: the flow, its providers, and the key ring that seals secrets (with the extra ``server``)."""
+"""OAuth consents: the flow, its providers, and the key ring that seals secrets. It needs the extra ``server``."""
 
 from typing import TYPE_CHECKING
 

@@ -1,11 +1,11 @@
-"""Secrets at rest: sealed with AES-256-GCM under a key ring, or not there at all.
+"""The key ring, which seals the secrets in the file with AES-256-GCM. No secret is stored unsealed.
 
-A sealed value is JSON text, ``{"key": ID, "sealed": BASE64}``: which key of the ring sealed it, and nonce, ciphertext and tag
-(NIST SP 800-38D). What the value belongs to (table, row, column) is its associated data, so that one that is moved to another
-row opens nowhere. A ring has several keys so that it can be rotated: the first one seals, all of them open.
+A sealed value is JSON text, ``{"key": ID, "sealed": BASE64}``: the id of the key that sealed it, and nonce, ciphertext and tag
+(NIST SP 800-38D). Table, row and column of the value are its associated data, so a value that is moved to another row does
+not open. A ring has several keys so that it can be rotated: the first key seals, and all of them open.
 
-A ring comes from a file (JSON, mode 0600), which is read again when it changes or when an unknown key is met, so a server
-follows a rotation without a restart; or from text such as an environment variable holds: ``ID:BASE64 ID:BASE64``.
+A ring comes from a file (JSON, mode 0600) or from text, as in an environment variable: ``ID:BASE64 ID:BASE64``. The file is
+read again when it changes or when an unknown key is met, so a server follows a rotation without a restart.
 """
 
 import json
@@ -45,44 +45,41 @@ class Key:
 
 
 def new_key() -> Key:
-    """A key that nobody has: 256 random bits."""
+    """Make a key of 256 random bits."""
     now = datetime.now(UTC)
     return Key(f"{now:%Y%m%d}-{secrets.token_hex(4)}", secrets.token_bytes(KEY_BYTES), f"{now:%Y-%m-%dT%H:%M:%SZ}")
 
 
 class Keys(Protocol):
-    """Where the keys of a ring come from."""
+    """A source of the keys of a ring."""
 
-    def ring(self, wanted: str | None = None) -> Sequence[Key]:
-        """All keys, the one that seals first. ``wanted`` is one that was met: look again where it is unknown."""
+    def ring(self, wanted: str | None = None, /) -> Sequence[Key]:
+        """Return all keys; the first one seals. If the id ``wanted`` is unknown, read the source again."""
 
     @property
     def place(self) -> str:
-        """Where they come from, for messages."""
+        """The name of the source, for messages."""
 
 
 class KeyText:
-    """Keys given as text, ``ID:BASE64`` each, with spaces or commas between them; the first one seals.
-
-    Raises ``InvalidArgument``.
-    """
+    """Keys in text: ``ID:BASE64``, separated by spaces or commas. Raises ``InvalidArgument``."""
 
     def __init__(self, text: str, place: str = "RESTPOINT_KEYS") -> None:
         self.place = place
         entries = [entry for entry in re.split(r"[\s,]+", text) if entry]
-        if not all(":" in entry for entry in entries):  # which might be a key, so it is not shown
+        if not all(":" in entry for entry in entries):  # do not show the entry: it may be a key
             raise InvalidArgument(
                 f"{place} has an entry that is not ID:KEY; make one with: restpoint keys generate --text"
             )
         self._keys = _checked([(*entry.partition(":")[::2], None) for entry in entries], place)
 
-    def ring(self, wanted: str | None = None) -> Sequence[Key]:  # noqa: ARG002 - the protocol's
-        """As ``Keys.ring``."""
+    def ring(self, _wanted: str | None = None, /) -> Sequence[Key]:
+        """Return the keys of the text."""
         return self._keys
 
 
 class KeyFile:
-    """Keys in a file. Raises ``InvalidArgument`` where it is missing, may be read by others, or holds something else."""
+    """Keys in a file. Raises ``InvalidArgument`` if it is missing, malformed, or may be read by others."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()
@@ -91,20 +88,20 @@ class KeyFile:
 
     @property
     def place(self) -> str:
-        """As ``Keys.place``."""
+        """The path of the file, for messages."""
         return str(self.path)
 
-    def ring(self, wanted: str | None = None) -> Sequence[Key]:
-        """As ``Keys.ring``: read again when the file has changed. One that became unreadable leaves what was read before."""
+    def ring(self, wanted: str | None = None, /) -> Sequence[Key]:
+        """Return the keys, read again if the file changed. If it became unreadable, the keys read before stay in use."""
+        problem = ""
         try:
             if secret_files.stamp(self.path) != self._seen or (wanted and all(key.id != wanted for key in self._keys)):
                 self._seen, self._keys = _read(self.path)
         except (OSError, InvalidArgument) as error:
-            if str(error) != self._problem:
-                log.error("the keys of before stay in use: %s", error)  # noqa: TRY400 - the message says it all
-            self._problem = str(error)
-        else:
-            self._problem = ""
+            problem = str(error)
+        if problem and problem != self._problem:
+            log.error("the key file is not usable, so the keys read before stay in use: %s", problem)
+        self._problem = problem
         return self._keys
 
 
@@ -113,7 +110,7 @@ class Vault:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        _aead(bytes(KEY_BYTES))  # says now, and not at the first secret, that cryptography is not installed
+        _aead(bytes(KEY_BYTES))  # raise now, and not at the first secret, if cryptography is not installed
 
     @property
     def primary(self) -> str:
@@ -121,25 +118,25 @@ class Vault:
         return self._keys.ring()[0].id
 
     def seal(self, secret: str, *belongs_to: str) -> str:
-        """``secret`` as JSON text that only this ring opens, and only as what belongs to the same place."""
+        """Seal ``secret`` as JSON text. It opens only with this ring and with the same ``belongs_to``."""
         key, sealed = self._seal(secret, belongs_to)
         return json.dumps({"key": key, "sealed": sealed}, separators=(",", ":"))
 
     def unseal(self, value: str, *belongs_to: str) -> str:
-        """The secret of ``seal``. Raises ``KeyMissing`` and ``SealBroken``."""
+        """Return the secret that ``seal`` sealed. Raises ``KeyMissing`` and ``SealBroken``."""
         try:
             members = json.loads(value)
             key, sealed = str(members["key"]), str(members["sealed"])
         except (ValueError, TypeError, KeyError):
-            raise SealBroken("A sealed value in the file is not in the form in which it was written.") from None
+            raise SealBroken("A sealed value in the file is malformed: it was changed after it was written.") from None
         return self._unseal(key, sealed, belongs_to)
 
     def seal_token(self, content: str, *belongs_to: str) -> str:
-        """The same in the characters of a URL, for what goes out and comes back."""
+        """Seal ``content`` as a token of URL-safe characters, for links and forms."""
         return ".".join(self._seal(content, belongs_to))
 
     def unseal_token(self, token: str, *belongs_to: str) -> str:
-        """The content of ``seal_token``. Raises ``KeyMissing`` and ``SealBroken``."""
+        """Return the content that ``seal_token`` sealed. Raises ``KeyMissing`` and ``SealBroken``."""
         key, _, sealed = token.partition(".")
         return self._unseal(key, sealed, belongs_to)
 
@@ -160,13 +157,13 @@ class Vault:
             return opened.decode()
         except (InvalidTag, ValueError, NotBase64):
             raise SealBroken(
-                f"A value sealed with the key {key_id} does not open: it was changed, or moved to where it does not belong, "
-                "or the ring has another key by this id."
+                f"A value sealed with the key {key_id} does not open: it was changed, or moved to another row, or the ring has "
+                "another key with this id."
             ) from None
 
 
 def sealed_with(value: str) -> str | None:
-    """The id of the key that sealed a value."""
+    """Return the id of the key that sealed a value; None if the value is malformed."""
     try:
         members = json.loads(value)
     except ValueError:
@@ -175,43 +172,43 @@ def sealed_with(value: str) -> str | None:
 
 
 def beside(database: Path) -> Path:
-    """Where the ready server keeps the ring of a database that it is given none for."""
+    """Return the path of the default key file of a database."""
     return database.with_name(f"{database.name}.keys")
 
 
 def vault_for(database: Path, file: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Vault:
-    """The vault of the ready server and the command line. Raises ``InvalidArgument``."""
+    """Return the vault of the server and the command line; see ``keys_for``. Raises ``InvalidArgument``."""
     return Vault(keys_for(database, file, environ))
 
 
 def keys_for(database: Path, file: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> KeyFile | KeyText:
-    """The keys in ``file``; or in the file, or the text, that the environment has; or else in the file beside the database,
-    which is made where there is none. Raises ``InvalidArgument``.
-    """  # noqa: D205 - one sentence
-    given = file or environ.get("RESTPOINT_KEYS_FILE")
-    if given:
-        return KeyFile(given)
+    """Return the keys of ``file``, of RESTPOINT_KEYS_FILE, of RESTPOINT_KEYS or of the default key file, in this order.
+
+    The default key file is created if it is missing. Raises ``InvalidArgument``.
+    """
+    if path := file or environ.get("RESTPOINT_KEYS_FILE"):
+        return KeyFile(path)
     text = environ.get("RESTPOINT_KEYS")
     return KeyText(text) if text else create(beside(database))
 
 
 def as_text(key: Key) -> str:
-    """A key as ``KeyText`` takes it."""
+    """Return a key in the form that ``KeyText`` reads."""
     return f"{key.id}:{urlsafe_b64encode(key.secret).decode()}"
 
 
 def create(path: Path) -> KeyFile:
-    """The ring in this file, which is made with one new key, mode 0600, where there is none. Raises ``InvalidArgument``."""
+    """Return the ring in this file. A missing file is made with one new key, mode 0600. Raises ``InvalidArgument``."""
     if not path.exists():
         _write(path, [new_key()], new=True)
     return KeyFile(path)
 
 
 def rotate(path: Path) -> Key:
-    """Put a new key first in the ring of a file: from now on it seals, the others still open. Raises ``InvalidArgument``."""
-    path = path.resolve()  # what a link leads to is replaced, not the link
+    """Put a new key first in the ring of a file, so that it seals from now on. Raises ``InvalidArgument``."""
+    path = path.resolve()  # replace the target of a symbolic link, not the link
     key = new_key()
-    with secret_files.in_turn(path.parent):
+    with secret_files.folder_lock(path.parent):
         _write(path, [key, *_read(path)[1]], new=False)
     return key
 
@@ -235,7 +232,7 @@ def _checked(entries: Iterable[tuple[str, str, str | None]], place: str) -> tupl
     keys: list[Key] = []
     for key_id, text, created_at in entries:
         if not _ID.fullmatch(key_id):
-            raise InvalidArgument(f"{place} has a key by the id {key_id[:80]!r}; ids are letters, digits, - and _.")
+            raise InvalidArgument(f"{place} has a key with the id {key_id[:80]!r}; use letters, digits, - and _.")
         try:
             secret = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (ValueError, NotBase64):
@@ -246,7 +243,7 @@ def _checked(entries: Iterable[tuple[str, str, str | None]], place: str) -> tupl
                 "restpoint keys generate"
             )
         if any(key.id == key_id for key in keys):
-            raise InvalidArgument(f"{place} has two keys by the id {key_id}; an id is for one key.")
+            raise InvalidArgument(f"{place} has two keys with the id {key_id}; give each key its own id.")
         keys.append(Key(key_id, secret, created_at))
     if not keys:
         raise InvalidArgument(f"{place} has no key; make one with: restpoint keys generate")
@@ -254,7 +251,7 @@ def _checked(entries: Iterable[tuple[str, str, str | None]], place: str) -> tupl
 
 
 def _read(path: Path) -> tuple[Stamp, tuple[Key, ...]]:
-    found, content = secret_files.read(path, "key file", "restpoint keys generate")
+    stamp, content = secret_files.read(path, "key file", "restpoint keys generate")
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
@@ -262,8 +259,8 @@ def _read(path: Path) -> tuple[Stamp, tuple[Key, ...]]:
     entries = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise InvalidArgument(f'The key file {path} must hold {{"keys": [{{"id": ..., "key": ...}}, ...]}}.')
-    told = [(entry["id"], entry["key"], entry.get("created_at")) for entry in entries]
-    return found, _checked(told, f"The key file {path}")
+    keys = [(entry["id"], entry["key"], entry.get("created_at")) for entry in entries]
+    return stamp, _checked(keys, f"The key file {path}")
 
 
 def _is_entry(entry: object) -> bool:
@@ -274,6 +271,6 @@ def _write(path: Path, keys: Sequence[Key], *, new: bool) -> None:
     entries = [
         {"id": key.id, "key": urlsafe_b64encode(key.secret).decode(), "created_at": key.created_at} for key in keys
     ]
-    # Several processes start at once: the first one's ring is everybody's. And it is on the disk before anything is sealed
-    # with it: a secret must not be in the database while its key could still be lost.
+    # Processes that start at once share the ring of the first one. It is on the disk before it seals anything: a secret must
+    # not be in the database while its key could still be lost.
     secret_files.write(path, json.dumps({"keys": entries}, indent=2) + "\n", "key file", new=new)

@@ -1,7 +1,7 @@
-"""What is said to an OAuth provider: its metadata, the authorization request, the exchange of a code, a refresh.
+"""The client of an OAuth provider: its metadata, the authorization request, the exchange of a code, and the refresh.
 
-Authlib speaks the protocol and httpx carries it. Redirects are not followed, answers are bounded in time and size, and nothing
-that was said, sent or answered gets into an exception's message but an OAuth error code of a known form.
+Authlib implements the protocol and httpx sends the requests. Redirects are not followed, and answers are limited in time and
+size. The message of an exception contains nothing that was sent or received, except an OAuth error code of the known form.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import json
 import re
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
@@ -23,20 +24,20 @@ if TYPE_CHECKING:
     import httpx
 
 _METADATA_SECONDS: Final = 3600.0
-_MOST_BYTES: Final = 256 * 1024
+_MAX_BYTES: Final = 256 * 1024
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
-_LATER: Final = (408, 425, 429)
+_RETRYABLE: Final = (408, 425, 429)
 _WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
 _OK, _SERVER_ERROR = 200, 500
-_LONGEST_LIFE: Final = 100 * 365 * 86_400  # seconds
-_OWN: Final = frozenset(
+_MAX_LIFETIME: Final = 100 * 365 * 86_400  # seconds
+_STANDARD: Final = frozenset(
     {"access_token", "token_type", "scope", "expires_in", "expires_at", "refresh_token", "id_token"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a provider takes what. ``sends_issuer``: its callbacks have ``iss`` (RFC 9207)."""
+    """The endpoints of a provider. ``sends_issuer`` says whether its callbacks have ``iss`` (RFC 9207)."""
 
     authorization: str
     token: str
@@ -44,10 +45,16 @@ class Endpoints:
     issuer: str | None = None
     sends_issuer: bool = False
 
+    def has_issuer(self, iss: str | None, others: Collection[str | None]) -> bool:
+        """Whether a callback with ``iss`` is of this provider (RFC 9207, section 2.4). ``others`` are the other issuers."""
+        if iss is None:
+            return not self.sends_issuer
+        return iss not in others if self.issuer is None else compare_digest(iss.encode(), self.issuer.encode())
+
 
 @dataclass(frozen=True, slots=True)
 class TokenReply:
-    """A provider's answer that has a token (RFC 6749, section 5.1); ``expires_in`` is in seconds."""
+    """A token response (RFC 6749, section 5.1). ``expires_in`` is in seconds."""
 
     access_token: str = field(repr=False)
     token_type: str
@@ -59,15 +66,15 @@ class TokenReply:
 
 
 class TokenRefused(Exception):
-    """The provider says no, for good; ``code`` is its OAuth error code (RFC 6749, section 5.2)."""
+    """The provider refused for good. ``code`` is its OAuth error code (RFC 6749, section 5.2)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
 
 
-class Exchanger:
-    """Speaks to providers. ``timeout`` is in seconds, for one request from its beginning to its end."""
+class ProviderClient:
+    """Sends requests to providers. ``timeout`` is the time limit of one whole request, in seconds."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -75,7 +82,7 @@ class Exchanger:
         self._known: dict[str, tuple[float, Endpoints]] = {}
 
     async def close(self) -> None:
-        """Close what is open to providers."""
+        """Close the connections."""
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
@@ -83,9 +90,9 @@ class Exchanger:
     # --- Metadata ---
 
     async def endpoints(self, provider: Provider) -> Endpoints:
-        """Where the provider takes what: as configured, or as it says itself; that is kept for an hour.
+        """Return the configured endpoints, or those of the provider's metadata, which are cached for an hour.
 
-        Raises ``ProviderUnreachable``, and ``InvalidArgument`` for metadata that are not this issuer's.
+        Raises ``ProviderUnreachable``, and ``InvalidArgument`` if the metadata are of another issuer or incomplete.
         """
         secret = provider.client_secret is not None
         if provider.authorization_endpoint is not None and provider.token_endpoint is not None:
@@ -102,7 +109,7 @@ class Exchanger:
         from authlib.oauth2.rfc8414 import get_well_known_url
 
         issuer = provider.issuer or ""
-        # OpenID Connect Discovery appends to the issuer's path, RFC 8414 puts it before that.
+        # OpenID Connect Discovery appends the well-known path to the path of the issuer; RFC 8414 puts it in front.
         places = (
             f"{issuer.rstrip('/')}/.well-known/{_WELL_KNOWN[0]}",
             get_well_known_url(issuer, external=True, suffix=_WELL_KNOWN[1]),
@@ -117,8 +124,10 @@ class Exchanger:
                 if isinstance(metadata, dict):
                     return metadata
             elif reply.status_code >= _SERVER_ERROR:
-                raise ProviderUnreachable(provider.shown, f"its metadata were answered with {reply.status_code}")
-        raise ProviderUnreachable(provider.shown, "it has no metadata where its issuer says")
+                raise ProviderUnreachable(
+                    provider.shown, f"the request for its metadata was answered with {reply.status_code}"
+                )
+        raise ProviderUnreachable(provider.shown, "it has no metadata at its issuer's address")
 
     # --- The flow ---
 
@@ -131,11 +140,11 @@ class Exchanger:
         verifier: str,
         redirect_uri: str,
     ) -> str:
-        """Where the browser goes: the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256)."""
+        """Return the URL of the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256)."""
         from authlib.common.urls import add_params_to_uri
 
         place = add_params_to_uri(endpoints.authorization, list(provider.authorization_parameters.items()))
-        url, _ = self._client(provider, endpoints, redirect_uri).create_authorization_url(
+        url, _ = self._protocol(provider, endpoints, redirect_uri).create_authorization_url(
             place, state=state, code_verifier=verifier, scope=" ".join(scopes) or None
         )
         return str(url)
@@ -143,39 +152,39 @@ class Exchanger:
     async def redeem(
         self, provider: Provider, endpoints: Endpoints, code: str, verifier: str, redirect_uri: str
     ) -> TokenReply:
-        """The token for a code. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
-        client = self._client(provider, endpoints, redirect_uri)
-        return await self._asked(
+        """Exchange a code for a token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
+        client = self._protocol(provider, endpoints, redirect_uri)
+        return await self._token_request(
             provider, client.fetch_token(endpoints.token, code=code, code_verifier=verifier, grant_type="authorization_code")
         )  # fmt: skip
 
     async def refresh(self, provider: Provider, endpoints: Endpoints, refresh_token: str) -> TokenReply:
-        """A new token for a refresh token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
-        client = self._client(provider, endpoints, None)
-        return await self._asked(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
+        """Exchange a refresh token for a new token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
+        client = self._protocol(provider, endpoints, None)
+        return await self._token_request(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
 
-    async def _asked(self, provider: Provider, asking: Any) -> TokenReply:
+    async def _token_request(self, provider: Provider, request: Any) -> TokenReply:
         from authlib.oauth2.base import OAuth2Error
         from httpx import HTTPStatusError
 
         try:
-            answer = await asking
+            answer = await request
         except OAuth2Error as error:
             code = str(error.error)
             raise TokenRefused(code if _CODE.fullmatch(code) else "unknown_error") from None
         except HTTPStatusError as error:
             raise ProviderUnreachable(provider.shown, f"it answered {error.response.status_code}") from None
         except (ValueError, TypeError, ArithmeticError, RecursionError):
-            raise ProviderUnreachable(provider.shown, "its answer is no JSON that OAuth has") from None
+            raise ProviderUnreachable(provider.shown, "its answer is not a token response") from None
         return _token_reply(answer)
 
-    def _client(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:
+    def _protocol(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:
         from authlib.oauth2.client import OAuth2Client
 
         send = self._send
 
         class Client(OAuth2Client):  # type: ignore[misc] # Authlib has no types
-            """Authlib's protocol, over our transport. Its own classes for httpx take another package where there is one."""
+            """Authlib's protocol over our own transport, because Authlib's httpx classes choose their HTTP package themselves."""
 
             async def _fetch_token(
                 self,
@@ -187,11 +196,11 @@ class Exchanger:
             ) -> Any:
                 url, headers, body = auth.prepare("POST", url, dict(headers), body)
                 reply = await send(provider.shown, "POST", url, headers, body.encode())
-                if reply.status_code in _LATER:
+                if reply.status_code in _RETRYABLE:
                     reply.raise_for_status()
                 return self.parse_response_token(reply)
 
-            async def _refresh_token(self, url: str, refresh_token: str | None = None, **rest: Any) -> Any:  # noqa: ARG002
+            async def _refresh_token(self, url: str, **rest: Any) -> Any:
                 return await self._fetch_token(url, **rest)
 
         client = Client(
@@ -211,7 +220,7 @@ class Exchanger:
         import httpx
 
         if self._http is None:
-            # Without a jar: what a provider sets in one person's exchange is not to be sent in another's.
+            # Keep no cookies: a cookie from the exchange of one person must not be sent in that of another.
             no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
             self._http = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, cookies=no_cookies)
         try:
@@ -222,17 +231,17 @@ class Exchanger:
                 content = bytearray()
                 async for chunk in reply.aiter_bytes():
                     content += chunk
-                    if len(content) > _MOST_BYTES:
-                        raise ProviderUnreachable(shown, f"its answer is larger than {_MOST_BYTES} bytes")
+                    if len(content) > _MAX_BYTES:
+                        raise ProviderUnreachable(shown, f"its answer is larger than {_MAX_BYTES} bytes")
         except TimeoutError:
-            raise ProviderUnreachable(shown, f"nothing came within {self._timeout:g} s") from None
+            raise ProviderUnreachable(shown, f"it did not answer within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise ProviderUnreachable(shown, type(error).__name__) from None
         return httpx.Response(reply.status_code, content=bytes(content), request=reply.request)
 
 
 def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
-    """HTTP Basic as OAuth has it: id and secret are form-encoded first (RFC 6749, section 2.3.1), which Authlib leaves out."""
+    """Authenticate by HTTP Basic with form-encoded id and secret (RFC 6749, section 2.3.1); Authlib does not encode them."""
     name, secret = quote_plus(client.client_id), quote_plus(client.client_secret)
     headers["Authorization"] = f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"
     return uri, headers, body
@@ -242,7 +251,7 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
     if metadata.get("issuer") != provider.issuer:
         raise InvalidArgument(
             f"The metadata of the provider {provider.name} name the issuer {str(metadata.get('issuer'))[:200]!r} and not "
-            f"{provider.issuer!r}; both must be the same to the letter (RFC 8414, section 3.3). Correct its issuer."
+            f"{provider.issuer!r}; both must be identical (RFC 8414, section 3.3). Correct its issuer."
         )
     places = []
     for key in ("authorization_endpoint", "token_endpoint"):
@@ -252,9 +261,9 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
                 f"The metadata of the provider {provider.name} have no {key}; configure both endpoints."
             )
         name = f"{key} in the metadata of the provider {provider.name}"
-        # What is elsewhere has no say over what is asked on this machine.
+        # A remote issuer must not make this machine send requests to itself.
         if str(provider.issuer).startswith("https:") and not place.startswith("https:"):
-            raise InvalidArgument(f"{name} is {place[:200]!r}, and its issuer's is https; configure both endpoints.")
+            raise InvalidArgument(f"{name} is {place[:200]!r}, but its issuer is https; configure both endpoints.")
         places.append(check_url(name, place))
     method = provider.token_endpoint_auth_method
     if method is None:
@@ -265,13 +274,13 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
     return Endpoints(places[0], places[1], method, provider.issuer, sends)
 
 
-def _seconds(told: object) -> float | None:
-    """How long a token lives; None where that is not said in a way that can be."""
+def _seconds(value: object) -> float | None:
+    """Return the lifetime of a token in seconds; None if the value is missing or malformed."""
     try:
-        seconds = float(told) if isinstance(told, int | float | str) else -1.0
+        seconds = float(value) if isinstance(value, int | float | str) else -1.0
     except ValueError:
         return None
-    return seconds if 0 <= seconds <= _LONGEST_LIFE else None
+    return seconds if 0 <= seconds <= _MAX_LIFETIME else None
 
 
 def _token_reply(answer: dict[str, Any]) -> TokenReply:
@@ -279,11 +288,11 @@ def _token_reply(answer: dict[str, Any]) -> TokenReply:
     try:
         encode(dict(answer))
     except NotJSON:
-        token = None  # what cannot be stored is no token
+        token = None  # a response that cannot be stored is refused
     if not isinstance(token, str) or not token or not isinstance(kind, str):
         raise TokenRefused("invalid_token_response")
     scope, seconds = answer.get("scope"), answer.get("expires_in")
-    if isinstance(scope, str):  # some put commas between them
+    if isinstance(scope, str):  # some providers separate scopes by commas
         scope = scope.replace(",", " ").split()
     scopes = tuple(scope) if isinstance(scope, list) and all(isinstance(each, str) for each in scope) else None
     refresh, identity = answer.get("refresh_token"), answer.get("id_token")
@@ -294,5 +303,5 @@ def _token_reply(answer: dict[str, Any]) -> TokenReply:
         _seconds(seconds),
         refresh if isinstance(refresh, str) and refresh else None,
         identity if isinstance(identity, str) else None,
-        {key: value for key, value in answer.items() if key not in _OWN},
+        {key: value for key, value in answer.items() if key not in _STANDARD},
     )

@@ -1,7 +1,7 @@
-"""OAuth providers: whom restpoint sends people to for their consent, as configured by the operator.
+"""OAuth providers, as the operator configures them.
 
-A provider is an *issuer*, whose metadata say the rest (RFC 8414, OpenID Connect Discovery), or its two endpoints. A file of
-providers is TOML, a table for each; secrets stay out of it, in environment variables that it names::
+A provider is given by its *issuer*, whose metadata contain the rest (RFC 8414, OpenID Connect Discovery), or by its two
+endpoints. A providers file is TOML with one table per provider. It names environment variables that hold the secrets::
 
     [github]
     client_id = "Iv1.8a61f9b3a7aba766"
@@ -21,17 +21,17 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
+from restpoint._core.addresses import is_loopback
 from restpoint.errors import InvalidArgument
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
 CALLBACK: Final = "/auth/redirect"
-"""Where providers send browsers back to, below the mount of the routes; with ``/NAME`` for one of its own."""
+"""The path of the redirect URI, below the mount of the routes. ``/NAME`` after it is a redirect URI for one provider."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
@@ -47,17 +47,17 @@ _KEYS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider, by the name that workflows use.
+    """One provider. ``name`` is what workflows call it.
 
-    - ``issuer`` for discovery, or both endpoints; with all three, nothing is discovered and the issuer is what ``iss``
-      (RFC 9207) is compared with.
-    - ``client_secret``: None for a public client.
-    - ``scopes``: those that are asked for where a workflow names none.
-    - ``token_endpoint_auth_method``: by default what the metadata allow, ``client_secret_basic`` first.
-    - ``authorization_parameters``: more for the authorization request, such as ``{"access_type": "offline"}``.
-    - ``redirect_uri``: as registered with the provider, ending with ``/auth/redirect`` or ``/auth/redirect/NAME``; by default
-      the first, at the address where the consent was opened.
-    - ``title``: the name that people see.
+    - ``issuer`` or both endpoints are required. With all three, the metadata are not read, and ``iss`` of callbacks is compared
+      with the issuer (RFC 9207).
+    - ``client_secret`` is None for a public client.
+    - ``scopes`` are requested if a workflow names none.
+    - ``token_endpoint_auth_method`` defaults to what the metadata support, ``client_secret_basic`` first.
+    - ``authorization_parameters`` are added to the authorization request, such as ``{"access_type": "offline"}``.
+    - ``redirect_uri`` is the one registered with the provider. It ends with ``/auth/redirect`` or ``/auth/redirect/NAME``; the
+      default is the first of them, at the address where the consent was opened.
+    - ``title`` is the name that people see.
 
     Raises ``InvalidArgument``.
     """
@@ -123,12 +123,12 @@ class Provider:
 
     @property
     def shown(self) -> str:
-        """The name that people see."""
+        """The name that people see: the title, or the name."""
         return self.title or self.name
 
     @property
     def mount(self) -> str | None:
-        """Where the routes are as its redirect URI says, without a slash at the end; None where it says nothing."""
+        """The base URL of the routes according to the redirect URI, without a slash at its end; None if there is none."""
         for tail in (CALLBACK, f"{CALLBACK}/{self.name}"):
             if self.redirect_uri is not None and self.redirect_uri.endswith(tail):
                 return self.redirect_uri.removesuffix(tail)
@@ -136,44 +136,34 @@ class Provider:
 
 
 def read_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Scopes, each once, in their order. Raises ``InvalidArgument`` for one that cannot be sent (RFC 6749, section 3.3)."""
+    """Return the scopes in order, without duplicates. Raises ``InvalidArgument`` for a malformed one (RFC 6749, section 3.3)."""
     if isinstance(scopes, str):
         raise InvalidArgument(f"scopes is a list of names, not the text {scopes[:80]!r}.")
     read = tuple(dict.fromkeys(scopes))
     for scope in read:
         if not _SCOPE.fullmatch(scope) or len(scope) > 1_000:
-            raise InvalidArgument(f"{str(scope)[:80]!r} is no scope: those are printable ASCII without spaces.")
+            raise InvalidArgument(f"{str(scope)[:80]!r} is not a scope: scopes are printable ASCII without spaces.")
     return read
 
 
 def check_url(name: str, url: str) -> str:
-    """``url`` if it is https, or http of this machine (RFC 8252, section 7.3), without a fragment; else ``InvalidArgument``."""
+    """Return ``url`` if it is https, or http on this machine (RFC 8252, section 7.3). Raises ``InvalidArgument`` otherwise."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
         parts, host = urlsplit(""), None
     if not host or parts.scheme not in {"http", "https"}:
-        raise InvalidArgument(f"{name} is {url[:200]!r}; give an address that begins with https://")
+        raise InvalidArgument(f"{name} is {url[:200]!r}; give a URL that begins with https://")
     if parts.scheme == "http" and not is_loopback(host):
-        raise InvalidArgument(f"{name} is {url[:200]!r}; what is not on this machine needs https.")
+        raise InvalidArgument(f"{name} is {url[:200]!r}; a URL beyond this machine needs https.")
     if parts.fragment or parts.username is not None or not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidArgument(f"{name} is {url[:200]!r}; give it without a fragment, a user name and spaces.")
+        raise InvalidArgument(f"{name} is {url[:200]!r}; give it without a fragment, a user name or spaces.")
     return url
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def read(path: str | os.PathLike[str], environ: Mapping[str, str]) -> tuple[Provider, ...]:
-    """The providers of a TOML file; ``environ`` has their secrets. Raises ``InvalidArgument``."""
+    """Return the providers of a TOML file, with their secrets from ``environ``. Raises ``InvalidArgument``."""
     try:
         with Path(path).open("rb") as file:
             tables = tomllib.load(file)
@@ -191,11 +181,11 @@ def _provider(name: str, table: object, environ: Mapping[str, str]) -> Provider:
     settings: dict[str, Any] = dict(table)
     if "client_secret" in settings:
         raise InvalidArgument(
-            f"{where} has its client_secret in the file; put it into an environment variable and name that with "
+            f"{where} has its client_secret in the file; put it into an environment variable and name the variable in "
             "client_secret_env."
         )
     if unknown := sorted(set(settings) - _KEYS):
-        raise InvalidArgument(f"{where} has {unknown[0]!r}; its keys are {', '.join(sorted(_KEYS))}.")
+        raise InvalidArgument(f"{where} has the unknown key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}.")
     variable = settings.pop("client_secret_env", None)
     secret = None
     if variable is not None:
@@ -212,10 +202,10 @@ def _provider(name: str, table: object, environ: Mapping[str, str]) -> Provider:
 
 
 def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
-    """The providers by their names. Raises ``InvalidArgument`` where two have one name."""
+    """Return the providers by name. Raises ``InvalidArgument`` if two have the same name."""
     found: dict[str, Provider] = {}
     for provider in providers:
         if provider.name in found:
-            raise InvalidArgument(f"Two providers are named {provider.name!r}; a name is for one.")
+            raise InvalidArgument(f"Two providers are named {provider.name!r}; give each its own name.")
         found[provider.name] = provider
     return found

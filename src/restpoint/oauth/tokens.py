@@ -1,10 +1,9 @@
-"""What was granted: tokens, opened for their workflow, refreshed when they have expired, sealed anew when keys are rotated.
+"""The tokens of granted consents: opened for their workflow, refreshed after they expire, resealed when keys are rotated.
 
-A refresh talks to the provider between two writes. The first takes the token for this process, so that no two send one refresh
-token (a provider may take that for theft: RFC 9700, section 4.14.2); the second puts the new token in the place of the old
-one, whoever runs the execution by then, because the provider knows the old one no more. A process that dies in between leaves
-the token to the next. Where a refresh is refused, the workflow is given the token as it was: what it is good for, the service
-says that it is shown to.
+A refresh calls the provider between two writes. The first write claims the token for this process, so that no two processes
+send the same refresh token (a provider may take that for theft: RFC 9700, section 4.14.2). The second write stores the new
+token, whoever runs the execution by then, because the old token is no longer valid. If a process dies in between, another one
+can claim the token. If a refresh is refused, the workflow gets the expired token, and the service that it calls decides.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ from restpoint.errors import (
 )
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault, sealed_with
-from restpoint.oauth.provider_client import Exchanger, TokenRefused, TokenReply
+from restpoint.oauth.provider_client import ProviderClient, TokenRefused, TokenReply
 from restpoint.oauth.providers import Provider
 
 log = logging.getLogger(__name__)
@@ -43,38 +42,38 @@ log = logging.getLogger(__name__)
 Token = dict[str, Any]
 
 LEEWAY_SECONDS: Final = 60
-"""A token that expires so soon is refreshed at once."""
+"""A token that expires within this time is refreshed."""
 
-_PATIENCE: Final = 20.0  # seconds, while another process refreshes
-_LOOK_AGAIN: Final = 0.2  # seconds
+_REFRESH_TIMEOUT: Final = 20.0  # seconds, while another process refreshes
+_POLL_INTERVAL: Final = 0.2  # seconds
 
 
-class Granted:
-    """The tokens in one open file."""
+class TokenStore:
+    """Reads and refreshes the tokens in one open file."""
 
     def __init__(
         self,
         parts: Parts,
         vault: Vault,
-        exchanger: Exchanger,
+        client: ProviderClient,
         provider: Callable[[str], Provider],
-        counted: Counter[str],
+        counts: Counter[str],
     ) -> None:
         self._parts = parts
         self._vault = vault
-        self._exchanger = exchanger
+        self._client = client
         self._provider = provider
-        self._counted = counted
+        self._counts = counts
         self._refreshing: dict[int, asyncio.Lock] = {}
 
     async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
-        """What a consent came to, which is over. Raises ``SealBroken`` where its token does not open."""
+        """Return the token or the error of a closed consent. Raises ``SealBroken`` if the token does not open."""
         return await self._outcome(await consents.find(self._parts.database, execution_id, consent_id))
 
     async def outcomes(self, execution_id: str) -> dict[str, OAuthToken | RestpointError]:
-        """What each consent of an execution came to, of those that are over; expired tokens are refreshed.
+        """Return the token or the error of each closed consent of an execution, by id; expired tokens are refreshed.
 
-        Raises ``SealBroken`` where a token does not open.
+        Raises ``SealBroken`` if a token does not open.
         """
         found = await consents.of_execution(self._parts.database, execution_id)
         return {each.id: await self._outcome(each) for each in found if each.status not in OPEN}
@@ -82,7 +81,7 @@ class Granted:
     async def _outcome(self, consent: Consent) -> OAuthToken | RestpointError:
         match consent.status:
             case "granted":
-                return _given(consent.provider, await self._fresh(consent))
+                return _token(consent.provider, await self._fresh(consent))
             case "denied":
                 return ConsentDenied(consent.provider, consent.denial or "access_denied")
             case "expired":
@@ -90,77 +89,78 @@ class Granted:
         return ConsentWithdrawn(consent.provider)
 
     async def _fresh(self, consent: Consent) -> Token:
-        """The token of a granted consent, refreshed where it has expired and that is possible; else as it is."""
+        """Return the token of a granted consent, refreshed if it has expired and has a refresh token."""
         lock = self._refreshing.setdefault(consent.key, asyncio.Lock())
         try:
             async with lock:
                 token = self._open(consent)
-                if not self._is_over(token) or not token["refresh_token"]:
+                if not self._has_expired(token) or not token["refresh_token"]:
                     return token
                 return await self._refresh(await consents.find(self._parts.database, consent.execution_id, consent.id))
         finally:
             if not lock.locked():
                 self._refreshing.pop(consent.key, None)
 
-    def _is_over(self, token: Mapping[str, Any]) -> bool:
+    def _has_expired(self, token: Mapping[str, Any]) -> bool:
         expires_at, now = token["expires_at"], self._parts.clock.now()
         return expires_at is not None and expires_at <= now + LEEWAY_SECONDS * 1000
 
     def _open(self, consent: Consent) -> dict[str, Any]:
         if consent.token is None:
-            raise DamagedFile(f"{consent.subject} was granted and its token is not in the file.")
-        token: dict[str, Any] = decode(self._vault.unseal(consent.token, *place(consent, "token")))
+            raise DamagedFile(f"{consent.subject} was granted, but its token is not in the file.")
+        token: dict[str, Any] = decode(self._vault.unseal(consent.token, *associated_data(consent, "token")))
         return token
 
     async def _refresh(self, consent: Consent) -> dict[str, Any]:
-        parts, give_up = self._parts, time.monotonic() + _PATIENCE
+        parts, give_up = self._parts, time.monotonic() + _REFRESH_TIMEOUT
         while True:
             token = self._open(consent)
-            if not self._is_over(token):
+            if not self._has_expired(token):
                 return token  # another process was faster
             if await parts.database.write(partial(consents.take_token, consent=consent, lease=parts.lease)):
                 break
             if time.monotonic() > give_up:
                 return token
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_POLL_INTERVAL)
             consent = await consents.find(self._parts.database, consent.execution_id, consent.id)
         try:
             provider = self._provider(consent.provider)
-            endpoints = await self._exchanger.endpoints(provider)
-            reply = await self._exchanger.refresh(provider, endpoints, token["refresh_token"])
+            endpoints = await self._client.endpoints(provider)
+            reply = await self._client.refresh(provider, endpoints, token["refresh_token"])
         except (ProviderUnreachable, TokenRefused, InvalidArgument) as error:
-            self._counted["refused" if isinstance(error, TokenRefused) else "failed"] += 1
+            self._counts["refused" if isinstance(error, TokenRefused) else "failed"] += 1
             log.warning("the token of consent %s has expired and could not be refreshed: %s", consent.id, error)
             await parts.database.write(partial(consents.release_token, consent=consent, lease=parts.lease))
             return token
-        fresh = stored(reply, token["scopes"], parts.clock.now())
+        fresh = token_data(reply, token["scopes"], parts.clock.now())
         fresh["refresh_token"] = fresh["refresh_token"] or token["refresh_token"]
         fresh["id_token"] = fresh["id_token"] or token["id_token"]
-        sealed = self._vault.seal(encode(fresh), *place(consent, "token"))
-        # Not fenced by the run: whoever has it by now, the provider knows the old refresh token no more.
+        sealed = self._vault.seal(encode(fresh), *associated_data(consent, "token"))
+        # Do not fence this write by the run: whoever runs it by now, the old refresh token is no longer valid.
         await parts.database.write(partial(consents.replace_token, consent=consent, sealed=sealed))
-        self._counted["done"] += 1
+        self._counts["done"] += 1
         return fresh
 
 
 async def reseal(database: Database, vault: Vault, actor: str | None = None) -> tuple[int, int]:
-    """Seal with the ring's first key whatever another one sealed, in batches, online; the history tells of it.
+    """Reseal with the ring's first key all values that another key sealed, in batches, while the file is in use.
 
-    Returns how many values were sealed anew, and how many do not open, which are left as they are.
+    Returns the number of resealed values and the number of values that do not open, which stay as they are. History records
+    the rotation.
     """
     lost: set[tuple[int, str]] = set()
     retired: set[str] = set()
 
     def renew(consent: Consent, column: str, sealed: str) -> str | None:
         old = sealed_with(sealed)
-        if old == vault.primary:  # asked anew: another rotation may have come in between
+        if old == vault.primary:  # read it each time: the ring may be rotated again meanwhile
             return None
-        where = place(consent, column)
+        where = associated_data(consent, column)
         try:
             renewed = vault.seal(vault.unseal(sealed, *where), *where)
         except SealBroken as error:
             lost.add((consent.key, column))
-            log.error("%s keeps its old seal: %s", consent.subject, error)  # noqa: TRY400 - says it all
+            log.error("a secret of %s was not resealed: %s", consent.subject, error)  # noqa: TRY400 - no traceback
             return None
         retired.add(old or "")
         return renewed
@@ -171,7 +171,7 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
         total, in_this_pass = total + done.count, in_this_pass + done.count
         if done.after is not None:
             after = done.after
-        elif in_this_pass:  # once more: a server may have sealed with the old key while it had not seen the new one
+        elif in_this_pass:  # another pass: a server may have used the old key before it saw the new one
             in_this_pass, after = 0, 0
         else:
             break
@@ -181,13 +181,13 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
     return total, len(lost)
 
 
-def place(consent: Consent, column: str) -> tuple[str, ...]:
-    """What a sealed value belongs to."""
+def associated_data(consent: Consent, column: str) -> tuple[str, ...]:
+    """Return what a sealed value is bound to: table, row and column."""
     return "consents", consent.execution_id, consent.id, column
 
 
-def stored(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
-    """A token as it is sealed. ``expires_at`` is milliseconds since the epoch."""
+def token_data(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
+    """Return a token in the form in which it is sealed. ``expires_at`` is in milliseconds since the epoch."""
     return {
         "access_token": reply.access_token,
         "token_type": reply.token_type,
@@ -199,7 +199,7 @@ def stored(reply: TokenReply, asked: Sequence[str], now: int) -> dict[str, Any]:
     }
 
 
-def _given(provider: str, token: Mapping[str, Any]) -> OAuthToken:
+def _token(provider: str, token: Mapping[str, Any]) -> OAuthToken:
     expires_at = token["expires_at"]
     return OAuthToken(
         provider,

@@ -33,6 +33,7 @@ from restpoint._storage.sqlite.connection import (
 from restpoint._storage.sqlite.database import Transaction
 from restpoint._storage.verification import verify
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
+from restpoint.events import EventKind
 
 STAMP: Final = "%Y%m%dT%H%M%S%fZ"
 """How the moment of a backup is written in its name, in UTC; names sort as the moments do."""
@@ -270,7 +271,7 @@ def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: s
     with opened(restored, "alone") as connection:
         connection.execute("BEGIN IMMEDIATE")
         tx = Transaction(connection, time.time_ns() // 1_000_000)
-        append(tx, "restored", actor=actor, cause="restore", detail=detail)
+        append(tx, EventKind.RESTORED, actor=actor, cause="restore", detail=detail)
         tx.flush()
         connection.execute("COMMIT")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from restpoint._core.timestamps import span
 from restpoint._storage import verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.sqlite import migrations
@@ -119,13 +120,13 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     yield _leases(connection, now)
     count, oldest, overdue = connection.execute(_OLDEST_WAIT, {"overdue": now - OVERDUE}).fetchone()
     figures = {"open": count, "oldest_age": None if oldest is None else max(now - oldest, 0), "overdue": overdue or 0}
-    word = f"{count} open" + ("" if oldest is None else f", the oldest for {_span(now - oldest)}")
+    word = f"{count} open" + ("" if oldest is None else f", the oldest for {span(max(now - oldest, 0) // 1000)}")
     if overdue:
         word = f"{word}; {overdue} past their deadline: no program serves the file"
     yield Finding("waits", "warning" if overdue else "ok", word, figures)
     count, oldest = connection.execute(_EXPIRED, {"overdue": now - UNSWEPT}).fetchone()
     word = (
-        f"{count} past their time to live, the oldest for {_span(now - oldest)}; run: restpoint sweep"
+        f"{count} past their time to live, the oldest for {span(max(now - oldest, 0) // 1000)}; run: restpoint sweep"
         if count
         else "up to date"
     )
@@ -159,11 +160,3 @@ def _leases(connection: sqlite3.Connection, now: int) -> Finding:
 
 def _mb(size: int) -> str:
     return f"{size / 2**20:.1f} MB"
-
-
-def _span(milliseconds: int) -> str:
-    seconds = max(milliseconds, 0) // 1000
-    for name, unit in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * unit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"

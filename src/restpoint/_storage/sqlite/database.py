@@ -5,9 +5,10 @@
 **Reading** is one statement in one hop on an aiosqlite connection in autocommit mode, so no read transaction is ever held
 across an await.
 
-**Waking.** Only after COMMIT returned are a job's effects told to anyone: ``applied`` runs on the event loop, in commit
-order, and then the job's future is resolved. That future cannot be cancelled: a cancelled caller still waits for the
-outcome, and then gets its ``CancelledError``.
+**Telling.** Only after COMMIT returned does anyone hear what a job did. On the event loop the *sink* is called with the events
+of the transaction, in commit order; after that the futures of its jobs are resolved. There is one sink, which the store
+registers. A job's future cannot be cancelled: a cancelled caller still waits for the outcome, and then gets its
+``CancelledError``.
 """
 
 import asyncio
@@ -31,13 +32,22 @@ from restpoint._storage.sqlite.connection import (
     reading_engine,
     storage_error,
 )
-from restpoint._storage.sqlite.writer import LARGEST_BATCH, Job, Observer, Parameters, Row, Transaction, Writer
+from restpoint._storage.sqlite.writer import (
+    LARGEST_BATCH,
+    Committed,
+    Job,
+    Observer,
+    Parameters,
+    Row,
+    Transaction,
+    Writer,
+)
 from restpoint.errors import InvalidArgument, StoreClosed
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Database", "Observer", "Row", "Transaction"]
+__all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +64,8 @@ class Database:
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.path = path
-        self.committed: Callable[[int, int], None] | None = None
-        """Called on the loop after each batch, before its jobs are told, with its first and last history row."""
+        self.sink: Callable[[Committed], None] | None = None
+        """Called on the loop with what each transaction committed, before the futures of its jobs are resolved."""
         self._loop = loop
         self._waiting: list[Job[Any]] = []
         self._writer: Writer | None = None
@@ -65,6 +75,7 @@ class Database:
         self._glancing: sqlite3.Connection | None = None
         self._glanced: tuple[int | None] | None = None
         self._under_way = 0
+        self._told = 0
         self._expecting: list[asyncio.Future[None]] = []
 
     @classmethod
@@ -77,12 +88,11 @@ class Database:
         # The thread must not keep the database alive, so that one that was dropped unclosed ends its thread.
         me = weakref.ref(self)
 
-        def deliver(batch: list[Job[Any]], spans: list[tuple[int, int]]) -> None:
+        def deliver(batch: list[Job[Any]], committed: list[Committed]) -> None:
             database = me()
             try:
-                if database is not None and database.committed is not None:
-                    for first, last in spans:
-                        database.committed(first, last)
+                if database is not None:
+                    database.tell(committed)
                 _resolve(batch)
             finally:  # an interrupt too: who waits for a delivery must not wait for ever
                 if database is not None:
@@ -108,18 +118,11 @@ class Database:
             raise
         return self
 
-    def write(
-        self,
-        function: Callable[[Transaction], T],
-        applied: Callable[[T], None] | None = None,
-    ) -> "asyncio.Future[T]":
-        """Queue a job. The future resolves after COMMIT, or with what the job or the storage raised.
-
-        ``applied`` is called on the loop with the result after COMMIT, in commit order, before anyone is woken.
-        """
+    def write(self, function: Callable[[Transaction], T]) -> "asyncio.Future[T]":
+        """Queue a job. The future resolves after COMMIT and after the sink, or with what the job or the storage raised."""
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
-        job = Job(function, applied, self._loop)
+        job = Job(function, self._loop)
         if self._writer is None:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
@@ -146,6 +149,23 @@ class Database:
         if waiting and self._writer is not None:
             self._under_way += len(waiting)
             self._writer.put(waiting)
+
+    def tell(self, committed: list[Committed]) -> None:
+        """These transactions were committed."""
+        if committed:
+            self._told = committed[-1].last
+        if self.sink is not None:
+            for each in committed:
+                self.sink(each)
+
+    async def told(self, sequence: int) -> None:
+        """Return when what this process committed up to this row of history was told to the sink.
+
+        Whoever has read the file as of that row may have read what nobody here has heard of yet. A write that waits for another
+        process is not waited for: only one that COMMIT was called for.
+        """
+        while self._writer is not None and self._under_way and self._told < min(sequence, self._writer.reached):
+            await self.delivery()
 
     def delivered(self, count: int) -> None:
         """So many jobs were told to everyone."""
@@ -255,11 +275,5 @@ def _resolve(batch: list[Job[Any]]) -> None:
         if job.error is not None:
             job.set_exception(job.error)
         else:
-            if job.applied is not None:
-                try:
-                    job.applied(job.value)
-                except Exception:
-                    log.exception("a committed change could not be told to its record")
             job.set_result(job.value)
-        # The writer may hold the job a little longer; it must not hold what the functions refer to.
-        del job.function, job.applied
+        del job.function  # the writer may hold the job a little longer; it must not hold what the function refers to

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
+from restpoint._core.addresses import DEFAULT_DATABASE
 from restpoint._core.clock import SystemClock
 from restpoint._storage.history import migrated
 from restpoint._storage.schema import REVISION, ddl, metadata
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["upgrade", "downgrade"]
 
-DEFAULT_URL: Final = "sqlite+aiosqlite:///restpoint.db"
+DEFAULT_URL: Final = f"sqlite+aiosqlite:///{DEFAULT_DATABASE}"
 
 
 def scripts() -> Path:

@@ -1,5 +1,6 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
 
+from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
 
 
@@ -62,7 +63,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "erasures",
             "INSERT",
             "NOT EXISTS (SELECT 1 FROM history AS e, json_each(e.detail, '$.sequences') AS named WHERE e.sequence = NEW.ordered"
-            " AND e.event = 'payloads_erased' AND e.sequence > NEW.sequence AND named.value = NEW.sequence)",
+            f" AND e.event = '{EventKind.PAYLOADS_ERASED}' AND e.sequence > NEW.sequence AND named.value = NEW.sequence)",
             "an erasure is told of by a later row of history that names it",
         ),
         _refuse("erasures_are_never_changed", "erasures", "UPDATE", "", "an erasure stays"),

@@ -8,11 +8,12 @@ twice: ``at`` for people (ISO 8601, UTC) and ``at_ms`` for programs (millisecond
 
 from typing import Final
 
+from restpoint.events import ENDINGS, EventKind
+from restpoint.prompts import PROMPTS
+from restpoint.prompts.options import NO, YES
+
 CONTRACT: Final = 1
 """The version of the views. One more means that something an auditor's query relied on is gone."""
-
-_YES: Final = ("yes", "y", "true", "ok", "approve", "approved", "accept", "allow", "confirm", "continue", "grant")
-_NO: Final = ("no", "n", "false", "cancel", "reject", "rejected", "decline", "deny", "denied", "refuse", "stop")
 
 
 def instant(column: str) -> str:
@@ -30,7 +31,9 @@ def _when(row: str) -> str:
 
 def _created(row: str) -> str:
     """How a row of history finds the one that created its execution."""
-    return f"LEFT JOIN history AS c ON c.execution_id = {row}.execution_id AND c.event = 'execution_created'"
+    return (
+        f"LEFT JOIN history AS c ON c.execution_id = {row}.execution_id AND c.event = '{EventKind.EXECUTION_CREATED}'"
+    )
 
 
 _WHOSE: Final = "json_extract(c.detail, '$.workflow') AS workflow, json_extract(c.detail, '$.owner') AS owner"
@@ -52,8 +55,8 @@ def _approved(detail: str) -> str:
     word, value = f"lower({option % 'id'})", f"lower({option % 'value'})"
     return (
         f"CASE WHEN {kind} = 'true' THEN 1 WHEN {kind} = 'false' THEN 0"
-        f" WHEN {word} IN ({_words(_YES)}) OR {value} IN ({_words(_YES)}) THEN 1"
-        f" WHEN {word} IN ({_words(_NO)}) OR {value} IN ({_words(_NO)}) THEN 0 END"
+        f" WHEN {word} IN ({_words(YES)}) OR {value} IN ({_words(YES)}) THEN 1"
+        f" WHEN {word} IN ({_words(NO)}) OR {value} IN ({_words(NO)}) THEN 0 END"
     )
 
 
@@ -70,7 +73,7 @@ _ANSWERS: Final = (
     " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
     " json_extract(a.detail, '$.roles') AS actor_roles"
     " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
-    f" AND q.event = 'interaction_asked' {_created('a')} WHERE a.event = 'interaction_answered'"
+    f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event = '{EventKind.INTERACTION_ANSWERED}'"
 )
 
 _ABOUT: Final = (
@@ -99,6 +102,8 @@ def response_times(condition: str = "") -> str:
     )
 
 
+_NO_DECISIONS: Final = tuple(str(kind.model_fields["input_type"].default) for kind in PROMPTS if not kind.is_decision)
+
 VIEWS: Final = {
     "audit_contract": f"SELECT {CONTRACT} AS version",
     "execution_history": (
@@ -117,15 +122,16 @@ VIEWS: Final = {
     "approvals": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
         " authority, by_default, interaction_id FROM answers"
-        " WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ('text', 'notification')"
+        f" WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ({_words(_NO_DECISIONS)})"
     ),
     "execution_timeline": (
         f"SELECT {_when('h')}, h.execution_id, h.time - c.time AS after_ms, h.event, h.to_status AS status, h.actor, h.cause,"
         f" {_ABOUT} AS about, h.wait_id, h.detail FROM history AS h {_created('h')} WHERE h.execution_id IS NOT NULL"
-        f" UNION ALL SELECT {_when('s')}, gone.value, s.time - c.time, 'swept', NULL, s.actor, s.cause, s.cause, NULL, NULL"
+        f" UNION ALL SELECT {_when('s')}, gone.value, s.time - c.time, '{EventKind.SWEPT}', NULL, s.actor, s.cause, s.cause,"
+        " NULL, NULL"
         " FROM history AS s JOIN json_each(s.detail, '$.execution_ids') AS gone LEFT JOIN history AS c"
-        " ON c.execution_id = gone.value AND c.event = 'execution_created'"
-        " WHERE s.execution_id IS NULL AND s.event = 'swept'"
+        f" ON c.execution_id = gone.value AND c.event = '{EventKind.EXECUTION_CREATED}'"
+        f" WHERE s.execution_id IS NULL AND s.event = '{EventKind.SWEPT}'"
     ),
     "answers_by_others": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, assignees, answered_by, authority, actor_groups,"
@@ -144,17 +150,18 @@ VIEWS: Final = {
     "recoveries": (
         f"SELECT {_when('h')}, h.execution_id, {_WHOSE}, h.event, h.to_status AS status, h.cause,"
         " json_extract(h.detail, '$.attempt') AS attempt, json_extract(h.detail, '$.code') AS error_code"
-        f" FROM history AS h {_created('h')} WHERE h.event = 'execution_recovered'"
-        " OR (h.event = 'execution_failed' AND h.cause IN ('recover', 'attempts exhausted'))"
+        f" FROM history AS h {_created('h')} WHERE h.event = '{EventKind.EXECUTION_RECOVERED}'"
+        f" OR (h.event = '{EventKind.EXECUTION_FAILED}' AND h.cause IN ('recover', 'attempts exhausted'))"
     ),
     "sweeps": (
         f"SELECT {_when('g')}, g.execution_id, {_WHOSE}, g.how, g.actor, e.to_status AS status, {instant('e.time')} AS ended_at"
-        " FROM (SELECT s.sequence, s.time, gone.value AS execution_id, 'swept' AS how, s.actor"
+        f" FROM (SELECT s.sequence, s.time, gone.value AS execution_id, 'swept' AS how, s.actor"
         " FROM history AS s JOIN json_each(s.detail, '$.execution_ids') AS gone"
-        " WHERE s.execution_id IS NULL AND s.event = 'swept'"
-        " UNION ALL SELECT sequence, time, execution_id, 'removed', actor FROM history WHERE event = 'execution_removed') AS g"
+        f" WHERE s.execution_id IS NULL AND s.event = '{EventKind.SWEPT}'"
+        " UNION ALL SELECT sequence, time, execution_id, 'removed', actor FROM history"
+        f" WHERE event = '{EventKind.EXECUTION_REMOVED}') AS g"
         f" {_created('g')} LEFT JOIN history AS e ON e.execution_id = g.execution_id"
-        " AND e.event IN ('execution_completed', 'execution_failed', 'execution_cancelled')"
+        f" AND e.event IN ({_words(ENDINGS)})"
     ),
     "four_eyes_violations": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, answered_by, authority, interaction_id"
@@ -162,6 +169,6 @@ VIEWS: Final = {
     ),
     "file_changes": (
         f"SELECT {_when('h')}, h.event, h.execution_id, h.actor, h.cause, h.detail FROM history AS h"
-        " WHERE (h.execution_id IS NULL AND h.event <> 'swept') OR h.event = 'payloads_erased'"
+        f" WHERE (h.execution_id IS NULL AND h.event <> '{EventKind.SWEPT}') OR h.event = '{EventKind.PAYLOADS_ERASED}'"
     ),
 }

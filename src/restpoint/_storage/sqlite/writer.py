@@ -3,7 +3,8 @@
 Every write is a *job*: a function that is given a ``Transaction``. Jobs are collected while the last batch commits and become
 the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all of them (*group commit*). A job that raises
 before it wrote anything fails alone; one that raises later rolls the batch back, and the batch is run again one job at a
-time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file.
+time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file. A job returns its
+value to the caller and *emits* events (``Transaction.emit``), one for each row of history that changed an execution.
 
 One thread does it all: once it has begun, no other one touches the connection.
 """
@@ -19,8 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
+from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
 from restpoint._storage.schema import APPLICATION_ID, REVISION
 from restpoint._storage.sqlite.connection import (
@@ -47,10 +49,18 @@ Observer = Callable[[int, float, int], None]
 """Told of each batch: its jobs, the seconds from BEGIN to COMMIT, and how many of the jobs the storage failed."""
 
 
+class Committed(NamedTuple):
+    """What one transaction committed: its first and last row of history (0 for none), and its events in order."""
+
+    first: int
+    last: int
+    events: list[Change]
+
+
 class Transaction:
     """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
 
-    __slots__ = ("_cursor", "deferred", "execute", "first_sequence", "head", "now")
+    __slots__ = ("_cursor", "deferred", "emit", "events", "execute", "first_sequence", "head", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
@@ -64,6 +74,9 @@ class Transaction:
         """Sequence and digest of the last row of history; None until a job of this batch asked."""
         self.first_sequence = 0
         """The first row of history that this batch wrote; 0 for none."""
+        self.events: list[Change] = []
+        """What the jobs of the batch did, in order; told to the sink of the database once COMMIT returned."""
+        self.emit: Callable[[Change], None] = self.events.append
 
     def flush(self) -> None:
         """Do the deferred inserts: at the end of the batch, or earlier for a job that reads them back."""
@@ -91,17 +104,11 @@ class Transaction:
 class Job(asyncio.Future[T]):
     """A write and its outcome. Awaited to its end: a cancelled task stays at the await until the outcome is known."""
 
-    __slots__ = ("applied", "error", "function", "value")
+    __slots__ = ("error", "function", "value")
 
-    def __init__(
-        self,
-        function: Callable[[Transaction], T],
-        applied: Callable[[T], None] | None,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, function: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self.function = function
-        self.applied = applied
         self.value: T
         self.error: Exception | None = None
 
@@ -122,6 +129,8 @@ class Writer:
         self.observer: Observer | None = None
         self._connection = self._connect()
         self._broken = False
+        self.reached = 0
+        """The last row of history of the newest transaction whose COMMIT was called for, and did not fail. Read by the loop."""
         self._thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
 
     def _connect(self) -> sqlite3.Connection:
@@ -160,16 +169,16 @@ class Writer:
                 observer = self.observer
                 began = time.perf_counter() if observer is not None else 0.0
                 try:
-                    spans = self._commit(batch)
+                    committed = self._commit(batch)
                 except Exception as error:  # a defect of ours, which must not leave the callers waiting for ever
                     log.exception("the writer failed")
-                    spans = []
+                    committed = []
                     for job in batch:
                         job.error = error
                 if observer is not None:
                     _observe(observer, batch, time.perf_counter() - began)
-                self._tell(batch, spans)
-                del batch  # while this thread waits for more, it must not keep what the jobs refer to
+                self._tell(batch, committed)
+                del batch, committed  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
             self._connection.close()
 
@@ -187,28 +196,31 @@ class Writer:
             batch += more
         return batch
 
-    def _commit(self, batch: list[Job[Any]]) -> list[tuple[int, int]]:
-        """Run the jobs of a batch in one transaction; returns the first and last history row of each that it took."""
-        committing = False
+    def _commit(self, batch: list[Job[Any]]) -> list[Committed]:
+        """Run the jobs of a batch in one transaction, or one by one if that fails. Returns what each transaction did."""
+        committing, reached = False, 0
         try:
             self._begin()
             transaction = self._run_jobs(batch)
             transaction.close()
-            committing = True
+            committing, reached = True, self.reached
+            if transaction.head:  # before COMMIT, because a reader may see its rows before this thread runs again
+                self.reached = transaction.head[0]
             self._connection.execute("COMMIT")
         except _Spoiled:
             self._rollback()
-            return [] if len(batch) == 1 else [span for job in batch for span in self._commit([job])]
+            return [] if len(batch) == 1 else [each for job in batch for each in self._commit([job])]
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
             if committing:
+                self.reached = reached
                 self._overwrite()
             for job in batch:
                 # A refusal too: it may rest on a batch-mate's write that is not stored after all.
                 job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
             return []
         if transaction.first_sequence and transaction.head:
-            return [(transaction.first_sequence, transaction.head[0])]
+            return [Committed(transaction.first_sequence, transaction.head[0], transaction.events)]
         return []
 
     def _run_jobs(self, batch: list[Job[Any]]) -> Transaction:

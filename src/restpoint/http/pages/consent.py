@@ -12,7 +12,7 @@ The page changes nothing. Its form has a proof of its own, which no other site c
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -36,10 +36,10 @@ from restpoint.errors import (
 from restpoint.http.pages import html
 from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import host_of, read_body
-from restpoint.oauth.flow import Arrival, Callback, Consents, cookie_name, on_https, urlpath
+from restpoint.http.requests import is_from_another_site, read_body
+from restpoint.oauth.flow import Callback, CallbackResult, Consents
 from restpoint.oauth.providers import CALLBACK
-from restpoint.oauth.signed_links import STATE_SECONDS, page_path
+from restpoint.oauth.signed_links import STATE_SECONDS, cookie_name, on_https, page_path, urlpath
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,10 @@ class ConsentPages:
         return Form(action, self.consents.links.proof(consent, person, self.consents.now), place)
 
     async def _decide(self, request: Request) -> Response:
-        _refuse_other_sites(request, self.consents.links.hosts)
+        # Nobody can forge the proof in the form. But who has one, for a consent of their own, must not have somebody else's
+        # browser send it: that would set out without having seen the page, and bring them a token of the other person.
+        if is_from_another_site(request, self.consents.links.hosts):
+            raise Problem("cross_site", "A page of another site sent this. Open the link again.")
         body = await read_body(request, _MOST_FORM_BYTES)
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
         sent = dict(_pairs(body.decode("ascii", "replace"), 10))
@@ -171,18 +174,18 @@ class ConsentPages:
         if proof.attempts != consent.attempts:
             raise Conflict(consent.subject, f"at attempt {proof.attempts}")
         if sent.get("decision") == "deny":
-            await self.consents.refuse(consent, proof.person)
+            await self.consents.deny(consent, proof.person)
             return html.words(*_TOLD["denied"])
         here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
-        departure = await self.consents.begin(consent, proof.person, here)
-        reply = RedirectResponse(departure.url, 303, dict(html.HEADERS))
-        secure = on_https(departure.redirect_uri)
+        authorization = await self.consents.begin(consent, proof.person, here)
+        reply = RedirectResponse(authorization.url, 303, dict(html.HEADERS))
+        secure = on_https(authorization.redirect_uri)
         reply.set_cookie(
             cookie_name(consent.id, secure=secure),
-            departure.cookie,
+            authorization.cookie,
             max_age=STATE_SECONDS,
             # The prefix __Host- wants the whole site (RFC 6265bis, section 4.1.3.2).
-            path="/" if secure else _mount(departure.redirect_uri) or "/",
+            path="/" if secure else _mount(authorization.redirect_uri) or "/",
             secure=secure,
             httponly=True,
             samesite="lax",
@@ -197,15 +200,17 @@ class ConsentPages:
         actor = await self._known(request)
         name = request.path_params.get("provider")
         path = CALLBACK if name is None else f"{CALLBACK}/{name}"
-        arrival = await self.consents.arrive(Callback(told, request.cookies, None if actor is None else actor.id, path))
-        return await self._answer(arrival, path)
+        result = await self.consents.handle_callback(
+            Callback(told, request.cookies, None if actor is None else actor.id, path)
+        )
+        return await self._answer(result, path)
 
-    async def _answer(self, arrival: Arrival, path: str) -> Response:
-        title, text, status = _TOLD[arrival.outcome]
-        consent, form = arrival.consent, None
-        if arrival.outcome == "failed":
-            text = f"{arrival.problem or ''} Nothing is lost."
-        if arrival.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
+    async def _answer(self, result: CallbackResult, path: str) -> Response:
+        title, text, status = _TOLD[result.outcome]
+        consent, form = result.consent, None
+        if result.outcome == "failed":
+            text = f"{result.problem or ''} Nothing is lost."
+        if result.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
             consent, seen = await self.consents.find(consent.execution_id, consent.id), consent
             # Whoever set out meanwhile has a page of their own.
             if consent.status == "pending" and consent.begun_by is not None and consent.attempts == seen.attempts:
@@ -213,14 +218,14 @@ class ConsentPages:
                 up = "/".join([".."] * (path.count("/") - 1))
                 action = f"{up}{page_path(consent.execution_id, consent.id)}"
                 form = self._form(consent, consent.begun_by, action, await self._place(consent))
-                if arrival.outcome == "replayed":  # such as by a person who reloads, after the server died
+                if result.outcome == "replayed":  # such as by a person who reloads, after the server died
                     text = _LOST
         reply = html.words(title, text, status, form)
-        if arrival.consent is not None and arrival.outcome in {"granted", "denied"}:
-            uri = arrival.consent.redirect_uri or ""
+        if result.consent is not None and result.outcome in {"granted", "denied"}:
+            uri = result.consent.redirect_uri or ""
             secure = on_https(uri)
             reply.delete_cookie(
-                cookie_name(arrival.consent.id, secure=secure),
+                cookie_name(result.consent.id, secure=secure),
                 "/" if secure else _mount(uri) or "/",
                 secure=secure, httponly=True, samesite="lax",
             )  # fmt: skip
@@ -272,18 +277,3 @@ def _origin(request: Request) -> str:
 
 def _mount(redirect_uri: str) -> str:
     return urlpath(redirect_uri).partition(CALLBACK)[0]
-
-
-def _refuse_other_sites(request: Request, own: Collection[str]) -> None:
-    """Raise ``Problem`` 403 where a page of another site sent the form. ``own`` are hosts that are this server, too.
-
-    The proof in the form nobody can forge. But who has one, for a consent of their own, must not have somebody else's browser
-    send it: that would set out without having seen the page, and bring them a token of the other.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        crossed = site not in {"same-origin", "none"}
-    else:
-        crossed = origin is not None and host_of(origin) not in {request.url.netloc.lower(), *own} - {""}
-    if crossed:
-        raise Problem(403, "cross_site", "A page of another site sent this. Open the link again.")

@@ -1,6 +1,6 @@
 """The options that a prompt offers, and how an answer's choice is compared with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, field_validator
@@ -9,6 +9,12 @@ from restpoint._core.serialization import MAX_PROMPT_BYTES, encode
 from restpoint.errors import ResponseNotAccepted
 
 MAX_OPTIONS: Final = 10_000
+
+# The SQL of the view `answers` has these words in it, so a change of them takes a revision of the file.
+YES: Final = ("yes", "y", "true", "ok", "approve", "approved", "accept", "allow", "confirm", "continue", "grant")
+"""What an option that plainly means yes is called."""
+NO: Final = ("no", "n", "false", "cancel", "reject", "rejected", "decline", "deny", "denied", "refuse", "stop")
+"""What an option that plainly means no is called."""
 
 
 class BinaryHumanPromptOption(BaseModel):
@@ -25,6 +31,11 @@ class BinaryHumanPromptOption(BaseModel):
             encode(value, limit=MAX_PROMPT_BYTES)
         return value
 
+    @property
+    def note(self) -> str:
+        """What is said of the option beside its label: nothing."""
+        return ""
+
 
 class MultipleChoiceOption(BaseModel):
     """One choice of a radio, checkbox or dropdown prompt."""
@@ -34,11 +45,16 @@ class MultipleChoiceOption(BaseModel):
     value: str = "default"
     description: str = "default"
 
+    @property
+    def note(self) -> str:
+        """What is said of the option beside its label; empty where it has no description."""
+        return "" if self.description == "default" else self.description
+
 
 Option = BinaryHumanPromptOption | MultipleChoiceOption
 
 
-def offered(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption], chosen: Option) -> Option:
+def offered(options: Sequence[Option], chosen: Option) -> Any:
     """The option that was chosen, as the prompt offers it. Raises ``ResponseNotAccepted``."""
     wanted = _identity(chosen)
     for option in options:
@@ -67,7 +83,7 @@ def _as_a_browser_sends_it(value: object) -> object:
     return value
 
 
-def refuse_repeats(chosen: list[Option]) -> None:
+def refuse_repeats(chosen: Sequence[Option]) -> None:
     """Raise ``ResponseNotAccepted`` where an option is chosen twice."""
     seen = set()
     for option in chosen:
@@ -76,9 +92,31 @@ def refuse_repeats(chosen: list[Option]) -> None:
         seen.add(identity)
 
 
-def check_distinct(options: list[BinaryHumanPromptOption] | list[MultipleChoiceOption]) -> None:
+def check_distinct(options: Sequence[Option]) -> None:
     """Raise ``ValueError`` where two options cannot be told apart."""
     if len({option.id for option in options}) == len(options):
         return
     if len({_identity(option) for option in options}) != len(options):
         raise ValueError("two options have the same id and value, so an answer could not tell them apart")
+
+
+def called(option: Option) -> set[str]:
+    """What an option goes by, in small letters: its id, its label, its value."""
+    return {option.id.lower(), option.label.lower(), str(option.value).lower()}
+
+
+def meant(options: Sequence[Option], word: str) -> list[Option]:
+    """The options that a person may mean by a word; several where it is not clear which.
+
+    The word is an id, a label, a value, the number in the list, or the beginning of an id or label: the first of these that
+    fits any option decides.
+    """
+    low = word.lower()
+    number = int(word) if word.isdecimal() and len(word) < 6 else 0
+    ways: tuple[list[Option], ...] = (
+        [option for option in options if option.id == word],
+        [option for option in options if low in called(option)],
+        [options[number - 1]] if 1 <= number <= len(options) else [],
+        [option for option in options if option.label.lower().startswith(low) or option.id.lower().startswith(low)],
+    )
+    return next((found for found in ways if found), [])

@@ -1,0 +1,92 @@
+"""The details of history: what a row tells beside its columns, as a JSON object whose fields have a fixed order.
+
+The chain has the SHA-256 of each detail, and exports have its bytes, so what is written for an event stays as it is. A prompt or
+a response comes first in its detail, exactly as the tables store it: ``differs`` compares the two as text and parses neither.
+A file with ``history="digest"`` has the SHA-256 of the payload in its place.
+"""
+
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+
+from restpoint._core.changes import NO_TERMS, Terms
+from restpoint._core.serialization import check_text, encode
+from restpoint.access import Actor
+
+APPLICATION: Final = "application"
+"""The authority of an actor whom an application gave to the store itself, past the doors and their policy."""
+
+
+def created(workflow: str | None, owner: str | None) -> str | None:
+    """An execution was created. There is no detail where it has neither a workflow nor an owner."""
+    told = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
+    return encode(told) if told else None
+
+
+def failed(error: str, code: str | None, *, digest: bool) -> str:
+    """An execution failed."""
+    told = {"error_sha256": _sha256(error)} if digest else {"error": error}
+    return encode({**told, "code": code})
+
+
+def asked(prompt: str, terms: Terms = NO_TERMS, *, digest: bool, position: str | None = None) -> str:
+    """A prompt, which is JSON, with whom it is addressed to and at which call of its workflow it was asked."""
+    fields = [_payload("prompt", prompt, digest=digest)]
+    if terms.assignees is not None or terms.four_eyes:
+        fields.append(f'"assignees":{terms.assignees or "null"}')
+        fields.append(f'"four_eyes":{"true" if terms.four_eyes else "false"}')
+    if position is not None:
+        fields.append(f'"position":{encode(position)}')
+    return _object(*fields)
+
+
+def answered(response: str, *, digest: bool, actor: Actor | None = None, authority: str | None = None) -> str:
+    """A response, which is JSON, with the right by which the actor gave it, their groups and their roles.
+
+    Raises ``NotJSON`` for an authority that is no text. Without an actor, as for a default at the deadline, it has none of these.
+    """
+    payload = _payload("response", response, digest=digest)
+    return _object(payload) if actor is None else _object(payload, _credentials(actor, authority or APPLICATION))
+
+
+def consent(provider: str, scopes: tuple[str, ...]) -> str:
+    """The provider of a consent, and the scopes: those that are asked for, or those that were granted."""
+    return encode({"provider": provider, "scopes": list(scopes)})
+
+
+def denied(provider: str, code: str) -> str:
+    """The provider of a consent, and the code of its denial."""
+    return encode({"provider": provider, "code": code})
+
+
+def differs(name: str, stored: str) -> str:
+    """SQL: whether the detail of ``h`` tells another payload than the expression ``stored`` gives.
+
+    ``name`` is ``prompt`` or ``response``. The detail has the whole payload, at its beginning, or its SHA-256; an erased detail
+    differs from nothing. The connection must have the function ``sha256_hex``.
+    """
+    begin = f'{{"{name}":'
+    return (
+        f"(substr(h.detail, 1, {len(begin)}) = '{begin}'"
+        f" AND substr(h.detail, {len(begin) + 1}, length({stored})) IS NOT {stored})"
+        f" OR json_extract(h.detail, '$.{name}_sha256') <> sha256_hex({stored})"
+    )
+
+
+def _object(*fields: str) -> str:
+    return f"{{{','.join(fields)}}}"
+
+
+def _payload(name: str, text: str, *, digest: bool) -> str:
+    return f'"{name}_sha256":"{_sha256(text)}"' if digest else f'"{name}":{text}'
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1_024)
+def _credentials(actor: Actor, authority: str) -> str:
+    told: dict[str, Any] = {"authority": check_text("authority", authority, limit=1_000)}
+    told |= {name: sorted(getattr(actor, name)) for name in ("groups", "roles") if getattr(actor, name)}
+    return encode(told)[1:-1]

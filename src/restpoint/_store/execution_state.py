@@ -1,0 +1,139 @@
+"""What this process knows of one execution, and how an event, a reading of the file or a history changes that.
+
+Everything here is pure: a state never changes, and each function gives another one (or the same, where nothing is new). The live
+record is a shell over its newest state, and whoever waits for something is resolved from the difference of two states.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from restpoint._core.changes import Change, Wait
+from restpoint._core.execution_row import STATUS, ExecutionRow
+from restpoint._core.serialization import encode
+from restpoint._storage.history import HistoryEntry
+from restpoint._storage.queries import Snapshot
+from restpoint.lifecycle import OPEN, TERMINAL
+
+_SHA256_OF_NULL: Final = sha256(b"null").hexdigest()
+
+
+class ExecutionState(NamedTuple):
+    """An execution after the row of history ``as_of``, as far as this process knows.
+
+    ``open`` are the open waits, the oldest first, and ``closed`` those that the last step closed, with what became of them.
+    ``has_paused`` says that the execution has paused or ended before. ``version``, ``open_waits`` and ``hold`` of the row are
+    as they were last read.
+    """
+
+    as_of: int
+    row: ExecutionRow
+    open: Mapping[str, Wait]
+    closed: tuple[Wait, ...] = ()
+    has_paused: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether more than the id is known."""
+        return self.row.version > 0
+
+
+def unread(execution_id: str) -> ExecutionState:
+    """The state of an execution of which nothing is known but its id."""
+    return ExecutionState(-1, ExecutionRow(execution_id, "running", version=0), {})
+
+
+def draft(row: ExecutionRow) -> ExecutionState:
+    """The state of an execution that is on its way into the file."""
+    return ExecutionState(0, row, {})
+
+
+def fold(state: ExecutionState, event: Change) -> ExecutionState:
+    """The state after an event that this process committed. One that is older than the state changes nothing."""
+    if event.sequence <= state.as_of:
+        return state
+    if event.execution is not None:
+        return ExecutionState(event.sequence, event.execution, {})
+    if not state.is_read:  # remember that the reading under way may be older than this
+        return state._replace(as_of=event.sequence)
+    row, wait, still_open = _after(state.row, event), event.wait, state.open
+    closed: tuple[Wait, ...] = ()
+    if wait is not None:
+        still_open = dict(still_open)
+        if event.event.opens_wait:
+            still_open[wait.id] = wait
+        else:
+            still_open.pop(wait.id, None)
+            closed = (wait,)
+    return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
+
+
+def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
+    if event.status in TERMINAL:
+        if row.completed_at is None:
+            row = row._replace(
+                status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
+                result=event.result, error=event.error, error_code=event.code, problem=None,
+            )  # fmt: skip
+    elif event.status != row.status:
+        row = row.moved(event.status)
+    if event.problem is not None:
+        row = row._replace(problem=event.problem)
+    if event.event.opens_wait and event.lease != row.lease:
+        row = row._replace(lease=event.lease)
+    return row
+
+
+def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
+    """The state that a reading of the file gives. None where the reading is older, or says nothing of a wait that is open.
+
+    Such a wait was opened while the file was read and was closed since: the file must be read again, and be asked about it.
+    """
+    told = {wait.id for wait in reading.waits}
+    if reading.as_of < state.as_of or not told.issuperset(state.open):
+        return None
+    found = [wait for wait in reading.waits if wait.status in OPEN]
+    still_open = {wait.id: state.open.get(wait.id, wait) for wait in sorted(found, key=attrgetter("opened"))}
+    closed = tuple(wait for wait in reading.waits if wait.status not in OPEN)
+    has_paused = state.has_paused or reading.row.version > 1 or reading.row.status != "running"
+    return ExecutionState(reading.as_of, reading.row, still_open, closed, has_paused)
+
+
+def check(reading: Snapshot) -> None:
+    """Raise what values of another kind than any that was written make Python raise; see ``BENT``."""
+    row = reading.row
+    STATUS[row.status]
+    for instant in (row.created_at, row.completed_at or 0, row.expires_at or 0):
+        instant / 1000
+
+
+def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> ExecutionState:
+    """The state of an execution that left the file before this process saw how it ended: its history still knows.
+
+    Of a result the history has the digest only, and of responses too where the file keeps only digests. A wait whose response is
+    lost that way stays open.
+    """
+    row, still_open, closed, as_of = state.row, dict(state.open), list[Wait](), state.as_of
+    for entry in history:
+        as_of, kind = max(as_of, entry.sequence), entry.kind
+        detail: Mapping[str, Any] = entry.detail if isinstance(entry.detail, dict) else {}
+        if entry.to_status in TERMINAL and row.completed_at is None:
+            row = row._replace(
+                status=entry.to_status, completed_at=round(entry.time * 1000), error=detail.get("error"),
+                error_code=detail.get("code"), problem=None,
+                result="null" if detail.get("result_sha256") == _SHA256_OF_NULL else None,
+            )  # fmt: skip
+        elif entry.to_status is not None and row.completed_at is None and not (kind is not None and kind.opens_wait):
+            row = row.moved(entry.to_status)
+        if kind is None or not kind.closes_wait or (wait := still_open.get(entry.wait_id or "")) is None:
+            continue
+        status, response = str(kind.wait_status), detail.get("response")
+        if status == "answered" and response is None:
+            continue
+        del still_open[wait.id]
+        text = None if response is None else encode(response)
+        ended = entry.to_status in TERMINAL
+        closed.append(Wait(wait.kind, wait.id, status, wait.opened, wait.created_at, wait.deadline_at,
+                           response=text, ended=ended))  # fmt: skip
+    return ExecutionState(as_of, row, still_open, tuple(closed), state.has_paused or row.status != "running")

@@ -1,0 +1,220 @@
+"""The one list of events: every kind of row that the history can have, and what each kind does.
+
+The history is append-only, and each row of it has the name of an event. Nothing outside this module spells such a name or
+derives anything from its spelling. What ``audit verify`` compares with the tables, what wakes a runner, what an erasure takes,
+what a stream shows and what a view selects follows from the members of ``EventKind`` and their attributes. A new event is one
+line here, and the code that appends it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, Self
+
+from restpoint.lifecycle import ExecutionStatus, WaitStatus, ends
+
+WaitKind = Literal["interaction", "consent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Effect:
+    """What an event does; ``EventKind`` documents each attribute."""
+
+    ends_as: ExecutionStatus | None = None
+    wait: WaitKind | None = None
+    wait_status: WaitStatus | None = None
+    opens_wait: bool = False
+    wakes_runner: bool = False
+    has_payload: bool = False
+    keeps_digest_only: bool = False
+    journal_field: str | None = None
+    is_streamed: bool = False
+    is_decision: bool = False
+
+
+def _asked(wait: WaitKind) -> _Effect:
+    return _Effect(
+        wait=wait, wait_status=WaitStatus.PENDING, opens_wait=True, has_payload=True, is_streamed=True
+    )  # fmt: skip
+
+
+def _closed(wait: WaitKind, status: WaitStatus, *, has_payload: bool = False, is_decision: bool = False) -> _Effect:
+    return _Effect(
+        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision
+    )  # fmt: skip
+
+
+def _shown(journal_field: str) -> _Effect:
+    return _Effect(journal_field=journal_field, is_streamed=True)
+
+
+class EventKind(StrEnum):
+    """A kind of event. The value of a member is the name that the history stores, and that streams and exports show.
+
+    A file may hold events that this version does not know, because a newer one appended them. Where a name was read,
+    ``EventKind.named`` gives the member, or None for such an event.
+    """
+
+    description: str
+    """What happened, as a sentence."""
+    ends_as: ExecutionStatus | None
+    """The status that the execution ends with; None where the event does not end it."""
+    wait: WaitKind | None
+    """The kind of wait that the event is about; None where it is about no single wait."""
+    wait_status: WaitStatus | None
+    """The status that the wait has from this event on; None where the event leaves it as it is."""
+    opens_wait: bool
+    """Whether the execution has one more open wait."""
+    closes_wait: bool
+    """Whether the wait is over: it is answered, granted or denied, or nobody can answer it any more."""
+    wakes_runner: bool
+    """Whether a runner may have something to do now: a run was started, was left behind, or a wait of it was closed."""
+    has_payload: bool
+    """Whether the detail holds what people or workflows said, so that an erasure takes it away."""
+    keeps_digest_only: bool
+    """Whether the detail is never stored, only its SHA-256: the execution's row holds the value and takes it along."""
+    journal_field: str | None
+    """The name that the detail shows a payload of the journal under; None where the journal has none for it."""
+    is_streamed: bool
+    """Whether the stream of a start shows the event (``/history`` and ``/events`` show every event)."""
+    is_decision: bool
+    """Whether a person decided something, so that the views for auditors list it as an answer."""
+
+    def __new__(cls, name: str, description: str, effect: _Effect) -> Self:
+        """A member, with its description and what it does as attributes."""
+        self = str.__new__(cls, name)
+        self._value_ = name
+        self.description = self.__doc__ = description
+        self.ends_as = effect.ends_as
+        self.wait, self.wait_status = effect.wait, effect.wait_status
+        self.opens_wait = effect.opens_wait
+        self.closes_wait = effect.wait is not None and effect.wait_status in ends(effect.wait)
+        self.wakes_runner = effect.wakes_runner
+        self.has_payload, self.keeps_digest_only = effect.has_payload, effect.keeps_digest_only
+        self.journal_field, self.is_streamed = effect.journal_field, effect.is_streamed
+        self.is_decision = effect.is_decision
+        return self
+
+    # --- Executions ---
+    EXECUTION_CREATED = "execution_created", "An execution was created and runs.", _Effect(wakes_runner=True)
+    EXECUTION_COMPLETED = (
+        "execution_completed",
+        "An execution ended with a result.",
+        _Effect(ends_as=ExecutionStatus.COMPLETED, keeps_digest_only=True),
+    )
+    EXECUTION_FAILED = (
+        "execution_failed",
+        "An execution ended with an error.",
+        _Effect(ends_as=ExecutionStatus.FAILED, has_payload=True),
+    )
+    EXECUTION_CANCELLED = (
+        "execution_cancelled",
+        "An execution was cancelled.",
+        _Effect(ends_as=ExecutionStatus.CANCELLED),
+    )
+    EXECUTION_RECOVERED = (
+        "execution_recovered",
+        "The process that ran an execution is gone, and another may take it up.",
+        _Effect(wakes_runner=True),
+    )
+    EXECUTION_STUCK = (
+        "execution_stuck",
+        "The workflow's code does not fit what was recorded of an execution, so this process cannot go on with it.",
+        _Effect(has_payload=True),
+    )
+    EXECUTION_HELD = "execution_held", "An execution was put on hold: no sweep and no erasure takes it.", _Effect()
+    EXECUTION_RELEASED = "execution_released", "The hold of an execution was ended.", _Effect()
+    EXECUTION_REMOVED = "execution_removed", "An execution was deleted from the file.", _Effect()
+    EMITTED = "emitted", "A workflow emitted data for whoever follows it.", _shown("data")
+    NOTIFIED = "notified", "A workflow told people something that needs no answer.", _shown("prompt")
+    # --- Interactions ---
+    INTERACTION_ASKED = "interaction_asked", "A prompt was put to people.", _asked("interaction")
+    INTERACTION_ANSWERED = (
+        "interaction_answered",
+        "A prompt was answered, by a person or by its default at the deadline.",
+        _closed("interaction", WaitStatus.ANSWERED, has_payload=True, is_decision=True),
+    )
+    INTERACTION_EXPIRED = (
+        "interaction_expired",
+        "The deadline of a prompt passed without an answer.",
+        _closed("interaction", WaitStatus.EXPIRED),
+    )
+    INTERACTION_WITHDRAWN = (
+        "interaction_withdrawn",
+        "A prompt was taken back, or its execution ended.",
+        _closed("interaction", WaitStatus.WITHDRAWN),
+    )
+    # --- Consents ---
+    CONSENT_ASKED = "consent_asked", "An OAuth consent is needed.", _asked("consent")
+    CONSENT_EXCHANGING = (
+        "consent_exchanging",
+        "The person came back from the provider, and the code is being exchanged for a token.",
+        _Effect(wait="consent", wait_status=WaitStatus.EXCHANGING),
+    )
+    CONSENT_PENDING = (
+        "consent_pending",
+        "The provider could not be reached for the exchange, so the consent is open for another attempt.",
+        _Effect(wait="consent", wait_status=WaitStatus.PENDING),
+    )
+    CONSENT_GRANTED = (
+        "consent_granted",
+        "A consent was granted, and the token is stored.",
+        _closed("consent", WaitStatus.GRANTED, has_payload=True),
+    )
+    CONSENT_DENIED = (
+        "consent_denied",
+        "A consent was denied.",
+        _closed("consent", WaitStatus.DENIED, has_payload=True),
+    )
+    CONSENT_EXPIRED = (
+        "consent_expired",
+        "The deadline of a consent passed.",
+        _closed("consent", WaitStatus.EXPIRED),
+    )
+    CONSENT_WITHDRAWN = (
+        "consent_withdrawn",
+        "A consent was taken back, or its execution ended.",
+        _closed("consent", WaitStatus.WITHDRAWN),
+    )
+    # --- The file ---
+    SWEPT = "swept", "Executions whose time to live was over were deleted.", _Effect()
+    PAYLOADS_ERASED = "payloads_erased", "Details of earlier rows were erased; the detail names them.", _Effect()
+    HISTORY_PRUNED = "history_pruned", "The oldest rows of the history were deleted by retention.", _Effect()
+    SETTING_CHANGED = "setting_changed", "A setting of the file was changed.", _Effect()
+    KEYS_ROTATED = "keys_rotated", "Secrets in the file were sealed with another key.", _Effect()
+    MIGRATED = "migrated", "The file was brought to another revision.", _Effect()
+    RESTORED = "restored", "The file was restored from a backup.", _Effect()
+
+    @classmethod
+    def named(cls, name: str) -> "EventKind | None":
+        """The member with this name; None for an event that this version does not know."""
+        return _BY_NAME.get(name)
+
+    @classmethod
+    def asked(cls, wait: WaitKind) -> "EventKind":
+        """The event that opens a wait of this kind."""
+        return _ASKED[wait]
+
+    @classmethod
+    def moved(cls, wait: WaitKind, status: str) -> "EventKind":
+        """The event that an open wait of this kind moves to ``status`` with."""
+        return _MOVED[wait, status]
+
+    @classmethod
+    def ended(cls, status: str) -> "EventKind":
+        """The event that an execution ends with ``status`` by."""
+        return _ENDED[status]
+
+
+_BY_NAME: Final = {kind.value: kind for kind in EventKind}
+_ASKED: Final = {kind.wait: kind for kind in EventKind if kind.opens_wait}
+_MOVED: Final = {
+    (kind.wait, str(kind.wait_status)): kind
+    for kind in EventKind
+    if kind.wait_status is not None and not kind.opens_wait
+}
+_ENDED: Final = {str(kind.ends_as): kind for kind in EventKind if kind.ends_as is not None}
+
+CLOSINGS: Final = tuple(kind for kind in EventKind if kind.closes_wait)
+"""The events that close a wait."""
+ENDINGS: Final = tuple(kind for kind in EventKind if kind.ends_as is not None)
+"""The events that end an execution."""

@@ -1,0 +1,212 @@
+"""What may be asked of a person, and what counts as an answer to it.
+
+Each kind of prompt is a class, with its fields and everything else about the kind: the class of its responses, what it accepts,
+its summary, whether its answer is a decision, and how it is asked on a command line. The wire format is that of the original
+store. ``prompt.accepts(response)`` decides whether a response is an answer, and returns it in its stored form.
+
+Responses are read generously, because two forms of them are in the field: the kind may stand under ``type`` or
+``input_type``, and a checkbox response may carry ``selected_option`` (one) or ``selected_options`` (one or many).
+
+A new kind is a member of ``HumanPromptModelType``, a class for the prompt and one for its responses, and a place in each of
+the two unions below.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
+
+from pydantic import BaseModel, Discriminator, Tag, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, first_problem, unreadable
+from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
+from restpoint.prompts.base import (
+    AnswerOptions,
+    HumanPromptBase,
+    HumanPromptModelType,
+    HumanResponseBase,
+    NotUnderstood,
+)
+from restpoint.prompts.choices import (
+    HumanPromptBinary,
+    HumanPromptCheckbox,
+    HumanPromptDropdown,
+    HumanPromptMultipleChoiceBase,
+    HumanPromptRadio,
+    HumanResponseBinary,
+    HumanResponseCheckbox,
+    HumanResponseDropdown,
+    HumanResponseRadio,
+)
+from restpoint.prompts.options import BinaryHumanPromptOption, MultipleChoiceOption
+from restpoint.prompts.plain import (
+    HumanPromptNotification,
+    HumanPromptText,
+    HumanResponseNotification,
+    HumanResponseText,
+)
+
+if TYPE_CHECKING:
+    from restpoint.compat import InteractionBase as InteractionBase
+    from restpoint.compat import InteractionPrompt as InteractionPrompt
+    from restpoint.compat import InteractionResponse as InteractionResponse
+    from restpoint.compat import InteractionStatus as InteractionStatus
+
+_COMPAT: Final = ("InteractionBase", "InteractionPrompt", "InteractionResponse", "InteractionStatus")
+
+__all__ = [
+    "PROMPT",
+    "PROMPTS",
+    "RESPONSE",
+    "RESPONSES",
+    "AnswerOptions",
+    "BinaryHumanPromptOption",
+    "HumanPrompt",
+    "HumanPromptBase",
+    "HumanPromptBinary",
+    "HumanPromptCheckbox",
+    "HumanPromptDropdown",
+    "HumanPromptModelType",
+    "HumanPromptMultipleChoiceBase",
+    "HumanPromptNotification",
+    "HumanPromptRadio",
+    "HumanPromptText",
+    "HumanResponse",
+    "HumanResponseBase",
+    "HumanResponseBinary",
+    "HumanResponseCheckbox",
+    "HumanResponseDropdown",
+    "HumanResponseNotification",
+    "HumanResponseRadio",
+    "HumanResponseText",
+    "MultipleChoiceOption",
+    "NotUnderstood",
+    "accepts",
+    "read_prompt",
+    "read_response",
+    "stored_prompt",
+    "summary_of",
+    "write_prompt",
+    "write_response",
+]
+
+HumanPrompt = Annotated[
+    HumanPromptText
+    | HumanPromptNotification
+    | HumanPromptBinary
+    | HumanPromptRadio
+    | HumanPromptCheckbox
+    | HumanPromptDropdown,
+    Discriminator("input_type"),
+]
+
+
+def _response_kind(data: object) -> object:
+    if isinstance(data, Mapping):
+        return data.get("type", data.get("input_type"))
+    return getattr(data, "type", None)
+
+
+HumanResponse = Annotated[
+    Annotated[HumanResponseText, Tag("text")]
+    | Annotated[HumanResponseNotification, Tag("notification")]
+    | Annotated[HumanResponseBinary, Tag("binary_choice")]
+    | Annotated[HumanResponseRadio, Tag("radio")]
+    | Annotated[HumanResponseCheckbox, Tag("checkbox")]
+    | Annotated[HumanResponseDropdown, Tag("dropdown")],
+    Discriminator(_response_kind),
+]
+
+PROMPT: Final[TypeAdapter[HumanPrompt]] = TypeAdapter(HumanPrompt)
+RESPONSE: Final[TypeAdapter[HumanResponse]] = TypeAdapter(HumanResponse)
+PROMPTS: Final[tuple[type[HumanPromptBase[Any]], ...]] = get_args(get_args(HumanPrompt)[0])
+RESPONSES: Final = tuple(prompt.response_model for prompt in PROMPTS)
+
+
+def stored_prompt(text: str) -> HumanPrompt:
+    """The prompt that is in the file. Raises ``DamagedFile`` where the text is no prompt."""
+    try:
+        return PROMPT.validate_json(text)
+    except ValidationError as error:
+        raise unreadable("a prompt", error) from error
+
+
+def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
+    """``value`` as one of our prompts: it is one already, or another library's model of the same fields, or a mapping.
+
+    Raises ``PromptNotAccepted``.
+    """
+    if type(value) in PROMPTS:
+        return value  # type: ignore[return-value]
+    try:
+        return PROMPT.validate_python(_data(value))
+    except (ValidationError, PydanticSerializationError, RecursionError) as error:
+        raise PromptNotAccepted(f"This is not a prompt that can be asked: {first_problem(error)}.") from None
+
+
+def write_prompt(prompt: HumanPrompt) -> str:
+    """The prompt as the JSON text that is stored. Raises ``PromptNotAccepted`` past the size limit."""
+    try:
+        text = prompt.model_dump_json()
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise PromptNotAccepted(f"This prompt has no JSON form: {error}.") from None
+    _check_size(text, MAX_PROMPT_BYTES, "prompt", PromptNotAccepted)
+    return text
+
+
+def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
+    """``value`` as one of our responses, read as generously as ``read_prompt`` does. Raises ``ResponseNotAccepted``."""
+    if type(value) in RESPONSES:
+        return value  # type: ignore[return-value]
+    try:
+        return RESPONSE.validate_python(_data(value))
+    except (ValidationError, PydanticSerializationError, RecursionError) as error:
+        raise ResponseNotAccepted(f"This is not a response: {first_problem(error)}.") from None
+
+
+def write_response(response: HumanResponse) -> str:
+    """The response as the JSON text that is stored. Raises ``ResponseNotAccepted`` past the size limit."""
+    try:
+        text = response.model_dump_json()
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise ResponseNotAccepted(f"This response has no JSON form: {error}.") from None
+    _check_size(text, MAX_RESPONSE_BYTES, "response", ResponseNotAccepted)
+    return text
+
+
+def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
+    """The response in its stored form, with each option as the prompt offered it.
+
+    Raises ``ResponseNotAccepted`` where the response is no answer to this prompt: it is of another kind, is blank although
+    text is required, or chooses an option twice or one that was not offered (options are compared by id and value).
+    """
+    return prompt.accepts(response)
+
+
+def summary_of(value: Mapping[str, object]) -> str:
+    """The summary of a prompt or a response that is given as JSON; empty where it is neither."""
+    for adapter in (PROMPT, RESPONSE):
+        try:
+            return adapter.validate_python(value).summary
+        except (ValidationError, RecursionError):
+            continue
+    return ""
+
+
+def _data(value: BaseModel | Mapping[str, object]) -> object:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _check_size(text: str, limit: int, noun: str, error: type[PromptNotAccepted | ResponseNotAccepted]) -> None:
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limit:
+        raise error(
+            f"The {noun} is {size} bytes of JSON and the limit is {limit}; keep large content elsewhere and link to it."
+        )
+
+
+def __getattr__(name: str) -> Any:
+    # The original's users find the envelopes here. They are built of the unions above, so they are imported last.
+    if name in _COMPAT:
+        return getattr(import_module("restpoint.compat"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

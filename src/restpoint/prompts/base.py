@@ -1,0 +1,107 @@
+"""What every kind of prompt has: its fields, and what its class answers for."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
+from restpoint.errors import ResponseNotAccepted
+from restpoint.prompts.options import Option
+
+
+class HumanPromptModelType(StrEnum):
+    """The kinds of prompt and response."""
+
+    TEXT = "text"
+    NOTIFICATION = "notification"
+    BINARY_CHOICE = "binary_choice"
+    RADIO = "radio"
+    CHECKBOX = "checkbox"
+    DROPDOWN = "dropdown"
+
+
+class HumanResponseBase(BaseModel):
+    """What every response has."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What was answered, in words: what somebody wrote, or the labels of the options that they chose."""
+
+
+R = TypeVar("R", bound=HumanResponseBase)
+
+
+class HumanPromptBase(BaseModel, Generic[R], validate_assignment=True):
+    """What every prompt has. ``R`` is the class of the responses that it takes.
+
+    ``text`` is shown to the person. ``timeout`` is in seconds, from the moment of asking (None: no deadline). ``error``
+    is what a client shows when the prompt is no longer open.
+    """
+
+    response_model: ClassVar[type[HumanResponseBase]]
+    """The class of the responses that the prompt takes; the same as ``R``."""
+    is_decision: ClassVar[bool]
+    """Whether an answer decides something. The view ``approvals`` leaves out the kinds whose answers do not, by name, so
+    another such kind takes a revision of the file."""
+
+    text: str
+    timeout: int | None = Field(default=None, gt=0, le=MAX_TIMEOUT_SECONDS)
+    error: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """What is asked, in words."""
+        return self.text
+
+    @property
+    def offers(self) -> Sequence[Option]:
+        """The options that may be chosen; none where the answer is no choice."""
+        return ()
+
+    def accepts(self, response: BaseModel) -> R:
+        """The response in its stored form. Raises ``ResponseNotAccepted`` where it does not answer this prompt."""
+        if not isinstance(response, self.response_model):
+            kind = getattr(response, "type", type(response).__name__)
+            asked = getattr(self, "input_type", type(self).__name__)
+            raise ResponseNotAccepted(
+                f"The prompt is of kind {asked} and takes no {kind} response; send a response with type {asked}."
+            )
+        return self._checked(response)  # type: ignore[arg-type] # response_model is R
+
+    def _checked(self, response: R) -> R:
+        """The response of this kind in its stored form. Raises ``ResponseNotAccepted``."""
+        return response
+
+    # --- On a command line ---
+
+    @property
+    @abstractmethod
+    def question(self) -> str:
+        """What a terminal shows where the person types the answer, after the text and what is offered."""
+
+    @abstractmethod
+    def typed(self, words: str) -> R:
+        """The response that a person means by these words. Raises ``NotUnderstood`` and ``ResponseNotAccepted``."""
+
+    @abstractmethod
+    def given(self, answer: "AnswerOptions") -> R:
+        """The response that the options of a command mean. Raises ``NotUnderstood`` and ``ResponseNotAccepted``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """An answer as the options of a command give it, before a prompt says what it means."""
+
+    text: str | None = None
+    choices: tuple[str, ...] = ()
+    yes: bool | None = None
+    acknowledge: bool = False
+
+
+class NotUnderstood(ValueError):
+    """What somebody typed stands for no answer. The message may have a second line, which says what would."""

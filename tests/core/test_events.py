@@ -1,0 +1,178 @@
+"""The one list of events: complete, documented, spelled nowhere else, and enough for one more event to be right everywhere."""
+
+import ast
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+
+import restpoint
+from past_files import load
+from restpoint import EventKind, ExecutionStore
+from restpoint._storage import history, verification
+from restpoint._storage.hash_chain import Finding
+from restpoint._storage.sqlite.connection import reading
+from restpoint.events import CLOSINGS, ENDINGS
+from restpoint.lifecycle import ends
+from support import ADA, TEXT, rows
+
+PACKAGE: Final = Path(restpoint.__file__).parent
+A_NEW_EVENT: Final = "interaction_claimed"
+
+# As the lifecycle's table does, this one stands here a second time, by hand.
+OPENS: Final = {"interaction_asked", "consent_asked"}
+CLOSES: Final = {
+    "interaction_answered", "interaction_expired", "interaction_withdrawn",
+    "consent_granted", "consent_denied", "consent_expired", "consent_withdrawn",
+}  # fmt: skip
+ENDS: Final = {"execution_completed", "execution_failed", "execution_cancelled"}
+WAKES: Final = {"execution_created", "execution_recovered", *CLOSES}
+STREAMED: Final = {"emitted", "notified", *OPENS}
+ERASED: Final = {
+    "execution_failed", "execution_stuck", "interaction_asked", "interaction_answered",
+    "consent_asked", "consent_granted", "consent_denied",
+}  # fmt: skip
+
+# The codes of errors, and problems of HTTP, some of which are called like the event that causes them.
+CODES: Final = {Path("errors.py"), Path("http/problems.py"), Path("client/responses.py"), Path("cli/terminal.py")}
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_an_event_is_documented_and_found_by_its_name(kind: EventKind) -> None:
+    assert re.fullmatch(r"[A-Z].{10,}\.", kind.description)
+    assert kind.__doc__ == kind.description
+    assert kind == kind.name.lower()
+    assert EventKind.named(str(kind)) is kind
+
+
+def test_an_event_does_what_it_is_known_for() -> None:
+    assert {str(kind) for kind in EventKind if kind.opens_wait} == OPENS
+    assert {str(kind) for kind in CLOSINGS} == CLOSES
+    assert {str(kind) for kind in ENDINGS} == ENDS
+    assert {str(kind) for kind in EventKind if kind.wakes_runner} == WAKES
+    assert {str(kind) for kind in EventKind if kind.is_streamed} == STREAMED
+    assert {str(kind) for kind in EventKind if kind.has_payload} == ERASED
+    assert {str(kind) for kind in EventKind if kind.is_decision} == {"interaction_answered"}
+
+
+def test_each_end_of_the_lifecycle_has_its_event() -> None:
+    assert {EventKind.ended(status).ends_as for status in ends("execution")} == set(ends("execution"))
+    assert {EventKind.moved("interaction", status).wait_status for status in ends("interaction")} == set(
+        ends("interaction")
+    )
+    assert {EventKind.moved("consent", status).wait_status for status in ends("consent")} == set(ends("consent"))
+    assert EventKind.asked("interaction") is EventKind.INTERACTION_ASKED
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+def test_every_event_that_a_past_version_wrote_is_in_the_list(tmp_path: Path, revision: str) -> None:
+    written = [event for (event,) in rows(load(revision, tmp_path / "past.db"), "SELECT event FROM history")]
+    assert written
+    assert [event for event in written if EventKind.named(event) is None] == []
+
+
+def spelled(module: Path) -> Iterator[str]:
+    """The text of every literal of a module, but for docstrings."""
+    tree = ast.parse(module.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+def test_no_other_module_spells_the_name_of_an_event() -> None:
+    # By itself, or quoted within SQL. `swept` is also a word of a view, which says how an execution left the file.
+    quoted = re.compile("|".join(f"'{kind}'" for kind in EventKind if kind is not EventKind.SWEPT))
+    found = [
+        f"{module.relative_to(PACKAGE)}: {text}"
+        for module in sorted(PACKAGE.rglob("*.py"))
+        if module.relative_to(PACKAGE) not in {Path("events.py"), *CODES}
+        for text in spelled(module)
+        if EventKind.named(text) is not None or quoted.search(text)
+    ]
+    assert found == []
+
+
+# --- One more --------------------------------------------------------------------------------------------------------
+
+
+async def appended(store: ExecutionStore, event: str) -> None:
+    """A file in which a prompt is open, was answered, and in between has an event of this name."""
+    record = await store.create_execution(workflow="refund", owner="ada")
+    ids = record.execution_id, (await store.set_interaction_required(record.execution_id, TEXT)).interaction_id
+    other = await store.create_execution(workflow="refund")
+    still = other.execution_id, (await store.set_interaction_required(other.execution_id, TEXT)).interaction_id
+
+    def append(tx: Any) -> None:
+        for execution_id, interaction_id in (ids, still):
+            moved = ("interaction_required", "interaction_required")
+            history.append(
+                tx, cast("EventKind", event), execution_id, wait_id=interaction_id, moved=moved, actor="grace"
+            )
+
+    assert store._database is not None
+    await store._database.write(append)
+    await store.resolve_interaction(*ids, ADA, actor="grace")
+    await store.set_completed(record.execution_id, {"fine": True})
+
+
+def findings(path: Path) -> tuple[Finding, ...]:
+    with reading(path) as connection:
+        return verification.verify(connection).findings
+
+
+async def test_an_event_that_is_not_in_the_list_is_reported_as_unknown_and_as_nothing_else(
+    store: ExecutionStore, path: Path
+) -> None:
+    await appended(store, A_NEW_EVENT)
+    (finding,) = findings(path)
+    assert (finding.problem, finding.sequence) == ("event_unknown", 5)
+    assert A_NEW_EVENT in finding.what
+
+
+async def test_an_event_that_is_not_in_the_list_is_shown_like_any_other(store: ExecutionStore) -> None:
+    await appended(store, A_NEW_EVENT)
+    page = await store.list()
+    entries = [entry for item in page.items for entry in await store.history(item.execution_id)]
+    assert [entry.kind for entry in entries if entry.event == A_NEW_EVENT] == [None, None]
+
+
+# It reads the file whose path it is given, and says what a verification finds, with whatever list of events it has.
+VERIFY: Final = (
+    "import sys; from pathlib import Path; from restpoint import EventKind\n"
+    "from restpoint._storage import verification\n"
+    "from restpoint._storage.sqlite.connection import reading\n"
+    "with reading(Path(sys.argv[1])) as connection:\n"
+    "    verdict = verification.verify(connection)\n"
+    "print(EventKind.named(sys.argv[2]) is not None, *(finding.problem for finding in verdict.findings))"
+)
+
+
+async def test_one_more_line_in_the_list_makes_a_new_event_right(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    await appended(store, A_NEW_EVENT)
+    copy = tmp_path / "src" / "restpoint"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE.parent.parent / "migrations", tmp_path / "migrations")
+    module = copy / "events.py"
+    before = '    INTERACTION_ASKED = "interaction_asked"'
+    line = f'    CLAIMED = "{A_NEW_EVENT}", "Somebody took a prompt to answer it.", _Effect(wait="interaction")\n'
+    text = module.read_text()
+    assert text.count(before) == 1
+    module.write_text(text.replace(before, line + before))
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", VERIFY, str(path), A_NEW_EVENT],
+        env={"PYTHONPATH": str(copy.parent)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (told.stdout.split(), told.stderr) == (["True"], "")

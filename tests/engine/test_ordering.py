@@ -1,0 +1,60 @@
+"""The order in which a workflow is given its outcomes: the same on a replay, down to what its tasks do between two of them."""
+
+import asyncio
+
+from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._engine.ordering import Order
+from runners import PATIENCE, answer, asked, ended, question
+
+TURNS = 10
+"""Turns of the loop that a task of the workflow below needs for what it does after an answer."""
+
+
+async def test_a_task_has_as_many_turns_between_two_outcomes_on_a_replay_as_it_had_before(
+    store: ExecutionStore,
+) -> None:
+    done: list[str] = []
+
+    async def slowly(ctx: Context) -> None:
+        await ctx.ask(question("a"))
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        done.append("a")
+
+    async def at_once(ctx: Context) -> None:
+        await ctx.ask(question("b"))
+        done.append("b")
+
+    @workflow
+    async def racing(ctx: Context) -> list[str]:
+        done.clear()
+        await asyncio.gather(slowly(ctx), at_once(ctx))
+        await ctx.ask(question("more"))
+        return done
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [racing], hold_paused_for=600) as runner:
+        record = (await runner.start("racing")).record
+        await asked(record, "a", "b")
+        await answer(store, record, "a", "yes")
+        while done != ["a"]:  # noqa: ASYNC110 - nothing else tells of it
+            await asyncio.sleep(0)
+        await answer(store, record, "b", "yes")
+        await asked(record, "more")
+    async with asyncio.timeout(PATIENCE), Runner(store, [racing]):
+        await answer(store, record, "more", "yes")
+        assert (await ended(record)).result == ["a", "b"]
+
+
+async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_order_of_the_file() -> None:
+    order = Order()
+    later, earlier = order.heard("later", 9), order.heard("earlier", 4)
+    own, number_of_own = order.reserve()
+    assert [outcome.number for outcome in (earlier, later, own)] == [1, 2, 3]
+    assert number_of_own == 3
+    waiting = [asyncio.ensure_future(order.give(each)) for each in (later, own, earlier)]
+    for number, outcome in enumerate((earlier, later, own), 1):
+        async with asyncio.timeout(PATIENCE):
+            while not outcome.is_given:  # noqa: ASYNC110 - turns of the loop
+                await asyncio.sleep(0)
+        assert order.given == number
+    await asyncio.gather(*waiting)
