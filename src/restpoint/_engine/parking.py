@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, Self
 
-from restpoint._storage.claims import Claim
+from restpoint._storage import Claim
 
 TURNS: Final = 25
 """Turns of the loop, in which whatever the last outcome set in motion asks for the next one."""

@@ -19,7 +19,7 @@ from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
 
 if TYPE_CHECKING:
-    from restpoint._storage.history import HistoryEntry
+    from restpoint._storage import HistoryEntry
     from restpoint.client.client import Client
 
 CANDIDATES: Final = 10
@@ -84,16 +84,13 @@ class FileBackend:
         self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
 
     async def __aenter__(self) -> Self:
-        from restpoint._core.clock import SystemClock
-        from restpoint._storage.sqlite.database import Database
         from restpoint._store.store import ExecutionStore
         from restpoint.service import Desk
 
         opened = ExecutionStore(self._ttl, database=self._path, remember=False)
         self.store = await self._stack.enter_async_context(opened)
         self._desk = Desk(self.store)
-        self._database = await Database.open(self._path, SystemClock())
-        self._stack.push_async_callback(self._database.close)
+        self._database = await self.store.database()
         return self
 
     async def __aexit__(
