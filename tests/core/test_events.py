@@ -40,7 +40,7 @@ ERASED: Final = {
 }  # fmt: skip
 
 # The codes of errors, and problems of HTTP, some of which are called like the event that causes them.
-CODES: Final = {Path("errors.py"), Path("http/problems.py"), Path("client/responses.py"), Path("cli/terminal.py")}
+CODES: Final = {Path("errors.py"), Path("client/responses.py"), Path("cli/terminal.py")}
 
 
 @pytest.mark.parametrize("kind", EventKind)
