@@ -28,7 +28,8 @@ def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
         terminal.put(f"head   {verdict.head}\n")
     for finding in verdict.findings:
         place = "tables" if finding.sequence is None else f"row {finding.sequence}"
-        terminal.put(f"WRONG  {place}: {terminal.printable(finding.what)}\n")
+        word = "UNKNOWN" if finding.problem == "event_unknown" else "WRONG"
+        terminal.put(f"{word}  {place}: {terminal.printable(finding.what)}\n")
         terminal.put(f"       {terminal.printable(finding.meaning)}\n")
 
 
