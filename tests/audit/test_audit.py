@@ -19,7 +19,7 @@ import pytest
 from inside import Command
 from restpoint import EventKind, ExecutionStore
 from restpoint._core import timestamps
-from restpoint._storage import history, verification
+from restpoint._storage import audit_queries, history, verification
 from restpoint._storage.hash_chain import Head, read_head
 from restpoint._storage.sqlite import views
 from restpoint._storage.sqlite.connection import reading
@@ -270,7 +270,7 @@ async def test_a_timeline_ends_with_the_sweep(
 async def test_the_history_is_asked_by_actor_time_event_status_and_workflow(
     store: ExecutionStore, path: Path, clock: ManualClock, restpoint: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "WINDOW", 3)
+    monkeypatch.setattr(audit_queries, "WINDOW", 3)
     await a_busy_week(store, clock)
 
     def found(*options: str) -> list[int]:

@@ -27,7 +27,7 @@ _h, _e, _j = history.c, executions.c, journal.c
 GENESIS: Final = bytes(32)
 """The digest that the first row is chained to."""
 
-_HEAD: Final = prepare(
+HEAD: Final = prepare(
     select(history.c.sequence, history.c.digest)
     .order_by(history.c.sequence.desc())
     .limit(literal_column("1"))
@@ -45,16 +45,18 @@ def detail_digest(detail: str | None) -> bytes | None:
 def row_digest(previous: bytes, columns: tuple[Any, ...], detail_sha256: bytes | None) -> bytes:
     """Return the digest of a row.
 
-    ``columns`` are sequence, execution_id, event, wait_id, from_status, to_status, actor, cause and time.
+    ``columns`` begin with sequence, execution_id, event, wait_id, from_status, to_status, actor, cause and time; a whole row may be
+    given, because what follows is not looked at. Raises ``TypeError`` where a text column holds something else: the digest of a
+    BLOB must not equal that of the text which Python shows for it.
     """
-    text = "\0".join(["" if value is None else f"={value}" for value in columns])
-    return sha256(previous + (detail_sha256 or GENESIS) + text.encode()).digest()
+    texts = "\0".join(["" if text is None else "=" + text for text in columns[1:8]])
+    return sha256(previous + (detail_sha256 or GENESIS) + f"={columns[0]}\0{texts}\0={columns[8]}".encode()).digest()
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:
     """Return the sequence and digest of the last row, or those of the anchor where retention left no row."""
     if tx.head is None:
-        row = tx.one(_HEAD, ()) or tx.one(ANCHOR, ())
+        row = tx.one(HEAD, ()) or tx.one(ANCHOR, ())
         if row is None:
             raise DamagedFile("The history has lost its anchor; restore a backup.")
         tx.head = row[0], row[1]

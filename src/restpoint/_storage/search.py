@@ -1,40 +1,54 @@
-"""What people ask of the whole file: which execution an abbreviated id means, and what has happened since."""
+"""Looking executions up for people: which one an abbreviated id means, why one is on hold, and what has happened since."""
 
+import sqlite3
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, union
 
 from restpoint._storage.history import HistoryEntry, events_of
 from restpoint._storage.schema import executions, history
-from restpoint._storage.sqlite.connection import prepare
-from restpoint._storage.sqlite.database import Database
+from restpoint._storage.sqlite.connection import limited, prepare
+from restpoint._storage.sqlite.database import Database, Row
+from restpoint.events import EventKind
 
 _e, _h = executions.c, history.c
 _MOST: Final = 500  # rows of history at a time
+_part: Final[ColumnElement[Any]] = bindparam("part")
 
-# Any id that begins so stands between the beginning and the beginning with the last of all characters.
-_BEGINS: Final[ColumnElement[Any]] = bindparam("part").concat(literal_column("char(1114111)"))
-_BEGINNING: Final = prepare(
-    union(
-        select(_e.id).where(_e.id >= bindparam("part"), _e.id < _BEGINS),
-        select(_h.execution_id).where(_h.execution_id >= bindparam("part"), _h.execution_id < _BEGINS),
-    )
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
+
+def _begins(id_: ColumnElement[Any]) -> ColumnElement[bool]:
+    # An id that begins with the part sorts before the part followed by the last of all characters; an index finds these.
+    return (id_ >= _part) & (id_ < _part.concat(literal_column("char(1114111)")))
+
+
+def _ends(id_: ColumnElement[Any]) -> ColumnElement[bool]:
+    return func.substr(id_, -func.length(_part)) == _part
+
+
+_IN_FILE: Final = (
+    prepare(
+        limited(union(select(_e.id).where(_begins(_e.id)), select(_h.execution_id).where(_begins(_h.execution_id))))
+    ),
+    prepare(limited(select(_e.id).where(_ends(_e.id)))),
+)
+_IN_HISTORY: Final = (
+    prepare(limited(select(_h.execution_id).distinct().where(_begins(_h.execution_id)))),
+    prepare(
+        limited(
+            select(_h.execution_id).where(
+                _h.event == literal_column(f"'{EventKind.EXECUTION_CREATED}'"), _ends(_h.execution_id)
+            )
+        )
+    ),
 )
 _HOLD: Final = prepare(select(_e.hold).where(_e.id == bindparam("id")))
-_ENDING: Final = prepare(
-    select(_e.id)
-    .where(func.substr(_e.id, -func.length(bindparam("part"))) == bindparam("part"))
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
-)
 _SINCE: Final = prepare(
-    select(_h.sequence, _h.execution_id)
-    .where(_h.sequence > bindparam("after"), _h.execution_id.is_not(None))
-    .order_by(_h.sequence)
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
+    limited(
+        select(_h.sequence, _h.execution_id)
+        .where(_h.sequence > bindparam("after"), _h.execution_id.is_not(None))
+        .order_by(_h.sequence)
+    )
 )
 
 
@@ -46,16 +60,27 @@ async def hold_of(database: Database, execution_id: str) -> str | None:
 
 
 async def ids_with(database: Database, part: str, most: int) -> list[str]:
-    """Ids of executions that begin with ``part``, also of those that left the file; else those that end with it."""
-    for query in (_BEGINNING, _ENDING):
-        found = [row[0] for row in await database.read(query, {"part": part, "max": most}, lane="long")]
-        if found:
+    """Ids of executions that begin with ``part``, also of those that left the file; else those in the file that end with it."""
+    for query in _IN_FILE:
+        if found := _ids(await database.read(query, {"part": part, "max": most}, lane="long")):
             return found
     return []
 
 
+def ids_in_history(connection: sqlite3.Connection, part: str, most: int) -> list[str]:
+    """Ids of executions that the history tells of and that begin with ``part``; else those that end with it."""
+    for query in _IN_HISTORY:
+        if found := _ids(connection.execute(query, {"part": part, "max": most})):
+            return found
+    return []
+
+
+def _ids(rows: Iterable[Row]) -> list[str]:
+    return [execution_id for (execution_id,) in rows]
+
+
 async def happened_since(database: Database, sequence: int) -> list[HistoryEntry]:
-    """What happened to any execution after a row of history, in order, some at a time, with what was emitted."""
+    """What happened to any execution after row ``sequence`` of the history, in order, at most 500 rows, with what was emitted."""
     entries: list[HistoryEntry] = []
     for row, execution_id in await database.read(_SINCE, {"after": sequence, "max": _MOST}):
         entries += await events_of(database, execution_id, row - 1, 1)

@@ -59,25 +59,26 @@ class _Tally:
 
     def add(self, rows: Sequence[Row]) -> None:
         self.rows += len(rows)
+        first, last = Head.of(rows[0]).sequence, Head.of(rows[-1]).sequence
         for sequence in self.heads:
-            if rows[0][0] <= sequence <= rows[-1][0]:
-                self.heads[sequence] = rows[sequence - rows[0][0]][11]
+            if first <= sequence <= last:
+                self.heads[sequence] = Head.of(rows[sequence - first]).digest
         live, ended = self.live, TERMINAL
-        for row in rows:
-            kind = EventKind.named(row[2])
+        for sequence, execution_id, event, _, before, after, _, _, _, detail, detail_sha256, _ in rows:
+            kind = EventKind.named(event)
             if kind is None:
-                self.unknown.setdefault(row[2], row[0])
-            if row[9] is None and row[10] is not None and (kind is None or not kind.keeps_digest_only):
-                self.without_detail.append(row[0])
-            if row[5] != row[4]:
-                if row[5] is None or row[5] in ended:
-                    live.discard(row[1])
+                self.unknown.setdefault(event, sequence)
+            if detail is None and detail_sha256 is not None and (kind is None or not kind.keeps_digest_only):
+                self.without_detail.append(sequence)
+            if after != before:
+                if after is None or after in ended:
+                    live.discard(execution_id)
                 else:
-                    live.add(row[1])
+                    live.add(execution_id)
             elif kind is EventKind.PAYLOADS_ERASED:
-                self.erased.update(_numbers(row[9], "sequences"))
+                self.erased.update(_numbers(detail, "sequences"))
             elif kind is EventKind.HISTORY_PRUNED:
-                self.pruned_to.update(_numbers(row[9], "last"))
+                self.pruned_to.update(_numbers(detail, "last"))
 
 
 def _numbers(detail: str | None, name: str) -> list[int]:
@@ -123,7 +124,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     try:
         for rows in walk(connection, anchor):
             tally.add(rows)
-            last = Head(rows[-1][0], rows[-1][11])
+            last = Head.of(rows[-1])
     except Broken as broken:
         findings.append(broken.finding)
         whole = False

@@ -8,7 +8,6 @@ missing.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,16 +15,19 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from restpoint._storage.hash_chain import (
-    LAST_SEQUENCE,
     Broken,
     Head,
+    HistoryRow,
     Row,
     diagnose,
     first_wrong,
     read_anchor,
+    read_digest,
     read_head,
     walk,
+    written_within,
 )
+from restpoint._storage.sqlite.connection import Connection
 from restpoint.audit.signing import SigningKey, VerifyingKey
 from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
 
@@ -57,7 +59,7 @@ class Span:
 
 
 def span(
-    connection: sqlite3.Connection,
+    connection: Connection,
     *,
     first: int | None = None,
     last: int | None = None,
@@ -78,27 +80,18 @@ def span(
         raise InvalidArgument(
             f"Rows up to {anchor.sequence} have left the file by retention; export from row {anchor.sequence + 1} on."
         )
-    begin: int | None = anchor.sequence + 1 if first is None else first
-    end = head.sequence if last is None else min(last, head.sequence)
-    if since is not None or until is not None:
-        begin, end = connection.execute(
-            "SELECT min(sequence), max(sequence) FROM history WHERE sequence BETWEEN :first AND :last"
-            " AND time >= :since AND time < :until",
-            {
-                "first": begin,
-                "last": end,
-                "since": -LAST_SEQUENCE if since is None else since,
-                "until": LAST_SEQUENCE if until is None else until,
-            },
-        ).fetchone()
-    if begin is None or begin > end:
+    rows: tuple[int, int] | None = (
+        anchor.sequence + 1 if first is None else first,
+        head.sequence if last is None else min(last, head.sequence),
+    )
+    if rows is not None and (since is not None or until is not None):
+        rows = written_within(connection, *rows, since, until)
+    if rows is None or rows[0] > rows[1]:
         raise NothingToExport("No row of the history is in this range; restpoint audit head tells the last one.")
-    previous = anchor.digest
-    if begin > anchor.sequence + 1:
-        row = connection.execute("SELECT digest FROM history WHERE sequence = ?", (begin - 1,)).fetchone()
-        if row is None:
-            raise DamagedFile(f"Row {begin - 1} of the history is missing; run: restpoint audit verify")
-        previous = row[0]
+    begin, end = rows
+    previous = anchor.digest if begin == anchor.sequence + 1 else read_digest(connection, begin - 1)
+    if previous is None:
+        raise DamagedFile(f"Row {begin - 1} of the history is missing; run: restpoint audit verify")
     return Span(Head(begin - 1, previous), end)
 
 
@@ -118,7 +111,7 @@ def form_of(name: str) -> Format:
 class Export:
     """The bytes of a span, and when they are all there, the manifest."""
 
-    def __init__(self, connection: sqlite3.Connection, of: Span, form: Format) -> None:
+    def __init__(self, connection: Connection, of: Span, form: Format) -> None:
         self.span = of
         self.form = form
         self._connection = connection
@@ -133,7 +126,7 @@ class Export:
             yield self._counted((",".join(COLUMNS) + "\r\n").encode())
         try:
             for rows in walk(self._connection, self.span.previous, self.span.last, CHUNK):
-                self._last = Head(rows[-1][0], rows[-1][11])
+                self._last = Head.of(rows[-1])
                 yield self._counted("".join(map(line, rows)).encode())
         except Broken as broken:
             raise damaged(broken) from None
@@ -270,25 +263,20 @@ class _Chain:
             self.problem = f"Line {number} is no row of an export."
             return
         if self.last is None:  # without a manifest nothing says what the first row follows from
-            self.last = Head(row[0], row[11])
+            self.last = Head.of(row)
             return
         if first_wrong([row], self.last.sequence, self.last.digest) is not None:
             finding = diagnose(row, self.last)
             self.problem = f"Line {number}: {finding.what} {finding.meaning}"
-        self.last = Head(row[0], row[11])
+        self.last = Head.of(row)
 
 
-def _row(line: bytes) -> Row:
+def _row(line: bytes) -> HistoryRow:
     text = line.decode()
-    told = json.loads(text)
-    detail: str | None = text[text.index(_DETAIL) + len(_DETAIL) :].removesuffix("\n")[:-1]
-    if told["detail"] is None:
-        detail = None
-    hashed = told["detail_sha256"]
-    return (
-        *(told[name] for name in ("sequence", "execution_id", "event", "wait_id", "from_status", "to_status")),
-        *(told[name] for name in ("actor", "cause", "time")),
-        detail,
-        None if hashed is None else bytes.fromhex(hashed),
-        bytes.fromhex(told["digest"]),
-    )
+    values = json.loads(text)
+    if values["detail"] is not None:  # the text that was hashed, which need not be what another encoder writes
+        values["detail"] = text[text.index(_DETAIL) + len(_DETAIL) :].removesuffix("\n")[:-1]
+    if values["detail_sha256"] is not None:
+        values["detail_sha256"] = bytes.fromhex(values["detail_sha256"])
+    values["digest"] = bytes.fromhex(values["digest"])
+    return HistoryRow(*(values[name] for name in HistoryRow._fields))

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from restpoint._storage import hash_chain
+from restpoint._storage import hash_chain, search
 from restpoint._storage.sqlite.connection import reading
 from restpoint.audit import export as exports
 from restpoint.audit import reports, signed_heads
@@ -65,7 +65,7 @@ class FileAudit:
 
     def timeline(self, part: str) -> Iterator[Answer]:
         """As ``AuditBackend.timeline``."""
-        execution_id = only_one(part, reports.ids(self.connection, part, CANDIDATES + 1))
+        execution_id = only_one(part, search.ids_in_history(self.connection, part, CANDIDATES + 1))
         return reports.timeline(self.connection, execution_id)
 
     def head(self, key: Path | None) -> str:

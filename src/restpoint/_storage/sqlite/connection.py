@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import Executable, event, make_url
+from sqlalchemy import CompoundSelect, Executable, Select, bindparam, event, literal_column, make_url
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -52,6 +52,11 @@ def prepare(statement: Executable, *, order: tuple[str, ...] = ()) -> str:
     if unnamed or (order and tuple(compiled.positiontup) != order):
         raise AssertionError(f"{compiled} takes {compiled.positiontup}, not {order}; without a name: {unnamed}")
     return str(compiled)
+
+
+def limited(statement: Select[Any] | CompoundSelect[Any], name: str = "max") -> Any:
+    """The statement with ``LIMIT :name``. Left to itself, SQLAlchemy adds an OFFSET whose zero is a parameter without a name."""
+    return statement.limit(bindparam(name)).offset(literal_column("0"))
 
 
 # --- Where the file is -----------------------------------------------------------------------------------------------
