@@ -45,8 +45,8 @@ def detail_digest(detail: str | None) -> bytes | None:
 def row_digest(previous: bytes, columns: tuple[Any, ...], detail_sha256: bytes | None) -> bytes:
     """Return the digest of a row.
 
-    ``columns`` begin with sequence, execution_id, event, wait_id, from_status, to_status, actor, cause and time; a whole row may be
-    given, because what follows is not looked at. Raises ``TypeError`` where a text column holds something else: the digest of a
+    ``columns`` begin with sequence, execution_id, event, wait_id, from_status, to_status, actor, cause and time. A whole row may
+    be given, because what follows is ignored. Raises ``TypeError`` where a text column holds something else: the digest of a
     BLOB must not equal that of the text which Python shows for it.
     """
     texts = "\0".join(["" if text is None else "=" + text for text in columns[1:8]])

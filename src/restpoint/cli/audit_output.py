@@ -29,10 +29,8 @@ def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
     for finding in verdict.findings:
         place = "tables" if finding.sequence is None else f"row {finding.sequence}"
         word = "UNKNOWN" if finding.problem == "event_unknown" else "WRONG"
-        terminal.print_data(f"{word}  {place}: {terminal.printable(finding.what)}
-")
-        terminal.print_data(f"       {terminal.printable(finding.meaning)}
-")
+        terminal.print_data(f"{word}  {place}: {terminal.printable(finding.what)}\n")
+        terminal.print_data(f"       {terminal.printable(finding.meaning)}\n")
 
 
 def _as_data(verdict: Verdict) -> dict[str, Any]:
