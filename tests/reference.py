@@ -307,13 +307,18 @@ _NOT_MADE_BY_CALLERS: Final = {
     "PendingOAuth", "Started", "Workflow",
 }  # fmt: skip
 
-# Of these, the other methods are for the boxes beside them.
+# The other members of these are for the boxes beside them.
 _FOR_CALLERS: Final[dict[str, set[str]]] = {
     "Consents": {"open", "close"},
+    "ExecutionRecord": {
+        "changed", "completed_at", "created_at", "error", "error_code", "execution_id", "expires_at", "first_outcome",
+        "is_gone", "is_run", "owner", "pending_interaction", "pending_interactions", "pending_oauth", "pending_oauths",
+        "problem", "result", "status", "task", "workflow",
+    },
     "ExecutionStatus": set(),
-    "Runner": {"open", "close", "start"},
-    "Workflow": set(),
-}
+    "Runner": {"accepts", "close", "open", "queued", "running", "start"},
+    "Workflow": {"input_schema", "key", "output_schema"},
+}  # fmt: skip
 
 
 def _documented(name: str, thing: Any) -> Iterator[str]:
@@ -332,15 +337,15 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
     elif issubclass(thing, Enum):
         rows += [(f"`{each.name}`", f"`{each.value}`") for each in thing]
     else:
-        names = sorted(each for each in getattr(thing, "__slots__", ()) if not each.startswith("_"))
-        rows += [(f"`{each}`", "") for each in names]
+        names = {each for each in getattr(thing, "__slots__", ()) if not each.startswith("_")}
+        rows += [(f"`{each}`", "") for each in sorted(names & _FOR_CALLERS.get(name, names))]
     for member, value in _members(thing):
         if isinstance(value, property):
             rows.append((f"`{member}`", cell(markdown(inspect.getdoc(value) or ""))))
     if len(rows) > 1:
         yield table(*rows)
     for member, value in _members(thing):
-        if inspect.isfunction(value) and member != "parts" and member in _FOR_CALLERS.get(name, {member}):
+        if inspect.isfunction(value):
             yield f"#### {name}.{member}"
             yield _signature(member, value)
             yield markdown(inspect.getdoc(value) or "")
@@ -352,7 +357,8 @@ def _members(thing: type) -> list[tuple[str, Any]]:
     for each in reversed(thing.__mro__):
         if each.__module__.partition(".")[0] == "restpoint":
             found |= {name: value for name, value in vars(each).items() if not name.startswith("_")}
-    return sorted(found.items(), key=lambda member: member[0])
+    wanted = _FOR_CALLERS.get(thing.__name__, set(found) - {"parts"})
+    return sorted((name, value) for name, value in found.items() if name in wanted)
 
 
 def _signature(name: str, thing: Any) -> str:

@@ -1,13 +1,13 @@
 """The lifecycle: one table of every status, every trigger and every legal move.
 
 An *execution* runs, pauses on *waits* (an *interaction* with a person, or an OAuth *consent*), and ends. Each of the
-three has a machine below, defined with the ``transitions`` package. The machines carry no model: a machine or a model
-per execution would cost tens of microseconds and kilobytes each and be kept for ever, so the tables are read out of the
-machines once, at import, and a move is then one look-up.
+three has a machine below, defined with the ``transitions`` package. The machines have no model: a machine or a model for
+each execution would cost tens of microseconds and some kilobytes, and would be kept for ever. Instead the tables are read out
+of the machines once, at import, and a move is one look-up.
 
-Three things are made from these tables and from nothing else: the check before every write (``move``), the triggers that
-make the database refuse what the check would refuse (``legal_moves``, used by ``triggers.py``), and the picture in the
-README (``mermaid``).
+Three things are made from these tables and from nothing else: the check before every write (``move``), the triggers by which
+the database refuses what the check would refuse (``legal_moves``, which ``triggers.py`` uses), and the picture in the
+documentation (``mermaid``).
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from restpoint.errors import IllegalTransition
 
 
 class ExecutionStatus(StrEnum):
-    """Where an execution is. The first five are on the wire as the original store had them."""
+    """The status of an execution. The original store had the first five, and the wire has them as it did."""
 
     RUNNING = "running"
     INTERACTION_REQUIRED = "interaction_required"
@@ -31,7 +31,7 @@ class ExecutionStatus(StrEnum):
 
 
 class WaitStatus(StrEnum):
-    """Where an interaction or a consent is."""
+    """The status of a wait: an interaction or a consent."""
 
     PENDING = "pending"
     EXCHANGING = "exchanging"
@@ -49,8 +49,8 @@ OPEN: Final = (WaitStatus.PENDING, WaitStatus.EXCHANGING)
 _LIVE: Final = ["running", "interaction_required", "oauth_required"]
 _WAITING: Final = ["interaction_required", "oauth_required"]
 
-# A settled wait leads to the kind of the oldest wait that is still open, else back to running: the three
-# `settle` rows share their sources, and the ledger says which of them holds.
+# When a wait is settled, the execution moves to the kind of the oldest wait that is still open, or back to running. The three
+# `settle` rows have the same sources, so the storage says which of them it means.
 EXECUTION: Final = Machine(
     model=None,
     name="execution",
@@ -108,7 +108,7 @@ def _moves(machine: Machine) -> Iterator[tuple[str, str, str]]:
                 yield source, trigger, str(transition.dest)
 
 
-# (status, trigger) -> the statuses it may lead to; only `settle` of an execution has more than one.
+# (status, trigger) -> the statuses that it may lead to. Only `settle` of an execution has more than one.
 _TABLE: Final[dict[str, dict[tuple[str, str], tuple[str, ...]]]] = {kind: {} for kind in MACHINES}
 for _kind, _machine in MACHINES.items():
     for _source, _trigger, _dest in _moves(_machine):
@@ -116,9 +116,9 @@ for _kind, _machine in MACHINES.items():
 
 
 def move(kind: str, subject_id: str, status: str, trigger: str, to: str | None = None) -> str:
-    """The status that ``trigger`` leads to from ``status``.
+    """Return the status that ``trigger`` leads to from ``status``.
 
-    ``kind`` is ``execution``, ``interaction`` or ``consent``. ``to`` picks one where the table has several (``settle``).
+    ``kind`` is ``execution``, ``interaction`` or ``consent``. ``to`` chooses one where the table has several (``settle``).
     Raises ``IllegalTransition``, which names the subject, its status and the trigger.
     """
     targets = _TABLE[kind].get((status, trigger))
@@ -132,33 +132,33 @@ def move(kind: str, subject_id: str, status: str, trigger: str, to: str | None =
 
 
 def statuses(kind: str) -> tuple[str, ...]:
-    """Every status of the kind, in the order of its definition."""
+    """Return every status of the kind, in the order of its definition."""
     return tuple(MACHINES[kind].states)
 
 
 def triggers(kind: str) -> tuple[str, ...]:
-    """Every trigger of the kind."""
+    """Return every trigger of the kind."""
     return tuple(dict.fromkeys(trigger for _, trigger in _TABLE[kind]))
 
 
 def initial(kind: str) -> str:
-    """The status that a new one has."""
+    """Return the status that a new one has."""
     return str(MACHINES[kind].initial)
 
 
 def legal_moves(kind: str) -> tuple[tuple[str, str], ...]:
-    """Every (from, to) pair of different statuses that some trigger allows."""
+    """Return every (from, to) pair of different statuses that some trigger allows."""
     pairs = ((source, dest) for (source, _), targets in _TABLE[kind].items() for dest in targets if source != dest)
     return tuple(dict.fromkeys(pairs))
 
 
 def ends(kind: str) -> tuple[str, ...]:
-    """Every status of the kind that no trigger leads out of."""
+    """Return every status of the kind that no trigger leads out of."""
     return tuple(status for status in statuses(kind) if not any(source == status for source, _ in _TABLE[kind]))
 
 
 def mermaid() -> str:
-    """The three machines as one mermaid ``stateDiagram-v2``, as the README shows it."""
+    """Return the three machines as one mermaid ``stateDiagram-v2``, as the documentation shows it."""
     lines = ["stateDiagram-v2"]
     for kind, table in _TABLE.items():
         lines += [f"    state {kind} {{", f"        [*] --> {kind}_{initial(kind)}"]

@@ -1,4 +1,4 @@
-"""What goes over the wire: statuses, accepted starts, responses and stream events, as the original store had them."""
+"""What goes over the wire: the bodies of requests and replies. What the original store had is as it was there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class _Execution(BaseModel):
 
 
 class ExecutionRunningStatus(_Execution):
-    """In progress: nothing is asked and nothing has ended."""
+    """The execution runs: it waits for nobody and has not ended."""
 
     status: Literal[ExecutionStatus.RUNNING] = ExecutionStatus.RUNNING
 
 
 class ExecutionInteractionRequiredStatus(_Execution):
-    """Paused for a person. ``response_url`` is where the response goes."""
+    """The execution waits for a person. The response is posted to ``response_url``."""
 
     status: Literal[ExecutionStatus.INTERACTION_REQUIRED] = ExecutionStatus.INTERACTION_REQUIRED
     interaction_id: str
@@ -40,7 +40,7 @@ class ExecutionInteractionRequiredStatus(_Execution):
 
 
 class ExecutionOAuthRequiredStatus(_Execution):
-    """Paused for a consent. ``auth_url`` is what the person opens."""
+    """The execution waits for a consent. The person opens ``auth_url``."""
 
     status: Literal[ExecutionStatus.OAUTH_REQUIRED] = ExecutionStatus.OAUTH_REQUIRED
     auth_url: str
@@ -48,33 +48,33 @@ class ExecutionOAuthRequiredStatus(_Execution):
 
 
 class ExecutionCompletedStatus(_Execution):
-    """Ended with a result."""
+    """The execution ended with a result."""
 
     status: Literal[ExecutionStatus.COMPLETED] = ExecutionStatus.COMPLETED
     result: Any
 
 
 class ExecutionFailedStatus(_Execution):
-    """Ended with an error, which is for people."""
+    """The execution ended with an error. The text is for people."""
 
     status: Literal[ExecutionStatus.FAILED] = ExecutionStatus.FAILED
     error: str
 
 
 class ExecutionCancelledStatus(_Execution):
-    """Ended because someone said so. The original had no such status."""
+    """The execution was cancelled. The original had no such status."""
 
     status: Literal[ExecutionStatus.CANCELLED] = ExecutionStatus.CANCELLED
 
 
 class ExecutionAcceptedInteraction(ExecutionInteractionRequiredStatus):
-    """Accepted, and paused for a person already. ``status_url`` is where to poll."""
+    """The start was accepted, and the execution waits for a person already. ``status_url`` is where to poll."""
 
     status_url: str
 
 
 class ExecutionAcceptedOAuth(ExecutionOAuthRequiredStatus):
-    """Accepted, and paused for a consent already. ``status_url`` is where to poll."""
+    """The start was accepted, and the execution waits for a consent already. ``status_url`` is where to poll."""
 
     status_url: str
 
@@ -89,7 +89,7 @@ class InteractionResponseRequest(BaseModel):
 
 
 class OpenInteraction(BaseModel):
-    """One open prompt of an execution, among several. Times are seconds since the epoch."""
+    """One of the open prompts of an execution. Times are seconds since the epoch."""
 
     interaction_id: str
     prompt: HumanPrompt
@@ -101,7 +101,7 @@ class OpenInteraction(BaseModel):
 
 
 class ExecutionListItem(_Execution):
-    """One line of a list. Times are seconds since the epoch."""
+    """An execution in a list. Times are seconds since the epoch."""
 
     status: ExecutionStatus
     workflow: str | None = None
@@ -116,7 +116,7 @@ class ExecutionListItem(_Execution):
 
 
 class ExecutionList(BaseModel):
-    """Some of a list, the newest first. ``next_cursor`` gets the page after it; None on the last one."""
+    """A page of a list, the newest execution first. ``next_cursor`` gets the next page; it is None on the last one."""
 
     items: list[ExecutionListItem]
     next_cursor: str | None = None
@@ -144,7 +144,7 @@ class HistoryItem(BaseModel):
 
 
 class HistoryList(BaseModel):
-    """Everything that happened to an execution, in order."""
+    """The history of an execution, in order."""
 
     items: list[HistoryItem]
 
@@ -171,8 +171,8 @@ class WorkflowList(BaseModel):
 class Execution(BaseModel):
     """An execution as the server shows it to this client. Times are seconds since the epoch.
 
-    ``interactions`` are the open prompts that this client may see, the oldest first. ``result`` is there once it is
-    completed, ``error`` (for people) and ``error_code`` (stable) once it has failed.
+    ``interactions`` are the open prompts that this client may see, the oldest first. A completed execution has ``result``, and
+    a failed one has ``error`` (a text for people) and ``error_code`` (which stays the same from release to release).
     """
 
     execution_id: str
@@ -200,18 +200,18 @@ class Execution(BaseModel):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is completed, failed or cancelled."""
+        """Whether the execution is completed, failed or cancelled."""
         return self.status in TERMINAL
 
     @property
     def needs_someone(self) -> bool:
-        """Whether it waits for an answer or a consent."""
+        """Whether the execution waits for an answer or a consent."""
         return self.status in {ExecutionStatus.INTERACTION_REQUIRED, ExecutionStatus.OAUTH_REQUIRED}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to an execution: ``data`` is what its row of history says, ``sequence`` is the row."""
+    """An event of an execution, as a stream has it: ``sequence`` is its row of history, and ``data`` what that row says."""
 
     sequence: int
     event: str

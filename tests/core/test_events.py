@@ -17,10 +17,11 @@ from past_files import load
 from restpoint import EventKind, ExecutionStore
 from restpoint._storage import history, verification
 from restpoint._storage.hash_chain import Finding
+from restpoint._storage.sqlite import checks
 from restpoint._storage.sqlite.connection import reading
 from restpoint.events import CLOSINGS, ENDINGS
 from restpoint.lifecycle import ends
-from support import ADA, TEXT, rows
+from support import ADA, START, TEXT, rows, sql
 
 PACKAGE: Final = Path(restpoint.__file__).parent
 A_NEW_EVENT: Final = "interaction_claimed"
@@ -40,7 +41,7 @@ ERASED: Final = {
 }  # fmt: skip
 
 # The codes of errors, and problems of HTTP, some of which are called like the event that causes them.
-CODES: Final = {Path("errors.py"), Path("http/problems.py"), Path("client/responses.py"), Path("cli/terminal.py")}
+CODES: Final = {Path("errors.py"), Path("client/responses.py"), Path("cli/terminal.py")}
 
 
 @pytest.mark.parametrize("kind", EventKind)
@@ -127,6 +128,12 @@ def findings(path: Path) -> tuple[Finding, ...]:
         return verification.verify(connection).findings
 
 
+def checked(path: Path) -> tuple[str, object]:
+    """What ``restpoint db check`` says of the history."""
+    (finding,) = [finding for finding in checks.examine(path, START) if finding.name == "history"]
+    return finding.severity, finding.figures["problem"]
+
+
 async def test_an_event_that_is_not_in_the_list_is_reported_as_unknown_and_as_nothing_else(
     store: ExecutionStore, path: Path
 ) -> None:
@@ -134,6 +141,16 @@ async def test_an_event_that_is_not_in_the_list_is_reported_as_unknown_and_as_no
     (finding,) = findings(path)
     assert (finding.problem, finding.sequence) == ("event_unknown", 5)
     assert A_NEW_EVENT in finding.what
+    # To an operator it is no damage; and where there is damage, that comes first.
+    assert checked(path) == ("warning", "event_unknown")
+    with sql(path) as connection:
+        name = "executions_move_as_the_lifecycle_allows"
+        ((trigger,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchall()
+        connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE executions SET owner = 'eve' WHERE owner = 'ada'")
+        connection.execute(trigger)
+    assert [finding.problem for finding in findings(path)] == ["event_unknown", "payload_differs"]
+    assert checked(path) == ("error", "payload_differs")
 
 
 async def test_an_event_that_is_not_in_the_list_is_shown_like_any_other(store: ExecutionStore) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
+from starlette.datastructures import Headers
 
 from restpoint.http.problems import Problem
 from restpoint.http.requests import MAX_BODY_BYTES, read_body
@@ -24,7 +25,7 @@ class Sent:
     """A request whose body is chunks of a mebibyte, as far as ``read_body`` looks at one."""
 
     def __init__(self, chunks: int, **headers: str) -> None:
-        self.scope = {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+        self.headers = Headers(headers)
         self.kept = 0
         """The most chunks that were kept when the next one came."""
         self.read = 0

@@ -103,7 +103,7 @@ async def test_keys_are_made_listed_and_rotated_while_a_server_runs(path: Path) 
         assert f'"id": "{old}"' in before.stdout
         assert '"seals": true, "secrets": 1' in before.stdout
         rotated = await asyncio.to_thread(typed, "keys", "rotate", *database, cwd=folder)
-        assert (rotated.returncode, "Sealed 1 secrets anew." in rotated.stderr) == (0, True)
+        assert (rotated.returncode, "Resealed 1 secrets." in rotated.stderr) == (0, True)
         new = Vault(ring).primary
         assert new != old
         listed = await asyncio.to_thread(typed, "keys", "list", *database, cwd=folder)

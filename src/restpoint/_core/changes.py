@@ -25,11 +25,11 @@ class Wait:
     auth_url: str | None = None
     oauth_state: str | None = None
     ended: bool = False
-    """Withdrawn because its execution ended."""
+    """Whether it was withdrawn because its execution ended."""
     assignees: str | None = None
     four_eyes: int | None = None
     provider: str | None = None
-    """Of a consent that restpoint drives."""
+    """The provider of a consent that restpoint drives; None for a consent that the caller drives."""
     scopes: str | None = None
     given: "BaseModel | None" = None
     """The prompt or the response as the caller in this process gave it, which may be of a class of another library."""
@@ -37,10 +37,12 @@ class Wait:
 
 @dataclass(slots=True)
 class Change:
-    """One event: what one row of history did to an execution. A job emits it, and the store hears of it after COMMIT.
+    """An event: what one row of history did to an execution. A job emits it, and the store hears of it after COMMIT.
 
-    ``wait`` is the wait that the event is about, as it is after it. ``lease`` is that of the process that asked and so drives
-    the execution. ``problem`` says why no runner can go on with it. ``execution`` is there where it was created: all of it.
+    ``before`` and ``status`` are the status of the execution before and after it; ``at`` is its time, in milliseconds since the
+    epoch. ``wait`` is the wait that the event is about, in the state that it has afterwards. ``lease`` is the lease of the
+    process that asked, and so drives the execution. ``problem`` says why no runner can go on with it. ``execution`` is the whole
+    execution, where the event created it.
     """
 
     sequence: int
@@ -61,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Whom an interaction is addressed to, and what happens at its deadline. Payloads are JSON text."""
+    """Whom an interaction is addressed to, and what happens at its deadline. ``assignees`` and the response are JSON text."""
 
     assignees: str | None = None
     four_eyes: int | None = None

@@ -15,11 +15,11 @@ TimeToLive = float | Mapping[str, Any] | None
 """A ``Rule``; a mapping may also have the key ``workflows``, which maps names of workflows to rules of their own."""
 
 
-class _Default(int):
-    """An int like any other, which can be told from the same number given by a caller."""
+class _DefaultTTL(int):
+    """The type of the default, which tells it from the same number in an argument. It is an int, as in the original store."""
 
 
-DEFAULT_EXECUTION_TTL: Final[int] = _Default(600)
+DEFAULT_EXECUTION_TTL: Final[int] = _DefaultTTL(600)
 """Seconds that an ended execution stays if neither the caller nor the file sets a rule."""
 
 WORKFLOWS: Final = "workflows"
@@ -28,14 +28,14 @@ _MAX_SECONDS: Final = MAX_TIMEOUT_SECONDS
 
 def milliseconds(name: str, seconds: float) -> int:
     """Convert ``seconds`` to milliseconds. Raises ``InvalidArgument``, whose message calls the value ``name``."""
-    if type(seconds) not in {int, float, _Default} or not 0 <= seconds <= _MAX_SECONDS:
+    if type(seconds) not in {int, float, _DefaultTTL} or not 0 <= seconds <= _MAX_SECONDS:
         raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {_MAX_SECONDS}.")
     return round(seconds * 1000)
 
 
 def is_default(ttl: TimeToLive) -> bool:
     """Whether the caller gave no rule."""
-    return isinstance(ttl, _Default)
+    return isinstance(ttl, _DefaultTTL)
 
 
 @dataclass(frozen=True, slots=True)

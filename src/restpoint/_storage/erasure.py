@@ -1,24 +1,25 @@
-"""Erasure: what people said and were asked goes for good; that it was asked and answered, by whom and when, stays.
+"""Erasure: it takes away what people said and were asked, for good. That they were asked and answered, and when, stays.
 
-Of one execution, erasing takes everything that it holds: input, prompts, answers, what its workflow recorded, its result or
-error. Its rows leave the file, and the details that history keeps of it are set to nothing. The chain still verifies,
-because a row is chained by the SHA-256 of its detail; and an event ``payloads_erased`` names the rows, so that no detail can
-go missing unsaid. An execution that has not ended needs what it holds, and one that is on hold is held: both are refused.
+The erasure of an execution takes everything that it holds: its input, prompts, answers, what its workflow recorded, and its
+result or error. Its rows leave the file, and the details that the history has of it become NULL. The chain still verifies,
+because a row is chained by the SHA-256 of its detail. An event ``payloads_erased`` names the rows, so no detail can disappear
+without a record of it. An execution that has not ended needs what it holds, and one that is on hold must stay, so neither can be
+erased.
 
-Of one person, that is:
+The erasure of a person takes
 
 - every execution that they own, all of it;
 - in the executions of others, each answer that they gave, and each prompt that was addressed to them alone.
 
-What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may hold anybody's
-words. So in the executions of others it stays, unless ``whole`` is asked for: then every execution in which they gave an
-answer, or were asked alone, goes as if it were theirs.
+What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
+So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
+answered, or was asked alone, is erased as if it were theirs.
 
-What stays are names and times: actors, owners, the statuses, the reasons that were given for holds and cancellations. The
-digests stay too, so a text that can be guessed can still be compared with them. Backups made before keep what was in them.
+Names and times stay: actors, owners, statuses, and the reasons of holds and cancellations. The digests stay too, so whoever can
+guess a text can still compare it with them. Backups that were made before keep what was in them.
 
-The bytes are gone from the file as well: SQLite overwrites what it deletes (``secure_delete``), and when all is erased the
-unused pages are given back and the log is emptied.
+The bytes leave the file as well: SQLite overwrites what it deletes (``secure_delete``), and after an erasure the unused pages are
+given back and the log is emptied.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptNotification, write_prompt
 
 AT_ONCE: Final = 200
-"""Rows of history that one event names."""
+"""How many rows of history one event names."""
 
 _SCANNED_AT_ONCE: Final = 20_000  # rows of history
 _ERASED_PROMPT: Final = write_prompt(HumanPromptNotification(text="(erased)"))
@@ -55,7 +56,7 @@ def _text(value: str) -> Any:
     return literal_column(f"'{value}'")
 
 
-# What an event that this version does not know holds, nobody here can say: it is erased too.
+# Nobody here can say what the detail of an event that this version does not know holds, so it is erased too.
 _ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
     [_text(kind) for kind in EventKind if not kind.has_payload]
 )
@@ -100,7 +101,7 @@ _BLANK_PROMPT: Final = prepare(
 def _erase_rows(
     tx: Transaction, execution_id: str, rows: list[int], status: str | None, actor: str | None, reason: str | None
 ) -> None:
-    """Say which details go, in the chain; then let them go, which the file allows for those that are named."""
+    """Append which details are erased, and then erase them: the file allows it for rows that such an event names."""
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
         detail = encode({"sequences": some})
@@ -115,7 +116,7 @@ def _erase_rows(
 
 
 def erase_execution(tx: Transaction, execution_id: str, actor: str | None, reason: str | None) -> int:
-    """All of one execution, also of one that has left the file. Returns how many details and rows went; 0: none was left.
+    """Erase an execution, also one that has left the file. Returns the number of details and rows; 0 where none was left.
 
     Raises ``ExecutionNotFound``, ``ExecutionHeld``, and ``IllegalTransition`` where it has not ended.
     """
@@ -131,7 +132,7 @@ def erase_execution(tx: Transaction, execution_id: str, actor: str | None, reaso
 def erase_wait(
     tx: Transaction, execution_id: str, wait_id: str, actor: str | None, reason: str | None, *, whole: bool
 ) -> int:
-    """The answer to one prompt; ``whole``: and the prompt. Returns and raises as ``erase_execution``."""
+    """Erase the answer to one prompt, and with ``whole`` the prompt too. Returns and raises as ``erase_execution`` does."""
     status, is_there = _erasable(tx, execution_id)
     about = {"id": execution_id, "wait": wait_id, "whole": int(whole)}
     rows = [sequence for (sequence,) in tx.all(_DETAILS_OF_WAIT, about)]
@@ -145,7 +146,7 @@ def erase_wait(
 
 
 def _erasable(tx: Transaction, execution_id: str) -> tuple[str | None, bool]:
-    """The status of an execution that may be erased, and whether it is in the file."""
+    """Return the status of an execution that may be erased, and whether it is in the file."""
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
@@ -181,14 +182,14 @@ _OWNED: Final = prepare(select(_e.id).where(_e.owner == bindparam("person")).ord
 
 @dataclass(slots=True)
 class Scope:
-    """What is one person's: whole executions, and single waits in those of others, with whether the prompt is theirs too."""
+    """What the file has of one person: whole executions, and waits in those of others, each with whether the prompt goes too."""
 
     executions: list[str] = field(default_factory=list)
     waits: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
 async def scope(database: Database, person: str, *, whole: bool = False) -> Scope:
-    """What the file has of a person, also of executions that have left it. Reads the history some rows at a time."""
+    """Find what the file has of a person, also in executions that have left it. Reads the history some rows at a time."""
     owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"person": person}, lane="long")}
     waits: dict[tuple[str, str], bool] = {}
     async for event, execution_id, wait_id in _concerning(database, person):
@@ -212,19 +213,19 @@ async def _concerning(database: Database, person: str) -> AsyncIterator[tuple[st
 
 @dataclass(slots=True)
 class Erasure:
-    """What an erasure did. ``left`` are executions that it had to leave, with the error that says why."""
+    """What an erasure did. ``left`` are the executions that it could not erase, each with the error that says why."""
 
     executions: list[str] = field(default_factory=list)
     waits: list[tuple[str, str]] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
     scrubbed: bool = True
-    """Whether the log is empty too: that nothing of what was erased is in the file or beside it any more."""
+    """Whether the log is empty too, so that nothing of what was erased is in the file or beside it any more."""
 
 
 async def erase(
     database: Database, what: Scope, actor: str | None, reason: str | None, dropped: Callable[[str], None]
 ) -> Erasure:
-    """Erase all of it, an execution at a time, leaving those that must be left; ``dropped`` hears of each that went."""
+    """Erase all of it, one execution at a time. Those that must stay are left; ``dropped`` is called with each other one."""
     done = Erasure()
     for execution_id in what.executions:
         job = partial(erase_execution, execution_id=execution_id, actor=actor, reason=reason)
@@ -236,13 +237,15 @@ async def erase(
         if await _attempt(database, job, execution_id, done.left):
             done.waits.append((execution_id, wait_id))
             dropped(execution_id)
-    if what.executions or what.waits:  # also where nothing was left of it: the log may have it from the last time
+    if (
+        what.executions or what.waits
+    ):  # also where nothing was left to erase: the log may still have it from the last time
         done.scrubbed = await scrub(database)
     return done
 
 
 async def preview(database: Database, what: Scope) -> Erasure:
-    """What ``erase`` would do; nothing is written."""
+    """Return what ``erase`` would do. Nothing is written."""
     would = Erasure()
     for execution_id in what.executions:
         if await _attempt(database, partial(_count, execution_id=execution_id), execution_id, would.left):
@@ -268,12 +271,12 @@ async def _attempt(
         return bool(await database.write(job))
     except (IllegalTransition, ExecutionHeld) as error:
         left.append((execution_id, str(error)))
-    except ExecutionNotFound:  # pruned meanwhile: nothing is left of it
+    except ExecutionNotFound:  # retention removed it meanwhile, so nothing is left to erase
         pass
     return False
 
 
 async def scrub(database: Database) -> bool:
-    """Give every unused page back and empty the log; False where a reader keeps the log."""
+    """Give every unused page back and empty the log. Returns False where a reader keeps the log."""
     await vacuum.shrink(database, keep=0)
     return await asyncio.to_thread(vacuum.fold_log, database.path)

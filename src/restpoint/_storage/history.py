@@ -1,9 +1,10 @@
-"""The history: appended to in the transaction of what it tells of, each row chained to the one before it; and read back.
+"""The history: rows are appended in the transaction of what they tell of, each chained to the one before it, and read back.
 
-A row's digest is SHA-256 over the previous row's digest (32 bytes), the SHA-256 of its detail (32 bytes; zeros for none) and
-its other columns in order, each as ``=`` and its text, NULL as nothing, with NUL bytes between them, in UTF-8. The detail
-itself is not in it, so that a detail can be erased later and the chain still verifies. A row that was changed, removed, inserted
-or moved breaks the chain at that place; rows cut from the end are found by whoever kept a later digest.
+The digest of a row is SHA-256 over the previous row's digest (32 bytes), the SHA-256 of its detail (32 bytes; zeros where it has
+no detail) and its other columns in order, each as ``=`` and its text, NULL as nothing, with NUL bytes between them, in UTF-8.
+The digest does not cover the detail itself, so a detail can be erased later and the chain still verifies. A row that was changed,
+removed, inserted or moved breaks the chain at that place. Rows that were cut from the end are found by whoever kept a later
+digest.
 """
 
 import json
@@ -24,7 +25,7 @@ from restpoint.events import EventKind
 _h, _e, _j = history.c, executions.c, journal.c
 
 GENESIS: Final = bytes(32)
-"""What the first row is chained to."""
+"""The digest that the first row is chained to."""
 
 HEAD: Final = prepare(
     select(history.c.sequence, history.c.digest)
@@ -37,22 +38,23 @@ _APPEND: Final = prepare(insert(history), order=tuple(history.c.keys()))
 
 
 def detail_digest(detail: str | None) -> bytes | None:
-    """SHA-256 of a detail's UTF-8, or None where there is no detail."""
+    """Return the SHA-256 of a detail in UTF-8; None where there is no detail."""
     return None if detail is None else sha256(detail.encode()).digest()
 
 
 def row_digest(previous: bytes, columns: tuple[Any, ...], detail_sha256: bytes | None) -> bytes:
-    """The digest of a row: ``columns`` are sequence, execution_id, event, wait_id, from_status, to_status, actor, cause, time.
+    """Return the digest of a row.
 
-    What follows the time is not looked at, so a whole row may be given. Raises ``TypeError`` where a text is none: the digest of
-    a BLOB must not be that of the text which Python shows for it.
+    ``columns`` begin with sequence, execution_id, event, wait_id, from_status, to_status, actor, cause and time. A whole row may
+    be given, because what follows is ignored. Raises ``TypeError`` where a text column holds something else: the digest of a
+    BLOB must not equal that of the text which Python shows for it.
     """
     texts = "\0".join(["" if text is None else "=" + text for text in columns[1:8]])
     return sha256(previous + (detail_sha256 or GENESIS) + f"={columns[0]}\0{texts}\0={columns[8]}".encode()).digest()
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:
-    """Sequence and digest of the last row; the anchor's where retention left none."""
+    """Return the sequence and digest of the last row, or those of the anchor where retention left no row."""
     if tx.head is None:
         row = tx.one(HEAD, ()) or tx.one(ANCHOR, ())
         if row is None:
@@ -64,13 +66,13 @@ def head(tx: Transaction) -> tuple[int, bytes]:
 def keys_rotated(
     tx: Transaction, *, current: str, retired: Sequence[str], resealed: int, actor: str | None = None
 ) -> int:
-    """Append that secrets are sealed with another key now: the ids of the keys, and how many secrets were sealed again."""
+    """Append that secrets are sealed with another key now. The detail has the ids of the keys and the number of secrets."""
     detail = encode({"current": current, "retired": list(retired), "resealed": resealed})
     return append(tx, EventKind.KEYS_ROTATED, actor=actor, cause="rotation", detail=detail)
 
 
 def migrated(tx: Transaction, before: str, after: str, actor: str | None = None) -> int:
-    """Append that the file was brought from one revision to another."""
+    """Append that the file was brought from the revision ``before`` to ``after``."""
     detail = encode({"from": before, "to": after})
     cause = "upgrade" if before < after else "downgrade"
     return append(tx, EventKind.MIGRATED, actor=actor, cause=cause, detail=detail)
@@ -88,7 +90,10 @@ def append(
     detail: str | None = None,
     hashed: str | None = None,
 ) -> int:
-    """Append one row to the history and return its sequence. ``hashed``: a detail of which only the SHA-256 is kept."""
+    """Append one row to the history and return its sequence.
+
+    ``moved`` is the status of the execution before and after. ``hashed`` is a detail of which only the SHA-256 is kept.
+    """
     sequence, previous = head(tx)
     sequence += 1
     from_status, to_status = moved
@@ -156,7 +161,7 @@ _LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), literal_colum
 
 
 async def history_of(database: Database, execution_id: str) -> list[HistoryEntry]:
-    """Everything that happened to an execution, in order; also after it was removed or swept."""
+    """Return the history of an execution, in order, also after it was removed or swept."""
     return [_entry(row) for row in await database.read(_HISTORY_OF, {"id": execution_id}, lane="long")]
 
 
@@ -188,9 +193,10 @@ _JOURNALED: Final = prepare(
 
 
 async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
-    """What happened to an execution after a row of history, in order, at most ``most``, with what it emitted and notified.
+    """Return the events of an execution after a row of history, in order, at most ``most`` of them.
 
-    That is kept in the journal and goes with the execution; the history only says where it stands.
+    They have what the workflow emitted and notified. The journal keeps that for as long as the execution is in the file; the
+    history only says where in the journal it stands.
     """
     rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
     entries = [_entry(row) for row in rows]
@@ -220,11 +226,11 @@ def _journaled(entry: HistoryEntry) -> tuple[str, str] | None:
 
 
 async def last_sequence(database: Database) -> int:
-    """The sequence of the newest row of history; 0 where there is none."""
+    """Return the sequence of the newest row of history; 0 where there is none."""
     ((sequence,),) = await database.read(_LAST)
     return int(sequence)
 
 
 async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
-    """Sequence and execution of the rows after ``sequence``, at most ``most``."""
+    """Return the sequence and execution of each row after ``sequence``, at most ``most`` of them."""
     return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]

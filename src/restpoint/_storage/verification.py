@@ -1,9 +1,9 @@
-"""The history as evidence: that it is what was written, all of it, and that the tables say the same.
+"""Verification: whether the history is what was written, and whether the tables say the same as the history.
 
-Each row must follow from the one before it (``chain.py``), each detail that is gone must be named by an event that says it
-was erased, the anchor must stand where retention says that it moved it, the heads that were kept elsewhere must be there, and
-what the tables say of executions, waits and payloads must be what the history tells of them. Nothing can tell without a head
-that was kept that rows were cut from the end, or that a history was written anew from some row to the last.
+It checks five things. Each row follows from the one before it (``hash_chain.py``). Each detail that is missing is named by an
+event that says that it was erased. The anchor is where an event says that retention moved it. The heads that were kept elsewhere
+are in the history. The tables say of executions, waits and payloads what the history says of them. Without a head that was kept,
+nothing can tell that rows were cut from the end, or that a history was written anew from some row to the last.
 """
 
 import json
@@ -19,21 +19,21 @@ from restpoint._storage.history import GENESIS
 from restpoint.events import ENDINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
-_NAMED: Final = 5  # differences between tables and history that are named
+_NAMED: Final = 5  # differences between tables and history that are reported, of each kind
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verification found: the findings, the first row first, and what it went over."""
+    """What a verification found: the findings, in the order of their rows, and what it read."""
 
     findings: tuple[Finding, ...]
     anchor: int
-    """The last row that retention removed; 0: none."""
+    """The last row that retention removed; 0 where it removed none."""
     head: Head | None
-    """The newest row, if all up to it follow from each other."""
+    """The newest row, if every row up to it follows from the one before it; else None."""
     rows: int
     erased: int
-    """Rows whose detail was erased, as an event tells."""
+    """The number of rows whose detail was erased."""
 
     @property
     def holds(self) -> bool:
@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Tally:
-    """What the rows say that only all of them together can confirm."""
+    """What is collected from the rows, because it can only be judged when all of them have been read."""
 
     heads: dict[int, bytes | None]
     without_detail: list[int] = field(default_factory=list)
@@ -82,7 +82,7 @@ class _Tally:
 
 
 def _numbers(detail: str | None, name: str) -> list[int]:
-    """A number of a detail, or a list of them."""
+    """Return the numbers that a field of a detail has: one, or a list."""
     try:
         told = json.loads(detail or "{}").get(name, [])
     except (ValueError, AttributeError):
@@ -91,11 +91,10 @@ def _numbers(detail: str | None, name: str) -> list[int]:
 
 
 def verify(connection: sqlite3.Connection, heads: Sequence[Head] = ()) -> Verdict:
-    """Go over the whole history. ``heads`` are what was kept elsewhere.
+    """Verify the whole history, and the tables against it. ``heads`` are those that were kept elsewhere.
 
-    Findings come in the order of their rows; after a row that does not follow nothing can be said of the rows behind it, and
-    of the tables nothing either, so it is the last of them but for the heads. Raises ``sqlite3.Error`` for a file that
-    cannot be read.
+    Where a row does not follow from the one before it, nothing can be said of the rows after it, nor of the tables: only heads
+    are reported beyond it. Raises ``sqlite3.Error`` for a file that cannot be read.
     """
     while True:
         try:
@@ -103,7 +102,7 @@ def verify(connection: sqlite3.Connection, heads: Sequence[Head] = ()) -> Verdic
         except Broken as broken:
             return Verdict((broken.finding,), 0, None, 0, 0)
         verdict = _verify_from(connection, anchor, heads)
-        # Retention may have moved the anchor while its rows were read: those that were gone then are not missing.
+        # Retention may have moved the anchor while the rows were read. The rows that it removed are not missing.
         if verdict.holds or read_anchor(connection) == anchor:
             return verdict
 
@@ -226,7 +225,7 @@ _TABLES: Final[tuple[tuple[WaitKind, str], ...]] = (("interaction", "interaction
 
 
 def _waits(wait: WaitKind, table: str) -> str:
-    """Waits whose status differs from the one that the last event gives them which gives them a status at all."""
+    """SQL: the waits whose status is not the one that history gives them by the last event that gives them any."""
     moving = [kind for kind in EventKind if kind.wait == wait and kind.wait_status is not None]
     cases = " ".join(f"WHEN '{kind}' THEN '{kind.wait_status}'" for kind in moving)
     told = f"CASE h.event {cases} END"
@@ -270,7 +269,7 @@ def _sha256_hex(text: str | None) -> str | None:
 
 
 def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Finding]:
-    """Where the tables say other than the history; ``live`` are the executions that it tells of no end of."""
+    """Yield where the tables differ from the history. ``live`` are the executions that have not ended by the history."""
     limit = {"most": _NAMED}
     changed = "A row of the table was changed by another program, or rows were cut from the end of the history."
     for execution_id, status, told in connection.execute(_STATUSES, limit).fetchall():

@@ -1,4 +1,4 @@
-"""What a prompt may be asked with: whom it is addressed to, and what its deadline does. Read and checked in one place."""
+"""The options that a prompt is asked with: whom it is addressed to, and what happens at its deadline. They are checked here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -18,7 +18,7 @@ def read_terms(
     on_deadline: Literal["raise", "fail"],
     default: HumanResponse | BaseModel | Mapping[str, Any] | None,
 ) -> Terms:
-    """What a prompt was asked with, checked. Raises ``InvalidArgument``, ``NotJSON`` and ``ResponseNotAccepted``."""
+    """Check the options of a prompt. Raises ``InvalidArgument``, ``NotJSON`` and ``ResponseNotAccepted``."""
     if assignees is None and not four_eyes and default is None and on_deadline == "raise":
         return NO_TERMS
     if isinstance(assignees, str) or (assignees is not None and not assignees):

@@ -116,7 +116,7 @@ def _print_version(requested: bool) -> None:
     if requested:
         from importlib.metadata import version
 
-        terminal.put(f"restpoint {version('restpoint')}\n")
+        terminal.print_data(f"restpoint {version('restpoint')}\n")
         raise typer.Exit
 
 

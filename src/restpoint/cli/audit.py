@@ -81,7 +81,7 @@ def head(database: Database = DEFAULT_DATABASE, url: Url = None, key: Key = None
     from restpoint.cli.audit_backend import open_audit_backend
 
     with _cryptography(), open_audit_backend(database, url) as backend:
-        terminal.put(f"{backend.head(key)}\n")
+        terminal.print_data(f"{backend.head(key)}\n")
 
 
 @audit.command()
@@ -96,7 +96,7 @@ def keygen(
 
     with _cryptography():
         public = signing.generate(path)
-    terminal.say(
+    terminal.print_message(
         f"Made the key {public.id}: keep {path} secret, it signs; give {path}{signing.PUBLIC} to whoever verifies."
     )
 
@@ -199,14 +199,14 @@ def export(
         pieces, manifest_of = backend.export(exports.form_of(form), selection, key)
         if out is None:
             for data in pieces:
-                terminal.put_bytes(data)
+                terminal.print_bytes(data)
         else:
             audit_output.write(out, pieces)
         document = manifest_of()
         if beside is not None:
             audit_output.write(beside, [f"{json.dumps(document, indent=2)}\n".encode()])
     where = f"; manifest: {beside}" if beside is not None else ""
-    terminal.say(f"rows {document['first']} to {document['last']}, SHA-256 {document['sha256']}{where}")
+    terminal.print_message(f"rows {document['first']} to {document['last']}, SHA-256 {document['sha256']}{where}")
 
 
 # --- Helpers -----------------------------------------------------------------------------------------------------------
@@ -262,13 +262,13 @@ def _verify_export(path: Path, manifest: Path | None, key: Any, output: Format) 
 
         shown.show_json({"holds": not problems, "manifest": document, "problems": problems}, output)
     elif problems:
-        terminal.put("".join(f"WRONG  {terminal.printable(problem)}\n" for problem in problems))
+        terminal.print_data("".join(f"WRONG  {terminal.printable(problem)}\n" for problem in problems))
     else:
         about = (
             "each row follows from the one before"
             if document is None
             else f"rows {document['first']} to {document['last']}"
         )
-        terminal.put(f"ok     {path.name}: {about}{'' if key is None else f', signed with {key.id}'}\n")
+        terminal.print_data(f"ok     {path.name}: {about}{'' if key is None else f', signed with {key.id}'}\n")
     if problems:
         raise typer.Exit(terminal.REFUSED)

@@ -16,20 +16,21 @@ _HEADS: Final = {"sequence": "#", "to_status": "status", "actor": "by", "executi
 
 
 def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
-    """Print the verdict of a verification. ``kept`` are the sequences of the heads that were given to it."""
+    """Print the verdict of a verification. ``kept`` are the sequences of the given heads."""
     if form is not Format.TABLE:
         output.show_json(_as_data(verdict), form)
         return
     pruned = f", rows up to {verdict.anchor} were deleted by retention" if verdict.anchor else ""
     erased = f", {verdict.erased} details were erased" if verdict.erased else ""
     if verdict.holds:
-        proven = f", rows up to {max(kept)} are those that were kept" if kept else ""
-        terminal.put(f"ok     {verdict.rows} rows, each follows from the one before{pruned}{erased}{proven}\n")
-        terminal.put(f"head   {verdict.head}\n")
+        proven = f", rows up to {max(kept)} match the heads that were given" if kept else ""
+        terminal.print_data(f"ok     {verdict.rows} rows, each follows from the one before{pruned}{erased}{proven}\n")
+        terminal.print_data(f"head   {verdict.head}\n")
     for finding in verdict.findings:
         place = "tables" if finding.sequence is None else f"row {finding.sequence}"
-        terminal.put(f"WRONG  {place}: {terminal.printable(finding.what)}\n")
-        terminal.put(f"       {terminal.printable(finding.meaning)}\n")
+        word = "UNKNOWN" if finding.problem == "event_unknown" else "WRONG"
+        terminal.print_data(f"{word}  {place}: {terminal.printable(finding.what)}\n")
+        terminal.print_data(f"       {terminal.printable(finding.meaning)}\n")
 
 
 def _as_data(verdict: Verdict) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def show_rows(rows: Iterator[Answer], form: Format, columns: tuple[str, ...]) ->
     if form is Format.JSON:
         output.show_items(found, form)
     elif not found:
-        terminal.put("none\n")
+        terminal.print_data("none\n")
     else:
         cells = [[_cell(row, name) for name in columns] for row in found]
         output.table([_HEADS.get(name, name) for name in columns], cells)
@@ -66,15 +67,15 @@ def show_report(answered: Iterable[tuple[Question, Iterator[Answer]]], form: For
     """Print every report with its rows."""
     for number, (asked, found) in enumerate(answered):
         if form is Format.TABLE:
-            terminal.put(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
+            terminal.print_data(f"{chr(10) if number else ''}{asked.title} ({asked.name}, view {asked.view})\n")
             show_rows(found, form, asked.shown)
         elif form is Format.JSONL:
             show_rows(({"asked": asked.name, **row} for row in found), form, ())
         else:
-            terminal.put(f"{',' if number else '{'}\n{json.dumps(asked.name)}: ")
+            terminal.print_data(f"{',' if number else '{'}\n{json.dumps(asked.name)}: ")
             show_rows(found, form, ())
     if form is Format.JSON:
-        terminal.put("}\n")
+        terminal.print_data("}\n")
 
 
 def _cell(row: Answer, name: str) -> str:

@@ -40,9 +40,9 @@ def list_executions(
         elif output is not Format.TABLE:
             shown.show_items(items, output)
         if not items:
-            terminal.say("No executions.")
+            terminal.print_message("No executions.")
         elif more:
-            terminal.say(f"The newest {limit}; there are more: --limit {limit * 10}")
+            terminal.print_message(f"The newest {limit}; there are more: --limit {limit * 10}")
 
     terminal.run(work())
 
@@ -117,7 +117,7 @@ def answer(
             "Give the answer after the id, or with --text, --choose, --yes, --no, --acknowledge or --json."
         )
     terminal.run(send(execution_id, waiting.interaction_id, response))
-    terminal.say(f"Answered {waiting.interaction_id}.")
+    terminal.print_message(f"Answered {waiting.interaction_id}.")
 
 
 def cancel(
@@ -134,7 +134,7 @@ def cancel(
         async with open_backend(database, url, ttl) as backend:
             execution_id = await backend.find(execution)
             await backend.cancel(execution_id, reason)
-            terminal.say(f"Cancelled {execution_id}.")
+            terminal.print_message(f"Cancelled {execution_id}.")
 
     terminal.run(work())
 
@@ -173,17 +173,17 @@ def watch(
         async with open_backend(database, url) as backend:
             execution_id = await backend.find(execution) if execution is not None else None
             if execution_id is None:
-                terminal.say("Watching; Ctrl-C ends it.")
+                terminal.print_message("Watching; Ctrl-C ends it.")
             async for item in backend.follow(execution_id, 0):
                 if output is Format.TABLE:
-                    terminal.put(shown.event_line(item, with_id=execution_id is None))
+                    terminal.print_data(shown.event_line(item, with_id=execution_id is None))
                 else:
                     shown.show_json(item, Format.JSONL)
 
     try:
         terminal.run(work())
     except KeyboardInterrupt:
-        terminal.say()
+        terminal.print_message()
 
 
 def start(

@@ -49,12 +49,12 @@ def upgrade(
 
     path = path_of(database)
     if dry_run:
-        terminal.put(migrations.plan(path, revision, "upgrade"))
+        terminal.print_data(migrations.plan(path, revision, "upgrade"))
         return
     backup = migrations.upgrade(path, revision, actor=user_name())
     if backup is not None:
-        terminal.say(f"The file as it was: {backup}")
-    terminal.say(f"{path} is at revision {migrations.current(path)}")
+        terminal.print_message(f"The file as it was: {backup}")
+    terminal.print_message(f"{path} is at revision {migrations.current(path)}")
 
 
 @db.command()
@@ -70,14 +70,14 @@ def downgrade(
     path = path_of(database)
     sql = migrations.plan(path, revision, "downgrade")
     for dropped in migrations.losses(path, revision):
-        terminal.say(f"{'would drop' if dry_run else 'drops'} {dropped}")
+        terminal.print_message(f"{'would drop' if dry_run else 'drops'} {dropped}")
     if dry_run:
-        terminal.put(sql)
+        terminal.print_data(sql)
         return
     backup = migrations.downgrade(path, revision, actor=user_name())
     if backup is not None:
-        terminal.say(f"The file as it was: {backup}")
-    terminal.say(f"{path} is at revision {migrations.current(path) or 'none: it holds no tables'}")
+        terminal.print_message(f"The file as it was: {backup}")
+    terminal.print_message(f"{path} is at revision {migrations.current(path) or 'none: it holds no tables'}")
 
 
 @db.command()
@@ -85,7 +85,7 @@ def current(database: Database = DEFAULT_DATABASE) -> None:
     """Print the revision of the file."""
     from restpoint._storage import migrations
 
-    terminal.put(f"{migrations.current(path_of(database)) or 'none'}\n")
+    terminal.print_data(f"{migrations.current(path_of(database)) or 'none'}\n")
 
 
 @db.command()
@@ -112,7 +112,7 @@ def check(
     worst = health.worst(findings)
     if output is Format.TABLE:
         for each in findings:
-            terminal.put(f"{_SEVERITIES[each.severity]:<5}  {each.name:<13} {terminal.printable(each.word)}\n")
+            terminal.print_data(f"{_SEVERITIES[each.severity]:<5}  {each.name:<13} {terminal.printable(each.word)}\n")
     else:
         checks = [
             {"name": each.name, "severity": each.severity, "message": each.word, **each.figures} for each in findings
@@ -149,10 +149,10 @@ def backup(
         raise terminal.Usage(f"{target} is not a folder, and --keep counts the backups in a folder.\nName a folder.")
     made = backups.stamped(path, folder) if folder is not None else path_of(str(target))
     backups.backup(path, made, verified=not unverified)
-    terminal.put(f"{target if folder is None else made}\n")
+    terminal.print_data(f"{target if folder is None else made}\n")
     if keep is not None and folder is not None:
-        for gone in backups.rotate(path, folder, keep):
-            terminal.say(f"deleted {gone}")
+        for deleted in backups.rotate(path, folder, keep):
+            terminal.print_message(f"deleted {deleted}")
 
 
 @db.command()
@@ -167,10 +167,10 @@ def restore(
     path = path_of(database)
     done = backups.restore(backup.absolute(), path, user_name())
     if done.replaced is not None:
-        terminal.say(f"The file as it was: {done.replaced}")
-    terminal.say(f"{path} is what {backup} was, at revision {done.revision}")
+        terminal.print_message(f"The file as it was: {done.replaced}")
+    terminal.print_message(f"{path} is what {backup} was, at revision {done.revision}")
     if done.revision != REVISION:
-        terminal.say(f"This program needs revision {REVISION}; run: restpoint db upgrade --database {path}")
+        terminal.print_message(f"This program needs revision {REVISION}; run: restpoint db upgrade --database {path}")
 
 
 @db.command()
@@ -183,9 +183,9 @@ def vacuum(
     path = existing(database)
     before = path.stat().st_size
     emptied = terminal.run(_vacuum(path, full=full))
-    terminal.say(f"{path}: {before:,} bytes, now {path.stat().st_size:,}")
+    terminal.print_message(f"{path}: {before:,} bytes, now {path.stat().st_size:,}")
     if not emptied:
-        terminal.say("A program has a read transaction open; the file shrinks when that ends.")
+        terminal.print_message("A program has a read transaction open; the file shrinks when that ends.")
 
 
 async def _sweep(path: Path, *, dry_run: bool) -> None:
@@ -194,13 +194,13 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
     async with ExecutionStore(database=path, remember=False) as store:
         if not dry_run:
             count = await store.cleanup_expired()
-            terminal.say(f"executions swept: {count}")
+            terminal.print_message(f"executions swept: {count}")
             return
         count = 0
         async for execution_id, status, since in store.expired():
-            terminal.put(f"{execution_id} {status} {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+            terminal.print_data(f"{execution_id} {status} {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}\n")
             count += 1
-        terminal.say(f"executions that would be swept: {count}, with the end of their time to live")
+        terminal.print_message(f"executions that would be swept: {count}, with the end of their time to live")
 
 
 async def _vacuum(path: Path, *, full: bool) -> bool:

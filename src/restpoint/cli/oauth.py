@@ -52,15 +52,17 @@ def authorize(execution: Id, database: Database = DEFAULT_DATABASE, url: Url = N
                     f"The consent of execution {execution_id} is for someone else, or the address of its server is unknown.\n"
                     "Give the server with --url (and RESTPOINT_TOKEN), or set RESTPOINT_PUBLIC_URL to its address."
                 )
-            terminal.put(f"{link}\n")
-            terminal.say("Open this in a browser within 15 minutes; waiting. Ctrl-C ends the waiting, not the consent.")
+            terminal.print_data(f"{link}\n")
+            terminal.print_message(
+                "Open this in a browser within 15 minutes; waiting. Ctrl-C ends the waiting, not the consent."
+            )
             async for item in backend.follow(execution_id, sequence):
                 if item.wait_id == consents[0] and item.kind is not None and item.kind.closes_wait:
                     return str(item.kind.wait_status)
             return "over"
 
     outcome = terminal.run(work())
-    terminal.say(f"The consent is {outcome}.")
+    terminal.print_message(f"The consent is {outcome}.")
     if outcome != "granted":
         raise typer.Exit(terminal.REFUSED)
 
@@ -77,13 +79,13 @@ def generate(
     from restpoint.oauth import keyring
 
     if text:
-        terminal.put(f"{keyring.as_text(keyring.new_key())}\n")
+        terminal.print_data(f"{keyring.as_text(keyring.new_key())}\n")
         return
     path = keys or keyring.beside(path_of(database))
     if path.exists():
         raise InvalidArgument(f"The key file {path} exists; to put a new key into it, run: restpoint keys rotate")
     made = keyring.create(path)
-    terminal.say(
+    terminal.print_message(
         f"{made.place} has the key {made.ring()[0].id}. Keep a copy elsewhere: what it seals is lost without it."
     )
 
@@ -100,9 +102,11 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
     ring = _ring(path, keys)
     if isinstance(ring, keyring.KeyFile):
         key = keyring.rotate(ring.path)
-        terminal.say(f"{ring.place} has the new key {key.id}.")
+        terminal.print_message(f"{ring.place} has the new key {key.id}.")
     else:
-        terminal.say(f"{ring.place} comes from the environment: its first key, {ring.ring()[0].id}, seals from now on.")
+        terminal.print_message(
+            f"{ring.place} comes from the environment: its first key, {ring.ring()[0].id}, seals from now on."
+        )
 
     async def work() -> tuple[int, int]:
         file = await File.open(path, SystemClock())
@@ -112,9 +116,9 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
             await file.close()
 
     sealed, left = terminal.run(work())
-    terminal.say(f"Sealed {sealed} secrets anew.")
+    terminal.print_message(f"Resealed {sealed} secrets.")
     if left:
-        terminal.say(f"{left} could not be opened: the ring lacks their keys. See: restpoint keys list")
+        terminal.print_message(f"{left} could not be opened: the ring lacks their keys. See: restpoint keys list")
         raise typer.Exit(terminal.REFUSED)
 
 

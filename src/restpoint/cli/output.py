@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
-from restpoint.cli.terminal import one_line, printable, put
+from restpoint.cli.terminal import one_line, print_data, printable
 from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInteraction
 from restpoint.prompts import summary_of
 
@@ -52,13 +52,13 @@ def as_data(value: object) -> Any:
 
 def show_json(value: object, form: Format) -> None:
     """Print one value as JSON: indented for ``json``, on one line for ``jsonl``."""
-    put(to_json(as_data(value), indent=2 if form is Format.JSON else None) + "\n")
+    print_data(to_json(as_data(value), indent=2 if form is Format.JSON else None) + "\n")
 
 
 def show_items(items: Iterable[object], form: Format) -> None:
     """Print several values: as one list for ``json``, one line each for ``jsonl``."""
     if form is Format.JSON:
-        put(to_json([as_data(item) for item in items], indent=2) + "\n")
+        print_data(to_json([as_data(item) for item in items], indent=2) + "\n")
         return
     for item in items:
         show_json(item, form)
@@ -72,7 +72,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[s
         return
     widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
     for line in [[head.upper() for head in heads], *cells]:
-        put("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+        print_data("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
 
 
 def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Mapping[str, str]) -> None:
@@ -90,7 +90,7 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
     console = Console(soft_wrap=False)
     with console.capture() as captured:
         console.print(shown)
-    put(captured.get())
+    print_data(captured.get())
 
 
 # --- Executions ------------------------------------------------------------------------------------------------------
@@ -140,9 +140,9 @@ def show_execution(execution: Execution) -> None:
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
     for name, value in lines:
-        put(f"{name:<11} {printable(value)}\n")
+        print_data(f"{name:<11} {printable(value)}\n")
     for waiting in execution.interactions:
-        put("\n" + _prompt(waiting))
+        print_data("\n" + _prompt(waiting))
 
 
 def _prompt(waiting: OpenInteraction) -> str:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from pydantic_core import from_json
 
-from restpoint.cli.terminal import Usage, one_line, printable, say
+from restpoint.cli.terminal import Usage, one_line, print_message, printable
 from restpoint.errors import ResponseNotAccepted
 from restpoint.models import Execution, OpenInteraction
 from restpoint.prompts import AnswerOptions, HumanPrompt, HumanResponse, NotUnderstood, read_response
@@ -69,12 +69,12 @@ def which(execution: Execution, wanted: str | None, *, ask: bool) -> OpenInterac
     if not ask:
         raise Usage(f"Several prompts are open; name one with --interaction:\n{_listed(open_ones)}")
     for number, each in enumerate(open_ones, 1):
-        say(f"  {number}  {one_line(each.prompt.summary, 100)}")
+        print_message(f"  {number}  {one_line(each.prompt.summary, 100)}")
     while True:
         typed = _read(f"Which of the {len(open_ones)}? ").strip()
         if typed.isdecimal() and 1 <= int(typed[:9]) <= len(open_ones):
             return open_ones[int(typed[:9]) - 1]
-        say(f"Type a number from 1 to {len(open_ones)}.")
+        print_message(f"Type a number from 1 to {len(open_ones)}.")
 
 
 def given(prompt: HumanPrompt, options: Given) -> HumanResponse:
@@ -89,22 +89,22 @@ def given(prompt: HumanPrompt, options: Given) -> HumanResponse:
 def asked(waiting: OpenInteraction) -> HumanResponse:
     """The response that the person at the terminal types. Asks again until it is one."""
     prompt = waiting.prompt
-    say(printable(prompt.text))
+    print_message(printable(prompt.text))
     if waiting.deadline is not None:
         left = max(round(waiting.deadline - time.time()), 0)
         at = datetime.fromtimestamp(waiting.deadline, UTC)
-        say(f"(until {at:%Y-%m-%d %H:%M:%S} UTC, {left} s from now)")
+        print_message(f"(until {at:%Y-%m-%d %H:%M:%S} UTC, {left} s from now)")
     for number, option in enumerate(prompt.offers[:_SHOWN], 1):
         note = f"  {one_line(option.note)}" if option.note else ""
-        say(f"  {number}  {one_line(option.label)}{note}")
+        print_message(f"  {number}  {one_line(option.label)}{note}")
     if len(prompt.offers) > _SHOWN:
-        say(f"  … and {len(prompt.offers) - _SHOWN} more: type an id or a label")
+        print_message(f"  … and {len(prompt.offers) - _SHOWN} more: type an id or a label")
     while True:
         typed = _read(printable(prompt.question))
         try:
             return prompt.typed(typed)
         except (NotUnderstood, ResponseNotAccepted) as error:
-            say(printable(str(error)))
+            print_message(printable(str(error)))
 
 
 def _understood(understand: Callable[[T], HumanResponse], answer: T) -> HumanResponse:
@@ -131,7 +131,7 @@ def _read(question: str) -> str:
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:
-        say()
+        print_message()
         raise KeyboardInterrupt  # Ctrl-D: nobody answers any more
     return line.rstrip("\r\n")
 

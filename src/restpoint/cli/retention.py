@@ -29,7 +29,7 @@ def hold(
         async with file_backend(database) as backend:
             execution_id = await backend.find(execution)
             await backend.store.hold(execution_id, reason, actor=backend.actor)
-            terminal.say(f"Held {execution_id}.")
+            terminal.print_message(f"Held {execution_id}.")
 
     terminal.run(work())
 
@@ -44,7 +44,7 @@ def release(execution: Id, database: Database = DEFAULT_DATABASE, url: FileOnly 
         async with file_backend(database) as backend:
             execution_id = await backend.find(execution)
             await backend.store.release(execution_id, actor=backend.actor)
-            terminal.say(f"Released {execution_id}.")
+            terminal.print_message(f"Released {execution_id}.")
 
     terminal.run(work())
 
@@ -107,15 +107,15 @@ def erase(
 
 def _tell(done: "Erasure", verb: str) -> None:
     for execution_id in done.executions:
-        terminal.put(f"{execution_id}\n")
+        terminal.print_data(f"{execution_id}\n")
     for execution_id, wait_id in done.waits:
-        terminal.put(f"{execution_id} {terminal.printable(wait_id)}\n")
-    terminal.say(
+        terminal.print_data(f"{execution_id} {terminal.printable(wait_id)}\n")
+    terminal.print_message(
         f"executions {verb}: {len(done.executions)}; prompts and answers in those of others: {len(done.waits)}"
     )
     if not done.scrubbed:
-        terminal.say(
+        terminal.print_message(
             "A program has a read transaction open, so the log still has the erased data; run: restpoint db vacuum"
         )
     for _, why in done.left:
-        terminal.say(f"left: {terminal.printable(why)}")
+        terminal.print_message(f"left: {terminal.printable(why)}")

@@ -144,5 +144,5 @@ def add(
     from restpoint.http import bearer_tokens as file
 
     token = file.add(tokens_file, name, groups=group or (), roles=role or ())
-    terminal.put(f"{token}\n")
-    terminal.say(f"{name} may use it with a server that is given --tokens-file {tokens_file}")
+    terminal.print_data(f"{token}\n")
+    terminal.print_message(f"{name} may use it with a server that is given --tokens-file {tokens_file}")

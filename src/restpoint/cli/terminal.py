@@ -58,12 +58,12 @@ def one_line(text: str, width: int = 60) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def say(words: str = "") -> None:
+def print_message(words: str = "") -> None:
     """Print a message to standard error."""
     typer.echo(words, err=True)
 
 
-def put(text: str) -> None:
+def print_data(text: str) -> None:
     """Print data to standard output and flush it. If the reader has gone (a closed pipe), end the command with exit code 0."""
     try:
         sys.stdout.write(text)
@@ -72,8 +72,8 @@ def put(text: str) -> None:
         raise typer.Exit(_discard_output()) from None
 
 
-def put_bytes(data: bytes) -> None:
-    """Write bytes to standard output unchanged; otherwise as ``put``."""
+def print_bytes(data: bytes) -> None:
+    """Write bytes to standard output unchanged; otherwise as ``print_data``."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -160,11 +160,11 @@ def print_error(message: str, hint: str | None = None) -> None:
         what, why = parts[0], parts[1] if len(parts) > 1 else ""
     if what.endswith(";"):
         what, why = f"{what[:-1]}.", why if why.startswith("restpoint ") else f"{why[:1].upper()}{why[1:]}"
-    say(f"restpoint: {printable(what)}")
+    print_message(f"restpoint: {printable(what)}")
     for line in why.splitlines():
-        say(f"  {printable(line.strip())}")
+        print_message(f"  {printable(line.strip())}")
     if hint is not None:
-        say(f"  Try: {printable(hint)}")
+        print_message(f"  Try: {printable(hint)}")
 
 
 def _discard_output() -> int:

@@ -12,7 +12,32 @@ from starlette.responses import Response
 
 from restpoint.audit.export import FORMATS, MEDIA_TYPES
 from restpoint.audit.reports import QUESTIONS
-from restpoint.errors import StorageError, by_code
+from restpoint.errors import (
+    Conflict,
+    ExecutionCancelled,
+    ExecutionHeld,
+    ExecutionNotFound,
+    FourEyes,
+    IdempotencyConflict,
+    IllegalTransition,
+    InputNotAccepted,
+    InteractionAlreadyResolved,
+    InteractionExpired,
+    InteractionNotFound,
+    InteractionWithdrawn,
+    InvalidArgument,
+    NotAllowed,
+    NothingToExport,
+    NotJSON,
+    ResponseNotAccepted,
+    RestpointError,
+    StorageError,
+    StoreClosed,
+    WorkflowFailed,
+    WorkflowNotFound,
+    by_code,
+)
+from restpoint.events import EventKind
 from restpoint.http import schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
@@ -47,8 +72,8 @@ class Operation:
     """One operation.
 
     - ``path``: as Starlette writes it; ``{name:path}`` may contain slashes.
-    - ``errors``: codes of the problems that it has beside those of every operation of its ``kind``; their statuses are in
-      ``problems.STATUS``.
+    - ``errors``: what it may be answered with beside the errors of every operation of its ``kind``: classes, or codes that only
+      HTTP has. ``problems.STATUS`` has their statuses.
     - ``parameters``: as OpenAPI documents them.
     - ``kind``: ``guarded`` asks who sends the request, ``open`` does not, and a ``page`` is for browsers: what is wrong is a
       page, too.
@@ -60,7 +85,7 @@ class Operation:
     id: str
     tag: str
     replies: Mapping[int, Reply]
-    errors: tuple[str, ...] = ()
+    errors: tuple[type[RestpointError] | str, ...] = ()
     parameters: tuple[dict[str, Any], ...] = ()
     body: Content | None = None
     kind: Literal["guarded", "open", "page"] = "guarded"
@@ -68,18 +93,19 @@ class Operation:
     @property
     def codes(self) -> list[str]:
         """The codes of every problem that it can be answered with."""
-        codes = {"internal_error", *self.errors}
+        errors = ["internal_error", *self.errors]
         if self.kind == "guarded":
-            codes |= {*_GUARDED, *STORAGE}
-            codes |= set() if self.method == "GET" else {"cross_site"}
-            codes |= set() if self.body is None else {"malformed_json", "body_too_large", "invalid_body"}
-        return sorted(codes)
+            errors += [*_GUARDED, *_STORAGE]
+            errors += [] if self.method == "GET" else ["cross_site"]
+            errors += [] if self.body is None else ["malformed_json", "body_too_large", "invalid_body"]
+        return sorted({each if isinstance(each, str) else each.code for each in errors})
 
 
-STORAGE: Final = ("store_closed", *(code for code, kind in by_code().items() if issubclass(kind, StorageError)))
-"""The codes of what the file or the disk fails."""
-
-_GUARDED: Final = ("not_authenticated", "loopback_only", "not_allowed", "invalid_argument")
+_STORAGE: Final[tuple[type[RestpointError], ...]] = (
+    StoreClosed,
+    *(kind for kind in by_code().values() if issubclass(kind, StorageError)),
+)
+_GUARDED: Final = ("not_authenticated", "loopback_only", NotAllowed, InvalidArgument)
 _MAX_SEQUENCE: Final = (1 << 63) - 1
 
 # --- Parameters ------------------------------------------------------------------------------------------------------
@@ -197,8 +223,8 @@ def operations(handlers: Handlers) -> list[Operation]:
 
 
 def _starts(handlers: Handlers) -> list[Operation]:
-    errors = ("workflow_not_found", "execution_not_found", "execution_cancelled", "input_not_accepted", "workflow_failed",
-              "idempotency_conflict")  # fmt: skip
+    errors = (WorkflowNotFound, ExecutionNotFound, ExecutionCancelled, InputNotAccepted, WorkflowFailed,
+              IdempotencyConflict)  # fmt: skip
     name = _path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream
@@ -235,7 +261,7 @@ def _executions(handlers: Handlers) -> list[Operation]:
     last = _header(
         "Last-Event-ID", "The id of the last event that arrived.", type="string", pattern="^[0-9]{1,18}(-end)?$"
     )
-    changed = ("execution_not_found", "illegal_transition", "conflict")
+    changed = (ExecutionNotFound, IllegalTransition, Conflict)
     return [
         Operation(
             "GET", "/executions", handlers.list, "list_executions", tag,
@@ -243,23 +269,23 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "GET", "/executions/{execution_id}", handlers.status, "get_execution", tag,
-            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, ("execution_not_found",), (_ID, _WAIT, known),
+            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (ExecutionNotFound,), (_ID, _WAIT, known),
         ),
         Operation(
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
-            ("execution_not_found",), (_ID, _AFTER, last),
+            (ExecutionNotFound,), (_ID, _AFTER, last),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
-            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, ("execution_not_found",),
+            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, (ExecutionNotFound,),
             (_ID, _AFTER, _LIMIT),
         ),
         Operation(
             "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", handlers.answer,
             "answer_interaction", tag, {204: _DONE},
-            (*changed, "interaction_not_found", "already_resolved", "four_eyes", "interaction_expired",
-             "interaction_withdrawn", "response_not_accepted", "not_json"),
+            (*changed, InteractionNotFound, InteractionAlreadyResolved, FourEyes, InteractionExpired,
+             InteractionWithdrawn, ResponseNotAccepted, NotJSON),
             (_ID, _path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
         ),
         Operation(
@@ -268,7 +294,7 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},
-            (*changed, "execution_held"), (_ID,),
+            (*changed, ExecutionHeld), (_ID,),
         ),
     ]  # fmt: skip
 
@@ -305,7 +331,7 @@ def _audit(handlers: AuditHandlers) -> list[Operation]:
     tag = "audit"
     more = (
         _query("actor", "Only what they did.", type="string"),
-        _query("event", "Only this event, such as interaction_answered.", type="string"),
+        _query("event", f"Only this event, such as {EventKind.INTERACTION_ANSWERED}.", type="string"),
         _query("status", "Only what led to this status.", **_STATUS),
         _AFTER,
         _query("limit", "How many at most.", type="integer", minimum=1, maximum=_MAX_SEQUENCE),
@@ -327,11 +353,11 @@ def _audit(handlers: AuditHandlers) -> list[Operation]:
         Operation("GET", "/audit/report/{question}", handlers.report, "answer_question", tag, {200: _ROWS}, (),
                   (question, *_TIMES, _WORKFLOW)),
         Operation("GET", "/audit/timeline/{execution_id}", handlers.timeline, "get_timeline", tag, {200: _ROWS},
-                  ("execution_not_found",), (_ID,)),
+                  (ExecutionNotFound,), (_ID,)),
         Operation("GET", "/audit/export", handlers.export, "export_history", tag, {200: exported},
-                  ("nothing_to_export",), which),
+                  (NothingToExport,), which),
         Operation("GET", "/audit/export/manifest", handlers.manifest, "get_manifest", tag,
-                  {200: Reply("What the bytes of the export are.", Content(_OBJECT))}, ("nothing_to_export",), which),
+                  {200: Reply("What the bytes of the export are.", Content(_OBJECT))}, (NothingToExport,), which),
         Operation("GET", "/audit/head", handlers.head, "get_head", tag,
                   {200: Reply("The newest row.", Content(_OBJECT))}),
     ]  # fmt: skip
@@ -343,6 +369,6 @@ def _server(handlers: Handlers) -> list[Operation]:
     tag = "server"
     return [
         Operation("GET", "/healthz", handlers.healthz, "get_health", tag, well, kind="open"),
-        Operation("GET", "/readyz", handlers.readyz, "get_readiness", tag, well, ("not_ready", *STORAGE), kind="open"),
+        Operation("GET", "/readyz", handlers.readyz, "get_readiness", tag, well, ("not_ready", *_STORAGE), kind="open"),
         Operation("GET", "/metrics", handlers.metrics, "get_metrics", tag, text, ("no_metrics",)),
     ]

@@ -12,7 +12,26 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from restpoint.errors import InteractionAlreadyResolved, NotFound, Refused, RestpointError, StorageError, by_code
+from restpoint.errors import (
+    Conflict,
+    ExecutionCancelled,
+    ExecutionHeld,
+    FourEyes,
+    IdempotencyConflict,
+    IllegalTransition,
+    InteractionAlreadyResolved,
+    InteractionExists,
+    InteractionExpired,
+    InteractionWithdrawn,
+    NotAllowed,
+    NotFound,
+    Refused,
+    RestpointError,
+    StorageError,
+    StorageFull,
+    StoreClosed,
+    by_code,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,29 +52,29 @@ _HTTP_STATUS: Final[Mapping[str, int]] = {
 }
 """The codes that only HTTP has."""
 
-_ERROR_STATUS: Final[Mapping[str, int]] = {
-    "illegal_transition": 409,
-    "conflict": 409,
-    "already_resolved": 409,
-    "interaction_exists": 409,
-    "execution_held": 409,
-    "execution_cancelled": 409,
-    "interaction_expired": 410,
-    "interaction_withdrawn": 410,
-    "not_allowed": 403,
-    "four_eyes": 403,
-    "store_closed": 503,
-    "storage_full": 507,
+_ERROR_STATUS: Final[Mapping[type[RestpointError], int]] = {
+    NotAllowed: 403,
+    FourEyes: 403,
+    IllegalTransition: 409,
+    Conflict: 409,
+    InteractionAlreadyResolved: 409,
+    InteractionExists: 409,
+    ExecutionHeld: 409,
+    ExecutionCancelled: 409,
+    InteractionExpired: 410,
+    InteractionWithdrawn: 410,
+    StoreClosed: 503,
+    StorageFull: 507,
 }
-"""The codes of errors whose status does not follow from their class."""
+"""The errors whose status does not follow from what they derive from."""
 
 _MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason", "sqlite_name")
 _RETRY_SECONDS: Final = "1"
 
 
 def _status_of(kind: type[RestpointError]) -> int:
-    if kind.code in _ERROR_STATUS:
-        return _ERROR_STATUS[kind.code]
+    if kind in _ERROR_STATUS:
+        return _ERROR_STATUS[kind]
     if issubclass(kind, NotFound):
         return 404
     if issubclass(kind, Refused):
@@ -121,7 +140,7 @@ def problem_of(error: Exception) -> Problem:
     members: dict[str, Any] = {
         name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
     }
-    if error.code == "idempotency_conflict":
+    if isinstance(error, IdempotencyConflict):
         # A problem of a start that names an execution says how that one failed; this start began none.
         members.pop("execution_id", None)
     if isinstance(error, InteractionAlreadyResolved):

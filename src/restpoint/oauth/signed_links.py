@@ -90,7 +90,7 @@ class SignedLinks:
         return "" if base is None else f"{base}{page_path(execution_id, consent_id)}"
 
     def ticket(self, execution_id: str, consent_id: str, person: str, now: int) -> str:
-        """Make a ticket for a person who may see the consent. Show it to nobody else."""
+        """Make a ticket for a person who may see the consent. Show it to no one else."""
         return self._seal("ticket", execution_id, consent_id, person, now)
 
     def proof(self, consent: Consent, person: str, now: int) -> str:

@@ -1,9 +1,11 @@
-"""The views: what auditors may rely on, with any SQL tool. ``audit_contract`` has the version of what is promised here.
+"""The views: what auditors may rely on, with any SQL tool. ``audit_contract`` has the version of that promise.
 
-Within a version columns are only added, at the end. Every view but ``open_waits`` reads the history alone, which outlives the
-executions, so each tells the same after a sweep. A row has ``sequence``, the row of history that it rests on, and its time
-twice: ``at`` for people (ISO 8601, UTC) and ``at_ms`` for programs (milliseconds since the epoch). What a pruned row said
-(the workflow, the prompt) is NULL in the rows that are left.
+Within a version, columns are only added, at the end. Every view but ``open_waits`` reads the history alone, which outlives the
+executions, so it shows the same after a sweep. Each row has ``sequence``, the row of history that it comes from, and its time in
+two forms: ``at`` for people (ISO 8601, UTC) and ``at_ms`` for programs (milliseconds since the epoch). The workflow and the
+prompt are NULL where retention has removed the row that had them.
+
+The SQL of a view is in the files of its revision, so a change of it takes a new revision.
 """
 
 from typing import Final
@@ -13,11 +15,11 @@ from restpoint.prompts import PROMPTS
 from restpoint.prompts.options import NO, YES
 
 CONTRACT: Final = 1
-"""The version of the views. One more means that something an auditor's query relied on is gone."""
+"""The version of the views. It rises when something is taken away that the query of an auditor may rely on."""
 
 
 def instant(column: str) -> str:
-    """A time as ISO 8601 text with milliseconds, for people."""
+    """SQL: a time as ISO 8601 text with milliseconds, for people."""
     return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
 
 
@@ -30,7 +32,7 @@ def _when(row: str) -> str:
 
 
 def _created(row: str) -> str:
-    """How a row of history finds the one that created its execution."""
+    """SQL: the join of a row of history to the row that created its execution."""
     return (
         f"LEFT JOIN history AS c ON c.execution_id = {row}.execution_id AND c.event = '{EventKind.EXECUTION_CREATED}'"
     )
@@ -40,7 +42,7 @@ _WHOSE: Final = "json_extract(c.detail, '$.workflow') AS workflow, json_extract(
 
 
 def _decision(detail: str) -> str:
-    """What was chosen or written, in words."""
+    """SQL: what was chosen or written, in words."""
     return (
         f"coalesce(json_extract({detail}, '$.response.selected_option.label'),"
         f" (SELECT group_concat(json_extract(value, '$.label'), ', ') FROM json_each({detail}, '$.response.selected_options')),"
@@ -49,7 +51,7 @@ def _decision(detail: str) -> str:
 
 
 def _approved(detail: str) -> str:
-    """1 where the option that was chosen plainly means yes, 0 where it means no, else NULL."""
+    """SQL: 1 where the chosen option plainly means yes, 0 where it plainly means no, else NULL."""
     option = f"json_extract({detail}, '$.response.selected_option.%s')"
     kind = f"json_type({detail}, '$.response.selected_option.value')"
     word, value = f"lower({option % 'id'})", f"lower({option % 'value'})"
@@ -83,10 +85,11 @@ _ABOUT: Final = (
 
 
 def response_times(condition: str = "") -> str:
-    """How long people took, by workflow and prompt, of the ``answers`` that meet a condition.
+    """SQL: how long people took, by workflow and prompt, over the ``answers`` that meet a condition.
 
-    A percentile is the smallest time that so many percent of the answers did not exceed (the nearest rank). A prompt is known
-    by its position in its workflow, where a runner asked it, else by its text; ``question`` is an example of that.
+    A percentile is the smallest time that so many percent of the answers did not exceed (the nearest rank). Prompts are the same
+    if a runner asked them at the same position of the workflow, or else if they have the same text. ``question`` is the text of
+    one of them.
     """
     percentiles = ", ".join(
         f"max(CASE WHEN nth = (total * {percent} + 99) / 100 THEN waited_ms END) AS p{percent}_ms"
