@@ -111,6 +111,14 @@ class Call:
     seen: int | None = field(default=None, compare=False)
 
 
+AUTHORIZE: Final = "authorize"
+"""The kind of a call that waits for a consent which restpoint drives."""
+AUTHORIZE_EXTERNAL: Final = "authorize_external"
+"""The kind of a call that waits for a consent which the caller drives. The file has it as ``authorize`` without a fingerprint."""
+WAITING: Final = frozenset({"ask", AUTHORIZE, AUTHORIZE_EXTERNAL})
+"""The kinds of calls that open a wait: the result in the journal is its id."""
+
+
 def _write(
     tx: Transaction,
     run: tuple[int, str, int],
@@ -121,7 +129,8 @@ def _write(
 ) -> None:
     key, _, attempts = run
     settled = None if ordinal is None else head(tx)[0]
-    made = (call.position, call.kind, call.name, call.fingerprint)
+    kind = AUTHORIZE if call.kind == AUTHORIZE_EXTERNAL else call.kind
+    made = (call.position, kind, call.name, call.fingerprint)
     row = (key, *made, result, tx.now, error, settled, ordinal, call.seen)
     tx.execute(_RECORD, row)
     if attempts:
@@ -265,8 +274,8 @@ class Entry:
 
     @property
     def is_driven(self) -> bool:
-        """Whether it asked for a consent that restpoint drives: that of a caller has no fingerprint."""
-        return self.call.kind == "authorize" and bool(self.call.fingerprint)
+        """Whether the call waits for a consent that restpoint drives."""
+        return self.call.kind == AUTHORIZE
 
     @property
     def is_abandoned(self) -> bool:
@@ -282,7 +291,12 @@ class Entry:
 async def read_journal(database: Database, execution_id: str) -> list[Entry]:
     """Every call that a run has in the journal."""
     rows = await database.read(_JOURNAL, {"id": execution_id})
-    return [Entry(Call(*row[:5]), *row[5:]) for row in rows]
+    return [Entry(_read_call(*row[:5]), *row[5:]) for row in rows]
+
+
+def _read_call(position: str, kind: str, name: str, fingerprint: str, seen: int | None) -> Call:
+    is_external = kind == AUTHORIZE and not fingerprint
+    return Call(position, AUTHORIZE_EXTERNAL if is_external else kind, name, fingerprint, seen)
 
 
 async def read_closings(database: Database, execution_id: str) -> dict[str, int]:
