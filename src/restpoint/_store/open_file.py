@@ -110,6 +110,10 @@ class MaintainedFile:
     ) -> None:
         await self.close()
 
+    async def database(self) -> Database:
+        """Return the open database, for the boxes above that read it."""
+        return self._database or await self._ready()
+
     async def _ready(self) -> Database:
         async with self._opening:
             if self._closed:
