@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, insert, literal_column, select, update
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
 from restpoint._storage import executions as ledger
 from restpoint._storage import waits
@@ -220,7 +220,7 @@ def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
         tx.execute(_NUMBER, {"id": run.execution_id, "at": position, "nth": ordinal})
 
 
-def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> None:
+def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) -> None:
     """The end, with a result. What is still asked is withdrawn: nobody awaits it."""
     _, status, _ = fence(tx, run)
     if status != "running":
@@ -230,7 +230,7 @@ def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> None
     ledger.complete(tx, run.execution_id, result, keeping, None)
 
 
-def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: Keeping) -> None:
+def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules) -> None:
     """The end, with an error."""
     fence(tx, run)
     ledger.fail(tx, run.execution_id, error, code, keeping, None)
