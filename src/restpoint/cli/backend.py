@@ -117,37 +117,25 @@ class FileBackend:
 
     async def show(self, execution_id: str) -> Execution:
         """As ``Backend.show``."""
-        from restpoint._storage import search
-
         view = await self._desk.status(self.actor, execution_id)
         record, consent = view.record, view.consent
-        return Execution(
-            execution_id=record.execution_id,
-            status=view.status,
-            workflow=record.workflow,
-            owner=record.owner,
-            created_at=record.created_at,
-            completed_at=record.completed_at,
-            expires_at=record.expires_at,
-            hold=await search.hold_of(self._database, execution_id),
-            interactions=[
-                OpenInteraction(
-                    interaction_id=pending.interaction_id,
-                    prompt=pending.prompt,
-                    response_url="",
-                    created_at=pending.created_at,
-                    deadline=pending.deadline,
-                    assignees=list(pending.assignees),
-                    four_eyes=pending.four_eyes,
-                )
-                for pending in view.prompts
-            ],
-            auth_url=None if consent is None else consent.auth_url,
-            oauth_state=None if consent is None else consent.oauth_state,
-            result=record.result,
-            error=record.error,
-            error_code=record.error_code,
-        )
+        execution = Execution.model_validate(asdict(record.summary))
+        execution.interactions = [
+            OpenInteraction(
+                interaction_id=pending.interaction_id,
+                prompt=pending.prompt,
+                response_url="",
+                created_at=pending.created_at,
+                deadline=pending.deadline,
+                assignees=list(pending.assignees),
+                four_eyes=pending.four_eyes,
+            )
+            for pending in view.prompts
+        ]
+        execution.auth_url = None if consent is None else consent.auth_url
+        execution.oauth_state = None if consent is None else consent.oauth_state
+        execution.result = record.result
+        return execution
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """As ``Backend.answer``."""
