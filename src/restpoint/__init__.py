@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from restpoint._engine.runner import Runner, Started
     from restpoint._engine.steps import step_key
     from restpoint._engine.workflow import Workflow, workflow
-    from restpoint._storage.history import HistoryEntry
-    from restpoint._storage.listing import ExecutionSummary, Page
+    from restpoint._storage import ExecutionSummary, HistoryEntry, Page
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore

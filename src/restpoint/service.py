@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     from restpoint._engine.runner import Runner, Started
     from restpoint._engine.workflow import Workflow
-    from restpoint._storage.history import HistoryEntry
-    from restpoint._storage.listing import Page
+    from restpoint._storage import HistoryEntry, Page
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore

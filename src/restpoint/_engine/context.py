@@ -33,8 +33,7 @@ from restpoint._engine.fingerprints import fingerprint, fingerprint_of
 from restpoint._engine.replay import describe
 from restpoint._engine.run import Run
 from restpoint._engine.steps import attempts, called, name_of, recorded_outcome, result_type
-from restpoint._storage import event_details, journal
-from restpoint._storage.journal import Entry
+from restpoint._storage import Entry, event_details, journal
 from restpoint._store.ask_options import read_terms
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
 from restpoint.oauth.providers import read_scopes

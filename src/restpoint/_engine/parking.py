@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol, Self
 
 from restpoint._engine.ordering import TURNS
-from restpoint._storage.claims import Claim
+from restpoint._storage import Claim
 
 LEAVING: Final = "restpoint: this run leaves memory"
 """What its tasks are cancelled with."""

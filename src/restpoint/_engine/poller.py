@@ -10,8 +10,7 @@ from functools import partial
 from typing import Final
 
 from restpoint._engine.slots import Slots
-from restpoint._storage import claims, leases
-from restpoint._storage.claims import Claim
+from restpoint._storage import Claim, claims, leases
 from restpoint._store.internals import Parts
 from restpoint.errors import StoreClosed
 

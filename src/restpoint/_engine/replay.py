@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from restpoint._engine.ordering import Order, Outcome
-from restpoint._storage.journal import Call, Entry
+from restpoint._storage import Call, Entry
 
 if TYPE_CHECKING:
     import asyncio

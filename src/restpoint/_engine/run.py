@@ -19,11 +19,8 @@ from restpoint._engine.parking import LEAVING, Occupancy, SlotOwner, this_task
 from restpoint._engine.replay import Branch, Journal, describe
 from restpoint._engine.steps import step_here
 from restpoint._engine.workflow import Workflow
-from restpoint._storage import claims
+from restpoint._storage import Call, Claim, Entry, Transaction, claims
 from restpoint._storage import journal as runs
-from restpoint._storage.claims import Claim
-from restpoint._storage.journal import Call, Entry
-from restpoint._storage.sqlite.database import Transaction
 from restpoint._store.identity_map import Coming
 from restpoint._store.internals import Parts
 from restpoint._store.records import ExecutionRecord

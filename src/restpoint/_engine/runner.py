@@ -24,9 +24,7 @@ from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
-from restpoint._storage import claims, journal
-from restpoint._storage.claims import Claim
-from restpoint._storage.journal import Start
+from restpoint._storage import Claim, Start, claims, journal
 from restpoint._store.internals import Parts
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore

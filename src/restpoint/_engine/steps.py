@@ -12,7 +12,7 @@ from restpoint._core.clock import Clock
 from restpoint._core.serialization import decode
 from restpoint._engine.failures import raised_failure
 from restpoint._engine.workflow import Typed, typed
-from restpoint._storage.journal import Call, Entry
+from restpoint._storage import Call, Entry
 from restpoint.errors import InvalidArgument, WorkflowFailed
 
 _LONGEST_BACKOFF: Final = 300.0  # seconds

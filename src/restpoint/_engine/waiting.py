@@ -13,10 +13,7 @@ from restpoint._core import tracing
 from restpoint._core.changes import Wait
 from restpoint._core.serialization import encode
 from restpoint._engine.run import Run
-from restpoint._storage import journal
-from restpoint._storage.claims import Claim
-from restpoint._storage.journal import Call
-from restpoint._storage.sqlite.database import Transaction
+from restpoint._storage import Call, Claim, Transaction, journal
 from restpoint._store.futures import PendingInteraction, read_answer
 from restpoint.errors import (
     DamagedFile,

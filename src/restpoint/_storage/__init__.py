@@ -1,1 +1,159 @@
-"""Everything that knows SQL."""
+"""The storage: everything that knows SQL. The boxes above import the names below, and nothing else of it.
+
+A name is a module of verbs on the file, a type that the verbs give or take, or a function that opens the file. Each is imported
+when it is first used, so that a command that needs no database does not wait for SQLAlchemy. What only SQLite has is in
+``sqlite``. ``tests/storage/test_names.py`` holds the rule.
+"""
+
+from typing import TYPE_CHECKING
+
+from restpoint._core.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from restpoint._storage import (
+        audit_queries,
+        claims,
+        consents,
+        counts,
+        erasure,
+        event_details,
+        executions,
+        hash_chain,
+        history,
+        journal,
+        leases,
+        listing,
+        queries,
+        retention,
+        search,
+        settings,
+        verification,
+        waits,
+    )
+    from restpoint._storage.audit_queries import Answer, Filters
+    from restpoint._storage.claims import Claim
+    from restpoint._storage.consents import Attempt, Consent
+    from restpoint._storage.counts import Gauges
+    from restpoint._storage.erasure import Erasure
+    from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
+    from restpoint._storage.history import HistoryEntry
+    from restpoint._storage.journal import Call, Entry, Start
+    from restpoint._storage.listing import ExecutionSummary, Page
+    from restpoint._storage.queries import Address, Snapshot
+    from restpoint._storage.schema import REVISION
+    from restpoint._storage.sqlite import backup, checks, migrations, vacuum
+    from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
+    from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
+    from restpoint._storage.verification import Verdict
+
+__all__ = [
+    "REVISION",
+    "Address",
+    "Answer",
+    "Attempt",
+    "Broken",
+    "Call",
+    "Claim",
+    "Committed",
+    "Connection",
+    "Consent",
+    "Database",
+    "Entry",
+    "Erasure",
+    "ExecutionSummary",
+    "Filters",
+    "Gauges",
+    "Head",
+    "HistoryEntry",
+    "HistoryRow",
+    "Observer",
+    "Page",
+    "Row",
+    "Snapshot",
+    "Start",
+    "Synchronous",
+    "Transaction",
+    "Verdict",
+    "audit_queries",
+    "backup",
+    "checks",
+    "claims",
+    "consents",
+    "counts",
+    "erasure",
+    "event_details",
+    "executions",
+    "hash_chain",
+    "history",
+    "journal",
+    "leases",
+    "listing",
+    "locate",
+    "migrations",
+    "queries",
+    "reading",
+    "retention",
+    "search",
+    "settings",
+    "vacuum",
+    "verification",
+    "waits",
+]
+
+_HOMES = {
+    "Address": "queries",
+    "Answer": "audit_queries",
+    "Attempt": "consents",
+    "Broken": "hash_chain",
+    "Call": "journal",
+    "Claim": "claims",
+    "Committed": "sqlite.database",
+    "Connection": "sqlite.connection",
+    "Consent": "consents",
+    "Database": "sqlite.database",
+    "Entry": "journal",
+    "Erasure": "erasure",
+    "ExecutionSummary": "listing",
+    "Filters": "audit_queries",
+    "Gauges": "counts",
+    "Head": "hash_chain",
+    "HistoryEntry": "history",
+    "HistoryRow": "hash_chain",
+    "Observer": "sqlite.database",
+    "Page": "listing",
+    "REVISION": "schema",
+    "Row": "hash_chain",
+    "Snapshot": "queries",
+    "Start": "journal",
+    "Synchronous": "sqlite.connection",
+    "Transaction": "sqlite.database",
+    "Verdict": "verification",
+    "locate": "sqlite.connection",
+    "reading": "sqlite.connection",
+}
+_MODULES = {
+    "audit_queries": "audit_queries",
+    "claims": "claims",
+    "consents": "consents",
+    "counts": "counts",
+    "erasure": "erasure",
+    "event_details": "event_details",
+    "executions": "executions",
+    "hash_chain": "hash_chain",
+    "history": "history",
+    "journal": "journal",
+    "leases": "leases",
+    "listing": "listing",
+    "queries": "queries",
+    "retention": "retention",
+    "search": "search",
+    "settings": "settings",
+    "verification": "verification",
+    "waits": "waits",
+    "backup": "sqlite.backup",
+    "checks": "sqlite.checks",
+    "migrations": "sqlite.migrations",
+    "vacuum": "sqlite.vacuum",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES, _MODULES)

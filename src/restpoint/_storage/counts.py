@@ -1,8 +1,8 @@
-"""What there is of what, in the file: counted when someone looks at the metrics.
+"""Counts of what is open in the file, made when the metrics are read.
 
-Every count walks a partial index that holds the live rows only, so it costs what is open and not what has ever been: 0.1 s
-for a million open prompts, on the connection of the long reads. Counting executions by status would read them all, so
-nobody does.
+Every count reads a partial index that holds only the live rows. So it costs as much as is open, and not as much as there has
+ever been: 0.1 s for a million open prompts, on the connection for long reads. Executions are not counted by status, because
+that would read all of them.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _i, _c, _r = interactions.c, consents.c, runs.c
 
 @dataclass(frozen=True, slots=True)
 class OpenWaits:
-    """How many of one kind are open, and since when the oldest is; None where none is."""
+    """How many waits of one kind are open, and since when the oldest one is; None where there is none."""
 
     count: int
     oldest: int | None
@@ -30,7 +30,7 @@ class OpenWaits:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What is in the file at one moment, whichever process put it there. Times are milliseconds since the epoch."""
+    """What is in the file at one moment, from all processes together. Times are milliseconds since the epoch."""
 
     at: int
     waits: Mapping[str, OpenWaits]
@@ -44,7 +44,7 @@ class Gauges:
 
 
 def _waits(kind: str, table: FromClause, is_open: ColumnElement[bool]) -> Select[Any]:
-    # Keys grow as time does and are in every index, which the time is not: the oldest is the one with the smallest.
+    # The oldest is the one with the smallest key: keys grow with time and are in every index, which the time itself is not.
     found = (
         select(func.count().label("open"), func.min(table.c.key).label("oldest"))
         .select_from(table)
@@ -72,7 +72,7 @@ COUNT: Final = prepare(_COUNT)
 
 
 async def count(database: Database, now: int) -> Gauges:
-    """Count, in one snapshot."""
+    """Count everything in one snapshot of the file; ``now`` is in milliseconds since the epoch."""
     waits, others = {}, {}
     for what, number, oldest in await database.read(COUNT, lane="long"):
         if what in {"interaction", "consent"}:

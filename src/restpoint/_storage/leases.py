@@ -1,9 +1,9 @@
-"""Which process drives what: leases, and how to tell that the holder of one is dead.
+"""Leases: which process drives which execution, and how to tell that the holder of a lease is dead.
 
-An execution that runs names the lease of the process that drives it. On Linux the holder of a lease on this machine is
-alive exactly while its process is (``/proc``, with the start time to tell a reused pid); elsewhere, and for a lease from
-another machine or container, it is alive until the lease runs out. Both are needed: a restart must not wait for a lease to
-run out, and a process that cannot be seen from here must not be taken for dead.
+A running execution names the lease of the process that drives it. On Linux, the holder of a lease on this machine is alive
+exactly as long as its process is: ``/proc`` tells, and the start time tells a reused pid. Elsewhere, and for a lease from
+another machine or container, the holder is alive until the lease runs out. Both rules are needed: a restart must not wait for
+a lease to run out, and a process that cannot be seen from here must not be taken for dead.
 """
 
 import functools
@@ -42,14 +42,14 @@ _RENEW: Final = prepare(
     )
     .on_conflict_do_update(index_elements=["id"], set_={"expires_at": bindparam("until")})
 )
-# Not while runs name it: who takes them over finds them by it.
+# A lease that runs name stays: whoever takes the runs over finds them by it.
 _DROP: Final = prepare(
     delete(leases).where(
         _l.id == bindparam("the_id"), ~exists(select(runs.c.execution_key).where(runs.c.lease == bindparam("the_id")))
     )
 )
-_ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
-# Claimed by a process that stood still, was taken for dead, went on to claim, and died before it renewed its lease.
+ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
+# Leases without a row: the process stood still, was taken for dead, claimed another run, and died before it renewed its lease.
 _ORPHANED: Final = prepare(
     select(runs.c.lease)
     .distinct()
@@ -59,7 +59,7 @@ _ORPHANED: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process, as other processes can recognise it."""
+    """What identifies a process to other processes."""
 
     host: str
     pid: int
@@ -73,13 +73,13 @@ class Holder:
 
 
 def this_process() -> Holder:
-    """The process that asks. Not cached: a process may fork."""
+    """Return the holder that this process is. The result is not cached, because a process may fork."""
     return Holder(this_host(), os.getpid(), _started(os.getpid()))
 
 
 @functools.cache
 def this_host() -> str:
-    """This machine since its last boot, and this container: pids compare only within one."""
+    """Return a name for this machine since its last boot, and for this container: only within these can pids be compared."""
     parts = [platform.node()]
     for source in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         path = Path(source)
@@ -91,7 +91,7 @@ def this_host() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot (proc(5), stat, field 22); None where that cannot be known."""
+    """Return when a process began, in clock ticks since boot (proc(5), stat, field 22); None where that cannot be known."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, UnicodeDecodeError):
@@ -102,35 +102,35 @@ def _started(pid: int) -> int | None:
 
 
 def take(tx: Transaction, holder: Holder) -> int:
-    """A new lease; its id, which is never used again."""
+    """Take a new lease and return its id, which is never used again."""
     values = {"host": holder.host, "pid": holder.pid, "started": holder.started, "until": tx.now + DURATION}
     return tx.execute(_TAKE, values).lastrowid or 0
 
 
 def renew(tx: Transaction, lease: int, holder: Holder) -> None:
-    """Still here; also where another process had taken the holder for dead."""
+    """Extend a lease. Makes it anew if another process took the holder for dead and removed it."""
     values = {"the_host": holder.host, "the_pid": holder.pid, "the_start": holder.started}
     tx.execute(_RENEW, {"the_id": lease, "until": tx.now + DURATION, **values})
 
 
 def drop(tx: Transaction, lease: int) -> None:
-    """This process drives nothing any more."""
+    """Give a lease up, because its process drives nothing any more. A lease that runs name stays, so that they are found."""
     tx.execute(_DROP, {"the_id": lease})
 
 
 def live(tx: Transaction) -> set[int]:
-    """The leases whose holders are alive."""
-    return {lease for lease, *holder, until in tx.all(_ALL) if Holder(*holder).is_alive(until, tx.now)}
+    """Return the leases whose holders are alive."""
+    return {lease for lease, *holder, until in tx.all(ALL) if Holder(*holder).is_alive(until, tx.now)}
 
 
 def idle(tx: Transaction, own: int) -> list[int]:
-    """The leases that do not count any more, but for the asking process's own."""
-    return [*_idle(tx.all(_ALL), tx.now, own), *_others(tx.all(_ORPHANED), own)]
+    """Return the leases that no longer count; the caller's own is never among them."""
+    return [*_idle(tx.all(ALL), tx.now, own), *_others(tx.all(_ORPHANED), own)]
 
 
 async def any_idle(database: Database, now: int, own: int) -> bool:
-    """Whether there is a lease that does not count any more, at ``now`` (milliseconds), but for the asker's own."""
-    return bool(_idle(await database.read(_ALL), now, own) or _others(await database.read(_ORPHANED), own))
+    """Whether some lease no longer counts at ``now`` (milliseconds since the epoch); the caller's own is left out."""
+    return bool(_idle(await database.read(ALL), now, own) or _others(await database.read(_ORPHANED), own))
 
 
 def _others(rows: Iterable[Row], own: int) -> list[int]:
@@ -138,7 +138,7 @@ def _others(rows: Iterable[Row], own: int) -> list[int]:
 
 
 def _idle(rows: Iterable[Row], now: int, own: int) -> list[int]:
-    """A process that stood still for longer than its lease has lost its runs, though it may be alive."""
+    """Also leases that ran out: a process that stood still for that long has lost its runs, though it may be alive."""
     return [
         lease
         for lease, *holder, until in rows
@@ -147,8 +147,8 @@ def _idle(rows: Iterable[Row], now: int, own: int) -> list[int]:
 
 
 def bury(tx: Transaction) -> None:
-    """Forget the leases of the dead."""
+    """Remove the leases of dead processes."""
     alive = live(tx)
-    for lease, *_ in tx.all(_ALL):
+    for lease, *_ in tx.all(ALL):
         if lease not in alive:
             tx.execute(_DROP, {"the_id": lease})

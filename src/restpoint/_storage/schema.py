@@ -20,6 +20,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    column,
+    table,
     text,
 )
 from sqlalchemy.dialects import sqlite
@@ -275,15 +277,20 @@ leases: Final = Table(
 )
 
 
+# Not ours to make, so not in the metadata: what SQLite and Alembic keep of the file.
+sqlite_master: Final = table("sqlite_master", *map(column, ("type", "name", "sql", "rowid")))
+alembic_version: Final = table("alembic_version", column("version_num"))
+
+
 TRIGGERS: Final = triggers(tuple(column.name for column in history.c))
 
 
 def ddl() -> dict[str, str]:
     """Every object of the schema by name, with the SQL that SQLite keeps of it in ``sqlite_master``."""
     objects = {}
-    for table in metadata.sorted_tables:
-        objects[table.name] = str(CreateTable(table).compile(dialect=sqlite.dialect()))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+    for made in metadata.sorted_tables:
+        objects[made.name] = str(CreateTable(made).compile(dialect=sqlite.dialect()))
+        for index in sorted(made.indexes, key=lambda index: str(index.name)):
             objects[str(index.name)] = str(CreateIndex(index).compile(dialect=sqlite.dialect()))
     for trigger in TRIGGERS:
         objects[trigger.split()[2]] = trigger

@@ -1,8 +1,8 @@
-"""The settings of the file: how it is to be written, for those who open it and do not say.
+"""The settings of the file: how to write it, for programs that open it without saying so themselves.
 
-Whoever answers at a terminal must write the history that the server writes, and an execution that they end must stay as
-long as one that the server ends. So a store that is told these things keeps them in the file, and one that is not told finds
-them there. What is set is that of the last who said it.
+A person who answers at a terminal must write the same history as the server does, and an execution that they end must stay in
+the file as long as one that the server ends. So a store that is given these settings keeps them in the file, and one that is
+not reads them from there. The last one to give a setting decides.
 """
 
 import json
@@ -42,7 +42,7 @@ _SET: Final = prepare(
 
 
 async def read(database: Database) -> dict[str, Any]:
-    """Every setting that the file has, by name."""
+    """Return the settings of the file by name. Raises ``DamagedFile``."""
     try:
         return {name: json.loads(value) for name, value in await database.read(_ALL)}
     except ValueError as error:
@@ -50,7 +50,7 @@ async def read(database: Database) -> dict[str, Any]:
 
 
 def check(used: Mapping[str, Any]) -> None:
-    """Raise ``DamagedFile`` for settings that no release wrote: to guess would keep in the history what must not be there."""
+    """Raise ``DamagedFile`` for settings that no release wrote. A guess might keep in the history what must not be there."""
     for name, is_sound in _SOUND.items():
         if name in used and not is_sound(used[name]):
             raise DamagedFile(
@@ -84,7 +84,7 @@ _SOUND: Final[Mapping[str, Callable[[object], bool]]] = {
 
 
 def change(tx: Transaction, given: Mapping[str, Any]) -> None:
-    """Keep these settings in the file. That the history is kept another way from here on, the history says."""
+    """Keep these settings in the file. Where this changes what the history keeps, an event says so."""
     before = {name: json.loads(value) for name, value in tx.all(_ALL)}
     for name, value in given.items():
         if name in before and before[name] == value:

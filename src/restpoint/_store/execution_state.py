@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, ExecutionRow
 from restpoint._core.serialization import encode
-from restpoint._storage.history import HistoryEntry
-from restpoint._storage.queries import Snapshot
+from restpoint._storage import HistoryEntry, Snapshot
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _SHA256_OF_NULL: Final = sha256(b"null").hexdigest()

@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.serialization import READ_ERRORS, unreadable
-from restpoint._storage import queries
-from restpoint._storage.history import history_of
-from restpoint._storage.queries import Snapshot
-from restpoint._storage.sqlite.database import Database
+from restpoint._storage import Database, Snapshot, history, queries
 from restpoint._store import execution_state
 from restpoint._store.execution_state import end_by_history, unread
 from restpoint._store.records import ExecutionRecord
@@ -107,7 +104,7 @@ class Records:
                 if record.state.as_of != as_of:
                     continue  # a workflow knows its id before the file does, which came to have it meanwhile
                 if record.state.is_read:
-                    record.become(end_by_history(record.state, await history_of(database, execution_id)))
+                    record.become(end_by_history(record.state, await history.history_of(database, execution_id)))
                 self.drop(execution_id)
                 return None
             # What this process committed itself and was read here is told first: its events say more than the file.

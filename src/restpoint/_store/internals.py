@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage.sqlite.database import Database
+from restpoint._storage import Database
 from restpoint._store.identity_map import Records
 from restpoint._store.listener import Follower
 from restpoint._store.maintenance import Scheduler

@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any
 
 from restpoint._core.clock import Clock, elapse
-from restpoint._storage import executions, leases
-from restpoint._storage.sqlite.database import Database
+from restpoint._storage import Database, executions, leases
 from restpoint._store.futures import Observer
 from restpoint._store.listener import Follower
 from restpoint._store.records import ExecutionRecord

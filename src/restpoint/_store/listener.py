@@ -5,8 +5,7 @@ import logging
 import weakref
 from typing import Any, Final
 
-from restpoint._storage import history
-from restpoint._storage.sqlite.database import Database
+from restpoint._storage import Database, history
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 

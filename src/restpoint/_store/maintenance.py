@@ -13,11 +13,7 @@ from typing import Any, Final
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import queries, retention, waits
-from restpoint._storage.history import last_sequence
-from restpoint._storage.sqlite import vacuum
-from restpoint._storage.sqlite.database import Database
-from restpoint._storage.sqlite.vacuum import PAUSE_SECONDS
+from restpoint._storage import Database, history, queries, retention, vacuum, waits
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
@@ -91,7 +87,7 @@ class Scheduler:
                     # A row that another program bent must not keep all others from expiring.
                     log.error("the wait %s of execution %s cannot expire", *reversed(wait), exc_info=outcome)
                     self._inexpirable.add(wait)
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
         self._earlier.clear()
         self._next_deadline = None
         deadline = await queries.next_deadline(self._database)
@@ -133,12 +129,12 @@ class Scheduler:
             self._records.swept(swept)
             total += len(swept)
             self.swept += len(swept)
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
         if self._history_retention is not None:
-            before, last = self._clock.now() - self._history_retention, await last_sequence(self._database) - 1
+            before, last = self._clock.now() - self._history_retention, await history.last_sequence(self._database) - 1
             prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
             while await self._database.write(prune):  # noqa: ASYNC110 - a pause
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(vacuum.PAUSE_SECONDS)
         await vacuum.shrink(self._database)
         self.swept_at = self._clock.now()
         return total

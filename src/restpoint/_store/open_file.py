@@ -27,13 +27,24 @@ from restpoint._core.retention_rules import (
     times_to_live,
 )
 from restpoint._core.serialization import check_text
-from restpoint._storage import counts, erasure, executions, leases, queries, retention, settings
-from restpoint._storage.counts import Gauges
-from restpoint._storage.erasure import Erasure
-from restpoint._storage.history import history_of, last_sequence
-from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import Synchronous, locate
-from restpoint._storage.sqlite.database import Committed, Database, Observer
+from restpoint._storage import (
+    Committed,
+    Database,
+    Erasure,
+    Gauges,
+    Observer,
+    Synchronous,
+    counts,
+    erasure,
+    executions,
+    history,
+    leases,
+    locate,
+    migrations,
+    queries,
+    retention,
+    settings,
+)
 from restpoint._store.identity_map import Records
 from restpoint._store.internals import Parts
 from restpoint._store.lease_keeper import Driver
@@ -110,10 +121,6 @@ class MaintainedFile:
     ) -> None:
         await self.close()
 
-    async def database(self) -> Database:
-        """Return the open database, for the boxes above that read it."""
-        return self._database or await self._ready()
-
     async def _ready(self) -> Database:
         async with self._opening:
             if self._closed:
@@ -124,7 +131,7 @@ class MaintainedFile:
             database = await Database.open(self._path, self._clock, self._synchronous)
             database.observe(self._observer)
             try:
-                position = await last_sequence(database)
+                position = await history.last_sequence(database)
                 retention = await self._settle(database)
             except BaseException:
                 await database.close()
@@ -194,6 +201,10 @@ class MaintainedFile:
             finally:
                 self._records.close()
 
+    async def database(self) -> Database:
+        """The open file, for look-ups that the store has no verb for; opens it if it is not open. The store closes it."""
+        return self._database or await self._ready()
+
     async def parts(self) -> Parts:
         """What this store is made of, for a runner on the same file, records and clock."""
         database = self._database or await self._ready()
@@ -244,7 +255,7 @@ class MaintainedFile:
         """Whether the file can be read and is of this program's revision: raises what a read or a write would raise now."""
         database = self._database or await self._ready()
         await database.pass_gate()
-        await last_sequence(database)
+        await history.last_sequence(database)
 
     async def gauges(self) -> Gauges:
         """How much waits and runs in the file, counted now, and what this process has swept. Costs what is open, no more."""
@@ -319,7 +330,7 @@ class MaintainedFile:
     async def would_erase(self, execution_id: str) -> Erasure:
         """What ``erase`` would do; nothing is written. Raises ``ExecutionNotFound``."""
         database = self._database or await self._ready()
-        if not await history_of(database, execution_id):
+        if not await history.history_of(database, execution_id):
             raise ExecutionNotFound(execution_id)
         return await erasure.preview(database, erasure.Scope([execution_id]))
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import decode
-from restpoint._storage.queries import Address, Snapshot
+from restpoint._storage import Address, Snapshot
 from restpoint._store import execution_state
 from restpoint._store.execution_state import ExecutionState
 from restpoint._store.futures import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer

@@ -14,11 +14,18 @@ from pydantic import BaseModel
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
-from restpoint._storage import event_details, executions, queries, waits
-from restpoint._storage.history import HistoryEntry, events_of, history_of
-from restpoint._storage.listing import Page, page
-from restpoint._storage.queries import Address
-from restpoint._storage.sqlite.database import Database
+from restpoint._storage import (
+    Address,
+    Database,
+    HistoryEntry,
+    Page,
+    event_details,
+    executions,
+    history,
+    listing,
+    queries,
+    waits,
+)
 from restpoint._store.ask_options import read_terms
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.open_file import MaintainedFile
@@ -117,7 +124,7 @@ class ExecutionStore(MaintainedFile):
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
         database = self._database or await self._ready()
-        return await page(
+        return await listing.page(
             database,
             statuses=[str(name) for name in wanted],
             workflow=workflow,
@@ -132,7 +139,7 @@ class ExecutionStore(MaintainedFile):
 
         Raises ``ExecutionNotFound`` where there is nothing to tell.
         """
-        entries = await history_of(await self._ready(), execution_id)
+        entries = await history.history_of(await self._ready(), execution_id)
         if not entries:
             raise ExecutionNotFound(execution_id)
         return entries
@@ -142,7 +149,7 @@ class ExecutionStore(MaintainedFile):
 
         ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
         """
-        return await events_of(await self._ready(), execution_id, after, limit)
+        return await history.events_of(await self._ready(), execution_id, after, limit)
 
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""

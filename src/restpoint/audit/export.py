@@ -14,20 +14,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from restpoint._storage.hash_chain import (
-    Broken,
-    Head,
-    HistoryRow,
-    Row,
-    diagnose,
-    first_wrong,
-    read_anchor,
-    read_digest,
-    read_head,
-    walk,
-    written_within,
-)
-from restpoint._storage.sqlite.connection import Connection
+from restpoint._storage import Broken, Connection, Head, HistoryRow, Row, hash_chain
 from restpoint.audit.signing import SigningKey, VerifyingKey
 from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
 
@@ -73,7 +60,7 @@ def span(
     retention has removed, and ``DamagedFile``.
     """
     try:
-        anchor, head = read_anchor(connection), read_head(connection)
+        anchor, head = hash_chain.read_anchor(connection), hash_chain.read_head(connection)
     except Broken as broken:
         raise damaged(broken) from None
     if first is not None and first <= anchor.sequence:
@@ -85,11 +72,11 @@ def span(
         head.sequence if last is None else min(last, head.sequence),
     )
     if rows is not None and (since is not None or until is not None):
-        rows = written_within(connection, *rows, since, until)
+        rows = hash_chain.written_within(connection, *rows, since, until)
     if rows is None or rows[0] > rows[1]:
         raise NothingToExport("No row of the history is in this range; restpoint audit head tells the last one.")
     begin, end = rows
-    previous = anchor.digest if begin == anchor.sequence + 1 else read_digest(connection, begin - 1)
+    previous = anchor.digest if begin == anchor.sequence + 1 else hash_chain.read_digest(connection, begin - 1)
     if previous is None:
         raise DamagedFile(f"Row {begin - 1} of the history is missing; run: restpoint audit verify")
     return Span(Head(begin - 1, previous), end)
@@ -125,7 +112,7 @@ class Export:
         if self.form == "csv":
             yield self._counted((",".join(COLUMNS) + "\r\n").encode())
         try:
-            for rows in walk(self._connection, self.span.previous, self.span.last, CHUNK):
+            for rows in hash_chain.walk(self._connection, self.span.previous, self.span.last, CHUNK):
                 self._last = Head.of(rows[-1])
                 yield self._counted("".join(map(line, rows)).encode())
         except Broken as broken:
@@ -265,8 +252,8 @@ class _Chain:
         if self.last is None:  # without a manifest nothing says what the first row follows from
             self.last = Head.of(row)
             return
-        if first_wrong([row], self.last.sequence, self.last.digest) is not None:
-            finding = diagnose(row, self.last)
+        if hash_chain.first_wrong([row], self.last.sequence, self.last.digest) is not None:
+            finding = hash_chain.diagnose(row, self.last)
             self.problem = f"Line {number}: {finding.what} {finding.meaning}"
         self.last = Head.of(row)
 

@@ -14,8 +14,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic_core import to_json
 
-from restpoint._storage import hash_chain
-from restpoint._storage.sqlite.connection import Connection, reading
+from restpoint._storage import Connection, hash_chain, reading
 from restpoint.audit import export as exports
 from restpoint.audit import reports, signed_heads
 from restpoint.audit.export import Export, Format

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from restpoint._storage import audit_queries
-from restpoint._storage.audit_queries import Answer, Filters, timeline
-from restpoint._storage.sqlite.connection import Connection
+from restpoint._storage import Answer, Connection, Filters, audit_queries
 from restpoint.errors import InvalidArgument
 from restpoint.lifecycle import statuses
 
@@ -100,3 +98,8 @@ def events(connection: Connection, filters: Filters, after: int = 0) -> Iterator
     if filters.status is not None and filters.status not in statuses("execution"):
         raise InvalidArgument(f"{filters.status[:80]!r} is no status; use one of {', '.join(statuses('execution'))}.")
     yield from audit_queries.events(connection, filters, after)
+
+
+def timeline(connection: Connection, execution_id: str) -> Iterator[Answer]:
+    """Everything that happened to one execution, its sweep included, each row by column, in order."""
+    yield from audit_queries.timeline(connection, execution_id)

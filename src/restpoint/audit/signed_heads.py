@@ -1,6 +1,6 @@
 """Heads of the history with a signature on them, to be kept elsewhere."""
 
-from restpoint._storage.hash_chain import Head
+from restpoint._storage import Head
 from restpoint.audit.signing import SigningKey, VerifyingKey
 from restpoint.errors import InvalidArgument
 

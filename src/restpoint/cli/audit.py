@@ -50,8 +50,7 @@ def verify(
     output: Output = Format.TABLE,
 ) -> None:
     """Verify the whole history and print the first row that was changed. The exit code is 1 if there is one."""
-    from restpoint._storage import verification
-    from restpoint._storage.sqlite.connection import reading
+    from restpoint._storage import reading, verification
     from restpoint.audit import signed_heads
     from restpoint.audit.signing import VerifyingKey
     from restpoint.cli import audit_output

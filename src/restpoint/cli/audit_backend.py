@@ -11,8 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from restpoint._storage import hash_chain, search
-from restpoint._storage.sqlite.connection import reading
+from restpoint._storage import hash_chain, reading, search
 from restpoint.audit import export as exports
 from restpoint.audit import reports, signed_heads
 from restpoint.audit.export import Format

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from restpoint._core.secret_files import write_whole
-from restpoint._storage.verification import Verdict
+from restpoint._storage import Verdict
 from restpoint.audit.reports import Answer, Question
 from restpoint.cli import output, terminal
 from restpoint.cli.options import Format

@@ -19,7 +19,7 @@ from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
 
 if TYPE_CHECKING:
-    from restpoint._storage.history import HistoryEntry
+    from restpoint._storage import HistoryEntry
     from restpoint.client.client import Client
 
 CANDIDATES: Final = 10

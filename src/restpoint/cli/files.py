@@ -45,7 +45,7 @@ def upgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Create the file, or upgrade it to the newest revision. A backup is made beside it first."""
-    from restpoint._storage.sqlite import migrations
+    from restpoint._storage import migrations
 
     path = path_of(database)
     if dry_run:
@@ -65,7 +65,7 @@ def downgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Downgrade the file to an older revision, and print what that drops. A backup is made beside it first."""
-    from restpoint._storage.sqlite import migrations
+    from restpoint._storage import migrations
 
     path = path_of(database)
     sql = migrations.plan(path, revision, "downgrade")
@@ -83,7 +83,7 @@ def downgrade(
 @db.command()
 def current(database: Database = DEFAULT_DATABASE) -> None:
     """Print the revision of the file."""
-    from restpoint._storage.sqlite import migrations
+    from restpoint._storage import migrations
 
     terminal.print_data(f"{migrations.current(path_of(database)) or 'none'}\n")
 
@@ -104,7 +104,7 @@ def check(
 
     Exit code 0: all is well; 1: something needs attention; 5: the file is damaged or unusable.
     """
-    from restpoint._storage.sqlite import checks as health
+    from restpoint._storage import checks as health
     from restpoint.cli import output as shown
 
     path = existing(database)
@@ -141,7 +141,7 @@ def backup(
     ] = False,
 ) -> None:
     """Copy the file at one moment, while others use it, verify the copy, and print its name."""
-    from restpoint._storage.sqlite import backup as backups
+    from restpoint._storage import backup as backups
 
     path = existing(database)
     folder = path.parent if target is None else target.absolute() if target.is_dir() else None
@@ -161,8 +161,8 @@ def restore(
     database: Database = DEFAULT_DATABASE,
 ) -> None:
     """Replace the file by a backup. No process may have the file open. The old file is kept beside it."""
-    from restpoint._storage.schema import REVISION
-    from restpoint._storage.sqlite import backup as backups
+    from restpoint._storage import REVISION
+    from restpoint._storage import backup as backups
 
     path = path_of(database)
     done = backups.restore(backup.absolute(), path, user_name())
@@ -205,8 +205,8 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
 
 async def _vacuum(path: Path, *, full: bool) -> bool:
     from restpoint._core.clock import SystemClock
-    from restpoint._storage.sqlite import vacuum as spare
-    from restpoint._storage.sqlite.database import Database
+    from restpoint._storage import Database
+    from restpoint._storage import vacuum as spare
 
     if full:
         spare.rewrite(path)

@@ -94,7 +94,7 @@ def generate(
 def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None:
     """Put a new key first in the ring, and reseal all secrets with it while the file is in use. Old keys stay for backups."""
     from restpoint._core.clock import SystemClock
-    from restpoint._storage.sqlite.database import Database as File
+    from restpoint._storage import Database as File
     from restpoint.oauth import keyring
     from restpoint.oauth.tokens import reseal
 
@@ -126,8 +126,8 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
 def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, output: Output = Format.TABLE) -> None:
     """List the keys of the ring, and how many secrets in the file each of them sealed."""
     from restpoint._core.clock import SystemClock
+    from restpoint._storage import Database as File
     from restpoint._storage import consents
-    from restpoint._storage.sqlite.database import Database as File
     from restpoint.cli import output as shown
 
     path = existing(database)

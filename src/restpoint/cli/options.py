@@ -58,14 +58,14 @@ Id = Annotated[
 
 def path_of(database: str) -> Path:
     """Return the path of a database, which need not exist. Raises ``InvalidArgument`` if it is not a path or an SQLite URL."""
-    from restpoint._storage.sqlite.connection import locate
+    from restpoint._storage import locate
 
     return locate(database)
 
 
 def existing(database: str) -> Path:
     """Return the path of an existing database. Raises ``UnusableFile`` if it is missing."""
-    from restpoint._storage.sqlite import migrations
+    from restpoint._storage import migrations
     from restpoint.errors import UnusableFile
 
     path = path_of(database)

@@ -9,7 +9,7 @@ from restpoint.cli import terminal
 from restpoint.cli.options import DEFAULT_DATABASE, Database, FileOnly, Id, refuse_url
 
 if TYPE_CHECKING:
-    from restpoint._storage.erasure import Erasure
+    from restpoint._storage import Erasure
 
 
 def hold(

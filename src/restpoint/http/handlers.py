@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from restpoint import logs
 from restpoint._core import tracing
-from restpoint._storage.history import HistoryEntry
-from restpoint._storage.listing import MAX_PAGE
+from restpoint._storage import HistoryEntry, listing
 from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
@@ -270,7 +269,7 @@ class Handlers:
             status=[name for each in request.query_params.getlist("status") for name in each.split(",")] or None,
             workflow=requests.one(request, "workflow"),
             owner=requests.one(request, "owner"),
-            limit=requests.whole("limit", requests.one(request, "limit"), _PAGE, 1, MAX_PAGE),
+            limit=requests.whole("limit", requests.one(request, "limit"), _PAGE, 1, listing.MAX_PAGE),
             cursor=requests.one(request, "cursor"),
         )
         return json_response(page, headers=_UNSTORED)
@@ -282,7 +281,7 @@ class Handlers:
             actor,
             request.path_params["execution_id"],
             after=requests.whole("after", requests.one(request, "after"), 0),
-            limit=requests.whole("limit", requests.one(request, "limit"), 0, 1, MAX_PAGE) or None,
+            limit=requests.whole("limit", requests.one(request, "limit"), 0, 1, listing.MAX_PAGE) or None,
         )
         return json_response({"items": entries}, headers=_UNSTORED)
 

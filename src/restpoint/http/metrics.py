@@ -28,7 +28,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from restpoint._core.changes import Change
-from restpoint._storage.counts import Gauges
+from restpoint._storage import Gauges
 from restpoint._store.store import ExecutionStore
 from restpoint.errors import RestpointError
 

@@ -23,8 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from restpoint import logs
 from restpoint._core.addresses import is_loopback
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
-from restpoint._storage.sqlite.connection import locate
-from restpoint._storage.sqlite.migrations import prepare
+from restpoint._storage import locate, migrations
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
@@ -145,7 +144,7 @@ def _check(settings: Settings) -> None:
     if settings.public_url is not None:
         providers.check_url("public_url", settings.public_url)
     path = locate(settings.database)
-    prepare(path, "refuse")
+    migrations.prepare(path, "refuse")
     if settings.providers_file is not None:
         vault_for(path, settings.keys_file, os.environ)
 

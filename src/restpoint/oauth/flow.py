@@ -24,9 +24,7 @@ from typing import Final, Literal, Self
 
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import encode
-from restpoint._storage import consents
-from restpoint._storage.consents import Attempt, Consent
-from restpoint._storage.sqlite.database import Transaction
+from restpoint._storage import Attempt, Consent, Transaction, consents
 from restpoint._store.internals import Parts
 from restpoint._store.store import ExecutionStore
 from restpoint.errors import (

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from restpoint._core.serialization import decode, encode
-from restpoint._storage.consents import Consent
+from restpoint._storage import Consent
 from restpoint.errors import SealBroken
 from restpoint.oauth.keyring import Vault
 from restpoint.oauth.providers import Provider, check_url

@@ -16,11 +16,7 @@ from typing import Any, Final
 
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import decode, encode
-from restpoint._storage import consents
-from restpoint._storage.consents import Consent
-from restpoint._storage.history import keys_rotated
-from restpoint._storage.sqlite.database import Database
-from restpoint._storage.sqlite.vacuum import PAUSE_SECONDS
+from restpoint._storage import Consent, Database, consents, history, vacuum
 from restpoint._store.internals import Parts
 from restpoint.errors import (
     ConsentDenied,
@@ -175,8 +171,8 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
             in_this_pass, after = 0, 0
         else:
             break
-        await asyncio.sleep(PAUSE_SECONDS)
-    job = partial(keys_rotated, current=vault.primary, retired=sorted(retired), resealed=total, actor=actor)
+        await asyncio.sleep(vacuum.PAUSE_SECONDS)
+    job = partial(history.keys_rotated, current=vault.primary, retired=sorted(retired), resealed=total, actor=actor)
     await database.write(job)
     return total, len(lost)
 

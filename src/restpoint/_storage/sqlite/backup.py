@@ -1,9 +1,9 @@
-"""Backups of the file: written while it is in use, verified before they get their name, rotated, and put back.
+"""Backups of the file: written while it is in use, verified before they get their name, rotated, and restored.
 
-A backup is one file that needs nothing beside it: SQLite's online copy (https://www.sqlite.org/backup.html) with its log
-folded in. It is the file at one moment, whatever is written meanwhile. It gets its name only once it has been read back:
-SQLite's checks hold, every reference refers to something, and the history follows from its anchor to its head. So what has
-the name of a backup is one.
+A backup is one file that needs nothing beside it: SQLite's online copy (https://www.sqlite.org/backup.html) with the log
+folded in. It is the file at one moment, whatever is written meanwhile. A backup gets its name only after it was read back:
+SQLite's checks pass, every foreign key refers to a row, and the history is unbroken from its anchor to its head. So a file with
+the name of a backup is a good one.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from typing import Final
 
 from restpoint._core.secret_files import flush
 from restpoint._core.serialization import encode
-from restpoint._storage.history import append
+from restpoint._storage.history import HEAD, append
 from restpoint._storage.schema import APPLICATION_ID, REVISION
 from restpoint._storage.sqlite.connection import (
     create_empty,
@@ -36,7 +36,7 @@ from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, Storage
 from restpoint.events import EventKind
 
 STAMP: Final = "%Y%m%dT%H%M%S%fZ"
-"""How the moment of a backup is written in its name, in UTC; names sort as the moments do."""
+"""How a backup's name gives its time, in UTC. Names sort by time."""
 
 _HEADER: Final = b"SQLite format 3\x00"
 _STAMPED: Final = r"\d{8}T\d{12}Z"
@@ -50,10 +50,10 @@ _PAGES_AT_ONCE: Final = -1  # all: SQLite copies a log's snapshot without keepin
 
 
 def backup(path: Path, target: Path, *, verified: bool = True) -> None:
-    """Copy the file as it is at one moment, while others use it; the copy gets its name once it has been verified.
+    """Copy the file as it is at one moment, while others use it. The copy gets its name once it has been verified.
 
-    With ``verified=False`` only SQLite's quick check is made, which is what a file that is evidence of damage still passes.
-    Raises ``UnusableFile`` where ``target`` exists, and ``DamagedFile``, with nothing left behind.
+    With ``verified=False`` only SQLite's quick check is made, so that a file with a damaged history can be kept as evidence.
+    Raises ``UnusableFile`` where ``target`` exists, and ``DamagedFile``; both leave nothing behind.
     """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to back up.")
@@ -79,14 +79,14 @@ def backup(path: Path, target: Path, *, verified: bool = True) -> None:
 
 
 def stamped(path: Path, folder: Path) -> Path:
-    """The name of a backup of ``path`` that is made now, in ``folder``: one that ``rotate`` knows as its own."""
+    """Return a name in ``folder`` for a backup of ``path`` made now. ``rotate`` recognises names of this form."""
     return folder / f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.backup"
 
 
 def rotate(path: Path, folder: Path, keep: int) -> list[Path]:
-    """Delete the oldest backups of ``path`` in ``folder`` that have a name by ``stamped``, all but ``keep``; which.
+    """Delete all but the ``keep`` newest backups of ``path`` in ``folder``, and return those that were deleted.
 
-    Only what this module made goes: a regular file with such a name that is a restpoint file. Raises ``InvalidArgument``.
+    Deletes only regular files with a name by ``stamped`` that are restpoint files. Raises ``InvalidArgument``.
     """
     if keep < 1:
         raise InvalidArgument(f"keep is {keep}; keep at least the backup that has just been made.")
@@ -120,7 +120,7 @@ def _copy(source: sqlite3.Connection, target: Path, *, verified: bool) -> None:
 
 
 def first_problem(connection: sqlite3.Connection, *, thorough: bool = True) -> str | None:
-    """What is wrong with a file, in a few words; None where nothing is found."""
+    """Return what is wrong with a file, in a few words; None where nothing is."""
     pragma = "integrity_check" if thorough else "quick_check"
     problems = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}").fetchall() if row[0] != "ok"]
     if problems:
@@ -138,18 +138,18 @@ def first_problem(connection: sqlite3.Connection, *, thorough: bool = True) -> s
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did. ``replaced`` is the file as it was, beside the new one; None where there was none."""
+    """What a restore did. ``replaced`` is where the file that was replaced is kept; None where there was none."""
 
     revision: str
     replaced: Path | None
 
 
 def restore(source: Path, path: Path, actor: str | None = None) -> Restored:
-    """Put a backup in the place of the file, which is kept beside it under another name. The backup stays where it is.
+    """Replace the file by a backup. The old file is kept beside it under another name, and the backup stays where it is.
 
-    Everything is checked before anything is touched, and the file is replaced in one step: at every moment ``path`` is the
-    one or the other, whole. The history of the restored file goes on with an event ``restored``, so that whoever compares
-    it with a head that was kept after the backup learns why it differs.
+    Everything is checked before anything is touched. The file is replaced in one step, so that ``path`` is at every moment
+    either the old file or the restored one, whole. An event ``restored`` is appended to the history of the restored file: whoever
+    compares it with a head that was kept after the backup learns why it differs.
 
     Raises ``UnusableFile`` (no backup of restpoint's), ``DamagedFile`` (the backup), ``SchemaTooNew`` (of a newer release),
     and ``StorageBusy`` where another process has the file open.
@@ -179,7 +179,7 @@ def restore(source: Path, path: Path, actor: str | None = None) -> Restored:
 
 
 def _restorable(source: Path, path: Path) -> str:
-    """The revision of a backup that this program can put at ``path``."""
+    """Return the revision of a backup, after checking that this program can put it at ``path``."""
     if not source.is_file():
         raise UnusableFile(f"{source} is not a file; name a backup.")
     if path.exists() and source.samefile(path):
@@ -200,14 +200,14 @@ def _restorable(source: Path, path: Path) -> str:
 
 
 def _has_header(path: Path) -> bool:
-    """Whether SQLite would take it for a database. It deletes the log of what it does not, and with it what may be saved."""
+    """Whether SQLite would take the file for a database. If not, SQLite would delete its log, and data that might be saved."""
     with path.open("rb") as file:
         return file.read(len(_HEADER)) == _HEADER
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that only reads, also where nobody may write; a backup needs no log beside it."""
+    """Open a backup for reading, also in a folder that nobody may write to."""
     try:
         with closing(open_connection(path, "sealed")) as connection:
             yield connection
@@ -221,10 +221,10 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
-    """Nobody else has the file open, and nobody can open it meanwhile; its log is folded in, as far as it can be read.
+    """Hold the file exclusively: nobody has it open, and nobody can open it meanwhile. Folds its log in, if it can be read.
 
-    Gives the head of its history, as far as that can be read. Who is inside must not open the file: the operating system
-    drops a process's locks on a file with any descriptor of it that is closed.
+    Gives the head of its history, or None if that cannot be read. Do not open the file inside: the operating system drops a
+    process's locks on a file when it closes any descriptor of that file.
     """
     if not exists:
         yield None
@@ -233,7 +233,7 @@ def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
     in_use = StorageBusy(f"{path} is in use; stop every program that has it open, then restore.", "SQLITE_BUSY")
     try:
         if _has_header(path):
-            # Leaving the log wants the file to itself. SQLite also knows of the connections of this very process.
+            # Leaving WAL mode needs the file exclusively. SQLite also knows of the connections of this process.
             with closing(open_connection(path, "alone", wait=_IN_USE_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode = DELETE").fetchall()
                 head = _head(connection)
@@ -255,7 +255,7 @@ def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
 
 
 def _set_aside(path: Path) -> Path:
-    """Give the file that is to be replaced another name too, and its log with it. Opens nothing: that would unlock it."""
+    """Give the file that is to be replaced a second name, and its log too. Opens nothing, because that would unlock it."""
     aside = path.with_name(f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.replaced")
     os.link(path, aside)
     log = path.with_name(f"{path.name}-wal")
@@ -266,7 +266,7 @@ def _set_aside(path: Path) -> Path:
 
 
 def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: str | None) -> None:
-    """Append to the history of the restored file that it was, and what the head of the one was that it replaces."""
+    """Append to the history of the restored file that it was restored, and the head of the file that it replaces."""
     detail = encode({"backup": source.name, "replaced": head})
     with opened(restored, "alone") as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -278,7 +278,7 @@ def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: s
 
 def _head(connection: sqlite3.Connection) -> dict[str, object] | None:
     try:
-        row = connection.execute("SELECT sequence, digest FROM history ORDER BY sequence DESC LIMIT 1").fetchone()
+        row = connection.execute(HEAD).fetchone()
         return None if row is None else {"sequence": int(row[0]), "digest": bytes(row[1]).hex()}
     except (TypeError, ValueError):
-        return None  # bent: nobody can say
+        return None  # the row holds values that we never write

@@ -1,9 +1,9 @@
-"""Is the file well? What an operator wants to know of it, each with a figure, a word and how bad it is.
+"""The checks of ``restpoint db check``: each gives its figures, a few words, and how bad it is.
 
-Everything is read in a connection of its own, beside whoever works with the file. What costs as much as the file is large
-(SQLite's full check, the chain of the history) may be left out; the rest costs what is open, and no more. While SQLite checks
-the whole file it keeps its log from being folded in, so on a large and busy file the quick way is the one for every minute
-and the full one for every night.
+They read through a connection of their own, beside whoever works with the file. The checks whose cost grows with the file
+(SQLite's full check, the chain of the history) can be left out; the others cost as much as is open. While SQLite checks the
+whole file, its log cannot be folded in. So on a large and busy file run the quick checks every minute and all of them every
+night.
 """
 
 import sqlite3
@@ -12,44 +12,64 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from sqlalchemy import bindparam, case, exists, func, literal_column, select, union_all
+
 from restpoint._core.timestamps import span
-from restpoint._storage import verification
+from restpoint._storage import leases, verification
 from restpoint._storage.leases import Holder
+from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import opened
+from restpoint._storage.sqlite.connection import opened, prepare
+from restpoint.lifecycle import OPEN
 
 Severity = Literal["ok", "warning", "error"]
 
 LARGE_LOG_BYTES: Final = 64 * 1024 * 1024
-"""A log that grows beyond this is not being folded in: someone keeps a snapshot open."""
+"""A log larger than this is not being folded in, because some program keeps a snapshot open."""
 
-OVERDUE: Final = 60_000  # milliseconds after which what falls due by the clock should have happened
-UNSWEPT: Final = 600_000  # the same, of the sweep, which runs once in a while
+OVERDUE: Final = 60_000  # milliseconds after its deadline; by then a wait should have expired
+UNSWEPT: Final = (
+    600_000  # milliseconds after its time to live; by then the sweep, which runs now and then, should have come
+)
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
-_OLDEST_WAIT: Final = (
-    "SELECT count(*), min(created_at), sum(deadline_at IS NOT NULL AND deadline_at < :overdue) FROM ("
-    "SELECT created_at, deadline_at FROM interactions WHERE status = 'pending' UNION ALL "
-    "SELECT created_at, deadline_at FROM consents WHERE status IN ('pending', 'exchanging'))"
+_e, _i, _c, _r = executions.c, interactions.c, consents.c, runs.c
+_pending = _i.status == literal_column("'pending'")
+_open = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
+_waits = union_all(
+    select(_i.created_at, _i.deadline_at).where(_pending), select(_c.created_at, _c.deadline_at).where(_open)
+).subquery()
+_is_overdue = case((_waits.c.deadline_at < bindparam("overdue"), literal_column("1")), else_=literal_column("0"))
+_OLDEST_WAIT: Final = prepare(select(func.count(), func.min(_waits.c.created_at), func.sum(_is_overdue)))
+_HELD_BY: Final = prepare(
+    select(
+        select(func.count()).select_from(runs).where(_r.lease == bindparam("lease")).scalar_subquery(),
+        select(func.count())
+        .select_from(executions)
+        .where(
+            _e.lease == bindparam("lease"),
+            _e.status == literal_column("'running'"),
+            ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)),
+        )
+        .scalar_subquery(),
+    )
 )
-_HELD_BY: Final = (
-    "SELECT (SELECT count(*) FROM runs WHERE lease = :lease), (SELECT count(*) FROM executions WHERE lease = :lease"
-    " AND status = 'running' AND NOT EXISTS (SELECT 1 FROM runs WHERE execution_key = executions.key))"
+_EXPIRED: Final = prepare(
+    select(func.count(), func.min(_e.expires_at)).where(
+        _e.hold.is_(None), _e.expires_at.is_not(None), _e.expires_at < bindparam("overdue")
+    )
 )
-_EXPIRED: Final = (
-    "SELECT count(*), min(expires_at) FROM executions"
-    " WHERE hold IS NULL AND expires_at IS NOT NULL AND expires_at < :overdue"
+_PROBLEMS: Final = prepare(
+    select(func.count(), func.min(_e.id), func.min(_r.problem))
+    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .where(_r.problem.is_not(None))
 )
-_PROBLEMS: Final = (
-    "SELECT count(*), min(e.id), min(r.problem) FROM runs AS r JOIN executions AS e ON e.key = r.execution_key"
-    " WHERE r.problem IS NOT NULL"
-)
-_HELD: Final = "SELECT count(*) FROM executions WHERE hold IS NOT NULL"
+_HELD: Final = prepare(select(func.count()).select_from(executions).where(_e.hold.is_not(None)))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``figures`` are for programs; times are in milliseconds, sizes in bytes."""
+    """The outcome of one check. ``figures`` are for programs: times in milliseconds, sizes in bytes."""
 
     name: str
     severity: Severity
@@ -58,7 +78,7 @@ class Finding:
 
 
 def worst(findings: list[Finding]) -> Severity:
-    """The severity of the worst of them."""
+    """Return the severity of the worst finding."""
     for severity in ("error", "warning"):
         if any(each.severity == severity for each in findings):
             return severity
@@ -66,7 +86,7 @@ def worst(findings: list[Finding]) -> Severity:
 
 
 def examine(path: Path, now: int, *, quick: bool = False) -> list[Finding]:
-    """Look at everything, at ``now`` (milliseconds since the epoch); ``quick`` leaves out what costs as the file is large.
+    """Run all checks at ``now`` (milliseconds since the epoch). ``quick`` leaves out those whose cost grows with the file.
 
     Raises ``UnusableFile`` for what is no file of restpoint's, and ``DamagedFile`` where SQLite cannot even go on looking.
     """
@@ -75,7 +95,7 @@ def examine(path: Path, now: int, *, quick: bool = False) -> list[Finding]:
     ]
     with opened(path) as connection:
         if worst(findings) != "ok":
-            return findings  # what the rest would ask may not be there
+            return findings  # the tables that the other checks read may not be there
         if not quick:
             findings.append(_history(connection))
         findings += [_log(path), _space(connection)]
@@ -142,12 +162,10 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
 
 
 def _leases(connection: sqlite3.Connection, now: int) -> Finding:
-    """Leases whose holders are gone and that something still names: whoever runs next takes it over, or must."""
+    """Look for leases of dead holders that runs or executions still name: someone must take those over."""
     runs = left = 0
     living = 0
-    for lease, host, pid, started, expires_at in connection.execute(
-        "SELECT id, host, pid, started, expires_at FROM leases"
-    ).fetchall():
+    for lease, host, pid, started, expires_at in connection.execute(leases.ALL).fetchall():
         if Holder(host, pid, started).is_alive(expires_at, now):
             living += 1
             continue

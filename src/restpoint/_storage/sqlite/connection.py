@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import CompoundSelect, Executable, Select, bindparam, event, literal_column, make_url
+from sqlalchemy import CompoundSelect, Executable, Select, bindparam, event, literal_column, make_url, select
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, sqlite_master
 from restpoint.errors import (
     DamagedFile,
     InvalidArgument,
@@ -309,6 +309,10 @@ def use_log(connection: sqlite3.Connection, *before: str) -> None:
 # --- The revision of the file ----------------------------------------------------------------------------------------
 
 
+REVISION_OF_FILE: Final = prepare(select(alembic_version.c.version_num))
+_TABLES: Final = prepare(select(sqlite_master.c.name).where(sqlite_master.c.type == literal_column("'table'")))
+
+
 def check_revision(connection: sqlite3.Connection, path: Path) -> None:
     """The gate: raises ``SchemaTooOld``, ``SchemaTooNew`` or ``UnusableFile`` unless the file is at ``REVISION``."""
     revision = file_revision(connection, path)
@@ -327,11 +331,11 @@ def check_revision(connection: sqlite3.Connection, path: Path) -> None:
 
 def file_revision(connection: sqlite3.Connection, path: Path) -> str | None:
     """The Alembic revision of the file; none for a file without tables. Raises ``UnusableFile`` for another program's."""
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    names = {name for (name,) in connection.execute(_TABLES)}
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if names - {"alembic_version", "sqlite_sequence", "sqlite_stat1"} and application != APPLICATION_ID:
         raise UnusableFile(f"{path} is a SQLite file of another program; name another file.")
     if "alembic_version" not in names:
         return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    row = connection.execute(REVISION_OF_FILE).fetchone()
     return None if row is None else str(row[0])

@@ -20,15 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import aiosqlite
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
-from restpoint._storage.schema import REVISION
+from restpoint._storage.schema import REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
     check_revision,
     open_connection,
     opened,
+    prepare,
     reading_engine,
     storage_error,
 )
@@ -56,7 +58,11 @@ T = TypeVar("T")
 _MOST_TURNS: Final = 5
 """Turns of the loop after which what is waiting is handed over, though each of them brought more."""
 
-_GLANCE: Final = "SELECT (SELECT max(sequence) FROM history), (SELECT version_num FROM alembic_version)"
+_GLANCE: Final = prepare(
+    select(
+        select(func.max(history.c.sequence)).scalar_subquery(), select(alembic_version.c.version_num).scalar_subquery()
+    )
+)
 
 
 class Database:

@@ -1,8 +1,8 @@
-"""The schema of the file over time: create, upgrade, downgrade, check. The only importer of Alembic.
+"""Creates, upgrades, downgrades and checks the schema of the file. This is the only module that imports Alembic.
 
-Alembic's default on SQLite runs DDL outside any transaction, so a migration that fails or is killed leaves a file between
-two schemas. Here every run is one explicit BEGIN IMMEDIATE transaction: other upgraders wait for it, and it is all there or
-not at all. Foreign keys are off meanwhile, as SQLite's own recipe for changing tables wants
+By default, Alembic runs DDL on SQLite outside any transaction, so that a migration which fails or is killed leaves a file
+between two schemas. Here each run is one BEGIN IMMEDIATE transaction: other upgraders wait for it, and it is done whole or not
+at all. Foreign keys are off meanwhile, as SQLite's own procedure for changing tables demands
 (https://www.sqlite.org/lang_altertable.html#otheralter), and are checked before COMMIT.
 """
 
@@ -15,13 +15,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import create_engine, event
+import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from restpoint._core.addresses import DEFAULT_DATABASE
 from restpoint._core.clock import SystemClock
 from restpoint._storage.history import migrated
-from restpoint._storage.schema import REVISION, ddl, metadata
+from restpoint._storage.schema import REVISION, ddl, metadata, sqlite_master
 from restpoint._storage.sqlite import backup as backups
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
@@ -34,6 +34,9 @@ from restpoint._storage.sqlite.connection import (
     opened,
     storage_error,
     use_log,
+)
+from restpoint._storage.sqlite.connection import (
+    prepare as statement,
 )
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, UnusableFile
@@ -49,17 +52,17 @@ DEFAULT_URL: Final = f"sqlite+aiosqlite:///{DEFAULT_DATABASE}"
 
 
 def scripts() -> Path:
-    """The folder of the revisions: in the installed package, or at the top of a checkout."""
+    """Return the folder of the revisions: in the installed package, or at the top of a checkout."""
     here = Path(__file__).resolve()
     packaged = here.parents[2] / "migrations"
     return packaged if packaged.is_dir() else here.parents[4] / "migrations"
 
 
 def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
-    """Make sure that a file at the current revision stands at ``path``.
+    """Make sure that a file of the current revision is at ``path``.
 
-    Creates a new one; raises ``SchemaTooOld`` for an old one, or upgrades it when ``mode`` is ``auto``; always raises
-    ``SchemaTooNew`` for a newer one. Creates nothing where it raises.
+    Creates it if there is none. For an older file it raises ``SchemaTooOld``, or upgrades the file if ``mode`` is ``auto``; for a
+    newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
     """
     if mode not in {"refuse", "auto"}:
         raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
@@ -77,9 +80,9 @@ def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
 
 
 def upgrade(path: Path, revision: str = "head", *, actor: str | None = None) -> Path | None:
-    """Bring the file to ``revision``, creating it if it is absent; where it held anything, a backup is made first.
+    """Bring the file to ``revision``; create it if it is absent. A file that held anything is backed up first.
 
-    The history of a file that was at another revision tells of it, with the ``actor``. Returns the backup, or None.
+    The history of a file that was at another revision gets an event, with the ``actor``. Returns the backup, or None.
 
     Raises ``SchemaTooNew`` for a file whose revision this program does not know.
     """
@@ -89,7 +92,7 @@ def upgrade(path: Path, revision: str = "head", *, actor: str | None = None) -> 
 def downgrade(path: Path, revision: str, *, actor: str | None = None) -> Path | None:
     """Take the file back to ``revision`` (``base``: no tables at all). Returns the backup, or None.
 
-    Its history tells of it, with the ``actor``, where it still has one.
+    The history gets an event, with the ``actor``, if the file still has a history.
     """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to downgrade.")
@@ -97,7 +100,7 @@ def downgrade(path: Path, revision: str, *, actor: str | None = None) -> Path | 
 
 
 def current(path: Path) -> str | None:
-    """The revision of the file; None where it has none."""
+    """Return the revision of the file; None where it has none. Raises ``UnusableFile``."""
     if inspect(path) == "absent":
         raise UnusableFile(f"{path} does not exist; run: restpoint db upgrade --database {path}")
     with opened(path) as connection:
@@ -105,7 +108,7 @@ def current(path: Path) -> str | None:
 
 
 def plan(path: Path, revision: str, direction: Direction) -> str:
-    """The SQL that a move of the file to ``revision`` would run; empty where it is there. Reads the file, changes nothing."""
+    """Return the SQL that would bring the file to ``revision``; empty if it is there already. Changes nothing."""
     found = _movable(path, revision, direction)
     config, sql = _config(), StringIO()
     config.output_buffer = sql
@@ -114,14 +117,25 @@ def plan(path: Path, revision: str, direction: Direction) -> str:
     return "" if statements in ([], ["BEGIN;", "COMMIT;"]) else sql.getvalue()
 
 
+_master = sqlite_master.c
+_ours = _master.name.not_like(sa.literal_column("'sqlite_%'"))  # SQLite's own objects have names of this form
+_DDL: Final = statement(sa.select(_master.sql).where(_master.sql.is_not(None), _ours).order_by(_master.rowid))
+_TABLES_AND_VIEWS: Final = statement(
+    sa.select(_master.type, _master.name)
+    .where(_master.type.in_([sa.literal_column("'table'"), sa.literal_column("'view'")]), _ours)
+    .where(_master.name != sa.literal_column("'alembic_version'"))
+    .order_by(_master.type, _master.name)
+)
+_COLUMNS_OF: Final = statement(sa.select(sa.func.pragma_table_info(sa.bindparam("of")).table_valued("name").c.name))
+_SCHEMA: Final = statement(sa.select(_master.name, _master.sql).where(_master.sql.is_not(None)))
+
+
 def losses(path: Path, revision: str) -> list[str]:
-    """What a downgrade of the file to ``revision`` would drop, with how much of it there is. Changes nothing."""
+    """Return what a downgrade of the file to ``revision`` would drop, with the number of rows or values. Changes nothing."""
     sql = plan(path, revision, "downgrade")
     with opened(path) as connection, closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
-        # In the order in which they were made, on a file without rows: what is gone afterwards is what goes.
-        for (statement,) in connection.execute(
-            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
-        ).fetchall():
+        # Make the schema on an empty database, in its order, and downgrade that: what is gone afterwards would be dropped.
+        for (statement,) in connection.execute(_DDL).fetchall():
             empty.execute(statement)
         before = _contents(empty)
         empty.executescript(sql)
@@ -138,23 +152,21 @@ def losses(path: Path, revision: str) -> list[str]:
 
 
 def _contents(connection: sqlite3.Connection) -> dict[tuple[str, str], list[str]]:
-    """Tables and views, with their columns; Alembic's own aside."""
-    found = connection.execute(
-        "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
-        " AND name <> 'alembic_version' ORDER BY type, name"
-    ).fetchall()
-    columns = "SELECT name FROM pragma_table_info(?)"
-    return {(kind, name): [row[0] for row in connection.execute(columns, (name,))] for kind, name in found}
+    """Return the tables and views with their columns, without Alembic's own table."""
+    found = connection.execute(_TABLES_AND_VIEWS).fetchall()
+    return {
+        (kind, name): [column for (column,) in connection.execute(_COLUMNS_OF, {"of": name})] for kind, name in found
+    }
 
 
 def _count(connection: sqlite3.Connection, table: str, column: str | None = None) -> int:
-    counted = "*" if column is None else f'"{column}"'
-    (count,) = connection.execute(f'SELECT count({counted}) FROM "{table}"').fetchone()  # noqa: S608 - names of the schema
+    counted = sa.func.count() if column is None else sa.func.count(sa.column(column))
+    (count,) = connection.execute(statement(sa.select(counted).select_from(sa.table(table)))).fetchone()
     return int(count)
 
 
 def _movable(path: Path, revision: str, direction: Direction) -> str | None:
-    """The revision of a file that this program may move; None for one that holds nothing yet."""
+    """Return the revision of a file, after checking that this program may change it; None for one that holds nothing yet."""
     if not revision:
         raise InvalidArgument(f"{direction} to what? Name a revision, such as head.")
     found = current(path) if inspect(path) != "absent" else None
@@ -200,7 +212,7 @@ def _config() -> "Config":
 
 
 def run_environment(context: "EnvironmentContext") -> None:
-    """One run of Alembic, begun by this module or by the ``alembic`` command in a checkout."""
+    """Do one run of Alembic, started by this module or by the ``alembic`` command in a checkout."""
     config = context.config
     if context.is_offline_mode():
         context.configure(dialect_name="sqlite", target_metadata=metadata, literal_binds=True, transactional_ddl=True)
@@ -211,12 +223,12 @@ def run_environment(context: "EnvironmentContext") -> None:
     if path is None:
         path = locate(os.environ.get("RESTPOINT_DATABASE") or config.get_main_option("sqlalchemy.url") or DEFAULT_URL)
         if inspect(path) == "file":
-            current(path)  # refuses another program's file before anything is said to it
+            current(path)  # refuses another program's file before touching it
         create_empty(path)
     engine = _engine(path)
     try:
         with engine.connect() as connection:
-            # What must be said outside a transaction, some of it only to a file that is still empty.
+            # These pragmas work only outside a transaction, and auto_vacuum only on an empty file.
             use_log(
                 _driver(connection),
                 f"busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}",
@@ -235,8 +247,8 @@ def run_environment(context: "EnvironmentContext") -> None:
 
 def _engine(path: Path) -> "Engine":
     """The engine that Alembic wants. Its ``begin()`` is BEGIN IMMEDIATE."""
-    engine = create_engine("sqlite://", creator=lambda: open_connection(path, "write"), poolclass=NullPool)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    engine = sa.create_engine("sqlite://", creator=lambda: open_connection(path, "write"), poolclass=NullPool)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
@@ -267,17 +279,16 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
                 unfinished.unlink(missing_ok=True)  # of a migration that was killed; nobody else is in here
             stamp = datetime.now(UTC).strftime(backups.STAMP)
             target = path.with_name(f"{path.name}.{before}-{stamp}.bak")
-            # SQLite's quick check alone: the full one would keep every writer waiting.
+            # Only SQLite's quick check: the full one would keep every writer waiting.
             backups.backup(path, target, verified=False)
             context.config.attributes["backup"] = target
 
 
 def _tell(driver: sqlite3.Connection, before: str, after: str, actor: str | None) -> None:
-    """The event of a migration, in its transaction."""
+    """Append the event of a migration, in its transaction."""
     tx = Transaction(driver, SystemClock().now())
     migrated(tx, before, after, actor)
-    for sql, row in tx.deferred:
-        driver.execute(sql, row)
+    tx.flush()
 
 
 def _driver(connection: "Connection") -> sqlite3.Connection:
@@ -290,9 +301,9 @@ def _driver(connection: "Connection") -> sqlite3.Connection:
 
 
 def check(path: Path, *, quick: bool = False) -> list[tuple[str, bool, str]]:
-    """Is the file what this program expects, and whole? Each check with its outcome and a word on it.
+    """Check that the schema is what this program expects and that the file is whole: name, outcome and a few words each.
 
-    ``quick`` has SQLite leave out what costs most: whether the indexes are those of their tables.
+    With ``quick``, SQLite leaves out what costs most: whether the indexes agree with their tables.
     """
     if inspect(path) != "file":
         raise UnusableFile(f"{path} holds nothing to check.")
@@ -302,7 +313,7 @@ def check(path: Path, *, quick: bool = False) -> list[tuple[str, bool, str]]:
             str(row[0]) for row in connection.execute(f"PRAGMA {'quick' if quick else 'integrity'}_check").fetchall()
         ]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-        found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+        found = dict(connection.execute(_SCHEMA).fetchall())
     expected = ddl()
     differing = sorted(name for name, sql in expected.items() if _normal(found.get(name)) != _normal(sql))
     return [

@@ -1,8 +1,8 @@
-"""Giving back what the file does not use: in small steps, each its own short transaction, with pauses for other writers.
+"""Gives unused space back, in small steps: each is a short transaction of its own, with pauses for other writers.
 
-SQLite keeps the pages that deletes leave empty and fills them again. A file that was made with incremental vacuum gives
-them back some at a time (https://www.sqlite.org/pragma.html#pragma_incremental_vacuum); the log that this goes through is
-folded into the file afterwards, which only then is shorter.
+SQLite keeps the pages that deletes leave empty, and fills them again. A file that was made with incremental vacuum can give
+them back, some at a time (https://www.sqlite.org/pragma.html#pragma_incremental_vacuum). The file gets shorter only when the
+log, through which this goes, is folded into it.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ _FREE: Final = (
 
 
 async def shrink(database: Database, *, keep: int = FREE_PAGES_KEPT, told: Callable[[int], None] | None = None) -> int:
-    """Give back free pages until ``keep`` are left; returns how many went. ``told`` is called with how many are left.
+    """Give back free pages until ``keep`` are left, and return how many went. ``told`` is called with how many are left.
 
-    Nothing at all on a file that was not made with incremental vacuum.
+    Does nothing to a file that was not made with incremental vacuum.
     """
     first = free = await queries.free_pages(database)
     while free > keep:
@@ -37,7 +37,7 @@ async def shrink(database: Database, *, keep: int = FREE_PAGES_KEPT, told: Calla
         await asyncio.sleep(PAUSE_SECONDS)
         left = await queries.free_pages(database)
         if left >= free:
-            break  # not a file that was made with incremental vacuum, or others free as much as this does
+            break  # the file was not made with incremental vacuum, or others free as much as this does
         free = left
         if told is not None:
             told(free)
@@ -50,16 +50,16 @@ def _free_some(tx: Transaction, pages: int) -> None:
 
 
 def fold_log(path: Path) -> bool:
-    """Move the log into the file and empty it; False where a reader keeps it, who is waited for half a second."""
+    """Move the log into the file and empty it. Waits half a second for a reader who needs it; False if that was not enough."""
     with opened(path, "alone", wait=_PATIENCE_SECONDS) as connection:
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
 
 def rewrite(path: Path) -> None:
-    """Write the whole file anew (https://www.sqlite.org/lang_vacuum.html), which keeps everybody else waiting.
+    """Write the whole file anew (https://www.sqlite.org/lang_vacuum.html), while everybody else waits.
 
-    For a file that cannot shrink in steps, or whose unused parts must go for certain. Needs as much room again.
+    For a file that cannot shrink in steps, or whose unused parts must go for certain. Needs as much disk space again.
     """
     with opened(path, "alone") as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

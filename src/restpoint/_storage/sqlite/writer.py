@@ -27,6 +27,7 @@ from restpoint._core.clock import Clock
 from restpoint._storage.schema import APPLICATION_ID, REVISION
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
+    REVISION_OF_FILE,
     Synchronous,
     check_revision,
     open_connection,
@@ -43,7 +44,6 @@ Row = tuple[Any, ...]
 
 LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
 _LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
-_REVISION_OF_FILE: Final = "SELECT version_num FROM alembic_version"
 
 Observer = Callable[[int, float, int], None]
 """Told of each batch: its jobs, the seconds from BEGIN to COMMIT, and how many of the jobs the storage failed."""
@@ -270,7 +270,7 @@ class Writer:
 
     def _pass_gate(self) -> None:
         """The file may have been upgraded under us, which another transaction can do at any time."""
-        if self._connection.execute(_REVISION_OF_FILE).fetchone() != (REVISION,):
+        if self._connection.execute(REVISION_OF_FILE).fetchone() != (REVISION,):
             check_revision(self._connection, self._path)
 
     def _overwrite(self) -> None:

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from restpoint._storage.consents import Consent
+from restpoint._storage import Consent
 from restpoint._store.futures import PendingOAuth
 from restpoint.access import Actor, Policy, Subject
 from restpoint.errors import (
