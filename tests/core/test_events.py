@@ -24,7 +24,7 @@ from restpoint.lifecycle import ends
 from support import ADA, START, TEXT, rows, sql
 
 PACKAGE: Final = Path(restpoint.__file__).parent
-A_NEW_EVENT: Final = "interaction_claimed"
+A_NEW_EVENT: Final = "interaction_admired"
 
 # As the lifecycle's table does, this one stands here a second time, by hand.
 OPENS: Final = {"interaction_asked", "consent_asked"}
@@ -182,7 +182,7 @@ async def test_one_more_line_in_the_list_makes_a_new_event_right(
     shutil.copytree(PACKAGE.parent.parent / "migrations", tmp_path / "migrations")
     module = copy / "events.py"
     before = '    INTERACTION_ASKED = "interaction_asked"'
-    line = f'    CLAIMED = "{A_NEW_EVENT}", "Somebody took a prompt to answer it.", _Effect(wait="interaction")\n'
+    line = f'    ADMIRED = "{A_NEW_EVENT}", "Somebody liked a prompt.", _Effect(wait="interaction")\n'
     text = module.read_text()
     assert text.count(before) == 1
     module.write_text(text.replace(before, line + before))
