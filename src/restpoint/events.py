@@ -128,6 +128,7 @@ class EventKind(StrEnum):
     NOTIFIED = "notified", "A workflow told people something that needs no answer.", _shown("prompt")
     # --- Interactions ---
     INTERACTION_ASKED = "interaction_asked", "A prompt was put to people.", _asked("interaction")
+    INTERACTION_CLAIMED = "interaction_claimed", "Somebody took a prompt to answer it.", _Effect(wait="interaction")
     INTERACTION_ANSWERED = (
         "interaction_answered",
         "A prompt was answered, by a person or by its default at the deadline.",

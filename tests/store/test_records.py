@@ -88,3 +88,12 @@ async def test_who_asks_gets_the_prompt_also_when_it_is_closed_in_the_same_commi
         )
         assert (pending.interaction_id, record.status, record.pending_interactions) == ("q", "cancelled", ())
         assert "cancelled" in str(pending.future.exception())
+
+
+async def test_the_summary_of_a_record_is_the_line_that_a_list_has_of_it(path: Path) -> None:
+    async with ExecutionStore(database=path) as store:
+        record = await store.create_execution(workflow="refund", owner="ada")
+        await store.set_interaction_required(record.execution_id, TEXT)
+        assert [record.summary] == list((await store.list()).items)
+        await store.set_failed(record.execution_id, "No funds.", code="no_funds")
+        assert [record.summary] == list((await store.list()).items)

@@ -19,9 +19,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-# Turns of the loop in which nothing of a workflow with several tasks moved, before the next outcome is given to it. The same
-# on a replay: fewer would leave a task behind what it had done, more would let it get further than it had.
-_TURNS: Final = 25
+TURNS: Final = 25
+"""Turns of the loop in which nothing of a workflow with several tasks moved: whatever the last outcome set in motion has come to
+its next call. Then the next outcome is given to it, or it is parked. The same on a replay: fewer turns would leave a task behind
+what it had done, more would let it get further than it had."""
+
 # The same where only the main task calls the context: no more than the writing of an outcome takes the first time.
 _TURNS_ALONE: Final = 2
 
@@ -227,7 +229,7 @@ class Order:
     def _tick(self, moves: int, turns: int) -> None:
         if moves != self._moves:
             moves, turns = self._moves, 0
-        if turns < _TURNS and not (turns == _TURNS_ALONE and self.is_alone()):
+        if turns < TURNS and not (turns == _TURNS_ALONE and self.is_alone()):
             self._loop.call_soon(self._tick, moves, turns + 1)
             return
         self._is_ticking = False

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, Self
 
+from restpoint._engine.ordering import TURNS
 from restpoint._storage import Claim
-
-TURNS: Final = 25
-"""Turns of the loop, in which whatever the last outcome set in motion asks for the next one."""
 
 LEAVING: Final = "restpoint: this run leaves memory"
 """What its tasks are cancelled with."""

@@ -42,7 +42,6 @@ _IN_HISTORY: Final = (
         )
     ),
 )
-_HOLD: Final = prepare(select(_e.hold).where(_e.id == bindparam("id")))
 _SINCE: Final = prepare(
     limited(
         select(_h.sequence, _h.execution_id)
@@ -50,13 +49,6 @@ _SINCE: Final = prepare(
         .order_by(_h.sequence)
     )
 )
-
-
-async def hold_of(database: Database, execution_id: str) -> str | None:
-    """Why an execution is on hold; None where it is not."""
-    for (reason,) in await database.read(_HOLD, {"id": execution_id}):
-        return None if reason is None else str(reason)
-    return None
 
 
 async def ids_with(database: Database, part: str, most: int) -> list[str]:

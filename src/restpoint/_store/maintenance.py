@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._storage import Database, history, queries, retention, vacuum, waits
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
@@ -35,7 +35,7 @@ class Scheduler:
         *,
         sweep_interval: int,
         history_retention: int | None,
-        keeping: Keeping,
+        keeping: RetentionRules,
     ) -> None:
         self._database = database
         self._clock = clock

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from restpoint._core.changes import Change, Wait
-from restpoint._core.execution_row import STATUS
+from restpoint._core.execution_row import STATUS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import decode
 from restpoint._storage import Address, Snapshot
 from restpoint._store import execution_state
@@ -152,6 +152,12 @@ class ExecutionRecord:
     def lease(self) -> int | None:
         """The lease of the process that drives it, as far as this process knows."""
         return self._state.row.lease
+
+    @property
+    def summary(self) -> ExecutionSummary:
+        """What a list shows of it. ``hold`` is as it was last read from the file."""
+        row = self._state.row._replace(open_waits=len(self._state.open))
+        return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
     def is_gone(self) -> bool:

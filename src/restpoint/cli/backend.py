@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -78,25 +78,22 @@ class FileBackend:
     """A file on this machine. The actor is the user of the operating system, as an operator."""
 
     def __init__(self, path: Path, ttl: Any) -> None:
-        self._path = path
-        self._ttl = ttl
-        self._stack = AsyncExitStack()
-        self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
-
-    async def __aenter__(self) -> Self:
         from restpoint._store.store import ExecutionStore
         from restpoint.service import Desk
 
-        opened = ExecutionStore(self._ttl, database=self._path, remember=False)
-        self.store = await self._stack.enter_async_context(opened)
+        self._path = path
+        self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
+        self.store = ExecutionStore(ttl, database=path, remember=False)
         self._desk = Desk(self.store)
+
+    async def __aenter__(self) -> Self:
         self._database = await self.store.database()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await self.store.close()
 
     async def find(self, part: str) -> str:
         """As ``Backend.find``."""
@@ -120,37 +117,25 @@ class FileBackend:
 
     async def show(self, execution_id: str) -> Execution:
         """As ``Backend.show``."""
-        from restpoint._storage import search
-
         view = await self._desk.status(self.actor, execution_id)
         record, consent = view.record, view.consent
-        return Execution(
-            execution_id=record.execution_id,
-            status=view.status,
-            workflow=record.workflow,
-            owner=record.owner,
-            created_at=record.created_at,
-            completed_at=record.completed_at,
-            expires_at=record.expires_at,
-            hold=await search.hold_of(self._database, execution_id),
-            interactions=[
-                OpenInteraction(
-                    interaction_id=pending.interaction_id,
-                    prompt=pending.prompt,
-                    response_url="",
-                    created_at=pending.created_at,
-                    deadline=pending.deadline,
-                    assignees=list(pending.assignees),
-                    four_eyes=pending.four_eyes,
-                )
-                for pending in view.prompts
-            ],
-            auth_url=None if consent is None else consent.auth_url,
-            oauth_state=None if consent is None else consent.oauth_state,
-            result=record.result,
-            error=record.error,
-            error_code=record.error_code,
-        )
+        execution = Execution.model_validate(asdict(record.summary))
+        execution.interactions = [
+            OpenInteraction(
+                interaction_id=pending.interaction_id,
+                prompt=pending.prompt,
+                response_url="",
+                created_at=pending.created_at,
+                deadline=pending.deadline,
+                assignees=list(pending.assignees),
+                four_eyes=pending.four_eyes,
+            )
+            for pending in view.prompts
+        ]
+        execution.auth_url = None if consent is None else consent.auth_url
+        execution.oauth_state = None if consent is None else consent.oauth_state
+        execution.result = record.result
+        return execution
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """As ``Backend.answer``."""
