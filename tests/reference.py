@@ -357,7 +357,7 @@ def _members(thing: type) -> list[tuple[str, Any]]:
     for each in reversed(thing.__mro__):
         if each.__module__.partition(".")[0] == "restpoint":
             found |= {name: value for name, value in vars(each).items() if not name.startswith("_")}
-    wanted = _FOR_CALLERS.get(thing.__name__, set(found) - {"parts"})
+    wanted = _FOR_CALLERS.get(thing.__name__, set(found) - {"database", "parts"})
     return sorted((name, value) for name, value in found.items() if name in wanted)
 
 

@@ -59,7 +59,7 @@ class Actor:
         return frozenset((self.id, *(f"{GROUP}{group}" for group in self.groups)))
 
 
-Who = Actor | str | None
+ActorLike = Actor | str | None
 """An actor or the id of one; None if the actor is unknown."""
 
 
@@ -68,7 +68,7 @@ def actor_id(actor: Actor | str) -> str:
     return actor.id if isinstance(actor, Actor) else actor
 
 
-def actor_name(actor: Who) -> str | None:
+def actor_name(actor: ActorLike) -> str | None:
     """Return the id of an actor for the history. Raises ``NotJSON`` if it cannot be stored."""
     return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
 

@@ -432,6 +432,22 @@ async def test_a_consent_that_the_application_drives_goes_on_when_it_says_so(
     assert record.result == "rest"
 
 
+async def test_who_drives_a_consent_is_the_kind_of_its_call_and_the_file_has_it_as_it_always_had(
+    store: ExecutionStore, path: Path
+) -> None:
+    @workflow
+    async def login(ctx: Context) -> None:
+        await ctx.authorize(auth_url="https://example.org/authorize", oauth_state="s1")
+
+    async with Runner(store, [login]) as runner:
+        record = (await runner.start("login")).record
+        await until(record, lambda: record.status == "oauth_required")
+        assert store._database is not None
+        (entry,) = await runs.read_journal(store._database, record.execution_id)
+    assert (entry.call.kind, entry.is_driven) == (runs.AUTHORIZE_EXTERNAL, False)
+    assert rows(path, "SELECT kind, name, fingerprint FROM journal") == [("authorize", "consent", "")]
+
+
 # --- Time ------------------------------------------------------------------------------------------------------------
 
 

@@ -56,7 +56,7 @@ def test_a_slip_of_the_editor_leaves_the_tokens_of_before(file: Path, caplog: py
     with caplog.at_level(logging.ERROR):
         assert known.actor(token) == Actor("ada")
         assert known.actor(token) == Actor("ada")
-    assert [record.message.split(":")[0] for record in caplog.records] == ["the tokens of before stay valid"]
+    assert [record.message.split(":")[0] for record in caplog.records] == ["the earlier tokens stay valid"]
 
 
 def test_a_file_that_others_may_read_is_refused(file: Path) -> None:

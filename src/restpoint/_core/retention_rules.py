@@ -39,7 +39,7 @@ def is_default(ttl: TimeToLive) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class RetentionRules:
     """The retention rules of a file."""
 
     statuses: Mapping[str, int | None] = field(default_factory=dict)
@@ -65,13 +65,13 @@ class Keeping:
 
 
 _DEFAULT: Final = DEFAULT_EXECUTION_TTL * 1000
-FOREVER: Final = Keeping(dict.fromkeys(map(str, TERMINAL)))
+FOREVER: Final = RetentionRules(dict.fromkeys(map(str, TERMINAL)))
 
 
-def times_to_live(ttl: TimeToLive) -> Keeping:
+def times_to_live(ttl: TimeToLive) -> RetentionRules:
     """Parse the argument ``ttl_seconds``. Raises ``InvalidArgument``."""
     if not isinstance(ttl, Mapping) or WORKFLOWS not in ttl:
-        return Keeping(_rule("ttl_seconds", ttl))
+        return RetentionRules(_rule("ttl_seconds", ttl))
     general = {name: value for name, value in ttl.items() if name != WORKFLOWS}
     by_workflow = ttl[WORKFLOWS]
     if not isinstance(by_workflow, Mapping) or not all(isinstance(name, str) and name for name in by_workflow):
@@ -80,7 +80,7 @@ def times_to_live(ttl: TimeToLive) -> Keeping:
             "a mapping from final status to either."
         )
     rules = {name: _rule(f"ttl_seconds[{WORKFLOWS!r}][{name!r}]", rule) for name, rule in by_workflow.items()}
-    return Keeping(_rule("ttl_seconds", general), rules)
+    return RetentionRules(_rule("ttl_seconds", general), rules)
 
 
 def _rule(name: str, rule: Any) -> dict[str, int | None]:

@@ -61,7 +61,7 @@ def unreadable(what: str, error: Exception) -> DamagedFile:
     return DamagedFile(f"The file is damaged: {what} in it cannot be read ({why}). See: restpoint db check")
 
 
-BENT: Final = (ValueError, TypeError, KeyError, AttributeError)
+READ_ERRORS: Final = (ValueError, TypeError, KeyError, AttributeError)
 """The exceptions that stored data of an unexpected type or shape raises while it is read."""
 
 
@@ -76,7 +76,7 @@ def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
     return _unicode(text, name)
 
 
-def storable(text: object) -> str:
+def storable_text(text: object) -> str:
     """Make ``text`` pass ``check_text``: cut it to the limit and replace what UTF-8 cannot encode. For errors, say."""
     return str(text)[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
 

@@ -217,7 +217,7 @@ class Context:
         self, provider: str, scopes: tuple[str, ...] | None, due: int | None
     ) -> Coroutine[Any, Any, OAuthToken]:
         print_ = fingerprint(None if scopes is None else encode(list(scopes)))
-        call, entry = self._run.call("authorize", check_text("provider", provider, limit=1_000), print_)
+        call, entry = self._run.call(journal.AUTHORIZE, check_text("provider", provider, limit=1_000), print_)
 
         async def granted() -> OAuthToken:
             run = self._run
@@ -238,7 +238,7 @@ class Context:
         check_text("auth_url", auth_url)
         check_text("oauth_state", oauth_state)
         # The state is new in every run of the code; it is no part of what was asked.
-        call, entry = self._run.call("authorize", "consent", "")
+        call, entry = self._run.call(journal.AUTHORIZE_EXTERNAL, "consent", "")
 
         async def consented() -> None:
             run = self._run

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from restpoint._core.serialization import storable
+from restpoint._core.serialization import storable_text
 from restpoint.errors import (
     ConsentDenied,
     ConsentExpired,
@@ -25,9 +25,9 @@ def public_failure(error: BaseException, workflow: str) -> tuple[str, str, bool]
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, WorkflowFailed):
-        return storable(error) or "The workflow failed.", storable(error.failure_code) or error.code, True
+        return storable_text(error) or "The workflow failed.", storable_text(error.failure_code) or error.code, True
     if isinstance(error, _EXPECTED):
-        return storable(error), error.code, True
+        return storable_text(error), error.code, True
     if isinstance(error, StepFailed):
         return (
             f"The step {error.step} failed with {error.error_type}; the log of the server has more.",
@@ -41,10 +41,10 @@ def public_failure(error: BaseException, workflow: str) -> tuple[str, str, bool]
 def kept_failure(step: str, error: Exception) -> dict[str, Any]:
     """What the journal keeps of an exception: enough to raise the same again."""
     if isinstance(error, WorkflowFailed):
-        return {"failed": storable(error), "code": storable(error.failure_code)}
+        return {"failed": storable_text(error), "code": storable_text(error.failure_code)}
     if isinstance(error, NotJSON):
-        return {"path": storable(error.path), "problem": storable(f"step {step} returned it, and {error}")}
-    return {"step": step, "type": type(error).__name__, "message": storable(error)[:10_000]}
+        return {"path": storable_text(error.path), "problem": storable_text(f"step {step} returned it, and {error}")}
+    return {"step": step, "type": type(error).__name__, "message": storable_text(error)[:10_000]}
 
 
 def raised_failure(failure: Mapping[str, Any]) -> Exception:

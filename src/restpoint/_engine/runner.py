@@ -271,7 +271,7 @@ class Runner:
         try:
             text, carried = await journal.read_run(parts.database, claim.execution_id)
             entries = await journal.read_journal(parts.database, claim.execution_id)
-            asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in {"ask", "authorize"}]
+            asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
             found = await parts.records.load(parts.database, claim.execution_id, asked)
             if found is not None:
                 # No await from here until the run holds what is pending, lest an answer pass by.

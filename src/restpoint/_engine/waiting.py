@@ -150,7 +150,7 @@ async def consent(run: Run, wait_id: str, call: Call) -> None:
         with run.occupancy.wait(wait_id):
             while any(consent.consent_id == wait_id for consent in run.record.pending_oauths):
                 await run.record.changed()
-        if call.fingerprint and wait_id not in run.outcomes:
+        if call.kind == journal.AUTHORIZE and wait_id not in run.outcomes:
             with run.busy():
                 await _read_outcome(run, wait_id)
     except StoreClosed:

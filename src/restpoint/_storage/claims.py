@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, func, literal_column, null, select, union_all,
 from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Change
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
 from restpoint._storage import executions as ledger
 from restpoint._storage import leases
@@ -157,7 +157,7 @@ def claim(
     most: int,
     suspects: int,
     max_attempts: int,
-    keeping: Keeping,
+    keeping: RetentionRules,
 ) -> list[Claim]:
     """Claim runs that are ready, the oldest first: at most ``most``, and of those that are suspect at most ``suspects``.
 

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, ExecutionRow
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._storage import event_details, statements
 from restpoint._storage.history import append
 from restpoint._storage.leases import live
@@ -96,23 +96,25 @@ def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | N
     tx.execute(statements.DRIVE, {"id": execution_id, "the_lease": lease})
 
 
-def complete(tx: Transaction, execution_id: str, result: str, keeping: Keeping, actor: str | None) -> None:
+def complete(tx: Transaction, execution_id: str, result: str, keeping: RetentionRules, actor: str | None) -> None:
     """End the execution with a result. This is legal only from running: an open wait must be settled first."""
     end(tx, execution_id, "complete", keeping, actor=actor, result=result)
 
 
-def fail(tx: Transaction, execution_id: str, error: str, code: str | None, keeping: Keeping, actor: str | None) -> None:
+def fail(
+    tx: Transaction, execution_id: str, error: str, code: str | None, keeping: RetentionRules, actor: str | None
+) -> None:
     """End the execution with an error, from any status that is not terminal."""
     end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code)
 
 
-def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: Keeping, actor: str | None) -> None:
+def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: RetentionRules, actor: str | None) -> None:
     """Cancel the execution. Do nothing if it is cancelled already."""
     if read(tx, execution_id).status != "cancelled":
         end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason)
 
 
-def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: Keeping) -> bool:
+def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: RetentionRules) -> bool:
     """Fail an execution that a dead process left running. Do nothing and return False if anyone has dealt with it since."""
     try:
         execution = read(tx, execution_id)
@@ -136,7 +138,7 @@ def end(
     tx: Transaction,
     execution_id: str,
     trigger: str,
-    keeping: Keeping,
+    keeping: RetentionRules,
     *,
     actor: str | None = None,
     cause: str | None = None,

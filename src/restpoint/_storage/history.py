@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, insert, literal_column, select
 
-from restpoint._core.serialization import BENT, decode, encode, unreadable
+from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
 from restpoint._storage.schema import executions, history, history_anchor, journal
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
@@ -173,7 +173,7 @@ def _entry(row: Row) -> HistoryEntry:
         if detail is None and hashed is not None and kind is not None and kind.keeps_digest_only:
             told = {"result_sha256": hashed.hex()}
         return HistoryEntry(sequence, execution_id, event, wait_id, before, after, actor, cause, at, told, digest.hex())
-    except BENT as error:
+    except READ_ERRORS as error:
         raise unreadable(f"row {sequence} of the history", error) from error
 
 

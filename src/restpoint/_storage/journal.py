@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, insert, literal_column, select, update
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
 from restpoint._storage import executions as ledger
 from restpoint._storage import waits
@@ -111,6 +111,14 @@ class Call:
     seen: int | None = field(default=None, compare=False)
 
 
+AUTHORIZE: Final = "authorize"
+"""The kind of a call that waits for a consent which restpoint drives."""
+AUTHORIZE_EXTERNAL: Final = "authorize_external"
+"""The kind of a call that waits for a consent which the caller drives. The file has it as ``authorize`` without a fingerprint."""
+WAITING: Final = frozenset({"ask", AUTHORIZE, AUTHORIZE_EXTERNAL})
+"""The kinds of calls that open a wait: the result in the journal is its id."""
+
+
 def _write(
     tx: Transaction,
     run: tuple[int, str, int],
@@ -121,7 +129,8 @@ def _write(
 ) -> None:
     key, _, attempts = run
     settled = None if ordinal is None else head(tx)[0]
-    made = (call.position, call.kind, call.name, call.fingerprint)
+    kind = AUTHORIZE if call.kind == AUTHORIZE_EXTERNAL else call.kind
+    made = (call.position, kind, call.name, call.fingerprint)
     row = (key, *made, result, tx.now, error, settled, ordinal, call.seen)
     tx.execute(_RECORD, row)
     if attempts:
@@ -211,7 +220,7 @@ def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
         tx.execute(_NUMBER, {"id": run.execution_id, "at": position, "nth": ordinal})
 
 
-def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> None:
+def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) -> None:
     """End the execution with a result. Open waits are withdrawn, because nobody awaits them."""
     _, status, _ = fence(tx, run)
     if status != "running":
@@ -221,7 +230,7 @@ def complete(tx: Transaction, run: Claim, result: str, keeping: Keeping) -> None
     ledger.complete(tx, run.execution_id, result, keeping, None)
 
 
-def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: Keeping) -> None:
+def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules) -> None:
     """End the execution with an error."""
     fence(tx, run)
     ledger.fail(tx, run.execution_id, error, code, keeping, None)
@@ -265,8 +274,8 @@ class Entry:
 
     @property
     def is_driven(self) -> bool:
-        """Whether it asked for a consent that restpoint drives: that of a caller has no fingerprint."""
-        return self.call.kind == "authorize" and bool(self.call.fingerprint)
+        """Whether the call waits for a consent that restpoint drives."""
+        return self.call.kind == AUTHORIZE
 
     @property
     def is_abandoned(self) -> bool:
@@ -282,7 +291,12 @@ class Entry:
 async def read_journal(database: Database, execution_id: str) -> list[Entry]:
     """Every call that a run has in the journal."""
     rows = await database.read(_JOURNAL, {"id": execution_id})
-    return [Entry(Call(*row[:5]), *row[5:]) for row in rows]
+    return [Entry(_read_call(*row[:5]), *row[5:]) for row in rows]
+
+
+def _read_call(position: str, kind: str, name: str, fingerprint: str, seen: int | None) -> Call:
+    is_external = kind == AUTHORIZE and not fingerprint
+    return Call(position, AUTHORIZE_EXTERNAL if is_external else kind, name, fingerprint, seen)
 
 
 async def read_closings(database: Database, execution_id: str) -> dict[str, int]:

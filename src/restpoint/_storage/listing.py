@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, exists, func, literal_column, select
 
 from restpoint._core.execution_row import SUMMARIZED, ExecutionSummary, summary_of
-from restpoint._core.serialization import BENT, unreadable
+from restpoint._core.serialization import READ_ERRORS, unreadable
 from restpoint._storage.schema import executions, interactions
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database
@@ -104,7 +104,7 @@ async def page(
     )
     try:
         items = tuple(summary_of(row[1:]) for row in rows[:limit])
-    except BENT as error:
+    except READ_ERRORS as error:
         raise unreadable("an execution", error) from error
     return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
 

@@ -26,7 +26,7 @@ HISTORY: Final = "history"
 """``full`` or ``digest``: whether history keeps prompts and responses, or only their SHA-256."""
 
 TIMES_TO_LIVE: Final = "times_to_live"
-"""How long ended executions stay, as ``durations.Keeping.plain`` writes it."""
+"""How long ended executions stay, as ``retention_rules.RetentionRules.plain`` writes it."""
 
 HISTORY_RETENTION: Final = "history_retention"
 """How long history stays, in milliseconds; null: for ever."""

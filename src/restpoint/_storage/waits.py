@@ -8,7 +8,7 @@ import sqlite3
 from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import decode
 from restpoint._storage import event_details, statements
 from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
@@ -127,7 +127,7 @@ def answer(
     response: str,
     actor: str | None,
     detail: str,
-    keeping: Keeping,
+    keeping: RetentionRules,
     given: BaseModel | None = None,
 ) -> InteractionExpired | None:
     """Record a response to an open interaction. The same response again changes nothing and is a success.
@@ -148,7 +148,7 @@ def answer(
 
 
 def _not_answered(
-    tx: Transaction, execution_id: str, wait_id: str, response: str, keeping: Keeping
+    tx: Transaction, execution_id: str, wait_id: str, response: str, keeping: RetentionRules
 ) -> InteractionExpired | None:
     """Refuse with the reason why the interaction took no response, unless it has this very response already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
@@ -185,7 +185,7 @@ def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | Non
         move(kind, wait_id, status, "withdraw")
 
 
-def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: Keeping) -> None:
+def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: RetentionRules) -> None:
     """Do what an open wait's passed deadline asks for. Do nothing if the wait was closed meanwhile."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
@@ -194,7 +194,7 @@ def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: Keeping) -
             return
 
 
-def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, keeping: Keeping) -> None:
+def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, keeping: RetentionRules) -> None:
     """Expire the wait, answer it with its default, or fail its execution, whichever was chosen when it was asked."""
     then, default = None, None
     if wait.kind == "interaction":

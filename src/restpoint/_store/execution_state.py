@@ -101,7 +101,7 @@ def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
 
 
 def check(reading: Snapshot) -> None:
-    """Raise what values of another kind than any that was written make Python raise; see ``BENT``."""
+    """Raise what values of another kind than any that was written make Python raise; see ``READ_ERRORS``."""
     row = reading.row
     STATUS[row.status]
     for instant in (row.created_at, row.completed_at or 0, row.expires_at or 0):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow
-from restpoint._core.serialization import BENT, unreadable
+from restpoint._core.serialization import READ_ERRORS, unreadable
 from restpoint._storage import queries
 from restpoint._storage.history import history_of
 from restpoint._storage.queries import Snapshot
@@ -118,7 +118,7 @@ class Records:
                 execution_state.check(reading)
                 if record.learn(reading):
                     return record, reading
-            except BENT as error:
+            except READ_ERRORS as error:
                 raise unreadable(f"execution {execution_id}", error) from error
 
     # --- Who is held ---

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._storage.sqlite.database import Database
 from restpoint._store.identity_map import Records
 from restpoint._store.listener import Follower
@@ -22,4 +22,4 @@ class Parts:
     follower: Follower
     scheduler: Scheduler
     lease: int
-    keeping: Keeping
+    keeping: RetentionRules

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
-from restpoint._core.retention_rules import Keeping
+from restpoint._core.retention_rules import RetentionRules
 from restpoint._storage import queries, retention, waits
 from restpoint._storage.history import last_sequence
 from restpoint._storage.sqlite import vacuum
@@ -39,7 +39,7 @@ class Scheduler:
         *,
         sweep_interval: int,
         history_retention: int | None,
-        keeping: Keeping,
+        keeping: RetentionRules,
     ) -> None:
         self._database = database
         self._clock = clock

@@ -20,7 +20,7 @@ from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import (
     DEFAULT_EXECUTION_TTL,
-    Keeping,
+    RetentionRules,
     TimeToLive,
     is_default,
     milliseconds,
@@ -41,7 +41,7 @@ from restpoint._store.listener import Follower
 from restpoint._store.maintenance import Scheduler
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.sink import EventSink
-from restpoint.access import Who, actor_name
+from restpoint.access import ActorLike, actor_name
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 
 _TASK_CANCELLED: Final = "its task was cancelled"
@@ -69,7 +69,7 @@ class MaintainedFile:
         )
         self._given = _settings(ttl_seconds, history, history_retention_seconds)
         self._remember = remember
-        self._keeping: Keeping
+        self._keeping: RetentionRules
         self._sweep_interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._synchronous: Synchronous = synchronous
         self._migrate = migrate
@@ -109,6 +109,10 @@ class MaintainedFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def database(self) -> Database:
+        """Return the open database, for the boxes above that read it."""
+        return self._database or await self._ready()
 
     async def _ready(self) -> Database:
         async with self._opening:
@@ -164,7 +168,7 @@ class MaintainedFile:
             await database.write(partial(settings.change, given=self._given))
         rules = now.get(settings.TIMES_TO_LIVE)
         digest = now.get(settings.HISTORY) == "digest"
-        self._keeping = Keeping.read(rules or {}, digest=digest)
+        self._keeping = RetentionRules.read(rules or {}, digest=digest)
         retention: int | None = now.get(settings.HISTORY_RETENTION)
         return retention
 
@@ -276,20 +280,20 @@ class MaintainedFile:
         await database.write(leases.bury)
         return found
 
-    async def hold(self, execution_id: str, reason: str, *, actor: Who = None) -> None:
+    async def hold(self, execution_id: str, reason: str, *, actor: ActorLike = None) -> None:
         """Keep an execution in the file whatever its time to live, until it is released. Raises ``ExecutionNotFound``."""
         check_text("reason", reason)
         who = actor_name(actor)
         database = self._database or await self._ready()
         await database.write(lambda tx: retention.hold(tx, execution_id, reason, who))
 
-    async def release(self, execution_id: str, *, actor: Who = None) -> None:
+    async def release(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """End a hold. Nothing happens where there is none. Raises ``ExecutionNotFound``."""
         who = actor_name(actor)
         database = self._database or await self._ready()
         await database.write(lambda tx: retention.release(tx, execution_id, who))
 
-    async def remove(self, execution_id: str, *, actor: Who = None) -> None:
+    async def remove(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Delete an execution, cancelling it first where it has not ended. Nothing happens where there is none.
 
         Its history stays. Raises ``ExecutionHeld``.
@@ -299,7 +303,7 @@ class MaintainedFile:
         await database.write(lambda tx: retention.remove(tx, execution_id, who))
         self._records.drop(execution_id)
 
-    async def erase(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> Erasure:
+    async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:
         """Erase everything that one execution holds, also of one that has left the file; see ``erasure.py``.
 
         Raises ``ExecutionNotFound``, ``ExecutionHeld``, and ``IllegalTransition`` where it has not ended.
@@ -320,7 +324,13 @@ class MaintainedFile:
         return await erasure.preview(database, erasure.Scope([execution_id]))
 
     async def erase_person(
-        self, person: str, reason: str | None = None, *, whole: bool = False, dry_run: bool = False, actor: Who = None
+        self,
+        person: str,
+        reason: str | None = None,
+        *,
+        whole: bool = False,
+        dry_run: bool = False,
+        actor: ActorLike = None,
     ) -> Erasure:
         """Erase what one person said and was asked; ``erasure.py`` says what that is, and what ``whole`` adds.
 

@@ -23,7 +23,7 @@ from restpoint._store.ask_options import read_terms
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.open_file import MaintainedFile
 from restpoint._store.records import ExecutionRecord
-from restpoint.access import Actor, Who, actor_name
+from restpoint.access import Actor, ActorLike, actor_name
 from restpoint.errors import ExecutionNotFound, InvalidArgument
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import (
@@ -66,7 +66,7 @@ class ExecutionStore(MaintainedFile):
     # --- Executions ---
 
     async def create_execution(
-        self, *, workflow: str | None = None, owner: str | None = None, actor: Who = None
+        self, *, workflow: str | None = None, owner: str | None = None, actor: ActorLike = None
     ) -> ExecutionRecord:
         """A new execution, running. ``workflow`` and ``owner`` are names to list it by."""
         for name, text in (("workflow", workflow), ("owner", owner)):
@@ -163,7 +163,7 @@ class ExecutionStore(MaintainedFile):
         four_eyes: bool = False,
         on_deadline: Literal["raise", "fail"] = "raise",
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
-        actor: Who = None,
+        actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: one more open prompt, whose ``future`` resolves with the response.
 
@@ -201,7 +201,13 @@ class ExecutionStore(MaintainedFile):
             return asking.pending
 
     async def set_oauth_required(
-        self, execution_id: str, auth_url: str, oauth_state: str, *, timeout: float | None = None, actor: Who = None
+        self,
+        execution_id: str,
+        auth_url: str,
+        oauth_state: str,
+        *,
+        timeout: float | None = None,
+        actor: ActorLike = None,
     ) -> None:
         """Wait for a consent that the caller drives: stores and shows what it was given.
 
@@ -217,7 +223,7 @@ class ExecutionStore(MaintainedFile):
             lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who)
         )
 
-    async def set_running(self, execution_id: str, *, actor: Who = None) -> None:
+    async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens.
 
         Raises ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
@@ -227,7 +233,7 @@ class ExecutionStore(MaintainedFile):
         lease = self._driver.lease or await self._driver.take_lease()
         await database.write(lambda tx: executions.resume(tx, execution_id, lease, who))
 
-    async def set_completed(self, execution_id: str, result: Any, *, actor: Who = None) -> None:
+    async def set_completed(self, execution_id: str, result: Any, *, actor: ActorLike = None) -> None:
         """The end, with a result that is JSON.
 
         Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and
@@ -238,7 +244,9 @@ class ExecutionStore(MaintainedFile):
         keeping = self._keeping
         await database.write(lambda tx: executions.complete(tx, execution_id, text, keeping, who))
 
-    async def set_failed(self, execution_id: str, error: str, *, code: str | None = None, actor: Who = None) -> None:
+    async def set_failed(
+        self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
+    ) -> None:
         """The end, with an error: a message for people, and optionally a stable code for programs.
 
         Raises ``NotJSON``, ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
@@ -251,7 +259,7 @@ class ExecutionStore(MaintainedFile):
         keeping = self._keeping
         await database.write(lambda tx: executions.fail(tx, execution_id, error, code, keeping, who))
 
-    async def cancel(self, execution_id: str, reason: str | None = None, *, actor: Who = None) -> None:
+    async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
 
         Nothing happens on one that is cancelled already. Raises ``IllegalTransition`` on one that ended otherwise.
@@ -271,7 +279,7 @@ class ExecutionStore(MaintainedFile):
         interaction_id: str,
         response: HumanResponse | BaseModel | Mapping[str, Any],
         *,
-        actor: Who = None,
+        actor: ActorLike = None,
         authority: str | None = None,
     ) -> None:
         """Answer a prompt. The same response again is a success, for as long as the execution is in the file.
@@ -301,7 +309,9 @@ class ExecutionStore(MaintainedFile):
         if refusal is not None:
             raise refusal
 
-    async def withdraw(self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: Who = None) -> None:
+    async def withdraw(
+        self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: ActorLike = None
+    ) -> None:
         """Take one open prompt or consent back. Nothing happens on one that is withdrawn already.
 
         Raises ``ExecutionNotFound``, ``InteractionNotFound``, and ``IllegalTransition`` on one that was closed otherwise.

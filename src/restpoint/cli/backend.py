@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -78,28 +78,22 @@ class FileBackend:
     """A file on this machine. The actor is the user of the operating system, as an operator."""
 
     def __init__(self, path: Path, ttl: Any) -> None:
-        self._path = path
-        self._ttl = ttl
-        self._stack = AsyncExitStack()
-        self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
-
-    async def __aenter__(self) -> Self:
-        from restpoint._core.clock import SystemClock
-        from restpoint._storage.sqlite.database import Database
         from restpoint._store.store import ExecutionStore
         from restpoint.service import Desk
 
-        opened = ExecutionStore(self._ttl, database=self._path, remember=False)
-        self.store = await self._stack.enter_async_context(opened)
+        self._path = path
+        self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
+        self.store = ExecutionStore(ttl, database=path, remember=False)
         self._desk = Desk(self.store)
-        self._database = await Database.open(self._path, SystemClock())
-        self._stack.push_async_callback(self._database.close)
+
+    async def __aenter__(self) -> Self:
+        self._database = await self.store.database()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await self.store.close()
 
     async def find(self, part: str) -> str:
         """As ``Backend.find``."""

@@ -1,4 +1,4 @@
-"""A client of the HTTP interface: start, wait, answer, follow. It knows the wire and nothing of the file.
+"""A client of the HTTP interface: it starts, waits, answers and follows, and never opens the file itself.
 
 Every call may be sent again after a lost reply, because each is idempotent: a start carries an ``Idempotency-Key``, the
 same answer twice counts once, and cancelling or removing what is cancelled or removed changes nothing. So transport errors
@@ -35,10 +35,9 @@ from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
 
 POLL_SECONDS: Final = 25
-"""How long one long poll waits."""
+"""Seconds that one long poll waits."""
 
-_RETRIED: Final = {429, 502, 503, 504}
-# 507, storage full, is not among them: that lasts.
+_RETRIED: Final = {429, 502, 503, 504}  # not 507: a full disk stays full for longer than the attempts last
 _FINAL_EVENT: Final = "end"
 _SHUTDOWN_EVENT: Final = "shutdown"
 _ERROR_EVENT: Final = "error"
@@ -55,7 +54,7 @@ class Client:
 
     - ``base_url``: where the server is, with any path it is mounted under.
     - ``token``: the bearer token, where the server asks for one (RFC 6750).
-    - ``attempts``: how often a request is sent before it is given up.
+    - ``attempts``: how often a request is sent before the client gives up.
     - ``timeout``: seconds to wait for a connection, or for the next byte of a reply.
 
     Every method may raise ``ServerUnreachable``, and ``RestpointError`` of the kind that the server's reply names.
@@ -90,7 +89,7 @@ class Client:
             timeout=timeout,
             transport=transport,
             follow_redirects=False,
-            trust_env=not is_loopback(url.host),  # no proxy leads back to this machine
+            trust_env=not is_loopback(url.host),  # a proxy does not lead to this machine
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )
 
@@ -116,10 +115,11 @@ class Client:
         wait: float = 0,
         idempotency_key: str | None = None,
     ) -> Execution:
-        """Start a workflow, the server's only or default one where none is named; ``wait`` up to so many seconds for more.
+        """Start a workflow and return its execution; without a name, start the server's default or only workflow.
 
-        It is as it is after ``wait``, which may be failed: that raises nothing. The same ``idempotency_key`` with the same
-        input gives the same execution; without one a new key is made. Raises ``NotJSON``, and what the server refuses.
+        The server waits up to ``wait`` seconds for an outcome. A failed execution is returned like any other and raises
+        nothing. The same ``idempotency_key`` with the same input returns the same execution; by default every call has a new
+        key. Raises ``NotJSON``, and the errors of what the server refuses.
         """
         path = "/v1/workflow" if workflow is None else f"/v1/workflows/{_segment(workflow)}"
         reply = await self._send(
@@ -155,14 +155,14 @@ class Client:
         return responses.read(_EXECUTION, await self._send("GET", _path(execution_id)))
 
     async def wait_until_ended(self, execution_id: str, *, timeout: float | None = None) -> Execution:
-        """The execution once it is completed, failed or cancelled, however many prompts it takes.
+        """Wait until an execution is completed, failed or cancelled, and return it.
 
-        Raises ``TimeoutError`` after ``timeout`` seconds; it goes on all the same.
+        Raises ``TimeoutError`` after ``timeout`` seconds; the execution goes on.
         """
         return await self._until(execution_id, timeout, lambda execution: execution.has_ended)
 
     async def wait_until_asked(self, execution_id: str, *, timeout: float | None = None) -> Execution:
-        """The execution once it needs someone, or has ended. Raises ``TimeoutError`` after ``timeout`` seconds."""
+        """Wait until an execution waits for a person or has ended. Raises ``TimeoutError`` after ``timeout`` seconds."""
         return await self._until(
             execution_id, timeout, lambda execution: execution.needs_someone or execution.has_ended
         )
@@ -177,12 +177,15 @@ class Client:
         await self._send("POST", path, body=encode({"response": response}))
 
     async def cancel(self, execution_id: str, reason: str | None = None) -> None:
-        """Cancel it; nothing happens on one that is cancelled already. Raises ``IllegalTransition`` on another end."""
+        """Cancel an execution; does nothing if it is cancelled already. Raises ``IllegalTransition`` if it ended otherwise."""
         body = encode({} if reason is None else {"reason": reason})
         await self._send("POST", f"{_path(execution_id)}/cancel", body=body)
 
     async def remove(self, execution_id: str) -> None:
-        """Delete one that has ended; its history stays. Raises ``ExecutionNotFound``, ``Refused`` and ``ExecutionHeld``."""
+        """Delete an execution that has ended; its history stays.
+
+        Raises ``ExecutionNotFound``, ``Refused`` and ``ExecutionHeld``.
+        """
         reply = await self._send("DELETE", _path(execution_id), accept={404})
         sent_again = reply.extensions.get("attempts", 1) > 1
         if reply.status_code == HTTPStatus.NOT_FOUND and not sent_again:
@@ -220,9 +223,9 @@ class Client:
         return _WORKFLOWS.validate_python(body.get("items", []) if isinstance(body, dict) else body)
 
     async def events(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
-        """What happens to an execution, each row of its history once, from the row after ``after`` until it has ended.
+        """Stream what happens to an execution: each row of its history once, from the row after ``after`` until its end.
 
-        Goes on where it was after a lost connection or a restart of the server (``Last-Event-ID``).
+        Resumes after a lost connection or a restart of the server (``Last-Event-ID``).
         """
         last, failures = after, 0
         while True:
@@ -248,13 +251,13 @@ class Client:
             await asyncio.sleep(_pause(failures))
 
     async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:
-        """What ``GET /audit/...`` sends, piece by piece: JSON Lines, or the bytes of an export.
+        """Stream the reply of ``GET /audit/...`` in pieces: JSON Lines, or the bytes of an export.
 
         ``what`` is the rest of the path, such as ``report/approvals``; parameters that are None are left out. Raises
-        ``NotAllowed``, what the server refuses, and ``ServerUnreachable`` for a reply that has no end.
+        ``NotAllowed``, the errors of what the server refuses, and ``ServerUnreachable`` for a reply that is cut off.
         """
         sent = {name: value for name, value in params.items() if value is not None}
-        timeout = httpx.Timeout(self._timeout, read=None)  # the first row may be long in coming
+        timeout = httpx.Timeout(self._timeout, read=None)  # the first row may take long
         try:
             url = f"{self._url}/audit/{quote(what)}"
             async with self._http.stream("GET", url, params=sent, timeout=timeout) as reply:
@@ -287,7 +290,7 @@ class Client:
                 reply = await self._send("GET", _path(execution_id))
                 execution = responses.read(_EXECUTION, reply)
                 while not enough(execution):
-                    # With the tag of what is known, a change between two polls is told by the second one at once.
+                    # With the tag of the last reply, a change between two polls is returned by the second one at once.
                     known = reply.headers.get("etag")
                     again = await self._send(
                         "GET",
@@ -316,7 +319,7 @@ class Client:
         patience: float = 0.0,
         accept: Iterable[int] = (),
     ) -> httpx.Response:
-        """The reply, if it is a success or in ``accept``; ``patience`` is how long the server may take on purpose."""
+        """The reply, if it is a success or in ``accept``; ``patience`` is how many seconds the server may wait on purpose."""
         sent = {"accept": "application/json", **(headers or {})}
         if body is not None:
             sent["content-type"] = "application/json"

@@ -1,4 +1,4 @@
-"""What a reply of the server says: a model, or the error that the store would have raised."""
+"""Reads the replies of the server: as a model, or as the error that the store would have raised."""
 
 import time
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _BY_STATUS: Final = {
 
 
 def retry_after(reply: httpx.Response) -> float:
-    """Seconds that the server asked to wait, as a number or a date (RFC 9110, section 10.2.3); at most 30."""
+    """The seconds of ``Retry-After``, which is a number or a date (RFC 9110, section 10.2.3); at most 30."""
     text = reply.headers.get("retry-after", "").strip()
     if text.isdecimal():
         return min(float(text[:9]), _LONGEST_PAUSE)
@@ -38,7 +38,7 @@ def retry_after(reply: httpx.Response) -> float:
 
 
 def body(reply: httpx.Response) -> Any:
-    """The JSON of a reply. Raises ``ServerUnreachable`` where it is none."""
+    """The JSON of a reply. Raises ``ServerUnreachable`` if it is no JSON."""
     try:
         return from_json(reply.content)
     except ValueError:
@@ -46,7 +46,7 @@ def body(reply: httpx.Response) -> Any:
 
 
 def read(adapter: TypeAdapter[T], reply: httpx.Response) -> T:
-    """The JSON of a reply as a model. Raises ``ServerUnreachable`` where it is not of that form."""
+    """The JSON of a reply as a model. Raises ``ServerUnreachable`` if it does not have that form."""
     try:
         return adapter.validate_python(body(reply))
     except ValidationError as error:
@@ -56,13 +56,13 @@ def read(adapter: TypeAdapter[T], reply: httpx.Response) -> T:
 
 
 def id_in(reply: httpx.Response) -> str:
-    """The id of the execution that a reply is about, where the reply's body is its result."""
+    """The id of the execution of a reply whose body is only the result."""
     place = reply.headers.get("content-location") or reply.headers.get("location") or ""
     return str(place.rstrip("/").rpartition("/")[2])
 
 
 def problem_in(reply: httpx.Response) -> dict[str, Any]:
-    """The members of a problem (RFC 9457); none where the reply is no such thing."""
+    """The members of a problem (RFC 9457); empty if the reply is no problem."""
     try:
         problem = from_json(reply.content)
     except ValueError:
@@ -71,7 +71,7 @@ def problem_in(reply: httpx.Response) -> dict[str, Any]:
 
 
 def error_in(reply: httpx.Response, problem: Mapping[str, Any] | None = None) -> RestpointError:
-    """The error that a reply stands for: the class by its ``code`` (RFC 9457 with that member), else by its status."""
+    """The error of a reply: its class is found by the ``code`` of the problem (RFC 9457), else by the status."""
     problem = problem_in(reply) if problem is None else problem
     answered = f"{reply.status_code} {reply.reason_phrase}"
     kind = _kind(problem.get("code")) or _kind(_BY_STATUS.get(reply.status_code))
@@ -81,7 +81,7 @@ def error_in(reply: httpx.Response, problem: Mapping[str, Any] | None = None) ->
 
 
 def error_of(problem: object) -> RestpointError:
-    """The error that the ``error`` event of a stream stands for."""
+    """The error of an ``error`` event in a stream."""
     members = problem if isinstance(problem, dict) else {}
     return _made(_kind(members.get("code")) or Refused, {"detail": "The server ended the stream.", **members})
 
@@ -91,7 +91,7 @@ def _kind(code: object) -> type[RestpointError] | None:
 
 
 def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointError:
-    # Not through its own constructor: that would write the message anew, from fields that need not be here.
+    # Do not call its constructor: that would make another message, from fields that the problem may not have.
     message = str(members["detail"])
     error: RestpointError = (OSError if issubclass(kind, OSError) else Exception).__new__(kind, message)
     error.args = (message,)

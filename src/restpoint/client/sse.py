@@ -1,4 +1,4 @@
-"""Reading ``text/event-stream`` as the HTML Living Standard has it (section 9.2.6), from chunks of bytes as they come."""
+"""Reads ``text/event-stream`` (HTML Living Standard, section 9.2.6) from chunks of bytes."""
 
 from codecs import getincrementaldecoder
 from collections.abc import AsyncIterable, AsyncIterator
@@ -10,7 +10,7 @@ MAX_EVENT_CHARACTERS: Final = 128 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """One event: ``id`` is the last id that the stream gave, "" where it gave none; ``data`` is text."""
+    """One event: ``id`` is the last id of the stream, or "" if there was none; ``data`` is text."""
 
     id: str
     event: str
@@ -18,9 +18,9 @@ class StreamEvent:
 
 
 async def read_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
-    """The events of a stream, each as soon as its blank line has come. What is cut off in the middle is no event.
+    """The events of a stream, each as soon as its blank line has arrived. An event that is cut off is dropped.
 
-    Raises ``ValueError`` where one event is larger than ``MAX_EVENT_CHARACTERS``.
+    Raises ``ValueError`` if one event is larger than ``MAX_EVENT_CHARACTERS``.
     """
     last_id, event, data, size = "", "", list[str](), 0
     async for line in _lines(chunks):
@@ -43,7 +43,7 @@ async def read_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """Lines ended by CR LF, LF or CR and by nothing else: other separators of Unicode may stand in JSON."""
+    """Lines, which end with CR LF, LF or CR only: JSON may contain the other line separators of Unicode."""
     decoder = getincrementaldecoder("utf-8-sig")("replace")
     parts: list[str] = []
     size, after_return = 0, False
@@ -51,7 +51,7 @@ async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
         text = decoder.decode(chunk)
         if after_return and text:
             text, after_return = text.removeprefix("\n"), False
-        if text.endswith("\r"):  # it may be the first half of CR LF, and it ends a line all the same
+        if text.endswith("\r"):  # it ends the line, even if it is the first half of CR LF
             after_return = True
         *whole, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for line in whole:

@@ -1,4 +1,4 @@
-"""The HTTP interface: a ready application, or routes for an application of yours (with the extra ``server``)."""
+"""The HTTP interface: a ready application, or routes for an application that you have (needs the extra ``server``)."""
 
 from typing import TYPE_CHECKING
 

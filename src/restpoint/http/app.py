@@ -90,7 +90,7 @@ def asgi_app(
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.
     - ``audit_key``: signs the heads and the manifests of exports that auditors take away; see ``restpoint audit keygen``.
-    - ``consents``: the OAuth consents that the runner was given, for their pages and callbacks.
+    - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
 
     Mounted applications have no lifespan of their own: enter ``app.router.lifespan_context(app)`` in yours, so that SIGTERM and
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.

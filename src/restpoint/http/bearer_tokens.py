@@ -1,8 +1,8 @@
-"""The file of bearer tokens that the ready server takes: who may call it, and as whom.
+"""The tokens file of the ready server: its bearer tokens, and the actor that each stands for.
 
 A JSON list of objects ``{"sha256": HEX, "id": "ada", "groups": ["finance"], "roles": ["operator"]}``; ``groups`` and
 ``roles`` may be missing. The file holds only the SHA-256 of each token, which is enough because tokens are 256 random
-bits. It is read again when it changes, so a token that was taken out of it stops working at once.
+bits. It is read again when it changes, so a token that is removed from it stops working at once.
 """
 
 import json
@@ -11,7 +11,6 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from hmac import compare_digest
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,36 +27,36 @@ _HEX_DIGITS: Final = 64
 
 
 def mint() -> str:
-    """A token that nobody has: 256 random bits as URL-safe text."""
+    """A new token: 256 random bits as URL-safe text."""
     return f"rp_{secrets.token_urlsafe(_RANDOM_BYTES)}"
 
 
 def token_digest(token: str) -> str:
-    """The SHA-256 of a token, hexadecimal, as the file has it."""
+    """The SHA-256 of a token in hexadecimal, as it is in the file."""
     return sha256(token.encode()).hexdigest()
 
 
 def read(path: Path) -> dict[str, Actor]:
     """The actors of a tokens file by the SHA-256 of their tokens.
 
-    Raises ``InvalidArgument`` where the file is missing, may be read by others, or is not what the module says of it.
+    Raises ``InvalidArgument`` if the file is missing, can be read by others, or does not have the form above.
     """
     return _read(path)[1]
 
 
 def add(path: Path, actor_id: str, *, groups: Iterable[str] = (), roles: Iterable[str] = ()) -> str:
-    """Mint a token for an actor and add it to the file, which is made (mode 0600) where there is none.
+    """Make a token for an actor and add it to the file, which is created (mode 0600) if there is none.
 
-    Returns the token, which is nowhere else. Raises ``InvalidArgument``.
+    Returns the token, which is kept nowhere else. Raises ``InvalidArgument``.
     """
-    path = path.resolve()  # what a link leads to is replaced, not the link
+    path = path.resolve()  # replace the file that a link points to, not the link
     token = mint()
     entry = {"sha256": token_digest(token), "id": actor_id, "groups": sorted(groups), "roles": sorted(roles)}
     _actor(entry, path, 0)
     with secret_files.folder_lock(path.parent):
         entries = []
         if path.exists():
-            read(path)  # a file that is wrong is not made worse
+            read(path)  # do not add to a file that is wrong
             entries = json.loads(path.read_text("utf-8"))
         entries.append(entry)
         secret_files.write(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n", "tokens file")
@@ -67,8 +66,8 @@ def add(path: Path, actor_id: str, *, groups: Iterable[str] = (), roles: Iterabl
 class Tokens:
     """The actors of a tokens file, read again when the file changes.
 
-    A change that leaves the file unreadable or wrong is logged, and what was read before stays: one slip of an editor
-    must not lock everyone out. Raises ``InvalidArgument`` when the file is wrong from the start.
+    If the file becomes unreadable or wrong, that is logged and the earlier tokens stay valid: one slip of an editor must not
+    lock everyone out. Raises ``InvalidArgument`` if the file is wrong from the start.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -77,14 +76,10 @@ class Tokens:
         self._seen, self._actors = _read(self._path)
 
     def actor(self, token: str) -> Actor | None:
-        """Whose token it is; None for one that is not in the file."""
+        """The actor of a token; None for a token that is not in the file."""
         self._refresh()
-        digest = token_digest(token)
-        # The look-up's time tells of digests, not of tokens, and nobody can choose a token by its digest.
-        for known, actor in ((known, self._actors[known]) for known in (digest,) if known in self._actors):
-            if compare_digest(known, digest):
-                return actor
-        return None
+        # The time of a look-up depends on digests, and nobody can choose a token by its digest.
+        return self._actors.get(token_digest(token))
 
     def _refresh(self) -> None:
         try:
@@ -97,7 +92,7 @@ class Tokens:
             self._seen, self._actors = _read(self._path)
         except RestpointError as error:
             self._seen = seen
-            log.error("the tokens of before stay valid: %s", error)  # noqa: TRY400 - the message says it all
+            log.error("the earlier tokens stay valid: %s", error)  # noqa: TRY400 - the message says it all
 
 
 def _read(path: Path) -> tuple[Stamp, dict[str, Actor]]:

@@ -36,7 +36,7 @@ from restpoint.service import Again, Desk, View
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
 START_WAIT: Final = 10.0
-"""Seconds that a start waits for an outcome, unless told otherwise by ``?wait=``."""
+"""Seconds that a start waits for an outcome, unless ``?wait=`` says otherwise."""
 
 FRESH: Final = 15.0
 """Seconds for which a stream believes what ``authenticate`` said of its request; then it is asked again."""
@@ -192,7 +192,7 @@ class Handlers:
                 return
 
     def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
-        """What the stream of a start tells of a row of history; prompts and consents while they are open."""
+        """The event of a row of history in the stream of a start, or None; prompts and consents only while they are open."""
         record, base = start.record, start.base
         data: dict[str, Any]
         if entry.kind is None or not entry.kind.is_streamed:
@@ -252,7 +252,7 @@ class Handlers:
         return bodies.status_body(view, base, self._link(actor, view, request, base))
 
     def _link(self, actor: Actor, view: View, request: Request, base: str) -> str:
-        """Where the consent that an actor sees is granted, if it is one."""
+        """Where the actor grants the consent that the execution waits for; empty if there is none for them."""
         if view.consent is None or view.status is not ExecutionStatus.OAUTH_REQUIRED:
             return ""
         return self._address(actor, view.record.execution_id, view.consent, request, base)
@@ -293,7 +293,7 @@ class Handlers:
         last = request.headers.get("last-event-id")
         number = None if last is None else last.removesuffix(_END)
         after = requests.whole("Last-Event-ID", number, requests.whole("after", requests.one(request, "after"), 0))
-        await self.desk.history(actor, execution_id, after=after, limit=1)  # what is refused is refused with a status
+        await self.desk.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
         events = self._all_events(actor, execution_id, after, self._asked_again(request, actor))
@@ -388,7 +388,7 @@ def _names(known: str, tag: str) -> bool:
 
 
 def _failure(record: ExecutionRecord) -> tuple[str, str]:
-    """Code and words of an execution that did not complete."""
+    """The code and the message of an execution that did not complete."""
     if record.status is ExecutionStatus.FAILED:
         return record.error_code or "failed", record.error or "The execution failed without a word."
     return ExecutionCancelled.code, f"Execution {record.execution_id} was cancelled."

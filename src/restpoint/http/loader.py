@@ -1,4 +1,4 @@
-"""What ``restpoint serve`` is pointed at: a module, or a ``.py`` file, with workflows in it."""
+"""Loads the target of ``restpoint serve``: a module, or a ``.py`` file, that defines workflows."""
 
 import importlib
 import importlib.util
@@ -16,11 +16,11 @@ _HERE: Final = Path(__file__).parents[1]
 
 
 def load(target: str) -> list[Workflow]:
-    """The workflows of a target: every one that its module has under a name of its own, in order.
+    """The workflows among the global names of a target's module, in order.
 
     ``target`` is a path that ends in ``.py``, or the dotted name of a module that can be imported from the current folder.
-    Raises ``InvalidArgument`` where there is no such thing, where importing it fails (with file and line), where it has no
-    workflows, and where two of them have the same name and version.
+    Raises ``InvalidArgument`` if there is no such module, if importing it fails (with file and line), if it has no workflows,
+    and if two of them have the same name and version.
     """
     module = _module(target)
     found: list[Workflow] = []
@@ -67,12 +67,12 @@ def _from_file(path: Path, target: str) -> ModuleType:
     _findable(path.parent)
     name = path.stem if path.stem.isidentifier() else "restpoint_target"
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
-        name = f"restpoint_target_{name}"  # not in the way of a module that the file itself may import
+        name = f"restpoint_target_{name}"  # do not hide a module of that name, which the file itself may import
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InvalidArgument(f"{target} cannot be loaded as Python.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic and pickle look there for the annotations of its classes
+    sys.modules[name] = module  # pydantic and pickle look up the module of a class there
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in somebody's module
@@ -87,7 +87,7 @@ def _findable(folder: Path) -> None:
 
 
 def _failed(target: str, error: BaseException) -> InvalidArgument:
-    """What went wrong while importing, with the line of the person's own code, and no traceback."""
+    """The error of an import, with the line of the user's own code instead of a traceback."""
     what = str(error).splitlines()[0] if str(error) else ""
     if isinstance(error, SyntaxError):
         what, where = error.msg, f"{error.filename}:{error.lineno}"

@@ -2,11 +2,11 @@
 
 Each ``Metrics`` has a registry of its own, so that two applications in one process do not collide.
 
-What is counted as it happens (transitions, commits, sweeps, runs in memory) is this process's: where several processes serve
-one file, each tells its own and Prometheus adds them up. What is counted in the file (open waits, runs by state) is the
-same whoever tells it: take the maximum over the processes, not the sum.
+What is counted as it happens (transitions, commits, sweeps, runs in memory) is of this process: if several processes serve one
+file, add their numbers up. What is counted in the file (open waits, runs by state) is the same in every process: take the
+maximum, not the sum.
 
-Names and statuses are told, and never the id of an execution: a series for each would be one too many.
+Labels are names and statuses and never the id of an execution, because a series for each execution would be too many.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ from restpoint.errors import RestpointError
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-"""What ``Metrics.text`` is, for the header of the reply."""
+"""The content type of ``Metrics.text``."""
 
 FRESH_SECONDS: Final = 5.0
-"""What was counted in the file so long ago is told again: whoever asks all the time does not make it read all the time."""
+"""Seconds for which numbers that were counted in the file are reused, so that frequent scrapes do not keep reading it."""
 
 _BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -68,9 +68,9 @@ class ConsentCounts(Protocol):
 
 
 class Metrics(Collector):
-    """What one store, and its runner if it has one, tells Prometheus.
+    """The metrics of one store, and of its runner and consents if there are any.
 
-    Counts from its making until ``close``, so make it before the store is used. The store has one observer: this.
+    It counts from its creation until ``close``, so create it before the store is used. It is the only observer of the store.
     ``registry`` is open to the application's own metrics.
     """
 
@@ -109,16 +109,16 @@ class Metrics(Collector):
         store.observe(self._committed)
 
     def close(self) -> None:
-        """Count no more. Twice does nothing."""
+        """Stop counting. A second call does nothing."""
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
             self._store.observe(None)
 
     async def text(self) -> bytes:
-        """All of it, in Prometheus' text format. What is in the file is at most ``FRESH_SECONDS`` old.
+        """All metrics in the text format of Prometheus. Numbers from the file are at most ``FRESH_SECONDS`` old.
 
-        Where the file cannot be read, ``restpoint_file_up`` is 0 and what would have been counted in it is missing.
+        If the file cannot be read, ``restpoint_file_up`` is 0 and the numbers from it are missing.
         """
         async with self._counting:
             if self._gauges is None or time.monotonic() - self._counted > FRESH_SECONDS:
@@ -130,26 +130,26 @@ class Metrics(Collector):
                 self._counted = time.monotonic()
         return generate_latest(self.registry)
 
-    # --- Told by the store ---
+    # --- Called by the store ---
 
     def _changed(self, change: Change) -> None:
         self._transitions[change.event] += 1
 
     def _committed(self, jobs: int, seconds: float, failed: int) -> None:
-        """Called by the thread that writes; prometheus-client's own locks keep the order."""
+        """Called by the writer thread; prometheus-client has locks of its own."""
         self._batches.observe(jobs)
         self._commits.observe(seconds)
         if failed:
             self._failures.inc(failed)
 
-    # --- Asked by the registry ---
+    # --- Called by the registry ---
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing yet: so that nothing is asked of a file that is not open."""
+        """Nothing, so that registering does not read a file that is not open yet."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics that are kept as plain numbers, or counted in the file."""
+        """The metrics that are kept as plain numbers, and those that were counted in the file."""
         transitions = CounterMetricFamily(
             "restpoint_transitions", "Changes that this process committed, by event.", labels=["event"]
         )

@@ -81,7 +81,7 @@ def object_of(body: bytes, keys: Collection[str], *, optional: bool = False) -> 
 
 
 def one(request: Request, name: str) -> str | None:
-    """A query parameter that may be given once. Raises ``InvalidArgument``."""
+    """A query parameter that may be given at most once. Raises ``InvalidArgument``."""
     query = request.scope["query_string"]
     if not query:
         return None
@@ -92,7 +92,7 @@ def one(request: Request, name: str) -> str | None:
 
 
 def seconds(request: Request, default: float) -> float:
-    """The query parameter ``wait``. Raises ``InvalidArgument``."""
+    """The query parameter ``wait``, in seconds. Raises ``InvalidArgument``."""
     text = one(request, "wait")
     try:
         value = default if text is None else float(text)
@@ -104,7 +104,7 @@ def seconds(request: Request, default: float) -> float:
 
 
 def whole(name: str, text: str | None, default: int, least: int = 0, most: int = _MAX_SEQUENCE) -> int:
-    """A whole number of a query or header. Raises ``InvalidArgument``."""
+    """A whole number in a query or header. Raises ``InvalidArgument``."""
     if text is None:
         return default
     if text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most:
@@ -165,10 +165,10 @@ def _host_and_port(origin: str) -> str:
 
 
 def local(request: Request) -> Actor:
-    """The actor of a request from this machine, where there is no authentication. Raises ``Problem`` 403 for any other.
+    """The actor of a request from this machine, on a server without authentication. Raises ``Problem`` 403 for any other.
 
-    A browser of this machine that was led here under another name (DNS rebinding) shows that name as its Host; a proxy on
-    this machine says for whom it asks.
+    A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host; a proxy on
+    this machine names its client in a header.
     """
     client = "" if request.client is None else request.client.host
     forwarded = any(name in _PROXY_HEADERS for name, _ in request.headers.raw)

@@ -1,7 +1,7 @@
-"""The ready server: workflows of a target, on one file, behind one port, in one process or several.
+"""The ready server: serves the workflows of a target from one file on one port, in one process or several.
 
-The parent binds the port before anything else starts, so that a port in use is told at once and every worker answers on the
-same one. It looks after its workers: one that dies is replaced, SIGTERM and Ctrl-C end all of them, and they end by
+The parent binds the port before anything else starts, so that a port in use is reported at once and every worker answers on
+the same one. It supervises its workers: one that dies is replaced, SIGTERM and Ctrl-C end all of them, and they end by
 themselves when the parent is gone.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 GRACE_SECONDS: Final = 3
-"""How long requests under way may take once the server is told to end; with closing, that stays under five seconds."""
+"""Seconds that open requests may take after SIGTERM. With the closing of the store that stays under five seconds."""
 
 _READY_SECONDS: Final = 60
 _HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
@@ -44,9 +44,9 @@ _LARGEST_PORT: Final = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``restpoint serve`` was told.
+    """The options of ``restpoint serve``.
 
-    ``ttl`` to ``history_retention`` are as ``ExecutionStore`` has them, in seconds; ``concurrency`` is for each worker.
+    ``ttl`` to ``history_retention`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
     """
 
     target: str
@@ -66,14 +66,14 @@ class Settings:
     keys_file: str | None = None
     public_url: str | None = None
     address: str | None = None
-    """Where it answers, once it listens."""
+    """The base URL at which it listens, once it does."""
 
 
 def run(settings: Settings) -> None:
-    """Serve until told to end.
+    """Serve until SIGTERM or Ctrl-C.
 
-    Raises ``InvalidArgument`` where the target, the tokens, the address or a name is wrong, and ``StorageError`` where the
-    file cannot be used: before anything has started.
+    Before anything has started, raises ``InvalidArgument`` if the target, the tokens, the address or a name is wrong, and
+    ``StorageError`` if the file cannot be used.
     """
     _check(settings)
     listening = _bind(settings.host, settings.port)
@@ -91,24 +91,24 @@ def run(settings: Settings) -> None:
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
     logs.setup(json=settings.log_json, level=settings.log_level)
-    # uvicorn raises the signal again once it has ended well; that it ended well is then the whole news.
+    # uvicorn raises the signal again after a clean end, and the process should exit with 0 then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     with contextlib.closing(listening):
         if settings.workers == 1:
-            _One(config, url).run([listening])
+            _SingleServer(config, url).run([listening])
         else:
-            _Several(config, [listening], url).run()
+            _Supervisor(config, [listening], url).run()
 
 
 def make_app(settings: Settings) -> "Starlette":
-    """The application of one worker."""
+    """Make the application of one worker."""
     from restpoint.http.app import create_app
 
     parent = multiprocessing.parent_process()
     if parent is not None:
         logs.setup(json=settings.log_json, level=settings.log_level)
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     return create_app(
         loader.load(settings.target),
         database=settings.database,
@@ -126,7 +126,7 @@ def make_app(settings: Settings) -> "Starlette":
 
 
 def _check(settings: Settings) -> None:
-    """Everything that can be wrong, told before a process starts that would tell it less well."""
+    """Check everything that can be wrong before a worker starts, because the parent reports it better."""
     found = loader.load(settings.target)
     names = sorted({each.name for each in found})
     if settings.default is not None and settings.default not in names:
@@ -184,12 +184,12 @@ def _announce(url: str, workers: int) -> None:
     print(f"Serving {url}{by}; Ctrl-C ends it.", file=sys.stderr, flush=True)
 
 
-def _end_with(parent: Any) -> None:
+def _end_with_parent(parent: Any) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class _One(uvicorn.Server):
+class _SingleServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
@@ -200,7 +200,7 @@ class _One(uvicorn.Server):
             _announce(self._url, 1)
 
 
-class _Several(Multiprocess):
+class _Supervisor(Multiprocess):
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], url: str) -> None:
         super().__init__(config, sockets)
         self._url = url

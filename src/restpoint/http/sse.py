@@ -60,7 +60,7 @@ class LongRequests:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def at_most(self, seconds: float | None) -> "_AtMost":
-        """For ``async with``: raises ``TimeoutError`` after so many seconds, or when the process is told to end."""
+        """For ``async with``: raises ``TimeoutError`` after so many seconds, or when the process is to end."""
         return _AtMost(self._open, asyncio.timeout(0 if self.ending else seconds))
 
     def end(self) -> None:

@@ -1,1 +1,1 @@
-"""Pages in HTML."""
+"""The pages in HTML: consents, and the reference of the HTTP interface."""

@@ -1,14 +1,16 @@
-"""The doors of a consent: its page, setting out to the provider, and the callback.
+"""The routes of a consent for browsers: its page, the redirect to the provider, and the callback.
 
-Who may see the page and set out is the person whom the consent is addressed to, known in one of three ways:
+Only the person whom the consent is addressed to may see the page and go to the provider. The server knows them in one of three
+ways:
 
-- ``authenticate`` knows the browser, as on a server of this machine's own, or in an application with sessions: then that actor
-  decides, by the policy, and no link helps anyone else.
-- It does not know the browser, as with bearer tokens, which browsers do not send: then the link has a *ticket*, sealed by this
-  server for the person who polled, shown to nobody else, good for a quarter of an hour and until someone sets out.
-- It is the browser that set out before, by its cookie: so a person may try again.
+- ``authenticate`` recognises the browser, as on a server that only this machine can reach, or in an application with sessions.
+  Then the policy decides for that actor, and a link helps nobody else.
+- ``authenticate`` does not recognise the browser, as with bearer tokens, which browsers do not send. Then the link has a
+  *ticket*: sealed by this server for the person who polled, shown to nobody else, valid for a quarter of an hour or until
+  someone goes to the provider.
+- The browser has the cookie of an earlier attempt, so a person can try again.
 
-The page changes nothing. Its form has a proof of its own, which no other site can know.
+Showing the page changes nothing. Its form has a proof, which no other site can know.
 """
 
 import logging
@@ -47,7 +49,7 @@ _MOST_FORM_BYTES: Final = 16 * 1024
 _UNAUTHORIZED: Final = 401
 
 _UNCHANGED: Final = "Nothing was changed."
-_TOLD: Final = {
+_RESULTS: Final = {
     "granted": ("Access granted", "The workflow goes on. You may close this window.", 200),
     "denied": ("Access refused", "The workflow was told. You may close this window.", 200),
     "failed": ("That did not work yet", "", 502),
@@ -68,12 +70,14 @@ _OVER: Final = {
     "withdrawn": "The workflow does not need this any more. You may close this window.",
     "exchanging": "The provider's answer is being looked at. Come back in a moment.",
 }
-_LOST: Final = "This was taken before, and came to nothing: nobody was granted or refused anything. You may try again."
-_AGAIN: Final = frozenset({"failed", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"})
+_NO_RESULT: Final = (
+    "This was taken before, and came to nothing: nobody was granted or refused anything. You may try again."
+)
+_RETRIABLE: Final = frozenset({"failed", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"})
 
 
 class ConsentPages:
-    """What the routes of consents do. ``actor_of`` says who sent a request, None where it cannot tell."""
+    """The handlers of the routes of consents. ``actor_of`` says who sent a request, or None if it does not know."""
 
     def __init__(
         self, consents: Consents, policy: Policy, actor_of: Callable[[Request], Awaitable[Actor | None]]
@@ -83,20 +87,20 @@ class ConsentPages:
         self._actor_of = actor_of
 
     def link(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, mount: str) -> str:
-        """The address of the page for the person who asked. The policy has let them see the consent."""
+        """The URL of the page for the actor who asked, who may see the consent."""
         here = _origin(request) + mount
         return self.consents.link(consent.provider or "", execution_id, consent.consent_id, actor.id, here)
 
     async def show(self, request: Request) -> Response:
-        """Ask the person whether to go to the provider."""
+        """Show the page that asks a person whether to go to the provider."""
         return await self._page(request, self._show)
 
     async def decide(self, request: Request) -> Response:
-        """Go to the provider, or refuse."""
+        """Redirect to the provider, or record the refusal."""
         return await self._page(request, self._decide)
 
     async def callback(self, request: Request) -> Response:
-        """Take what a provider sent the browser back with."""
+        """Receive the browser that a provider sent back."""
         return await self._page(request, self._callback)
 
     # --- Inside ---
@@ -118,7 +122,7 @@ class ConsentPages:
             return None  # a browser without credentials; the link may say more
 
     async def _found(self, request: Request) -> tuple[Consent, str]:
-        """The consent, and for whom the page is; what is not theirs is as absent as what is not there."""
+        """The consent, and the person whom the page is for. A consent of somebody else is reported as missing."""
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
         actor = await self._known(request)
         consent = await self.consents.find(execution_id, consent_id)
@@ -163,7 +167,7 @@ class ConsentPages:
         sent = dict(_pairs(body.decode("ascii", "replace"), 10))
         actor = await self._known(request)
         consent, proof = None, None
-        with suppress(NotFound):  # without a proof, what is there is as absent as what is not
+        with suppress(NotFound):  # without a proof, do not say whether there is such a consent
             consent = await self.consents.find(execution_id, consent_id)
             proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
         if consent is None or proof is None:
@@ -175,7 +179,7 @@ class ConsentPages:
             raise Conflict(consent.subject, f"at attempt {proof.attempts}")
         if sent.get("decision") == "deny":
             await self.consents.deny(consent, proof.person)
-            return html.words(*_TOLD["denied"])
+            return html.words(*_RESULTS["denied"])
         here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
         authorization = await self.consents.begin(consent, proof.person, here)
         reply = RedirectResponse(authorization.url, 303, dict(html.HEADERS))
@@ -194,32 +198,32 @@ class ConsentPages:
 
     async def _callback(self, request: Request) -> Response:
         pairs = _pairs(request.url.query, 50)
-        told = dict(pairs)
-        if len(told) != len(pairs):  # RFC 6749, section 3.1: no parameter twice
-            told = {}
+        parameters = dict(pairs)
+        if len(parameters) != len(pairs):  # no parameter twice (RFC 6749, section 3.1)
+            parameters = {}
         actor = await self._known(request)
         name = request.path_params.get("provider")
         path = CALLBACK if name is None else f"{CALLBACK}/{name}"
         result = await self.consents.handle_callback(
-            Callback(told, request.cookies, None if actor is None else actor.id, path)
+            Callback(parameters, request.cookies, None if actor is None else actor.id, path)
         )
         return await self._answer(result, path)
 
     async def _answer(self, result: CallbackResult, path: str) -> Response:
-        title, text, status = _TOLD[result.outcome]
+        title, text, status = _RESULTS[result.outcome]
         consent, form = result.consent, None
         if result.outcome == "failed":
             text = f"{result.problem or ''} Nothing is lost."
-        if result.outcome in _AGAIN and consent is not None and consent.begun_by is not None:
+        if result.outcome in _RETRIABLE and consent is not None and consent.begun_by is not None:
             consent, seen = await self.consents.find(consent.execution_id, consent.id), consent
-            # Whoever set out meanwhile has a page of their own.
+            # Whoever began another attempt meanwhile has a page of their own.
             if consent.status == "pending" and consent.begun_by is not None and consent.attempts == seen.attempts:
                 # Relative, so that it is right behind a proxy that takes a part of the path away.
                 up = "/".join([".."] * (path.count("/") - 1))
                 action = f"{up}{page_path(consent.execution_id, consent.id)}"
                 form = self._form(consent, consent.begun_by, action, await self._place(consent))
-                if result.outcome == "replayed":  # such as by a person who reloads, after the server died
-                    text = _LOST
+                if result.outcome == "replayed":  # for example a person reloads after the server died
+                    text = _NO_RESULT
         reply = html.words(title, text, status, form)
         if result.consent is not None and result.outcome in {"granted", "denied"}:
             uri = result.consent.redirect_uri or ""
@@ -239,7 +243,7 @@ class ConsentPages:
 
 
 def _wrong(error: Exception) -> Response:
-    """The page that tells of an error."""
+    """The page of an error."""
     title = "That did not work"
     match error:
         case ConsentExpired():
@@ -264,7 +268,7 @@ def _wrong(error: Exception) -> Response:
 
 
 def _pairs(text: str, most: int) -> list[tuple[str, str]]:
-    """Names and values in the form of a query; none where there are more than anyone would send."""
+    """The names and values of a query; none if there are more than ``most``."""
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=most)
     except ValueError:

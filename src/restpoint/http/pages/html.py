@@ -1,7 +1,7 @@
 """The frame of every page, and the pages of consents: plain HTML, no script, nothing from elsewhere.
 
-Everything in them that somebody else wrote (names, scopes, what a provider says) is escaped, and they are sent with headers
-that keep them out of frames, caches and ``Referer`` (RFC 9700, sections 2.1 and 4.2.4; OWASP's secure headers).
+Everything in them that somebody else wrote (names, scopes, messages of a provider) is escaped, and their headers keep them out
+of frames, caches and ``Referer`` (RFC 9700, sections 2.1 and 4.2.4; OWASP's secure headers).
 """
 
 from base64 import b64encode
@@ -40,18 +40,18 @@ HEADERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that posts back to the page of a consent: ``proof`` shows that it was shown to the person who may send it."""
+    """A form that posts back to the page of a consent. ``proof`` shows that the page was shown to the person who may send it."""
 
     action: str
     proof: str
     goes_to: str | None = None
-    """The provider's authorization endpoint, to which the answer redirects."""
+    """The authorization endpoint of the provider, to which the reply redirects."""
 
 
 def page(title: str, body: str, status: int = 200, *, form: Form | None = None) -> Response:
     """A page. ``body`` is HTML, with the ``form`` in it."""
     goes_to = None if form is None else form.goes_to
-    # Browsers apply form-action to where the answer to a form redirects, too; sign-in pages redirect further, over https.
+    # Browsers apply form-action to the redirects that follow a form, too; sign-in pages redirect further, over https.
     targets = ["'self'", "https:"]
     if goes_to is not None and urlsplit(goes_to).scheme == "http":
         targets.append("http:")
@@ -66,13 +66,13 @@ def page(title: str, body: str, status: int = 200, *, form: Form | None = None) 
         "</body></html>"
     )
     headers = {**HEADERS, "content-security-policy": policy}
-    if form is not None:  # which then comes with its Origin: with no-referrer, browsers send null (Fetch, section 3.2)
+    if form is not None:  # with no-referrer, browsers would send the form with the origin null (Fetch, section 3.2)
         headers["referrer-policy"] = "strict-origin"
     return Response(text, status, headers, "text/html")
 
 
 def words(title: str, text: str, status: int = 200, form: Form | None = None) -> Response:
-    """A page that says something, perhaps with a way to try again."""
+    """A page with a sentence or two, and with a button to try again if there is a form."""
     again = "" if form is None else _form(form, '<button class="main" name="decision" value="allow">Try again</button>')
     return page(title, f"<p>{escape(text)}</p>{again}", status, form=form)
 
@@ -88,7 +88,10 @@ def consent(
     execution_id: str,
     deadline: float | None,
 ) -> Response:
-    """The page on which someone decides whether to set out. ``place`` is the provider's host, ``deadline`` seconds."""
+    """The page on which a person decides whether to go to the provider.
+
+    ``place`` is the host of the provider, ``deadline`` is in seconds since the epoch.
+    """
     asked = "".join(f"<li><code>{escape(_short(scope))}</code></li>" for scope in scopes)
     facts = [
         ("At", escape(f"{_short(provider)} ({_short(place)})")),
