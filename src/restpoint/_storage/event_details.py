@@ -9,6 +9,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
+from sqlalchemy import ColumnElement, func, literal_column
+
 from restpoint._core.changes import NO_TERMS, Terms
 from restpoint._core.serialization import check_text, encode
 from restpoint.access import Actor
@@ -59,18 +61,19 @@ def denied(provider: str, code: str) -> str:
     return encode({"provider": provider, "code": code})
 
 
-def differs(name: str, stored: str) -> str:
-    """SQL: whether the detail of ``h`` tells another payload than the expression ``stored`` gives.
+def differs(name: str, detail: ColumnElement[Any], stored: ColumnElement[Any]) -> ColumnElement[bool]:
+    """SQL: whether a detail of the history tells another payload than the column ``stored`` has.
 
     ``name`` is ``prompt`` or ``response``. The detail has the whole payload, at its beginning, or its SHA-256; an erased detail
     differs from nothing. The connection must have the function ``sha256_hex``.
     """
     begin = f'{{"{name}":'
-    return (
-        f"(substr(h.detail, 1, {len(begin)}) = '{begin}'"
-        f" AND substr(h.detail, {len(begin) + 1}, length({stored})) IS NOT {stored})"
-        f" OR json_extract(h.detail, '$.{name}_sha256') <> sha256_hex({stored})"
-    )
+    first: ColumnElement[int] = literal_column("1")
+    after: ColumnElement[int] = literal_column(str(len(begin) + 1))
+    is_whole = func.substr(detail, first, literal_column(str(len(begin)))) == literal_column(f"'{begin}'")
+    whole_differs = func.substr(detail, after, func.length(stored)).is_distinct_from(stored)
+    hash_differs = func.json_extract(detail, literal_column(f"'$.{name}_sha256'")) != func.sha256_hex(stored)
+    return (is_whole & whole_differs) | hash_differs
 
 
 def _object(*fields: str) -> str:

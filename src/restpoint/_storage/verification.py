@@ -11,11 +11,29 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Table,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
+from restpoint._storage.schema import consents, executions, history, interactions
+from restpoint._storage.sqlite.connection import limited, prepare
 from restpoint.events import ENDINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
@@ -115,7 +133,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     if not anchor.sequence and anchor.digest != GENESIS:
         what = "The anchor stands before the first row, and has another digest than the one that histories begin with."
         findings.append(Finding("anchor_moved", 0, what, "The anchor was changed."))
-    early = connection.execute("SELECT min(sequence) FROM history").fetchone()[0]
+    early = connection.execute(_FIRST).fetchone()[0]
     if early is not None and early <= anchor.sequence:
         what = (
             f"Row {early} is still there, and the anchor says that retention removed all up to row {anchor.sequence}."
@@ -192,76 +210,137 @@ def _of_heads(
 # --- Tables and history ----------------------------------------------------------------------------------------------
 
 
-def _names(kinds: Iterable[EventKind]) -> str:
-    return ", ".join(f"'{kind}'" for kind in kinds)
+_e, _i, _c, _h = executions.c, interactions.c, consents.c, history.c
 
 
-_STATUSES: Final = (
-    "SELECT id, status, told FROM (SELECT e.id, e.status, (SELECT CASE WHEN h.event ="
-    f" '{EventKind.EXECUTION_REMOVED}' THEN 'removed' ELSE h.to_status END FROM history AS h WHERE h.execution_id = e.id"
-    f" AND (h.to_status IS NOT NULL OR h.event = '{EventKind.EXECUTION_REMOVED}') ORDER BY h.sequence DESC LIMIT 1) AS told"
-    " FROM executions AS e) WHERE status IS NOT told LIMIT :most"
+def _word(value: str) -> ColumnElement[str]:
+    """A word of ours, in the SQL itself and not as a parameter."""
+    return literal_column(f"'{value}'")
+
+
+def _words(values: Iterable[str]) -> list[ColumnElement[str]]:
+    return [_word(value) for value in values]
+
+
+def _count(table: Table, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(table).where(*conditions).correlate(executions).scalar_subquery()
+
+
+def _some(statement: Select[Any] | CompoundSelect[Any]) -> str:
+    return prepare(limited(statement, "most"))
+
+
+_told = (
+    select(case((_h.event == _word(EventKind.EXECUTION_REMOVED), _word("removed")), else_=_h.to_status))
+    .where(_h.execution_id == _e.id, _h.to_status.is_not(None) | (_h.event == _word(EventKind.EXECUTION_REMOVED)))
+    .order_by(_h.sequence.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+    .correlate(executions)
+    .scalar_subquery()
 )
-_OPEN_COUNTS: Final = (
-    "SELECT id, open_waits FROM executions AS e WHERE open_waits <> (SELECT count(*) FROM interactions AS i"
-    " WHERE i.execution_key = e.key AND i.status = 'pending') + (SELECT count(*) FROM consents AS c"
-    f" WHERE c.execution_key = e.key AND c.status IN ({', '.join(repr(str(status)) for status in OPEN)})) LIMIT :most"
+_by_status = select(_e.id, _e.status, _told.label("told")).subquery()
+_STATUSES: Final = _some(select(_by_status).where(_by_status.c.status.is_distinct_from(_by_status.c.told)))
+_OPEN_COUNTS: Final = _some(
+    select(_e.id, _e.open_waits).where(
+        _e.open_waits
+        != _count(interactions, _i.execution_key == _e.key, _i.status == _word("pending"))
+        + _count(consents, _c.execution_key == _e.key, _c.status.in_(_words(OPEN)))
+    )
 )
-_WAIT_COUNTS: Final = (
-    "SELECT id, kept, told FROM (SELECT e.id, (SELECT count(*) FROM interactions WHERE execution_key = e.key)"
-    " + (SELECT count(*) FROM consents WHERE execution_key = e.key) AS kept, (SELECT count(*) FROM history AS h"
-    f" WHERE h.execution_id = e.id AND h.event IN ({_names(kind for kind in EventKind if kind.opens_wait)})) AS told"
-    " FROM executions AS e)"
-    " WHERE kept <> told LIMIT :most"
+_kept = _count(interactions, _i.execution_key == _e.key) + _count(consents, _c.execution_key == _e.key)
+_asked = _count(history, _h.execution_id == _e.id, _h.event.in_(_words(kind for kind in EventKind if kind.opens_wait)))
+_by_count = select(_e.id, _kept.label("kept"), _asked.label("told")).subquery()
+_WAIT_COUNTS: Final = _some(select(_by_count).where(_by_count.c.kept != _by_count.c.told))
+_value: Final[ColumnElement[str]] = literal_column("value")
+_GONE: Final = _some(
+    select(_value)
+    .select_from(func.json_each(bindparam("ids")))
+    .where(
+        ~exists().where(_e.id == _value),
+        ~exists().where(_h.execution_id == _value, _h.event.in_(_words((*ENDINGS, EventKind.EXECUTION_REMOVED)))),
+    )
 )
-_GONE: Final = (
-    "SELECT value FROM json_each(:ids) WHERE NOT EXISTS (SELECT 1 FROM executions WHERE id = value)"
-    " AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.execution_id = value"
-    f" AND h.event IN ({_names((*ENDINGS, EventKind.EXECUTION_REMOVED))})) LIMIT :most"
-)
 
 
-_TABLES: Final[tuple[tuple[WaitKind, str], ...]] = (("interaction", "interactions"), ("consent", "consents"))
+_TABLES: Final[tuple[tuple[WaitKind, Table], ...]] = (("interaction", interactions), ("consent", consents))
 
 
-def _waits(wait: WaitKind, table: str) -> str:
+def _waits(wait: WaitKind, table: Table) -> str:
     """SQL: the waits whose status is not the one that history gives them by the last event that gives them any."""
-    moving = [kind for kind in EventKind if kind.wait == wait and kind.wait_status is not None]
-    cases = " ".join(f"WHEN '{kind}' THEN '{kind.wait_status}'" for kind in moving)
-    told = f"CASE h.event {cases} END"
-    return (
-        f"SELECT e.id, w.id, w.status, {told} AS told FROM {table} AS w JOIN executions AS e ON e.key = w.execution_key"
-        " LEFT JOIN history AS h ON h.sequence = (SELECT max(sequence) FROM history AS l WHERE l.execution_id = e.id"
-        f" AND l.wait_id = w.id AND l.event IN ({_names(moving)}))"
-        " WHERE w.status IS NOT told LIMIT :most"
+    moving = {kind: kind.wait_status for kind in EventKind if kind.wait == wait and kind.wait_status is not None}
+    told = case(*((_h.event == _word(kind), _word(status)) for kind, status in moving.items()))
+    later = history.alias("l")
+    last = (
+        select(func.max(later.c.sequence))
+        .where(later.c.execution_id == _e.id, later.c.wait_id == table.c.id, later.c.event.in_(_words(moving)))
+        .correlate(executions, table)
+        .scalar_subquery()
+    )
+    return _some(
+        select(_e.id, table.c.id, table.c.status, told.label("told"))
+        .select_from(table.join(executions, _e.key == table.c.execution_key).outerjoin(history, _h.sequence == last))
+        .where(table.c.status.is_distinct_from(told))
     )
 
 
-_PAYLOADS: Final = (
-    "SELECT what, execution_id, sequence FROM ("
-    "SELECT 'response to ' || w.id AS what, e.id AS execution_id, h.sequence FROM interactions AS w"
-    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
-    f" WHERE h.event = '{EventKind.INTERACTION_ANSWERED}' AND ({differs('response', 'w.response')})"
-    " UNION ALL SELECT 'prompt ' || w.id, e.id, h.sequence FROM interactions AS w"
-    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.sequence = w.opened"
-    f" WHERE {differs('prompt', 'w.prompt')}"
-    " UNION ALL SELECT 'workflow or owner', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    f" WHERE h.event = '{EventKind.EXECUTION_CREATED}' AND (json_extract(h.detail, '$.workflow') IS NOT e.workflow"
-    " OR json_extract(h.detail, '$.owner') IS NOT e.owner)"
-    " UNION ALL SELECT 'result', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    f" WHERE h.event = '{EventKind.EXECUTION_COMPLETED}' AND h.detail_sha256 IS NOT NULL"
-    " AND lower(hex(h.detail_sha256)) <> sha256_hex(e.result)"
-    " UNION ALL SELECT 'error', e.id, h.sequence FROM executions AS e JOIN history AS h ON h.execution_id = e.id"
-    f" WHERE h.event = '{EventKind.EXECUTION_FAILED}' AND h.detail IS NOT NULL"
-    " AND (json_extract(h.detail, '$.code') IS NOT e.error_code"
-    " OR CASE WHEN json_type(h.detail, '$.error') IS NULL THEN json_extract(h.detail, '$.error_sha256') IS NOT"
-    " sha256_hex(e.error) ELSE json_extract(h.detail, '$.error') IS NOT e.error END)) LIMIT :most"
+def _in_detail(name: str) -> ColumnElement[Any]:
+    return func.json_extract(_h.detail, _word(f"$.{name}"))
+
+
+def _payload(what: ColumnElement[str], rows: FromClause, *conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(what.label("what"), _e.id.label("execution_id"), _h.sequence).select_from(rows).where(*conditions)
+
+
+_of_waits = interactions.join(executions, _e.key == _i.execution_key)
+_of_executions = executions.join(history, _h.execution_id == _e.id)
+_answers = _of_waits.join(history, (_h.execution_id == _e.id) & (_h.wait_id == _i.id))
+_is_answer = _h.event == _word(EventKind.INTERACTION_ANSWERED)
+_error_differs = case(
+    (
+        func.json_type(_h.detail, _word("$.error")).is_(None),
+        _in_detail("error_sha256").is_distinct_from(func.sha256_hex(_e.error)),
+    ),
+    else_=_in_detail("error").is_distinct_from(_e.error),
 )
-_ANSWERED_BY: Final = (
-    "SELECT e.id, w.id, w.answered_by, h.actor, h.sequence FROM interactions AS w"
-    " JOIN executions AS e ON e.key = w.execution_key JOIN history AS h ON h.execution_id = e.id AND h.wait_id = w.id"
-    f" WHERE h.event = '{EventKind.INTERACTION_ANSWERED}' AND w.answered_by IS NOT h.actor LIMIT :most"
+_PAYLOADS: Final = _some(
+    union_all(
+        _payload(
+            _word("response to ").concat(_i.id), _answers, _is_answer, differs("response", _h.detail, _i.response)
+        ),
+        _payload(
+            _word("prompt ").concat(_i.id),
+            _of_waits.join(history, _h.sequence == _i.opened),
+            differs("prompt", _h.detail, _i.prompt),
+        ),
+        _payload(
+            _word("workflow or owner"),
+            _of_executions,
+            _h.event == _word(EventKind.EXECUTION_CREATED),
+            _in_detail("workflow").is_distinct_from(_e.workflow) | _in_detail("owner").is_distinct_from(_e.owner),
+        ),
+        _payload(
+            _word("result"),
+            _of_executions,
+            _h.event == _word(EventKind.EXECUTION_COMPLETED),
+            _h.detail_sha256.is_not(None),
+            func.lower(func.hex(_h.detail_sha256)) != func.sha256_hex(_e.result),
+        ),
+        _payload(
+            _word("error"),
+            _of_executions,
+            _h.event == _word(EventKind.EXECUTION_FAILED),
+            _h.detail.is_not(None),
+            _in_detail("code").is_distinct_from(_e.error_code) | _error_differs,
+        ),
+    )
 )
+_ANSWERED_BY: Final = _some(
+    select(_e.id, _i.id, _i.answered_by, _h.actor, _h.sequence)
+    .select_from(_answers)
+    .where(_is_answer, _i.answered_by.is_distinct_from(_h.actor))
+)
+_FIRST: Final = prepare(select(func.min(_h.sequence)))
 
 
 def _sha256_hex(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Exports: a range of the history as bytes that are the same every time, with a manifest that says what they are.
+"""Exports: a range of the history as bytes that are the same every time, with a manifest that describes them.
 
 The bytes come from the rows of the history and from nothing else, so neither a sweep nor a vacuum changes them; only an
 erased detail does, which is then null. Each row is compared with its digest as it goes out: what is exported is what was
@@ -23,13 +23,13 @@ Format = Literal["jsonl", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("jsonl", "csv")
 MEDIA_TYPES: Final = {"jsonl": "application/jsonl", "csv": "text/csv"}
 CHUNK: Final = 1_000
-"""Rows that are written at a time."""
+"""How many rows are written at a time."""
 
 COLUMNS: Final = (
     "sequence", "at", "time", "execution_id", "event", "wait_id", "from_status", "to_status", "actor", "cause",
     "detail_sha256", "digest", "detail",
 )  # fmt: skip
-"""What an exported row has, in order; ``time`` is in milliseconds since the epoch, ``at`` the same for people."""
+"""The columns of an exported row, in order. ``time`` is in milliseconds since the epoch; ``at`` is the same time for people."""
 
 _KIND: Final = "restpoint-history"
 _VERSION: Final = 1
@@ -39,7 +39,7 @@ _DETAIL: Final = ',"detail":'
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows of the history that follow each other: those after ``previous``, up to ``last``."""
+    """Consecutive rows of the history: those after ``previous``, up to ``last``."""
 
     previous: Head
     last: int
@@ -53,7 +53,7 @@ def span(
     since: int | None = None,
     until: int | None = None,
 ) -> Span:
-    """The rows from ``first`` to ``last``, or those from the first to the last one written in a time; both: what is in both.
+    """Return the rows from ``first`` to ``last``, cut down to those from the first to the last one that was written in a time.
 
     ``since`` and ``until`` are milliseconds since the epoch, the latter not included. Where the clock was set back, rows of
     another time may stand between them: an export has no holes. Raises ``NothingToExport``, ``InvalidArgument`` for rows that
@@ -83,12 +83,12 @@ def span(
 
 
 def damaged(broken: Broken) -> DamagedFile:
-    """What a broken history means to whoever wants to read it as evidence."""
+    """Return the error for a reader who wanted a broken history as evidence."""
     return DamagedFile(f"The history is not what was written: {broken.finding.what} Run: restpoint audit verify")
 
 
 def form_of(name: str) -> Format:
-    """A format by its name. Raises ``InvalidArgument``."""
+    """Return a format by its name. Raises ``InvalidArgument``."""
     for form in FORMATS:
         if form == name:
             return form
@@ -96,7 +96,7 @@ def form_of(name: str) -> Format:
 
 
 class Export:
-    """The bytes of a span, and when they are all there, the manifest."""
+    """The bytes of a span and, once all of them were taken, the manifest."""
 
     def __init__(self, connection: Connection, of: Span, form: Format) -> None:
         self.span = of
@@ -107,7 +107,7 @@ class Export:
         self._last = of.previous
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes, some at a time. Raises ``DamagedFile`` at the first row that is not what was written."""
+        """Yield the bytes, some at a time. Raises ``DamagedFile`` at the first row that is not what was written."""
         line = _json_line if self.form == "jsonl" else _csv_line
         if self.form == "csv":
             yield self._counted((",".join(COLUMNS) + "\r\n").encode())
@@ -124,7 +124,7 @@ class Export:
         return data
 
     def manifest(self, key: SigningKey | None = None) -> dict[str, Any]:
-        """What the bytes are, after all of them have been taken; signed where there is a key. The same every time."""
+        """Describe the bytes, once all of them were taken; signed if there is a key. The result is the same every time."""
         told = {
             "kind": _KIND,
             "version": _VERSION,
@@ -170,19 +170,19 @@ def _csv_line(row: Row) -> str:
 
 
 def canonical(manifest: dict[str, Any]) -> bytes:
-    """The bytes of a manifest that a signature is on: all but the signature, keys in order, nothing between."""
+    """Return the bytes of a manifest that are signed: all but the signature, with sorted keys and no spaces."""
     told = {name: value for name, value in manifest.items() if name != "signature"}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 def signed(manifest: dict[str, Any], key: SigningKey) -> dict[str, Any]:
-    """The manifest with a signature on it."""
+    """Return the manifest with a signature."""
     signature = {"algorithm": "Ed25519", "key": key.public.id, "value": key.sign("export", canonical(manifest))}
     return {**manifest, "signature": signature}
 
 
 def check_export(lines: Iterable[bytes], manifest: dict[str, Any] | None, key: VerifyingKey | None) -> list[str]:
-    """What is wrong with an export, in words; nothing: it is what its manifest says, and each row follows from the last.
+    """Return what is wrong with an export, in words; an empty list if it is what its manifest says and its chain is unbroken.
 
     Of ``csv`` only the bytes are compared with the manifest. Raises ``InvalidArgument`` for a manifest that is none.
     """
@@ -249,7 +249,7 @@ class _Chain:
         except (ValueError, KeyError, TypeError, AttributeError):
             self.problem = f"Line {number} is no row of an export."
             return
-        if self.last is None:  # without a manifest nothing says what the first row follows from
+        if self.last is None:  # without a manifest nothing tells what the first row must follow from
             self.last = Head.of(row)
             return
         if hash_chain.first_wrong([row], self.last.sequence, self.last.digest) is not None:

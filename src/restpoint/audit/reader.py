@@ -1,7 +1,6 @@
-"""The auditor's reads for whoever asks over HTTP: on threads, with connections of their own, handed over piece by piece.
+"""What auditors read over HTTP: on threads, through connections of their own, handed over piece by piece.
 
-The event loop goes on meanwhile, a reader who is slow keeps no snapshot open, and of one auditor at most ``AT_ONCE`` threads
-are at work.
+So the event loop goes on meanwhile, and a slow reader keeps no snapshot open. One auditor has at most ``AT_ONCE`` threads.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from restpoint.errors import ExecutionNotFound
 T = TypeVar("T")
 
 AT_ONCE: Final = 2
-_LINES: Final = 500  # rows that are handed over at a time
+_LINES: Final = 500  # rows in one piece
 
 
 class Auditor:
@@ -37,15 +36,15 @@ class Auditor:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def events(self, filters: Filters, after: int, limit: int | None) -> AsyncGenerator[bytes, None]:
-        """Rows of the history as JSON Lines, as ``questions.events`` finds them."""
+        """Return rows of the history as JSON Lines, see ``reports.events``; at most ``limit``."""
         return self._pieces(lambda connection: _lines(islice(reports.events(connection, filters, after), limit)))
 
     def answers(self, name: str, filters: Filters) -> AsyncGenerator[bytes, None]:
-        """The rows that answer a question as JSON Lines. Raises ``InvalidArgument`` at the first piece."""
+        """Return the rows that answer a question as JSON Lines. The first piece raises ``InvalidArgument``."""
         return self._pieces(lambda connection: _lines(reports.answers(connection, name, filters)))
 
     def timeline(self, execution_id: str) -> AsyncGenerator[bytes, None]:
-        """Everything that happened to one execution as JSON Lines. Raises ``ExecutionNotFound`` at the first piece."""
+        """Return everything that happened to one execution as JSON Lines. The first piece raises ``ExecutionNotFound``."""
 
         def told(connection: Connection) -> Iterator[bytes]:
             lines = list(_lines(reports.timeline(connection, execution_id)))
@@ -56,11 +55,11 @@ class Auditor:
         return self._pieces(told)
 
     def export(self, form: Format, **of: int | None) -> AsyncGenerator[bytes, None]:
-        """The bytes of an export; ``of`` as ``exports.span`` has it. Raises what that does at the first piece."""
+        """Return the bytes of an export. ``of`` are the arguments of ``export.span``, whose errors the first piece raises."""
         return self._pieces(lambda connection: Export(connection, exports.span(connection, **of), form))
 
     async def manifest(self, form: Format, **of: int | None) -> dict[str, Any]:
-        """The manifest of an export, made by making it. Raises what ``exports.span`` does."""
+        """Return the manifest of an export, which is made for this. Raises the errors of ``export.span``."""
         made: list[dict[str, Any]] = []
 
         def make(connection: Connection) -> Iterator[bytes]:
@@ -73,7 +72,7 @@ class Auditor:
         return made[0]
 
     async def head(self) -> dict[str, Any]:
-        """The newest row, for whoever keeps it elsewhere."""
+        """Return the head of the history, to be kept elsewhere; signed if there is a key."""
 
         def look() -> dict[str, Any]:
             with reading(self._path) as connection:
@@ -96,7 +95,7 @@ class Auditor:
             await self._in_turn(opened.close)
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
-        """Do it on a thread. A caller that is cancelled waits for the thread: nothing is closed that it still reads."""
+        """Do the work on a thread. A cancelled caller waits for the thread, so that nothing is closed which it still reads."""
         async with self._turns:
             done = asyncio.ensure_future(asyncio.to_thread(work))
             try:

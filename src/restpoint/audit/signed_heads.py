@@ -1,4 +1,4 @@
-"""Heads of the history with a signature on them, to be kept elsewhere."""
+"""Signed heads of the history, to be kept elsewhere."""
 
 from restpoint._storage import Head
 from restpoint.audit.signing import SigningKey, VerifyingKey
@@ -6,12 +6,12 @@ from restpoint.errors import InvalidArgument
 
 
 def seal(head: Head, key: SigningKey) -> str:
-    """A head with a signature on it, ``SEQUENCE:DIGEST:KEY:SIGNATURE``; the same every time."""
+    """Return a head with a signature, ``SEQUENCE:DIGEST:KEY:SIGNATURE``. It is the same every time."""
     return f"{head}:{key.public.id}:{key.sign('head', str(head).encode())}"
 
 
 def read_kept(text: str, key: VerifyingKey | None = None) -> Head:
-    """A head as it was kept, with a signature or without.
+    """Read a head that was kept, with a signature or without.
 
     With a ``key`` the signature must be there and be this key's. Raises ``InvalidArgument``.
     """

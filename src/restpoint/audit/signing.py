@@ -1,4 +1,4 @@
-"""Signatures on what leaves the file as evidence: Ed25519 (RFC 8032), which signs the same bytes the same way every time.
+"""Signatures on evidence that leaves the file: Ed25519 (RFC 8032), which gives the same bytes the same signature every time.
 
 A key is a PEM file: the private one PKCS #8 (RFC 5958) and readable by its owner only, the public one
 SubjectPublicKeyInfo (RFC 5280) beside it with ``.pub`` after its name. A key's id is the beginning of the SHA-256 of the
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["head", "export"]
 
 PUBLIC: Final = ".pub"
-"""What the name of a public key's file ends with."""
+"""The suffix of a public key's file."""
 
 _MOST_BYTES: Final = 16 * 1024  # of a key's file
 
@@ -34,7 +34,7 @@ class SigningKey:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "SigningKey":
-        """The private key in a file. Raises ``InvalidArgument`` and ``UnusableFile``."""
+        """Read a private key from a file. Raises ``InvalidArgument`` and ``UnusableFile``."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -53,7 +53,7 @@ class SigningKey:
         return cls(key)
 
     def sign(self, kind: Kind, data: bytes) -> str:
-        """The signature, in base64url without padding (RFC 4648, section 5)."""
+        """Return the signature, in base64url without padding (RFC 4648, section 5)."""
         return urlsafe_b64encode(self._key.sign(_about(kind) + data)).decode().rstrip("=")
 
 
@@ -63,11 +63,11 @@ class VerifyingKey:
     def __init__(self, key: "Ed25519PublicKey") -> None:
         self._key = key
         self.id = sha256(key.public_bytes_raw()).hexdigest()[:16]
-        """What signatures name it by."""
+        """The id by which signatures name the key."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "VerifyingKey":
-        """The public key in a file. Raises ``InvalidArgument`` and ``UnusableFile``."""
+        """Read a public key from a file. Raises ``InvalidArgument`` and ``UnusableFile``."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -83,7 +83,7 @@ class VerifyingKey:
         return cls(key)
 
     def verifies(self, kind: Kind, data: bytes, signature: str) -> bool:
-        """Whether the signature on this is of this key."""
+        """Whether a signature on these bytes was made with this key."""
         from cryptography.exceptions import InvalidSignature
 
         try:
@@ -95,7 +95,7 @@ class VerifyingKey:
 
 
 def generate(path: str | os.PathLike[str]) -> VerifyingKey:
-    """Make a key pair: the private key at ``path``, the public one beside it. Raises ``UnusableFile`` where one stands."""
+    """Make a key pair: the private key at ``path``, the public one beside it. Raises ``UnusableFile`` if either exists."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
