@@ -25,6 +25,7 @@ from support import ManualClock
 
 if TYPE_CHECKING:
     from chromium import Browser
+    from faults.harness import Zygote
     from provider import Provider
 
 
@@ -55,6 +56,21 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fresh") / "restpoint.db"
     migrations.upgrade(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def running_zygote() -> "Iterator[Zygote]":
+    from faults.harness import Zygote  # here, because few tests want one
+
+    with Zygote() as running:
+        yield running
+
+
+@pytest.fixture
+def zygote(running_zygote: "Zygote") -> "Iterator[Zygote]":
+    """The process that forks those that are made to be killed. Those of this test are gone after it."""
+    yield running_zygote
+    running_zygote.end_children()
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def tree(folder: Path) -> dict[str, tuple[object, ...]]:
 
 def schema_of(path: Path) -> dict[str, str]:
     """Every object of the file by name with its SQL, white space and quotes aside; not Alembic's and SQLite's own."""
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {
         name: " ".join(sql.replace('"', "").split())
@@ -95,7 +95,7 @@ def schema_of(path: Path) -> dict[str, str]:
 
 def stamp(path: Path, revision: str, *ddl: str) -> None:
     """What another release did to the file, as far as this one can see it."""
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for statement in ddl:
             connection.execute(statement)

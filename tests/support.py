@@ -106,7 +106,7 @@ def variables(**more: str) -> dict[str, str]:
 @contextmanager
 def sql(path: Path) -> Iterator[sqlite3.Connection]:
     """The file as another program sees it, in autocommit mode."""
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection
 

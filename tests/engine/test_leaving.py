@@ -11,7 +11,7 @@ import pytest
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine import run
 from restpoint._storage import journal
-from runners import PATIENCE, WAYS, ended, unloaded, until
+from runners import PATIENCE, WAYS, ended, question, unloaded, until
 from support import rows, sql
 
 
@@ -119,18 +119,22 @@ async def test_a_workflow_that_swallows_its_cancellation_keeps_no_slot_from_othe
     assert rows(path, "SELECT 1 FROM history WHERE event = 'emitted'") == []
 
 
+@pytest.mark.parametrize("call", ["emit", "ask"])
 async def test_a_run_that_leaves_while_its_write_is_committed_goes_no_further(
-    store: ExecutionStore, path: Path
+    store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """Its main task is told at once; another one hears of it at the next call that it makes, or has made."""
-    emitting, go_on, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    """Its main task is told at once; another one hears of it when its write is committed, and waits for no answer."""
+    monkeypatch.setattr(run, "_GRACE_SECONDS", 10 * PATIENCE)
+    ready, locked, calling, go_on, over = (asyncio.Event() for _ in range(5))
     reached: list[str] = []
 
     async def branch(ctx: Context) -> None:
         try:
             await ctx.emit("before")
-            emitting.set()
-            await ctx.emit("while it leaves")
+            ready.set()
+            await locked.wait()
+            calling.set()
+            await (ctx.emit("while it leaves") if call == "emit" else ctx.ask(question("while it leaves")))
             reached.append("the next statement")
         finally:
             over.set()
@@ -139,7 +143,7 @@ async def test_a_run_that_leaves_while_its_write_is_committed_goes_no_further(
     async def branching(ctx: Context) -> None:
         task = asyncio.create_task(branch(ctx))
         try:
-            await task
+            await asyncio.wait([task])  # which does not hand the cancellation on
         except asyncio.CancelledError:
             await go_on.wait()
             raise
@@ -148,9 +152,10 @@ async def test_a_run_that_leaves_while_its_write_is_committed_goes_no_further(
         record = (await runner.start("branching")).record
         try:
             with sql(path) as another:
-                await emitting.wait()
+                await ready.wait()
                 another.execute("BEGIN IMMEDIATE")  # so that the commit takes as long as the test wants
-                await asyncio.sleep(0)
+                locked.set()
+                await calling.wait()
                 runner._runs[record.execution_id].leave("lost")
                 another.execute("ROLLBACK")
             await over.wait()

@@ -213,17 +213,21 @@ class Zygote:
         child.close()
         self._children.remove(child)
 
+    def end_children(self) -> None:
+        """Kill those that were not forgotten."""
+        for child in list(self._children):
+            if child._status is None:
+                child.kill()
+                child.reap()
+            self.forget(child)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for child in self._children:
-            if child._status is None:
-                child.kill()
-                child.reap()
-            child.close()
+        self.end_children()
         self._socket.close()
         self._process.wait(PATIENCE)
 

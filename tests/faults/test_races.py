@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from support import TEXT, rows
 
 ANSWERS = 100
 PROCESSES = 4
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as running:
-        yield running
 
 
 async def _ask(store: ExecutionStore) -> tuple[str, PendingInteraction]:

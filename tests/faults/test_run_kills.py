@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -20,12 +19,6 @@ from restpoint._storage.sqlite import migrations
 from support import folded_statuses, rows
 
 KILLS_OF_A_FILE = 10
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -196,24 +196,23 @@ async def test_a_cancellation_from_another_store_reaches_what_steps_what_waits_a
     assert rows(path, "SELECT count(*) FROM journal WHERE kind = 'emit'") == [(0,)]
 
 
-def test_an_event_loop_that_ends_with_the_runner_open_takes_nothing_back(path: Path) -> None:
+def test_an_event_loop_that_ends_with_the_runner_open_takes_nothing_back(zygote: Zygote, path: Path) -> None:
     migrations.prepare(path)
-    with Zygote() as zygote:
-        child = zygote.run("run_workloads:close_nothing", path=str(path), effects=str(path.with_suffix(".effects")))
-        assert list(child.lines()) == []
-        assert child.reap() == 0
-        assert rows(path, "SELECT workflow, status FROM executions ORDER BY key") == [
-            ("echo", "interaction_required"),
-            ("long", "running"),
-        ]
-        assert rows(path, "SELECT 1 FROM journal WHERE error IS NOT NULL") == []
-        heir = zygote.run("run_workloads:crash_loop", path=str(path), effects="", names=[], attempts=5)
-        give_up = time.monotonic() + PATIENCE
-        while rows(path, "SELECT status FROM executions WHERE workflow = 'long'") != [("completed",)]:
-            assert time.monotonic() < give_up
-            time.sleep(0.02)
-        heir.kill()
-        assert heir.died_by_sigkill()
+    child = zygote.run("run_workloads:close_nothing", path=str(path), effects=str(path.with_suffix(".effects")))
+    assert list(child.lines()) == []
+    assert child.reap() == 0
+    assert rows(path, "SELECT workflow, status FROM executions ORDER BY key") == [
+        ("echo", "interaction_required"),
+        ("long", "running"),
+    ]
+    assert rows(path, "SELECT 1 FROM journal WHERE error IS NOT NULL") == []
+    heir = zygote.run("run_workloads:crash_loop", path=str(path), effects="", names=[], attempts=5)
+    give_up = time.monotonic() + PATIENCE
+    while rows(path, "SELECT status FROM executions WHERE workflow = 'long'") != [("completed",)]:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    heir.kill()
+    assert heir.died_by_sigkill()
 
 
 async def test_a_run_whose_lease_is_not_in_the_file_any_more_is_taken_over(store: ExecutionStore, path: Path) -> None:

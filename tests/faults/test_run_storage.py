@@ -1,6 +1,5 @@
 """FAULTS rows 3, 7 and 8 for runs: death between COMMIT of an answer and the wake-up, and a disk that is full for a while."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,12 +7,6 @@ import pytest
 from faults.harness import Zygote, percentile, problems
 from restpoint._storage.sqlite import migrations
 from support import rows
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as running:
-        yield running
 
 
 def _restart_many(zygote: Zygote, path: Path, rounds: int) -> float:

@@ -68,6 +68,7 @@ def tampering(path: Path) -> Iterator[sqlite3.Connection]:
         for pragma in (
             "writable_schema = ON",
             "synchronous = OFF",
+            "journal_mode = MEMORY",
             "ignore_check_constraints = ON",
             "foreign_keys = OFF",
         ):
@@ -75,7 +76,9 @@ def tampering(path: Path) -> Iterator[sqlite3.Connection]:
         kept = connection.execute("SELECT * FROM sqlite_master WHERE type = 'trigger'").fetchall()
         connection.execute("DELETE FROM sqlite_master WHERE type = 'trigger'")
         connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute("BEGIN")
         yield connection
+        connection.execute("COMMIT")
         connection.execute("PRAGMA writable_schema = ON")
         connection.executemany("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", kept)
 

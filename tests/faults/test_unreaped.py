@@ -1,20 +1,11 @@
 """Who is alive is read from /proc: neither a process that took a dead one's pid, nor a dead one that nobody has reaped."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from faults.harness import Zygote
 from restpoint import ExecutionStore
 from support import PATIENCE, ManualClock, rows, sql
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as running:
-        yield running
 
 
 def state(pid: int) -> str:

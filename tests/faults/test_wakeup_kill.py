@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from restpoint.prompts import HumanResponseText
 from support import TEXT
 
 SECONDS_TO_THE_ANSWER = 1.0  # in the deep runs
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as running:
-        yield running
 
 
 def _die_answering(zygote: Zygote, path: Path, text: str, *prompt: str) -> tuple[str, str, float]:

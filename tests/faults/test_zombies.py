@@ -9,7 +9,6 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -23,12 +22,6 @@ from support import PATIENCE, rows
 
 LEASE = 700  # milliseconds
 EXECUTIONS = 6
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as running:
-        yield running
 
 
 def _until(path: Path, query: str, expected: object) -> None:

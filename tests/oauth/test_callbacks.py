@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from consents import KEYS, Ring, Site, site
 from fake_provider import CLIENT_ID, CLIENT_SECRET, Surfer, fake_provider, query
+from restpoint._storage import consents
+from restpoint.errors import ConsentExpired
 from restpoint.oauth.keyring import as_text, new_key
 from restpoint.oauth.providers import Provider
 from runners import answer, unloaded, until
@@ -176,6 +179,14 @@ async def test_a_state_that_is_too_old_is_refused(path: Path, clock: ManualClock
         ((until,),) = rows(path, "SELECT state_expires_at FROM consents")
         clock.step((until - clock.now()) / 1000)
         await refused(at, told, back, 410, "expired")
+        parameters = {name: value for name, value in query(back).items() if name != "code"} | {"error": "access_denied"}
+        denied = str(httpx.URL(f"{at.client.base_url}/auth/redirect", params=parameters))
+        await refused(at, told, denied, 410, "expired")
+        database = at.store._database
+        assert database is not None
+        (consent,) = await consents.of_execution(database, told["execution_id"])
+        with pytest.raises(ConsentExpired):
+            await database.write(partial(consents.redeem, consent=consent, lease=1))
         again = await at.browser.to_the_callback(await at.link(told["execution_id"]))
         await completes(at, told, again)
 

@@ -2,7 +2,7 @@
 
 Every call is recorded in the journal, and given again on a replay. So a workflow's own code must do the same every time it
 runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``. What comes to branches that
-are beside each other is given to them one at a time, in the same order on every replay (``order.py``).
+are beside each other is given to them one at a time, in the same order on every replay (``ordering.py``).
 
 A workflow begins while its start is being written, so what it asks first costs no commit of its own. A step waits for that
 commit; the workflow's own code does not, and may have run for a start that was then refused, or had been made before. Who

@@ -1,4 +1,4 @@
-"""The course of a run: its function from the first call to its result, which is written as the end of the execution."""
+"""The executor: runs a workflow's function from its first call to its result, which is written as the end of the execution."""
 
 import asyncio
 import logging

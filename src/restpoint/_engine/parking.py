@@ -1,7 +1,7 @@
-"""The occupancy of a run: whether its branches are busy or wait, and so whether it needs its slot, and its memory.
+"""Parking: whether the branches of a run are busy or wait, and so whether the run needs its slot and its memory.
 
-A run *waits* when some of its branches await a prompt, a consent or an instant and none is busy with anything that can be seen
-here. Then it gives its slot back, and when it has waited for some time it is parked.
+A run *waits* when some of its branches await a prompt, a consent or an instant and no branch is busy with anything that can be
+seen here. It then gives its slot back, and after it has waited for some time it is parked: it leaves memory.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Occupant(Protocol):
 
 
 class _Departed:
-    """Stands for a run that is over, lest its occupancy keep it."""
+    """Stands in for a run that is over, so that its occupancy does not keep the run in memory."""
 
     gone = "ended"
 
@@ -170,7 +170,7 @@ class Occupancy:
             self.has_slot = False
             self._owner.give_slot()
         if self._hold is None and self._parking is None:
-            # A suspect leaves at once: it only waits, and would be blamed for the death of the process by another.
+            # A suspect leaves at once: it only waits, and would be blamed if another run killed the process.
             hold = 0 if self._claim.suspect else self._owner.hold_paused_for
             self._hold = asyncio.get_running_loop().call_later(hold, self._hold_over, TURNS, self.activity)
 
@@ -184,7 +184,7 @@ class Occupancy:
         elif turns:
             self._hold = asyncio.get_running_loop().call_later(0, self._hold_over, turns - 1, activity)
         else:
-            # What it waits for at this moment, in which all of it is still to come.
+            # Snapshot what it waits for now; parking checks in its transaction that all of it is still open.
             self._parking = asyncio.create_task(self._park(list(self.waiting.values())))
 
     async def _park(self, waiting: Sequence[str | int | None]) -> None:

@@ -1,6 +1,6 @@
-"""The claimant: looks for runs that are ready, and claims as many as there are free slots.
+"""The poller: looks for runs that are ready, and claims as many as there are free slots.
 
-Of the runs that are suspect, whose processes died with nothing new recorded, one is claimed at a time.
+A run is suspect if its processes died with nothing new recorded. Suspects are claimed one at a time.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class Claimant:
         return len(claimed)
 
     def trust(self, execution_id: str) -> None:
-        """It got on, or is gone: another suspect may have its turn."""
+        """The execution got on or is gone, so another suspect may be claimed."""
         handle = self._suspects.pop(execution_id, None)
         if handle is not None:
             handle.cancel()

@@ -4,7 +4,7 @@ A run that was dropped from memory, or whose process died, begins anew: its func
 context finds at its *position* in the journal what it gave the last time. The position is assigned when the call is made,
 counted for each branch of the workflow: a task that the workflow started is a branch of the one that started it. What stands
 at a position must be the call that is made now; anything else is a mismatch, and no outcome is given to another question.
-Where several outcomes are there to be given, ``order.py`` gives them in the order of the first time.
+Where several outcomes are there to be given, ``ordering.py`` gives them in the order of the first time.
 """
 
 import weakref

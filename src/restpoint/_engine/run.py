@@ -2,7 +2,7 @@
 
 Everything that the context of a workflow does comes through here: it is looked up in the journal, done, written with the
 claim's fence, and only then given to the workflow. While it waits it gives its slot back, and after a while its memory
-(``occupancy.py``).
+(``parking.py``).
 
 Once a run is *gone* nothing is written for it any more: its tasks are cancelled, and whatever they still ask of the context
 is answered with the same cancellation.

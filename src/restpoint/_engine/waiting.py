@@ -1,7 +1,7 @@
-"""What a workflow pauses for: prompts, consents and instants. How they are asked for, and what comes of them.
+"""What a workflow waits for: prompts, consents and instants. How they are opened, and how the workflow gets their outcomes.
 
-What comes of a pause is in the file when a run hears of it, by whoever wrote it; it is given to the workflow when it is its
-turn (``order.py``), with a slot, and if the run is still in memory. Where the workflow stops awaiting it first, that is recorded.
+The outcome of a wait is in the file before a run hears of it, whoever wrote it. It is given to the workflow in its turn
+(``ordering.py``), when the run has a slot and is still in memory. If the workflow stops awaiting it first, that is recorded.
 """
 
 import asyncio

@@ -119,7 +119,7 @@ _RETRY: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a runner has of a run: whoever holds another epoch of it holds nothing."""
+    """A runner's right to write for a run. Whoever has another epoch of the run has no right to write for it."""
 
     execution_id: str
     workflow: str
@@ -138,7 +138,7 @@ def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
 
 
 def inherit(tx: Transaction, own: int) -> None:
-    """The runs of processes that died, or stood still for longer than their lease, are nobody's and ready again."""
+    """Make the runs of processes that died, or stood still for longer than their lease, ready for others."""
     for lease in leases.idle(tx, own):
         for key, execution_id, status, attempts, epoch in tx.all(_LEFT_BY, {"lease": lease, "max": _INHERITED_AT_ONCE}):
             tx.execute(_INHERIT, {"run": key})
@@ -183,7 +183,7 @@ def claim(
 
 
 def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None) -> bool:
-    """Let go of a run that waits for nothing but these waits and this instant; False if one of them was settled meanwhile."""
+    """Give up the claim of a run that only waits for these waits or this instant. False if one of them was closed meanwhile."""
     key, _, _ = fence(tx, run)
     row = tx.one(_STILL_OPEN, {"run": key, "waits": json.dumps(list(waits))})
     if row is None or row[0] != len(waits):
@@ -193,7 +193,7 @@ def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None)
 
 
 def release(tx: Transaction, run: Claim, problem: str | None = None) -> None:
-    """Let go of a run that is to go on: in any process, or with a ``problem`` in one that is started later."""
+    """Give up the claim of a run that is to go on in any process, or, with a ``problem``, in one that is started later."""
     key, status, attempts = fence(tx, run)
     values = {"run": key, "is_ready": problem is None, "wake": None, "why": problem, "deaths": attempts}
     tx.execute(_LET_GO, values)
@@ -212,7 +212,7 @@ def release(tx: Transaction, run: Claim, problem: str | None = None) -> None:
 
 
 def retry(tx: Transaction, known: Collection[str]) -> None:
-    """A process with this code has started: what none could go on with may be tried again."""
+    """Make the runs of these workflows that no process could go on with ready again: a process with this code has started."""
     tx.execute(_RETRY, {"known": json.dumps(list(known))})
 
 

@@ -1,6 +1,6 @@
 """Consents that restpoint drives, in the file: attempts, exchanges, and what was granted, sealed.
 
-Jobs for the writer, like those of ``ledger.py``, through which they change a status. Nothing here opens a secret or talks to
+The functions are jobs for the writer, and they change a status through ``executions.py``. Nothing here opens a secret or talks to
 a provider: that happens between two jobs, never inside one.
 
 An *attempt* is someone setting out to the provider; it has a number, a state, a verifier and a browser, and a later attempt

@@ -1,15 +1,15 @@
-"""The ledger: every transition, as one named function each. With ``waits.py`` the only writer of a status.
+"""The transitions of executions, one function each. Only this module and ``waits.py`` write a status.
 
-A function here is a job for the writer of ``database.py``. It is given the open transaction, asks the lifecycle whether the
-move is legal, writes the move with the expected state in its WHERE clause, writes the side rows, and appends the row of
-history that tells of it. What it returns are ``Change`` values, which the store applies to its records once COMMIT returned.
+Each function is a job for the writer (``sqlite/writer.py``). It gets the open transaction, asks the lifecycle whether the
+transition is legal, writes it with the expected state in the WHERE clause, writes the side rows, appends the row of history, and
+emits the event, which the store folds into its records after COMMIT.
 
-Two rules of the house. Refuse before the first write: then a refusal costs the jobs of the same batch nothing. And suppose
-the usual state before reading it: the WHERE clause finds out, so the usual case saves a query, and only where no row
-matched is the state read, to decide again or to refuse with what is really there.
+Two rules hold here. A job refuses before its first write, because a refusal then costs the other jobs of the batch nothing. And a
+job assumes the usual state instead of reading it. The WHERE clause checks the assumption, which saves a query in the usual case;
+only when no row matched does the job read the state, and then tries again or refuses with what is really there.
 
-Here is what an execution does; what its waits do is in ``waits.py``. The statements are in ``statements.py``, the questions in
-``queries.py``, deletion in ``retention.py``.
+The transitions of waits are in ``waits.py``, the statements in ``statements.py``, the reads in ``queries.py``, and deletion is in
+``retention.py``.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def read(tx: Transaction, execution_id: str) -> Execution:
 
 
 def from_state(tx: Transaction, execution_id: str, attempt: Callable[[Execution], T | None]) -> T:
-    """Attempt a write from the usual state, unread; then, if that was not it, from the one in the file."""
+    """Attempt a write from the usual state without reading it. If no row matches, attempt it from the state in the file."""
     done = attempt(Execution(execution_id, "running", 0))
     if done is None:
         done = attempt(read(tx, execution_id))
@@ -71,7 +71,7 @@ def from_state(tx: Transaction, execution_id: str, attempt: Callable[[Execution]
 
 
 def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
-    """A new execution, running, which is this row; its time is that of the transaction."""
+    """Create the execution of this row, at the time of the transaction."""
     row = row._replace(created_at=tx.now)
     tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
     detail = event_details.created(row.workflow, row.owner)
@@ -81,9 +81,9 @@ def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
 
 
 def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> None:
-    """Back to running, withdrawing every wait that is still open.
+    """Set a paused execution back to running and withdraw every wait that is still open.
 
-    On one that runs already nothing changes, but that it is driven by this lease if no living process drives it.
+    On an execution that runs already nothing changes, except that this lease drives it from now on if no living process did.
     """
     execution = read(tx, execution_id)
     if execution.status == "running":
@@ -97,25 +97,25 @@ def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | N
 
 
 def complete(tx: Transaction, execution_id: str, result: str, keeping: RetentionRules, actor: str | None) -> None:
-    """The end, with a result. Legal only from running: an open wait must be settled first."""
+    """End the execution with a result. This is legal only from running: an open wait must be settled first."""
     end(tx, execution_id, "complete", keeping, actor=actor, result=result)
 
 
 def fail(
     tx: Transaction, execution_id: str, error: str, code: str | None, keeping: RetentionRules, actor: str | None
 ) -> None:
-    """The end, with an error, from any status that is not an end."""
+    """End the execution with an error, from any status that is not terminal."""
     end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code)
 
 
 def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: RetentionRules, actor: str | None) -> None:
-    """The end, because someone said so. Nothing at all on one that is cancelled already."""
+    """Cancel the execution. Do nothing if it is cancelled already."""
     if read(tx, execution_id).status != "cancelled":
         end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason)
 
 
 def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: RetentionRules) -> bool:
-    """Fail an execution that a dead process left running. False, and nothing at all, if anyone has dealt with it since."""
+    """Fail an execution that a dead process left running. Do nothing and return False if anyone has dealt with it since."""
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
@@ -189,9 +189,9 @@ def end(
 
 
 def adopt(tx: Transaction, execution_ids: list[str], lease: int) -> list[str]:
-    """Take over those of the executions that no living process drives: the one with this lease waits for them now.
+    """Let this lease drive those of the executions that no living process drives, because its process waits for them now.
 
-    Which of them it drives from now on, those included that it drove before.
+    Returns the executions that it drives afterwards, including those that it drove before.
     """
     alive = live(tx)
     driven = []
@@ -241,7 +241,7 @@ def settle(
     cause: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """After a wait was closed: on to the kind of the oldest wait still open, else back to running; and tell of it."""
+    """Move the execution after a wait was closed: to the kind of the oldest wait still open, else back to running."""
     for state in (execution, None):
         execution = state or read(tx, execution.id)
         before = execution.status

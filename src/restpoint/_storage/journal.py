@@ -1,7 +1,7 @@
-"""Runs: the executions that a runner runs, and the journal of each.
+"""The journal: the executions that a runner runs, and the recorded calls of each.
 
-Jobs for the writer, like those of ``ledger.py``, and they change a status only through it. Each write of a run carries its
-claim (``claims.py``), so that what a process still writes that lost the run is refused.
+The functions are jobs for the writer, and they change a status only through ``executions.py``. Each write of a run carries its
+claim (``claims.py``), so that the writes of a process that has lost the run are refused.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ class Start:
 
 
 def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
-    """A new execution with a run: claimed at once with ``lease``, else ready for whoever claims it.
+    """Create an execution with a run. It is claimed at once with ``lease``, or else is ready for whoever claims it.
 
     Returns the id of the execution that was started with this idempotency key before; None where it starts now. Raises
     ``IdempotencyConflict``.
@@ -138,7 +138,7 @@ def _write(
 
 
 def record(tx: Transaction, run: Claim, call: Call, ordinal: int, result: str | None, error: str | None = None) -> None:
-    """The outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
+    """Record the outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
     _write(tx, fence(tx, run), call, result, error, ordinal)
 
 
@@ -146,7 +146,7 @@ _SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
-    """Something for people to see, which blocks nothing. The payload is in the journal; the history says where."""
+    """Record something for people to see, which blocks nothing. The journal has the payload, and the history says where."""
     fenced = fence(tx, run)
     status, event = fenced[1], _SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
@@ -156,12 +156,12 @@ def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) ->
 
 
 def begin(tx: Transaction, run: Claim, call: Call, result: str) -> None:
-    """A call whose outcome comes later."""
+    """Record a call whose outcome comes later."""
     _write(tx, fence(tx, run), call, result)
 
 
 def settle(tx: Transaction, run: Claim, call: Call, ordinal: int) -> None:
-    """The outcome of a call that was begun: it is over."""
+    """Record that a call which was begun is over."""
     key, _, _ = fence(tx, run)
     tx.execute(_SETTLE, {"run": key, "at": call.position, "after": head(tx)[0], "nth": ordinal})
 
@@ -176,7 +176,7 @@ def ask(
     detail: str,
     terms: Terms = NO_TERMS,
 ) -> None:
-    """Ask, say in the journal which wait it is, and in the history at which call of the workflow it was asked."""
+    """Open an interaction. The journal names it, and the history says at which call of the workflow it was asked."""
     fenced = fence(tx, run)
     waits.ask(tx, run.execution_id, wait_id, prompt, timeout, None, None, detail, chosen=False, terms=terms)
     _write(tx, fenced, call, encode(wait_id))
@@ -193,7 +193,7 @@ def authorize(
     provider: str | None = None,
     scopes: str | None = None,
 ) -> None:
-    """Wait for a consent, and say in the journal which wait it is; without a ``provider``, the caller drives it."""
+    """Open a consent, which the journal names. Without a ``provider``, the caller drives it."""
     fenced = fence(tx, run)
     waits.authorize(tx, run.execution_id, wait_id, auth_url, oauth_state, timeout, None, None, provider, scopes)
     _write(tx, fenced, call, encode(wait_id))
@@ -204,7 +204,7 @@ ABANDONED: Final = '"abandoned"'
 
 
 def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: int) -> None:
-    """The workflow stopped awaiting a call, after the outcome number ``seen``. A wait that is still open is taken back."""
+    """Record that the workflow stopped awaiting a call, after outcome number ``seen``. Withdraw its wait if that is open."""
     key, _, _ = fence(tx, run)
     if wait_id is not None:
         execution = ledger.read(tx, run.execution_id)
@@ -215,13 +215,13 @@ def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: 
 
 
 def number(tx: Transaction, run: Claim, numbers: Mapping[str, int]) -> None:
-    """Outcomes that were given: their places in the order, by position. For jobs that hold the fence already."""
+    """Record the places of outcomes in the order, by position. Only for jobs that have checked the claim already."""
     for position, ordinal in numbers.items():
         tx.execute(_NUMBER, {"id": run.execution_id, "at": position, "nth": ordinal})
 
 
 def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) -> None:
-    """The end, with a result. What is still asked is withdrawn: nobody awaits it."""
+    """End the execution with a result. Open waits are withdrawn, because nobody awaits them."""
     _, status, _ = fence(tx, run)
     if status != "running":
         execution = ledger.read(tx, run.execution_id)
@@ -231,7 +231,7 @@ def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) 
 
 
 def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules) -> None:
-    """The end, with an error."""
+    """End the execution with an error."""
     fence(tx, run)
     ledger.fail(tx, run.execution_id, error, code, keeping, None)
 

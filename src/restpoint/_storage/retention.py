@@ -1,6 +1,6 @@
 """What leaves the file, and what must stay: removal, holds, the sweep of ended executions, the pruning of old history.
 
-Jobs for the writer, like those of ``ledger.py``. Each deletes a bounded number of rows, so that its transaction is short.
+The functions are jobs for the writer. Each deletes a bounded number of rows, so that its transaction is short.
 """
 
 from typing import Final

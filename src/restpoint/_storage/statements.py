@@ -1,7 +1,7 @@
-"""The SQL of the ledger: every statement that writes a status, and the reads that its decisions rest on.
+"""The SQL of ``executions.py`` and ``waits.py``: every statement that writes a status, and the reads that decisions rest on.
 
 Compiled once, at import. A write names the state that it expects in its WHERE clause, so a lost update changes no row, and
-the ledger sees that.
+the job sees that.
 """
 
 from typing import Any, Final
@@ -53,7 +53,7 @@ def _move(**also: ColumnElement[Any]) -> str:
 
 MOVE: Final = _move()
 MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
-# That there are secrets to forget is part of the expected state, so that where there are none nothing is asked.
+# ``secrets`` is in the WHERE clause, so that the common case, without secrets, needs no further statement.
 END: Final = prepare(
     update(executions)
     .where(_AS_EXPECTED, _e.secrets.is_(_given("expected_secrets")))
@@ -72,7 +72,7 @@ END: Final = prepare(
         "to_status", "waits", "now", "expires", "the_result", "the_error", "the_code", *_EXPECTED, "expected_secrets",
     ),
 )  # fmt: skip
-# What a runner runs is claimed in ``runs``, and nobody else drives it.
+# An execution that a runner runs is claimed in ``runs``, and no lease of its own drives it.
 DRIVE: Final = prepare(
     update(executions)
     .where(_THIS, ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)))

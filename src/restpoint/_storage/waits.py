@@ -1,6 +1,6 @@
-"""The ledger of waits: what an execution asks or needs consent for, and how each of these is closed.
+"""The transitions of waits: how an interaction or a consent is opened, and how it is closed.
 
-Jobs for the writer by the rules of ``ledger.py``, which moves the execution itself.
+The functions are jobs for the writer and follow the rules of ``executions.py``, which moves the execution itself.
 """
 
 import sqlite3
@@ -41,7 +41,7 @@ def ask(
     terms: Terms = NO_TERMS,
     given: BaseModel | None = None,
 ) -> None:
-    """One more open interaction.
+    """Open one more interaction.
 
     ``timeout`` is in milliseconds from now; ``chosen`` says that the caller chose the id; ``given`` is the prompt as the
     caller's own object, which the event carries to those who wait here.
@@ -66,9 +66,9 @@ def authorize(
     provider: str | None = None,
     scopes: str | None = None,
 ) -> None:
-    """One more open consent, at a ``provider`` that restpoint sends the person to, or else driven by the caller.
+    """Open one more consent: with a ``provider``, restpoint sends the person there; without one, the caller drives it.
 
-    History keeps neither the URL nor the state: both are secrets.
+    History keeps neither the URL nor the state, because both are secrets.
     """
     wait = Wait("consent", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout))
     wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
@@ -130,7 +130,7 @@ def answer(
     keeping: RetentionRules,
     given: BaseModel | None = None,
 ) -> InteractionExpired | None:
-    """A response to an open interaction. The same response again changes nothing and is a success.
+    """Record a response to an open interaction. The same response again changes nothing and is a success.
 
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. ``given`` is
     the response as the caller's own object, which the event carries to those who wait here. An open interaction whose
@@ -150,7 +150,7 @@ def answer(
 def _not_answered(
     tx: Transaction, execution_id: str, wait_id: str, response: str, keeping: RetentionRules
 ) -> InteractionExpired | None:
-    """Why an interaction took no response, if it is not that it has this very response already."""
+    """Refuse with the reason why the interaction took no response, unless it has this very response already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
         read(tx, execution_id)
@@ -171,7 +171,7 @@ def _not_answered(
 
 
 def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | None, actor: str | None) -> None:
-    """Take one open wait back. Nothing at all on one that is withdrawn already."""
+    """Withdraw one open wait. Do nothing if it is withdrawn already."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
         if wait.id == wait_id:
@@ -186,7 +186,7 @@ def withdraw(tx: Transaction, execution_id: str, wait_id: str, reason: str | Non
 
 
 def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: RetentionRules) -> None:
-    """What an open wait's passed deadline does. Nothing at all on one that was closed meanwhile."""
+    """Do what an open wait's passed deadline asks for. Do nothing if the wait was closed meanwhile."""
     execution = read(tx, execution_id)
     for wait_key, wait in open_waits(tx, execution):
         if wait.id == wait_id and wait.deadline_at is not None and wait.deadline_at <= tx.now:
@@ -195,7 +195,7 @@ def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: RetentionR
 
 
 def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, keeping: RetentionRules) -> None:
-    """Expire it; or answer it with its default; or fail its execution: as was said when it was asked."""
+    """Expire the wait, answer it with its default, or fail its execution, whichever was chosen when it was asked."""
     then, default = None, None
     if wait.kind == "interaction":
         then, default = tx.one(statements.AT_DEADLINE, {"wait_key": wait_key}) or (None, None)

@@ -1,7 +1,7 @@
 """The maintenance of a store's file: opened at its first use, kept going while it is open, and closed.
 
-Kept going are its deadlines and sweeps (``scheduler.py``), its lease (``driver.py``), and those who wait for what other
-processes write (``follower.py``). And here is what an operator asks for: recovery, retention, health.
+Kept going are its deadlines and sweeps (``maintenance.py``), its lease (``lease_keeper.py``), and those who wait for what other
+processes write (``listener.py``). And here is what an operator asks for: recovery, retention, health.
 """
 
 import asyncio

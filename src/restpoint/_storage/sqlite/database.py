@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MOST_TURNS: Final = 5
-"""Turns of the loop after which what is waiting is handed over, though each of them brought more."""
+"""Iterations of the loop after which the waiting jobs are handed over, even if each iteration brought more."""
 
 _GLANCE: Final = prepare(
     select(
@@ -143,10 +143,10 @@ class Database:
             self._writer.observer = observer
 
     def _hand_over(self, seen: int, turn: int) -> None:
-        """Give what is waiting to the writer, once a turn of the loop brought nothing more than was ``seen`` before it.
+        """Give the waiting jobs to the writer, once an iteration of the loop brought no more than were ``seen`` before it.
 
-        What the tasks of this process ask for while they have the processor goes over in one piece: it shares a commit, and
-        the writer's thread does not take the processor from them meanwhile.
+        Jobs that the tasks of this process ask for while they have the processor are handed over in one piece. They share a
+        commit, and the writer's thread does not take the processor from the tasks meanwhile.
         """
         if seen < len(self._waiting) < LARGEST_BATCH and turn < _MOST_TURNS:
             self._loop.call_soon(self._hand_over, len(self._waiting), turn + 1)
@@ -174,7 +174,7 @@ class Database:
             await self.delivery()
 
     def delivered(self, count: int) -> None:
-        """So many jobs were told to everyone."""
+        """Wake who awaits a delivery: so many jobs were resolved."""
         self._under_way -= count
         expecting, self._expecting = self._expecting, []
         for each in expecting:
@@ -182,7 +182,7 @@ class Database:
                 each.set_result(None)
 
     async def delivery(self) -> None:
-        """Return when the batch that is being written has been told to everyone; at once where there is none."""
+        """Return when the batch that is being written has been told to the sink and to its callers; at once if there is none."""
         if self._under_way:
             told: asyncio.Future[None] = self._loop.create_future()
             self._expecting.append(told)
@@ -215,7 +215,7 @@ class Database:
         if self._glancing is None:
             return None
         if self._glanced is None:
-            # Once for all who ask in this turn of the loop: what they ask for was asked before the turn began.
+            # Cache the result for the rest of this iteration of the loop.
             self._glanced = (self._glance(self._glancing),)
             self._loop.call_soon(self._look_away)
         return self._glanced[0]

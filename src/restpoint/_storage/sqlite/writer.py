@@ -1,4 +1,4 @@
-"""The writer: the thread and the connection by which everything gets into the file.
+"""The writer: the one thread and the one connection that write to the file.
 
 Every write is a *job*: a function that is given a ``Transaction``. Jobs are collected while the last batch commits and become
 the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all of them (*group commit*). A job that raises
@@ -6,7 +6,7 @@ before it wrote anything fails alone; one that raises later rolls the batch back
 time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file. A job returns its
 value to the caller and *emits* events (``Transaction.emit``), one for each row of history that changed an execution.
 
-One thread does it all: once it has begun, no other one touches the connection.
+Once the thread has begun, no other thread touches the connection.
 """
 
 import asyncio
