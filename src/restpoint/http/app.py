@@ -303,7 +303,7 @@ class _Routes:
         servers = [{"url": mount_of(request, "/openapi.json") or "/"}]
         return Response(to_json({**self._document, "servers": servers}), media_type="application/json")
 
-    async def docs(self, request: Request) -> Response:  # noqa: ARG002 - a handler takes the request
+    async def docs(self, _: Request) -> Response:
         """The OpenAPI document as a page for people."""
         return reference.page(self._document)
 
@@ -332,7 +332,8 @@ def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Star
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """The problem that stands for what Starlette says in plain text: no such route, or not with this method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if not isinstance(error, HTTPException):
+        raise error
     if error.status_code == 405:
         allowed = ", ".join(_methods(request.app.routes, request.scope))
         text = f"{request.url.path[:200]} takes {allowed}."

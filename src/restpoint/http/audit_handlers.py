@@ -85,7 +85,8 @@ def _times(request: Request) -> tuple[int | None, int | None]:
 
 
 def _range(request: Request) -> tuple[Format, dict[str, int | None]]:
-    form = form_of(requests.one(request, "format") or "jsonl")
+    named = requests.one(request, "format")
+    form = form_of("jsonl" if named is None else named)
     since, until = _times(request)
     first, last = (requests.whole(name, requests.one(request, name), 0, 1) or None for name in ("first", "last"))
     return form, {"first": first, "last": last, "since": since, "until": until}

@@ -354,11 +354,11 @@ class Handlers:
         ]
         return json_response({"items": items})
 
-    async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - a route's function
+    async def healthz(self, _: Request) -> Response:
         """Say that the process answers."""
         return json_response({"status": "ok"})
 
-    async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - a route's function
+    async def readyz(self, _: Request) -> Response:
         """Say whether the server takes work: it can read its file, which has this program's revision, and is not closing."""
         if self.long_requests.ending or (self.desk.runner is not None and not self.desk.runner.accepts):
             raise Problem("not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})

@@ -103,11 +103,11 @@ class LongRequests:
                     signal.signal(number, handler)
 
 
-def event(name: str | None, data: object, id: str | int | None = None) -> bytes:  # noqa: A002 - the format's word
+def event(name: str | None, data: object, event_id: str | int | None = None) -> bytes:
     """One event. Its data is JSON, and that is one line always."""
     head = b"" if name is None else b"event: %b\n" % name.encode()
-    if id is not None:
-        head += b"id: %b\n" % str(id).encode()
+    if event_id is not None:
+        head += b"id: %b\n" % str(event_id).encode()
     text = to_json(data, inf_nan_mode="null")
     if not text.isascii():
         for character, escaped in _LINE_BREAKS:
