@@ -100,12 +100,20 @@ class OpenInteraction(BaseModel):
     four_eyes: bool = False
 
 
-class ExecutionListItem(_Execution):
-    """An execution in a list. Times are seconds since the epoch."""
+class ExecutionLabels(BaseModel):
+    """What was chosen when an execution was started. It never changes."""
 
-    status: ExecutionStatus
     workflow: str | None = None
     owner: str | None = None
+
+
+class _AnyExecution(_Execution):
+    status: ExecutionStatus
+
+
+class ExecutionListItem(ExecutionLabels, _AnyExecution):
+    """An execution in a list. Times are seconds since the epoch."""
+
     created_at: float
     completed_at: float | None = None
     expires_at: float | None = None
@@ -168,17 +176,13 @@ class WorkflowList(BaseModel):
 # --- What a client is given ------------------------------------------------------------------------------------------
 
 
-class Execution(BaseModel):
+class Execution(ExecutionLabels, _AnyExecution):
     """An execution as the server shows it to this client. Times are seconds since the epoch.
 
     ``interactions`` are the open prompts that this client may see, the oldest first. A completed execution has ``result``, and
     a failed one has ``error`` (a text for people) and ``error_code`` (which stays the same from release to release).
     """
 
-    execution_id: str
-    status: ExecutionStatus
-    workflow: str | None = None
-    owner: str | None = None
     created_at: float | None = None
     completed_at: float | None = None
     expires_at: float | None = None

@@ -1,10 +1,12 @@
 """The bytes of details: hashed into the chain and exported, so they never change for an event that has been written before."""
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
 from restpoint._core.changes import Terms
+from restpoint._core.execution_row import ExecutionRow
 from restpoint._storage import event_details
 from restpoint.access import Actor
 from restpoint.errors import NotJSON
@@ -14,6 +16,10 @@ RESPONSE = '{"type":"text","text":"{\\"}"}'
 ADDRESSED = Terms('["bob","group:finance"]', 1)
 
 
+def new(**labels: Any) -> ExecutionRow:
+    return ExecutionRow("e", "running", **labels)
+
+
 def hashed(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
@@ -21,9 +27,9 @@ def hashed(text: str) -> str:
 @pytest.mark.parametrize(
     ("detail", "written"),
     [
-        (event_details.created("refund", "ada"), '{"workflow":"refund","owner":"ada"}'),
-        (event_details.created(None, "ada"), '{"owner":"ada"}'),
-        (event_details.created(None, None), None),
+        (event_details.created(new(workflow="refund", owner="ada")), '{"workflow":"refund","owner":"ada"}'),
+        (event_details.created(new(owner="ada")), '{"owner":"ada"}'),
+        (event_details.created(new()), None),
         (event_details.failed("no luck", "no_luck", digest=False), '{"error":"no luck","code":"no_luck"}'),
         (event_details.failed("no", None, digest=True), f'{{"error_sha256":"{hashed("no")}","code":null}}'),
         (event_details.asked(PROMPT, digest=False), f'{{"prompt":{PROMPT}}}'),

@@ -40,6 +40,10 @@ class ExecutionRow(NamedTuple):
         return tuple.__new__(ExecutionRow, (self[0], status, *self[2:]))
 
 
+LABELS: Final = ("workflow", "owner")
+"""The fields that whoever creates an execution chooses. They never change, and the detail of ``execution_created`` has those
+that differ from their defaults."""
+
 OF_RUNS: Final = {"run_version": "version", "problem": "problem"}
 """The fields that are columns of ``runs``, with the names that they have there."""
 

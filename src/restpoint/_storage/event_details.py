@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, func, literal_column
 
 from restpoint._core.changes import NO_TERMS, Terms
+from restpoint._core.execution_row import LABELS, ExecutionRow
 from restpoint._core.serialization import check_text, encode
 from restpoint.access import Actor
 
@@ -19,9 +20,10 @@ APPLICATION: Final = "application"
 """The authority of an actor whom an application gave to the store itself, past the doors and their policy."""
 
 
-def created(workflow: str | None, owner: str | None) -> str | None:
-    """An execution was created. There is no detail where it has neither a workflow nor an owner."""
-    told = {name: value for name, value in (("workflow", workflow), ("owner", owner)) if value is not None}
+def created(row: ExecutionRow) -> str | None:
+    """An execution was created, with these labels. There is no detail where it has none."""
+    default = ExecutionRow._field_defaults
+    told = {name: value for name in LABELS if (value := getattr(row, name)) != default[name]}
     return encode(told) if told else None
 
 

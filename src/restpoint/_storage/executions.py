@@ -74,7 +74,7 @@ def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
     """Create the execution of this row, at the time of the transaction."""
     row = row._replace(created_at=tx.now)
     tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
-    detail = event_details.created(row.workflow, row.owner)
+    detail = event_details.created(row)
     event = EventKind.EXECUTION_CREATED
     sequence = append(tx, event, row.id, moved=(None, row.status), actor=actor, detail=detail)
     tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))

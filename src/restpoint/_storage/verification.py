@@ -25,10 +25,12 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    or_,
     select,
     union_all,
 )
 
+from restpoint._core.execution_row import LABELS, ExecutionRow
 from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
@@ -288,6 +290,12 @@ def _in_detail(name: str) -> ColumnElement[Any]:
     return func.json_extract(_h.detail, _word(f"$.{name}"))
 
 
+def _label_differs(name: str) -> ColumnElement[bool]:
+    default = ExecutionRow._field_defaults[name]  # which the detail does not tell
+    told = func.coalesce(_in_detail(name), literal_column("NULL" if default is None else repr(default)))
+    return told.is_distinct_from(_e[name])
+
+
 def _payload(what: ColumnElement[str], rows: FromClause, *conditions: ColumnElement[bool]) -> Select[Any]:
     return select(what.label("what"), _e.id.label("execution_id"), _h.sequence).select_from(rows).where(*conditions)
 
@@ -314,10 +322,10 @@ _PAYLOADS: Final = _some(
             differs("prompt", _h.detail, _i.prompt),
         ),
         _payload(
-            _word("workflow or owner"),
+            _word(" or ".join(LABELS)),
             _of_executions,
             _h.event == _word(EventKind.EXECUTION_CREATED),
-            _in_detail("workflow").is_distinct_from(_e.workflow) | _in_detail("owner").is_distinct_from(_e.owner),
+            or_(*map(_label_differs, LABELS)),
         ),
         _payload(
             _word("result"),

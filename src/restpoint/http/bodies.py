@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from restpoint._core.execution_row import LABELS
 from restpoint._store.futures import PendingInteraction
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.service import View
@@ -38,8 +39,7 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
     body: dict[str, Any] = {
         "execution_id": execution_id,
         "status": status.value,
-        "workflow": record.workflow,
-        "owner": record.owner,
+        **{name: getattr(record, name) for name in LABELS},
         "created_at": record.created_at,
     }
     if view.ended:

@@ -9,9 +9,7 @@ from restpoint import models
 from restpoint._core.serialization import MAX_TEXT_LENGTH
 
 
-class _Details(BaseModel):
-    workflow: str | None = None
-    owner: str | None = None
+class _Details(models.ExecutionLabels):
     created_at: float | None = Field(None, description="When it was created, in seconds since the epoch.")
 
 
