@@ -18,7 +18,7 @@ from contextlib import closing
 from enum import Enum
 from html import escape
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Unpack, get_args, get_origin, get_type_hints
 
 import httpx
 
@@ -349,6 +349,8 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
             yield f"#### {name}.{member}"
             yield _signature(member, value)
             yield markdown(inspect.getdoc(value) or "")
+            if (options := _options(value)) is not object:
+                yield markdown((inspect.getdoc(options) or "").partition("\n\n")[2])
 
 
 def _members(thing: type) -> list[tuple[str, Any]]:
@@ -383,6 +385,7 @@ def _signature(name: str, thing: Any) -> str:
         elif arguments.kwonlyargs:
             given.append("*")
         given += map(_argument, arguments.kwonlyargs, arguments.kw_defaults)
+        given += [f"{option}: {_shown(kind)} = ..." for option, kind in get_type_hints(_options(thing)).items()]
         returned = "" if function.returns is None or inspect.isclass(thing) else ast.unparse(function.returns)
         is_awaited = isinstance(function, ast.AsyncFunctionDef)
     if (coroutine := re.fullmatch(r"Coroutine\[Any, Any, (.*)\]", returned)) is not None:
@@ -392,6 +395,12 @@ def _signature(name: str, thing: Any) -> str:
     if len(line) > 110:
         line = head + "\n" + "".join(f"    {each},\n" for each in given) + tail
     return f"```text\n{line}\n```"
+
+
+def _options(function: Any) -> type:
+    """The class of the options that a function takes as ``**options: Unpack[...]``; one without members if it takes none."""
+    annotation = getattr(function, "__annotations__", {}).get("options")
+    return get_args(annotation)[0] if get_origin(annotation) is Unpack else object
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:

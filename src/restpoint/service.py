@@ -8,7 +8,7 @@ ever had.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
@@ -29,6 +29,7 @@ from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from restpoint._core.execution_row import StartOptions
     from restpoint._engine.runner import Runner, Started
     from restpoint._engine.workflow import Workflow
     from restpoint._storage import HistoryEntry, Page
@@ -114,10 +115,10 @@ class Desk:
         workflow: str,
         input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
-        idempotency_key: str | None = None,
         trace: Mapping[str, str] | None = None,
+        **options: "Unpack[StartOptions]",
     ) -> "Started":
-        """Start a workflow, which then belongs to the actor.
+        """Start a workflow, which then belongs to the actor. The options are those of ``Runner.start``.
 
         Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
         """
@@ -126,9 +127,7 @@ class Desk:
             raise WorkflowNotFound(workflow, self.startable(actor))
         if not self.policy.may_start(actor, workflow):
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
-        return await runner.start(
-            workflow, input, owner=actor.id, actor=actor, idempotency_key=idempotency_key, trace=trace
-        )
+        return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
 
     # --- Looking ---
 

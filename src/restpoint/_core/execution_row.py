@@ -5,9 +5,18 @@ part of it. A new column is a field here, with its default, and a column of the 
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict
 
 from restpoint.lifecycle import ExecutionStatus
+
+
+class StartOptions(TypedDict, total=False):
+    """What may be said of a start beside the workflow and its input, through every door.
+
+    - ``idempotency_key``: makes a retry return the execution that the first request with this key started.
+    """
+
+    idempotency_key: str | None
 
 
 class ExecutionRow(NamedTuple):

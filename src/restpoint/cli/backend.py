@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, Unpack
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from restpoint.errors import ExecutionNotFound
 from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
 
 if TYPE_CHECKING:
+    from restpoint._core.execution_row import StartOptions
     from restpoint._storage import HistoryEntry
     from restpoint.client.client import Client
 
@@ -227,9 +228,9 @@ class ServerBackend:
         """As ``Backend.history``."""
         return await self._client.history(execution_id)
 
-    async def start(self, workflow: str, data: Any, wait: float, key: str | None) -> Execution:
+    async def start(self, workflow: str, data: Any, *, wait: float, **options: "Unpack[StartOptions]") -> Execution:
         """Start a workflow with the input ``data``, and wait up to ``wait`` seconds for a result or a prompt."""
-        return await self._client.start(workflow, data, wait=wait, idempotency_key=key)
+        return await self._client.start(workflow, data, wait=wait, **options)
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """As ``Backend.follow``. For all executions, the newest hundred are listed once a second."""

@@ -214,7 +214,7 @@ def start(
 
     async def work() -> None:
         async with server_backend(url) as backend:
-            execution = await backend.start(workflow, value, wait, key)
+            execution = await backend.start(workflow, value, wait=wait, idempotency_key=key)
         if output is Format.TABLE:
             shown.show_execution(execution)
         else:

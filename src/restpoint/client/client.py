@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
 from restpoint._core.addresses import is_loopback
+from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.sse import read_events
@@ -113,21 +114,22 @@ class Client:
         input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
         wait: float = 0,
-        idempotency_key: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Execution:
         """Start a workflow and return its execution; without a name, start the server's default or only workflow.
 
         The server waits up to ``wait`` seconds for an outcome. A failed execution is returned like any other and raises
-        nothing. The same ``idempotency_key`` with the same input returns the same execution; by default every call has a new
-        key. Raises ``NotJSON``, and the errors of what the server refuses.
+        nothing. By default every call has a new idempotency key. Raises ``NotJSON``, and the errors of what the server refuses.
+        The options are:
         """
+        key = options.pop("idempotency_key", None) or str(uuid4())
         path = "/v1/workflow" if workflow is None else f"/v1/workflows/{_segment(workflow)}"
         reply = await self._send(
             "POST",
             path,
             body=encode(input),
-            params={"wait": _number(wait)},
-            headers={"idempotency-key": idempotency_key or str(uuid4())},
+            params={"wait": _number(wait), **options},
+            headers={"idempotency-key": key},
             patience=wait,
             accept={409, 422},
         )
