@@ -11,11 +11,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from restpoint._core import timestamps
 from restpoint.access import Actor
-from restpoint.audit.export import MEDIA_TYPES, Format, form_of
+from restpoint.audit.export import MEDIA_TYPES, Format
 from restpoint.audit.reports import QUESTIONS, Filters
-from restpoint.http import requests
+from restpoint.http import parameters
 from restpoint.http.bodies import json_response
 from restpoint.service import Desk
 
@@ -34,8 +33,7 @@ class AuditHandlers:
     async def query(self, request: Request) -> Response:
         """Query the rows of the history."""
         auditor = self._desk.auditor(await self._actor(request))
-        after = requests.whole("after", requests.one(request, "after"), 0)
-        limit = requests.whole("limit", requests.one(request, "limit"), 0, 1) or None
+        after, limit = parameters.AFTER.of(request) or 0, parameters.ROWS.of(request)
         return await _streamed(request, auditor.events(_filters(request), after, limit), LINES)
 
     async def questions(self, request: Request) -> Response:
@@ -75,21 +73,24 @@ class AuditHandlers:
 
 
 def _filters(request: Request) -> Filters:
-    workflow, actor, event, status = (requests.one(request, name) for name in ("workflow", "actor", "event", "status"))
-    return Filters(*_times(request), workflow=workflow, actor=actor, event=event, status=status)
-
-
-def _times(request: Request) -> tuple[int | None, int | None]:
-    since, until = requests.one(request, "from"), requests.one(request, "to")
-    return None if since is None else timestamps.since(since), None if until is None else timestamps.until(until)
+    return Filters(
+        parameters.FROM.of(request),
+        parameters.TO.of(request),
+        workflow=parameters.WORKFLOW.of(request),
+        actor=parameters.ACTOR.of(request),
+        event=parameters.EVENT.of(request),
+        status=parameters.STATUS.of(request),
+    )
 
 
 def _range(request: Request) -> tuple[Format, dict[str, int | None]]:
-    named = requests.one(request, "format")
-    form = form_of("jsonl" if named is None else named)
-    since, until = _times(request)
-    first, last = (requests.whole(name, requests.one(request, name), 0, 1) or None for name in ("first", "last"))
-    return form, {"first": first, "last": last, "since": since, "until": until}
+    limits = {
+        "first": parameters.FIRST.of(request),
+        "last": parameters.LAST.of(request),
+        "since": parameters.FROM.of(request),
+        "until": parameters.TO.of(request),
+    }
+    return parameters.FORMAT.of(request) or "jsonl", limits
 
 
 async def _streamed(

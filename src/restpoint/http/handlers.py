@@ -16,13 +16,13 @@ from starlette.responses import Response
 
 from restpoint import logs
 from restpoint._core import tracing
-from restpoint._storage import HistoryEntry, listing
+from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
 from restpoint.events import EventKind
-from restpoint.http import bodies, requests
+from restpoint.http import bodies, parameters, requests
 from restpoint.http.bodies import json_response
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.pages.consent import ConsentPages
@@ -131,7 +131,8 @@ class Handlers:
 
     async def start(self, request: Request) -> Response:
         """Start a workflow and wait a little for its outcome."""
-        limit = requests.seconds(request, START_WAIT)
+        given = parameters.WAIT.of(request)
+        limit = START_WAIT if given is None else given
         start = await self._start(request, "")
         record = start.record
         if limit and record.status is ExecutionStatus.RUNNING:
@@ -142,7 +143,7 @@ class Handlers:
         return self._outcome(start)
 
     async def _start(self, request: Request, tail: str) -> _Start:
-        key = requests.idempotency_key(request)
+        options = parameters.start_options(request)
         actor = await self._writer(request)
         data = requests.parse(await requests.read_body(request, self._limit))
         named = request.path_params.get("name")
@@ -151,7 +152,7 @@ class Handlers:
         if name is None:
             raise WorkflowNotFound("(default)", self.desk.startable(actor))
         trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
-        started = await self.desk.start(actor, name, data, idempotency_key=key, trace=trace or None)
+        started = await self.desk.start(actor, name, data, trace=trace or None, **options)
         logs.add(execution_id=started.record.execution_id, workflow=name)
         return _Start(actor, started.record, started.created, requests.mount_of(request, own), request)
 
@@ -228,7 +229,7 @@ class Handlers:
 
     async def status(self, request: Request) -> Response:
         """Show an execution now, or after its next change."""
-        limit = requests.seconds(request, 0.0)
+        limit = parameters.WAIT.of(request)
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         view = await self.desk.status(actor, execution_id)
@@ -266,11 +267,11 @@ class Handlers:
         actor = await self.actor(request)
         page = await self.desk.list(
             actor,
-            status=[name for each in request.query_params.getlist("status") for name in each.split(",")] or None,
-            workflow=requests.one(request, "workflow"),
-            owner=requests.one(request, "owner"),
-            limit=requests.whole("limit", requests.one(request, "limit"), _PAGE, 1, listing.MAX_PAGE),
-            cursor=requests.one(request, "cursor"),
+            status=parameters.STATUSES.of(request),
+            workflow=parameters.WORKFLOW.of(request),
+            owner=parameters.OWNER.of(request),
+            limit=parameters.LIMIT.of(request) or _PAGE,
+            cursor=parameters.CURSOR.of(request),
         )
         return json_response(page, headers=_UNSTORED)
 
@@ -280,8 +281,8 @@ class Handlers:
         entries = await self.desk.history(
             actor,
             request.path_params["execution_id"],
-            after=requests.whole("after", requests.one(request, "after"), 0),
-            limit=requests.whole("limit", requests.one(request, "limit"), 0, 1, listing.MAX_PAGE) or None,
+            after=parameters.AFTER.of(request) or 0,
+            limit=parameters.LIMIT.of(request),
         )
         return json_response({"items": entries}, headers=_UNSTORED)
 
@@ -289,9 +290,10 @@ class Handlers:
         """Stream what happens to an execution, from any row of its history on."""
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
-        last = request.headers.get("last-event-id")
+        last, after = parameters.LAST_EVENT.of(request), parameters.AFTER.of(request) or 0
         number = None if last is None else last.removesuffix(_END)
-        after = requests.whole("Last-Event-ID", number, requests.whole("after", requests.one(request, "after"), 0))
+        if number is not None:
+            after = parameters.read_whole("Last-Event-ID", number)
         await self.desk.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)

@@ -96,7 +96,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         "operationId": operation.id,
         "summary": (operation.handler.__doc__ or "").strip().partition("\n")[0],
         "tags": [operation.tag],
-        "parameters": list(operation.parameters),
+        "parameters": [each.document for each in operation.parameters],
         "responses": dict(sorted(responses.items())),
     }
     if operation.body is not None:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from restpoint.audit.export import FORMATS, MEDIA_TYPES
+from restpoint.audit.export import MEDIA_TYPES
 from restpoint.audit.reports import QUESTIONS
 from restpoint.errors import (
     Conflict,
@@ -37,12 +37,10 @@ from restpoint.errors import (
     WorkflowNotFound,
     by_code,
 )
-from restpoint.events import EventKind
-from restpoint.http import schemas
+from restpoint.http import parameters, schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
-from restpoint.http.requests import MAX_WAIT_SECONDS
-from restpoint.lifecycle import ExecutionStatus
+from restpoint.http.parameters import Parameter, path, text
 from restpoint.models import ExecutionList, HistoryList, WorkflowList
 from restpoint.oauth.providers import CALLBACK
 
@@ -74,7 +72,6 @@ class Operation:
     - ``path``: as Starlette writes it; ``{name:path}`` may contain slashes.
     - ``errors``: what it may be answered with beside the errors of every operation of its ``kind``: classes, or codes that only
       HTTP has. ``problems.STATUS`` has their statuses.
-    - ``parameters``: as OpenAPI documents them.
     - ``kind``: ``guarded`` asks who sends the request, ``open`` does not, and a ``page`` is for browsers: what is wrong is a
       page, too.
     """
@@ -86,7 +83,7 @@ class Operation:
     tag: str
     replies: Mapping[int, Reply]
     errors: tuple[type[RestpointError] | str, ...] = ()
-    parameters: tuple[dict[str, Any], ...] = ()
+    parameters: tuple[Parameter[Any], ...] = ()
     body: Content | None = None
     kind: Literal["guarded", "open", "page"] = "guarded"
 
@@ -106,44 +103,6 @@ _STORAGE: Final[tuple[type[RestpointError], ...]] = (
     *(kind for kind in by_code().values() if issubclass(kind, StorageError)),
 )
 _GUARDED: Final = ("not_authenticated", "loopback_only", NotAllowed, InvalidArgument)
-_MAX_SEQUENCE: Final = (1 << 63) - 1
-
-# --- Parameters ------------------------------------------------------------------------------------------------------
-
-
-def _path(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    shape = {"type": "string", **schema}
-    return {"name": name, "in": "path", "required": True, "description": description, "schema": shape}
-
-
-def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
-def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
-
-
-_WAIT: Final = _query("wait", "Seconds to wait for an outcome.", type="number", minimum=0, maximum=MAX_WAIT_SECONDS)
-_KEY: Final = _header(
-    "Idempotency-Key",
-    "Makes a retry return the execution that the first request started.",
-    type="string", minLength=1, maxLength=255, pattern="^[ -~]+$",
-)  # fmt: skip
-_ID: Final = _path("execution_id", "The id of an execution.")
-_AFTER: Final = _query(
-    "after", "Only rows of history after this one.", type="integer", minimum=0, maximum=_MAX_SEQUENCE
-)
-_LIMIT: Final = _query("limit", "How many at most.", type="integer", minimum=1, maximum=1000)
-_STATUS: Final = {"type": "string", "enum": list(ExecutionStatus)}
-_MOMENT: Final[dict[str, Any]] = {
-    "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
-}
-_TIMES: Final = (
-    _query("from", "Since this day or moment, in UTC unless it says.", **_MOMENT),
-    _query("to", "Through this day, or up to this moment, in UTC unless it says.", **_MOMENT),
-)
-_WORKFLOW: Final = _query("workflow", "Only of this workflow.", type="string")
 
 # --- Bodies ----------------------------------------------------------------------------------------------------------
 
@@ -225,21 +184,22 @@ def operations(handlers: Handlers) -> list[Operation]:
 def _starts(handlers: Handlers) -> list[Operation]:
     errors = (WorkflowNotFound, ExecutionNotFound, ExecutionCancelled, InputNotAccepted, WorkflowFailed,
               IdempotencyConflict)  # fmt: skip
-    name = _path("name", "The name of a workflow.")
+    name = path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream
+    said, waits = parameters.START, (parameters.WAIT, *parameters.START)
     return [
         Operation(
-            "POST", "/v1/workflow", start, "start_default_workflow", tag, started, errors, (_WAIT, _KEY), _INPUT
+            "POST", "/v1/workflow", start, "start_default_workflow", tag, started, errors, waits, _INPUT
         ),
         Operation(
-            "POST", "/v1/workflow/stream", stream, "stream_default_workflow", tag, streamed, errors, (_KEY,), _INPUT
+            "POST", "/v1/workflow/stream", stream, "stream_default_workflow", tag, streamed, errors, said, _INPUT
         ),
         Operation(
-            "POST", "/v1/workflows/{name}", start, "start_workflow", tag, started, errors, (name, _WAIT, _KEY), _INPUT
+            "POST", "/v1/workflows/{name}", start, "start_workflow", tag, started, errors, (name, *waits), _INPUT
         ),
         Operation(
-            "POST", "/v1/workflows/{name}/stream", stream, "stream_workflow", tag, streamed, errors, (name, _KEY), _INPUT
+            "POST", "/v1/workflows/{name}/stream", stream, "stream_workflow", tag, streamed, errors, (name, *said), _INPUT
         ),
         Operation(
             "GET", "/workflows", handlers.workflows, "list_workflows", tag,
@@ -250,17 +210,8 @@ def _starts(handlers: Handlers) -> list[Operation]:
 
 def _executions(handlers: Handlers) -> list[Operation]:
     tag = "executions"
-    filters = (
-        _query("status", "Only these statuses.", type="array", items=_STATUS),
-        _WORKFLOW,
-        _query("owner", "Only of this owner.", type="string"),
-        _LIMIT,
-        _query("cursor", "next_cursor of the page before.", type="string"),
-    )
-    known = _header("If-None-Match", "The ETag of the last poll: wait as long as nothing has changed.", type="string")
-    last = _header(
-        "Last-Event-ID", "The id of the last event that arrived.", type="string", pattern="^[0-9]{1,18}(-end)?$"
-    )
+    filters = (parameters.STATUSES, parameters.WORKFLOW, parameters.OWNER, parameters.LIMIT, parameters.CURSOR)
+    id_, wait, after, limit = parameters.ID, parameters.WAIT, parameters.AFTER, parameters.LIMIT
     changed = (ExecutionNotFound, IllegalTransition, Conflict)
     return [
         Operation(
@@ -269,32 +220,32 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "GET", "/executions/{execution_id}", handlers.status, "get_execution", tag,
-            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (ExecutionNotFound,), (_ID, _WAIT, known),
+            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (ExecutionNotFound,), (id_, wait, parameters.KNOWN_TAG),
         ),
         Operation(
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
-            (ExecutionNotFound,), (_ID, _AFTER, last),
+            (ExecutionNotFound,), (id_, after, parameters.LAST_EVENT),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
             {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, (ExecutionNotFound,),
-            (_ID, _AFTER, _LIMIT),
+            (id_, after, limit),
         ),
         Operation(
             "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", handlers.answer,
             "answer_interaction", tag, {204: _DONE},
             (*changed, InteractionNotFound, InteractionAlreadyResolved, FourEyes, InteractionExpired,
              InteractionWithdrawn, ResponseNotAccepted, NotJSON),
-            (_ID, _path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
+            (id_, path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
         ),
         Operation(
             "POST", "/executions/{execution_id}/cancel", handlers.cancel, "cancel_execution", tag, {200: _EXECUTION},
-            changed, (_ID,), Content(schemas.Cancellation | None, examples={"reason": {"reason": "Paid already"}}),
+            changed, (id_,), Content(schemas.Cancellation | None, examples={"reason": {"reason": "Paid already"}}),
         ),
         Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},
-            (*changed, ExecutionHeld), (_ID,),
+            (*changed, ExecutionHeld), (id_,),
         ),
     ]  # fmt: skip
 
@@ -304,56 +255,46 @@ def _consents(handlers: Handlers) -> list[Operation]:
     pages = handlers.pages
     if pages is None:
         return []
-    tag, path = "consents", "/executions/{execution_id}/consents/{consent_id}"
-    consent = _path("consent_id", "The id of one of its consents.")
-    ticket = _query("ticket", "Shows for whom the link was made.", type="string")
+    tag, page = "consents", "/executions/{execution_id}/consents/{consent_id}"
+    consent = path("consent_id", "The id of one of its consents.")
+    ticket = text("ticket", "Shows for whom the link was made.")
     returned = tuple(
-        _query(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).", type="string")
+        text(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).")
         for name in ("state", "code", "iss", "error", "error_description")
     )
     form = Content(schemas.ConsentDecision, ("application/x-www-form-urlencoded",))
     shown = {200: _PAGE}
     return [
-        Operation("GET", path, pages.show, "show_consent", tag, shown, (), (_ID, consent, ticket), kind="page"),
+        Operation("GET", page, pages.show, "show_consent", tag, shown, (), (parameters.ID, consent, ticket), kind="page"),
         Operation(
-            "POST", path, pages.decide, "decide_consent", tag, {200: _PAGE, 303: Reply("On to the provider.")}, (),
-            (_ID, consent), form, kind="page",
+            "POST", page, pages.decide, "decide_consent", tag, {200: _PAGE, 303: Reply("On to the provider.")}, (),
+            (parameters.ID, consent), form, kind="page",
         ),
         Operation("GET", CALLBACK, pages.callback, "receive_callback", tag, shown, (), returned, kind="page"),
         Operation(
             "GET", f"{CALLBACK}/{{provider}}", pages.callback, "receive_callback_of_provider", tag, shown, (),
-            (_path("provider", "The name of a provider."), *returned), kind="page",
+            (path("provider", "The name of a provider."), *returned), kind="page",
         ),
     ]  # fmt: skip
 
 
 def _audit(handlers: AuditHandlers) -> list[Operation]:
     tag = "audit"
-    more = (
-        _query("actor", "Only what they did.", type="string"),
-        _query("event", f"Only this event, such as {EventKind.INTERACTION_ANSWERED}.", type="string"),
-        _query("status", "Only what led to this status.", **_STATUS),
-        _AFTER,
-        _query("limit", "How many at most.", type="integer", minimum=1, maximum=_MAX_SEQUENCE),
-    )
-    sequence: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": _MAX_SEQUENCE}
-    which = (
-        _query("format", "The format of the export.", type="string", enum=list(FORMATS), default="jsonl"),
-        *_TIMES,
-        _query("first", "From this row of history on.", **sequence),
-        _query("last", "Up to this row of history.", **sequence),
-    )
+    times = (parameters.FROM, parameters.TO)
+    found = (*times, parameters.WORKFLOW)
+    more = (parameters.ACTOR, parameters.EVENT, parameters.STATUS, parameters.AFTER, parameters.ROWS)
+    which = (parameters.FORMAT, *times, parameters.FIRST, parameters.LAST)
     exported = Reply("The bytes, the same every time.", Content(str, tuple(MEDIA_TYPES.values())))
-    question = _path("question", "The name of a question.", enum=list(QUESTIONS))
+    question = path("question", "The name of a question.", enum=list(QUESTIONS))
     return [
         Operation("GET", "/audit/query", handlers.query, "query_history", tag, {200: _ROWS}, (),
-                  (*_TIMES, _WORKFLOW, *more)),
+                  (*found, *more)),
         Operation("GET", "/audit/report", handlers.questions, "list_questions", tag,
                   {200: Reply("The questions.", Content(schemas.AuditQuestionList))}),
         Operation("GET", "/audit/report/{question}", handlers.report, "answer_question", tag, {200: _ROWS}, (),
-                  (question, *_TIMES, _WORKFLOW)),
+                  (question, *found)),
         Operation("GET", "/audit/timeline/{execution_id}", handlers.timeline, "get_timeline", tag, {200: _ROWS},
-                  (ExecutionNotFound,), (_ID,)),
+                  (ExecutionNotFound,), (parameters.ID,)),
         Operation("GET", "/audit/export", handlers.export, "export_history", tag, {200: exported},
                   (NothingToExport,), which),
         Operation("GET", "/audit/export/manifest", handlers.manifest, "get_manifest", tag,

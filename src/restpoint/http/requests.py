@@ -1,4 +1,4 @@
-"""Reading requests within limits: the body, numbers, headers, and whether a page of another site sent it.
+"""Reading requests within limits: the body, and whether a page of another site sent it.
 
 What is refused here is refused before anything is parsed further or written.
 """
@@ -6,24 +6,20 @@ What is refused here is refused before anything is parsed further or written.
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 from starlette.requests import Request
 
 from restpoint._core.addresses import is_loopback
 from restpoint.access import OPERATOR, Actor
-from restpoint.errors import InvalidArgument
 from restpoint.http.problems import Problem
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
-MAX_WAIT_SECONDS: Final = 60.0
 LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 """The actor of every request from this machine, on a server without authentication."""
 
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
-_MAX_KEY: Final = 255
-_MAX_SEQUENCE: Final = (1 << 63) - 1
 _PROXY_HEADERS: Final = frozenset(
     {b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
@@ -78,48 +74,6 @@ def object_of(body: bytes, keys: Collection[str], *, optional: bool = False) -> 
     if unknown := sorted(set(data) - set(keys)):
         raise Problem("invalid_body", f"The body has {unknown[0][:80]!r}; its keys are {', '.join(keys)}.")
     return data
-
-
-def one(request: Request, name: str) -> str | None:
-    """A query parameter that may be given at most once. Raises ``InvalidArgument``."""
-    query = request.scope["query_string"]
-    if not query:
-        return None
-    given = [value for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if key == name]
-    if len(given) > 1:
-        raise InvalidArgument(f"{name} is given {len(given)} times; give it once.")
-    return given[0] if given else None
-
-
-def seconds(request: Request, default: float) -> float:
-    """The query parameter ``wait``, in seconds. Raises ``InvalidArgument``."""
-    text = one(request, "wait")
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= MAX_WAIT_SECONDS:
-        raise InvalidArgument(f"wait is {(text or '')[:80]!r}; give seconds from 0 to {MAX_WAIT_SECONDS:g}.")
-    return value
-
-
-def whole(name: str, text: str | None, default: int, least: int = 0, most: int = _MAX_SEQUENCE) -> int:
-    """A whole number in a query or header. Raises ``InvalidArgument``."""
-    if text is None:
-        return default
-    if text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most:
-        return int(text)
-    raise InvalidArgument(f"{name} is {text[:80]!r}; give a whole number from {least} to {most}.")
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The header ``Idempotency-Key``. Raises ``InvalidArgument``."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable():
-        raise InvalidArgument(f"Idempotency-Key must be 1 to {_MAX_KEY} printable ASCII characters, such as a UUID.")
-    return key
 
 
 def is_from_another_site(request: Request, own_hosts: Collection[str] = ()) -> bool:
