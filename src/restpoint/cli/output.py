@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, print_data, printable
-from restpoint.models import Execution, ExecutionListItem, HistoryItem, OpenInteraction
+from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction
 from restpoint.prompts import summary_of
 
 # The JSON encoder escapes the other control characters.
@@ -23,6 +23,7 @@ _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2
 _MIN_WIDTHS: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 20, "created": 10, "by": 4}  # characters
 _MAX_WIDTHS: Final = {"workflow": 24, "owner": 16, "by": 16}  # characters
 _NARROW: Final = ("id", "status", "workflow", "created")
+_LABEL_COLUMNS: Final = ("workflow", "owner")  # any other label that an execution has is in the note
 _WIDE: Final = 120  # characters; a terminal this wide has room for full dates
 _STYLES: Final = {
     "running": "cyan",
@@ -115,8 +116,14 @@ def show_list(items: Sequence[ExecutionListItem]) -> None:
     table(("id", "status", "workflow", "owner", "created (UTC)", "note") if wide else _NARROW, rows, _STYLES)
 
 
+def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
+    """The labels that an execution has, each with its name."""
+    return [(name, str(value)) for name in ExecutionLabels.model_fields if (value := getattr(item, name))]
+
+
 def _note(item: ExecutionListItem) -> str:
-    parts = [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
+    parts = [f"{name} {value}" for name, value in _labels(item) if name not in _LABEL_COLUMNS]
+    parts += [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
     parts += [one_line(item.error)] if item.error else [f"{item.open_waits} open"] if item.open_waits else []
     return "; ".join(parts)
 
@@ -124,7 +131,7 @@ def _note(item: ExecutionListItem) -> str:
 def show_execution(execution: Execution) -> None:
     """Print one execution with its open prompts."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
-    lines += [(name, value) for name in ("workflow", "owner") if (value := getattr(execution, name))]
+    lines += _labels(execution)
     for name in ("created_at", "completed_at", "expires_at"):
         moment = getattr(execution, name)
         if moment is not None:
