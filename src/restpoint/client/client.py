@@ -123,6 +123,10 @@ class Client:
         The options are:
         """
         key = options.pop("idempotency_key", None) or str(uuid4())
+        labels: dict[str, Any] = {
+            "workflow": workflow,
+            **options,
+        }  # which the reply of one that has ended does not name
         path = "/v1/workflow" if workflow is None else f"/v1/workflows/{_segment(workflow)}"
         reply = await self._send(
             "POST",
@@ -135,9 +139,9 @@ class Client:
         )
         if reply.status_code == HTTPStatus.OK:
             return Execution(
+                **labels,
                 execution_id=responses.id_in(reply),
                 status=ExecutionStatus.COMPLETED,
-                workflow=workflow,
                 result=responses.body(reply),
             )
         if reply.status_code == HTTPStatus.ACCEPTED:
@@ -145,7 +149,7 @@ class Client:
         problem = responses.problem_in(reply)
         if "execution_id" not in problem:
             raise responses.error_in(reply, problem)
-        ended: dict[str, Any] = {"execution_id": str(problem["execution_id"]), "workflow": workflow}
+        ended: dict[str, Any] = {**labels, "execution_id": str(problem["execution_id"])}
         if problem.get("code") == ExecutionCancelled.code:
             return Execution(**ended, status=ExecutionStatus.CANCELLED)
         return Execution(
