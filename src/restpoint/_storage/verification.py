@@ -6,6 +6,7 @@ are in the history. The tables say of executions, waits and payloads what the hi
 nothing can tell that rows were cut from the end, or that a history was written anew from some row to the last.
 """
 
+import functools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -296,6 +297,12 @@ def _label_differs(name: str) -> ColumnElement[bool]:
     return told.is_distinct_from(_e[name])
 
 
+def _labels_in(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The labels that the file has a column for: one of an older revision lacks those that came later."""
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(executions)")}
+    return tuple(name for name in LABELS if name in columns)
+
+
 def _payload(what: ColumnElement[str], rows: FromClause, *conditions: ColumnElement[bool]) -> Select[Any]:
     return select(what.label("what"), _e.id.label("execution_id"), _h.sequence).select_from(rows).where(*conditions)
 
@@ -311,38 +318,45 @@ _error_differs = case(
     ),
     else_=_in_detail("error").is_distinct_from(_e.error),
 )
-_PAYLOADS: Final = _some(
-    union_all(
-        _payload(
-            _word("response to ").concat(_i.id), _answers, _is_answer, differs("response", _h.detail, _i.response)
-        ),
-        _payload(
-            _word("prompt ").concat(_i.id),
-            _of_waits.join(history, _h.sequence == _i.opened),
-            differs("prompt", _h.detail, _i.prompt),
-        ),
-        _payload(
-            _word(" or ".join(LABELS)),
-            _of_executions,
-            _h.event == _word(EventKind.EXECUTION_CREATED),
-            or_(*map(_label_differs, LABELS)),
-        ),
-        _payload(
-            _word("result"),
-            _of_executions,
-            _h.event == _word(EventKind.EXECUTION_COMPLETED),
-            _h.detail_sha256.is_not(None),
-            func.lower(func.hex(_h.detail_sha256)) != func.sha256_hex(_e.result),
-        ),
-        _payload(
-            _word("error"),
-            _of_executions,
-            _h.event == _word(EventKind.EXECUTION_FAILED),
-            _h.detail.is_not(None),
-            _in_detail("code").is_distinct_from(_e.error_code) | _error_differs,
-        ),
+
+
+@functools.cache
+def _payloads(labels: tuple[str, ...]) -> str:
+    """SQL: the payloads, and those of these labels, that are not what the history tells of them."""
+    return _some(
+        union_all(
+            _payload(
+                _word("response to ").concat(_i.id), _answers, _is_answer, differs("response", _h.detail, _i.response)
+            ),
+            _payload(
+                _word("prompt ").concat(_i.id),
+                _of_waits.join(history, _h.sequence == _i.opened),
+                differs("prompt", _h.detail, _i.prompt),
+            ),
+            _payload(
+                _word(" or ".join(labels)),
+                _of_executions,
+                _h.event == _word(EventKind.EXECUTION_CREATED),
+                or_(*map(_label_differs, labels)),
+            ),
+            _payload(
+                _word("result"),
+                _of_executions,
+                _h.event == _word(EventKind.EXECUTION_COMPLETED),
+                _h.detail_sha256.is_not(None),
+                func.lower(func.hex(_h.detail_sha256)) != func.sha256_hex(_e.result),
+            ),
+            _payload(
+                _word("error"),
+                _of_executions,
+                _h.event == _word(EventKind.EXECUTION_FAILED),
+                _h.detail.is_not(None),
+                _in_detail("code").is_distinct_from(_e.error_code) | _error_differs,
+            ),
+        )
     )
-)
+
+
 _ANSWERED_BY: Final = _some(
     select(_e.id, _i.id, _i.answered_by, _h.actor, _h.sequence)
     .select_from(_answers)
@@ -373,7 +387,7 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
         what = f"The prompt {wait_id} of execution {execution_id} was answered {by}."
         yield Finding("wait_differs", None, what, "The name was changed where it is kept, and not in the history.")
     connection.create_function("sha256_hex", 1, _sha256_hex, deterministic=True)
-    for name, execution_id, sequence in connection.execute(_PAYLOADS, limit).fetchall():
+    for name, execution_id, sequence in connection.execute(_payloads(_labels_in(connection)), limit).fetchall():
         what = f"The {name} of execution {execution_id} is not the one that row {sequence} tells of."
         yield Finding("payload_differs", None, what, "It was changed where it is kept, and not in the history.")
     for execution_id, waits in connection.execute(_OPEN_COUNTS, limit).fetchall():
