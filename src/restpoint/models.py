@@ -105,6 +105,7 @@ class ExecutionLabels(BaseModel):
 
     workflow: str | None = None
     owner: str | None = None
+    priority: int = 0
 
 
 class _AnyExecution(_Execution):

@@ -29,6 +29,7 @@ def hashed(text: str) -> str:
     [
         (event_details.created(new(workflow="refund", owner="ada")), '{"workflow":"refund","owner":"ada"}'),
         (event_details.created(new(owner="ada")), '{"owner":"ada"}'),
+        (event_details.created(new(owner="ada", priority=-3)), '{"owner":"ada","priority":-3}'),
         (event_details.created(new()), None),
         (event_details.failed("no luck", "no_luck", digest=False), '{"error":"no luck","code":"no_luck"}'),
         (event_details.failed("no", None, digest=True), f'{{"error_sha256":"{hashed("no")}","code":null}}'),

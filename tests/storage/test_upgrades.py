@@ -17,6 +17,7 @@ from restpoint._storage.sqlite import migrations
 from restpoint.errors import SchemaTooOld
 from restpoint.prompts import HumanResponseText
 from runners import answer, asked, ended
+from served import typed
 from support import ADA, PAIRS, START, ManualClock, broken_history, folded_statuses, rows
 
 WRITTEN = sorted(script.stem for script in FILES.glob("[0-9]*.sql"))
@@ -106,6 +107,15 @@ async def test_what_a_past_release_left_paused_is_answered_and_completes(path: P
     assert all(fine for _, fine, _ in migrations.check(path))
     assert rows(path, f"SELECT {COLUMNS} FROM history ORDER BY sequence")[: len(told)] == told
     await go_on(path)
+
+
+def test_restpoint_db_upgrade_gives_what_a_past_release_left_the_default_priority(path: Path, revision: str) -> None:
+    load(revision, path)
+    known = ids(path)
+    for command in (("db", "upgrade"), ("audit", "verify")):
+        ran = typed(*command, "--database", str(path), cwd=path.parent)
+        assert ran.returncode == 0, ran.stderr
+    assert dict(rows(path, "SELECT id, priority FROM executions")) == dict.fromkeys(known.values(), 0)
 
 
 async def test_what_was_moved_up_and_down_and_up_is_answered_and_completes(path: Path, revision: str) -> None:

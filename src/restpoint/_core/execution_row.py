@@ -7,16 +7,21 @@ part of it. A new column is a field here, with its default, and a column of the 
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple, TypedDict
 
+from restpoint.errors import InvalidArgument
 from restpoint.lifecycle import ExecutionStatus
+
+PRIORITIES: Final = range(-100, 101)
 
 
 class StartOptions(TypedDict, total=False):
     """What may be said of a start beside the workflow and its input, through every door.
 
     - ``idempotency_key``: makes a retry return the execution that the first request with this key started.
+    - ``priority``: a whole number from -100 to 100 that lists show; 0 by default. It changes no order of work.
     """
 
     idempotency_key: str | None
+    priority: int
 
 
 class ExecutionRow(NamedTuple):
@@ -41,6 +46,7 @@ class ExecutionRow(NamedTuple):
     result: str | None = None
     error: str | None = None
     error_code: str | None = None
+    priority: int = 0
     run_version: int | None = None
     problem: str | None = None
 
@@ -49,7 +55,7 @@ class ExecutionRow(NamedTuple):
         return tuple.__new__(ExecutionRow, (self[0], status, *self[2:]))
 
 
-LABELS: Final = ("workflow", "owner")
+LABELS: Final = ("workflow", "owner", "priority")
 """The fields that whoever creates an execution chooses. They never change, and the detail of ``execution_created`` has those
 that differ from their defaults."""
 
@@ -68,6 +74,7 @@ class ExecutionSummary:
     status: str
     workflow: str | None
     owner: str | None
+    priority: int
     created_at: float
     completed_at: float | None
     expires_at: float | None
@@ -75,6 +82,15 @@ class ExecutionSummary:
     open_waits: int
     error: str | None
     error_code: str | None
+
+
+def check_priority(priority: int) -> int:
+    """Return ``priority``. Raises ``InvalidArgument`` unless it is a whole number within ``PRIORITIES``."""
+    if type(priority) is not int or priority not in PRIORITIES:
+        raise InvalidArgument(
+            f"priority is {priority!r}; give a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}."
+        )
+    return priority
 
 
 _TIMES: Final = frozenset(name for name in ExecutionRow._fields if name.endswith("_at"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from restpoint._core import tracing
 from restpoint._core.changes import Change
-from restpoint._core.execution_row import ExecutionRow
+from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._engine import executor
 from restpoint._engine.poller import Claimant
@@ -186,14 +186,16 @@ class Runner:
         owner: str | None = None,
         actor: Actor | str | None = None,
         idempotency_key: str | None = None,
+        priority: int = 0,
         trace: Mapping[str, str] | None = None,
     ) -> Started:
         """Start an execution of the workflow's newest version; what is returned is durable.
 
         Its function begins at once, beside the commit, and its steps after that.
         With an ``idempotency_key``, the same owner's same request gives the first execution again, for as long as it is in
-        the file. ``trace`` is the caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
-        ``IdempotencyConflict`` and ``NotJSON``.
+        the file. ``priority`` is a whole number from -100 to 100 that lists show; it changes no order of work. ``trace`` is the
+        caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``, ``IdempotencyConflict``,
+        ``InvalidArgument`` and ``NotJSON``.
         """
         found = self.workflows.get(workflow)
         if found is None:
@@ -203,13 +205,16 @@ class Runner:
         for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
             if given is not None:
                 check_text(name, given, limit=1_000)
+        check_priority(priority)
         if self._parts is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         parts, execution_id = self._parts, self._parts.identifiers.new()
         with tracing.start_span(workflow, trace) as span:
             carried = encode(span.carrier) if span.carrier else None
-            row = ExecutionRow(execution_id, "running", workflow=workflow, owner=owner, run_version=found.version)
-            what = Start(text, carried, *_digests(owner, idempotency_key, workflow, text))
+            row = ExecutionRow(
+                execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
+            )
+            what = Start(text, carried, *_digests(idempotency_key, row, text))
             claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
             draft = parts.records.draft(row)
             run = None
@@ -396,8 +401,9 @@ class Runner:
             log.error("a run could not be looked after", exc_info=error)
 
 
-def _digests(owner: str | None, key: str | None, workflow: str, text: str) -> tuple[bytes | None, bytes | None]:
+def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, bytes | None]:
     """Of an idempotency key and whose it is, and of what is asked for with it."""
     if key is None:
         return None, None
-    return sha256(json.dumps([owner, key]).encode()).digest(), sha256(f"{workflow}\n{text}".encode()).digest()
+    asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")
+    return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()

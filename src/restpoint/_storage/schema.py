@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -59,6 +59,9 @@ executions: Final = Table(
     Column("error", TEXT),
     Column("error_code", TEXT),
     Column("secrets", INTEGER, comment="1: its consents may hold sealed secrets, which go when it ends"),
+    Column(
+        "priority", INTEGER, nullable=False, server_default=text("0"), comment="for lists; it changes no order of work"
+    ),
     UniqueConstraint("id", name="executions_id_is_unique"),
     CheckConstraint(one_of("status", statuses("execution")), name="executions_status_is_known"),
     CheckConstraint(

@@ -112,6 +112,11 @@ class ExecutionRecord:
         return self._state.row.owner
 
     @property
+    def priority(self) -> int:
+        """The priority that it was given; it changes no order of work."""
+        return self._state.row.priority
+
+    @property
     def created_at(self) -> float:
         """When it was created."""
         return self._state.row.created_at / 1000

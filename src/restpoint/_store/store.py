@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from restpoint._core.execution_row import ExecutionRow
+from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import (
@@ -73,16 +73,22 @@ class ExecutionStore(MaintainedFile):
     # --- Executions ---
 
     async def create_execution(
-        self, *, workflow: str | None = None, owner: str | None = None, actor: ActorLike = None
+        self, *, workflow: str | None = None, owner: str | None = None, priority: int = 0, actor: ActorLike = None
     ) -> ExecutionRecord:
-        """A new execution, running. ``workflow`` and ``owner`` are names to list it by."""
+        """A new execution, running. ``workflow`` and ``owner`` are names to list it by.
+
+        ``priority`` is a whole number from -100 to 100 that lists show; it changes no order of work. Raises
+        ``InvalidArgument``.
+        """
         for name, text in (("workflow", workflow), ("owner", owner)):
             if text is not None:
                 check_text(name, text)
+        check_priority(priority)
         who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        row = ExecutionRow(self._identifiers.new(), "running", workflow=workflow, owner=owner, lease=lease)
+        new = self._identifiers.new()
+        row = ExecutionRow(new, "running", workflow=workflow, owner=owner, priority=priority, lease=lease)
         creating = database.write(lambda tx: executions.create(tx, row, who))
         coming = self._records.expect(self._records.draft(row), creating)
         await creating

@@ -199,6 +199,9 @@ def start(
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key starts one execution only.")
     ] = None,
+    priority: Annotated[
+        int, typer.Option("--priority", help="From -100 to 100, for lists; it changes no order of work.")
+    ] = 0,
     output: Output = Format.TABLE,
 ) -> None:
     """Start a workflow on a server."""
@@ -214,7 +217,7 @@ def start(
 
     async def work() -> None:
         async with server_backend(url) as backend:
-            execution = await backend.start(workflow, value, wait=wait, idempotency_key=key)
+            execution = await backend.start(workflow, value, wait=wait, idempotency_key=key, priority=priority)
         if output is Format.TABLE:
             shown.show_execution(execution)
         else:

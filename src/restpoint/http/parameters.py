@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from restpoint._core import timestamps
-from restpoint._core.execution_row import StartOptions
+from restpoint._core.execution_row import PRIORITIES, StartOptions
 from restpoint._storage import listing
 from restpoint.audit.export import FORMATS, Format, form_of
 from restpoint.errors import InvalidArgument
@@ -124,13 +124,16 @@ KEY: Final = Parameter(
     "Idempotency-Key", "header", "Makes a retry return the execution that the first request started.",
     {"type": "string", "minLength": 1, "maxLength": _MAX_KEY, "pattern": "^[ -~]+$"}, _read_key,
 )  # fmt: skip
-START: Final = (KEY,)
+PRIORITY: Final = whole(
+    "priority", "The priority that lists show; it changes no order of work.", PRIORITIES[0], PRIORITIES[-1]
+)
+START: Final = (KEY, PRIORITY)
 """What a request may say of the execution that it starts, beside the input."""
 
 
 def start_options(request: Request) -> StartOptions:
     """The values of ``START`` in a request. Raises ``InvalidArgument``."""
-    return StartOptions(idempotency_key=KEY.of(request))
+    return StartOptions(idempotency_key=KEY.of(request), priority=PRIORITY.of(request) or 0)
 
 
 # --- Executions and their history ------------------------------------------------------------------------------------
