@@ -264,14 +264,14 @@ class ExecutionRecord:
         """Someone here waits for it: see ``lease_keeper.py``."""
         self._watch(self, waiter)
 
-    def runs_in(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
+    def attach_run(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
         """A run of it is under way in this task: cancel that with the execution, and call ``ended`` at its end.
 
         Unlike with ``task``, the record does not drive the execution: a run drives it by its claim.
         """
         self._task, self._ended = task, ended
 
-    def runs_no_more(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
+    def detach_run(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
         """That run is over here. Nothing happens where another one has begun since."""
         if self._ended == ended:
             self._ended = None
