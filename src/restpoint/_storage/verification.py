@@ -334,10 +334,16 @@ def _payloads(labels: tuple[str, ...]) -> str:
                 differs("prompt", _h.detail, _i.prompt),
             ),
             _payload(
-                _word(" or ".join(labels)),
+                _word(" or ".join((*labels, "created_at"))),
                 _of_executions,
                 _h.event == _word(EventKind.EXECUTION_CREATED),
-                or_(*map(_label_differs, labels)),
+                or_(_h.time != _e.created_at, *map(_label_differs, labels)),
+            ),
+            _payload(
+                _word("completed_at"),
+                _of_executions,
+                _h.event.in_(_words(ENDINGS)),
+                _h.time.is_distinct_from(_e.completed_at),
             ),
             _payload(
                 _word("result"),
