@@ -73,7 +73,7 @@ class ExecutionRecord:
     """
 
     __slots__ = (
-        "__weakref__", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings", "gone",
+        "__weakref__", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings", "detachment",
     )  # fmt: skip
 
     def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
@@ -86,7 +86,7 @@ class ExecutionRecord:
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
         self.askings: list[Asking] = []
         """Prompts of it that are on their way into the file. For the store."""
-        self.gone: RestpointError | None = None
+        self.detachment: RestpointError | None = None
         """Why it follows its execution no more; None while it does. For the store."""
 
     # --- What it shows ---
@@ -165,9 +165,9 @@ class ExecutionRecord:
         return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
-    def is_gone(self) -> bool:
+    def is_detached(self) -> bool:
         """Whether it follows its execution no more: that left the file, or the store was closed."""
-        return self.gone is not None
+        return self.detachment is not None
 
     @property
     def result(self) -> Any:
@@ -238,8 +238,8 @@ class ExecutionRecord:
         Raises ``StoreClosed`` when the store closes first.
         """
         observer = Observer()
-        if self.gone is not None:
-            raise self.gone
+        if self.detachment is not None:
+            raise self.detachment
         self._observers.append(observer)
         self._watch(self, observer)
         try:
@@ -366,9 +366,9 @@ class ExecutionRecord:
         else:
             pending.settle(InteractionWithdrawn(self.execution_id, wait.id))
 
-    def abandon(self, why: RestpointError) -> None:
+    def detach(self, why: RestpointError) -> None:
         """Tell whoever waits for this object that nothing will come to it any more."""
-        self.gone = why
+        self.detachment = why
         self._tell_observers(why if isinstance(why, StoreClosed) else None)
         event = self._first_outcome() if self._first_outcome is not None else None
         if event is not None:
