@@ -372,6 +372,8 @@ async def test_verification_says_which_row_what_is_wrong_and_what_that_means(
         ("UPDATE executions SET error = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET workflow = 'gift' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET owner = NULL WHERE status = 'failed'", "payload_differs"),
+        ("UPDATE executions SET created_at = created_at + 1 WHERE status = 'failed'", "payload_differs"),
+        ("UPDATE executions SET completed_at = completed_at + 1 WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error = NULL WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error_code = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET result = '{}' WHERE status = 'completed'", "payload_differs"),
