@@ -30,7 +30,7 @@ from restpoint.http.problems import Problem
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.oauth.flow import Consents
-from restpoint.service import Again, Desk, View
+from restpoint.service import Desk, Reauthenticate, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
@@ -107,12 +107,12 @@ class Handlers:
             )
         return actor
 
-    def _asked_again(self, request: Request, actor: Actor) -> Again:
+    def _reauthenticates(self, request: Request, actor: Actor) -> Reauthenticate:
         """A function that says who sent a request, for a reply that lasts: ``authenticate`` is asked again every ``FRESH`` s."""
         clock = asyncio.get_running_loop().time
         answered = clock()
 
-        async def again() -> Actor:
+        async def reauthenticate() -> Actor:
             nonlocal actor, answered
             if clock() - answered >= FRESH:
                 try:
@@ -121,7 +121,7 @@ class Handlers:
                     raise Problem("refused", str(error.detail), status=error.status_code) from error
             return actor
 
-        return again
+        return reauthenticate
 
     async def _writer(self, request: Request) -> Actor:
         requests.refuse_other_sites(request, self._trusted)
@@ -176,12 +176,12 @@ class Handlers:
     async def start_stream(self, request: Request) -> Response:
         """Start a workflow and stream its events."""
         start = await self._start(request, "/stream")
-        again = self._asked_again(request, start.actor)
-        return EventStream(self._run_events(start, again), self.long_requests, headers=start.headers)
+        reauthenticate = self._reauthenticates(request, start.actor)
+        return EventStream(self._run_events(start, reauthenticate), self.long_requests, headers=start.headers)
 
-    async def _run_events(self, start: _Start, again: Again) -> AsyncGenerator[bytes, None]:
+    async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
         actor, record = start.actor, start.record
-        async for entry in self.desk.follow(actor, record.execution_id, again=again):
+        async for entry in self.desk.follow(actor, record.execution_id, reauthenticate=reauthenticate):
             shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
@@ -297,14 +297,14 @@ class Handlers:
         await self.desk.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        events = self._all_events(actor, execution_id, after, self._asked_again(request, actor))
+        events = self._all_events(actor, execution_id, after, self._reauthenticates(request, actor))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
 
     async def _all_events(
-        self, actor: Actor, execution_id: str, after: int, again: Again
+        self, actor: Actor, execution_id: str, after: int, reauthenticate: Reauthenticate
     ) -> AsyncGenerator[bytes, None]:
         status: str | None = None
-        async for entry in self.desk.follow(actor, execution_id, after=after, again=again):
+        async for entry in self.desk.follow(actor, execution_id, after=after, reauthenticate=reauthenticate):
             after, status = entry.sequence, entry.to_status or status
             yield event(entry.event, entry, entry.sequence)
         with suppress(ExecutionNotFound):
