@@ -126,8 +126,8 @@ class Context:
         """
         asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
         terms = asked.terms
-        print_ = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-        call, entry = self._run.call("ask", asked.prompt.input_type, print_)
+        asked_for = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+        call, entry = self._run.call("ask", asked.prompt.input_type, asked_for)
 
         async def answered() -> HumanResponse:
             run = self._run
@@ -135,7 +135,7 @@ class Context:
                 await run.first_time()
                 wait_id = run.file.identifiers.new()
                 detail = asked.detail(run.file.keeping, call.position)
-                await waiting.ask(run, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
+                await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
                 wait_id = await self._opened(entry)
             return await waiting.answer(run, wait_id, call)
@@ -219,8 +219,8 @@ class Context:
     def _authorize_at(
         self, provider: str, scopes: tuple[str, ...] | None, due: int | None
     ) -> Coroutine[Any, Any, OAuthToken]:
-        print_ = fingerprint(None if scopes is None else encode(list(scopes)))
-        call, entry = self._run.call(journal.AUTHORIZE, check_text("provider", provider, limit=1_000), print_)
+        asked_for = fingerprint(None if scopes is None else encode(list(scopes)))
+        call, entry = self._run.call(journal.AUTHORIZE, check_text("provider", provider, limit=1_000), asked_for)
 
         async def granted() -> OAuthToken:
             run = self._run
@@ -230,7 +230,7 @@ class Context:
                 usual = waiting.scopes_at(run, provider)
                 wanted = usual if scopes is None else scopes
                 page, asked = waiting.consent_page(run, provider, wait_id), encode(list(wanted))
-                await waiting.ask(run, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
+                await waiting.begin(run, wait_id, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
             else:
                 wait_id = await self._opened(entry)
             return await waiting.grant(run, wait_id, call)
@@ -248,7 +248,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id = run.file.identifiers.new()
-                await waiting.ask(run, journal.authorize, call, wait_id, auth_url, oauth_state, due)
+                await waiting.begin(run, wait_id, journal.authorize, call, wait_id, auth_url, oauth_state, due)
             else:
                 wait_id = await self._opened(entry)
             await waiting.consent(run, wait_id, call)
@@ -357,7 +357,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 until = run.file.clock.now() + length
-                await waiting.fall_asleep(run, call, until)
+                await waiting.begin(run, None, journal.begin, call, encode({"until": until}))
             else:
                 await run.replayed(entry)
                 if entry.ordinal is not None:

@@ -9,11 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec
 
 from restpoint._core.changes import Change, Wait
 from restpoint._engine.calls import Branch, current_branch, describe, this_task
-from restpoint._engine.parking import LEAVING, Parking, Slots
+from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.steps import current_step
 from restpoint._engine.workflow import Workflow
@@ -26,6 +26,7 @@ from restpoint.lifecycle import TERMINAL
 
 if TYPE_CHECKING:
     from restpoint._core.oauth_token import OAuthToken
+    from restpoint._engine.runner import Runner
     from restpoint.oauth.flow import Consents
 
 log = logging.getLogger(__name__)
@@ -37,25 +38,6 @@ _RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0  # for a cancelled workflow to end
 
 
-class Host(Protocol):
-    """The runner, as its runs use it."""
-
-    slots: Slots
-    hold_paused_for: float
-    replay_always: bool
-    consents: "Consents | None"
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether tasks are cancelled because the process ends, and not by their workflow."""
-
-    def trust(self, execution_id: str) -> None:
-        """Stop suspecting an execution, because it made progress."""
-
-    def forget(self, run: "Run") -> None:
-        """Remove a run that left memory."""
-
-
 class Run:
     """A claimed execution whose function is under way."""
 
@@ -65,7 +47,7 @@ class Run:
         workflow: Workflow,
         record: ExecutionRecord,
         file: OpenFile,
-        host: Host,
+        runner: "Runner",
         *,
         input_text: str,
         trace: dict[str, str] | None = None,
@@ -85,10 +67,10 @@ class Run:
         self.has_branched = False
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
-        self.parking = Parking(self, host.slots, host.hold_paused_for)
+        self.parking = Parking(self, runner.slots, runner.hold_paused_for)
         self.busy = self.parking.busy
         """For ``with``: one branch is busy."""
-        self._host = host
+        self._runner = runner
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
@@ -193,7 +175,7 @@ class Run:
         self.record.detach_run(self._task, self._ended_elsewhere)
         self.parking.close()
         self.pending.clear()
-        self._host.forget(self)
+        self._runner.forget(self)
 
     async def stopped(self) -> None:
         """Return when all of its tasks have ended."""
@@ -216,7 +198,7 @@ class Run:
     @property
     def consents(self) -> "Consents | None":
         """The OAuth flow of this process; None where it has none."""
-        return self._host.consents
+        return self._runner.consents
 
     # --- Calls ---
 
@@ -311,7 +293,7 @@ class Run:
             if error is None:
                 order.written(unwritten)
                 if claim.suspect:
-                    self._host.trust(claim.execution_id)
+                    self._runner.trust(claim.execution_id)
             elif not self._leaves_after(error) and not done.done():
                 done.set_exception(error)
                 done.exception()  # mark it as retrieved: whoever awaited it may have been cancelled
@@ -358,7 +340,7 @@ class Run:
 
     def recorded(self) -> None:
         """With ``replay_always``, which is for tests, leave memory after every write."""
-        if self._host.replay_always:
+        if self._runner.replay_always:
             self.leave("released")
             self.check()
 
@@ -393,7 +375,7 @@ class Run:
             self.recorded()
 
     def _is_cancelled_by_workflow(self) -> bool:
-        if self.exit_reason is None and self._host.is_ending:
+        if self.exit_reason is None and self._runner.is_ending:
             self.leave("released")
         return self.exit_reason is None
 

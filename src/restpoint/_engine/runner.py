@@ -275,52 +275,49 @@ class Runner:
         self._later(self._load(claim))
 
     async def _load(self, claim: Claim) -> None:
-        """Read the journal of a claimed run, then begin it."""
-        file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        run = None
+        """Begin a claimed run, or release its claim where that is not possible."""
+        run, problem = None, None
         try:
-            text, trace_text = await journal.read_run(file.database, claim.execution_id)
-            entries = await journal.read_journal(file.database, claim.execution_id)
-            asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
-            found = await file.records.load(claim.execution_id, asked)
-            if found is not None:
-                # No await until the run has the pending prompts, or it could miss an answer.
-                record, snapshot = found
-                run = Run(
-                    claim, workflow, record, file, self,
-                    input_text=text, trace=None if trace_text is None else decode(trace_text),
-                    waits={wait.id: wait for wait in snapshot.waits},
-                )  # fmt: skip
-                # Read after the waits, so that it has the closing of every wait that is closed.
-                closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
-                run.use(Journal(entries, closings))
-                if self.consents is not None and any(entry.is_driven for entry in entries):
-                    # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
-                    run.outcomes |= await self.consents.outcomes(claim.execution_id)
+            run = await self._read(claim)
         except (LeaseLost, StoreClosed):
-            run = None
+            pass
         except StorageError:
             log.exception("execution %s could not be loaded; trying again", claim.execution_id)
             self.slots.give()
             await self._try_again(claim)
             return
         except SealBroken as error:
+            problem = str(error)
             log.error("execution %s cannot be taken up: %s", claim.execution_id, error)  # noqa: TRY400 - says it all
-            self.slots.give()
-            await self._release(claim, str(error))
-            return
         except Exception as error:
+            problem = f"It could not be taken up: {type(error).__name__}; the log of the server has more."
             log.exception("execution %s cannot be taken up", claim.execution_id)
-            self.slots.give()
-            await self._release(
-                claim, f"It could not be taken up: {type(error).__name__}; the log of the server has more."
-            )
-            return
         if run is None or self._closing:
             self.slots.give()
-            await self._release(claim, None)
-            return
-        self._begin(run)
+            await self._release(claim, problem)
+        else:
+            self._begin(run)
+
+    async def _read(self, claim: Claim) -> Run | None:
+        """Read a claimed run with its journal. None where the execution is not in the file any more."""
+        file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
+        text, trace = await journal.read_run(file.database, claim.execution_id)
+        entries = await journal.read_journal(file.database, claim.execution_id)
+        asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
+        found = await file.records.load(claim.execution_id, asked)
+        if found is None:
+            return None
+        # No await until the run has the pending prompts, or it could miss an answer.
+        record, snapshot = found
+        waits = {wait.id: wait for wait in snapshot.waits}
+        run = Run(claim, workflow, record, file, self, input_text=text, trace=decode(trace), waits=waits)
+        # Read after the waits, so that it has the closing of every wait that is closed.
+        closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
+        run.use(Journal(entries, closings))
+        if self.consents is not None and any(entry.is_driven for entry in entries):
+            # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
+            run.outcomes |= await self.consents.outcomes(claim.execution_id)
+        return run
 
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
@@ -363,13 +360,12 @@ class Runner:
             return
         except StorageError:
             log.exception("execution %s could not be let go", claim.execution_id)
-            if not self._closing:  # else its lease ends with this process
+            if not self._closing:  # while this process has its lease, nobody else can take the run
                 self._later(self._release_later(claim, problem))
             return
         self._news.set()
 
     async def _release_later(self, claim: Claim, problem: str | None) -> None:
-        """Try again after the storage failed: while this process has its lease, nobody else can take the run."""
         await asyncio.sleep(_TRY_AGAIN)
         await self._release(claim, problem)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
 
 from restpoint._core import tracing
 from restpoint._core.changes import Wait
-from restpoint._core.serialization import encode
 from restpoint._engine.run import Run
 from restpoint._storage import Call, Claim, Transaction, journal
 from restpoint._store.futures import PendingInteraction, read_answer
@@ -31,29 +30,26 @@ from restpoint.prompts import HumanResponse
 
 if TYPE_CHECKING:
     from restpoint._core.oauth_token import OAuthToken
+    from restpoint.oauth.flow import Consents
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-NO_CONSENTS: Final = (
+_NO_CONSENTS: Final = (
     "This process drives no OAuth consents: give its server a file of providers (RESTPOINT_PROVIDERS_FILE), or its Runner "
     "the argument consents, and start it again."
 )
 
 
-async def ask(
-    run: Run,
-    job: Callable[Concatenate[Transaction, Claim, Call, str, P], None],
-    call: Call,
-    wait_id: str,
-    *arguments: P.args,
-    **named: P.kwargs,
-) -> None:
-    """Open a wait with a job of ``journal.py``."""
+async def begin(
+    run: Run, wait_id: str | None, job: Callable[Concatenate[Transaction, Claim, Call, P], None], call: Call,
+    *arguments: P.args, **named: P.kwargs,
+) -> None:  # fmt: skip
+    """Write the beginning of a wait or of a sleep, which has no ``wait_id``, with a job of ``journal.py``."""
     try:
         with run.busy():
-            await run.write(job, call, wait_id, *arguments, **named)
+            await run.write(job, call, *arguments, **named)
             run.recorded()
     except asyncio.CancelledError:
         run.abandon(call, wait_id)
@@ -101,17 +97,22 @@ def consent_page(run: Run, provider: str, wait_id: str) -> str:
     return run.consents.links.page_url(provider, run.claim.execution_id, wait_id)
 
 
+def _consents(run: Run) -> "Consents":
+    """The OAuth flow of this process. Where it has none, the execution is left for a process that has one."""
+    if run.consents is None:
+        run.stuck(InvalidArgument(_NO_CONSENTS))
+        raise asyncio.CancelledError
+    return run.consents
+
+
 def scopes_at(run: Run, provider: str) -> tuple[str, ...]:
     """The default scopes of a provider. Where it is unknown, the execution is left for a process that knows it."""
-    if run.consents is None:
-        run.stuck(InvalidArgument(NO_CONSENTS))
-    else:
-        try:
-            return run.consents.provider(provider).scopes
-        except InvalidArgument as error:
-            run.stuck(error)
-    run.check()
-    raise AssertionError("a run that is stuck goes no further")
+    consents = _consents(run)
+    try:
+        return consents.provider(provider).scopes
+    except InvalidArgument as error:
+        run.stuck(error)
+        raise asyncio.CancelledError from None
 
 
 async def grant(run: Run, wait_id: str, call: Call) -> "OAuthToken":
@@ -125,18 +126,16 @@ async def grant(run: Run, wait_id: str, call: Call) -> "OAuthToken":
 
 async def _read_outcome(run: Run, wait_id: str) -> None:
     """Read the outcome of a consent before the workflow learns that it is closed."""
-    if run.consents is None:
-        run.stuck(InvalidArgument(NO_CONSENTS))
-    else:
-        try:
-            run.outcomes[wait_id] = await run.consents.outcome(run.claim.execution_id, wait_id)
-        except ExecutionNotFound:
-            run.leave("ended")
-        except SealBroken as error:
-            run.stuck(error)
-        except (StorageError, StoreClosed) as error:
-            log.warning("execution %s stops here, and is tried again: %s", run.claim.execution_id, error)
-            run.leave("failing storage")
+    consents = _consents(run)
+    try:
+        run.outcomes[wait_id] = await consents.outcome(run.claim.execution_id, wait_id)
+    except ExecutionNotFound:
+        run.leave("ended")
+    except SealBroken as error:
+        run.stuck(error)
+    except (StorageError, StoreClosed) as error:
+        log.warning("execution %s stops here, and is tried again: %s", run.claim.execution_id, error)
+        run.leave("failing storage")
     run.check()
 
 
@@ -182,17 +181,6 @@ def _trace_closed(run: Run, wait: Wait, call: Call) -> None:
     """Trace a wait that was closed while the run was not in memory; later replays do not trace it again."""
     if not run.journal.has(call):
         tracing.wait_span(wait.kind, wait.id, wait.created_at * 1_000_000, outcome=wait.status)
-
-
-async def fall_asleep(run: Run, call: Call, instant: int) -> None:
-    """Record that a sleep has begun, until ``instant`` (milliseconds since the epoch)."""
-    try:
-        with run.busy():
-            await run.write(journal.begin, call, encode({"until": instant}))
-            run.recorded()
-    except asyncio.CancelledError:
-        run.abandon(call)
-        raise
 
 
 async def until(run: Run, call: Call, instant: int, begun: int) -> None:

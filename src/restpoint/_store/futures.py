@@ -5,7 +5,7 @@ They refer to their record, which has only weak references to them: see ``record
 
 import asyncio
 import weakref
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,19 +14,8 @@ from restpoint._core.serialization import decode, unreadable
 from restpoint.errors import RestpointError
 from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse, stored_prompt
 
-
-class Paused(Protocol):
-    """A record, as the futures of its waits use it."""
-
-    detachment: RestpointError | None
-    """Why it does not follow its execution any more; None while it does."""
-
-    @property
-    def has_paused(self) -> bool:
-        """Whether the execution has paused or ended before."""
-
-    def watch(self, waiter: object) -> None:
-        """Note that someone in this process waits for it."""
+if TYPE_CHECKING:
+    from restpoint._store.records import ExecutionRecord
 
 
 class Answer(asyncio.Future[HumanResponse]):
@@ -62,7 +51,7 @@ class PendingInteraction:
         "interaction_id",
     )
 
-    def __init__(self, record: Paused, wait: Wait) -> None:
+    def __init__(self, record: "ExecutionRecord", wait: Wait) -> None:
         self.interaction_id = wait.id
         self._prompt = wait.given
         self._text = wait.prompt or ""
@@ -159,7 +148,7 @@ class PendingOAuth:
 class FirstOutcome(asyncio.Event):
     """Set once the execution has paused or ended for the first time."""
 
-    def __init__(self, record: Paused) -> None:
+    def __init__(self, record: "ExecutionRecord") -> None:
         super().__init__()
         self._record = record
 
