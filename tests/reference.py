@@ -172,8 +172,23 @@ def route_table() -> str:
 
 
 def picture() -> str:
-    """The machines, drawn."""
-    return f"```mermaid\n{lifecycle.mermaid()}\n```"
+    """The machines, drawn by Mermaid."""
+    lines = ["stateDiagram-v2"]
+    for kind, machine in lifecycle.MACHINES.items():
+        lines += [f"    state {kind} {{", f"        [*] --> {kind}_{lifecycle.initial(kind)}"]
+        lines += [f'        state "{status}" as {kind}_{status}' for status in lifecycle.statuses(kind)]
+        arrows: dict[tuple[str, str], list[str]] = {}
+        for trigger, event in machine.events.items():
+            for source, found in event.transitions.items():
+                for each in found:
+                    arrows.setdefault((source, str(each.dest)), []).append(trigger)
+        lines += [
+            f"        {kind}_{source} --> {kind}_{dest}: {' / '.join(names)}"
+            for (source, dest), names in arrows.items()
+        ]
+        lines += [f"        {kind}_{status} --> [*]" for status in lifecycle.ends(kind)]
+        lines.append("    }")
+    return "```mermaid\n" + "\n".join(lines) + "\n```"
 
 
 def transitions() -> str:

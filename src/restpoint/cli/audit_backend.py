@@ -13,10 +13,10 @@ from typing import Any, Final, Protocol
 
 from restpoint._storage import hash_chain, reading, search
 from restpoint.audit import export as exports
-from restpoint.audit import reports, signed_heads
+from restpoint.audit import reports
 from restpoint.audit.export import Format
 from restpoint.audit.reports import Answer, Filters
-from restpoint.audit.signing import SigningKey
+from restpoint.audit.signing import SigningKey, seal_head
 from restpoint.cli.backend import CANDIDATES, find_on_server, only_one
 from restpoint.cli.options import existing
 from restpoint.cli.terminal import Usage
@@ -73,7 +73,7 @@ class FileAudit:
             newest = hash_chain.read_head(self.connection)
         except hash_chain.Broken as broken:
             raise exports.damaged(broken) from None
-        return str(newest) if key is None else signed_heads.seal(newest, SigningKey.read(key))
+        return str(newest) if key is None else seal_head(newest, SigningKey.read(key))
 
     def export(
         self, form: Format, of: dict[str, int | None], key: Path | None
