@@ -343,7 +343,7 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
     yield f"### {name}"
     if name not in _NOT_MADE_BY_CALLERS:
         yield _signature(name, thing)
-    yield markdown(inspect.getdoc(thing) or "")
+    yield from _description(thing)
     if not inspect.isclass(thing) or issubclass(thing, Exception):
         return
     rows = [("member", "what it does")]
@@ -363,9 +363,15 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
         if inspect.isfunction(value):
             yield f"#### {name}.{member}"
             yield _signature(member, value)
-            yield markdown(inspect.getdoc(value) or "")
-            if (options := _options(value)) is not object:
-                yield markdown((inspect.getdoc(options) or "").partition("\n\n")[2])
+            yield from _description(value)
+
+
+def _description(thing: Any) -> Iterator[str]:
+    """The docstring, and that of the options if it ends by announcing them."""
+    text = inspect.getdoc(thing) or ""
+    yield markdown(text)
+    if text.endswith("options are:"):
+        yield markdown((inspect.getdoc(_options(thing)) or "").partition("\n\n")[2])
 
 
 def _members(thing: type) -> list[tuple[str, Any]]:

@@ -190,7 +190,7 @@ def export(
         pieces, manifest_of = backend.export(exports.form_of(form), selection, key)
         if out is None:
             for data in pieces:
-                terminal.print_bytes(data)
+                terminal.print_data(data)
         else:
             audit_output.write(out, pieces)
         document = manifest_of()
