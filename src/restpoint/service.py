@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Policy, Question, Subject
+from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
     ExecutionNotFound,
@@ -148,7 +148,7 @@ class Desk:
             return View(record, status, (), frozenset(), None)
         prompts, answerable = [], []
         for prompt in pending:
-            question = Addressed(owner, prompt.assignees, prompt.four_eyes)
+            question = Question(owner, prompt.assignees, prompt.four_eyes)
             if policy.may_see_prompt(actor, question):
                 prompts.append(prompt)
                 if policy.may_answer(actor, question):

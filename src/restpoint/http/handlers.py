@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -46,6 +46,27 @@ _UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
 
 
+class RouteOptions(TypedDict, total=False):
+    """What may be said of the routes of a service.
+
+    - ``authenticate``: says who sent a request; None is answered with 401. For a stream it is asked again while that lasts,
+      with the same request. Without one, only requests from this machine are answered, as the operator ``local``.
+    - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
+    - ``max_body_bytes``: larger bodies are refused with 413; 4 MiB by default.
+    - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
+      ``https://inbox.example``.
+    - ``metrics``: what ``/metrics`` shows.
+    - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
+    """
+
+    authenticate: Authenticate | None
+    default: str | None
+    max_body_bytes: int
+    trusted_origins: Collection[str]
+    metrics: Metrics | None
+    consents: Consents | None
+
+
 class _Start(NamedTuple):
     """An execution that a request started, or found by its idempotency key; ``base`` is where the routes are mounted."""
 
@@ -63,25 +84,16 @@ class _Start(NamedTuple):
 
 
 class Handlers:
-    """The handlers of one service. ``default`` is the workflow that ``/v1/workflow`` starts."""
+    """The handlers of one service. Raises ``InvalidArgument`` for a default that is no workflow here."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        *,
-        authenticate: Authenticate | None,
-        default: str | None,
-        max_body_bytes: int,
-        trusted_origins: Collection[str],
-        metrics: Metrics | None = None,
-        consents: Consents | None = None,
-    ) -> None:
+    def __init__(self, desk: Desk, **options: Unpack[RouteOptions]) -> None:
         self.desk = desk
         self.long_requests = LongRequests()
-        self._authenticate: Authenticate = authenticate or requests.local
-        self._limit = max_body_bytes
-        self._trusted = frozenset(trusted_origins)
-        self._metrics = metrics
+        self._authenticate: Authenticate = options.get("authenticate") or requests.local
+        self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
+        self._trusted = frozenset(options.get("trusted_origins", ()))
+        self._metrics = options.get("metrics")
+        consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, desk.policy, self._actor_or_none)
         known = desk.workflows
         if default is not None and default not in known:
@@ -233,9 +245,8 @@ class Handlers:
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         view = await self.desk.status(actor, execution_id)
-        known = ", ".join(
-            request.headers.getlist("if-none-match")
-        )  # several lines are one list (RFC 9110, section 5.3)
+        # Several lines are one list (RFC 9110, section 5.3).
+        known = ", ".join(request.headers.getlist("if-none-match"))
         if limit and not view.ended and (not known or _names(known, _tag(view))):
             try:
                 async with self.long_requests.at_most(limit):
@@ -344,16 +355,8 @@ class Handlers:
     async def workflows(self, request: Request) -> Response:
         """List the workflows that can be started."""
         actor = await self.actor(request)
-        items = [
-            {
-                "name": each.name,
-                "version": each.version,
-                "description": each.description,
-                "input_schema": each.input_schema,
-                "output_schema": each.output_schema,
-            }
-            for each in self.desk.startable(actor).values()
-        ]
+        shown = ("name", "version", "description", "input_schema", "output_schema")
+        items = [{name: getattr(each, name) for name in shown} for each in self.desk.startable(actor).values()]
         return json_response({"items": items})
 
     async def healthz(self, _: Request) -> Response:
