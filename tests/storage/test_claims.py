@@ -22,7 +22,7 @@ def database_of(store: ExecutionStore) -> Database:
     return store._database
 
 
-def claim(tx: Transaction, lease: int) -> claims.Claim:
+def claim(tx: Transaction, lease: int) -> leases.Claim:
     (one,) = claims.claim(tx, lease, ["claimed@1"], most=1, suspects=1, max_attempts=5, keeping=FOREVER)
     return one
 
@@ -36,7 +36,7 @@ async def test_a_claim_that_was_lost_writes_nothing_also_where_its_own_lease_cla
         lease = await database.write(lambda tx: leases.take(tx, leases.this_process()))
         other = await database.write(lambda tx: leases.take(tx, leases.this_process()))
 
-        def lose_and_claim_again(tx: Transaction) -> tuple[claims.Claim, claims.Claim]:
+        def lose_and_claim_again(tx: Transaction) -> tuple[leases.Claim, leases.Claim]:
             first = claim(tx, lease)
             assert claims.fence(tx, first)[1] == "running"
             tx.execute("UPDATE leases SET expires_at = 0 WHERE id = ?", (lease,))  # it stood still
@@ -58,10 +58,10 @@ async def test_an_execution_that_was_taken_over_meanwhile_is_not_failed_by_a_rec
     def recover_too_late(tx: Transaction) -> tuple[bool, bool]:
         executions.create(tx, ExecutionRow("e", "running", lease=dead), None)
         tx.execute("UPDATE leases SET expires_at = 0, started = NULL WHERE id = ?", (dead,))
-        assert executions.adopt(tx, ["e"], heir) == ["e"]
-        too_late = executions.interrupt(tx, "e", dead, "its process is gone", FOREVER)
+        assert leases.take_over(tx, ["e"], heir) == [leases.Claim("e", heir, 1)]
+        too_late = executions.interrupt(tx, "e", dead, 0, "its process is gone", FOREVER)
         assert executions.read(tx, "e").status == "running"
-        in_time = executions.interrupt(tx, "e", heir, "its process is gone", FOREVER)
+        in_time = executions.interrupt(tx, "e", heir, 1, "its process is gone", FOREVER)
         return too_late, in_time
 
     assert await database.write(recover_too_late) == (False, True)

@@ -28,8 +28,8 @@ class ExecutionRow(NamedTuple):
     """A row of ``executions``, and last what ``runs`` says of it. Times are milliseconds since the epoch.
 
     ``version`` counts the transitions; 0 means that the row was not read yet. ``lease`` is that of the process that drives the
-    execution. ``run_version`` is the version of the workflow that a runner runs, and None where no runner does. ``problem`` says
-    why no runner can go on with it.
+    execution, and ``epoch`` fences off the processes that drove it before. ``run_version`` is the version of the workflow that a
+    runner runs, and None where no runner does. ``problem`` says why no runner can go on with it.
     """
 
     id: str
@@ -47,6 +47,7 @@ class ExecutionRow(NamedTuple):
     error: str | None = None
     error_code: str | None = None
     priority: int = 0
+    epoch: int = 0
     run_version: int | None = None
     problem: str | None = None
 

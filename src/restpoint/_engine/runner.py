@@ -215,7 +215,7 @@ class Runner:
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, carried, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, workflow, found.version, parts.lease, 1) if self._slots.try_take() else None
+            claim = Claim(execution_id, parts.lease, 1, workflow, found.version) if self._slots.try_take() else None
             draft = parts.records.draft(row)
             run = None
             if claim is not None:

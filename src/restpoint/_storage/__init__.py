@@ -31,13 +31,13 @@ if TYPE_CHECKING:
         waits,
     )
     from restpoint._storage.audit_queries import Answer, Filters
-    from restpoint._storage.claims import Claim
     from restpoint._storage.consents import Attempt, Consent
     from restpoint._storage.counts import Gauges
     from restpoint._storage.erasure import Erasure
     from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
     from restpoint._storage.history import HistoryEntry
     from restpoint._storage.journal import Call, Entry, Start
+    from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
     from restpoint._storage.queries import Address, Snapshot
     from restpoint._storage.schema import REVISION
@@ -106,7 +106,7 @@ _HOMES = {
     "Attempt": "consents",
     "Broken": "hash_chain",
     "Call": "journal",
-    "Claim": "claims",
+    "Claim": "leases",
     "Committed": "sqlite.database",
     "Connection": "sqlite.connection",
     "Consent": "consents",

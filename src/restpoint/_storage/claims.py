@@ -9,7 +9,6 @@ than one machine: the file is on one node.
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
@@ -18,9 +17,10 @@ from sqlalchemy.sql.expression import ColumnElement
 from restpoint._core.changes import Change
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
-from restpoint._storage import executions as ledger
 from restpoint._storage import leases
+from restpoint._storage.executions import end
 from restpoint._storage.history import append
+from restpoint._storage.leases import Claim
 from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -117,18 +117,6 @@ _RETRY: Final = prepare(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A runner's right to write for a run. Whoever has another epoch of the run has no right to write for it."""
-
-    execution_id: str
-    workflow: str
-    version: int
-    lease: int
-    epoch: int
-    suspect: bool = False
-
-
 def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
     """Key, status and attempts of a run that is this claim's. Raises ``LeaseLost``."""
     row = tx.one(_FENCE, (run.execution_id, run.lease, run.epoch))
@@ -168,9 +156,7 @@ def claim(
     about = {"known": json.dumps(list(known))}
     for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
         error = f"The process that ran this execution died {max_attempts} times in a row."
-        ledger.end(
-            tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted"
-        )
+        end(tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted")
     found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
     if len(found) < most and suspects and max_attempts > SUSPECT:
         found += tx.all(_READY, {**about, "least": SUSPECT, "most": max_attempts - 1, "max": min(most, suspects)})
@@ -178,7 +164,7 @@ def claim(
     for key, execution_id, epoch, attempts, workflow, version in found[:most]:
         if tx.execute(_CLAIM, {"run": key, "before": epoch, "the_lease": lease}).rowcount != 1:
             raise Conflict(f"The run of execution {execution_id}", "as it was read in the same transaction")
-        claims.append(Claim(execution_id, workflow, version, lease, epoch + 1, attempts >= SUSPECT))
+        claims.append(Claim(execution_id, lease, epoch + 1, workflow, version, attempts >= SUSPECT))
     return claims
 
 

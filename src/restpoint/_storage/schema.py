@@ -62,6 +62,13 @@ executions: Final = Table(
     Column(
         "priority", INTEGER, nullable=False, server_default=text("0"), comment="for lists; it changes no order of work"
     ),
+    Column(
+        "epoch",
+        INTEGER,
+        nullable=False,
+        server_default=text("0"),
+        comment="one more each time that it is taken over from a process that is gone; fences that process off",
+    ),
     UniqueConstraint("id", name="executions_id_is_unique"),
     CheckConstraint(one_of("status", statuses("execution")), name="executions_status_is_known"),
     CheckConstraint(

@@ -26,15 +26,21 @@ def _const(value: str) -> ColumnElement[str]:
 
 
 _THIS: Final = _e.id == _given("id")
-_EXPECTED: Final = ("id", "expected_status", "expected_waits")
-_AS_EXPECTED: Final = and_(_THIS, _e.status == _given("expected_status"), _e.open_waits == _given("expected_waits"))
+_EXPECTED: Final = ("id", "expected_status", "expected_waits", "expected_epoch")
+# Without an expected epoch any epoch will do: whoever writes drives nothing.
+_AS_EXPECTED: Final = and_(
+    _THIS,
+    _e.status == _given("expected_status"),
+    _e.open_waits == _given("expected_waits"),
+    _e.epoch == func.coalesce(_given("expected_epoch"), _e.epoch),
+)
 _ITS_KEY: Final = select(_e.key).where(_THIS).scalar_subquery()
 _OPEN_INTERACTION: Final = _i.status == _const("pending")
 _OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
 
 # --- Executions ------------------------------------------------------------------------------------------------------
 
-EXPECTED: Final = ("status", "open_waits", "lease", "hold", "secrets")
+EXPECTED: Final = ("status", "open_waits", "epoch", "lease", "hold", "secrets")
 """The columns that decisions rest on, in the order of ``executions.Execution``, after its id."""
 
 EXECUTION: Final = prepare(select(*(_e[name] for name in EXPECTED)).where(_THIS))
@@ -72,12 +78,6 @@ END: Final = prepare(
         "to_status", "waits", "now", "expires", "the_result", "the_error", "the_code", *_EXPECTED, "expected_secrets",
     ),
 )  # fmt: skip
-# An execution that a runner runs is claimed in ``runs``, and no lease of its own drives it.
-DRIVE: Final = prepare(
-    update(executions)
-    .where(_THIS, ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)))
-    .values(lease=_given("the_lease"))
-)
 TELL_RUN: Final = prepare(
     update(runs).where(_r.execution_key == _ITS_KEY, _r.ready == literal_column("0")).values(ready=literal_column("1")),
     order=("id",),
@@ -203,6 +203,17 @@ OPEN_WAITS: Final = prepare(
             _c.execution_key == _ITS_KEY, _OPEN_CONSENT
         ),
     ).order_by("opened")
+)
+OLDEST_OPEN_WAIT: Final = prepare(
+    union_all(
+        select(_const("interaction").label("kind"), _i.opened.label("opened")).where(
+            _i.execution_key == _ITS_KEY, _OPEN_INTERACTION
+        ),
+        select(_const("consent"), _c.opened).where(_c.execution_key == _ITS_KEY, _OPEN_CONSENT),
+    )
+    .order_by("opened")
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
 )
 AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
 ANSWER_BY_DEFAULT: Final = prepare(

@@ -220,9 +220,13 @@ class MaintainedFile:
             self._keeping,
         )
 
-    async def _end_by_task(self, database: Database, job: Callable[..., None], execution_id: str, **why: str) -> None:
+    async def _end_by_task(
+        self, database: Database, job: Callable[..., None], record: ExecutionRecord, **why: str
+    ) -> None:
         """The task that a caller set on the record of an execution has ended, and the execution has not."""
-        ended = partial(job, execution_id=execution_id, keeping=self._keeping, actor=None, **why)
+        ended = partial(
+            job, execution_id=record.execution_id, keeping=self._keeping, actor=None, claim=record.claim, **why
+        )
         await database.write(ended)
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
@@ -234,7 +238,12 @@ class MaintainedFile:
 
     async def _load(self, execution_id: str) -> ExecutionRecord | None:
         found = await self._records.load(self._database or await self._ready(), execution_id)
-        return None if found is None else found[0]
+        if found is None:
+            return None
+        record = found[0]
+        if record.claim is None and record.lease is not None and record.lease == self._driver.lease:
+            record.drive(record.lease, record.state.row.epoch)  # this process held another record of it before
+        return record
 
     # --- Looking on ---
 
@@ -276,12 +285,17 @@ class MaintainedFile:
         alive = await database.write(leases.live)
         found = []
         error = "The process that ran this execution ended before it did."
-        for execution_id, lease in left_running:
+        for execution_id, lease, epoch in left_running:
             if lease in alive:
                 continue
             if fail:
                 interrupt = partial(
-                    executions.interrupt, execution_id=execution_id, lease=lease, error=error, keeping=self._keeping
+                    executions.interrupt,
+                    execution_id=execution_id,
+                    lease=lease,
+                    epoch=epoch,
+                    error=error,
+                    keeping=self._keeping,
                 )
                 if not await database.write(interrupt):
                     continue

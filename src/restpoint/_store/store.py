@@ -16,6 +16,7 @@ from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, m
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import (
     Address,
+    Claim,
     Database,
     HistoryEntry,
     Page,
@@ -88,7 +89,7 @@ class ExecutionStore(MaintainedFile):
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         new = self._identifiers.new()
-        row = ExecutionRow(new, "running", workflow=workflow, owner=owner, priority=priority, lease=lease)
+        row = ExecutionRow(new, "running", workflow=workflow, owner=owner, priority=priority, lease=lease, epoch=1)
         creating = database.write(lambda tx: executions.create(tx, row, who))
         coming = self._records.expect(self._records.draft(row), creating)
         await creating
@@ -204,11 +205,22 @@ class ExecutionStore(MaintainedFile):
         record = self._records.get(execution_id) or await self._need(execution_id)
         # The caller's own object, also where it is another library's, so that it comes back as it was given.
         given = prompt if isinstance(prompt, BaseModel) else asked
-        chosen = interaction_id is not None
+        chosen, claim = interaction_id is not None, record.claim
         with record.asking(wait_id) as asking:
             await database.write(
                 lambda tx: waits.ask(
-                    tx, execution_id, wait_id, text, due, lease, who, detail, chosen=chosen, terms=terms, given=given
+                    tx,
+                    execution_id,
+                    wait_id,
+                    text,
+                    due,
+                    lease,
+                    who,
+                    detail,
+                    chosen=chosen,
+                    terms=terms,
+                    given=given,
+                    claim=claim,
                 )
             )
             return asking.pending
@@ -232,8 +244,9 @@ class ExecutionStore(MaintainedFile):
         who, wait_id = actor_name(actor), self._identifiers.new()
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
+        claim = self._claim(execution_id)
         await database.write(
-            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who)
+            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
         )
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
@@ -244,7 +257,10 @@ class ExecutionStore(MaintainedFile):
         who = actor_name(actor)
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
-        await database.write(lambda tx: executions.resume(tx, execution_id, lease, who))
+        held = self._claim(execution_id)
+        claim = await database.write(lambda tx: executions.resume(tx, execution_id, lease, held, who))
+        if claim is not None and (record := self._records.get(execution_id)) is not None:
+            record.drive(claim.lease, claim.epoch)
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: ActorLike = None) -> None:
         """The end, with a result that is JSON.
@@ -254,8 +270,8 @@ class ExecutionStore(MaintainedFile):
         """
         text, who = encode(result), actor_name(actor)
         database = self._database or await self._ready()
-        keeping = self._keeping
-        await database.write(lambda tx: executions.complete(tx, execution_id, text, keeping, who))
+        keeping, claim = self._keeping, self._claim(execution_id)
+        await database.write(lambda tx: executions.complete(tx, execution_id, text, keeping, who, claim))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
@@ -269,8 +285,8 @@ class ExecutionStore(MaintainedFile):
             check_text("code", code)
         who = actor_name(actor)
         database = self._database or await self._ready()
-        keeping = self._keeping
-        await database.write(lambda tx: executions.fail(tx, execution_id, error, code, keeping, who))
+        keeping, claim = self._keeping, self._claim(execution_id)
+        await database.write(lambda tx: executions.fail(tx, execution_id, error, code, keeping, who, claim))
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
@@ -336,6 +352,11 @@ class ExecutionStore(MaintainedFile):
         await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who))
 
     # --- Inside ---
+
+    def _claim(self, execution_id: str) -> Claim | None:
+        """The claim by which this process drives the execution; None where it does not, or nobody here holds its record."""
+        record = self._records.get(execution_id)
+        return None if record is None else record.claim
 
     async def _need(self, execution_id: str) -> ExecutionRecord:
         record = await self._load(execution_id)

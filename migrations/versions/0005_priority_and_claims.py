@@ -1,4 +1,4 @@
-"""A priority of each execution, which lists show. It changes no order of work.
+"""A priority of each execution, which lists show, and the epoch of the claim by which a process drives an execution.
 
 Revision ID: 0005
 Revises: 0004
@@ -15,6 +15,7 @@ depends_on = None
 # Where a file was downgraded before, its history still tells the priorities.
 def upgrade() -> None:
     op.execute("ALTER TABLE executions ADD COLUMN priority INTEGER DEFAULT 0 NOT NULL")
+    op.execute("ALTER TABLE executions ADD COLUMN epoch INTEGER DEFAULT 0 NOT NULL")
     op.execute(
         "UPDATE executions SET priority = json_extract(h.detail, '$.priority') FROM history AS h"
         " WHERE h.execution_id = executions.id AND h.event = 'execution_created'"
@@ -22,6 +23,7 @@ def upgrade() -> None:
     )
 
 
-# Drops the priorities, which the history keeps.
+# Drops the priorities, which the history keeps, and the epochs: a process that stood still is not fenced off any more.
 def downgrade() -> None:
+    op.execute("ALTER TABLE executions DROP COLUMN epoch")
     op.execute("ALTER TABLE executions DROP COLUMN priority")
