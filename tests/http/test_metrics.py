@@ -155,8 +155,7 @@ async def test_runs_are_counted_by_state(store: ExecutionStore, metrics: Metrics
         record = await store.create_execution()
         with sql(path) as connection:
             connection.execute(
-                "INSERT INTO runs (execution_key, version, input, ready, lease, epoch, attempts, problem)"
-                " SELECT key, 1, 'null', ?, ?, 0, 0, ? FROM executions WHERE id = ?",
+                "UPDATE executions SET ready = ?, lease = ?, problem = ? WHERE id = ?",
                 (ready, lease, problem, record.execution_id),
             )
     found = await read(metrics)

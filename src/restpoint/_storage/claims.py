@@ -45,45 +45,46 @@ def _values(name: str) -> Any:
 
 
 _FENCE: Final = prepare(
-    select(_e.key, _e.status, _r.attempts)
-    .select_from(executions.join(runs, _r.execution_key == _e.key))
-    .where(_e.id == bindparam("id"), _r.lease == bindparam("lease"), _r.epoch == bindparam("epoch")),
+    select(_e.key, _e.status, _e.attempts).where(
+        _e.id == bindparam("id"), _e.lease == bindparam("lease"), _e.epoch == bindparam("epoch")
+    ),
     order=("id", "lease", "epoch"),
 )
-_AWAKE: Final = prepare(update(runs).where(_r.wake_at <= bindparam("now")).values(ready=_const("1"), wake_at=null()))
+_AWAKE: Final = prepare(
+    update(executions).where(_e.wake_at <= bindparam("now")).values(ready=_const("1"), wake_at=null())
+)
 _LEFT_BY: Final = prepare(
-    select(_r.execution_key, _e.id, _e.status, _r.attempts, _r.epoch)
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_r.lease == bindparam("lease"))
-    .order_by(_r.execution_key)
+    select(_e.key, _e.id, _e.status, _e.attempts, _e.epoch)
+    .where(_e.lease == bindparam("lease"), _e.ready.is_not(None))
+    .order_by(_e.key)
     .limit(bindparam("max"))
     .offset(_const("0"))
 )
 _INHERIT: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == bindparam("run"))
-    .values(lease=null(), ready=_const("1"), attempts=_r.attempts + _const("1"))
+    update(executions)
+    .where(_e.key == bindparam("run"))
+    .values(lease=null(), ready=_const("1"), attempts=_e.attempts + _const("1"))
 )
-_IS_READY: Final = (_r.ready == _const("1")) & _r.lease.is_(None)
+_IS_READY: Final = (_e.ready == _const("1")) & _e.lease.is_(None)
 _IS_KNOWN: Final = _e.workflow.concat(_const("'@'")).concat(_r.version).in_(_values("known"))
 _READY: Final = prepare(
-    select(_r.execution_key, _e.id, _r.epoch, _r.attempts, _e.workflow, _r.version)
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_IS_READY, _IS_KNOWN, _r.attempts.between(bindparam("least"), bindparam("most")))
-    .order_by(_r.execution_key)
+    select(_e.key, _e.id, _e.epoch, _e.attempts, _e.workflow, _r.version)
+    .select_from(executions.join(runs, _r.execution_key == _e.key))
+    .where(_IS_READY, _IS_KNOWN, _e.attempts.between(bindparam("least"), bindparam("most")))
+    .order_by(_e.key)
     .limit(bindparam("max"))
     .offset(_const("0"))
 )
 _CLAIM: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == bindparam("run"), _r.epoch == bindparam("before"), _r.lease.is_(None))
+    update(executions)
+    .where(_e.key == bindparam("run"), _e.epoch == bindparam("before"), _e.lease.is_(None))
     .values(
-        lease=bindparam("the_lease"), epoch=_r.epoch + _const("1"), ready=_const("0"), wake_at=null(), problem=null()
+        lease=bindparam("the_lease"), epoch=_e.epoch + _const("1"), ready=_const("0"), wake_at=null(), problem=null()
     )
 )
 _LET_GO: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == bindparam("run"))
+    update(executions)
+    .where(_e.key == bindparam("run"))
     .values(
         lease=null(),
         ready=bindparam("is_ready"),
@@ -107,11 +108,11 @@ _STILL_OPEN: Final = prepare(
     )
 )
 _RETRY: Final = prepare(
-    update(runs)
+    update(executions)
     .where(
-        _r.problem.is_not(None),
-        _r.lease.is_(None),
-        select(_const("1")).where(_e.key == _r.execution_key, _IS_KNOWN).correlate(runs).exists(),
+        _e.problem.is_not(None),
+        _e.lease.is_(None),
+        select(_const("1")).where(_r.execution_key == _e.key, _IS_KNOWN).correlate(executions).exists(),
     )
     .values(ready=_const("1"))
 )
@@ -206,12 +207,12 @@ def retry(tx: Transaction, known: Collection[str]) -> None:
 
 _CLAIMABLE: Final = prepare(
     select(_const("1"))
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .select_from(executions.join(runs, _r.execution_key == _e.key))
     .where(_IS_READY, _IS_KNOWN)
     .limit(_const("1"))
     .offset(_const("0"))
 )
-_NEXT_WAKE: Final = prepare(select(func.min(_r.wake_at)).where(_r.wake_at.is_not(None)))
+_NEXT_WAKE: Final = prepare(select(func.min(_e.wake_at)).where(_e.wake_at.is_not(None)))
 
 
 async def anything_ready(database: Database, known: Collection[str]) -> bool:

@@ -213,7 +213,6 @@ def end(
     sequence = append(
         tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail, hashed=result
     )
-    tx.execute(statements.END_RUN, (execution_id,))
     tx.emit(
         Change(
             sequence, execution_id, event, before, to, tx.now,
@@ -276,7 +275,7 @@ def settle(
             oldest = tx.one(statements.OLDEST_OPEN_WAIT, {"id": execution.id})
             to = "interaction_required" if oldest and oldest[0] == "interaction" else "oauth_required"
         to = move("execution", execution.id, before, "settle", to)
-        if execution.write(tx, statements.MOVE, to, left):
+        if execution.write(tx, statements.MOVE_AND_WAKE, to, left):
             break
     else:
         raise Conflict(f"Execution {execution.id}", execution.status)
@@ -284,7 +283,6 @@ def settle(
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )
-    tx.execute(statements.TELL_RUN, (execution.id,))
     tx.emit(Change(sequence, execution.id, event, before, to, tx.now, wait))
 
 

@@ -30,21 +30,19 @@ _e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
 _KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _INSERT: Final = prepare(
     insert(runs).from_select(
-        ["execution_key", "version", "input", "ready", "lease", "epoch", "attempts", "trace",
-         "start_sha256", "request_sha256"],
+        ["execution_key", "version", "input", "trace", "start_sha256", "request_sha256"],
         select(
-            _e.key, bindparam("version"), bindparam("input"), bindparam("ready"), bindparam("lease"), bindparam("epoch"),
-            literal_column("0"), bindparam("trace"), bindparam("start"), bindparam("request"),
+            _e.key, bindparam("version"), bindparam("input"), bindparam("trace"), bindparam("start"), bindparam("request")
         ).where(_e.id == bindparam("id")),
     ),
-    order=("version", "input", "ready", "lease", "epoch", "trace", "start", "request", "id"),
+    order=("version", "input", "trace", "start", "request", "id"),
 )  # fmt: skip
 _STARTED: Final = prepare(
     select(_e.id, _r.request_sha256)
     .select_from(runs.join(executions, _e.key == _r.execution_key))
     .where(_r.start_sha256 == bindparam("start"))
 )
-_GOT_ON: Final = prepare(update(runs).where(_r.execution_key == bindparam("run")).values(attempts=literal_column("0")))
+_GOT_ON: Final = prepare(update(executions).where(_e.key == bindparam("run")).values(attempts=literal_column("0")))
 _RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
 _SETTLE: Final = prepare(
     update(journal)
@@ -87,10 +85,9 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
             if earlier[1] != what.request:
                 raise IdempotencyConflict(earlier[0])
             return str(earlier[0])
-    create(tx, row, actor)
-    claimed = lease is not None
-    values = (row.run_version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
-    tx.execute(_INSERT, (*values, row.id))
+    claimed = int(lease is not None)
+    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor)
+    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
     return None
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from restpoint._storage.schema import executions, leases, runs
+from restpoint._storage.schema import executions, leases
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 
@@ -47,23 +47,20 @@ _RENEW: Final = prepare(
 # A lease that runs name stays: whoever takes the runs over finds them by it.
 _DROP: Final = prepare(
     delete(leases).where(
-        _l.id == bindparam("the_id"), ~exists(select(runs.c.execution_key).where(runs.c.lease == bindparam("the_id")))
+        _l.id == bindparam("the_id"),
+        ~exists(select(_e.key).where(_e.lease == bindparam("the_id"), _e.ready.is_not(None))),
     )
 )
 ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
 # Leases without a row: the process stood still, was taken for dead, claimed another run, and died before it renewed its lease.
 _ORPHANED: Final = prepare(
-    select(runs.c.lease)
+    select(_e.lease)
     .distinct()
-    .where(runs.c.lease.is_not(None), ~exists(select(_l.id).where(_l.id == runs.c.lease)))
+    .where(_e.lease.is_not(None), _e.ready.is_not(None), ~exists(select(_l.id).where(_l.id == _e.lease)))
 )
 # Only of executions that a caller drives, and that have not ended. What a runner runs is claimed in ``claims.py``.
 _DRIVER: Final = prepare(
-    select(_e.lease, _e.epoch).where(
-        _e.id == bindparam("id"),
-        _e.completed_at.is_(None),
-        ~exists(select(runs.c.execution_key).where(runs.c.execution_key == _e.key)),
-    )
+    select(_e.lease, _e.epoch).where(_e.id == bindparam("id"), _e.completed_at.is_(None), _e.ready.is_(None))
 )
 _DRIVE: Final = prepare(
     update(executions)

@@ -185,8 +185,7 @@ _DUE: Final = prepare(
 # What a runner runs is not interrupted by a restart: a runner goes on with it.
 _RUNNING: Final = prepare(
     select(_e.id, _e.lease, _e.epoch)
-    .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
-    .where(_e.status == literal_column("'running'"), _r.execution_key.is_(None))
+    .where(_e.status == literal_column("'running'"), _e.ready.is_(None))
     .order_by(_e.key)
 )
 _EXPIRED: Final = prepare(

@@ -6,15 +6,15 @@ the job sees that.
 
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, null, select, union_all, update
-from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy import and_, bindparam, case, exists, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
 from restpoint._core.execution_row import OF_EXECUTIONS
-from restpoint._storage.schema import consents, executions, interactions, runs
+from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite.connection import prepare
 from restpoint.lifecycle import OPEN
 
-_e, _i, _c, _r = executions.c, interactions.c, consents.c, runs.c
+_e, _i, _c = executions.c, interactions.c, consents.c
 
 
 def _given(name: str) -> ColumnElement[Any]:
@@ -51,14 +51,25 @@ CREATE: Final = prepare(
 )
 
 
+def _ready(value: str) -> ColumnElement[Any]:
+    """Whether a runner may claim it, of what a runner runs; the others stay without."""
+    return case((_e.ready.is_not(None), literal_column(value)))
+
+
 def _move(**also: ColumnElement[Any]) -> str:
     moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
-    order = ("to_status", "waits", *(str(value.key) for value in also.values() if value.key), *_EXPECTED)
+    order = (
+        "to_status",
+        "waits",
+        *(value.key for value in also.values() if isinstance(value, BindParameter)),
+        *_EXPECTED,
+    )
     return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}), order=order)
 
 
 MOVE: Final = _move()
 MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
+MOVE_AND_WAKE: Final = _move(ready=_ready("1"))
 # ``secrets`` is in the WHERE clause, so that the common case, without secrets, needs no further statement.
 END: Final = prepare(
     update(executions)
@@ -68,6 +79,9 @@ END: Final = prepare(
         version=_e.version + literal_column("1"),
         open_waits=_given("waits"),
         lease=null(),
+        ready=_ready("0"),
+        wake_at=null(),
+        problem=null(),
         completed_at=_given("now"),
         expires_at=_given("expires"),
         result=_given("the_result"),
@@ -78,16 +92,6 @@ END: Final = prepare(
         "to_status", "waits", "now", "expires", "the_result", "the_error", "the_code", *_EXPECTED, "expected_secrets",
     ),
 )  # fmt: skip
-TELL_RUN: Final = prepare(
-    update(runs).where(_r.execution_key == _ITS_KEY, _r.ready == literal_column("0")).values(ready=literal_column("1")),
-    order=("id",),
-)
-END_RUN: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == _ITS_KEY)
-    .values(ready=literal_column("0"), lease=null(), wake_at=null(), problem=null()),
-    order=("id",),
-)
 
 # --- Waits -----------------------------------------------------------------------------------------------------------
 

@@ -241,7 +241,12 @@ class MaintainedFile:
         if found is None:
             return None
         record = found[0]
-        if record.claim is None and record.lease is not None and record.lease == self._driver.lease:
+        if (
+            record.claim is None
+            and not record.is_run
+            and record.lease == self._driver.lease
+            and record.lease is not None
+        ):
             record.drive(record.lease, record.state.row.epoch)  # this process held another record of it before
         return record
 

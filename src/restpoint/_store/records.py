@@ -323,7 +323,7 @@ class ExecutionRecord:
     def hear(self, event: Change) -> None:
         """This process committed an event of it."""
         row = event if event.execution is None else event.execution
-        if row.lease is not None:
+        if row.lease is not None and not self.is_run:
             self._claim = Claim(event.execution_id, row.lease, row.epoch)
         self.become(execution_state.fold(self._state, event))
 

@@ -89,7 +89,7 @@ class ExecutionStore(MaintainedFile):
         database = self._database or await self._ready()
         lease = self._driver.lease or await self._driver.take_lease()
         new = self._identifiers.new()
-        row = ExecutionRow(new, "running", workflow=workflow, owner=owner, priority=priority, lease=lease, epoch=1)
+        row = ExecutionRow(new, "running", workflow=workflow, owner=owner, priority=priority, lease=lease)
         creating = database.write(lambda tx: executions.create(tx, row, who))
         coming = self._records.expect(self._records.draft(row), creating)
         await creating
