@@ -312,7 +312,7 @@ _FOR_CALLERS: Final[dict[str, set[str]]] = {
     "Consents": {"open", "close"},
     "ExecutionRecord": {
         "changed", "completed_at", "created_at", "error", "error_code", "execution_id", "expires_at", "first_outcome",
-        "is_gone", "is_run", "owner", "pending_interaction", "pending_interactions", "pending_oauth", "pending_oauths",
+        "is_detached", "is_run", "owner", "pending_interaction", "pending_interactions", "pending_oauth", "pending_oauths",
         "priority", "problem", "result", "status", "task", "workflow",
     },
     "ExecutionStatus": set(),

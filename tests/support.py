@@ -9,10 +9,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
+from restpoint import ExecutionStore
 from restpoint._storage import verification
 from restpoint._storage.hash_chain import first_wrong
 from restpoint._storage.sqlite.connection import reading
 from restpoint._storage.sqlite.database import Database
+from restpoint._store.open_file import OpenFile
 from restpoint.prompts import (
     BinaryHumanPromptOption,
     HumanPrompt,
@@ -54,6 +56,13 @@ PAIRS: list[tuple[HumanPrompt, HumanResponse]] = [
     (HumanPromptDropdown(text="How?", options=[MAIL, CALL]), HumanResponseDropdown(selected_option=MAIL)),
 ]
 KINDS = [str(prompt.input_type) for prompt, _ in PAIRS]
+
+
+def file_of(store: ExecutionStore) -> OpenFile:
+    """The open file of a store, for tests that look at the insides of an open store."""
+    assert store._file is not None, "the store is not open"
+    return store._file
+
 
 START = 1_800_000_000_000  # milliseconds since the epoch
 

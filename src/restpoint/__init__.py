@@ -5,7 +5,7 @@ second, a ``kill -9`` or three weeks, the workflow goes on where it was.
 
 ``workflow`` makes a workflow of a function that is called with a ``Context``, a ``Runner`` runs it, and an ``ExecutionStore`` is
 the file, which also serves by itself. What may be asked is in ``restpoint.prompts``, what can go wrong in ``restpoint.errors``,
-the HTTP interface in ``restpoint.http`` (with the extra ``server``), and who calls it from elsewhere uses ``restpoint.client``.
+the HTTP interface in ``restpoint.http`` (with the extra ``server``), and programs elsewhere use ``restpoint.client``.
 """
 
 from typing import TYPE_CHECKING
@@ -28,51 +28,25 @@ if TYPE_CHECKING:
     from restpoint.lifecycle import ExecutionStatus
 
 __all__ = [
-    "DEFAULT_EXECUTION_TTL",
-    "Actor",
-    "ConsentDenied",
-    "Context",
-    "EventKind",
-    "ExecutionRecord",
-    "ExecutionStatus",
-    "ExecutionStore",
-    "ExecutionSummary",
-    "HistoryEntry",
-    "OAuthToken",
-    "Page",
-    "PendingInteraction",
-    "PendingOAuth",
-    "Runner",
-    "Started",
-    "StepFailed",
-    "Workflow",
-    "WorkflowFailed",
-    "step_key",
-    "workflow",
-]
+    "DEFAULT_EXECUTION_TTL", "Actor", "ConsentDenied", "Context", "EventKind", "ExecutionRecord", "ExecutionStatus",
+    "ExecutionStore", "ExecutionSummary", "HistoryEntry", "OAuthToken", "Page", "PendingInteraction", "PendingOAuth",
+    "Runner", "Started", "StepFailed", "Workflow", "WorkflowFailed", "step_key", "workflow",
+]  # fmt: skip
 
-_HOME = {
-    "DEFAULT_EXECUTION_TTL": "_store.store",
-    "Actor": "access",
-    "ConsentDenied": "errors",
-    "Context": "_engine.context",
-    "EventKind": "events",
-    "ExecutionRecord": "_store.records",
-    "ExecutionStatus": "lifecycle",
-    "ExecutionStore": "_store.store",
-    "ExecutionSummary": "_storage",
-    "HistoryEntry": "_storage",
-    "OAuthToken": "_core.oauth_token",
-    "Page": "_storage",
-    "PendingInteraction": "_store.futures",
-    "PendingOAuth": "_store.futures",
-    "Runner": "_engine.runner",
-    "Started": "_engine.runner",
-    "StepFailed": "errors",
-    "Workflow": "_engine.workflow",
-    "WorkflowFailed": "errors",
-    "step_key": "_engine.steps",
-    "workflow": "_engine.workflow",
+_HOMES = {
+    "_core.oauth_token": ("OAuthToken",),
+    "_engine.context": ("Context",),
+    "_engine.runner": ("Runner", "Started"),
+    "_engine.steps": ("step_key",),
+    "_engine.workflow": ("Workflow", "workflow"),
+    "_storage": ("ExecutionSummary", "HistoryEntry", "Page"),
+    "_store.futures": ("PendingInteraction", "PendingOAuth"),
+    "_store.records": ("ExecutionRecord",),
+    "_store.store": ("DEFAULT_EXECUTION_TTL", "ExecutionStore"),
+    "access": ("Actor",),
+    "errors": ("ConsentDenied", "StepFailed", "WorkflowFailed"),
+    "events": ("EventKind",),
+    "lifecycle": ("ExecutionStatus",),
 }
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOME)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -168,7 +168,7 @@ class Desk:
         view = self.view(actor, seen.record)
         while view.state == seen.state and not view.ended:
             await view.record.changed()
-            if view.record.is_gone:
+            if view.record.is_detached:
                 view = await self.status(actor, view.record.execution_id)
             else:  # as new as the change that was waited for, which came after the question
                 view = self.view(actor, view.record)

@@ -30,7 +30,7 @@ from restpoint.errors import DamagedFile, FourEyes, InvalidArgument, NothingToEx
 from restpoint.prompts import HumanPromptBinary, HumanPromptText, HumanResponseBinary
 from restpoint.service import Desk
 from served import TARGET, served, typed
-from support import ADA, NO, PAIRS, PATIENCE, START, TEXT, YES, ManualClock, rows, sql
+from support import ADA, NO, PAIRS, PATIENCE, START, TEXT, YES, ManualClock, file_of, rows, sql
 
 PAY = HumanPromptBinary(text="Pay?", options=[YES, NO])
 SURE = HumanResponseBinary(selected_option=YES)
@@ -372,6 +372,8 @@ async def test_verification_says_which_row_what_is_wrong_and_what_that_means(
         ("UPDATE executions SET error = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET workflow = 'gift' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET owner = NULL WHERE status = 'failed'", "payload_differs"),
+        ("UPDATE executions SET created_at = created_at + 1 WHERE status = 'failed'", "payload_differs"),
+        ("UPDATE executions SET completed_at = completed_at + 1 WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error = NULL WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error_code = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET result = '{}' WHERE status = 'completed'", "payload_differs"),
@@ -539,12 +541,13 @@ async def test_an_export_has_every_row_and_every_value_as_it_is_in_the_file(
 async def test_an_erased_detail_is_accepted_where_an_event_names_it(store: ExecutionStore, path: Path) -> None:
     ids = await asked(store)
     await store.resolve_interaction(*ids, SURE, actor="joan")
-    assert store._database is not None
     with unguarded(path) as connection:
         connection.execute("UPDATE history SET detail = NULL WHERE sequence = 3")
     assert [finding.problem for finding in verdict(path).findings] == ["detail_missing"]
     detail = '{"sequences":[3]}'
-    await store._database.write(lambda tx: history.append(tx, EventKind.PAYLOADS_ERASED, actor="op", detail=detail))
+    await file_of(store).database.write(
+        lambda tx: history.append(tx, EventKind.PAYLOADS_ERASED, actor="op", detail=detail)
+    )
     found = verdict(path)
     assert (found.holds, found.erased) == (True, 1)
     line = json.loads(exported(path, first=3, last=3))
@@ -554,8 +557,7 @@ async def test_an_erased_detail_is_accepted_where_an_event_names_it(store: Execu
 async def test_the_history_tells_of_rotated_keys_and_what_was_done_to_the_file(
     store: ExecutionStore, path: Path
 ) -> None:
-    assert store._database is not None
-    await store._database.write(
+    await file_of(store).database.write(
         lambda tx: history.keys_rotated(tx, current="k2", retired=["k1"], resealed=3, actor="op")
     )
     (row,) = told(path, "file_changes")

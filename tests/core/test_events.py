@@ -21,7 +21,7 @@ from restpoint._storage.sqlite import checks
 from restpoint._storage.sqlite.connection import reading
 from restpoint.events import CLOSINGS, ENDINGS
 from restpoint.lifecycle import ends
-from support import ADA, START, TEXT, rows, sql
+from support import ADA, START, TEXT, file_of, rows, sql
 
 PACKAGE: Final = Path(restpoint.__file__).parent
 A_NEW_EVENT: Final = "interaction_admired"
@@ -119,8 +119,7 @@ async def appended(store: ExecutionStore, event: str) -> None:
                 tx, cast("EventKind", event), execution_id, wait_id=interaction_id, moved=moved, actor="grace"
             )
 
-    assert store._database is not None
-    await store._database.write(append)
+    await file_of(store).database.write(append)
     await store.resolve_interaction(*ids, ADA, actor="grace")
     await store.set_completed(record.execution_id, {"fine": True})
 

@@ -20,7 +20,7 @@ def test_each_name_is_where_type_checkers_are_told_that_it_is() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert told == {name: f"restpoint.{module}" for name, module in restpoint._HOME.items()}
+    assert told == {name: f"restpoint.{module}" for module, names in restpoint._HOMES.items() for name in names}
     assert sorted(told) == sorted(restpoint.__all__)
     assert set(restpoint.__all__) <= set(dir(restpoint))
 

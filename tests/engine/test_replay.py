@@ -17,10 +17,10 @@ import pytest
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, StepFailed, Workflow, workflow
 from restpoint._engine import ordering
 from restpoint._storage.sqlite import migrations
-from restpoint._store.listener import Follower
+from restpoint._store.listener import Listener
 from restpoint.prompts import HumanResponseText
 from runners import PATIENCE, answer, asked, ended, question, unloaded, until
-from support import ManualClock, rows
+from support import ManualClock, file_of, rows
 
 HELD = 600.0
 
@@ -53,14 +53,14 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, store: ExecutionStore) -> None:
         self.open = asyncio.Event()
-        look = Follower._look
+        look = Listener._look
 
-        async def gated(follower: Follower) -> None:
-            if follower is store._follower:
+        async def gated(listener: Listener) -> None:
+            if listener is file_of(store).listener:
                 await self.open.wait()
-            await look(follower)
+            await look(listener)
 
-        monkeypatch.setattr(Follower, "_look", gated)
+        monkeypatch.setattr(Listener, "_look", gated)
 
 
 def two_and_more(*prompts: str) -> Workflow:
@@ -96,7 +96,7 @@ async def test_answers_of_another_process_that_are_heard_of_at_once(
 ) -> None:
     """They are heard of in the order in which they were asked, which need not be that in which they were given."""
     flow, gate = two_and_more("a", "b"), Gate(monkeypatch, store)
-    async with ExecutionStore(database=path, clock=store._clock) as other:
+    async with ExecutionStore(database=path, clock=file_of(store).clock) as other:
         async with begun(store, flow) as record:
             await asked(record, "a", "b")
             await reply(other, record, "b")
@@ -113,7 +113,7 @@ async def test_an_answer_of_another_process_that_is_heard_of_after_a_later_one_g
     store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow, gate = two_and_more("a", "b"), Gate(monkeypatch, store)
-    async with ExecutionStore(database=path, clock=store._clock) as other:
+    async with ExecutionStore(database=path, clock=file_of(store).clock) as other:
         async with begun(store, flow) as record:
             await asked(record, "a", "b")
             await reply(other, record, "a")
@@ -150,7 +150,7 @@ async def test_an_answer_of_another_process_that_is_heard_of_after_a_step_that_e
         await ctx.ask(question("more"))
         return trail
 
-    async with ExecutionStore(database=path, clock=store._clock) as other:
+    async with ExecutionStore(database=path, clock=file_of(store).clock) as other:
         async with begun(store, flow) as record:
             await asked(record, "a")
             await reply(other, record, "a")
@@ -169,7 +169,7 @@ async def test_a_prompt_that_another_process_answered_and_a_later_change_here_ar
     record = await store.create_execution()
     for text in ("a", "b"):
         await store.set_interaction_required(record.execution_id, question(text))
-    async with asyncio.timeout(PATIENCE), ExecutionStore(database=path, clock=store._clock) as other:
+    async with asyncio.timeout(PATIENCE), ExecutionStore(database=path, clock=file_of(store).clock) as other:
         await reply(other, record, "a")
         await reply(store, record, "b")
         changed = asyncio.create_task(record.changed())

@@ -28,7 +28,7 @@ from restpoint.errors import (
 )
 from restpoint.prompts import HumanPromptNotification, HumanResponseText
 from runners import PATIENCE, WAYS, answer, asked, completed, ended, journal, journaled, question, unloaded, until
-from support import ManualClock, rows
+from support import ManualClock, file_of, rows
 
 
 @pytest.fixture(params=WAYS)
@@ -442,8 +442,7 @@ async def test_who_drives_a_consent_is_the_kind_of_its_call_and_the_file_has_it_
     async with Runner(store, [login]) as runner:
         record = (await runner.start("login")).record
         await until(record, lambda: record.status == "oauth_required")
-        assert store._database is not None
-        (entry,) = await runs.read_journal(store._database, record.execution_id)
+        (entry,) = await runs.read_journal(file_of(store).database, record.execution_id)
     assert (entry.call.kind, entry.is_driven) == (runs.AUTHORIZE_EXTERNAL, False)
     assert rows(path, "SELECT kind, name, fingerprint FROM journal") == [("authorize", "consent", "")]
 
@@ -769,7 +768,7 @@ async def test_a_paused_run_that_left_memory_costs_no_object(store: ExecutionSto
         await unloaded(runner)
         del record
         async with asyncio.timeout(PATIENCE):
-            while store._records.get(execution_id) is not None:  # noqa: ASYNC110 - nothing tells of it
+            while file_of(store).records.get(execution_id) is not None:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0)
 
 

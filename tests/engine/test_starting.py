@@ -26,14 +26,14 @@ TURNS = 200  # of the event loop: more than anything here takes that does not wa
 @asynccontextmanager
 async def no_commits(store: ExecutionStore) -> AsyncIterator[None]:
     """The thread that writes stands still."""
-    parts = await store.parts()
+    file = await store.file()
     entered, go = threading.Event(), threading.Event()
 
     def stand(_: Transaction) -> None:
         entered.set()
         assert go.wait(PATIENCE)
 
-    standing = parts.database.write(stand)
+    standing = file.database.write(stand)
     await asyncio.to_thread(entered.wait, 30)
     try:
         yield
@@ -385,7 +385,7 @@ async def test_a_workflow_that_looks_itself_up_meanwhile_does_not_take_its_recor
         record = (await starting).record
         told.set()
         await answer(store, record, "Well?", "fine")
-        assert ((await ended(record)).result, record.is_gone) == ("fine", False)
+        assert ((await ended(record)).result, record.is_detached) == ("fine", False)
     assert found == [record]
 
 

@@ -346,7 +346,7 @@ async def answer_and_die(link: Link, path: str, text: str) -> None:
             await record.changed()
         (pending,) = record.pending_interactions
         link.tell(record.execution_id)
-        database = await store._ready()
+        database = (await store.file()).database
         told, file = database.sink, sqlite3.connect(path, isolation_level=None)
         assert told is not None
 

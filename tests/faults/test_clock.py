@@ -17,7 +17,7 @@ from restpoint import ExecutionStore, PendingInteraction
 from restpoint._core.clock import SystemClock
 from restpoint._storage.sqlite.database import Committed
 from restpoint.errors import IllegalTransition, InteractionAlreadyResolved, InteractionExpired
-from support import ADA, GRACE, PATIENCE, START, TEXT, ManualClock, broken_history, folded_statuses, rows
+from support import ADA, GRACE, PATIENCE, START, TEXT, ManualClock, broken_history, file_of, folded_statuses, rows
 
 HOUR = 3_600.0
 TEN_YEARS = 10 * 365.25 * 24 * HOUR
@@ -50,8 +50,7 @@ class WatchedClock(ManualClock):
 
 
 async def broken(store: ExecutionStore) -> int | None:
-    assert store._database is not None
-    return await broken_history(store._database)
+    return await broken_history(file_of(store).database)
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
@@ -252,15 +251,14 @@ async def test_scheduled_sweeps_go_on_after_the_clock_was_ten_years_ahead_for_a_
         clock.step(-TEN_YEARS)
         record = await store.create_execution()
         await store.set_completed(record.execution_id, "done")
-        assert store._database is not None
-        wrote, told = asyncio.Event(), store._database.sink
+        wrote, told = asyncio.Event(), file_of(store).database.sink
 
         def sink(committed: Committed) -> None:
             if told is not None:
                 told(committed)
             wrote.set()
 
-        store._database.sink = sink
+        file_of(store).database.sink = sink
         clock.step(180)
         try:
             await asyncio.wait_for(wrote.wait(), PATIENCE)

@@ -13,7 +13,7 @@ from restpoint.errors import RestpointError, SchemaTooNew, SchemaTooOld
 from support import ADA, TEXT, ManualClock, dump, rows
 
 NEWER = FOLLOWING
-DDL = "ALTER TABLE executions ADD COLUMN priority INTEGER NOT NULL DEFAULT 3"
+DDL = "ALTER TABLE executions ADD COLUMN made_up INTEGER NOT NULL DEFAULT 3"
 
 
 async def paused(path: Path, clock: ManualClock) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._storage.sqlite import migrations
 from restpoint.errors import StepFailed, WorkflowFailed
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
-from support import ADA, rows, sql
+from support import ADA, file_of, rows, sql
 
 
 @pytest.fixture(params=["held", "parked"])
@@ -179,7 +179,7 @@ async def test_a_cancellation_from_another_store_reaches_what_steps_what_waits_a
 
     async with (
         asyncio.timeout(PATIENCE),
-        ExecutionStore(database=path, clock=store._clock) as other,
+        ExecutionStore(database=path, clock=file_of(store).clock) as other,
         Runner(store, [steps, waits], concurrency=1) as runner,
     ):
         waiting = (await runner.start("waits")).record
@@ -258,7 +258,7 @@ async def test_an_answer_that_is_in_the_file_before_a_step_and_is_heard_of_after
         await ctx.ask(question("more"))
         return order[0]
 
-    async with asyncio.timeout(PATIENCE), ExecutionStore(database=path, clock=store._clock) as other:
+    async with asyncio.timeout(PATIENCE), ExecutionStore(database=path, clock=file_of(store).clock) as other:
         async with Runner(store, [race], hold_paused_for=600) as runner:
             record = (await runner.start("race")).record
             await asked(record, "A")

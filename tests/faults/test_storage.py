@@ -19,7 +19,7 @@ from restpoint import ExecutionStore
 from restpoint._storage.sqlite import migrations
 from restpoint.errors import StorageFull
 from restpoint.prompts import HumanPromptText
-from support import PATIENCE, folded_statuses, rows
+from support import PATIENCE, file_of, folded_statuses, rows
 
 SHIM = r"""
 #define _GNU_SOURCE
@@ -297,7 +297,7 @@ def test_a_limit_on_the_size_of_files_is_survived(tmp_path: Path, most: int) -> 
 async def test_a_file_that_may_not_grow_refuses_writes_and_goes_on_once_it_may(path: Path, most: int) -> None:
     """``PRAGMA max_page_count``, at each size that the first writes come to."""
     async with ExecutionStore(database=path, sweep_interval_seconds=1e6) as store:
-        database = store._database
+        database = file_of(store).database
         assert database is not None
         record = await store.create_execution()
         acknowledged, refused = [], 0

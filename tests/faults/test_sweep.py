@@ -22,7 +22,7 @@ from restpoint._storage.sqlite.vacuum import FREE_PAGES_KEPT, PAGES_FREED_AT_ONC
 from restpoint._store.maintenance import PRUNED_AT_ONCE, SWEPT_AT_ONCE
 from restpoint.audit import reports
 from restpoint.audit.reports import Filters
-from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, folded_statuses, line_of, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, file_of, folded_statuses, line_of, rows, sql
 
 
 async def kept_ones(store: ExecutionStore, clock: ManualClock) -> dict[str, str]:
@@ -145,8 +145,7 @@ async def test_a_sweep_beside_writers_takes_what_expired_and_nothing_else(
             assert record is not None
             assert record.status == status
         assert {row[0] for row in rows(path, "SELECT id FROM executions")} == live, "0 live rows deleted"
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
         page, log = rows(path, "PRAGMA page_count")[0][0] * 4096, writers.largest_log
     batches = swept_ids(path)
     gone = list(itertools.chain.from_iterable(batches))
@@ -190,7 +189,7 @@ async def test_the_file_shrinks_in_steps_when_history_goes_too(path: Path, clock
     expired_executions(path, count)
     before = size(path)
     async with ExecutionStore(database=path, clock=clock, history_retention_seconds=60) as store:
-        database = store._database
+        database = file_of(store).database
         assert database is not None
         jobs, write = [0], database.write
 
@@ -223,8 +222,7 @@ async def test_retention_of_history_moves_the_anchor_and_the_chain_still_verifie
     ) as store:
         live = await store.create_execution()
         assert await store.cleanup_expired() == 2_000
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
         ((anchor, digest),) = rows(path, "SELECT sequence, digest FROM history_anchor")
         first = rows(path, "SELECT min(sequence) FROM history")[0][0]
         assert first == anchor + 1
@@ -243,7 +241,7 @@ async def test_retention_of_history_moves_the_anchor_and_the_chain_still_verifie
         # A row that is changed after the pruning is still found.
         with without_triggers(path) as connection:
             connection.execute("UPDATE history SET cause = 'x' WHERE sequence = (SELECT max(sequence) FROM history)")
-        assert await broken_history(store._database) is not None
+        assert await broken_history(file_of(store).database) is not None
 
 
 async def test_retention_of_history_stops_before_an_execution_that_is_still_there(
@@ -260,8 +258,7 @@ async def test_retention_of_history_stops_before_an_execution_that_is_still_ther
         assert await store.cleanup_expired() == 100
         assert rows(path, "SELECT sequence FROM history_anchor") == [(asked[0] - 1,)]
         assert len(await store.history(record.execution_id)) == 2
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
     assert folded_statuses(path)[record.execution_id] == "interaction_required"
 
 
@@ -346,8 +343,7 @@ async def test_a_sweep_that_is_killed_midway_is_finished_by_the_next(
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
     async with ExecutionStore(database=path, clock=clock) as store:
         assert await store.cleanup_expired() == len(left) - len(kept)
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
     assert {row[0] for row in rows(path, "SELECT id FROM executions")} == set(kept)
     gone = list(itertools.chain.from_iterable(swept_ids(path)))
     assert len(gone) == len(set(gone)) == count

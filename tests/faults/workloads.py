@@ -15,6 +15,7 @@ from faults.harness import Link
 from restpoint import ExecutionRecord, ExecutionStore
 from restpoint.errors import InteractionAlreadyResolved, NotFound, Refused
 from restpoint.prompts import HumanPromptText, HumanResponseText
+from support import file_of
 
 QUESTION: Final = HumanPromptText(text="Which way?")
 
@@ -141,8 +142,7 @@ async def answer_and_die_before_waking(
             assert record is not None
             assert record.pending_interaction is not None
             record.pending_interaction.future.add_done_callback(lambda _: link.tell("woken"))
-        assert store._database is not None
-        writer = store._database._writer
+        writer = file_of(store).database._writer
         assert writer is not None
         tell = writer._tell
 

@@ -27,7 +27,7 @@ from restpoint import ExecutionStore, Runner
 from restpoint._storage import queries
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite.database import Database
-from restpoint._store.listener import Follower
+from restpoint._store.listener import Listener
 from restpoint.errors import InvalidArgument
 from restpoint.http.app import asgi_app, create_app, router
 from restpoint.http.sse import LongRequests
@@ -45,7 +45,7 @@ from serving import (
     take,
     whoever,
 )  # fmt: skip
-from support import PATIENCE, rows
+from support import PATIENCE, file_of, rows
 
 # --- Starting ---
 
@@ -166,20 +166,22 @@ async def test_a_start_whose_result_is_gone_before_it_was_read_says_so(
     file: Path, monkeypatch: pytest.MonkeyPatch, *, streamed: bool
 ) -> None:
     swept = asyncio.Event()
-    look = Follower._look
+    look = Listener._look
 
-    async def look_later(follower: Follower) -> None:
+    async def look_later(listener: Listener) -> None:
         await swept.wait()
-        await look(follower)
+        await look(listener)
 
     snapshot = queries.snapshot
 
     async def read_later(database: Database, *arguments: Any) -> queries.Snapshot | None:
-        if database is not elsewhere._database:  # the server's reading: else it may see the result before that is swept
+        if (
+            database is not file_of(elsewhere).database
+        ):  # the server's reading: else it may see the result before that is swept
             await swept.wait()
         return await snapshot(database, *arguments)
 
-    monkeypatch.setattr(Follower, "_look", look_later)
+    monkeypatch.setattr(Listener, "_look", look_later)
     monkeypatch.setattr(queries, "snapshot", read_later)
     async with served(make_app(file, concurrency=0)) as client, ExecutionStore(0, database=file) as elsewhere:
 

@@ -18,7 +18,7 @@ from restpoint.oauth.providers import Provider
 from runners import answer, unloaded, until
 from runners import asked as asked_prompt
 from serving import whoever
-from support import ManualClock, dump, rows
+from support import ManualClock, dump, file_of, rows
 
 ADA, GRACE = {"x-user": "ada"}, {"x-user": "grace"}
 
@@ -182,7 +182,7 @@ async def test_a_state_that_is_too_old_is_refused(path: Path, clock: ManualClock
         parameters = {name: value for name, value in query(back).items() if name != "code"} | {"error": "access_denied"}
         denied = str(httpx.URL(f"{at.client.base_url}/auth/redirect", params=parameters))
         await refused(at, told, denied, 410, "expired")
-        database = at.store._database
+        database = file_of(at.store).database
         assert database is not None
         (consent,) = await consents.of_execution(database, told["execution_id"])
         with pytest.raises(ConsentExpired):

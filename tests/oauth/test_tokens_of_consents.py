@@ -14,7 +14,7 @@ from restpoint._store.records import ExecutionRecord
 from restpoint.oauth.keyring import Key, Vault, as_text, new_key, sealed_with
 from restpoint.oauth.tokens import reseal
 from runners import answer, asked, unloaded
-from support import PATIENCE, ManualClock, rows, sql
+from support import PATIENCE, ManualClock, file_of, rows, sql
 
 
 async def paused(at: Site) -> ExecutionRecord:
@@ -194,8 +194,7 @@ async def test_keys_are_rotated_while_consents_are_pending_and_tokens_wait(path:
         back = await at.browser.to_the_callback(told["auth_url"])
         untouched = await at.asked()
         ring.keys = [new, KEYS]
-        assert at.store._database is not None
-        assert await reseal(at.store._database, Vault(ring), actor="op") == (2, 0)
+        assert await reseal(file_of(at.store).database, Vault(ring), actor="op") == (2, 0)
         assert sealing_keys(path) == {new.partition(":")[0]}
         ring.keys = [new]  # the old key is not needed any more
         assert (await at.browser.http.get(back)).status_code == 200
@@ -221,9 +220,8 @@ async def test_a_rotation_comes_to_its_end_where_another_begins_meanwhile(path: 
 
     async with site(path, hold=0.0) as at:
         await paused(at)
-        assert at.store._database is not None
         async with asyncio.timeout(PATIENCE):
-            assert (await reseal(at.store._database, Vault(Rotating(second, KEYS))))[1] == 0
+            assert (await reseal(file_of(at.store).database, Vault(Rotating(second, KEYS))))[1] == 0
     assert sealing_keys(path) == {third.partition(":")[0]}
 
 
@@ -233,11 +231,10 @@ async def test_what_a_lost_key_sealed_is_left_as_it_is_by_a_rotation(path: Path)
         await paused(at)
         before = rows(path, "SELECT token FROM consents")
         ring.keys = [new]
-        assert at.store._database is not None
-        assert await reseal(at.store._database, Vault(ring)) == (0, 1)
+        assert await reseal(file_of(at.store).database, Vault(ring)) == (0, 1)
         assert rows(path, "SELECT token FROM consents") == before
         ring.keys = [new, KEYS]
-        assert await reseal(at.store._database, Vault(ring)) == (1, 0)
+        assert await reseal(file_of(at.store).database, Vault(ring)) == (1, 0)
 
 
 async def test_a_sealed_token_opens_in_no_other_row(path: Path) -> None:

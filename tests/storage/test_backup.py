@@ -18,7 +18,7 @@ from restpoint import ExecutionStore
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite import backup, migrations
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, UnusableFile
-from support import ADA, PATIENCE, TEXT, broken_history, dump, folded_statuses, line_of, rows, sql
+from support import ADA, PATIENCE, TEXT, broken_history, dump, file_of, folded_statuses, line_of, rows, sql
 
 
 def filled(path: Path) -> str:
@@ -36,8 +36,7 @@ def filled(path: Path) -> str:
 async def completed(path: Path, execution_id: str) -> None:
     """Answer and complete the paused execution, in a file whose history holds."""
     async with ExecutionStore(database=path) as store:
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
         await store.resolve_interaction(execution_id, "asked", ADA)
         await store.set_completed(execution_id, "done")
 

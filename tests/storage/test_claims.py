@@ -10,6 +10,7 @@ from restpoint._core.retention_rules import FOREVER
 from restpoint._storage import claims, executions, leases
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import LeaseLost
+from support import file_of
 
 
 @workflow("claimed", version=1)
@@ -18,8 +19,7 @@ async def claimed(ctx: Context) -> None:
 
 
 def database_of(store: ExecutionStore) -> Database:
-    assert store._database is not None
-    return store._database
+    return file_of(store).database
 
 
 def claim(tx: Transaction, lease: int) -> leases.Claim:

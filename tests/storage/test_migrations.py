@@ -24,7 +24,7 @@ from restpoint import ExecutionStore
 from restpoint._storage import schema
 from restpoint._storage.sqlite import backup, migrations
 from restpoint.errors import DamagedFile, InvalidArgument, UnusableFile
-from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, dump, folded_statuses, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, dump, file_of, folded_statuses, rows, sql
 
 MADE_UP = FOLLOWING
 
@@ -84,8 +84,7 @@ async def answered_and_completed(path: Path, clock: ManualClock, ids: dict[str, 
         await store.resolve_interaction(record.execution_id, ids["prompt"], ADA)
         assert await future == ADA
         await store.set_completed(record.execution_id, "done")
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
     told = folded_statuses(path)
     assert told[ids["interaction_required"]] == "completed"
     assert told == dict(rows(path, "SELECT id, status FROM executions"))
@@ -146,10 +145,9 @@ async def test_the_file_is_its_owners_alone_and_set_up_as_designed(path: Path, c
         await store.create_execution()
         beside = {entry.name: mode(entry) for entry in path.parent.iterdir()}
         assert beside == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 384)
-        assert store._database is not None
         for pragma, wanted in (("foreign_keys", 1), ("journal_mode", "wal"), ("query_only", 1)):
-            assert list(await store._database.read(f"PRAGMA {pragma}")) == [(wanted,)]
-        written = await store._database.write(
+            assert list(await file_of(store).database.read(f"PRAGMA {pragma}")) == [(wanted,)]
+        written = await file_of(store).database.write(
             lambda tx: [tx.one(f"PRAGMA {name}", ()) for name in ("synchronous", "foreign_keys", "journal_mode")]
         )
         assert written == [(2,), (1,), ("wal",)]

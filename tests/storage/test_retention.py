@@ -16,7 +16,7 @@ from restpoint.cli.options import times_to_live as typed
 from restpoint.errors import InvalidArgument
 from restpoint.prompts import HumanPromptText, HumanResponseText
 from runners import ended
-from support import TEXT, ManualClock, broken_history, rows, sql
+from support import TEXT, ManualClock, broken_history, file_of, rows, sql
 
 HOURS = 3_600_000
 
@@ -138,14 +138,13 @@ async def test_the_newest_row_of_a_history_that_is_all_old_stays(store: Executio
         await store.set_completed(one.execution_id, 1)
         await store.remove(one.execution_id)
     (*old, newest) = (sequence for (sequence,) in rows(path, "SELECT sequence FROM history ORDER BY sequence"))
-    prune = partial(prune_history, before=store._clock.now() + 1, last=newest, most=1_000)
-    assert store._database is not None
-    assert await store._database.write(prune) == len(old)
+    prune = partial(prune_history, before=file_of(store).clock.now() + 1, last=newest, most=1_000)
+    assert await file_of(store).database.write(prune) == len(old)
     left = rows(path, "SELECT sequence, event FROM history ORDER BY sequence")
     assert left == [(newest, "execution_removed"), (newest + 1, "history_pruned")]
-    assert await store._database.write(partial(prune, last=newest - 1)) == 0
+    assert await file_of(store).database.write(partial(prune, last=newest - 1)) == 0
     assert rows(path, "SELECT sequence, event FROM history ORDER BY sequence") == left
-    assert await broken_history(store._database) is None
+    assert await broken_history(file_of(store).database) is None
 
 
 async def test_what_is_said_for_once_is_not_kept_and_what_is_said_again_is(path: Path, clock: ManualClock) -> None:

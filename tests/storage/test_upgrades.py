@@ -18,7 +18,7 @@ from restpoint.errors import SchemaTooOld
 from restpoint.prompts import HumanResponseText
 from runners import answer, asked, ended
 from served import typed
-from support import ADA, PAIRS, START, ManualClock, broken_history, folded_statuses, rows
+from support import ADA, PAIRS, START, ManualClock, broken_history, file_of, folded_statuses, rows
 
 WRITTEN = sorted(script.stem for script in FILES.glob("[0-9]*.sql"))
 WEEKS = 21 * 86_400_000
@@ -62,8 +62,7 @@ async def go_on(path: Path) -> None:
             await store.set_completed(named[name], "done")
         if "paused.refund" in named:
             await runs_go_on(store, runner, clock, named)
-        assert store._database is not None
-        assert await broken_history(store._database) is None
+        assert await broken_history(file_of(store).database) is None
     assert {row[0] for row in rows(path, "SELECT status FROM executions")} == {"completed", "failed", "cancelled"}
     kept = dict(rows(path, "SELECT workflow, coalesce(result, error) FROM executions"))
     assert kept["completed"] == '{"price":[1,2.5,null,"é"]}'

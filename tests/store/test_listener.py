@@ -14,7 +14,7 @@ from restpoint._storage import queries
 from restpoint._storage.sqlite.database import Database
 from restpoint._store import listener
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound
-from support import ADA, PATIENCE, TEXT
+from support import ADA, PATIENCE, TEXT, file_of
 
 
 class Counted:
@@ -39,7 +39,7 @@ class Counted:
 
     def by(self, store: ExecutionStore) -> int:
         """How often a store has looked."""
-        return self._reads[store._database]
+        return self._reads[file_of(store).database]
 
     async def more_by(self, store: ExecutionStore, looks: int) -> None:
         """Return when a store has looked this many times more."""
@@ -53,7 +53,7 @@ async def test_an_idle_store_does_not_look_at_the_file(
     store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "INTERVAL", 0.001)
-    async with ExecutionStore(database=path, clock=store._clock) as other:
+    async with ExecutionStore(database=path, clock=file_of(store).clock) as other:
         waited_for = await other.set_interaction_required((await other.create_execution()).execution_id, TEXT)
         record = await store.create_execution()
         pending = await store.set_interaction_required(record.execution_id, TEXT)
@@ -172,7 +172,7 @@ async def test_one_who_held_on_far_behind_and_did_not_wait_is_told_the_truth_whe
         await there.resolve_interaction(waited.execution_id, pending.interaction_id, ADA)
         await asyncio.wait_for(pending.future, PATIENCE)
         async with asyncio.timeout(PATIENCE):
-            while not await here._follower.has_heard_all():  # noqa: ASYNC110 - it is not announced
+            while not await file_of(here).listener.has_heard_all():  # noqa: ASYNC110 - it is not announced
                 await asyncio.sleep(0.01)
         assert await here.get(held.execution_id) is held
         assert held.status == "completed"

@@ -10,7 +10,7 @@ import pytest
 from restpoint import ExecutionRecord, ExecutionStore
 from restpoint._storage import queries
 from restpoint._storage.queries import Snapshot
-from support import ADA, TEXT
+from support import ADA, TEXT, file_of
 
 
 class HeldBack:
@@ -77,7 +77,7 @@ async def test_nothing_is_kept_of_an_execution_that_is_not_there(path: Path) -> 
     async with ExecutionStore(database=path) as store:
         assert await store.get("nobody") is None
         gc.collect()
-        assert "nobody" not in store._records
+        assert "nobody" not in file_of(store).records
 
 
 async def test_who_asks_gets_the_prompt_also_when_it_is_closed_in_the_same_commit(path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from restpoint import ExecutionStore
 from restpoint.errors import IllegalTransition, LeaseLost
-from support import ADA, TEXT, ManualClock, rows, sql
+from support import ADA, TEXT, ManualClock, file_of, rows, sql
 
 Verb = Callable[[ExecutionStore, str], Awaitable[object]]
 
@@ -123,7 +123,7 @@ async def test_processes_that_live_may_drive_one_execution_in_turns(
     held = await other.get(record.execution_id)
     for store in (other, slow, other):
         pending = await store.set_interaction_required(record.execution_id, TEXT)
-        assert rows(path, "SELECT lease, epoch FROM executions") == [(store._driver.lease, 0)]
+        assert rows(path, "SELECT lease, epoch FROM executions") == [(file_of(store).driver.lease, 0)]
         await slow.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
     await slow.set_completed(record.execution_id, "in turns")
     assert held is not None

@@ -3,30 +3,28 @@
 So ``restpoint --help`` does not wait for SQLAlchemy, and the core works without the packages of an extra.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 
 def lazy_names(
-    package: str, namespace: dict[str, Any], homes: Mapping[str, str], modules: Mapping[str, str] | None = None
+    package: str, namespace: dict[str, Any], homes: Mapping[str, Sequence[str]], modules: Sequence[str] = ()
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a package.
 
-    ``package`` is its ``__name__``, ``namespace`` its ``globals()``, and ``homes`` maps each public name to the module,
-    relative to the package, that defines it. ``modules`` maps the names that are themselves modules to where they are.
+    ``package`` is its ``__name__``, and ``namespace`` its ``globals()``. ``homes`` maps each module that defines public names,
+    relative to the package, to these names. ``modules`` are those that are public themselves, under the last part of their name.
     """
-    places = {**homes, **(modules or {})}
+    home_of = {name: module for module, names in homes.items() for name in names}
+    places = {**{module.rpartition(".")[2]: module for module in modules}, **home_of}
 
     def get(name: str) -> object:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = import_module(f"{package}.{places[name]}")
-        value: object = module if name not in homes else getattr(module, name)
+        value: object = getattr(module, name) if name in home_of else module
         namespace[name] = value
         return value
 
-    def names() -> list[str]:
-        return sorted({*namespace, *places})
-
-    return get, names
+    return get, lambda: sorted({*namespace, *places})

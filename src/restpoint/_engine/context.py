@@ -16,7 +16,6 @@ A call has its position from the moment it is made, also where it is awaited lat
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,6 +24,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 from pydantic import BaseModel, ValidationError
 
 from restpoint._core.oauth_token import OAuthToken
+from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
@@ -33,8 +33,8 @@ from restpoint._engine.fingerprints import fingerprint, fingerprint_of
 from restpoint._engine.replay import describe
 from restpoint._engine.run import Run
 from restpoint._engine.steps import attempts, called, name_of, recorded_outcome, result_type
-from restpoint._storage import Entry, event_details, journal
-from restpoint._store.ask_options import read_terms
+from restpoint._storage import Entry, journal
+from restpoint._store.prompt_request import PromptRequest
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
@@ -118,21 +118,18 @@ class Context:
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
         ``InteractionWithdrawn`` when someone took the prompt back.
         """
-        asked = read_prompt(prompt)
-        text = write_prompt(asked)
-        terms = read_terms(asked, assignees, four_eyes, on_deadline, default)
-        seconds = asked.timeout if timeout is None else timeout
-        due = None if seconds is None else _milliseconds("timeout", seconds)
-        print_ = fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-        call, entry = self._run.call("ask", asked.input_type, print_)
+        asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
+        terms = asked.terms
+        print_ = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+        call, entry = self._run.call("ask", asked.prompt.input_type, print_)
 
         async def answered() -> HumanResponse:
             run = self._run
             if entry is None:
                 await run.first_time()
-                wait_id = run.parts.identifiers.new()
-                detail = event_details.asked(text, terms, digest=run.parts.keeping.digest, position=call.position)
-                await waiting.ask(run, journal.ask, call, wait_id, text, due, detail, terms)
+                wait_id = run.file.identifiers.new()
+                detail = asked.detail(run.file.keeping, call.position)
+                await waiting.ask(run, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
                 wait_id = await self._begun(entry)
             return await waiting.answer(run, wait_id, call)
@@ -203,7 +200,8 @@ class Context:
         it calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the token is the application's.
         Raises ``NotJSON`` and ``InvalidArgument``.
         """
-        due = None if timeout is None else _milliseconds("timeout", timeout)
+        seconds = _seconds(timeout)
+        due = None if seconds is None else milliseconds("timeout", seconds)
         if provider is not None:
             if auth_url is not None or oauth_state is not None:
                 raise InvalidArgument("authorize takes a provider, or auth_url and oauth_state, and not both.")
@@ -222,7 +220,7 @@ class Context:
             run = self._run
             if entry is None:
                 await run.first_time()
-                wait_id = run.parts.identifiers.new()
+                wait_id = run.file.identifiers.new()
                 usual = waiting.scopes_at(run, provider)
                 wanted = usual if scopes is None else scopes
                 page, asked = waiting.consent_page(run, provider, wait_id), encode(list(wanted))
@@ -243,7 +241,7 @@ class Context:
             run = self._run
             if entry is None:
                 await run.first_time()
-                wait_id = run.parts.identifiers.new()
+                wait_id = run.file.identifiers.new()
                 await waiting.ask(run, journal.authorize, call, wait_id, auth_url, oauth_state, due)
             else:
                 wait_id = await self._begun(entry)
@@ -327,7 +325,7 @@ class Context:
                     await run.started()  # in here: who gives up on the step meanwhile must not find it done by a replay
                     key = f"{self.execution_id}:{call.position}"
                     work = partial(called, function, arguments)
-                    value = await attempts(run.parts.clock, key, call, work, retries, backoff)
+                    value = await attempts(run.file.clock, key, call, work, retries, backoff)
                     text = returned.write(value)
                 except asyncio.CancelledError:
                     run.abandon_step(call)
@@ -345,21 +343,21 @@ class Context:
 
     def sleep(self, duration: float | timedelta) -> Coroutine[Any, Any, None]:
         """Sleep for some seconds, or a ``timedelta``, from now on; a restart does not begin it anew."""
-        milliseconds = _milliseconds("duration", duration)
-        call, entry = self._run.call("sleep", "sleep", fingerprint(milliseconds))
+        length = milliseconds("duration", _seconds(duration))
+        call, entry = self._run.call("sleep", "sleep", fingerprint(length))
 
         async def slept() -> None:
             run = self._run
             if entry is None:
                 await run.first_time()
-                until = run.parts.clock.now() + milliseconds
+                until = run.file.clock.now() + length
                 await waiting.fall_asleep(run, call, until)
             else:
                 await run.replayed(entry)
                 if entry.ordinal is not None:
                     return
                 until = int(decode(entry.result)["until"])
-            await waiting.until(run, call, until, until - milliseconds)
+            await waiting.until(run, call, until, until - length)
             with run.busy():
                 await run.outcome(journal.settle, call)
 
@@ -373,7 +371,7 @@ class Context:
             run = self._run
             if entry is None:
                 await run.first_time()
-                instant = run.parts.clock.now()
+                instant = run.file.clock.now()
                 with run.busy():
                     await run.record_outcome(call, encode(instant))
             else:
@@ -383,8 +381,11 @@ class Context:
         return known()
 
 
-def _milliseconds(name: str, duration: float | timedelta) -> int:
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if type(seconds) not in {int, float} or not math.isfinite(seconds) or not 0 <= seconds <= MAX_TIMEOUT_SECONDS:
-        raise InvalidArgument(f"{name} is {duration!r}; give seconds from 0 to {MAX_TIMEOUT_SECONDS}.")
-    return round(seconds * 1000)
+@overload
+def _seconds(duration: None) -> None: ...
+@overload
+def _seconds(duration: float | timedelta) -> float: ...
+@overload
+def _seconds(duration: float | timedelta | None) -> float | None: ...
+def _seconds(duration: float | timedelta | None) -> float | None:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration

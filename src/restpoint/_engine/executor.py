@@ -69,7 +69,7 @@ async def _complete(run: Run, result: Any) -> None:
     except NotJSON as error:
         await _fail(run, error)
         return
-    await run.end(journal.complete, text, run.parts.keeping)
+    await run.end(journal.complete, text, run.file.keeping)
 
 
 async def _fail(run: Run, error: BaseException) -> None:
@@ -97,4 +97,4 @@ async def _record_failure(run: Run, error: BaseException) -> None:
         logging.INFO if public else logging.ERROR,
         "workflow %s failed: %s", run.workflow.name, code, exc_info=None if public else error,
     )  # fmt: skip
-    await run.end(journal.fail, message, code, run.parts.keeping)
+    await run.end(journal.fail, message, code, run.file.keeping)

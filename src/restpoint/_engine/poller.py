@@ -11,7 +11,7 @@ from typing import Final
 
 from restpoint._engine.slots import Slots
 from restpoint._storage import Claim, claims, leases
-from restpoint._store.internals import Parts
+from restpoint._store.open_file import OpenFile
 from restpoint.errors import StoreClosed
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Claimant:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: OpenFile,
         known: Collection[str],
         slots: Slots,
         news: asyncio.Event,

@@ -21,8 +21,8 @@ from restpoint._engine.steps import step_here
 from restpoint._engine.workflow import Workflow
 from restpoint._storage import Call, Claim, Entry, Transaction, claims
 from restpoint._storage import journal as runs
-from restpoint._store.identity_map import Coming
-from restpoint._store.internals import Parts
+from restpoint._store.identity_map import Creation
+from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint.errors import (
     InvalidArgument,
@@ -75,7 +75,7 @@ class Run:
         claim: Claim,
         workflow: Workflow,
         record: ExecutionRecord,
-        parts: Parts,
+        file: OpenFile,
         host: Host,
         *,
         input_text: str,
@@ -85,7 +85,7 @@ class Run:
         self.claim = claim
         self.workflow = workflow
         self.record = record
-        self.parts = parts
+        self.file = file
         self.gone: Gone | None = None
         self.problem: str | None = None
         self._host = host
@@ -104,7 +104,7 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
-        self._coming: Coming | None = None
+        self._creation: Creation | None = None
 
     # --- From beginning to end ---
 
@@ -116,7 +116,7 @@ class Run:
         self._task.add_done_callback(self._did_not_begin)
         self.journal.watch(self._does_not_come_to)
         self.adopt(self.record)
-        self.parts.follower.watch(self._task)
+        self.file.listener.watch(self._task)
 
     def adopt(self, record: ExecutionRecord) -> None:
         """The record of its execution, which then tells it of a cancellation or an end."""
@@ -131,23 +131,23 @@ class Run:
         """It ends here: what becomes of its execution now is no news to it."""
         self.record.runs_no_more(self._task, self._ended_elsewhere)
 
-    def begins_before(self, coming: Coming) -> None:
+    def begins_before(self, creation: Creation) -> None:
         """It is begun while its start is being written: whatever it writes is written after that, or not at all."""
-        self._coming = coming
-        coming.written.add_done_callback(self._has_started)
+        self._creation = creation
+        creation.written.add_done_callback(self._has_started)
 
     def _has_started(self, starting: "asyncio.Future[str | None]") -> None:
         """What comes of the start may be the id of the execution that was started with the same key before."""
-        coming, self._coming = self._coming, None
+        creation, self._creation = self._creation, None
         if starting.exception() is not None or starting.result() is not None:  # there is no such execution
             self.leave("lost")
-        elif coming is not None and coming.record is not self.record:  # someone else found it in the file first
-            self.adopt(coming.record)
+        elif creation is not None and creation.record is not self.record:  # someone else found it in the file first
+            self.adopt(creation.record)
 
     async def started(self) -> None:
         """Return when its start is in the file: nothing that it does to the world comes before that."""
-        if self._coming is not None:
-            await asyncio.wait([self._coming.written])
+        if self._creation is not None:
+            await asyncio.wait([self._creation.written])
         self.check()
 
     def hear(self, event: Change) -> None:
@@ -156,7 +156,7 @@ class Run:
             self.depart("ended")
         elif event.wait is not None and event.wait.kind == "interaction" and event.wait.status == "pending":
             # Hold the prompt, so that its answer comes here.
-            record = self.parts.records.get(self.claim.execution_id)
+            record = self.file.records.get(self.claim.execution_id)
             pending = None if record is None else record.open_interaction(event.wait.id)
             if pending is not None:
                 self.pending[pending.interaction_id] = pending
@@ -323,7 +323,7 @@ class Run:
             if not told.done():
                 told.set_result(None)
 
-        self.parts.database.write(fenced).add_done_callback(over)
+        self.file.database.write(fenced).add_done_callback(over)
         return told
 
     async def end(
@@ -333,7 +333,7 @@ class Run:
         self.let_record_go()
         while True:
             try:
-                await self.parts.database.write(lambda tx: job(tx, self.claim, *arguments, **named))
+                await self.file.database.write(lambda tx: job(tx, self.claim, *arguments, **named))
             except (LeaseLost, StoreClosed):
                 self.depart("lost")
             except StorageError:
@@ -425,7 +425,7 @@ class Run:
         waits = [each for each in waiting if isinstance(each, str)]
         wake_at = min((each for each in waiting if isinstance(each, int)), default=None)
         try:
-            if await self.parts.database.write(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
+            if await self.file.database.write(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
                 self.leave("parked")
         except LeaseLost:
             self.leave("lost")

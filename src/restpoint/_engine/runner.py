@@ -25,7 +25,7 @@ from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal
-from restpoint._store.internals import Parts
+from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
@@ -107,7 +107,7 @@ class Runner:
         self._begun: set[str] = set()
         """Executions whose runs this process has begun while their start is being written."""
         self._looking: list[asyncio.Task[None]] = []
-        self._parts: Parts | None = None
+        self._file: OpenFile | None = None
         self._closing = False
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -115,14 +115,16 @@ class Runner:
 
     async def open(self) -> Self:
         """Begin to claim and run."""
-        if self._parts is not None or self._closing:
+        if self._file is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
-        parts = self._parts = await self.store.parts()
+        file = await self.store.file()
+        await file.take_lease()
+        self._file = file
         self._claimant = Claimant(
-            parts, self._known, self._slots, self._news, self._take_up, max_attempts=self.max_attempts
+            file, self._known, self._slots, self._news, self._take_up, max_attempts=self.max_attempts
         )
         if self.concurrency:
-            await parts.database.write(partial(claims.retry, known=list(self._known)))
+            await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             self._looking = [
                 asyncio.create_task(self._claimant.look_for_work(), name="restpoint:look_for_work"),
@@ -159,7 +161,7 @@ class Runner:
     @property
     def accepts(self) -> bool:
         """Whether it is open, and takes new work."""
-        return self._parts is not None and not self._closing
+        return self._file is not None and not self._closing
 
     @property
     def running(self) -> int:
@@ -206,20 +208,20 @@ class Runner:
             if given is not None:
                 check_text(name, given, limit=1_000)
         check_priority(priority)
-        if self._parts is None or self._closing:
+        if self._file is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
-        parts, execution_id = self._parts, self._parts.identifiers.new()
+        file, execution_id = self._file, self._file.identifiers.new()
         with tracing.start_span(workflow, trace) as span:
             carried = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, carried, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, parts.lease, 1, workflow, found.version) if self._slots.try_take() else None
-            draft = parts.records.draft(row)
+            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self._slots.try_take() else None
+            draft = file.records.draft(row)
             run = None
             if claim is not None:
-                run = Run(claim, found, draft, parts, self, input_text=text, trace=span.carrier or None)
+                run = Run(claim, found, draft, file, self, input_text=text, trace=span.carrier or None)
             outcome = await self._write_start(draft, row, what, run, who)
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
@@ -232,27 +234,27 @@ class Runner:
         self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
         """The record of what was started; or the id of what an earlier request with the same key had started."""
-        parts, execution_id = self._require(), row.id
+        file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = parts.database.write(lambda tx: journal.start(tx, row, what, lease, who))
+            starting = file.database.write(lambda tx: journal.start(tx, row, what, lease, who))
         except BaseException:
             if run is not None:
                 self._slots.give()
             raise
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
-        coming = parts.records.expect(draft, starting)
+        creation = file.records.create(draft, starting)
         if run is not None:
             # It does not wait for the commit: what it asks first goes into the same one.
-            run.begins_before(coming)
+            run.begins_before(creation)
             self._begin(run)
             self._begun.add(execution_id)
         try:
             earlier = await starting
         finally:
             self._begun.discard(execution_id)
-        return earlier if earlier is not None else coming.record
+        return earlier if earlier is not None else creation.record
 
     # --- Taking up ---
 
@@ -269,23 +271,23 @@ class Runner:
 
     async def _load(self, claim: Claim) -> None:
         """Take up a run that was claimed: what it has recorded first, then the function."""
-        parts, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
+        file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
         run = None
         try:
-            text, carried = await journal.read_run(parts.database, claim.execution_id)
-            entries = await journal.read_journal(parts.database, claim.execution_id)
+            text, carried = await journal.read_run(file.database, claim.execution_id)
+            entries = await journal.read_journal(file.database, claim.execution_id)
             asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
-            found = await parts.records.load(parts.database, claim.execution_id, asked)
+            found = await file.records.load(claim.execution_id, asked)
             if found is not None:
                 # No await from here until the run holds what is pending, lest an answer pass by.
                 record, snapshot = found
                 run = Run(
-                    claim, workflow, record, parts, self,
+                    claim, workflow, record, file, self,
                     input_text=text, trace=None if carried is None else decode(carried),
                     waits={wait.id: wait for wait in snapshot.waits},
                 )  # fmt: skip
                 # Read after the waits: what they say is closed is in here.
-                closings = await journal.read_closings(parts.database, claim.execution_id) if entries else {}
+                closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
                 run.use(Journal(entries, closings))
                 if self.consents is not None and any(entry.is_driven for entry in entries):
                     # Before it begins: a token that has to be refreshed must not change the order of a replay.
@@ -358,10 +360,10 @@ class Runner:
 
     # --- Inside ---
 
-    def _require(self) -> Parts:
-        if self._parts is None:
+    def _require(self) -> OpenFile:
+        if self._file is None:
             raise StoreClosed("The runner is not open.")
-        return self._parts
+        return self._file
 
     async def _let_go(self, claim: Claim, problem: str | None) -> None:
         self.trust(claim.execution_id)

@@ -199,8 +199,8 @@ async def until(run: Run, call: Call, instant: int, begun: int) -> None:
     """Return at ``instant`` of a sleep that began at ``begun`` (both milliseconds since the epoch)."""
     try:
         with run.occupancy.wait(instant):
-            while run.parts.clock.now() < instant:
-                await run.parts.clock.sleep_until(instant)
+            while run.file.clock.now() < instant:
+                await run.file.clock.sleep_until(instant)
         await run.occupancy.be_here()
         await run.first_time()
     except asyncio.CancelledError:

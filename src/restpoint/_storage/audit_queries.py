@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, column, false, func, literal_column, select, table
 
 from restpoint._storage.schema import history
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ZERO, prepare, word
 from restpoint._storage.sqlite.views import response_times
 from restpoint.events import EventKind
 
@@ -44,12 +44,7 @@ class Filters:
 
 _h = history.c
 _JSON: Final = frozenset({"detail", "prompt", "response", "assignees", "actor_groups", "actor_roles"})
-_SPAN: Final = prepare(
-    select(
-        func.coalesce(func.min(_h.sequence), literal_column("0")),
-        func.coalesce(func.max(_h.sequence), literal_column("0")),
-    )
-)
+_SPAN: Final = prepare(select(func.coalesce(func.min(_h.sequence), ZERO), func.coalesce(func.max(_h.sequence), ZERO)))
 _WITHOUT_WORKFLOW: Final = "file_changes"
 _TIMELINE: Final = table(
     "execution_timeline",
@@ -109,27 +104,12 @@ def events(connection: sqlite3.Connection, filters: Filters, after: int = 0) -> 
 
 @cache
 def _events_with(given: frozenset[str]) -> str:
-    names = (
-        "sequence",
-        "at",
-        "at_ms",
-        "execution_id",
-        "event",
-        "wait_id",
-        "from_status",
-        "to_status",
-        "actor",
-        "cause",
-        "detail",
-        "digest",
-    )
-    told = table("execution_history", *map(column, names)).alias("h")
+    of_row = ("sequence", "at", "at_ms", "execution_id")
+    of_event = ("event", "wait_id", "from_status", "to_status", "actor", "cause", "detail", "digest")
+    told = table("execution_history", *map(column, of_row + of_event)).alias("h")
     created = history.alias("c")
-    workflow = func.json_extract(created.c.detail, literal_column("'$.workflow'"))
-    columns = [
-        workflow.label("workflow") if name == "workflow" else told.c[name]
-        for name in (*names[:4], "workflow", *names[4:])
-    ]
+    workflow = func.json_extract(created.c.detail, word("$.workflow"))
+    columns = (*(told.c[name] for name in of_row), workflow.label("workflow"), *(told.c[name] for name in of_event))
     conditions = {
         "since": told.c.at_ms >= bindparam("since"),
         "until": told.c.at_ms < bindparam("until"),
@@ -138,7 +118,7 @@ def _events_with(given: frozenset[str]) -> str:
         "event": told.c.event == bindparam("event"),
         "status": told.c.to_status == bindparam("status"),
     }
-    is_created = created.c.event == literal_column(f"'{EventKind.EXECUTION_CREATED}'")
+    is_created = created.c.event == word(EventKind.EXECUTION_CREATED)
     return prepare(
         select(*columns)
         .select_from(told.outerjoin(created, (created.c.execution_id == told.c.execution_id) & is_created))

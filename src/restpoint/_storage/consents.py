@@ -17,13 +17,13 @@ from sqlalchemy import Select, bindparam, func, literal_column, null, select, un
 
 from restpoint._core.changes import Change, Wait
 from restpoint._core.serialization import decode
-from restpoint._storage import event_details, leases
+from restpoint._storage import event_details, leases, queries
 from restpoint._storage import executions as ledger
 from restpoint._storage.history import append
 from restpoint._storage.schema import consents, executions
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ZERO, limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
-from restpoint.errors import Conflict, ConsentExpired, ExecutionNotFound, InteractionNotFound
+from restpoint.errors import Conflict, ConsentExpired, InteractionNotFound
 from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
@@ -72,7 +72,6 @@ _DRIVEN: Final[Select[Any]] = (
 _ONE: Final = prepare(_DRIVEN.where(_e.id == bindparam("id"), _c.id == bindparam("wait")))
 _BY_STATE: Final = prepare(_DRIVEN.where(_c.state_sha256 == bindparam("state")))
 _OF_EXECUTION: Final = prepare(_DRIVEN.where(_e.id == bindparam("id")))
-_EXISTS: Final = prepare(select(_e.key).where(_e.id == bindparam("id")))
 
 
 def _consent(row: tuple[Any, ...]) -> Consent:
@@ -90,9 +89,7 @@ async def find(database: Database, execution_id: str, wait_id: str) -> Consent:
     """One consent. Raises ``ExecutionNotFound`` and ``InteractionNotFound``, the latter also for what a caller drives."""
     for row in await database.read(_ONE, {"id": execution_id, "wait": wait_id}):
         return _consent(row)
-    if not list(await database.read(_EXISTS, {"id": execution_id})):
-        raise ExecutionNotFound(execution_id)
-    raise InteractionNotFound(execution_id, wait_id)
+    raise await queries.missing(database, execution_id, wait_id)
 
 
 async def find_by_state(database: Database, state_sha256: bytes) -> Consent | None:
@@ -109,13 +106,12 @@ async def of_execution(database: Database, execution_id: str) -> list[Consent]:
 
 # --- An attempt ------------------------------------------------------------------------------------------------------
 
+_THIS: Final = _c.key == bindparam("the_key")
+_AT: Final = (_THIS, _c.attempts == bindparam("attempt"))
+_MINE: Final = (*_AT, _c.status == word("exchanging"), _c.lease == bindparam("the_lease"))
 _BEGIN: Final = prepare(
     update(consents)
-    .where(
-        _c.key == bindparam("the_key"),
-        _c.status == literal_column("'pending'"),
-        func.coalesce(_c.attempts, literal_column("0")) == bindparam("attempt"),
-    )
+    .where(_THIS, _c.status == word("pending"), func.coalesce(_c.attempts, ZERO) == bindparam("attempt"))
     .values(
         attempts=bindparam("next"),
         begun_by=bindparam("person"),
@@ -128,39 +124,14 @@ _BEGIN: Final = prepare(
 )
 _REDEEM: Final = prepare(
     update(consents)
-    .where(
-        _c.key == bindparam("the_key"),
-        _c.status == literal_column("'pending'"),
-        _c.attempts == bindparam("attempt"),
-        _c.verifier.is_not(None),
-    )
-    .values(status=literal_column("'exchanging'"), verifier=null(), lease=bindparam("the_lease"))
+    .where(*_AT, _c.status == word("pending"), _c.verifier.is_not(None))
+    .values(status=word("exchanging"), verifier=null(), lease=bindparam("the_lease"))
 )
-_RETURN: Final = prepare(
-    update(consents)
-    .where(
-        _c.key == bindparam("the_key"),
-        _c.status == literal_column("'exchanging'"),
-        _c.attempts == bindparam("attempt"),
-        _c.lease == bindparam("the_lease"),
-    )
-    .values(status=literal_column("'pending'"), lease=null())
-)
-_SPEND: Final = prepare(
-    update(consents)
-    .where(_c.key == bindparam("the_key"), _c.attempts == bindparam("attempt"), _c.verifier.is_not(None))
-    .values(verifier=null())
-)
-_IS_MINE: Final = prepare(
-    select(_c.key).where(
-        _c.key == bindparam("the_key"),
-        _c.status == literal_column("'exchanging'"),
-        _c.attempts == bindparam("attempt"),
-        _c.lease == bindparam("the_lease"),
-    )
-)
-_TOKEN: Final = prepare(update(consents).where(_c.key == bindparam("the_key")).values(token=bindparam("sealed")))
-_DENIAL: Final = prepare(update(consents).where(_c.key == bindparam("the_key")).values(denial=bindparam("why")))
+_RETURN: Final = prepare(update(consents).where(*_MINE).values(status=word("pending"), lease=null()))
+_SPEND: Final = prepare(update(consents).where(*_AT, _c.verifier.is_not(None)).values(verifier=null()))
+_IS_MINE: Final = prepare(select(_c.key).where(*_MINE))
+_TOKEN: Final = prepare(update(consents).where(_THIS).values(token=bindparam("sealed")))
+_DENIAL: Final = prepare(update(consents).where(_THIS).values(denial=bindparam("why")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +247,7 @@ def _tell(tx: Transaction, consent: Consent, event: EventKind, actor: str | None
 
 # --- Processes that die ----------------------------------------------------------------------------------------------
 
-_EXCHANGING: Final = prepare(_DRIVEN.where(_c.lease.is_not(None), _c.status == literal_column("'exchanging'")))
+_EXCHANGING: Final = prepare(_DRIVEN.where(_c.lease.is_not(None), _c.status == word("exchanging")))
 
 
 async def left_behind(database: Database) -> bool:
@@ -295,22 +266,13 @@ def recover(tx: Transaction) -> None:
 
 # --- Tokens ----------------------------------------------------------------------------------------------------------
 
-_TAKE_TOKEN: Final = prepare(
-    update(consents)
-    .where(_c.key == bindparam("the_key"), _c.token == bindparam("known"))
-    .values(lease=bindparam("the_lease"))
-)
-_REPLACE_TOKEN: Final = prepare(
-    update(consents)
-    .where(_c.key == bindparam("the_key"), _c.token == bindparam("known"))
-    .values(token=bindparam("sealed"), lease=null())
-)
+_READ_TOKEN: Final = (_THIS, _c.token == bindparam("known"))
+_TAKE_TOKEN: Final = prepare(update(consents).where(*_READ_TOKEN).values(lease=bindparam("the_lease")))
+_REPLACE_TOKEN: Final = prepare(update(consents).where(*_READ_TOKEN).values(token=bindparam("sealed"), lease=null()))
 _RELEASE_TOKEN: Final = prepare(
-    update(consents)
-    .where(_c.key == bindparam("the_key"), _c.status == literal_column("'granted'"), _c.lease == bindparam("the_lease"))
-    .values(lease=null())
+    update(consents).where(_THIS, _c.status == word("granted"), _c.lease == bindparam("the_lease")).values(lease=null())
 )
-_HOLDER: Final = prepare(select(_c.lease).where(_c.key == bindparam("the_key")))
+_HOLDER: Final = prepare(select(_c.lease).where(_THIS))
 
 
 def take_token(tx: Transaction, consent: Consent, lease: int) -> bool:
@@ -334,23 +296,17 @@ def release_token(tx: Transaction, consent: Consent, lease: int) -> None:
 
 # --- Rotation --------------------------------------------------------------------------------------------------------
 
-_SEALED: Final = prepare(
-    _DRIVEN.where(_c.verifier.is_not(None) | _c.token.is_not(None), _c.key > bindparam("after"))
-    .order_by(_c.key)
-    .limit(bindparam("most"))
-    .offset(literal_column("0"))
-)
+_ARE_SEALED: Final = _c.verifier.is_not(None) | _c.token.is_not(None)
+_SEALED: Final = prepare(limited(_DRIVEN.where(_ARE_SEALED, _c.key > bindparam("after")).order_by(_c.key), "most"))
 _RESEAL: Final = prepare(
-    update(consents)
-    .where(_c.key == bindparam("the_key"))
-    .values(verifier=bindparam("the_verifier"), token=bindparam("the_token"))
+    update(consents).where(_THIS).values(verifier=bindparam("the_verifier"), token=bindparam("the_token"))
 )
 _USES: Final = prepare(
     select(literal_column("id"), func.count())
     .select_from(
         union_all(
-            select(func.json_extract(_c.token, literal_column("'$.key'")).label("id")).where(_c.token.is_not(None)),
-            select(func.json_extract(_c.verifier, literal_column("'$.key'"))).where(_c.verifier.is_not(None)),
+            select(func.json_extract(_c.token, word("$.key")).label("id")).where(_c.token.is_not(None)),
+            select(func.json_extract(_c.verifier, word("$.key"))).where(_c.verifier.is_not(None)),
         ).subquery()
     )
     .group_by(literal_column("id"))

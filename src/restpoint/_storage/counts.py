@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, FromClause, Select, func, literal_column, null, select, union_all
+from sqlalchemy import CompoundSelect, FromClause, Select, func, null, select, union_all
 from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._storage.schema import consents, executions, interactions
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, prepare, word, words
 from restpoint._storage.sqlite.database import Database
 from restpoint.lifecycle import OPEN
 
@@ -53,19 +53,19 @@ def _waits(kind: str, table: FromClause, is_open: ColumnElement[bool]) -> Select
     )
     asked = table.alias()
     since = select(asked.c.created_at).where(asked.c.key == found.c.oldest).scalar_subquery()
-    return select(literal_column(f"'{kind}'"), found.c.open, since).select_from(found)
+    return select(word(kind), found.c.open, since).select_from(found)
 
 
 def _runs(state: str, condition: ColumnElement[bool]) -> Select[Any]:
-    columns: tuple[ColumnElement[Any], ...] = literal_column(f"'{state}'"), func.count(), null()
+    columns: tuple[ColumnElement[Any], ...] = word(state), func.count(), null()
     return select(*columns).select_from(executions).where(condition)
 
 
 _COUNT: Final[CompoundSelect[Any]] = union_all(
-    _waits("interaction", interactions, _i.status == literal_column("'pending'")),
-    _waits("consent", consents, _c.status.in_([literal_column(f"'{status}'") for status in OPEN])),
+    _waits("interaction", interactions, _i.status == word("pending")),
+    _waits("consent", consents, _c.status.in_(words(OPEN))),
     _runs("claimed", _e.ready.is_not(None) & _e.lease.is_not(None)),
-    _runs("ready", (_e.ready == literal_column("1")) & _e.lease.is_(None)),
+    _runs("ready", (_e.ready == ONE) & _e.lease.is_(None)),
     _runs("problem", _e.problem.is_not(None)),
 )
 COUNT: Final = prepare(_COUNT)

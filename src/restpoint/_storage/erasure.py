@@ -28,14 +28,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, func, insert, literal_column, null, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, null, or_, select, update
 
 from restpoint._core.serialization import encode
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
 from restpoint._storage.schema import erasures, executions, history, interactions
 from restpoint._storage.sqlite import vacuum
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition
 from restpoint.events import EventKind
@@ -52,15 +52,11 @@ _ERASED_RESPONSE: Final = "null"
 _e, _i, _h = executions.c, interactions.c, history.c
 
 
-def _text(value: str) -> Any:
-    return literal_column(f"'{value}'")
-
-
 # Nobody here can say what the detail of an event that this version does not know holds, so it is erased too.
 _ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
-    [_text(kind) for kind in EventKind if not kind.has_payload]
+    words(kind for kind in EventKind if not kind.has_payload)
 )
-_DECISIONS: Final = [_text(kind) for kind in EventKind if kind.is_decision]
+_DECISIONS: Final = words(kind for kind in EventKind if kind.is_decision)
 _DETAILS: Final = prepare(
     select(_h.sequence).where(_h.execution_id == bindparam("id"), _ITS_DETAILS).order_by(_h.sequence)
 )
@@ -70,16 +66,12 @@ _DETAILS_OF_WAIT: Final = prepare(
         _h.execution_id == bindparam("id"),
         _h.wait_id == bindparam("wait"),
         _ITS_DETAILS,
-        _h.event.in_(_DECISIONS) | (bindparam("whole") == literal_column("1")),
+        _h.event.in_(_DECISIONS) | (bindparam("whole") == ONE),
     )
     .order_by(_h.sequence)
 )
 _LAST_STATUS: Final = prepare(
-    select(_h.to_status)
-    .where(_h.execution_id == bindparam("id"))
-    .order_by(_h.sequence.desc())
-    .limit(literal_column("1"))
-    .offset(literal_column("0"))
+    limited(select(_h.to_status).where(_h.execution_id == bindparam("id")).order_by(_h.sequence.desc()), ONE)
 )
 _NAME: Final = prepare(insert(erasures), order=("sequence", "ordered"))
 _ERASE: Final = prepare(update(history).where(_h.sequence == bindparam("row")).values(detail=null()), order=("row",))
@@ -164,16 +156,16 @@ def _erasable(tx: Transaction, execution_id: str) -> tuple[str | None, bool]:
 # --- One person ------------------------------------------------------------------------------------------------------
 
 _SPAN: Final = (_h.sequence > bindparam("after"), _h.sequence <= bindparam("to"))
-_ASSIGNEES: Final = func.json_extract(_h.detail, _text("$.assignees"))
+_ASSIGNEES: Final = func.json_extract(_h.detail, word("$.assignees"))
 _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).where(
     *_SPAN,
     or_(
-        (_h.event == _text(EventKind.EXECUTION_CREATED))
-        & (func.json_extract(_h.detail, _text("$.owner")) == bindparam("person")),
+        (_h.event == word(EventKind.EXECUTION_CREATED))
+        & (func.json_extract(_h.detail, word("$.owner")) == bindparam("person")),
         _h.event.in_(_DECISIONS) & (_h.actor == bindparam("person")),
-        (_h.event == _text(EventKind.INTERACTION_ASKED))
-        & (func.json_array_length(_ASSIGNEES) == literal_column("1"))
-        & (func.json_extract(_h.detail, _text("$.assignees[0]")) == bindparam("person")),
+        (_h.event == word(EventKind.INTERACTION_ASKED))
+        & (func.json_array_length(_ASSIGNEES) == ONE)
+        & (func.json_extract(_h.detail, word("$.assignees[0]")) == bindparam("person")),
     ),
 )
 _CONCERNING: Final = prepare(_CONCERNS)
@@ -226,54 +218,50 @@ async def erase(
     database: Database, what: Scope, actor: str | None, reason: str | None, dropped: Callable[[str], None]
 ) -> Erasure:
     """Erase all of it, one execution at a time. Those that must stay are left; ``dropped`` is called with each other one."""
-    done = Erasure()
-    for execution_id in what.executions:
-        job = partial(erase_execution, execution_id=execution_id, actor=actor, reason=reason)
-        if await _attempt(database, job, execution_id, done.left):
-            done.executions.append(execution_id)
-            dropped(execution_id)
-    for (execution_id, wait_id), whole in what.waits.items():
-        job = partial(erase_wait, execution_id=execution_id, wait_id=wait_id, actor=actor, reason=reason, whole=whole)
-        if await _attempt(database, job, execution_id, done.left):
-            done.waits.append((execution_id, wait_id))
-            dropped(execution_id)
-    if (
-        what.executions or what.waits
-    ):  # also where nothing was left to erase: the log may still have it from the last time
+
+    def job(tx: Transaction, execution_id: str, wait_id: str | None, whole: bool) -> int:
+        if wait_id is None:
+            return erase_execution(tx, execution_id, actor, reason)
+        return erase_wait(tx, execution_id, wait_id, actor, reason, whole=whole)
+
+    done = await _each(database, what, job, dropped)
+    if what.executions or what.waits:  # also if nothing was left to erase: the log may still have it from the last time
         done.scrubbed = await scrub(database)
     return done
 
 
 async def preview(database: Database, what: Scope) -> Erasure:
     """Return what ``erase`` would do. Nothing is written."""
-    would = Erasure()
-    for execution_id in what.executions:
-        if await _attempt(database, partial(_count, execution_id=execution_id), execution_id, would.left):
-            would.executions.append(execution_id)
-    for (execution_id, wait_id), whole in what.waits.items():
-        job = partial(_count, execution_id=execution_id, wait=wait_id, whole=int(whole))
-        if await _attempt(database, job, execution_id, would.left):
-            would.waits.append((execution_id, wait_id))
-    return would
+    return await _each(database, what, _count, lambda _: None)
 
 
-def _count(tx: Transaction, execution_id: str, wait: str | None = None, whole: int = 1) -> int:
+def _count(tx: Transaction, execution_id: str, wait_id: str | None, whole: bool) -> int:
     _, is_there = _erasable(tx, execution_id)
-    if wait is None:
+    if wait_id is None:
         return len(tx.all(_DETAILS, {"id": execution_id})) + is_there
-    return len(tx.all(_DETAILS_OF_WAIT, {"id": execution_id, "wait": wait, "whole": whole}))
+    return len(tx.all(_DETAILS_OF_WAIT, {"id": execution_id, "wait": wait_id, "whole": int(whole)}))
 
 
-async def _attempt(
-    database: Database, job: Callable[[Transaction], int], execution_id: str, left: list[tuple[str, str]]
-) -> bool:
-    try:
-        return bool(await database.write(job))
-    except (IllegalTransition, ExecutionHeld) as error:
-        left.append((execution_id, str(error)))
-    except ExecutionNotFound:  # retention removed it meanwhile, so nothing is left to erase
-        pass
-    return False
+async def _each(database: Database, what: Scope, job: Callable[..., int], done_with: Callable[[str], None]) -> Erasure:
+    """Do a job for each execution and each wait, in a transaction of its own; it returns 0 if there was nothing to do."""
+    done = Erasure()
+    targets: list[tuple[str, str | None, bool]] = [(execution_id, None, True) for execution_id in what.executions]
+    targets += [(execution_id, wait_id, whole) for (execution_id, wait_id), whole in what.waits.items()]
+    for execution_id, wait_id, whole in targets:
+        try:
+            if not await database.write(partial(job, execution_id=execution_id, wait_id=wait_id, whole=whole)):
+                continue
+        except (IllegalTransition, ExecutionHeld) as error:
+            done.left.append((execution_id, str(error)))
+        except ExecutionNotFound:  # retention removed it meanwhile, so nothing is left to erase
+            pass
+        else:
+            if wait_id is None:
+                done.executions.append(execution_id)
+            else:
+                done.waits.append((execution_id, wait_id))
+            done_with(execution_id)
+    return done
 
 
 async def scrub(database: Database) -> bool:

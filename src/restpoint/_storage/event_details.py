@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, func, literal_column
 from restpoint._core.changes import NO_TERMS, Terms
 from restpoint._core.execution_row import LABELS, ExecutionRow
 from restpoint._core.serialization import check_text, encode
+from restpoint._storage.sqlite.connection import word
 from restpoint.access import Actor
 
 APPLICATION: Final = "application"
@@ -72,9 +73,9 @@ def differs(name: str, detail: ColumnElement[Any], stored: ColumnElement[Any]) -
     begin = f'{{"{name}":'
     first: ColumnElement[int] = literal_column("1")
     after: ColumnElement[int] = literal_column(str(len(begin) + 1))
-    is_whole = func.substr(detail, first, literal_column(str(len(begin)))) == literal_column(f"'{begin}'")
+    is_whole = func.substr(detail, first, literal_column(str(len(begin)))) == word(begin)
     whole_differs = func.substr(detail, after, func.length(stored)).is_distinct_from(stored)
-    hash_differs = func.json_extract(detail, literal_column(f"'$.{name}_sha256'")) != func.sha256_hex(stored)
+    hash_differs = func.json_extract(detail, word(f"$.{name}_sha256")) != func.sha256_hex(stored)
     return (is_whole & whole_differs) | hash_differs
 
 

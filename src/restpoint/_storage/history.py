@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, literal_column, select
+from sqlalchemy import bindparam, func, insert, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
 from restpoint._storage.schema import executions, history, history_anchor, journal
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint.errors import DamagedFile
 from restpoint.events import EventKind
@@ -27,12 +27,7 @@ _h, _e, _j = history.c, executions.c, journal.c
 GENESIS: Final = bytes(32)
 """The digest that the first row is chained to."""
 
-HEAD: Final = prepare(
-    select(history.c.sequence, history.c.digest)
-    .order_by(history.c.sequence.desc())
-    .limit(literal_column("1"))
-    .offset(literal_column("0"))
-)
+HEAD: Final = prepare(limited(select(_h.sequence, _h.digest).order_by(_h.sequence.desc()), ONE))
 ANCHOR: Final = prepare(select(history_anchor.c.sequence, history_anchor.c.digest))
 _APPEND: Final = prepare(insert(history), order=tuple(history.c.keys()))
 
@@ -135,29 +130,12 @@ class HistoryEntry:
         return EventKind.named(self.event)
 
 
-_ENTRY: Final = select(
-    _h.sequence,
-    _h.execution_id,
-    _h.event,
-    _h.wait_id,
-    _h.from_status,
-    _h.to_status,
-    _h.actor,
-    _h.cause,
-    _h.time,
-    _h.detail,
-    _h.detail_sha256,
-    _h.digest,
-).order_by(_h.sequence)
+_ENTRY: Final = select(history).order_by(_h.sequence)
 _HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
 _SINCE: Final = prepare(
-    select(_h.sequence, _h.execution_id)
-    .where(_h.sequence > bindparam("after"))
-    .order_by(_h.sequence)
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
+    limited(select(_h.sequence, _h.execution_id).where(_h.sequence > bindparam("after")).order_by(_h.sequence))
 )
-_LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), literal_column("0"))))
+_LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), ZERO)))
 
 
 async def history_of(database: Database, execution_id: str) -> list[HistoryEntry]:
@@ -177,18 +155,11 @@ def _entry(row: Row) -> HistoryEntry:
         raise unreadable(f"row {sequence} of the history", error) from error
 
 
-_EVENTS_OF: Final = prepare(
-    _ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
-)
+_EVENTS_OF: Final = prepare(limited(_ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))))
 _JOURNALED: Final = prepare(
     select(_j.position, _j.result)
     .select_from(journal.join(executions, _j.execution_key == _e.key))
-    .where(
-        _e.id == bindparam("id"),
-        _j.position.in_(select(literal_column("value")).select_from(func.json_each(bindparam("positions")))),
-    )
+    .where(_e.id == bindparam("id"), _j.position.in_(listed("positions")))
 )
 
 

@@ -5,14 +5,14 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Select, bindparam, exists, func, literal_column, select
+from sqlalchemy import bindparam, exists, func, select, true
 
 from restpoint._core.execution_row import SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import READ_ERRORS, unreadable
 from restpoint._storage.schema import executions, interactions
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database
 from restpoint.errors import InvalidArgument
 
@@ -35,40 +35,28 @@ _SUMMARY: Final = select(_e.key, *(_e[name] for name in SUMMARIZED))
 
 
 @functools.cache
-def _page_query(
-    by_status: bool,
-    by_workflow: bool,
-    by_owner: bool,
-    by_audience: bool,
-    after: bool,
-) -> str:
-    query: Select[Any] = _SUMMARY
-    if by_status:
-        wanted: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("statuses")))
-        query = query.where(_e.status.in_(wanted))
-    if by_workflow:
-        query = query.where(_e.workflow == bindparam("the_workflow"))
-    if by_owner:
-        query = query.where(_e.owner == bindparam("the_owner"))
-    if by_audience:
-        names: Select[Any] = select(literal_column("value")).select_from(func.json_each(bindparam("audience")))
-        # In two steps: the people of an open prompt are a list in its row.
-        named = func.json_each(_i.assignees).table_valued("value")
-        addressed = (
-            select(_i.key)
-            .select_from(interactions.join(named, literal_column("1") == literal_column("1")))
-            .where(
-                _i.execution_key == _e.key,
-                _i.status == literal_column("'pending'"),
-                _i.assignees.is_not(None),
-                named.c.value.in_(names),
-            )
-            .correlate(executions)
+def _page_query(given: frozenset[str]) -> str:
+    # In two steps: the people of an open prompt are a list in its row.
+    named = func.json_each(_i.assignees).table_valued("value")
+    addressed = (
+        select(_i.key)
+        .select_from(interactions.join(named, true()))
+        .where(
+            _i.execution_key == _e.key,
+            _i.status == word("pending"),
+            _i.assignees.is_not(None),
+            named.c.value.in_(listed("audience")),
         )
-        query = query.where(_e.owner.in_(names) | exists(addressed))
-    if after:
-        query = query.where(_e.key < bindparam("before"))
-    return prepare(query.order_by(_e.key.desc()).limit(bindparam("max")).offset(literal_column("0")))
+        .correlate(executions)
+    )
+    conditions = {
+        "statuses": _e.status.in_(listed("statuses")),
+        "workflow": _e.workflow == bindparam("workflow"),
+        "owner": _e.owner == bindparam("owner"),
+        "audience": _e.owner.in_(listed("audience")) | exists(addressed),
+        "before": _e.key < bindparam("before"),
+    }
+    return prepare(limited(_SUMMARY.where(*(conditions[name] for name in sorted(given))).order_by(_e.key.desc())))
 
 
 async def page(
@@ -84,24 +72,15 @@ async def page(
     """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
-    before = _read_cursor(cursor)
-    query = _page_query(
-        bool(statuses), workflow is not None, owner is not None, audience is not None, before is not None
-    )
-    rows = list(
-        await database.read(
-            query,
-            {
-                "statuses": json.dumps(list(statuses)),
-                "the_workflow": workflow,
-                "the_owner": owner,
-                "audience": None if audience is None else json.dumps(list(audience)),
-                "before": before,
-                "max": limit + 1,
-            },
-            lane="long",
-        )
-    )
+    filters = {
+        "statuses": json.dumps(list(statuses)) if statuses else None,
+        "workflow": workflow,
+        "owner": owner,
+        "audience": None if audience is None else json.dumps(list(audience)),
+        "before": _read_cursor(cursor),
+    }
+    given = {name: value for name, value in filters.items() if value is not None}
+    rows = list(await database.read(_page_query(frozenset(given)), {**given, "max": limit + 1}, lane="long"))
     try:
         items = tuple(summary_of(row[1:]) for row in rows[:limit])
     except READ_ERRORS as error:

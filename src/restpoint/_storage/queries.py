@@ -12,14 +12,14 @@ from restpoint._core.changes import Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, ExecutionRow
 from restpoint._core.serialization import decode
 from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database
-from restpoint.errors import ExecutionNotFound, InteractionNotFound
+from restpoint.errors import ExecutionNotFound, InteractionNotFound, NotFound
 from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _e, _i, _c, _h, _r = executions.c, interactions.c, consents.c, history.c, runs.c
-_OPEN_CONSENT: Final = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
+_OPEN_CONSENT: Final = _c.status.in_(words(OPEN))
 
 
 class Snapshot(NamedTuple):
@@ -33,22 +33,20 @@ class Snapshot(NamedTuple):
 # --- One execution ---------------------------------------------------------------------------------------------------
 
 _THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
-_KNOWN: Final[Select[Any]] = select(literal_column("value")).select_from(
-    func.json_each(bindparam("known")).alias("known")
-)
+_KNOWN: Final = listed("known")
 # A wait that is withdrawn because its execution ended says so in its row of history, which stays while the execution does.
 _ENDED_WITH: Final = (
-    select(_h.to_status.in_([literal_column(f"'{status}'") for status in TERMINAL]))
+    select(_h.to_status.in_(words(TERMINAL)))
     .where(
         _h.execution_id == bindparam("id"),
         _h.wait_id == _i.id,
-        _h.event == literal_column(f"'{EventKind.INTERACTION_WITHDRAWN}'"),
-        _i.status == literal_column("'withdrawn'"),
+        _h.event == word(EventKind.INTERACTION_WITHDRAWN),
+        _i.status == word("withdrawn"),
     )
     .correlate(interactions)
     .scalar_subquery()
 )
-_AS_OF: Final = select(func.coalesce(func.max(_h.sequence), literal_column("0"))).scalar_subquery()
+_AS_OF: Final = select(func.coalesce(func.max(_h.sequence), ZERO)).scalar_subquery()
 _ROW: Final = {
     **{name: _e[name] for name in OF_EXECUTIONS},
     **{name: _r[column].label(name) for name, column in OF_RUNS.items()},
@@ -66,31 +64,26 @@ def _part(given: dict[str, ColumnElement[Any]]) -> Select[Any]:
 
 def _waits(table: Table, kind: str, more: dict[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
     own = {f"wait_{name}": table.c[name] for name in _WAIT if name in table.c}
-    return {"part": _const(1), "opened_at": table.c.opened, "wait_kind": literal_column(f"'{kind}'"), **own, **more}
-
-
-def _const(value: int) -> ColumnElement[Any]:
-    return literal_column(str(value))
+    return {"part": ONE, "opened_at": table.c.opened, "wait_kind": word(kind), **own, **more}
 
 
 _SNAPSHOT: Final = prepare(
     union_all(
         _part(
             {
-                "part": _const(0),
+                "part": ZERO,
                 "as_of": _AS_OF,
                 "revision": literal_column("(SELECT version_num FROM alembic_version)"),
-                "opened_at": _const(0),
+                "opened_at": ZERO,
                 **{f"row_{name}": column for name, column in _ROW.items()},
             }
         )
         .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
         .where(_e.id == bindparam("id")),
-        _part(_waits(interactions, "interaction", {"wait_ended": func.coalesce(_ENDED_WITH, _const(0))})).where(
-            _i.execution_key == _THIS,
-            (_i.status == literal_column("'pending'")) | _i.id.in_(_KNOWN),
+        _part(_waits(interactions, "interaction", {"wait_ended": func.coalesce(_ENDED_WITH, ZERO)})).where(
+            _i.execution_key == _THIS, (_i.status == word("pending")) | _i.id.in_(_KNOWN)
         ),
-        _part(_waits(consents, "consent", {"wait_ended": _const(0)})).where(
+        _part(_waits(consents, "consent", {"wait_ended": ZERO})).where(
             _c.execution_key == _THIS, _OPEN_CONSENT | _c.id.in_(_KNOWN)
         ),
     ).order_by("opened_at")
@@ -121,9 +114,14 @@ async def prompt_of(database: Database, execution_id: str, interaction_id: str) 
     """The stored prompt of an interaction. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
     for (prompt,) in await database.read(_PROMPT, {"id": execution_id, "wait": interaction_id}):
         return str(prompt)
-    if not list(await database.read(_EXISTS, {"id": execution_id})):
-        raise ExecutionNotFound(execution_id)
-    raise InteractionNotFound(execution_id, interaction_id)
+    raise await missing(database, execution_id, interaction_id)
+
+
+async def missing(database: Database, execution_id: str, wait_id: str) -> NotFound:
+    """The error for a wait that was not found: the execution has none with this id, or there is no such execution."""
+    if list(await database.read(_EXISTS, {"id": execution_id})):
+        return InteractionNotFound(execution_id, wait_id)
+    return ExecutionNotFound(execution_id)
 
 
 _ADDRESS: Final = prepare(
@@ -154,51 +152,45 @@ async def address(database: Database, execution_id: str, interaction_id: str) ->
     raise ExecutionNotFound(execution_id)
 
 
-# --- The clockwork's ---------------------------------------------------------------------------------------------------
+# --- Deadlines, recovery and retention -----------------------------------------------------------------------------
 
 _NEXT_DEADLINE: Final = prepare(
     select(func.min(literal_column("deadline"))).select_from(
         union_all(
             select(func.min(_i.deadline_at).label("deadline")).where(
-                _i.status == literal_column("'pending'"), _i.deadline_at.is_not(None)
+                _i.status == word("pending"), _i.deadline_at.is_not(None)
             ),
-            select(func.min(_c.deadline_at)).where(
-                _OPEN_CONSENT,
-                _c.deadline_at.is_not(None),
-            ),
+            select(func.min(_c.deadline_at)).where(_OPEN_CONSENT, _c.deadline_at.is_not(None)),
         ).subquery()
     )
 )
 _DUE: Final = prepare(
-    union_all(
-        select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
-        .select_from(interactions.join(executions, _i.execution_key == _e.key))
-        .where(_i.status == literal_column("'pending'"), _i.deadline_at <= bindparam("now")),
-        select(_e.id, _c.id, _c.deadline_at)
-        .select_from(consents.join(executions, _c.execution_key == _e.key))
-        .where(_OPEN_CONSENT, _c.deadline_at <= bindparam("now")),
+    limited(
+        union_all(
+            select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
+            .select_from(interactions.join(executions, _i.execution_key == _e.key))
+            .where(_i.status == word("pending"), _i.deadline_at <= bindparam("now")),
+            select(_e.id, _c.id, _c.deadline_at)
+            .select_from(consents.join(executions, _c.execution_key == _e.key))
+            .where(_OPEN_CONSENT, _c.deadline_at <= bindparam("now")),
+        ).order_by("deadline")
     )
-    .order_by("deadline")
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
 )
 # What a runner runs is not interrupted by a restart: a runner goes on with it.
 _RUNNING: Final = prepare(
-    select(_e.id, _e.lease, _e.epoch)
-    .where(_e.status == literal_column("'running'"), _e.ready.is_(None))
-    .order_by(_e.key)
+    select(_e.id, _e.lease, _e.epoch).where(_e.status == word("running"), _e.ready.is_(None)).order_by(_e.key)
 )
 _EXPIRED: Final = prepare(
-    select(_e.expires_at, _e.key, _e.id, _e.status)
-    .where(
-        _e.expires_at.is_not(None),
-        _e.hold.is_(None),
-        _e.expires_at <= bindparam("now"),
-        tuple_(_e.expires_at, _e.key) > tuple_(bindparam("since"), bindparam("key")),
+    limited(
+        select(_e.expires_at, _e.key, _e.id, _e.status)
+        .where(
+            _e.expires_at.is_not(None),
+            _e.hold.is_(None),
+            _e.expires_at <= bindparam("now"),
+            tuple_(_e.expires_at, _e.key) > tuple_(bindparam("since"), bindparam("key")),
+        )
+        .order_by(_e.expires_at, _e.key)
     )
-    .order_by(_e.expires_at, _e.key)
-    .limit(bindparam("max"))
-    .offset(literal_column("0"))
 )
 _FREE_PAGES: Final = prepare(
     select(literal_column("freelist_count")).select_from(func.pragma_freelist_count().alias("p"))

@@ -5,7 +5,7 @@ The functions are jobs for the writer. Each deletes a bounded number of rows, so
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from restpoint._core.changes import Change
 from restpoint._core.retention_rules import FOREVER
@@ -13,7 +13,7 @@ from restpoint._core.serialization import encode
 from restpoint._storage.executions import end, read
 from restpoint._storage.history import ANCHOR, append, head
 from restpoint._storage.schema import erasures, executions, history, history_anchor
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, limited, prepare
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
 from restpoint.events import EventKind
@@ -27,25 +27,26 @@ _SWEEP: Final = prepare(
     delete(executions)
     .where(
         _e.key.in_(
-            select(_e.key)
-            .where(_e.expires_at.is_not(None), _e.hold.is_(None), _e.expires_at <= bindparam("now"))
-            .order_by(_e.expires_at)
-            .limit(bindparam("max"))
-            .offset(literal_column("0"))
+            limited(
+                select(_e.key)
+                .where(_e.expires_at.is_not(None), _e.hold.is_(None), _e.expires_at <= bindparam("now"))
+                .order_by(_e.expires_at)
+            )
         )
     )
     .returning(_e.id)
 )
 _FIRST_KEPT: Final = prepare(
-    select(_h.sequence)
-    .where(
-        _h.sequence > bindparam("after"),
-        _h.sequence <= bindparam("most"),
-        (_h.time > bindparam("before")) | _h.execution_id.in_(select(_e.id)),
+    limited(
+        select(_h.sequence)
+        .where(
+            _h.sequence > bindparam("after"),
+            _h.sequence <= bindparam("most"),
+            (_h.time > bindparam("before")) | _h.execution_id.in_(select(_e.id)),
+        )
+        .order_by(_h.sequence),
+        ONE,
     )
-    .order_by(_h.sequence)
-    .limit(literal_column("1"))
-    .offset(literal_column("0"))
 )
 _DIGEST_AT: Final = prepare(select(_h.digest).where(_h.sequence == bindparam("sequence")))
 _MOVE_ANCHOR: Final = prepare(update(history_anchor).values(sequence=bindparam("to"), digest=bindparam("the_digest")))

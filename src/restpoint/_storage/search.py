@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, u
 
 from restpoint._storage.history import HistoryEntry, events_of
 from restpoint._storage.schema import executions, history
-from restpoint._storage.sqlite.connection import limited, prepare
+from restpoint._storage.sqlite.connection import limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Row
 from restpoint.events import EventKind
 
@@ -35,11 +35,7 @@ _IN_FILE: Final = (
 _IN_HISTORY: Final = (
     prepare(limited(select(_h.execution_id).distinct().where(_begins(_h.execution_id)))),
     prepare(
-        limited(
-            select(_h.execution_id).where(
-                _h.event == literal_column(f"'{EventKind.EXECUTION_CREATED}'"), _ends(_h.execution_id)
-            )
-        )
+        limited(select(_h.execution_id).where(_h.event == word(EventKind.EXECUTION_CREATED), _ends(_h.execution_id)))
     ),
 )
 _SINCE: Final = prepare(

@@ -9,7 +9,7 @@ nothing can tell that rows were cut from the end, or that a history was written 
 import functools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -36,7 +36,7 @@ from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
 from restpoint._storage.schema import consents, executions, history, interactions
-from restpoint._storage.sqlite.connection import limited, prepare
+from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
 from restpoint.events import ENDINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
@@ -216,15 +216,6 @@ def _of_heads(
 _e, _i, _c, _h = executions.c, interactions.c, consents.c, history.c
 
 
-def _word(value: str) -> ColumnElement[str]:
-    """A word of ours, in the SQL itself and not as a parameter."""
-    return literal_column(f"'{value}'")
-
-
-def _words(values: Iterable[str]) -> list[ColumnElement[str]]:
-    return [_word(value) for value in values]
-
-
 def _count(table: Table, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     return select(func.count()).select_from(table).where(*conditions).correlate(executions).scalar_subquery()
 
@@ -234,11 +225,12 @@ def _some(statement: Select[Any] | CompoundSelect[Any]) -> str:
 
 
 _told = (
-    select(case((_h.event == _word(EventKind.EXECUTION_REMOVED), _word("removed")), else_=_h.to_status))
-    .where(_h.execution_id == _e.id, _h.to_status.is_not(None) | (_h.event == _word(EventKind.EXECUTION_REMOVED)))
-    .order_by(_h.sequence.desc())
-    .limit(literal_column("1"))
-    .offset(literal_column("0"))
+    limited(
+        select(case((_h.event == word(EventKind.EXECUTION_REMOVED), word("removed")), else_=_h.to_status))
+        .where(_h.execution_id == _e.id, _h.to_status.is_not(None) | (_h.event == word(EventKind.EXECUTION_REMOVED)))
+        .order_by(_h.sequence.desc()),
+        ONE,
+    )
     .correlate(executions)
     .scalar_subquery()
 )
@@ -247,12 +239,12 @@ _STATUSES: Final = _some(select(_by_status).where(_by_status.c.status.is_distinc
 _OPEN_COUNTS: Final = _some(
     select(_e.id, _e.open_waits).where(
         _e.open_waits
-        != _count(interactions, _i.execution_key == _e.key, _i.status == _word("pending"))
-        + _count(consents, _c.execution_key == _e.key, _c.status.in_(_words(OPEN)))
+        != _count(interactions, _i.execution_key == _e.key, _i.status == word("pending"))
+        + _count(consents, _c.execution_key == _e.key, _c.status.in_(words(OPEN)))
     )
 )
 _kept = _count(interactions, _i.execution_key == _e.key) + _count(consents, _c.execution_key == _e.key)
-_asked = _count(history, _h.execution_id == _e.id, _h.event.in_(_words(kind for kind in EventKind if kind.opens_wait)))
+_asked = _count(history, _h.execution_id == _e.id, _h.event.in_(words(kind for kind in EventKind if kind.opens_wait)))
 _by_count = select(_e.id, _kept.label("kept"), _asked.label("told")).subquery()
 _WAIT_COUNTS: Final = _some(select(_by_count).where(_by_count.c.kept != _by_count.c.told))
 _value: Final[ColumnElement[str]] = literal_column("value")
@@ -261,7 +253,7 @@ _GONE: Final = _some(
     .select_from(func.json_each(bindparam("ids")))
     .where(
         ~exists().where(_e.id == _value),
-        ~exists().where(_h.execution_id == _value, _h.event.in_(_words((*ENDINGS, EventKind.EXECUTION_REMOVED)))),
+        ~exists().where(_h.execution_id == _value, _h.event.in_(words((*ENDINGS, EventKind.EXECUTION_REMOVED)))),
     )
 )
 
@@ -272,11 +264,11 @@ _TABLES: Final[tuple[tuple[WaitKind, Table], ...]] = (("interaction", interactio
 def _waits(wait: WaitKind, table: Table) -> str:
     """SQL: the waits whose status is not the one that history gives them by the last event that gives them any."""
     moving = {kind: kind.wait_status for kind in EventKind if kind.wait == wait and kind.wait_status is not None}
-    told = case(*((_h.event == _word(kind), _word(status)) for kind, status in moving.items()))
+    told = case(*((_h.event == word(kind), word(status)) for kind, status in moving.items()))
     later = history.alias("l")
     last = (
         select(func.max(later.c.sequence))
-        .where(later.c.execution_id == _e.id, later.c.wait_id == table.c.id, later.c.event.in_(_words(moving)))
+        .where(later.c.execution_id == _e.id, later.c.wait_id == table.c.id, later.c.event.in_(words(moving)))
         .correlate(executions, table)
         .scalar_subquery()
     )
@@ -288,7 +280,7 @@ def _waits(wait: WaitKind, table: Table) -> str:
 
 
 def _in_detail(name: str) -> ColumnElement[Any]:
-    return func.json_extract(_h.detail, _word(f"$.{name}"))
+    return func.json_extract(_h.detail, word(f"$.{name}"))
 
 
 def _label_differs(name: str) -> ColumnElement[bool]:
@@ -310,10 +302,10 @@ def _payload(what: ColumnElement[str], rows: FromClause, *conditions: ColumnElem
 _of_waits = interactions.join(executions, _e.key == _i.execution_key)
 _of_executions = executions.join(history, _h.execution_id == _e.id)
 _answers = _of_waits.join(history, (_h.execution_id == _e.id) & (_h.wait_id == _i.id))
-_is_answer = _h.event == _word(EventKind.INTERACTION_ANSWERED)
+_is_answer = _h.event == word(EventKind.INTERACTION_ANSWERED)
 _error_differs = case(
     (
-        func.json_type(_h.detail, _word("$.error")).is_(None),
+        func.json_type(_h.detail, word("$.error")).is_(None),
         _in_detail("error_sha256").is_distinct_from(func.sha256_hex(_e.error)),
     ),
     else_=_in_detail("error").is_distinct_from(_e.error),
@@ -326,30 +318,36 @@ def _payloads(labels: tuple[str, ...]) -> str:
     return _some(
         union_all(
             _payload(
-                _word("response to ").concat(_i.id), _answers, _is_answer, differs("response", _h.detail, _i.response)
+                word("response to ").concat(_i.id), _answers, _is_answer, differs("response", _h.detail, _i.response)
             ),
             _payload(
-                _word("prompt ").concat(_i.id),
+                word("prompt ").concat(_i.id),
                 _of_waits.join(history, _h.sequence == _i.opened),
                 differs("prompt", _h.detail, _i.prompt),
             ),
             _payload(
-                _word(" or ".join(labels)),
+                word(" or ".join((*labels, "created_at"))),
                 _of_executions,
-                _h.event == _word(EventKind.EXECUTION_CREATED),
-                or_(*map(_label_differs, labels)),
+                _h.event == word(EventKind.EXECUTION_CREATED),
+                or_(_h.time != _e.created_at, *map(_label_differs, labels)),
             ),
             _payload(
-                _word("result"),
+                word("completed_at"),
                 _of_executions,
-                _h.event == _word(EventKind.EXECUTION_COMPLETED),
+                _h.event.in_(words(ENDINGS)),
+                _h.time.is_distinct_from(_e.completed_at),
+            ),
+            _payload(
+                word("result"),
+                _of_executions,
+                _h.event == word(EventKind.EXECUTION_COMPLETED),
                 _h.detail_sha256.is_not(None),
                 func.lower(func.hex(_h.detail_sha256)) != func.sha256_hex(_e.result),
             ),
             _payload(
-                _word("error"),
+                word("error"),
                 _of_executions,
-                _h.event == _word(EventKind.EXECUTION_FAILED),
+                _h.event == word(EventKind.EXECUTION_FAILED),
                 _h.detail.is_not(None),
                 _in_detail("code").is_distinct_from(_e.error_code) | _error_differs,
             ),

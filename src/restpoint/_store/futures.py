@@ -18,7 +18,7 @@ from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse, stored_promp
 class Paused(Protocol):
     """What those who wait for an execution need of its record."""
 
-    gone: RestpointError | None
+    detachment: RestpointError | None
     """Why nothing will come to it any more; None while something may."""
 
     @property
@@ -97,7 +97,7 @@ class PendingInteraction:
         if future is None or future.cancelled():
             future = Answer(self)
             self._future = weakref.ref(future)
-            outcome = self._outcome or self._record.gone
+            outcome = self._outcome or self._record.detachment
             if outcome is None:
                 self._record.watch(future)
             else:
@@ -165,11 +165,11 @@ class FirstOutcome(asyncio.Event):
 
     async def wait(self) -> Literal[True]:
         """Return once it is set, also by another process. Raises ``StoreClosed`` when the store closes first."""
-        if not self.is_set() and self._record.gone is None:
+        if not self.is_set() and self._record.detachment is None:
             self._record.watch(self)
             await super().wait()
-        if not self._record.has_paused and self._record.gone is not None:
-            raise self._record.gone
+        if not self._record.has_paused and self._record.detachment is not None:
+            raise self._record.detachment
         return True
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from restpoint._core.clock import Clock, elapse
 from restpoint._storage import Database, leases
 from restpoint._store.futures import Observer
-from restpoint._store.listener import Follower
+from restpoint._store.listener import Listener
 from restpoint._store.records import ExecutionRecord
 from restpoint.errors import RestpointError, StorageError
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
@@ -28,7 +28,7 @@ class Driver:
         self,
         database: Database,
         clock: Clock,
-        follower: Follower,
+        listener: Listener,
         *,
         cancel: Callable[[ExecutionRecord], Awaitable[None]],
         fail: Callable[[ExecutionRecord], Awaitable[None]],
@@ -36,7 +36,7 @@ class Driver:
         self.lease: int | None = None
         self._database = database
         self._clock = clock
-        self._follower = follower
+        self._listener = listener
         self._cancel = cancel
         self._fail = fail
         self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
@@ -63,7 +63,7 @@ class Driver:
                 waiter.add_done_callback(self._task_done)
             self._tasks.setdefault(waiter, []).append(record)
         if isinstance(waiter, asyncio.Future | asyncio.Event):
-            self._follower.watch(waiter)
+            self._listener.watch(waiter)
         if record.is_run or isinstance(waiter, Observer):
             return  # a runner drives the one, and the other only looks
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):

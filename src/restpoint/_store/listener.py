@@ -26,7 +26,7 @@ def _waits(waiter: Waiter | None) -> bool:
     return not (waiter.is_set() if isinstance(waiter, asyncio.Event) else waiter.done())
 
 
-class Follower:
+class Listener:
     """Reads the rows of history that other processes append, and has the records they concern read again."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Follower:
             concerned = self._records.all()
         for execution_id in concerned:
             try:
-                await self._records.load(self._database, execution_id)
+                await self._records.load(execution_id)
             except StorageError:
                 raise
             except Exception:  # one that cannot be read must not keep the others from being woken

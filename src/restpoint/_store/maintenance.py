@@ -24,8 +24,8 @@ SWEPT_AT_ONCE: Final = 100
 PRUNED_AT_ONCE: Final = 500
 
 
-class Scheduler:
-    """The clockwork of one open store."""
+class Maintenance:
+    """The background tasks of one open file."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class Scheduler:
             self._next_deadline = instant
             self._earlier.set()
 
-    def due(self, change: Change) -> None:
-        """A wait was opened: if it has a deadline, be there."""
+    def hear(self, change: Change) -> None:
+        """Note the deadline of a wait that was opened."""
         if change.wait is not None and change.wait.deadline_at is not None:
             self.deadline(change.wait.deadline_at)
 

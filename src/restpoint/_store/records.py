@@ -74,7 +74,7 @@ class ExecutionRecord:
 
     __slots__ = (
         "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings",
-        "gone",
+        "detachment",
     )  # fmt: skip
 
     def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
@@ -88,7 +88,7 @@ class ExecutionRecord:
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
         self.askings: list[Asking] = []
         """Prompts of it that are on their way into the file. For the store."""
-        self.gone: RestpointError | None = None
+        self.detachment: RestpointError | None = None
         """Why it follows its execution no more; None while it does. For the store."""
 
     # --- What it shows ---
@@ -172,9 +172,9 @@ class ExecutionRecord:
         return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
-    def is_gone(self) -> bool:
+    def is_detached(self) -> bool:
         """Whether it follows its execution no more: that left the file, or the store was closed."""
-        return self.gone is not None
+        return self.detachment is not None
 
     @property
     def result(self) -> Any:
@@ -245,8 +245,8 @@ class ExecutionRecord:
         Raises ``StoreClosed`` when the store closes first.
         """
         observer = Observer()
-        if self.gone is not None:
-            raise self.gone
+        if self.detachment is not None:
+            raise self.detachment
         self._observers.append(observer)
         self._watch(self, observer)
         try:
@@ -336,7 +336,7 @@ class ExecutionRecord:
         return True
 
     def drive(self, lease: int, epoch: int) -> None:
-        """This process drives the execution from now on, of which there is no row of history."""
+        """This process drives the execution from now on; no event says so."""
         self._claim = Claim(self.execution_id, lease, epoch)
         self._state = self._state._replace(row=self._state.row._replace(lease=lease, epoch=epoch))
 
@@ -377,9 +377,9 @@ class ExecutionRecord:
         else:
             pending.settle(InteractionWithdrawn(self.execution_id, wait.id))
 
-    def abandon(self, why: RestpointError) -> None:
+    def detach(self, why: RestpointError) -> None:
         """Tell whoever waits for this object that nothing will come to it any more."""
-        self.gone = why
+        self.detachment = why
         self._tell_observers(why if isinstance(why, StoreClosed) else None)
         event = self._first_outcome() if self._first_outcome is not None else None
         if event is not None:

@@ -1,54 +1,61 @@
 """The store: executions that pause for people, in one SQLite file.
 
-``ExecutionStore`` has the names and signatures of the in-memory store it succeeds. Each of its writes goes the same way:
-check what was given, hand one function of ``_storage`` to the writer, and return once COMMIT has returned and the sink was told,
-which resolves futures and sets events. Nobody is told anything before it is durable.
+Each write takes the same way: the store checks the arguments and gives one function of ``_storage`` to the writer, which returns
+after COMMIT. Then the events are told, which resolves futures; nobody hears of anything before it is durable.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from pydantic import BaseModel
 
+from restpoint._core.addresses import DEFAULT_DATABASE
+from restpoint._core.changes import Change
+from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import (
     Address,
-    Claim,
-    Database,
+    Erasure,
+    Gauges,
     HistoryEntry,
+    Observer,
     Page,
+    Synchronous,
+    Transaction,
+    counts,
+    erasure,
     event_details,
     executions,
     history,
     listing,
+    locate,
     queries,
+    retention,
     waits,
 )
-from restpoint._store.ask_options import read_terms
 from restpoint._store.futures import PendingInteraction
-from restpoint._store.open_file import MaintainedFile
+from restpoint._store.open_file import FileOptions, OpenFile, given_settings
+from restpoint._store.prompt_request import PromptRequest
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
-from restpoint.errors import ExecutionNotFound, InvalidArgument
+from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.lifecycle import ExecutionStatus
-from restpoint.prompts import (
-    HumanPrompt,
-    HumanResponse,
-    accepts,
-    read_prompt,
-    read_response,
-    stored_prompt,
-    write_prompt,
-    write_response,
-)
+from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
 
 __all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]
 
+T = TypeVar("T")
+P = ParamSpec("P")
 
-class ExecutionStore(MaintainedFile):
+
+class ExecutionStore:
     """Executions of interactive workflows, in a SQLite file, where they survive restarts.
 
     Recommended as ``async with ExecutionStore(database="app.db") as store``; without that it opens at its first use.
@@ -61,52 +68,161 @@ class ExecutionStore(MaintainedFile):
     - ``database``: a path or a URL ``sqlite+aiosqlite:///PATH``. Default: ``RESTPOINT_DATABASE``, else ``restpoint.db``.
     - ``history``: ``"full"`` keeps prompts and responses in the history, ``"digest"`` only their SHA-256.
     - ``history_retention_seconds``: how long history stays; ``math.inf`` keeps it.
-    - ``remember``: these three are kept in the file, for whoever opens it and does not say: the command line, other
-      programs. What is not said is as the file has it; where that has nothing, it is 600 seconds, ``"full"``, and kept.
+    - ``remember``: save these three in the file, for programs that open it without them, such as the command line. One that
+      is not given is as the file has it; a new file has 600 seconds, ``"full"``, and keeps its history.
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
     - ``clock``: the source of time.
 
-    Every method may raise ``StorageError`` and its kinds. A caller that is cancelled still waits until the outcome is known.
+    Every method may raise ``StorageError`` and its kinds, and ``StoreClosed``. A caller that is cancelled still waits until the
+    outcome is known. ``actor`` is who does it, for the history.
     """
+
+    def __init__(
+        self,
+        ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
+        *,
+        database: str | os.PathLike[str] | None = None,
+        history: Literal["full", "digest"] | None = None,
+        history_retention_seconds: float | None = None,
+        remember: bool = True,
+        sweep_interval_seconds: float = 60.0,
+        synchronous: Synchronous = "FULL",
+        migrate: Literal["refuse", "auto"] = "refuse",
+        clock: Clock | None = None,
+    ) -> None:
+        path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
+        settings = given_settings(ttl_seconds, history, history_retention_seconds)
+        interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
+        self._options = FileOptions(path, settings, remember, interval, synchronous, migrate, clock or SystemClock())
+        self._observer: Observer | None = None
+        self._subscribers: list[Callable[[Change], None]] = []
+        self._file: OpenFile | None = None
+        self._opening = asyncio.Lock()
+        self._closing: asyncio.Future[None] | None = None
+        self._closed = False
+
+    # --- The file ---
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._options.path
+
+    async def open(self) -> Self:
+        """Open the file, creating it if there is none. Called by the first use of the store.
+
+        Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` (upgrade it) and ``SchemaTooNew``.
+        """
+        await self.file()
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def file(self) -> OpenFile:
+        """The open file, for the parts of restpoint that share it; opens it if it is not open. The store closes it."""
+        if self._file is not None:
+            return self._file
+        async with self._opening:
+            if self._closed:
+                raise StoreClosed("The store is closed; make a new ExecutionStore to go on.")
+            if self._file is None:
+                self._file = await OpenFile.open(self._options, self._observer, self._subscribers)
+        return self._file
+
+    async def close(self) -> None:
+        """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)  # a caller that is cancelled leaves the closing under way, not half done
+
+    async def _close(self) -> None:
+        async with self._opening:
+            self._closed = True
+            if self._file is not None:
+                try:
+                    await self._file.close()
+                finally:
+                    self._file = None
+
+    async def _write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        file = await self.file()
+        return await file.database.write(lambda tx: job(tx, *arguments, **named))
+
+    async def check(self) -> None:
+        """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
+        database = (await self.file()).database
+        await database.pass_gate()
+        await history.last_sequence(database)
+
+    async def gauges(self) -> Gauges:
+        """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
+        file = await self.file()
+        counted = await counts.count(file.database, file.clock.now())
+        return replace(counted, swept=file.maintenance.swept, swept_at=file.maintenance.swept_at)
+
+    def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call ``listener`` with every event that this process commits, right after COMMIT. Call the result to end that."""
+        self._subscribers.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._subscribers:
+                self._subscribers.remove(listener)
+
+        return unsubscribe
+
+    def observe(self, observer: Observer | None) -> None:
+        """Report each batch of writes to ``observer``, for metrics: its jobs, its seconds, how many the storage failed.
+
+        It is called in the thread that writes, and must not call the store. There is one observer, or None.
+        """
+        self._observer = observer
+        if self._file is not None:
+            self._file.database.observe(observer)
 
     # --- Executions ---
 
     async def create_execution(
         self, *, workflow: str | None = None, owner: str | None = None, priority: int = 0, actor: ActorLike = None
     ) -> ExecutionRecord:
-        """A new execution, running. ``workflow`` and ``owner`` are names to list it by.
+        """Create an execution, which is running. ``workflow`` and ``owner`` are names to list it by.
 
         ``priority`` is a whole number from -100 to 100 that lists show; it changes no order of work. Raises
-        ``InvalidArgument``.
+        ``InvalidArgument`` and ``NotJSON``.
         """
-        for name, text in (("workflow", workflow), ("owner", owner)):
-            if text is not None:
-                check_text(name, text)
+        _check_texts(workflow=workflow, owner=owner)
         check_priority(priority)
         who = actor_name(actor)
-        database = self._database or await self._ready()
-        lease = self._driver.lease or await self._driver.take_lease()
-        new = self._identifiers.new()
-        row = ExecutionRow(new, "running", workflow=workflow, owner=owner, priority=priority, lease=lease)
-        creating = database.write(lambda tx: executions.create(tx, row, who))
-        coming = self._records.expect(self._records.draft(row), creating)
-        await creating
-        return coming.record
+        file = await self.file()
+        lease = await file.take_lease()
+        row = ExecutionRow(
+            file.identifiers.new(), "running", workflow=workflow, owner=owner, priority=priority, lease=lease
+        )
+        writing = file.database.write(lambda tx: executions.create(tx, row, who))
+        creation = file.records.create(file.records.draft(row), writing)
+        await writing
+        return creation.record
 
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
-        record = self._records.get(execution_id)
-        # Only of what a runner runs: who drives anything else may change without a row of history.
-        if record is not None and record.is_run and self._database is not None:
-            heard = await self._follower.has_heard_all()
-            if heard and self._records.get(execution_id) is record:  # it may have been removed meanwhile
+        file = await self.file()
+        record = file.records.get(execution_id)
+        # Trust the record only if a runner runs it: the lease of any other may change without an event.
+        if record is not None and record.is_run:
+            is_current = await file.listener.has_heard_all()
+            if is_current and file.records.get(execution_id) is record:  # it may have been removed meanwhile
                 return record
-        found = await self._load(execution_id)
-        if found is None and (coming := self._records.coming(execution_id)) is not None:
-            await asyncio.wait([coming.written])
-            found = await self._load(execution_id)
+        found = await file.find(execution_id)
+        if found is None and (creation := file.records.creation(execution_id)) is not None:
+            await asyncio.wait([creation.written])
+            found = await file.find(execution_id)
         return found
 
     async def list(
@@ -119,7 +235,7 @@ class ExecutionStore(MaintainedFile):
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """Executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
+        """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
         Filters by one status or several, by workflow and by owner; and with ``visible_to``, to those whose owner is among
         these names, or that have an open prompt which is addressed to one of them. Raises ``InvalidArgument``.
@@ -130,39 +246,31 @@ class ExecutionStore(MaintainedFile):
         for name in wanted:
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
-        database = self._database or await self._ready()
+        names, database = [str(name) for name in wanted], (await self.file()).database
         return await listing.page(
-            database,
-            statuses=[str(name) for name in wanted],
-            workflow=workflow,
-            owner=owner,
-            limit=limit,
-            cursor=cursor,
-            audience=visible_to,
+            database, statuses=names, workflow=workflow, owner=owner, limit=limit, cursor=cursor, audience=visible_to
         )
 
     async def history(self, execution_id: str) -> Sequence[HistoryEntry]:
-        """Everything that happened to an execution, in order, also after it was swept.
-
-        Raises ``ExecutionNotFound`` where there is nothing to tell.
-        """
-        entries = await history.history_of(await self._ready(), execution_id)
+        """The whole history of an execution, in order, also after it was swept. Raises ``ExecutionNotFound``."""
+        entries = await history.history_of((await self.file()).database, execution_id)
         if not entries:
             raise ExecutionNotFound(execution_id)
         return entries
 
     async def events(self, execution_id: str, after: int = 0, limit: int = 500) -> Sequence[HistoryEntry]:
-        """What happened to an execution after the row of history ``after``, in order, at most ``limit`` entries.
+        """The history of an execution after the sequence ``after``, in order, at most ``limit`` entries.
 
         ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
         """
-        return await history.events_of(await self._ready(), execution_id, after, limit)
+        return await history.events_of((await self.file()).database, execution_id, after, limit)
 
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-        record = self._records.get(execution_id)
+        file = await self.file()
+        record = file.records.get(execution_id)
         known = None if record is None else record.address(interaction_id)
-        return known or await queries.address(await self._ready(), execution_id, interaction_id)
+        return known or await queries.address(file.database, execution_id, interaction_id)
 
     # --- Transitions ---
 
@@ -179,50 +287,36 @@ class ExecutionStore(MaintainedFile):
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
-        """Ask a person: one more open prompt, whose ``future`` resolves with the response.
+        """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
 
-        - ``timeout`` is in seconds from now and overrides the prompt's own.
-        - ``assignees`` are the people and groups that it is addressed to; with ``four_eyes``, the execution's owner is not
-          to answer it, which the store holds. Who else may answer is for the policy of ``access.py``, which the doors ask.
+        - ``timeout``: seconds from now; overrides the prompt's own.
+        - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the store refuses an answer by the
+          execution's owner. Who else may answer is up to the policy of ``access.py``, which the service asks.
         - At the deadline the prompt expires, or with ``on_deadline="fail"`` the execution fails too (code
           ``deadline_passed``), or it is answered with ``default``, a response that it accepts.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, and ``IllegalTransition`` on an execution that has ended.
         """
-        asked = read_prompt(prompt)
-        text = write_prompt(asked)
-        terms = read_terms(asked, assignees, four_eyes, on_deadline, default)
-        wait_id = self._identifiers.new() if interaction_id is None else _interaction_id(interaction_id)
-        seconds = timeout if timeout is not None else asked.timeout
-        due = None if seconds is None else milliseconds("timeout", seconds)
+        asked = PromptRequest.read(prompt, timeout, assignees, four_eyes, on_deadline, default)
+        if interaction_id == "":
+            raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
+        chosen = None if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)
         who = actor_name(actor)
-        database = self._database or await self._ready()
-        # Whether the history has whole prompts is a setting of the file, which is open only now.
-        detail = event_details.asked(text, terms, digest=self._keeping.digest)
-        lease = self._driver.lease or await self._driver.take_lease()
+        file = await self.file()
+        wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
+        lease = await file.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
-        record = self._records.get(execution_id) or await self._need(execution_id)
-        # The caller's own object, also where it is another library's, so that it comes back as it was given.
-        given = prompt if isinstance(prompt, BaseModel) else asked
-        chosen, claim = interaction_id is not None, record.claim
+        record = file.records.get(execution_id) or await file.find(execution_id)
+        if record is None:
+            raise ExecutionNotFound(execution_id)
+        # Return the caller's own object, also where its class is another library's.
+        own = prompt if isinstance(prompt, BaseModel) else asked.prompt
         with record.asking(wait_id) as asking:
-            await database.write(
-                lambda tx: waits.ask(
-                    tx,
-                    execution_id,
-                    wait_id,
-                    text,
-                    due,
-                    lease,
-                    who,
-                    detail,
-                    chosen=chosen,
-                    terms=terms,
-                    given=given,
-                    claim=claim,
-                )
-            )
+            await self._write(
+                waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
+                chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
+            )  # fmt: skip
             return asking.pending
 
     async def set_oauth_required(
@@ -234,71 +328,62 @@ class ExecutionStore(MaintainedFile):
         timeout: float | None = None,
         actor: ActorLike = None,
     ) -> None:
-        """Wait for a consent that the caller drives: stores and shows what it was given.
+        """Wait for a consent that the caller drives: stores and shows its ``auth_url`` and ``oauth_state``.
 
-        ``timeout`` is in seconds from now. Raises ``NotJSON``, ``ExecutionNotFound`` and ``IllegalTransition``.
+        ``timeout`` is in seconds from now. Raises ``NotJSON``, ``InvalidArgument``, ``ExecutionNotFound`` and
+        ``IllegalTransition``.
         """
-        check_text("auth_url", auth_url)
-        check_text("oauth_state", oauth_state)
+        _check_texts(auth_url=auth_url, oauth_state=oauth_state)
         due = None if timeout is None else milliseconds("timeout", timeout)
-        who, wait_id = actor_name(actor), self._identifiers.new()
-        database = self._database or await self._ready()
-        lease = self._driver.lease or await self._driver.take_lease()
-        claim = self._claim(execution_id)
-        await database.write(
-            lambda tx: waits.authorize(tx, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
-        )
+        who = actor_name(actor)
+        file = await self.file()
+        wait_id, lease = file.identifiers.new(), await file.take_lease()
+        claim = file.claim(execution_id)
+        await self._write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
-        """Back to running. On one that waits, what is still open is withdrawn; on one that runs, nothing happens.
+        """Continue a paused execution, and withdraw its open waits. Nothing happens on one that runs.
 
         Raises ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
         """
         who = actor_name(actor)
-        database = self._database or await self._ready()
-        lease = self._driver.lease or await self._driver.take_lease()
-        held = self._claim(execution_id)
-        claim = await database.write(lambda tx: executions.resume(tx, execution_id, lease, held, who))
-        if claim is not None and (record := self._records.get(execution_id)) is not None:
+        file = await self.file()
+        lease = await file.take_lease()
+        claim = await self._write(executions.resume, execution_id, lease, file.claim(execution_id), who)
+        if claim is not None and (record := file.records.get(execution_id)) is not None:
             record.drive(claim.lease, claim.epoch)
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: ActorLike = None) -> None:
-        """The end, with a result that is JSON.
+        """Complete an execution with a result, which is any JSON value.
 
         Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and
         ``IllegalTransition`` on one that waits or has ended.
         """
         text, who = encode(result), actor_name(actor)
-        database = self._database or await self._ready()
-        keeping, claim = self._keeping, self._claim(execution_id)
-        await database.write(lambda tx: executions.complete(tx, execution_id, text, keeping, who, claim))
+        file = await self.file()
+        await self._write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
     ) -> None:
-        """The end, with an error: a message for people, and optionally a stable code for programs.
+        """Fail an execution with a message for people, and optionally a stable code for programs.
 
         Raises ``NotJSON``, ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
         """
-        check_text("error", error)
-        if code is not None:
-            check_text("code", code)
+        _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
-        database = self._database or await self._ready()
-        keeping, claim = self._keeping, self._claim(execution_id)
-        await database.write(lambda tx: executions.fail(tx, execution_id, error, code, keeping, who, claim))
+        file = await self.file()
+        await self._write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
-        """The end, because someone said so: withdraws what is open and cancels ``record.task``, wherever it runs.
+        """Cancel an execution: withdraws its open waits and cancels ``record.task``, wherever it runs.
 
-        Nothing happens on one that is cancelled already. Raises ``IllegalTransition`` on one that ended otherwise.
+        Nothing happens on one that is cancelled already. Raises ``NotJSON``, ``ExecutionNotFound``, and ``IllegalTransition``
+        on one that ended otherwise.
         """
-        if reason is not None:
-            check_text("reason", reason)
+        _check_texts(reason=reason)
         who = actor_name(actor)
-        database = self._database or await self._ready()
-        keeping = self._keeping
-        await database.write(lambda tx: executions.cancel(tx, execution_id, reason, keeping, who))
+        await self._write(executions.cancel, execution_id, reason, (await self.file()).keeping, who)
 
     # --- Waits ---
 
@@ -322,57 +407,112 @@ class ExecutionStore(MaintainedFile):
         and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can
         anyone without a name.
         """
-        given = read_response(response)
-        who = actor_name(actor)
-        database = self._database or await self._ready()
-        answer = accepts(await self._prompt(database, execution_id, interaction_id), given)
+        answer, who = read_response(response), actor_name(actor)
+        file = await self.file()
+        record = file.records.get(execution_id)
+        prompt = None if record is None else record.open_prompt(interaction_id)
+        if prompt is None:
+            prompt = stored_prompt(await queries.prompt_of(file.database, execution_id, interaction_id))
+        answer = accepts(prompt, answer)
         text = write_response(answer)
         credentials = actor if isinstance(actor, Actor) else None
-        detail = event_details.answered(text, digest=self._keeping.digest, actor=credentials, authority=authority)
+        detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
         # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
         own = response if isinstance(response, BaseModel) and type(response) is not type(answer) else answer
-        keeping = self._keeping
-        refusal = await database.write(
-            lambda tx: waits.answer(tx, execution_id, interaction_id, text, who, detail, keeping, own)
-        )
+        refusal = await self._write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
         if refusal is not None:
             raise refusal
 
     async def withdraw(
         self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: ActorLike = None
     ) -> None:
-        """Take one open prompt or consent back. Nothing happens on one that is withdrawn already.
+        """Withdraw one open prompt or consent. Nothing happens on one that is withdrawn already.
 
-        Raises ``ExecutionNotFound``, ``InteractionNotFound``, and ``IllegalTransition`` on one that was closed otherwise.
+        Raises ``NotJSON``, ``ExecutionNotFound``, ``InteractionNotFound``, and ``IllegalTransition`` on one that was closed
+        otherwise.
         """
-        if reason is not None:
-            check_text("reason", reason)
-        who = actor_name(actor)
-        database = self._database or await self._ready()
-        await database.write(lambda tx: waits.withdraw(tx, execution_id, wait_id, reason, who))
+        _check_texts(reason=reason)
+        await self._write(waits.withdraw, execution_id, wait_id, reason, actor_name(actor))
 
-    # --- Inside ---
+    # --- For operators ---
 
-    def _claim(self, execution_id: str) -> Claim | None:
-        """The claim by which this process drives the execution; None where it does not, or nobody here holds its record."""
-        record = self._records.get(execution_id)
-        return None if record is None else record.claim
+    async def recover(self, *, fail: bool = True) -> Sequence[ExecutionRecord]:
+        """Fail the executions that a dead process left running, with the code ``interrupted_by_restart``; returns them.
 
-    async def _need(self, execution_id: str) -> ExecutionRecord:
-        record = await self._load(execution_id)
-        if record is None:
-            raise ExecutionNotFound(execution_id)
-        return record
+        Those that wait for an answer are kept as they are. With ``fail=False`` they are only listed, for a caller who can go
+        on with them.
+        """
+        return await (await self.file()).recover(fail=fail)
 
-    async def _prompt(self, database: Database, execution_id: str, interaction_id: str) -> HumanPrompt:
-        record = self._records.get(execution_id)
-        prompt = record.open_prompt(interaction_id) if record is not None else None
-        if prompt is not None:
-            return prompt
-        return stored_prompt(await queries.prompt_of(database, execution_id, interaction_id))
+    async def hold(self, execution_id: str, reason: str, *, actor: ActorLike = None) -> None:
+        """Keep an execution in the file whatever its time to live, until it is released.
+
+        Raises ``NotJSON`` and ``ExecutionNotFound``.
+        """
+        await self._write(retention.hold, execution_id, check_text("reason", reason), actor_name(actor))
+
+    async def release(self, execution_id: str, *, actor: ActorLike = None) -> None:
+        """End a hold. Nothing happens where there is none. Raises ``ExecutionNotFound``."""
+        await self._write(retention.release, execution_id, actor_name(actor))
+
+    async def remove(self, execution_id: str, *, actor: ActorLike = None) -> None:
+        """Delete an execution, cancelling it first where it has not ended. Nothing happens where there is none.
+
+        Its history stays. Raises ``ExecutionHeld``.
+        """
+        await self._write(retention.remove, execution_id, actor_name(actor))
+        (await self.file()).records.drop(execution_id)
+
+    async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:
+        """Erase everything that one execution holds, also of one that has left the file; see ``erasure.py``.
+
+        Raises ``NotJSON``, ``ExecutionNotFound``, ``ExecutionHeld``, and ``IllegalTransition`` where it has not ended.
+        """
+        _check_texts(reason=reason)
+        await self._write(erasure.erase_execution, execution_id, actor_name(actor), reason)
+        file = await self.file()
+        file.records.drop(execution_id)
+        return Erasure([execution_id], scrubbed=await erasure.scrub(file.database))
+
+    async def would_erase(self, execution_id: str) -> Erasure:
+        """What ``erase`` would do; nothing is written. Raises ``ExecutionNotFound``."""
+        await self.history(execution_id)
+        return await erasure.preview((await self.file()).database, erasure.Scope([execution_id]))
+
+    async def erase_person(
+        self,
+        person: str,
+        reason: str | None = None,
+        *,
+        whole: bool = False,
+        dry_run: bool = False,
+        actor: ActorLike = None,
+    ) -> Erasure:
+        """Erase what one person said and was asked; ``erasure.py`` says what that is, and what ``whole`` adds.
+
+        Executions that have not ended, or are on hold, are left and named in the result. With ``dry_run`` nothing is erased,
+        and the result says what would be. Raises ``NotJSON``.
+        """
+        _check_texts(person=check_text("person", person), reason=reason)
+        who, file = actor_name(actor), await self.file()
+        scope = await erasure.scope(file.database, person, whole=whole)
+        if dry_run:
+            return await erasure.preview(file.database, scope)
+        return await erasure.erase(file.database, scope, who, reason, file.records.drop)
+
+    async def cleanup_expired(self) -> int:
+        """Sweep now: delete what ended longer ago than its time to live. Returns the number of executions deleted."""
+        return await (await self.file()).maintenance.sweep()
+
+    async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
+        """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
+        file = await self.file()
+        async for row in queries.expired(file.database, file.clock.now()):
+            yield row
 
 
-def _interaction_id(interaction_id: str) -> str:
-    if not interaction_id:
-        raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
-    return check_text("interaction_id", interaction_id, limit=200)
+def _check_texts(**texts: str | None) -> None:
+    """Raise ``NotJSON`` for a text that cannot be stored; None is none."""
+    for name, text in texts.items():
+        if text is not None:
+            check_text(name, text)

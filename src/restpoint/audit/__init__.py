@@ -10,10 +10,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Export", "SigningKey", "VerifyingKey"]
 
-_HOMES = {
-    "Export": "export",
-    "SigningKey": "signing",
-    "VerifyingKey": "signing",
-}
+_HOMES = {"export": ("Export",), "signing": ("SigningKey", "VerifyingKey")}
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -88,7 +88,7 @@ class FileBackend:
         self._desk = Desk(self.store)
 
     async def __aenter__(self) -> Self:
-        self._database = await self.store.database()
+        self._database = (await self.store.file()).database
         return self
 
     async def __aexit__(

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
-_HOMES = {
-    "Client": "client",
-}
+_HOMES = {"client": ("Client",)}
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -10,12 +10,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics", "asgi_app", "bearer", "create_app", "router"]
 
-_HOMES = {
-    "Metrics": "metrics",
-    "asgi_app": "app",
-    "bearer": "app",
-    "create_app": "app",
-    "router": "app",
-}
+_HOMES = {"app": ("asgi_app", "bearer", "create_app", "router"), "metrics": ("Metrics",)}
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

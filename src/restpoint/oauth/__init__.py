@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Consents", "Provider", "Vault"]
 
-_HOMES = {
-    "Consents": "flow",
-    "Provider": "providers",
-    "Vault": "keyring",
-}
+_HOMES = {"flow": ("Consents",), "keyring": ("Vault",), "providers": ("Provider",)}
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

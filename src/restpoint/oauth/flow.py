@@ -25,7 +25,7 @@ from typing import Final, Literal, Self
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import encode
 from restpoint._storage import Attempt, Consent, Transaction, consents
-from restpoint._store.internals import Parts
+from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
 from restpoint.errors import (
     Conflict,
@@ -118,7 +118,7 @@ class Consents:
         self._vault = vault
         self.links = SignedLinks(vault, self.providers, public_url, address)
         self._client = ProviderClient(timeout)
-        self._parts: Parts | None = None
+        self._file: OpenFile | None = None
         self._tokens: TokenStore
         self._exchanges: set[asyncio.Task[CallbackResult]] = set()
         self._recovering: asyncio.Task[None] | None = None
@@ -129,8 +129,10 @@ class Consents:
 
     async def open(self) -> Self:
         """Start the task that resets consents whose exchange a dead process left unfinished, now and once a second."""
-        parts = self._parts = await self.store.parts()
-        self._tokens = TokenStore(parts, self._vault, self._client, self.provider, self.refreshes)
+        file = await self.store.file()
+        await file.take_lease()
+        self._file = file
+        self._tokens = TokenStore(file, self._vault, self._client, self.provider, self.refreshes)
         self._recovering = asyncio.create_task(self._recover(), name="restpoint:recover_consents")
         return self
 
@@ -152,21 +154,21 @@ class Consents:
         await self._client.close()
 
     async def _recover(self) -> None:
-        parts = self._require()
+        file = self._require()
         while True:
             try:
-                if await consents.left_behind(parts.database):
-                    await parts.database.write(consents.recover)
+                if await consents.left_behind(file.database):
+                    await file.database.write(consents.recover)
             except StoreClosed:
                 return
             except Exception:
                 log.exception("unfinished consents of dead processes could not be reset; trying again")
             await asyncio.sleep(_RECOVER_INTERVAL)
 
-    def _require(self) -> Parts:
-        if self._parts is None:
+    def _require(self) -> OpenFile:
+        if self._file is None:
             raise StoreClosed("The consents are not open. Use: async with Consents(...)")
-        return self._parts
+        return self._file
 
     # --- For workflows ---
 
@@ -223,7 +225,7 @@ class Consents:
         ``here`` is the base URL of the routes as the browser sees it. Raises ``ProviderUnreachable``, ``InvalidArgument``,
         ``ConsentExpired``, ``Conflict`` (another attempt was faster) and ``IllegalTransition`` (the consent is closed).
         """
-        parts, provider = self._require(), self.provider(consent.provider)
+        file, provider = self._require(), self.provider(consent.provider)
         endpoints = await self._client.endpoints(provider)
         redirect_uri = provider.redirect_uri or f"{self.links.public_url or here}{CALLBACK}"
         self._warn_about_mix_up(provider, endpoints, redirect_uri)
@@ -232,7 +234,7 @@ class Consents:
             person, _digest(state), _digest(cookie), self._vault.seal(verifier, *associated_data(consent, "verifier")),
             redirect_uri, STATE_SECONDS * 1000,
         )  # fmt: skip
-        await parts.database.write(partial(consents.begin, consent=consent, attempt=attempt))
+        await file.database.write(partial(consents.begin, consent=consent, attempt=attempt))
         url = self._client.authorization_url(provider, endpoints, consent.scopes, state, verifier, redirect_uri)
         return AuthorizationRequest(url, cookie, redirect_uri)
 
@@ -250,8 +252,8 @@ class Consents:
 
     async def deny(self, consent: Consent, person: str) -> None:
         """Record that the person said no on our page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
-        parts = self._require()
-        await parts.database.write(partial(consents.deny, consent=consent, code="access_denied", actor=person))
+        file = self._require()
+        await file.database.write(partial(consents.deny, consent=consent, code="access_denied", actor=person))
 
     # --- The callback ---
 
@@ -306,13 +308,13 @@ class Consents:
 
     async def _provider_denied(self, consent: Consent, error: str) -> CallbackResult:
         """Record the error of the provider. It is untrusted text, so only a code of the known form is kept."""
-        parts = self._require()
+        file = self._require()
         code = error if _CODE.fullmatch(error) else "unknown_error"
         try:
             if code in _TEMPORARY:
-                await parts.database.write(partial(consents.spend, consent=consent))
+                await file.database.write(partial(consents.spend, consent=consent))
                 return CallbackResult("failed", consent, f"{consent.provider} cannot do it now ({code}).")
-            await parts.database.write(partial(consents.deny, consent=consent, code=code, actor=consent.begun_by))
+            await file.database.write(partial(consents.deny, consent=consent, code=code, actor=consent.begun_by))
         except ConsentExpired:
             return CallbackResult("expired", consent)
         except (Conflict, IllegalTransition):
@@ -339,9 +341,9 @@ class Consents:
     async def _exchange(
         self, consent: Consent, provider: Provider, endpoints: Endpoints, code: str, verifier: str
     ) -> CallbackResult:
-        parts = self._require()
+        file = self._require()
         try:
-            await parts.database.write(partial(consents.redeem, consent=consent, lease=parts.lease))
+            await file.database.write(partial(consents.redeem, consent=consent, lease=file.lease))
         except ConsentExpired:
             return CallbackResult("expired", consent)
         except (Conflict, IllegalTransition):
@@ -356,7 +358,7 @@ class Consents:
             return CallbackResult("failed", consent, str(error))
         except TokenRefused as error:
             log.warning("the provider %s refused a code: %s", provider.name, error.code)
-            job = partial(consents.deny, consent=consent, code=error.code, actor=None, lease=parts.lease)
+            job = partial(consents.deny, consent=consent, code=error.code, actor=None, lease=file.lease)
             return CallbackResult("denied" if await self._record(job) else "expired", consent, error.code)
         except asyncio.CancelledError:
             await self._give_back(consent, "the server went down")
@@ -364,10 +366,10 @@ class Consents:
         except Exception:
             await self._give_back(consent, "the exchange failed")
             raise
-        token = token_data(reply, consent.scopes, parts.clock.now())
+        token = token_data(reply, consent.scopes, file.clock.now())
         sealed = self._vault.seal(encode(token), *associated_data(consent, "token"))
         granted = partial(
-            consents.grant, consent=consent, lease=parts.lease, token=sealed, scopes=tuple(token["scopes"])
+            consents.grant, consent=consent, lease=file.lease, token=sealed, scopes=tuple(token["scopes"])
         )
         return CallbackResult("granted" if await self._record(granted) else "expired", consent)
 
@@ -376,10 +378,10 @@ class Consents:
 
     async def _record(self, job: Callable[[Transaction], None]) -> bool:
         """Write the outcome of an exchange; return False if the consent was closed meanwhile. Retry while the storage fails."""
-        parts = self._require()
+        file = self._require()
         while True:
             try:
-                await parts.database.write(job)
+                await file.database.write(job)
             except (Conflict, IllegalTransition, NotFound):
                 return False
             except StorageError:

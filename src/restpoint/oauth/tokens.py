@@ -17,7 +17,7 @@ from typing import Any, Final
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import decode, encode
 from restpoint._storage import Consent, Database, consents, history, vacuum
-from restpoint._store.internals import Parts
+from restpoint._store.open_file import OpenFile
 from restpoint.errors import (
     ConsentDenied,
     ConsentExpired,
@@ -49,13 +49,13 @@ class TokenStore:
 
     def __init__(
         self,
-        parts: Parts,
+        file: OpenFile,
         vault: Vault,
         client: ProviderClient,
         provider: Callable[[str], Provider],
         counts: Counter[str],
     ) -> None:
-        self._parts = parts
+        self._file = file
         self._vault = vault
         self._client = client
         self._provider = provider
@@ -64,14 +64,14 @@ class TokenStore:
 
     async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
         """Return the token or the error of a closed consent. Raises ``SealBroken`` if the token does not open."""
-        return await self._outcome(await consents.find(self._parts.database, execution_id, consent_id))
+        return await self._outcome(await consents.find(self._file.database, execution_id, consent_id))
 
     async def outcomes(self, execution_id: str) -> dict[str, OAuthToken | RestpointError]:
         """Return the token or the error of each closed consent of an execution, by id; expired tokens are refreshed.
 
         Raises ``SealBroken`` if a token does not open.
         """
-        found = await consents.of_execution(self._parts.database, execution_id)
+        found = await consents.of_execution(self._file.database, execution_id)
         return {each.id: await self._outcome(each) for each in found if each.status not in OPEN}
 
     async def _outcome(self, consent: Consent) -> OAuthToken | RestpointError:
@@ -92,13 +92,13 @@ class TokenStore:
                 token = self._open(consent)
                 if not self._has_expired(token) or not token["refresh_token"]:
                     return token
-                return await self._refresh(await consents.find(self._parts.database, consent.execution_id, consent.id))
+                return await self._refresh(await consents.find(self._file.database, consent.execution_id, consent.id))
         finally:
             if not lock.locked():
                 self._refreshing.pop(consent.key, None)
 
     def _has_expired(self, token: Mapping[str, Any]) -> bool:
-        expires_at, now = token["expires_at"], self._parts.clock.now()
+        expires_at, now = token["expires_at"], self._file.clock.now()
         return expires_at is not None and expires_at <= now + LEEWAY_SECONDS * 1000
 
     def _open(self, consent: Consent) -> dict[str, Any]:
@@ -108,17 +108,17 @@ class TokenStore:
         return token
 
     async def _refresh(self, consent: Consent) -> dict[str, Any]:
-        parts, give_up = self._parts, time.monotonic() + _REFRESH_TIMEOUT
+        file, give_up = self._file, time.monotonic() + _REFRESH_TIMEOUT
         while True:
             token = self._open(consent)
             if not self._has_expired(token):
                 return token  # another process was faster
-            if await parts.database.write(partial(consents.take_token, consent=consent, lease=parts.lease)):
+            if await file.database.write(partial(consents.take_token, consent=consent, lease=file.lease)):
                 break
             if time.monotonic() > give_up:
                 return token
             await asyncio.sleep(_POLL_INTERVAL)
-            consent = await consents.find(self._parts.database, consent.execution_id, consent.id)
+            consent = await consents.find(self._file.database, consent.execution_id, consent.id)
         try:
             provider = self._provider(consent.provider)
             endpoints = await self._client.endpoints(provider)
@@ -126,14 +126,14 @@ class TokenStore:
         except (ProviderUnreachable, TokenRefused, InvalidArgument) as error:
             self._counts["refused" if isinstance(error, TokenRefused) else "failed"] += 1
             log.warning("the token of consent %s has expired and could not be refreshed: %s", consent.id, error)
-            await parts.database.write(partial(consents.release_token, consent=consent, lease=parts.lease))
+            await file.database.write(partial(consents.release_token, consent=consent, lease=file.lease))
             return token
-        fresh = token_data(reply, token["scopes"], parts.clock.now())
+        fresh = token_data(reply, token["scopes"], file.clock.now())
         fresh["refresh_token"] = fresh["refresh_token"] or token["refresh_token"]
         fresh["id_token"] = fresh["id_token"] or token["id_token"]
         sealed = self._vault.seal(encode(fresh), *associated_data(consent, "token"))
         # Do not fence this write by the run: whoever runs it by now, the old refresh token is no longer valid.
-        await parts.database.write(partial(consents.replace_token, consent=consent, sealed=sealed))
+        await file.database.write(partial(consents.replace_token, consent=consent, sealed=sealed))
         self._counts["done"] += 1
         return fresh
 

@@ -160,7 +160,7 @@ def restore(source: Path, path: Path, actor: str | None = None) -> Restored:
     unfinished.unlink(missing_ok=True)
     create_empty(unfinished)
     try:
-        with _reading(source) as reading:
+        with opened(source, "sealed", instead="a backup") as reading:
             _copy(reading, unfinished, verified=True)
         with _alone(path, exists=standing != "absent") as head:
             if revision == REVISION:
@@ -184,7 +184,7 @@ def _restorable(source: Path, path: Path) -> str:
         raise UnusableFile(f"{source} is not a file; name a backup.")
     if path.exists() and source.samefile(path):
         raise UnusableFile(f"{source} is the file itself; name a backup of it.")
-    with _reading(source) as connection:
+    with opened(source, "sealed", instead="a backup") as connection:
         revision = file_revision(connection, source)
     if revision is None:
         raise UnusableFile(f"{source} holds no tables; name another backup.")
@@ -203,20 +203,6 @@ def _has_header(path: Path) -> bool:
     """Whether SQLite would take the file for a database. If not, SQLite would delete its log, and data that might be saved."""
     with path.open("rb") as file:
         return file.read(len(_HEADER)) == _HEADER
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a backup for reading, also in a folder that nobody may write to."""
-    try:
-        with closing(open_connection(path, "sealed")) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-            raise UnusableFile(f"{path} is not a SQLite database; name a backup.", "SQLITE_NOTADB") from error
-        raise storage_error(error) from error
-    except UnicodeDecodeError as error:
-        raise storage_error(error) from error
 
 
 @contextmanager

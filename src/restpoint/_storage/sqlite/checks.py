@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import bindparam, case, func, literal_column, select, union_all
+from sqlalchemy import bindparam, case, func, select, union_all
 
 from restpoint._core.timestamps import span
 from restpoint._storage import leases, verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import opened, prepare
+from restpoint._storage.sqlite.connection import ONE, ZERO, opened, prepare, word, words
 from restpoint.lifecycle import OPEN
 
 Severity = Literal["ok", "warning", "error"]
@@ -34,12 +34,12 @@ UNSWEPT: Final = (
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
 _e, _i, _c = executions.c, interactions.c, consents.c
-_pending = _i.status == literal_column("'pending'")
-_open = _c.status.in_([literal_column(f"'{status}'") for status in OPEN])
+_pending = _i.status == word("pending")
+_open = _c.status.in_(words(OPEN))
 _waits = union_all(
     select(_i.created_at, _i.deadline_at).where(_pending), select(_c.created_at, _c.deadline_at).where(_open)
 ).subquery()
-_is_overdue = case((_waits.c.deadline_at < bindparam("overdue"), literal_column("1")), else_=literal_column("0"))
+_is_overdue = case((_waits.c.deadline_at < bindparam("overdue"), ONE), else_=ZERO)
 _OLDEST_WAIT: Final = prepare(select(func.count(), func.min(_waits.c.created_at), func.sum(_is_overdue)))
 _HELD_BY: Final = prepare(
     select(
@@ -51,7 +51,7 @@ _HELD_BY: Final = prepare(
         .select_from(executions)
         .where(
             _e.lease == bindparam("lease"),
-            _e.status == literal_column("'running'"),
+            _e.status == word("running"),
             _e.ready.is_(None),
         )
         .scalar_subquery(),

@@ -6,12 +6,23 @@ This program reads and writes files of one revision only: ``check_revision`` say
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import CompoundSelect, Executable, Select, bindparam, event, literal_column, make_url, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Executable,
+    Select,
+    bindparam,
+    event,
+    func,
+    literal_column,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -54,9 +65,28 @@ def prepare(statement: Executable, *, order: tuple[str, ...] = ()) -> str:
     return str(compiled)
 
 
-def limited(statement: Select[Any] | CompoundSelect[Any], name: str = "max") -> Any:
-    """The statement with ``LIMIT :name``. Left to itself, SQLAlchemy adds an OFFSET whose zero is a parameter without a name."""
-    return statement.limit(bindparam(name)).offset(literal_column("0"))
+ZERO: Final[ColumnElement[int]] = literal_column("0")
+ONE: Final[ColumnElement[int]] = literal_column("1")
+
+
+def word(text: str) -> ColumnElement[str]:
+    """A word of restpoint's own, such as a status, in the SQL itself and not as a parameter."""
+    return literal_column(f"'{text}'")
+
+
+def words(texts: Iterable[str]) -> list[ColumnElement[str]]:
+    """``word`` of each text."""
+    return [word(text) for text in texts]
+
+
+def listed(name: str) -> Select[Any]:
+    """The values of a parameter that is a JSON list."""
+    return select(literal_column("value")).select_from(func.json_each(bindparam(name)))
+
+
+def limited(statement: Select[Any] | CompoundSelect[Any], most: str | ColumnElement[int] = "max") -> Any:
+    """The statement with ``LIMIT``. Left to itself, SQLAlchemy adds an OFFSET whose zero is a parameter without a name."""
+    return statement.limit(bindparam(most) if isinstance(most, str) else most).offset(ZERO)
 
 
 # --- Where the file is -----------------------------------------------------------------------------------------------
@@ -248,30 +278,21 @@ def reading_engine(path: Path) -> AsyncEngine:
     return engine
 
 
-class opened:  # noqa: N801 - a context manager
-    """``open_connection`` as a context manager that translates SQLite's errors into ``StorageError`` and its kinds."""
+@contextmanager
+def opened(
+    path: Path, mode: Mode = "read", *, wait: float = BUSY_TIMEOUT_SECONDS, instead: str = "another file"
+) -> Iterator[sqlite3.Connection]:
+    """``open_connection`` as a context manager that translates SQLite's errors into ``StorageError`` and its kinds.
 
-    def __init__(self, path: Path, mode: Mode = "read", *, wait: float = BUSY_TIMEOUT_SECONDS) -> None:
-        self._path = path
-        self._mode = mode
-        self._wait = wait
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._connection = open_connection(self._path, self._mode, wait=self._wait)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self._translated(error) from error
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._connection.close()
-        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-            raise self._translated(error) from error
-
-    def _translated(self, error: Exception) -> StorageError:
+    For a file that is no database the message says what to name ``instead``.
+    """
+    try:
+        with closing(open_connection(path, mode, wait=wait)) as connection:
+            yield connection
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-            return UnusableFile(f"{self._path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
-        return storage_error(error)
+            raise UnusableFile(f"{path} is not a SQLite database; name {instead}.", "SQLITE_NOTADB") from error
+        raise storage_error(error) from error
 
 
 @contextmanager
@@ -310,7 +331,7 @@ def use_log(connection: sqlite3.Connection, *before: str) -> None:
 
 
 REVISION_OF_FILE: Final = prepare(select(alembic_version.c.version_num))
-_TABLES: Final = prepare(select(sqlite_master.c.name).where(sqlite_master.c.type == literal_column("'table'")))
+_TABLES: Final = prepare(select(sqlite_master.c.name).where(sqlite_master.c.type == word("table")))
 
 
 def check_revision(connection: sqlite3.Connection, path: Path) -> None:

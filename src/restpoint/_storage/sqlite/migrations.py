@@ -34,10 +34,9 @@ from restpoint._storage.sqlite.connection import (
     opened,
     storage_error,
     use_log,
+    word,
 )
-from restpoint._storage.sqlite.connection import (
-    prepare as statement,
-)
+from restpoint._storage.sqlite.connection import prepare as statement
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, SchemaTooOld, UnusableFile
 
@@ -118,12 +117,12 @@ def plan(path: Path, revision: str, direction: Direction) -> str:
 
 
 _master = sqlite_master.c
-_ours = _master.name.not_like(sa.literal_column("'sqlite_%'"))  # SQLite's own objects have names of this form
+_ours = _master.name.not_like(word("sqlite_%"))  # SQLite's own objects have names of this form
 _DDL: Final = statement(sa.select(_master.sql).where(_master.sql.is_not(None), _ours).order_by(_master.rowid))
 _TABLES_AND_VIEWS: Final = statement(
     sa.select(_master.type, _master.name)
-    .where(_master.type.in_([sa.literal_column("'table'"), sa.literal_column("'view'")]), _ours)
-    .where(_master.name != sa.literal_column("'alembic_version'"))
+    .where(_master.type.in_([word("table"), word("view")]), _ours)
+    .where(_master.name != word("alembic_version"))
     .order_by(_master.type, _master.name)
 )
 _COLUMNS_OF: Final = statement(sa.select(sa.func.pragma_table_info(sa.bindparam("of")).table_valued("name").c.name))

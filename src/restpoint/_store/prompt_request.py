@@ -1,0 +1,82 @@
+"""A prompt to be asked, checked together with the options that it is asked with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from restpoint._core.changes import NO_TERMS, Terms
+from restpoint._core.retention_rules import RetentionRules, milliseconds
+from restpoint._core.serialization import check_text, encode
+from restpoint._storage import event_details
+from restpoint.errors import InvalidArgument
+from restpoint.prompts import (
+    HumanPrompt,
+    HumanResponse,
+    accepts,
+    read_prompt,
+    read_response,
+    write_prompt,
+    write_response,
+)
+
+
+class PromptRequest(NamedTuple):
+    """A prompt, its JSON text, whom it is addressed to, and its timeout in milliseconds."""
+
+    prompt: HumanPrompt
+    text: str
+    terms: Terms
+    timeout: int | None
+
+    @classmethod
+    def read(
+        cls,
+        prompt: HumanPrompt | BaseModel | Mapping[str, Any],
+        timeout: float | None,
+        assignees: Sequence[str] | None,
+        four_eyes: bool,
+        on_deadline: Literal["raise", "fail"],
+        default: HumanResponse | BaseModel | Mapping[str, Any] | None,
+    ) -> "PromptRequest":
+        """Check the arguments of ``ExecutionStore.set_interaction_required``; ``timeout`` is in seconds.
+
+        Raises ``PromptNotAccepted``, ``InvalidArgument``, ``NotJSON``, and ``ResponseNotAccepted`` for the default.
+        """
+        asked = read_prompt(prompt)
+        seconds = asked.timeout if timeout is None else timeout
+        text, terms = write_prompt(asked), _read_terms(asked, assignees, four_eyes, on_deadline, default)
+        return cls(asked, text, terms, None if seconds is None else milliseconds("timeout", seconds))
+
+    def detail(self, keeping: RetentionRules, position: str | None = None) -> str:
+        """The detail of the event that records it; ``position`` is that of the call of a workflow."""
+        return event_details.asked(self.text, self.terms, digest=keeping.digest, position=position)
+
+
+def _read_terms(
+    prompt: HumanPrompt,
+    assignees: Sequence[str] | None,
+    four_eyes: bool,
+    on_deadline: Literal["raise", "fail"],
+    default: HumanResponse | BaseModel | Mapping[str, Any] | None,
+) -> Terms:
+    if assignees is None and not four_eyes and default is None and on_deadline == "raise":
+        return NO_TERMS
+    if isinstance(assignees, str) or (assignees is not None and not assignees):
+        raise InvalidArgument(
+            "assignees is a list of people and groups, with at least one in it; None addresses nobody."
+        )
+    for name in assignees or ():
+        check_text("assignees", name, limit=1_000)
+    if on_deadline not in {"raise", "fail"}:
+        raise InvalidArgument(
+            f"on_deadline is 'raise' or 'fail', not {on_deadline!r}; give a default to have it answered."
+        )
+    if default is not None and on_deadline == "fail":
+        raise InvalidArgument("A prompt that has a default is answered with it at its deadline; leave on_deadline out.")
+    response = None if default is None else write_response(accepts(prompt, read_response(default)))
+    then: Literal["default", "fail"] | None = (
+        "default" if default is not None else "fail" if on_deadline == "fail" else None
+    )
+    names = None if assignees is None else encode(list(assignees))
+    return Terms(names, 1 if four_eyes else None, then, response)
