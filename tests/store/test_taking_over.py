@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from restpoint import ExecutionStore
+from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint.errors import IllegalTransition, LeaseLost
-from support import ADA, TEXT, ManualClock, file_of, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, file_of, rows, sql
 
 Verb = Callable[[ExecutionStore, str], Awaitable[object]]
 
@@ -152,3 +152,25 @@ async def test_a_record_that_is_read_again_is_driven_by_its_process_still(path: 
         await other.set_running(execution_id)
         with pytest.raises(LeaseLost):
             await slow.set_completed(execution_id, None)
+
+
+async def test_recovery_leaves_what_a_process_drives_that_only_stands_still(
+    path: Path, slow: ExecutionStore, other: ExecutionStore
+) -> None:
+    @workflow
+    async def patient(ctx: Context) -> None:
+        await ctx.ask(TEXT)
+
+    record = await slow.create_execution()
+    async with Runner(slow, [patient], hold_paused_for=600) as runner:
+        run = (await runner.start("patient")).record
+        while not run.pending_interactions:
+            await run.changed()
+        with sql(path) as connection:
+            connection.execute("UPDATE leases SET expires_at = 0")  # which a process of this machine may outlive
+        async with Runner(other, [patient]):
+            async with asyncio.timeout(PATIENCE):
+                while not rows(path, "SELECT 1 FROM history WHERE event = 'execution_recovered'"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        assert await other.recover() == []
+    await slow.set_completed(record.execution_id, "in its own time")

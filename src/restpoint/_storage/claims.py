@@ -63,7 +63,7 @@ _LEFT_BY: Final = prepare(
 _INHERIT: Final = prepare(
     update(executions)
     .where(_e.key == bindparam("run"))
-    .values(lease=null(), ready=_const("1"), attempts=_e.attempts + _const("1"))
+    .values(lease=null(), ready=_const("1"), attempts=bindparam("deaths"))
 )
 _IS_READY: Final = (_e.ready == _const("1")) & _e.lease.is_(None)
 _IS_KNOWN: Final = _e.workflow.concat(_const("'@'")).concat(_r.version).in_(_values("known"))
@@ -127,16 +127,20 @@ def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
 
 
 def inherit(tx: Transaction, own: int) -> None:
-    """Make the runs of processes that died, or stood still for longer than their lease, ready for others."""
-    for lease in leases.idle(tx, own):
+    """Make the runs of processes that died, or stood still for longer than their lease, ready for others.
+
+    Only a death counts as an attempt: a process that stood still says nothing about the run.
+    """
+    for lease, died in leases.lost(tx, own).items():
         for key, execution_id, status, attempts, epoch in tx.all(_LEFT_BY, {"lease": lease, "max": _INHERITED_AT_ONCE}):
-            tx.execute(_INHERIT, {"run": key})
-            detail = encode({"attempt": attempts + 1, "epoch": epoch})
-            moved, cause = (status, status), "its process is gone"
+            tx.execute(_INHERIT, {"run": key, "deaths": attempts + died})
+            detail = encode({"attempt": attempts + died, "epoch": epoch})
+            moved, cause = (status, status), "its process is gone" if died else "its process stood still"
             event = EventKind.EXECUTION_RECOVERED
             sequence = append(tx, event, execution_id, moved=moved, cause=cause, detail=detail)
             tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
-        leases.drop(tx, lease)
+        if died:
+            leases.drop(tx, lease)
 
 
 def claim(

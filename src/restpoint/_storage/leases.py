@@ -52,6 +52,9 @@ _DROP: Final = prepare(
     )
 )
 ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
+_HOLDERS: Final = prepare(
+    select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at, exists().where(_e.lease == _l.id, _e.ready.is_not(None)))
+)
 # Leases without a row: the process stood still, was taken for dead, claimed another run, and died before it renewed its lease.
 _ORPHANED: Final = prepare(
     select(_e.lease)
@@ -151,27 +154,27 @@ def live(tx: Transaction) -> set[int]:
     return {lease for lease, *holder, until in tx.all(ALL) if Holder(*holder).is_alive(until, tx.now)}
 
 
-def idle(tx: Transaction, own: int) -> list[int]:
-    """Return the leases that no longer count; the caller's own is never among them."""
-    return [*_idle(tx.all(ALL), tx.now, own), *_others(tx.all(_ORPHANED), own)]
+def lost(tx: Transaction, own: int) -> dict[int, bool]:
+    """The leases that lost the runs that they claimed, each with whether its process died; the caller's own is left out.
+
+    A process that only stood still for longer than its lease loses its runs too. Its lease stays, for what else it drives.
+    """
+    return _lost(tx.all(_HOLDERS), tx.all(_ORPHANED), tx.now, own)
 
 
-async def any_idle(database: Database, now: int, own: int) -> bool:
-    """Whether some lease no longer counts at ``now`` (milliseconds since the epoch); the caller's own is left out."""
-    return bool(_idle(await database.read(ALL), now, own) or _others(await database.read(_ORPHANED), own))
+async def any_lost(database: Database, now: int, own: int) -> bool:
+    """Whether some lease lost its runs by ``now`` (milliseconds since the epoch), or is of a process that died."""
+    return bool(_lost(await database.read(_HOLDERS), await database.read(_ORPHANED), now, own))
 
 
-def _others(rows: Iterable[Row], own: int) -> list[int]:
-    return [lease for (lease,) in rows if lease != own]
-
-
-def _idle(rows: Iterable[Row], now: int, own: int) -> list[int]:
-    """Also leases that ran out: a process that stood still for that long has lost its runs, though it may be alive."""
-    return [
-        lease
-        for lease, *holder, until in rows
-        if lease != own and not (now < until and Holder(*holder).is_alive(until, now))
-    ]
+def _lost(holders: Iterable[Row], orphaned: Iterable[Row], now: int, own: int) -> dict[int, bool]:
+    found = {lease: True for (lease,) in orphaned}
+    for lease, host, pid, started, until, has_runs in holders:
+        alive = Holder(host, pid, started).is_alive(until, now)
+        if not alive or (has_runs and until <= now):
+            found[lease] = not alive
+    found.pop(own, None)
+    return found
 
 
 def bury(tx: Transaction) -> None:
