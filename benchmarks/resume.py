@@ -42,10 +42,8 @@ async def refund(ctx: Context) -> dict[str, Any]:
 def park(connection: sqlite3.Connection) -> None:
     """Make runs of this workflow of what ``prefill`` wrote, parked at their prompt."""
     print_ = fingerprint(write_prompt(PROMPT), None, None, None, None)
-    connection.execute("UPDATE executions SET workflow = 'refund', lease = NULL")
-    connection.execute(
-        "INSERT INTO runs (execution_key, version, input, ready, epoch, attempts) SELECT key, 1, 'null', 0, 1, 0 FROM executions"
-    )
+    connection.execute("UPDATE executions SET workflow = 'refund', lease = NULL, ready = 0")
+    connection.execute("INSERT INTO runs (execution_key, version, input) SELECT key, 1, 'null' FROM executions")
     connection.execute(
         "INSERT INTO journal (execution_key, position, kind, name, fingerprint, result, recorded_at)"
         " SELECT execution_key, '1', 'ask', 'binary_choice', ?, json_quote(id), created_at FROM interactions",

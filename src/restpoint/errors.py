@@ -290,13 +290,13 @@ class IdempotencyConflict(Refused):
 
 
 class LeaseLost(Refused):
-    """Another process has taken over this run, or the run has ended. Writes of this process are refused."""
+    """Another process has taken over this execution, or its run has ended. Writes of this process are refused."""
 
     code = "lease_lost"
 
     def __init__(self, execution_id: str) -> None:
         super().__init__(
-            f"This process no longer runs execution {execution_id}: another process took it over, or it ended."
+            f"This process no longer drives execution {execution_id}: another process took it over, or it ended."
         )
         self.execution_id = execution_id
 

@@ -357,7 +357,7 @@ JOBS: Final[dict[str, Callable[[str, str], Job]]] = {
         lambda tx: waits.ask(tx, one, wait, '{"text":"?","input_type":"text"}', None, None, None, "{}")
     ),
     "authorize": lambda one, wait: lambda tx: waits.authorize(tx, one, wait, "https://x", "s", None, None, None),
-    "settle": lambda one, _: lambda tx: executions.resume(tx, one, None, None),
+    "settle": lambda one, _: lambda tx: executions.resume(tx, one, 1, None, None),
     "complete": lambda one, _: lambda tx: executions.complete(tx, one, "1", FOREVER, None),
     "fail": lambda one, _: lambda tx: executions.fail(tx, one, "it broke", None, FOREVER, None),
     "cancel": lambda one, _: lambda tx: executions.cancel(tx, one, None, FOREVER, None),

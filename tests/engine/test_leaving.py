@@ -68,7 +68,7 @@ async def test_a_failure_that_cannot_be_recorded_lets_go_of_the_claim_and_says_s
     assert "TypeError" in str(record.problem)
     assert "a defect" not in str(record.problem)
     assert "a defect" in caplog.text
-    assert rows(path, "SELECT lease, ready FROM runs") == [(None, 0)]
+    assert rows(path, "SELECT lease, ready FROM executions") == [(None, 0)]
     async with Runner(store, [broken]):
         await ended(record)
     assert (record.status, record.error_code, record.problem) == ("failed", "workflow_error", None)

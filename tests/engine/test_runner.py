@@ -799,7 +799,7 @@ async def test_a_runner_that_closes_leaves_everything_to_the_next_one(
         working = (await runner.start("work")).record
         await begun.wait()
     assert (paused.status, working.status) == ("interaction_required", "running")
-    assert rows(path, "SELECT count(*) FROM runs WHERE lease IS NOT NULL OR attempts > 0") == [(0,)]
+    assert rows(path, "SELECT count(*) FROM executions WHERE lease IS NOT NULL OR attempts > 0") == [(0,)]
     with pytest.raises(StoreClosed):
         await runner.start("wait")
     async with Runner(store, [wait, work], **way):

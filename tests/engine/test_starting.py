@@ -240,7 +240,7 @@ async def test_a_start_that_is_being_written_as_the_runner_closes_is_left_to_the
         assert not closing.done()
     record = (await starting).record
     await closing
-    assert rows(path, "SELECT lease, attempts FROM runs") == [(None, 0)]
+    assert rows(path, "SELECT lease, attempts FROM executions") == [(None, 0)]
     async with Runner(store, [wait]):
         await answer(store, record, "Well?", "fine")
         assert (await ended(record)).result == "fine"

@@ -107,7 +107,7 @@ async def test_recovery_passes_over_what_another_process_recovered_and_swept_mea
     zygote.forget(child)
     running = queries.running
 
-    async def read_and_then_overtaken(database: Database) -> list[tuple[str, int | None]]:
+    async def read_and_then_overtaken(database: Database) -> list[tuple[str, int | None, int]]:
         found = await running(database)
         await store.remove(first)
         return found

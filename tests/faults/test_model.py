@@ -39,8 +39,7 @@ from hypothesis.stateful import (
 )
 
 from restpoint import ExecutionStore
-from restpoint._storage import executions as ledger
-from restpoint._storage import queries
+from restpoint._storage import leases, queries
 from restpoint._storage.sqlite import migrations
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.records import ExecutionRecord
@@ -1187,13 +1186,13 @@ async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_foll
     path: Path, store: ExecutionStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adoptions: list[Any] = []
-    adopt = ledger.adopt
+    take_over = leases.take_over
 
-    def counted(*arguments: Any, **named: Any) -> list[str]:
+    def counted(*arguments: Any, **named: Any) -> list[leases.Claim]:
         adoptions.append(named)
-        return adopt(*arguments, **named)
+        return take_over(*arguments, **named)
 
-    monkeypatch.setattr(ledger, "adopt", counted)
+    monkeypatch.setattr(leases, "take_over", counted)
     record, pending = await left_paused(path, store, clock)
     future = pending.future
     await driven_by(path, await file_of(store).driver.take_lease())

@@ -81,7 +81,7 @@ async def _first_run(path: Path, folder: Path, plan: Plan, way: dict[str, Any], 
 
 async def _go_on_from(copy: Path, plan: Plan, random: Random) -> None:
     with sql(copy) as connection:
-        connection.execute("UPDATE runs SET lease = NULL, ready = 1")
+        connection.execute("UPDATE executions SET lease = NULL, ready = 1")
     recorded = _emitted(copy)
     hold = random.choice([0.0, 600.0])
     async with ExecutionStore(database=copy) as store, Runner(store, [branchy], hold_paused_for=hold):

@@ -125,7 +125,7 @@ async def test_what_is_started_while_the_runner_closes_is_left_to_the_next_one(
     await runner.close()
     records = [started.record for started in await asyncio.gather(*starts)]
     assert runner.running == 0
-    assert rows(path, "SELECT count(*), sum(ready), count(lease) FROM runs") == [(20, 20, 0)]
+    assert rows(path, "SELECT count(*), sum(ready), count(lease) FROM executions") == [(20, 20, 0)]
     async with asyncio.timeout(PATIENCE), Runner(store, [patient]):
         for record in records:
             await answer(store, record, "Well?", "yes")
@@ -225,7 +225,7 @@ async def test_a_run_whose_lease_is_not_in_the_file_any_more_is_taken_over(store
     async with Runner(store, [patient], concurrency=0) as runner:
         record = (await runner.start("patient")).record
     with sql(path) as connection:
-        connection.execute("UPDATE runs SET lease = 4711, ready = 0, epoch = 1")
+        connection.execute("UPDATE executions SET lease = 4711, ready = 0, epoch = 1")
     async with asyncio.timeout(PATIENCE), Runner(store, [patient]):
         await answer(store, record, "Well?", "yes")
         assert (await ended(record)).result == "yes"

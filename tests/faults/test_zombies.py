@@ -68,8 +68,8 @@ def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int
     time.sleep(random.uniform(0, 0.15))  # whatever it is doing then
     _stop(sleeper.pid, path)
     try:
-        ((held,),) = rows(path, f"SELECT count(*) FROM runs WHERE lease = {lease}")
-        _until(path, f"SELECT count(*) FROM runs WHERE lease = {lease}", 0)
+        ((held,),) = rows(path, f"SELECT count(*) FROM executions WHERE lease = {lease}")
+        _until(path, f"SELECT count(*) FROM executions WHERE lease = {lease}", 0)
         answering = zygote.run("run_workloads:live_for_a_moment", starts=0, answers=True, **about)
         answering.line()
         time.sleep(random.choice([0, 0.1, 0.5]))

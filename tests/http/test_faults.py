@@ -110,7 +110,10 @@ def payloads(count: int) -> list[str]:
 
 def payload_of(file: Path) -> list[str]:
     """All of the file but what keeps running by itself: leases are renewed, and who waits long is parked."""
-    return [line for line in dump(file) if not line.startswith(('INSERT INTO "leases"', 'INSERT INTO "runs"'))]
+    claim = {"lease", "epoch", "ready", "attempts", "wake_at", "problem"}
+    others = ", ".join(f'"{row[1]}"' for row in rows(file, "PRAGMA table_info(executions)") if row[1] not in claim)
+    lines = [line for line in dump(file) if not line.startswith(('INSERT INTO "leases"', 'INSERT INTO "executions"'))]
+    return [*lines, *map(repr, rows(file, f"SELECT {others} FROM executions ORDER BY key"))]
 
 
 async def inject(file: Path, count: int) -> int:

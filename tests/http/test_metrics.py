@@ -156,8 +156,7 @@ async def test_runs_are_counted_by_state(store: ExecutionStore, metrics: Metrics
         record = await store.create_execution()
         with sql(path) as connection:
             connection.execute(
-                "INSERT INTO runs (execution_key, version, input, ready, lease, epoch, attempts, problem)"
-                " SELECT key, 1, 'null', ?, ?, 0, 0, ? FROM executions WHERE id = ?",
+                "UPDATE executions SET ready = ?, lease = ?, problem = ? WHERE id = ?",
                 (ready, lease, problem, record.execution_id),
             )
     found = await read(metrics)
@@ -254,7 +253,8 @@ def test_counting_reads_live_rows_only(fresh: Path) -> None:
     plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {counts.COUNT}")]
     connection.close()
     reads = [line for line in plan if line.startswith(("SCAN", "SEARCH")) and "anon_" not in line]
-    live = ("interactions_open", "consents_open", "runs_claimed", "runs_ready", "runs_with_a_problem")
+    indexes = ("claimed", "ready", "with_a_problem")
+    live = ("interactions_open", "consents_open", *(f"executions_{name}" for name in indexes))
     assert {name for name in live for line in reads if f"INDEX {name}" in line} == set(live)
     assert [line for line in reads if not any(f"INDEX {name}" in line for name in live)] == [
         "SEARCH interactions_1 USING INTEGER PRIMARY KEY (rowid=?)",

@@ -231,9 +231,9 @@ async def test_a_server_without_providers_says_what_is_missing(path: Path) -> No
     async with served(make_app(path, workflows=[connect])) as client:
         started = await client.post("/v1/workflows/connect?wait=0")
         async with asyncio.timeout(PATIENCE):
-            while not rows(path, "SELECT problem FROM runs WHERE problem IS NOT NULL"):  # noqa: ASYNC110 - as it is
+            while not rows(path, "SELECT problem FROM executions WHERE problem IS NOT NULL"):  # noqa: ASYNC110 - as it is
                 await asyncio.sleep(0.01)
-        ((problem,),) = rows(path, "SELECT problem FROM runs")
+        ((problem,),) = rows(path, "SELECT problem FROM executions")
         assert "RESTPOINT_PROVIDERS_FILE" in problem
         assert (await client.get(f"/executions/{started.json()['execution_id']}")).json()["status"] == "running"
         assert (await client.get("/auth/redirect?state=x")).status_code == 404

@@ -76,7 +76,7 @@ def test_what_a_dead_process_left_is_told(path: Path) -> None:
     assert found["leases"].figures == {"living": 0, "stuck_runs": 3, "left_running": 1}
     with sql(path) as connection:
         connection.execute(
-            "UPDATE runs SET problem = 'other code' WHERE execution_key = (SELECT max(execution_key) FROM runs)"
+            "UPDATE executions SET problem = 'other code' WHERE key = (SELECT max(execution_key) FROM runs)"
         )
     assert "other code" in looked_at(path)["problems"].word
 

@@ -28,8 +28,8 @@ class ExecutionRow(NamedTuple):
     """A row of ``executions``, and last what ``runs`` says of it. Times are milliseconds since the epoch.
 
     ``version`` counts the transitions; 0 means that the row was not read yet. ``lease`` is that of the process that drives the
-    execution. ``run_version`` is the version of the workflow that a runner runs, and None where no runner does. ``problem`` says
-    why no runner can go on with it.
+    execution, and ``epoch`` fences off the processes that drove it before. ``ready`` says whether a runner may claim it, and is
+    None where no runner runs it; ``problem``, why none can go on with it. ``run_version`` is the version of its workflow.
     """
 
     id: str
@@ -47,8 +47,10 @@ class ExecutionRow(NamedTuple):
     error: str | None = None
     error_code: str | None = None
     priority: int = 0
-    run_version: int | None = None
+    epoch: int = 0
+    ready: int | None = None
     problem: str | None = None
+    run_version: int | None = None
 
     def moved(self, status: str) -> "ExecutionRow":
         """The row with another status. A third of the cost of ``_replace``, which matters: most events do this."""
@@ -59,7 +61,7 @@ LABELS: Final = ("workflow", "owner", "priority")
 """The fields that whoever creates an execution chooses. They never change, and the detail of ``execution_created`` has those
 that differ from their defaults."""
 
-OF_RUNS: Final = {"run_version": "version", "problem": "problem"}
+OF_RUNS: Final = {"run_version": "version"}
 """The fields that are columns of ``runs``, with the names that they have there."""
 
 OF_EXECUTIONS: Final = tuple(name for name in ExecutionRow._fields if name not in OF_RUNS)

@@ -111,11 +111,11 @@ class Claimant:
             self._news.set()
 
     async def look_for_dead(self) -> None:
-        """Have the runs of processes that died ready again. Until cancelled, or the store is closed."""
+        """Have the runs of processes that died or stood still ready again. Until cancelled, or the store is closed."""
         while True:
             parts = self._parts
             try:
-                if await leases.any_idle(parts.database, parts.clock.now(), parts.lease):
+                if await leases.any_lost(parts.database, parts.clock.now(), parts.lease):
                     await parts.database.write(partial(claims.inherit, own=parts.lease))
             except StoreClosed:
                 return

@@ -222,7 +222,7 @@ class Runner:
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, workflow, found.version, file.lease, 1) if self.slots.try_take() else None
+            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
             draft = file.records.draft(row)
             run = None
             if claim is not None:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
         waits,
     )
     from restpoint._storage.audit_queries import Answer, Filters
-    from restpoint._storage.claims import Claim
     from restpoint._storage.consents import Attempt, Consent
     from restpoint._storage.counts import Gauges
     from restpoint._storage.erasure import Erasure
     from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
     from restpoint._storage.history import HistoryEntry
     from restpoint._storage.journal import Call, Entry, Start
+    from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
     from restpoint._storage.queries import Address, Snapshot
     from restpoint._storage.schema import REVISION
@@ -57,13 +57,13 @@ __all__ = [
 
 _HOMES = {
     "audit_queries": ("Answer", "Filters"),
-    "claims": ("Claim",),
     "consents": ("Attempt", "Consent"),
     "counts": ("Gauges",),
     "erasure": ("Erasure",),
     "hash_chain": ("Broken", "Head", "HistoryRow", "Row"),
     "history": ("HistoryEntry",),
     "journal": ("Call", "Entry", "Start"),
+    "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
     "queries": ("Address", "Snapshot"),
     "schema": ("REVISION",),

@@ -9,7 +9,6 @@ than one machine: the file is on one node.
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
@@ -18,9 +17,10 @@ from sqlalchemy.sql.expression import ColumnElement
 from restpoint._core.changes import Change
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
-from restpoint._storage import executions as ledger
 from restpoint._storage import leases
+from restpoint._storage.executions import end
 from restpoint._storage.history import append
+from restpoint._storage.leases import Claim
 from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -45,45 +45,46 @@ def _values(name: str) -> Any:
 
 
 _FENCE: Final = prepare(
-    select(_e.key, _e.status, _r.attempts)
-    .select_from(executions.join(runs, _r.execution_key == _e.key))
-    .where(_e.id == bindparam("id"), _r.lease == bindparam("lease"), _r.epoch == bindparam("epoch")),
+    select(_e.key, _e.status, _e.attempts).where(
+        _e.id == bindparam("id"), _e.lease == bindparam("lease"), _e.epoch == bindparam("epoch")
+    ),
     order=("id", "lease", "epoch"),
 )
-_AWAKE: Final = prepare(update(runs).where(_r.wake_at <= bindparam("now")).values(ready=_const("1"), wake_at=null()))
+_AWAKE: Final = prepare(
+    update(executions).where(_e.wake_at <= bindparam("now")).values(ready=_const("1"), wake_at=null())
+)
 _LEFT_BY: Final = prepare(
-    select(_r.execution_key, _e.id, _e.status, _r.attempts, _r.epoch)
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_r.lease == bindparam("lease"))
-    .order_by(_r.execution_key)
+    select(_e.key, _e.id, _e.status, _e.attempts, _e.epoch)
+    .where(_e.lease == bindparam("lease"), _e.ready.is_not(None))
+    .order_by(_e.key)
     .limit(bindparam("max"))
     .offset(_const("0"))
 )
 _INHERIT: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == bindparam("run"))
-    .values(lease=null(), ready=_const("1"), attempts=_r.attempts + _const("1"))
+    update(executions)
+    .where(_e.key == bindparam("run"))
+    .values(lease=null(), ready=_const("1"), attempts=bindparam("deaths"))
 )
-_IS_READY: Final = (_r.ready == _const("1")) & _r.lease.is_(None)
+_IS_READY: Final = (_e.ready == _const("1")) & _e.lease.is_(None)
 _IS_KNOWN: Final = _e.workflow.concat(_const("'@'")).concat(_r.version).in_(_values("known"))
 _READY: Final = prepare(
-    select(_r.execution_key, _e.id, _r.epoch, _r.attempts, _e.workflow, _r.version)
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_IS_READY, _IS_KNOWN, _r.attempts.between(bindparam("least"), bindparam("most")))
-    .order_by(_r.execution_key)
+    select(_e.key, _e.id, _e.epoch, _e.attempts, _e.workflow, _r.version)
+    .select_from(executions.join(runs, _r.execution_key == _e.key))
+    .where(_IS_READY, _IS_KNOWN, _e.attempts.between(bindparam("least"), bindparam("most")))
+    .order_by(_e.key)
     .limit(bindparam("max"))
     .offset(_const("0"))
 )
 _CLAIM: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == bindparam("run"), _r.epoch == bindparam("before"), _r.lease.is_(None))
+    update(executions)
+    .where(_e.key == bindparam("run"), _e.epoch == bindparam("before"), _e.lease.is_(None))
     .values(
-        lease=bindparam("the_lease"), epoch=_r.epoch + _const("1"), ready=_const("0"), wake_at=null(), problem=null()
+        lease=bindparam("the_lease"), epoch=_e.epoch + _const("1"), ready=_const("0"), wake_at=null(), problem=null()
     )
 )
 _LET_GO: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == bindparam("run"))
+    update(executions)
+    .where(_e.key == bindparam("run"))
     .values(
         lease=null(),
         ready=bindparam("is_ready"),
@@ -107,26 +108,14 @@ _STILL_OPEN: Final = prepare(
     )
 )
 _RETRY: Final = prepare(
-    update(runs)
+    update(executions)
     .where(
-        _r.problem.is_not(None),
-        _r.lease.is_(None),
-        select(_const("1")).where(_e.key == _r.execution_key, _IS_KNOWN).correlate(runs).exists(),
+        _e.problem.is_not(None),
+        _e.lease.is_(None),
+        select(_const("1")).where(_r.execution_key == _e.key, _IS_KNOWN).correlate(executions).exists(),
     )
     .values(ready=_const("1"))
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A runner's right to write for a run. Whoever has another epoch of the run has no right to write for it."""
-
-    execution_id: str
-    workflow: str
-    version: int
-    lease: int
-    epoch: int
-    suspect: bool = False
 
 
 def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
@@ -138,16 +127,20 @@ def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
 
 
 def inherit(tx: Transaction, own: int) -> None:
-    """Make the runs of processes that died, or stood still for longer than their lease, ready for others."""
-    for lease in leases.idle(tx, own):
+    """Make the runs of processes that died, or stood still for longer than their lease, ready for others.
+
+    Only a death counts as an attempt: a process that stood still says nothing about the run.
+    """
+    for lease, died in leases.lost(tx, own).items():
         for key, execution_id, status, attempts, epoch in tx.all(_LEFT_BY, {"lease": lease, "max": _INHERITED_AT_ONCE}):
-            tx.execute(_INHERIT, {"run": key})
-            detail = encode({"attempt": attempts + 1, "epoch": epoch})
-            moved, cause = (status, status), "its process is gone"
+            tx.execute(_INHERIT, {"run": key, "deaths": attempts + died})
+            detail = encode({"attempt": attempts + died, "epoch": epoch})
+            moved, cause = (status, status), "its process is gone" if died else "its process stood still"
             event = EventKind.EXECUTION_RECOVERED
             sequence = append(tx, event, execution_id, moved=moved, cause=cause, detail=detail)
             tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
-        leases.drop(tx, lease)
+        if died:
+            leases.drop(tx, lease)
 
 
 def claim(
@@ -168,9 +161,7 @@ def claim(
     about = {"known": json.dumps(list(known))}
     for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
         error = f"The process that ran this execution died {max_attempts} times in a row."
-        ledger.end(
-            tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted"
-        )
+        end(tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted")
     found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
     if len(found) < most and suspects and max_attempts > SUSPECT:
         found += tx.all(_READY, {**about, "least": SUSPECT, "most": max_attempts - 1, "max": min(most, suspects)})
@@ -178,7 +169,7 @@ def claim(
     for key, execution_id, epoch, attempts, workflow, version in found[:most]:
         if tx.execute(_CLAIM, {"run": key, "before": epoch, "the_lease": lease}).rowcount != 1:
             raise Conflict(f"The run of execution {execution_id}", "as it was read in the same transaction")
-        claims.append(Claim(execution_id, workflow, version, lease, epoch + 1, attempts >= SUSPECT))
+        claims.append(Claim(execution_id, lease, epoch + 1, workflow, version, attempts >= SUSPECT))
     return claims
 
 
@@ -220,12 +211,12 @@ def retry(tx: Transaction, known: Collection[str]) -> None:
 
 _CLAIMABLE: Final = prepare(
     select(_const("1"))
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
+    .select_from(executions.join(runs, _r.execution_key == _e.key))
     .where(_IS_READY, _IS_KNOWN)
     .limit(_const("1"))
     .offset(_const("0"))
 )
-_NEXT_WAKE: Final = prepare(select(func.min(_r.wake_at)).where(_r.wake_at.is_not(None)))
+_NEXT_WAKE: Final = prepare(select(func.min(_e.wake_at)).where(_e.wake_at.is_not(None)))
 
 
 async def anything_ready(database: Database, known: Collection[str]) -> bool:

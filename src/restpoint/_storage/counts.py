@@ -12,12 +12,12 @@ from typing import Any, Final
 from sqlalchemy import CompoundSelect, FromClause, Select, func, null, select, union_all
 from sqlalchemy.sql.expression import ColumnElement
 
-from restpoint._storage.schema import consents, interactions, runs
+from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite.connection import ONE, prepare, word, words
 from restpoint._storage.sqlite.database import Database
 from restpoint.lifecycle import OPEN
 
-_i, _c, _r = interactions.c, consents.c, runs.c
+_e, _i, _c = executions.c, interactions.c, consents.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,15 @@ def _waits(kind: str, table: FromClause, is_open: ColumnElement[bool]) -> Select
 
 def _runs(state: str, condition: ColumnElement[bool]) -> Select[Any]:
     columns: tuple[ColumnElement[Any], ...] = word(state), func.count(), null()
-    return select(*columns).select_from(runs).where(condition)
+    return select(*columns).select_from(executions).where(condition)
 
 
 _COUNT: Final[CompoundSelect[Any]] = union_all(
     _waits("interaction", interactions, _i.status == word("pending")),
     _waits("consent", consents, _c.status.in_(words(OPEN))),
-    _runs("claimed", _r.lease.is_not(None)),
-    _runs("ready", (_r.ready == ONE) & _r.lease.is_(None)),
-    _runs("problem", _r.problem.is_not(None)),
+    _runs("claimed", _e.ready.is_not(None) & _e.lease.is_not(None)),
+    _runs("ready", (_e.ready == ONE) & _e.lease.is_(None)),
+    _runs("problem", _e.problem.is_not(None)),
 )
 COUNT: Final = prepare(_COUNT)
 

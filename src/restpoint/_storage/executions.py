@@ -19,11 +19,11 @@ from typing import Final, TypeVar
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import event_details, statements
+from restpoint._storage import event_details, leases, statements
 from restpoint._storage.history import append
-from restpoint._storage.leases import live
+from restpoint._storage.leases import Claim
 from restpoint._storage.sqlite.database import Transaction
-from restpoint.errors import Conflict, ExecutionNotFound
+from restpoint.errors import Conflict, ExecutionNotFound, LeaseLost
 from restpoint.events import EventKind
 from restpoint.lifecycle import move
 
@@ -32,21 +32,30 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Execution:
-    """The part of an execution's row that decisions rest on, as read or as supposed (``statements.EXPECTED``)."""
+    """The part of an execution's row that decisions rest on, as read or as supposed (``statements.EXPECTED``).
+
+    Without an ``epoch`` a write expects none: the writer has no claim.
+    """
 
     id: str
     status: str
     open_waits: int
+    epoch: int | None = None
     lease: int | None = None
     hold: str | None = None
     secrets: int | None = None
 
     def write(self, tx: Transaction, sql: str, to: str, waits: int, *values: object) -> bool:
         """Move the row on; False where it is not in this state, and then nothing was written."""
-        if tx.execute(sql, (to, waits, *values, self.id, self.status, self.open_waits)).rowcount != 1:
+        if tx.execute(sql, (to, waits, *values, self.id, self.status, self.open_waits, self.epoch)).rowcount != 1:
             return False
         self.status, self.open_waits = to, waits
         return True
+
+    def check(self, claim: Claim | None) -> None:
+        """Raise ``LeaseLost`` if the execution was taken over from the process that has this claim."""
+        if claim is not None and self.epoch != claim.epoch:
+            raise LeaseLost(self.id)
 
 
 def read(tx: Transaction, execution_id: str) -> Execution:
@@ -57,9 +66,11 @@ def read(tx: Transaction, execution_id: str) -> Execution:
     return Execution(execution_id, *row)
 
 
-def from_state(tx: Transaction, execution_id: str, attempt: Callable[[Execution], T | None]) -> T:
+def from_state(
+    tx: Transaction, execution_id: str, attempt: Callable[[Execution], T | None], claim: Claim | None = None
+) -> T:
     """Attempt a write from the usual state without reading it. If no row matches, attempt it from the state in the file."""
-    done = attempt(Execution(execution_id, "running", 0))
+    done = attempt(Execution(execution_id, "running", 0, None if claim is None else claim.epoch))
     if done is None:
         done = attempt(read(tx, execution_id))
     if done is None:
@@ -80,47 +91,76 @@ def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
     tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))
 
 
-def resume(tx: Transaction, execution_id: str, lease: int | None, actor: str | None) -> None:
+def resume(tx: Transaction, execution_id: str, lease: int, claim: Claim | None, actor: str | None) -> Claim | None:
     """Set a paused execution back to running and withdraw every wait that is still open.
 
     On an execution that runs already nothing changes, except that this lease drives it from now on if no living process did.
+    Returns the claim of this lease where it drives the execution. Raises ``LeaseLost`` if a living process took the execution
+    over from whoever has ``claim``.
     """
     execution = read(tx, execution_id)
+    if execution.status != "running":
+        move("execution", execution_id, execution.status, "settle", "running")
+    if not (taken := leases.take_over(tx, [execution_id], lease)):
+        execution.check(claim)
     if execution.status == "running":
-        if lease is not None and execution.lease != lease:
-            adopt(tx, [execution_id], lease)
-        return
-    move("execution", execution_id, execution.status, "settle", "running")
+        return taken[0] if taken else None
+    execution.epoch = None  # it may just have grown
     for wait_key, wait in open_waits(tx, execution):
         close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause="resumed")
-    tx.execute(statements.DRIVE, {"id": execution_id, "the_lease": lease})
+    return leases.drive(tx, execution_id, lease)
 
 
-def complete(tx: Transaction, execution_id: str, result: str, keeping: RetentionRules, actor: str | None) -> None:
+def complete(
+    tx: Transaction,
+    execution_id: str,
+    result: str,
+    keeping: RetentionRules,
+    actor: str | None,
+    claim: Claim | None = None,
+) -> None:
     """End the execution with a result. This is legal only from running: an open wait must be settled first."""
-    end(tx, execution_id, "complete", keeping, actor=actor, result=result)
+    end(tx, execution_id, "complete", keeping, actor=actor, result=result, claim=claim)
 
 
 def fail(
-    tx: Transaction, execution_id: str, error: str, code: str | None, keeping: RetentionRules, actor: str | None
+    tx: Transaction,
+    execution_id: str,
+    error: str,
+    code: str | None,
+    keeping: RetentionRules,
+    actor: str | None,
+    claim: Claim | None = None,
 ) -> None:
     """End the execution with an error, from any status that is not terminal."""
-    end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code)
+    end(tx, execution_id, "fail", keeping, actor=actor, error=error, code=code, claim=claim)
 
 
-def cancel(tx: Transaction, execution_id: str, reason: str | None, keeping: RetentionRules, actor: str | None) -> None:
+def cancel(
+    tx: Transaction,
+    execution_id: str,
+    reason: str | None,
+    keeping: RetentionRules,
+    actor: str | None,
+    claim: Claim | None = None,
+) -> None:
     """Cancel the execution. Do nothing if it is cancelled already."""
     if read(tx, execution_id).status != "cancelled":
-        end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason)
+        end(tx, execution_id, "cancel", keeping, actor=actor, cause=reason, claim=claim)
 
 
-def interrupt(tx: Transaction, execution_id: str, lease: int | None, error: str, keeping: RetentionRules) -> bool:
-    """Fail an execution that a dead process left running. Do nothing and return False if anyone has dealt with it since."""
+def interrupt(
+    tx: Transaction, execution_id: str, lease: int | None, epoch: int, error: str, keeping: RetentionRules
+) -> bool:
+    """Fail an execution that a dead process left running. Do nothing and return False if anyone has dealt with it since.
+
+    ``lease`` and ``epoch`` are those that were found with the dead process.
+    """
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
         return False  # recovered and swept by another process meanwhile
-    if execution.status != "running" or execution.lease != lease:
+    if execution.status != "running" or (execution.lease, execution.epoch) != (lease, epoch):
         return False
     end(tx, execution_id, "fail", keeping, cause="recover", error=error, code="interrupted_by_restart")
     return True
@@ -145,8 +185,12 @@ def end(
     result: str | None = None,
     error: str | None = None,
     code: str | None = None,
+    claim: Claim | None = None,
 ) -> str:
-    """End an execution by ``trigger`` and withdraw what is open; returns its status. ``keeping`` says how long it stays."""
+    """End an execution by ``trigger`` and withdraw what is open; returns its status. ``keeping`` says how long it stays.
+
+    Raises ``LeaseLost`` if the execution was taken over from whoever has ``claim``.
+    """
     workflow = _workflow(tx, execution_id) if keeping.workflows else None
     time_to_live = keeping.of(_PAST[trigger], workflow)
     expires_at = None if time_to_live is None else tx.now + time_to_live
@@ -154,21 +198,21 @@ def end(
     def attempt(execution: Execution) -> tuple[Execution, str, str, list[tuple[int, Wait]]] | None:
         before = execution.status
         to = move("execution", execution_id, before, trigger)
+        execution.check(claim)
         waits = open_waits(tx, execution) if execution.open_waits else []
-        expected = (execution_id, before, execution.open_waits, execution.secrets)
+        expected = (execution_id, before, execution.open_waits, execution.epoch, execution.secrets)
         row = (to, 0, tx.now, expires_at, result, error, code, *expected)
         if tx.execute(statements.END, row).rowcount != 1:
             return None
         return execution, before, to, waits
 
-    execution, before, to, waits = from_state(tx, execution_id, attempt)
+    execution, before, to, waits = from_state(tx, execution_id, attempt, claim)
     event = EventKind.ended(to)
     detail = None if error is None else event_details.failed(error, code, digest=keeping.digest)
     # The result itself goes with the execution; that it was this one can be shown for as long as there is history.
     sequence = append(
         tx, event, execution_id, moved=(before, to), actor=actor, cause=cause, detail=detail, hashed=result
     )
-    tx.execute(statements.END_RUN, (execution_id,))
     tx.emit(
         Change(
             sequence, execution_id, event, before, to, tx.now,
@@ -186,26 +230,6 @@ def end(
     if execution.secrets:
         tx.execute(statements.FORGET_SECRETS, (execution_id,))
     return to
-
-
-def adopt(tx: Transaction, execution_ids: list[str], lease: int) -> list[str]:
-    """Let this lease drive those of the executions that no living process drives, because its process waits for them now.
-
-    Returns the executions that it drives afterwards, including those that it drove before.
-    """
-    alive = live(tx)
-    driven = []
-    for execution_id in execution_ids:
-        row = tx.one(statements.EXECUTION, {"id": execution_id})
-        if row is None:
-            continue
-        driver = Execution(execution_id, *row).lease
-        if driver not in alive:
-            tx.execute(statements.DRIVE, {"id": execution_id, "the_lease": lease})
-            driver = lease
-        if driver == lease:
-            driven.append(execution_id)
-    return driven
 
 
 # --- Their waits ----------------------------------------------------------------------------------------------------
@@ -248,10 +272,10 @@ def settle(
         left = execution.open_waits - 1
         to = "running"
         if left:
-            oldest = open_waits(tx, execution)[0][1]
-            to = "interaction_required" if oldest.kind == "interaction" else "oauth_required"
+            oldest = tx.one(statements.OLDEST_OPEN_WAIT, {"id": execution.id})
+            to = "interaction_required" if oldest and oldest[0] == "interaction" else "oauth_required"
         to = move("execution", execution.id, before, "settle", to)
-        if execution.write(tx, statements.MOVE, to, left):
+        if execution.write(tx, statements.MOVE_AND_WAKE, to, left):
             break
     else:
         raise Conflict(f"Execution {execution.id}", execution.status)
@@ -259,7 +283,6 @@ def settle(
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )
-    tx.execute(statements.TELL_RUN, (execution.id,))
     tx.emit(Change(sequence, execution.id, event, before, to, tx.now, wait))
 
 

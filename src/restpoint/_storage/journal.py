@@ -14,10 +14,11 @@ from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
-from restpoint._storage import executions as ledger
 from restpoint._storage import waits
-from restpoint._storage.claims import Claim, fence
+from restpoint._storage.claims import fence
+from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
+from restpoint._storage.leases import Claim
 from restpoint._storage.schema import executions, history, journal, runs
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -29,21 +30,19 @@ _e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
 _KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _INSERT: Final = prepare(
     insert(runs).from_select(
-        ["execution_key", "version", "input", "ready", "lease", "epoch", "attempts", "trace",
-         "start_sha256", "request_sha256"],
+        ["execution_key", "version", "input", "trace", "start_sha256", "request_sha256"],
         select(
-            _e.key, bindparam("version"), bindparam("input"), bindparam("ready"), bindparam("lease"), bindparam("epoch"),
-            literal_column("0"), bindparam("trace"), bindparam("start"), bindparam("request"),
+            _e.key, bindparam("version"), bindparam("input"), bindparam("trace"), bindparam("start"), bindparam("request")
         ).where(_e.id == bindparam("id")),
     ),
-    order=("version", "input", "ready", "lease", "epoch", "trace", "start", "request", "id"),
+    order=("version", "input", "trace", "start", "request", "id"),
 )  # fmt: skip
 _STARTED: Final = prepare(
     select(_e.id, _r.request_sha256)
     .select_from(runs.join(executions, _e.key == _r.execution_key))
     .where(_r.start_sha256 == bindparam("start"))
 )
-_GOT_ON: Final = prepare(update(runs).where(_r.execution_key == bindparam("run")).values(attempts=literal_column("0")))
+_GOT_ON: Final = prepare(update(executions).where(_e.key == bindparam("run")).values(attempts=literal_column("0")))
 _RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
 _SETTLE: Final = prepare(
     update(journal)
@@ -86,10 +85,9 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
             if earlier[1] != what.request:
                 raise IdempotencyConflict(earlier[0])
             return str(earlier[0])
-    ledger.create(tx, row, actor)
-    claimed = lease is not None
-    values = (row.run_version, what.input, not claimed, lease, int(claimed), what.trace, what.start, what.request)
-    tx.execute(_INSERT, (*values, row.id))
+    claimed = int(lease is not None)
+    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor)
+    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
     return None
 
 
@@ -207,8 +205,8 @@ def abandon(tx: Transaction, run: Claim, call: Call, wait_id: str | None, seen: 
     """Record that the workflow stopped awaiting a call, after outcome number ``seen``. Withdraw its wait if that is open."""
     key, _, _ = fence(tx, run)
     if wait_id is not None:
-        execution = ledger.read(tx, run.execution_id)
-        if any(wait.id == wait_id for _, wait in ledger.open_waits(tx, execution)):
+        execution = read(tx, run.execution_id)
+        if any(wait.id == wait_id for _, wait in open_waits(tx, execution)):
             waits.withdraw(tx, run.execution_id, wait_id, "no longer awaited", None)
     # Also where an outcome was there that the workflow did not come to hear of: a replay must not tell it either.
     tx.execute(_ABANDON, {"run": key, "at": call.position, "after": head(tx)[0], "nth": seen, "the_error": ABANDONED})
@@ -224,16 +222,16 @@ def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) 
     """End the execution with a result. Open waits are withdrawn, because nobody awaits them."""
     _, status, _ = fence(tx, run)
     if status != "running":
-        execution = ledger.read(tx, run.execution_id)
-        for _, wait in ledger.open_waits(tx, execution):
+        execution = read(tx, run.execution_id)
+        for _, wait in open_waits(tx, execution):
             waits.withdraw(tx, run.execution_id, wait.id, "no longer awaited", None)
-    ledger.complete(tx, run.execution_id, result, keeping, None)
+    end(tx, run.execution_id, "complete", keeping, result=result)
 
 
 def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules) -> None:
     """End the execution with an error."""
     fence(tx, run)
-    ledger.fail(tx, run.execution_id, error, code, keeping, None)
+    end(tx, run.execution_id, "fail", keeping, error=error, code=code)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------

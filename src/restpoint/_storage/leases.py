@@ -1,6 +1,8 @@
 """Leases: which process drives which execution, and how to tell that the holder of a lease is dead.
 
-A running execution names the lease of the process that drives it. On Linux, the holder of a lease on this machine is alive
+An execution names the lease of the process that drives it. Where another process takes it over because the driver is gone, the
+epoch of the execution grows. A driver writes with its claim, the epoch that it knows, so that a process which stood still and was
+taken for dead writes nothing any more. On Linux, the holder of a lease on this machine is alive
 exactly as long as its process is: ``/proc`` tells, and the start time tells a reused pid. Elsewhere, and for a lease from
 another machine or container, the holder is alive until the lease runs out. Both rules are needed: a restart must not wait for
 a lease to run out, and a process that cannot be seen from here must not be taken for dead.
@@ -14,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import bindparam, delete, exists, select
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from restpoint._storage.schema import leases, runs
+from restpoint._storage.schema import executions, leases
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 
 DURATION: Final = 30_000
 """How long a lease lasts without being renewed, in milliseconds."""
 
-_l = leases.c
+_l, _e = leases.c, executions.c
 
 _TAKE: Final = prepare(
     insert(leases).values(
@@ -45,16 +47,45 @@ _RENEW: Final = prepare(
 # A lease that runs name stays: whoever takes the runs over finds them by it.
 _DROP: Final = prepare(
     delete(leases).where(
-        _l.id == bindparam("the_id"), ~exists(select(runs.c.execution_key).where(runs.c.lease == bindparam("the_id")))
+        _l.id == bindparam("the_id"),
+        ~exists(select(_e.key).where(_e.lease == bindparam("the_id"), _e.ready.is_not(None))),
     )
 )
 ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
+_HOLDERS: Final = prepare(
+    select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at, exists().where(_e.lease == _l.id, _e.ready.is_not(None)))
+)
 # Leases without a row: the process stood still, was taken for dead, claimed another run, and died before it renewed its lease.
 _ORPHANED: Final = prepare(
-    select(runs.c.lease)
+    select(_e.lease)
     .distinct()
-    .where(runs.c.lease.is_not(None), ~exists(select(_l.id).where(_l.id == runs.c.lease)))
+    .where(_e.lease.is_not(None), _e.ready.is_not(None), ~exists(select(_l.id).where(_l.id == _e.lease)))
 )
+# Only of executions that a caller drives, and that have not ended. What a runner runs is claimed in ``claims.py``.
+_DRIVER: Final = prepare(
+    select(_e.lease, _e.epoch).where(_e.id == bindparam("id"), _e.completed_at.is_(None), _e.ready.is_(None))
+)
+_DRIVE: Final = prepare(
+    update(executions)
+    .where(_e.id == bindparam("the_id"))
+    .values(lease=bindparam("the_lease"), epoch=bindparam("the_epoch")),
+    order=("the_lease", "the_epoch", "the_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right of a process to write for an execution that it drives. Whoever has another epoch has lost that right.
+
+    ``workflow``, ``version`` and ``suspect`` tell a runner what to run; they are unset where a caller drives the execution.
+    """
+
+    execution_id: str
+    lease: int
+    epoch: int
+    workflow: str = ""
+    version: int = 0
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +154,27 @@ def live(tx: Transaction) -> set[int]:
     return {lease for lease, *holder, until in tx.all(ALL) if Holder(*holder).is_alive(until, tx.now)}
 
 
-def idle(tx: Transaction, own: int) -> list[int]:
-    """Return the leases that no longer count; the caller's own is never among them."""
-    return [*_idle(tx.all(ALL), tx.now, own), *_others(tx.all(_ORPHANED), own)]
+def lost(tx: Transaction, own: int) -> dict[int, bool]:
+    """The leases that lost the runs that they claimed, each with whether its process died; the caller's own is left out.
+
+    A process that only stood still for longer than its lease loses its runs too. Its lease stays, for what else it drives.
+    """
+    return _lost(tx.all(_HOLDERS), tx.all(_ORPHANED), tx.now, own)
 
 
-async def any_idle(database: Database, now: int, own: int) -> bool:
-    """Whether some lease no longer counts at ``now`` (milliseconds since the epoch); the caller's own is left out."""
-    return bool(_idle(await database.read(ALL), now, own) or _others(await database.read(_ORPHANED), own))
+async def any_lost(database: Database, now: int, own: int) -> bool:
+    """Whether some lease lost its runs by ``now`` (milliseconds since the epoch), or is of a process that died."""
+    return bool(_lost(await database.read(_HOLDERS), await database.read(_ORPHANED), now, own))
 
 
-def _others(rows: Iterable[Row], own: int) -> list[int]:
-    return [lease for (lease,) in rows if lease != own]
-
-
-def _idle(rows: Iterable[Row], now: int, own: int) -> list[int]:
-    """Also leases that ran out: a process that stood still for that long has lost its runs, though it may be alive."""
-    return [
-        lease
-        for lease, *holder, until in rows
-        if lease != own and not (now < until and Holder(*holder).is_alive(until, now))
-    ]
+def _lost(holders: Iterable[Row], orphaned: Iterable[Row], now: int, own: int) -> dict[int, bool]:
+    found = {lease: True for (lease,) in orphaned}
+    for lease, host, pid, started, until, has_runs in holders:
+        alive = Holder(host, pid, started).is_alive(until, now)
+        if not alive or (has_runs and until <= now):
+            found[lease] = not alive
+    found.pop(own, None)
+    return found
 
 
 def bury(tx: Transaction) -> None:
@@ -152,3 +183,43 @@ def bury(tx: Transaction) -> None:
     for lease, *_ in tx.all(ALL):
         if lease not in alive:
             tx.execute(_DROP, {"the_id": lease})
+
+
+# --- Who drives what ---------------------------------------------------------------------------------------------------
+
+
+def take_over(tx: Transaction, execution_ids: Iterable[str], lease: int) -> list[Claim]:
+    """Let this lease drive those of the executions that no living process drives.
+
+    Returns a claim for each execution that it drives afterwards, including those that it drove before.
+    """
+    alive: set[int] | None = None
+    claims = []
+    for execution_id in execution_ids:
+        row = tx.one(_DRIVER, {"id": execution_id})
+        if row is None:
+            continue
+        driver, epoch = row
+        if driver != lease:
+            alive = live(tx) if alive is None else alive
+            if driver in alive:
+                continue
+            epoch += 1
+            tx.execute(_DRIVE, (lease, epoch, execution_id))
+        claims.append(Claim(execution_id, lease, epoch))
+    return claims
+
+
+def drive(tx: Transaction, execution_id: str, lease: int) -> Claim | None:
+    """Let this lease drive an execution, whoever drove it before. None where a runner runs it, or it has ended.
+
+    A living process hands the execution over and may still write for it. One that is gone may not: the epoch grows.
+    """
+    row = tx.one(_DRIVER, {"id": execution_id})
+    if row is None:
+        return None
+    driver, epoch = row
+    if driver != lease:
+        epoch += driver not in live(tx)
+        tx.execute(_DRIVE, (lease, epoch, execution_id))
+    return Claim(execution_id, lease, epoch)

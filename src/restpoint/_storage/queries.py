@@ -176,10 +176,7 @@ _DUE: Final = prepare(
 )
 # What a runner runs is not interrupted by a restart: a runner goes on with it.
 _RUNNING: Final = prepare(
-    select(_e.id, _e.lease)
-    .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
-    .where(_e.status == word("running"), _r.execution_key.is_(None))
-    .order_by(_e.key)
+    select(_e.id, _e.lease, _e.epoch).where(_e.status == word("running"), _e.ready.is_(None)).order_by(_e.key)
 )
 _EXPIRED: Final = prepare(
     limited(
@@ -209,9 +206,9 @@ async def due(database: Database, now: int, most: int) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in await database.read(_DUE, {"now": now, "max": most})]
 
 
-async def running(database: Database) -> list[tuple[str, int | None]]:
-    """Every running execution, the oldest first, with the lease of the process that drives it."""
-    return [(row[0], row[1]) for row in await database.read(_RUNNING, lane="long")]
+async def running(database: Database) -> list[tuple[str, int | None, int]]:
+    """Every running execution, the oldest first, with the lease of the process that drives it and the epoch of its claim."""
+    return [(row[0], row[1], row[2]) for row in await database.read(_RUNNING, lane="long")]
 
 
 async def expired(database: Database, now: int, *, chunk: int = 1_000) -> AsyncIterator[tuple[str, str, float]]:

@@ -50,7 +50,7 @@ executions: Final = Table(
     Column("open_waits", INTEGER, nullable=False),
     Column("workflow", TEXT),
     Column("owner", TEXT),
-    Column("lease", INTEGER, comment="leases.id of the process that drives it"),
+    Column("lease", INTEGER, comment="leases.id of the process that drives it; none: nobody"),
     Column("created_at", INTEGER, nullable=False),
     Column("completed_at", INTEGER),
     Column("expires_at", INTEGER, comment="when the sweep may delete it; none: never"),
@@ -62,6 +62,28 @@ executions: Final = Table(
     Column(
         "priority", INTEGER, nullable=False, server_default=text("0"), comment="for lists; it changes no order of work"
     ),
+    Column(
+        "epoch",
+        INTEGER,
+        nullable=False,
+        server_default=text("0"),
+        comment="one more each time that another process claims it; fences off the claims before",
+    ),
+    Column(
+        "ready",
+        INTEGER,
+        CheckConstraint("ready IN (0, 1)", name="executions_ready_is_yes_or_no"),
+        comment="1: something happened that the workflow has not heard of; none: no runner runs it",
+    ),
+    Column(
+        "attempts",
+        INTEGER,
+        nullable=False,
+        server_default=text("0"),
+        comment="processes that died running it since it last got on",
+    ),
+    Column("wake_at", INTEGER, comment="when it has slept enough"),
+    Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
     UniqueConstraint("id", name="executions_id_is_unique"),
     CheckConstraint(one_of("status", statuses("execution")), name="executions_status_is_known"),
     CheckConstraint(
@@ -79,6 +101,11 @@ Index(
     executions.c.expires_at,
     sqlite_where=text("expires_at IS NOT NULL AND hold IS NULL"),
 )
+# Only of what a runner runs, so that the others cost nothing.
+Index("executions_ready", executions.c.key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index("executions_claimed", executions.c.lease, sqlite_where=text("ready IS NOT NULL AND lease IS NOT NULL"))
+Index("executions_asleep", executions.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
+Index("executions_with_a_problem", executions.c.key, sqlite_where=text("problem IS NOT NULL"))
 
 interactions: Final = Table(
     "interactions",
@@ -201,23 +228,12 @@ runs: Final = Table(
         "version", INTEGER, nullable=False, comment="of the workflow; a run is only gone on with by its own version"
     ),
     Column("input", TEXT, nullable=False),
-    Column("ready", INTEGER, nullable=False, comment="1: something happened that the workflow has not heard of"),
-    Column("lease", INTEGER, comment="leases.id of the process that runs it, or holds it in memory; none: nobody"),
-    Column("epoch", INTEGER, nullable=False, comment="one more at every claim; fences off the claims before"),
-    Column("attempts", INTEGER, nullable=False, comment="processes that died running it since it last got on"),
-    Column("wake_at", INTEGER, comment="when it has slept enough"),
-    Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
     Column("trace", TEXT, comment="JSON: the trace that it belongs to, as W3C Trace Context headers"),
     Column("start_sha256", BLOB, comment="of the idempotency key and whose it is"),
     Column("request_sha256", BLOB, comment="of what the first start with this key asked for"),
-    CheckConstraint("ready = 0 OR ready = 1", name="runs_ready_is_yes_or_no"),
     CheckConstraint("json_valid(input)", name="runs_input_is_json"),
     CheckConstraint("trace IS NULL OR json_valid(trace)", name="runs_trace_is_json"),
 )
-Index("runs_ready", runs.c.execution_key, sqlite_where=text("ready = 1 AND lease IS NULL"))
-Index("runs_claimed", runs.c.lease, sqlite_where=text("lease IS NOT NULL"))
-Index("runs_asleep", runs.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
-Index("runs_with_a_problem", runs.c.execution_key, sqlite_where=text("problem IS NOT NULL"))
 Index("runs_start_is_unique", runs.c.start_sha256, unique=True, sqlite_where=text("start_sha256 IS NOT NULL"))
 
 history: Final = Table(

@@ -6,15 +6,15 @@ the job sees that.
 
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, null, select, union_all, update
-from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy import and_, bindparam, case, exists, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
 from restpoint._core.execution_row import OF_EXECUTIONS
-from restpoint._storage.schema import consents, executions, interactions, runs
+from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite.connection import prepare
 from restpoint.lifecycle import OPEN
 
-_e, _i, _c, _r = executions.c, interactions.c, consents.c, runs.c
+_e, _i, _c = executions.c, interactions.c, consents.c
 
 
 def _given(name: str) -> ColumnElement[Any]:
@@ -26,15 +26,21 @@ def _const(value: str) -> ColumnElement[str]:
 
 
 _THIS: Final = _e.id == _given("id")
-_EXPECTED: Final = ("id", "expected_status", "expected_waits")
-_AS_EXPECTED: Final = and_(_THIS, _e.status == _given("expected_status"), _e.open_waits == _given("expected_waits"))
+_EXPECTED: Final = ("id", "expected_status", "expected_waits", "expected_epoch")
+# Without an expected epoch any epoch will do: whoever writes drives nothing.
+_AS_EXPECTED: Final = and_(
+    _THIS,
+    _e.status == _given("expected_status"),
+    _e.open_waits == _given("expected_waits"),
+    _e.epoch == func.coalesce(_given("expected_epoch"), _e.epoch),
+)
 _ITS_KEY: Final = select(_e.key).where(_THIS).scalar_subquery()
 _OPEN_INTERACTION: Final = _i.status == _const("pending")
 _OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
 
 # --- Executions ------------------------------------------------------------------------------------------------------
 
-EXPECTED: Final = ("status", "open_waits", "lease", "hold", "secrets")
+EXPECTED: Final = ("status", "open_waits", "epoch", "lease", "hold", "secrets")
 """The columns that decisions rest on, in the order of ``executions.Execution``, after its id."""
 
 EXECUTION: Final = prepare(select(*(_e[name] for name in EXPECTED)).where(_THIS))
@@ -45,14 +51,25 @@ CREATE: Final = prepare(
 )
 
 
+def _ready(value: str) -> ColumnElement[Any]:
+    """Whether a runner may claim it, of what a runner runs; the others stay without."""
+    return case((_e.ready.is_not(None), literal_column(value)))
+
+
 def _move(**also: ColumnElement[Any]) -> str:
     moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
-    order = ("to_status", "waits", *(str(value.key) for value in also.values() if value.key), *_EXPECTED)
+    order = (
+        "to_status",
+        "waits",
+        *(value.key for value in also.values() if isinstance(value, BindParameter)),
+        *_EXPECTED,
+    )
     return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}), order=order)
 
 
 MOVE: Final = _move()
 MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
+MOVE_AND_WAKE: Final = _move(ready=_ready("1"))
 # ``secrets`` is in the WHERE clause, so that the common case, without secrets, needs no further statement.
 END: Final = prepare(
     update(executions)
@@ -62,6 +79,9 @@ END: Final = prepare(
         version=_e.version + literal_column("1"),
         open_waits=_given("waits"),
         lease=null(),
+        ready=_ready("0"),
+        wake_at=null(),
+        problem=null(),
         completed_at=_given("now"),
         expires_at=_given("expires"),
         result=_given("the_result"),
@@ -72,22 +92,6 @@ END: Final = prepare(
         "to_status", "waits", "now", "expires", "the_result", "the_error", "the_code", *_EXPECTED, "expected_secrets",
     ),
 )  # fmt: skip
-# An execution that a runner runs is claimed in ``runs``, and no lease of its own drives it.
-DRIVE: Final = prepare(
-    update(executions)
-    .where(_THIS, ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)))
-    .values(lease=_given("the_lease"))
-)
-TELL_RUN: Final = prepare(
-    update(runs).where(_r.execution_key == _ITS_KEY, _r.ready == literal_column("0")).values(ready=literal_column("1")),
-    order=("id",),
-)
-END_RUN: Final = prepare(
-    update(runs)
-    .where(_r.execution_key == _ITS_KEY)
-    .values(ready=literal_column("0"), lease=null(), wake_at=null(), problem=null()),
-    order=("id",),
-)
 
 # --- Waits -----------------------------------------------------------------------------------------------------------
 
@@ -203,6 +207,17 @@ OPEN_WAITS: Final = prepare(
             _c.execution_key == _ITS_KEY, _OPEN_CONSENT
         ),
     ).order_by("opened")
+)
+OLDEST_OPEN_WAIT: Final = prepare(
+    union_all(
+        select(_const("interaction").label("kind"), _i.opened.label("opened")).where(
+            _i.execution_key == _ITS_KEY, _OPEN_INTERACTION
+        ),
+        select(_const("consent"), _c.opened).where(_c.execution_key == _ITS_KEY, _OPEN_CONSENT),
+    )
+    .order_by("opened")
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
 )
 AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
 ANSWER_BY_DEFAULT: Final = prepare(

@@ -10,9 +10,10 @@ from pydantic import BaseModel
 from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import decode
-from restpoint._storage import event_details, statements
+from restpoint._storage import event_details, leases, statements
 from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
 from restpoint._storage.history import append, head
+from restpoint._storage.leases import Claim
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import (
     Conflict,
@@ -40,18 +41,20 @@ def ask(
     chosen: bool = True,
     terms: Terms = NO_TERMS,
     given: BaseModel | None = None,
+    claim: Claim | None = None,
 ) -> None:
     """Open one more interaction.
 
     ``timeout`` is in milliseconds from now; ``chosen`` says that the caller chose the id; ``given`` is the prompt as the
-    caller's own object, which the event carries to those who wait here.
+    caller's own object, which the event carries to those who wait here. Where a ``lease`` is given, it drives the execution
+    from now on; ``claim`` is the claim that it has already.
 
-    Raises ``InteractionExists``.
+    Raises ``InteractionExists``, and ``LeaseLost`` if the execution was taken over from whoever has ``claim``.
     """
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-    _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, chosen=chosen)
+    _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, claim, chosen=chosen)
 
 
 def authorize(
@@ -65,6 +68,7 @@ def authorize(
     actor: str | None,
     provider: str | None = None,
     scopes: str | None = None,
+    claim: Claim | None = None,
 ) -> None:
     """Open one more consent: with a ``provider``, restpoint sends the person there; without one, the caller drives it.
 
@@ -75,7 +79,7 @@ def authorize(
     content, detail = (auth_url, oauth_state, provider, scopes), None
     if provider is not None:
         detail = event_details.consent(provider, tuple(decode(scopes) or ()))
-    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail)
+    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail, claim)
     if provider is not None:
         tx.execute(statements.KEEP_SECRETS, (execution_id,))
 
@@ -94,6 +98,7 @@ def _open(
     lease: int | None,
     actor: str | None,
     detail: str | None,
+    claim: Claim | None,
     *,
     chosen: bool = False,
 ) -> None:
@@ -105,19 +110,29 @@ def _open(
 
     def attempt(execution: Execution) -> tuple[Execution, str] | None:
         to = move("execution", execution_id, execution.status, trigger)
+        execution.check(claim)
+        expected = (execution_id, execution.status, execution.open_waits, execution.epoch)
         try:
-            opened = tx.execute(sql, (*row, execution_id, execution.status, execution.open_waits)).rowcount
+            opened = tx.execute(sql, (*row, *expected)).rowcount
         except sqlite3.IntegrityError as error:
             raise InteractionExists(execution_id, wait.id) from error
         return (execution, to) if opened == 1 else None
 
-    execution, to = from_state(tx, execution_id, attempt)
-    before = execution.status
-    if not execution.write(tx, statements.MOVE_AND_DRIVE, to, execution.open_waits + 1, lease):
+    execution, to = from_state(tx, execution_id, attempt, claim)
+    before, waits = execution.status, execution.open_waits + 1
+    if claim is not None:
+        moved = execution.write(tx, statements.MOVE_AND_DRIVE, to, waits, lease)
+    else:
+        moved = execution.write(tx, statements.MOVE, to, waits)
+        claim = None if lease is None else leases.drive(tx, execution_id, lease)
+    if not moved:
         raise Conflict(f"Execution {execution_id}", before)
     event = EventKind.asked(wait.kind)
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
-    tx.emit(Change(sequence, execution_id, event, before, to, tx.now, wait, lease=lease))
+    change = Change(sequence, execution_id, event, before, to, tx.now, wait)
+    if claim is not None:
+        change.lease, change.epoch = lease, claim.epoch
+    tx.emit(change)
 
 
 def answer(

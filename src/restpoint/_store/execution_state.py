@@ -79,8 +79,8 @@ def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
         row = row.moved(event.status)
     if event.problem is not None:
         row = row._replace(problem=event.problem)
-    if event.event.opens_wait and event.lease != row.lease:
-        row = row._replace(lease=event.lease)
+    if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
+        row = row._replace(lease=event.lease, epoch=event.epoch)
     return row
 
 

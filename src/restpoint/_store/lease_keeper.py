@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from restpoint._core.clock import Clock, elapse
-from restpoint._storage import Database, executions, leases
+from restpoint._storage import Database, leases
 from restpoint._store.futures import Observer
 from restpoint._store.listener import Listener
 from restpoint._store.records import ExecutionRecord
@@ -30,8 +30,8 @@ class Driver:
         clock: Clock,
         listener: Listener,
         *,
-        cancel: Callable[[str], Awaitable[None]],
-        fail: Callable[[str], Awaitable[None]],
+        cancel: Callable[[ExecutionRecord], Awaitable[None]],
+        fail: Callable[[ExecutionRecord], Awaitable[None]],
     ) -> None:
         self.lease: int | None = None
         self._database = database
@@ -76,9 +76,9 @@ class Driver:
         while adopting := dict(self._adopting):
             self._adopting.clear()
             try:
-                adopt = partial(executions.adopt, execution_ids=list(adopting), lease=lease)
-                for execution_id in await self._database.write(adopt):
-                    adopting[execution_id].drive(lease)
+                take_over = partial(leases.take_over, execution_ids=list(adopting), lease=lease)
+                for claim in await self._database.write(take_over):
+                    adopting[claim.execution_id].drive(claim.lease, claim.epoch)
             except StorageError:
                 self._adopting.update(adopting)  # with the next one
                 raise
@@ -92,10 +92,10 @@ class Driver:
         if task.cancelled():
             # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
             if record.status == ExecutionStatus.RUNNING:
-                self._later(self._cancel(record.execution_id))
+                self._later(self._cancel(record))
         elif (error := task.exception()) is not None:
             log.error("the task of execution %s failed", record.execution_id, exc_info=error)
-            self._later(self._fail(record.execution_id))
+            self._later(self._fail(record))
         elif record.status == ExecutionStatus.RUNNING:
             log.warning("the task of execution %s returned and left it running", record.execution_id)
 

@@ -14,6 +14,7 @@ from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import RetentionRules, TimeToLive, is_default, milliseconds, times_to_live
 from restpoint._storage import (
+    Claim,
     Committed,
     Database,
     Observer,
@@ -175,7 +176,21 @@ class OpenFile:
             raise RuntimeError("take_lease comes first")
         return lease
 
-    # --- Recovery ---
+    # --- Who drives what ---
+
+    async def find(self, execution_id: str) -> ExecutionRecord | None:
+        """The record as the file has it now; None where the execution is not in the file. Raises ``DamagedFile``."""
+        record = await self.records.find(execution_id)
+        if record is not None and record.claim is None and not record.is_run:
+            lease = record.lease
+            if lease is not None and lease == self.driver.lease:  # this process held another record of it before
+                record.drive(lease, record.state.row.epoch)
+        return record
+
+    def claim(self, execution_id: str) -> Claim | None:
+        """The claim by which this process drives an execution. None where it drives it not, or nobody here holds its record."""
+        record = self.records.get(execution_id)
+        return None if record is None else record.claim
 
     async def recover(self, *, fail: bool) -> Sequence[ExecutionRecord]:
         """See ``ExecutionStore.recover``."""
@@ -185,16 +200,21 @@ class OpenFile:
         alive = await database.write(leases.live)
         found = []
         error = "The process that ran this execution ended before it did."
-        for execution_id, lease in left_running:
+        for execution_id, lease, epoch in left_running:
             if lease in alive:
                 continue
             if fail:
                 interrupt = partial(
-                    executions.interrupt, execution_id=execution_id, lease=lease, error=error, keeping=self.keeping
+                    executions.interrupt,
+                    execution_id=execution_id,
+                    lease=lease,
+                    epoch=epoch,
+                    error=error,
+                    keeping=self.keeping,
                 )
                 if not await database.write(interrupt):
                     continue
-            record = await self.records.find(execution_id)
+            record = await self.find(execution_id)
             if record is not None:
                 found.append(record)
         await database.write(leases.bury)
@@ -202,9 +222,10 @@ class OpenFile:
 
     # --- What the parts of it call ---
 
-    async def _end_by_task(self, job: Callable[..., None], execution_id: str, **why: str) -> None:
+    async def _end_by_task(self, job: Callable[..., None], record: ExecutionRecord, **why: str) -> None:
         """End an execution whose ``record.task`` has ended without ending it."""
-        await self.database.write(partial(job, execution_id=execution_id, keeping=self.keeping, actor=None, **why))
+        about = {"execution_id": record.execution_id, "claim": record.claim}
+        await self.database.write(partial(job, **about, keeping=self.keeping, actor=None, **why))
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
         self.driver.watch(record, waiter)

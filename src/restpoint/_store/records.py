@@ -15,7 +15,7 @@ from typing import Any, Self
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import decode
-from restpoint._storage import Address, Snapshot
+from restpoint._storage import Address, Claim, Snapshot
 from restpoint._store import execution_state
 from restpoint._store.execution_state import ExecutionState
 from restpoint._store.futures import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
@@ -66,13 +66,15 @@ class ExecutionRecord:
     """One execution, live. Times are seconds since the epoch."""
 
     __slots__ = (
-        "__weakref__", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings", "detachment",
+        "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings",
+        "detachment",
     )  # fmt: skip
 
     def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
         self._state = state
         self._watch = watch
         self._task: asyncio.Task[Any] | None = None
+        self._claim: Claim | None = None
         self._ended: Callable[[], None] | None = None
         self._first_outcome: weakref.ref[FirstOutcome] | None = None
         self._observers: list[Observer] = []
@@ -150,6 +152,11 @@ class ExecutionRecord:
     def lease(self) -> int | None:
         """The lease of the process that drives it, as far as this process knows."""
         return self._state.row.lease
+
+    @property
+    def claim(self) -> Claim | None:
+        """The claim by which this process drove the execution last, though another may have taken it over since."""
+        return self._claim
 
     @property
     def summary(self) -> ExecutionSummary:
@@ -308,6 +315,9 @@ class ExecutionRecord:
 
     def hear(self, event: Change) -> None:
         """Fold an event that this process committed."""
+        row = event if event.execution is None else event.execution
+        if row.lease is not None and not self.is_run:
+            self._claim = Claim(event.execution_id, row.lease, row.epoch)
         self.become(execution_state.fold(self._state, event))
 
     def learn(self, reading: Snapshot) -> bool:
@@ -318,9 +328,10 @@ class ExecutionRecord:
         self.become(state)
         return True
 
-    def drive(self, lease: int) -> None:
-        """Note that this process has adopted the execution, of which there is no event."""
-        self._state = self._state._replace(row=self._state.row._replace(lease=lease))
+    def drive(self, lease: int, epoch: int) -> None:
+        """Note that this process drives the execution from now on, of which there is no event."""
+        self._claim = Claim(self.execution_id, lease, epoch)
+        self._state = self._state._replace(row=self._state.row._replace(lease=lease, epoch=epoch))
 
     def become(self, state: ExecutionState) -> None:
         """Replace the state, and resolve futures and events by the difference of the two states."""

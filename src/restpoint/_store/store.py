@@ -219,10 +219,10 @@ class ExecutionStore:
             is_current = await file.listener.has_heard_all()
             if is_current and file.records.get(execution_id) is record:  # it may have been removed meanwhile
                 return record
-        found = await file.records.find(execution_id)
+        found = await file.find(execution_id)
         if found is None and (creation := file.records.creation(execution_id)) is not None:
             await asyncio.wait([creation.written])
-            found = await file.records.find(execution_id)
+            found = await file.find(execution_id)
         return found
 
     async def list(
@@ -307,7 +307,7 @@ class ExecutionStore:
         wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
         lease = await file.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
-        record = file.records.get(execution_id) or await file.records.find(execution_id)
+        record = file.records.get(execution_id) or await file.find(execution_id)
         if record is None:
             raise ExecutionNotFound(execution_id)
         # Return the caller's own object, also where its class is another library's.
@@ -315,7 +315,7 @@ class ExecutionStore:
         with record.asking(wait_id) as asking:
             await self._write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
-                chosen=chosen is not None, terms=asked.terms, given=own,
+                chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
             )  # fmt: skip
             return asking.pending
 
@@ -338,7 +338,8 @@ class ExecutionStore:
         who = actor_name(actor)
         file = await self.file()
         wait_id, lease = file.identifiers.new(), await file.take_lease()
-        await self._write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who)
+        claim = file.claim(execution_id)
+        await self._write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Continue a paused execution, and withdraw its open waits. Nothing happens on one that runs.
@@ -346,8 +347,11 @@ class ExecutionStore:
         Raises ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
         """
         who = actor_name(actor)
-        lease = await (await self.file()).take_lease()
-        await self._write(executions.resume, execution_id, lease, who)
+        file = await self.file()
+        lease = await file.take_lease()
+        claim = await self._write(executions.resume, execution_id, lease, file.claim(execution_id), who)
+        if claim is not None and (record := file.records.get(execution_id)) is not None:
+            record.drive(claim.lease, claim.epoch)
 
     async def set_completed(self, execution_id: str, result: Any, *, actor: ActorLike = None) -> None:
         """Complete an execution with a result, which is any JSON value.
@@ -356,7 +360,8 @@ class ExecutionStore:
         ``IllegalTransition`` on one that waits or has ended.
         """
         text, who = encode(result), actor_name(actor)
-        await self._write(executions.complete, execution_id, text, (await self.file()).keeping, who)
+        file = await self.file()
+        await self._write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
@@ -367,7 +372,8 @@ class ExecutionStore:
         """
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
-        await self._write(executions.fail, execution_id, error, code, (await self.file()).keeping, who)
+        file = await self.file()
+        await self._write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """Cancel an execution: withdraws its open waits and cancels ``record.task``, wherever it runs.

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import bindparam, case, exists, func, select, union_all
+from sqlalchemy import bindparam, case, func, select, union_all
 
 from restpoint._core.timestamps import span
 from restpoint._storage import leases, verification
 from restpoint._storage.leases import Holder
-from restpoint._storage.schema import consents, executions, interactions, runs
+from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import ONE, ZERO, opened, prepare, word, words
 from restpoint.lifecycle import OPEN
@@ -33,7 +33,7 @@ UNSWEPT: Final = (
 )
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
-_e, _i, _c, _r = executions.c, interactions.c, consents.c, runs.c
+_e, _i, _c = executions.c, interactions.c, consents.c
 _pending = _i.status == word("pending")
 _open = _c.status.in_(words(OPEN))
 _waits = union_all(
@@ -43,13 +43,16 @@ _is_overdue = case((_waits.c.deadline_at < bindparam("overdue"), ONE), else_=ZER
 _OLDEST_WAIT: Final = prepare(select(func.count(), func.min(_waits.c.created_at), func.sum(_is_overdue)))
 _HELD_BY: Final = prepare(
     select(
-        select(func.count()).select_from(runs).where(_r.lease == bindparam("lease")).scalar_subquery(),
+        select(func.count())
+        .select_from(executions)
+        .where(_e.lease == bindparam("lease"), _e.ready.is_not(None))
+        .scalar_subquery(),
         select(func.count())
         .select_from(executions)
         .where(
             _e.lease == bindparam("lease"),
             _e.status == word("running"),
-            ~exists(select(_r.execution_key).where(_r.execution_key == _e.key)),
+            _e.ready.is_(None),
         )
         .scalar_subquery(),
     )
@@ -59,11 +62,7 @@ _EXPIRED: Final = prepare(
         _e.hold.is_(None), _e.expires_at.is_not(None), _e.expires_at < bindparam("overdue")
     )
 )
-_PROBLEMS: Final = prepare(
-    select(func.count(), func.min(_e.id), func.min(_r.problem))
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_r.problem.is_not(None))
-)
+_PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), func.min(_e.problem)).where(_e.problem.is_not(None)))
 _HELD: Final = prepare(select(func.count()).select_from(executions).where(_e.hold.is_not(None)))
 
 

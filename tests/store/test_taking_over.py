@@ -1,0 +1,176 @@
+"""What a process writes that stood still for so long that another one took its execution over."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint.errors import IllegalTransition, LeaseLost
+from support import ADA, PATIENCE, TEXT, ManualClock, file_of, rows, sql
+
+Verb = Callable[[ExecutionStore, str], Awaitable[object]]
+
+VERBS: dict[str, Verb] = {
+    "complete": lambda store, one: store.set_completed(one, "of a process that stood still"),
+    "fail": lambda store, one: store.set_failed(one, "it broke"),
+    "ask": lambda store, one: store.set_interaction_required(one, TEXT),
+    "authorize": lambda store, one: store.set_oauth_required(one, "https://provider.example", "state"),
+    "resume": lambda store, one: store.set_running(one),
+}
+
+
+@pytest_asyncio.fixture
+async def slow(path: Path, clock: ManualClock) -> AsyncIterator[ExecutionStore]:
+    async with ExecutionStore(database=path, clock=clock) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def other(slow: ExecutionStore, path: Path, clock: ManualClock) -> AsyncIterator[ExecutionStore]:
+    async with ExecutionStore(database=path, clock=clock) as opened:
+        yield opened
+
+
+def stand_still(path: Path) -> None:
+    """Let the only lease of the file run out, of a process that cannot be seen from here."""
+    assert len(rows(path, "SELECT id FROM leases")) == 1
+    with sql(path) as connection:
+        connection.execute("UPDATE leases SET host = 'elsewhere', expires_at = 0")
+
+
+def written(path: Path) -> list[tuple[object, ...]]:
+    return rows(path, "SELECT status, version, lease, epoch FROM executions") + rows(
+        path, "SELECT count(*) FROM history"
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_process_that_stood_still_cannot_write_for_what_another_took_over(
+    path: Path, slow: ExecutionStore, other: ExecutionStore, verb: str
+) -> None:
+    record = await slow.create_execution()
+    stand_still(path)
+    await other.set_running(record.execution_id)
+    before = written(path)
+    for _ in range(2):
+        with pytest.raises(LeaseLost):
+            await VERBS[verb](slow, record.execution_id)
+        assert await slow.get(record.execution_id) is record  # having read who drives it changes nothing
+    assert written(path) == before
+    await VERBS[verb](other, record.execution_id)
+
+
+@pytest.mark.parametrize("verb", ["fail", "ask", "authorize", "resume"])
+async def test_a_process_that_stood_still_cannot_write_for_what_another_asked_since(
+    path: Path, slow: ExecutionStore, other: ExecutionStore, verb: str
+) -> None:
+    record = await slow.create_execution()
+    stand_still(path)
+    pending = await other.set_interaction_required(record.execution_id, TEXT)
+    before = written(path)
+    with pytest.raises(LeaseLost):
+        await VERBS[verb](slow, record.execution_id)
+    with pytest.raises(IllegalTransition):
+        await slow.set_completed(record.execution_id, None)
+    assert written(path) == before
+    assert not pending.future.done()
+    await VERBS[verb](other, record.execution_id)
+
+
+async def test_the_task_of_a_process_that_stood_still_fails_nothing_that_another_took_over(
+    path: Path, slow: ExecutionStore, other: ExecutionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = await slow.create_execution()
+    stand_still(path)
+    await other.set_running(record.execution_id)
+
+    async def work() -> None:
+        raise ValueError("it broke")
+
+    record.task = asyncio.ensure_future(work())
+    await asyncio.wait([record.task])
+    await slow.close()
+    assert "LeaseLost" in caplog.text
+    assert rows(path, "SELECT status FROM executions") == [("running",)]
+
+
+async def test_an_answer_a_cancellation_and_a_look_need_no_claim(
+    path: Path, slow: ExecutionStore, other: ExecutionStore
+) -> None:
+    record = await slow.create_execution()
+    stand_still(path)
+    pending = await other.set_interaction_required(record.execution_id, TEXT)
+    await slow.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    assert await pending.future == ADA
+    await slow.cancel(record.execution_id)
+    assert rows(path, "SELECT status FROM executions") == [("cancelled",)]
+
+
+async def test_a_second_process_may_complete_what_nobody_took_over(slow: ExecutionStore, other: ExecutionStore) -> None:
+    first, second = await slow.create_execution(), await slow.create_execution()
+    await other.set_completed(first.execution_id, "there")
+    await other.get(second.execution_id)
+    await other.set_completed(second.execution_id, "there, after a look")
+
+
+async def test_processes_that_live_may_drive_one_execution_in_turns(
+    path: Path, slow: ExecutionStore, other: ExecutionStore
+) -> None:
+    record = await slow.create_execution()
+    held = await other.get(record.execution_id)
+    for store in (other, slow, other):
+        pending = await store.set_interaction_required(record.execution_id, TEXT)
+        assert rows(path, "SELECT lease, epoch FROM executions") == [(file_of(store).driver.lease, 0)]
+        await slow.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
+    await slow.set_completed(record.execution_id, "in turns")
+    assert held is not None
+
+
+async def test_a_process_that_lost_an_execution_may_resume_it_once_nobody_drives_it(
+    path: Path, clock: ManualClock, slow: ExecutionStore
+) -> None:
+    record = await slow.create_execution()
+    stand_still(path)
+    async with ExecutionStore(database=path, clock=clock) as other:
+        await other.set_running(record.execution_id)
+    with pytest.raises(LeaseLost):
+        await slow.set_completed(record.execution_id, "too early")
+    await slow.set_running(record.execution_id)
+    await slow.set_completed(record.execution_id, "driven again")
+    assert record.status == "completed"
+
+
+async def test_a_record_that_is_read_again_is_driven_by_its_process_still(path: Path, slow: ExecutionStore) -> None:
+    execution_id = (await slow.create_execution()).execution_id
+    record = await slow.get(execution_id)
+    assert record is not None
+    stand_still(path)
+    async with ExecutionStore(database=path) as other:
+        await other.set_running(execution_id)
+        with pytest.raises(LeaseLost):
+            await slow.set_completed(execution_id, None)
+
+
+async def test_recovery_leaves_what_a_process_drives_that_only_stands_still(
+    path: Path, slow: ExecutionStore, other: ExecutionStore
+) -> None:
+    @workflow
+    async def patient(ctx: Context) -> None:
+        await ctx.ask(TEXT)
+
+    record = await slow.create_execution()
+    async with Runner(slow, [patient], hold_paused_for=600) as runner:
+        run = (await runner.start("patient")).record
+        while not run.pending_interactions:
+            await run.changed()
+        with sql(path) as connection:
+            connection.execute("UPDATE leases SET expires_at = 0")  # which a process of this machine may outlive
+        async with Runner(other, [patient]):
+            async with asyncio.timeout(PATIENCE):
+                while not rows(path, "SELECT 1 FROM history WHERE event = 'execution_recovered'"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        assert await other.recover() == []
+    await slow.set_completed(record.execution_id, "in its own time")
