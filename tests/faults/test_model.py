@@ -820,7 +820,7 @@ class Programs(RuleBasedStateMachine):
 
     def _adoptions(self) -> list[ExecutionStore]:
         """The stores that are about to look who drives what is awaited in them: by then, that may be someone else."""
-        adoptions = {store: file_of(store).driver._adoption for store in self.stores}
+        adoptions = {store: file_of(store).lease_keeper._adoption for store in self.stores}
         return [store for store, adoption in adoptions.items() if adoption is not None and not adoption.done()]
 
     def _sweepers(self) -> list[float]:
@@ -1161,7 +1161,7 @@ async def test_who_awaits_a_prompt_still_drives_its_execution_when_its_last_driv
         await another.set_interaction_required(execution_id, TEXT)  # it is the other's from here on
     assert await store.get(execution_id) is not None
     assert pending.future is future
-    await driven_by(path, file_of(store).driver.lease)
+    await driven_by(path, file_of(store).lease_keeper.lease)
     for open_one in (await store.get(execution_id)).pending_interactions:  # type: ignore[union-attr]
         await store.resolve_interaction(execution_id, open_one.interaction_id, ADA)
     async with ExecutionStore(database=path, clock=clock) as another:
@@ -1195,7 +1195,7 @@ async def test_a_prompt_whose_future_is_looked_at_often_is_adopted_once_and_foll
     monkeypatch.setattr(leases, "take_over", counted)
     record, pending = await left_paused(path, store, clock)
     future = pending.future
-    await driven_by(path, await file_of(store).driver.take_lease())
+    await driven_by(path, await file_of(store).lease_keeper.take_lease())
     await store.release(record.execution_id)  # which comes back once that was told
     assert len(adoptions) == 1
     for _ in range(100):
@@ -1223,7 +1223,7 @@ async def test_a_reading_that_an_adoption_overtakes_does_not_undo_it(
     reading = asyncio.ensure_future(store.get(record.execution_id))
     await read.wait()
     future = pending.future
-    lease = await file_of(store).driver.take_lease()
+    lease = await file_of(store).lease_keeper.take_lease()
     await driven_by(path, lease)
     await store.release(record.execution_id)  # which comes back once that was told
     adopted.set()

@@ -70,7 +70,7 @@ async def test_who_could_not_be_adopted_for_a_locked_file_is_adopted_with_the_ne
         for record in records:
             await first.set_interaction_required(record.execution_id, TEXT)
     async with ExecutionStore(database=path, clock=clock) as here:
-        lease = await file_of(here).driver.take_lease()
+        lease = await file_of(here).lease_keeper.take_lease()
         found = [await here.get(record.execution_id) for record in records]
         pending = [each.pending_interaction for each in found if each is not None]
         assert pending[0] is not None

@@ -123,7 +123,7 @@ async def test_processes_that_live_may_drive_one_execution_in_turns(
     held = await other.get(record.execution_id)
     for store in (other, slow, other):
         pending = await store.set_interaction_required(record.execution_id, TEXT)
-        assert rows(path, "SELECT lease, epoch FROM executions") == [(file_of(store).driver.lease, 0)]
+        assert rows(path, "SELECT lease, epoch FROM executions") == [(file_of(store).lease_keeper.lease, 0)]
         await slow.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
     await slow.set_completed(record.execution_id, "in turns")
     assert held is not None

@@ -27,12 +27,12 @@ _CLAIMED_AT_ONCE: Final = 200
 _PROBATION: Final = 600.0
 
 
-class Claimant:
+class Poller:
     """Claims runs of ``known`` workflows (``name@version``) for one process, and hands each to ``take_up``."""
 
     def __init__(
         self,
-        parts: OpenFile,
+        file: OpenFile,
         known: Collection[str],
         slots: Slots,
         news: asyncio.Event,
@@ -40,7 +40,7 @@ class Claimant:
         *,
         max_attempts: int,
     ) -> None:
-        self._parts = parts
+        self._file = file
         self._known = known
         self._slots = slots
         self._news = news
@@ -49,14 +49,14 @@ class Claimant:
         self._suspects: dict[str, asyncio.TimerHandle] = {}
 
     async def look_for_work(self) -> None:
-        """Claim what is ready, at each news and now and then. Until cancelled, or the store is closed."""
+        """Claim what is ready, at each event that makes one ready and every ``INTERVAL``, until cancelled or the store closes."""
         while True:
             self._news.clear()
             try:
                 await self._claim()
             except StoreClosed:
                 return
-            except Exception:  # whatever it is, this process must not stop claiming
+            except Exception:  # no error may stop this process from claiming
                 log.exception("no work could be claimed; trying again")
                 await asyncio.sleep(_TRY_AGAIN)
             try:
@@ -66,13 +66,13 @@ class Claimant:
                 pass
 
     async def _claim(self) -> None:
-        parts = self._parts
+        file = self._file
         self._slots.saturated = True
         while self._slots.free > 0 and not self._slots.queued:
             self._slots.saturated = False
-            wake = await claims.next_wake(parts.database)
-            asleep = wake is None or parts.clock.now() < wake
-            if asleep and not await claims.anything_ready(parts.database, self._known):
+            wake = await claims.next_wake(file.database)
+            asleep = wake is None or file.clock.now() < wake
+            if asleep and not await claims.anything_ready(file.database, self._known):
                 return
             most = min(self._slots.free, _CLAIMED_AT_ONCE)
             if await self._claim_some(most) < most:
@@ -80,15 +80,15 @@ class Claimant:
 
     async def _claim_some(self, most: int) -> int:
         """Claim as many as are ready, at most ``most``, which must be free; returns how many."""
-        parts = self._parts
+        file = self._file
         job = partial(
-            claims.claim, lease=parts.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
-            max_attempts=self._max_attempts, keeping=parts.keeping,
+            claims.claim, lease=file.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
+            max_attempts=self._max_attempts, keeping=file.keeping,
         )  # fmt: skip
         # Take the slots before the runs are claimed, because runs that are in memory may ask for a slot meanwhile.
         self._slots.free -= most
         claimed: list[Claim] = []
-        claiming = parts.database.write(job)
+        claiming = file.database.write(job)
         try:
             await claiming
         finally:  # also where this task was cancelled meanwhile: what is claimed is this process's to run or to let go
@@ -104,19 +104,19 @@ class Claimant:
         return len(claimed)
 
     def trust(self, execution_id: str) -> None:
-        """The execution got on or is gone, so another suspect may be claimed."""
+        """Stop suspecting an execution that made progress or is gone, so that another suspect may be claimed."""
         handle = self._suspects.pop(execution_id, None)
         if handle is not None:
             handle.cancel()
             self._news.set()
 
     async def look_for_dead(self) -> None:
-        """Have the runs of processes that died or stood still ready again. Until cancelled, or the store is closed."""
+        """Make the runs of processes that died or stood still ready again, until cancelled or the store closes."""
         while True:
-            parts = self._parts
+            file = self._file
             try:
-                if await leases.any_lost(parts.database, parts.clock.now(), parts.lease):
-                    await parts.database.write(partial(claims.inherit, own=parts.lease))
+                if await leases.any_lost(file.database, file.clock.now(), file.lease):
+                    await file.database.write(partial(claims.inherit, own=file.lease))
             except StoreClosed:
                 return
             except Exception:

@@ -20,7 +20,7 @@ from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._engine import executor
 from restpoint._engine.parking import Slots
-from restpoint._engine.poller import Claimant
+from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.workflow import Workflow, by_key
@@ -102,7 +102,7 @@ class Runner:
         self._news = asyncio.Event()
         self.slots = Slots(concurrency, self._news)
         self._runs: dict[str, Run] = {}
-        self._claimant: Claimant
+        self._poller: Poller
         self._work: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Future[str | None]] = set()
         self._claimed_here: set[str] = set()
@@ -121,15 +121,13 @@ class Runner:
         file = await self.store.file()
         await file.take_lease()
         self._file = file
-        self._claimant = Claimant(
-            file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts
-        )
+        self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
         if self.concurrency:
             await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             self._looking = [
-                asyncio.create_task(self._claimant.look_for_work(), name="restpoint:look_for_work"),
-                asyncio.create_task(self._claimant.look_for_dead(), name="restpoint:look_for_dead"),
+                asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
+                asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
             ]
         return self
 
@@ -327,7 +325,7 @@ class Runner:
 
     def trust(self, execution_id: str) -> None:
         """Stop suspecting an execution that made progress or is gone, so that another suspect may run."""
-        self._claimant.trust(execution_id)
+        self._poller.trust(execution_id)
 
     @property
     def is_ending(self) -> bool:

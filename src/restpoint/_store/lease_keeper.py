@@ -1,4 +1,4 @@
-"""What this process drives: the executions that it runs or waits for, said in the file by a lease.
+"""The lease of this process, which tells the others in the file which executions it drives, because it runs or awaits them.
 
 Also the tasks that callers set on records: one that is cancelled or fails must not leave its execution running for ever.
 """
@@ -21,8 +21,8 @@ from restpoint.lifecycle import TERMINAL, ExecutionStatus
 log = logging.getLogger(__name__)
 
 
-class Driver:
-    """The lease of one open store, and who here waits for or runs what."""
+class LeaseKeeper:
+    """The lease of one open file, and what this process drives by it."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Driver:
         self._taking = asyncio.Lock()
 
     async def take_lease(self) -> int:
-        """The lease of this process, taken with the first execution that it drives."""
+        """The lease of this process, taken at the first call."""
         async with self._taking:
             if self.lease is None:
                 holder = leases.this_process()
@@ -54,9 +54,9 @@ class Driver:
         return self.lease
 
     def watch(self, record: ExecutionRecord, waiter: object) -> None:
-        """Someone here waits for a record, or runs it: follow the file for it, and say in the file that it is ours.
+        """Follow the file for a waiter of a record, and adopt its execution if no living process drives that.
 
-        That only where no living process drives it. With None, a waiter that is followed already waits on.
+        ``waiter`` is a future, an event or a task; None if the listener follows for it already.
         """
         if isinstance(waiter, asyncio.Task):
             if waiter not in self._tasks:
@@ -65,7 +65,7 @@ class Driver:
         if isinstance(waiter, asyncio.Future | asyncio.Event):
             self._listener.watch(waiter)
         if record.is_run or isinstance(waiter, Observer):
-            return  # a runner drives the one, and the other only looks
+            return  # a runner drives it, or the waiter only looks
         if record.status not in TERMINAL and (self.lease is None or record.lease != self.lease):
             self._adopting[record.execution_id] = record
             if self._adoption is None or self._adoption.done():
@@ -90,7 +90,7 @@ class Driver:
 
     def _left_by(self, task: "asyncio.Task[Any]", record: ExecutionRecord) -> None:
         if task.cancelled():
-            # A paused execution outlives its task, as it outlives its process; one that ran has nobody to run it now.
+            # A paused execution outlives its task, as it outlives its process; a running one has nobody to run it now.
             if record.status == ExecutionStatus.RUNNING:
                 self._later(self._cancel(record))
         elif (error := task.exception()) is not None:
@@ -106,7 +106,7 @@ class Driver:
         return task
 
     async def renew(self) -> None:
-        """Once this process has a lease, say that it is alive, for those who cannot see that otherwise. Until cancelled."""
+        """Renew the lease, until cancelled, for processes that cannot see otherwise that this one lives."""
         while True:
             await elapse(self._clock, leases.DURATION // 3)
             if self.lease is not None:
@@ -117,7 +117,7 @@ class Driver:
         await self._database.write(lambda tx: leases.renew(tx, lease, holder))
 
     async def close(self) -> None:
-        """Finish what was begun and drop the lease: what still runs here has nobody from now on."""
+        """Finish the changes under way and drop the lease, so that others may drive what still runs here."""
         self._tasks.clear()
         await asyncio.gather(*self._afterwards)
         if self.lease is not None:
@@ -128,7 +128,7 @@ class Driver:
 
 
 async def _logged(change: Awaitable[None] | Coroutine[Any, Any, None]) -> None:
-    """A change that nobody awaits: what goes wrong with it goes to the log."""
+    """Await a change for which no caller waits, and log its error."""
     try:
         await change
     except RestpointError:

@@ -27,7 +27,7 @@ from restpoint._storage import (
     settings,
 )
 from restpoint._store.identity_map import Records
-from restpoint._store.lease_keeper import Driver
+from restpoint._store.lease_keeper import LeaseKeeper
 from restpoint._store.listener import Listener
 from restpoint._store.maintenance import Maintenance
 from restpoint._store.records import ExecutionRecord
@@ -108,7 +108,7 @@ class OpenFile:
             history_retention=history_retention,
             keeping=keeping,
         )
-        self.driver = Driver(
+        self.lease_keeper = LeaseKeeper(
             database,
             clock,
             self.listener,
@@ -123,7 +123,7 @@ class OpenFile:
                 self.listener.run,
                 self.maintenance.run_deadlines,
                 self.maintenance.run_sweeps,
-                self.driver.renew,
+                self.lease_keeper.renew,
             )
         ]
 
@@ -159,36 +159,36 @@ class OpenFile:
             task.cancel()
         await asyncio.gather(*self.background, return_exceptions=True)
         try:
-            await self.driver.close()
+            await self.lease_keeper.close()
             await self.database.close()
         finally:
             self.records.close()
 
     async def take_lease(self) -> int:
         """The lease of this process, taken at the first call."""
-        return self.driver.lease or await self.driver.take_lease()
+        return self.lease_keeper.lease or await self.lease_keeper.take_lease()
 
     @property
     def lease(self) -> int:
         """The lease of this process, for those who have awaited ``take_lease``."""
-        lease = self.driver.lease
+        lease = self.lease_keeper.lease
         if lease is None:
             raise RuntimeError("take_lease comes first")
         return lease
 
-    # --- Who drives what ---
+    # --- Claims ---
 
     async def find(self, execution_id: str) -> ExecutionRecord | None:
         """The record as the file has it now; None where the execution is not in the file. Raises ``DamagedFile``."""
         record = await self.records.find(execution_id)
         if record is not None and record.claim is None and not record.is_run:
             lease = record.lease
-            if lease is not None and lease == self.driver.lease:  # this process held another record of it before
+            if lease is not None and lease == self.lease_keeper.lease:  # this process held another record of it before
                 record.drive(lease, record.state.row.epoch)
         return record
 
     def claim(self, execution_id: str) -> Claim | None:
-        """The claim by which this process drives an execution. None where it drives it not, or nobody here holds its record."""
+        """The claim by which this process drives an execution; None where it does not, or where nobody holds the record."""
         record = self.records.get(execution_id)
         return None if record is None else record.claim
 
@@ -228,7 +228,7 @@ class OpenFile:
         await self.database.write(partial(job, **about, keeping=self.keeping, actor=None, **why))
 
     def _watch(self, record: ExecutionRecord, waiter: object) -> None:
-        self.driver.watch(record, waiter)
+        self.lease_keeper.watch(record, waiter)
 
     def _committed(self, committed: Committed) -> None:
         """The sink of the database."""
