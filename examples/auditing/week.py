@@ -16,7 +16,7 @@ from restpoint.prompts import (
     HumanResponseBinary,
     HumanResponseText,
 )
-from restpoint.service import Desk
+from restpoint.service import Service
 
 YES = BinaryHumanPromptOption(id="approve", label="Approve", value=True)
 NO = BinaryHumanPromptOption(id="reject", label="Reject", value=False)
@@ -67,15 +67,15 @@ async def main(path: Path) -> None:
     clock = Week(datetime(2026, 11, 16, 9, tzinfo=UTC))
     times_to_live = {"completed": 3 * 24 * 3600.0, "failed": None, "cancelled": None}
     async with ExecutionStore(times_to_live, database=path, clock=clock) as store:
-        desk = Desk(store)
+        service = Service(store)
         first = await refund(store, "120.00")
         clock.goes(minutes=1)
         second = await refund(store, "80.00")
         clock.goes(minutes=11)
-        await desk.answer(GRACE, *first, HumanResponseBinary(selected_option=YES))
+        await service.answer(GRACE, *first, HumanResponseBinary(selected_option=YES))
         await store.set_completed(first[0], {"refunded": True})
         clock.goes(hours=3)
-        await desk.answer(ROOT, *second, HumanResponseBinary(selected_option=NO))
+        await service.answer(ROOT, *second, HumanResponseBinary(selected_option=NO))
         await store.set_completed(second[0], {"refunded": False})
         forgotten = await refund(store, "9.99", default=True)
         clock.goes(days=2, minutes=1)
@@ -85,7 +85,7 @@ async def main(path: Path) -> None:
         await store.set_completed(forgotten[0], {"refunded": False})
         third = await refund(store, "2500.00")
         clock.goes(hours=5)
-        await desk.answer(JOAN, *third, HumanResponseBinary(selected_option=YES))
+        await service.answer(JOAN, *third, HumanResponseBinary(selected_option=YES))
         await store.hold(third[0], "the audit of 2026", actor="root")
         await store.set_completed(third[0], {"refunded": True})
         named = await store.create_execution(workflow="onboarding", owner="bob", actor="bob")

@@ -79,7 +79,7 @@ class View:
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
 
-class Desk:
+class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
     ``audit_key`` signs exports.

@@ -28,7 +28,7 @@ from restpoint.audit import export as exports
 from restpoint.audit import reports, signing
 from restpoint.errors import DamagedFile, FourEyes, InvalidArgument, NothingToExport, UnusableFile
 from restpoint.prompts import HumanPromptBinary, HumanPromptText, HumanResponseBinary
-from restpoint.service import Desk
+from restpoint.service import Service
 from served import TARGET, served, typed
 from support import ADA, NO, PAIRS, PATIENCE, START, TEXT, YES, ManualClock, file_of, rows, sql
 
@@ -103,14 +103,14 @@ async def asked(store: ExecutionStore, prompt: Any = PAY, owner: str | None = "a
 
 
 async def a_busy_week(store: ExecutionStore, clock: ManualClock) -> None:
-    desk = Desk(store)
+    service = Service(store)
     ids = await asked(store, assignees=["group:finance"], four_eyes=True)
     clock.step(60)
-    await desk.answer(JOAN, *ids, SURE)
+    await service.answer(JOAN, *ids, SURE)
     await store.set_completed(ids[0], {"refunded": True})
     ids = await asked(store, assignees=["group:finance", "bob"])
     clock.step(300)
-    await desk.answer(OPERATOR, *ids, NEVER)
+    await service.answer(OPERATOR, *ids, NEVER)
     await store.set_failed(ids[0], "refused", code="refused")
     ids = await asked(store, assignees=["bob"], timeout=100, default=SURE)
     clock.step(101)
@@ -118,7 +118,7 @@ async def a_busy_week(store: ExecutionStore, clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="already been resolved"):
         await store.resolve_interaction(*ids, NEVER)
     ids = await asked(store, TEXT)
-    await desk.answer(Actor("ada"), *ids, ADA)
+    await service.answer(Actor("ada"), *ids, ADA)
     await store.cancel(ids[0], "enough", actor="ada")
     await store.remove(ids[0], actor="op")
 
@@ -179,7 +179,7 @@ async def test_who_answered_instead_of_whom(store: ExecutionStore, path: Path) -
         await store.resolve_interaction(*await asked(store, assignees=["group:finance", "bob"]), SURE, actor=actor)
     ids = await asked(store, assignees=["bob"])
     await store.resolve_interaction(*ids, SURE, actor="eve")
-    await Desk(store).answer(OPERATOR, *await asked(store, assignees=["bob"]), SURE)
+    await Service(store).answer(OPERATOR, *await asked(store, assignees=["bob"]), SURE)
     found = [(row["answered_by"], row["finding"].partition(":")[0]) for row in told(path, "answers_by_others")]
     assert found == [
         ("op", "not an assignee, and in none of the groups"),

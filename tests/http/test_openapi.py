@@ -14,7 +14,7 @@ from restpoint import ExecutionStore
 from restpoint.http.handlers import Handlers
 from restpoint.http.openapi import document
 from restpoint.http.operations import Content, Operation, operations
-from restpoint.service import Desk
+from restpoint.service import Service
 from serving import make_app, served
 
 METHODS = {"get", "post", "delete"}
@@ -22,8 +22,8 @@ METHODS = {"get", "post", "delete"}
 
 @pytest.fixture
 def table(path: Path) -> list[Operation]:
-    desk = Desk(ExecutionStore(database=path))
-    return operations(Handlers(desk, authenticate=None, default=None, max_body_bytes=1000, trusted_origins=()))
+    service = Service(ExecutionStore(database=path))
+    return operations(Handlers(service, authenticate=None, default=None, max_body_bytes=1000, trusted_origins=()))
 
 
 @pytest.fixture

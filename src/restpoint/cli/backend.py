@@ -54,12 +54,12 @@ class FileBackend:
 
     def __init__(self, path: Path, ttl: Any) -> None:
         from restpoint._store.store import ExecutionStore
-        from restpoint.service import Desk
+        from restpoint.service import Service
 
         self._path = path
         self.actor = Actor(user_name(), roles=frozenset({OPERATOR}))
         self.store = ExecutionStore(ttl, database=path, remember=False)
-        self._desk = Desk(self.store)
+        self._service = Service(self.store)
 
     async def __aenter__(self) -> Self:
         self._database = (await self.store.file()).database
@@ -83,7 +83,7 @@ class FileBackend:
         """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow`` and ``owner``."""
         cursor: str | None = None
         while True:
-            page = await self._desk.list(self.actor, **filters, limit=200, cursor=cursor)
+            page = await self._service.list(self.actor, **filters, limit=200, cursor=cursor)
             for item in page.items:
                 yield ExecutionListItem.model_validate(asdict(item))
             cursor = page.next_cursor
@@ -92,7 +92,7 @@ class FileBackend:
 
     async def show(self, execution_id: str) -> Execution:
         """Return one execution."""
-        view = await self._desk.status(self.actor, execution_id)
+        view = await self._service.status(self.actor, execution_id)
         record, consent = view.record, view.consent
         execution = Execution.model_validate(asdict(record.summary))
         shown = ("interaction_id", "prompt", "created_at", "deadline", "four_eyes")
@@ -109,7 +109,7 @@ class FileBackend:
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """Answer a prompt."""
-        await self._desk.answer(self.actor, execution_id, interaction_id, response)
+        await self._service.answer(self.actor, execution_id, interaction_id, response)
 
     async def consent_url(self, execution_id: str, consent_id: str) -> str:
         """Return the link to the page of an open consent; empty if it belongs to someone else.
@@ -120,7 +120,7 @@ class FileBackend:
         from restpoint.oauth.keyring import vault_for
         from restpoint.oauth.signed_links import SignedLinks, page_path, with_ticket
 
-        record = (await self._desk.status(self.actor, execution_id)).record
+        record = (await self._service.status(self.actor, execution_id)).record
         consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
         if consent is None or record.owner not in {None, "local", self.actor.id}:
             return ""
@@ -134,11 +134,11 @@ class FileBackend:
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
         """Cancel an execution."""
-        await self._desk.cancel(self.actor, execution_id, reason)
+        await self._service.cancel(self.actor, execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Return the history of an execution."""
-        return [_item(entry) for entry in await self._desk.history(self.actor, execution_id)]
+        return [_item(entry) for entry in await self._service.history(self.actor, execution_id)]
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """Yield events as they happen: of one execution until it has ended, or of all executions without end.
@@ -148,7 +148,7 @@ class FileBackend:
         from restpoint._storage import history, search
 
         if execution_id is not None:
-            async for entry in self._desk.follow(self.actor, execution_id, after=after):
+            async for entry in self._service.follow(self.actor, execution_id, after=after):
                 yield _item(entry)
             return
         position = await history.last_sequence(self._database)

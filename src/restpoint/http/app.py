@@ -46,7 +46,7 @@ from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Vault, vault_for
 from restpoint.oauth.providers import Provider
 from restpoint.oauth.providers import read as read_providers
-from restpoint.service import Desk
+from restpoint.service import Service
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -82,7 +82,7 @@ def asgi_app(
     ``policy`` says who may do what. ``audit_key`` signs the heads and the manifests of exports that auditors take away; see
     ``restpoint audit keygen``. The other options are:
     """
-    handlers = Handlers(Desk(store, runner, policy, audit_key), **options)
+    handlers = Handlers(Service(store, runner, policy, audit_key), **options)
     return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
 
 
@@ -175,7 +175,7 @@ def create_app(
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
     metrics = Metrics(store, runner, consents)
     handlers = Handlers(
-        Desk(store, runner, policy, None if signing is None else SigningKey.read(signing)),
+        Service(store, runner, policy, None if signing is None else SigningKey.read(signing)),
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,

@@ -16,7 +16,7 @@ from restpoint.audit.export import MEDIA_TYPES, Format
 from restpoint.audit.reports import QUESTIONS, Filters
 from restpoint.http import parameters
 from restpoint.http.bodies import json_response
-from restpoint.service import Desk
+from restpoint.service import Service
 
 LINES: Final = MEDIA_TYPES["jsonl"]
 
@@ -26,49 +26,49 @@ _UNSTORED: Final = {"cache-control": "no-store"}
 class AuditHandlers:
     """The auditors' routes of one service. ``actor`` says who sent a request, and raises where that is nobody."""
 
-    def __init__(self, desk: Desk, actor: Callable[[Request], Awaitable[Actor]]) -> None:
-        self._desk = desk
+    def __init__(self, service: Service, actor: Callable[[Request], Awaitable[Actor]]) -> None:
+        self._service = service
         self._actor = actor
 
     async def query(self, request: Request) -> Response:
         """Query the rows of the history."""
-        auditor = self._desk.auditor(await self._actor(request))
+        auditor = self._service.auditor(await self._actor(request))
         after, limit = parameters.AFTER.of(request) or 0, parameters.ROWS.of(request)
         return await _streamed(request, auditor.events(_filters(request), after, limit), LINES)
 
     async def questions(self, request: Request) -> Response:
         """List the questions that can be asked."""
-        self._desk.auditor(await self._actor(request))
+        self._service.auditor(await self._actor(request))
         items = [{"name": each.name, "title": each.title, "view": each.view} for each in QUESTIONS.values()]
         return json_response({"items": items}, headers=_UNSTORED)
 
     async def report(self, request: Request) -> Response:
         """Answer a question with rows of the history."""
-        auditor = self._desk.auditor(await self._actor(request))
+        auditor = self._service.auditor(await self._actor(request))
         rows = auditor.answers(request.path_params["question"], _filters(request))
         return await _streamed(request, rows, LINES)
 
     async def timeline(self, request: Request) -> Response:
         """Show everything that happened to one execution."""
-        auditor = self._desk.auditor(await self._actor(request))
+        auditor = self._service.auditor(await self._actor(request))
         return await _streamed(request, auditor.timeline(request.path_params["execution_id"]), LINES)
 
     async def export(self, request: Request) -> Response:
         """Export a range of the history, as bytes that are the same every time."""
-        auditor = self._desk.auditor(await self._actor(request))
+        auditor = self._service.auditor(await self._actor(request))
         form, limits = _range(request)
         headers = {"content-disposition": f'attachment; filename="history.{form}"'}
         return await _streamed(request, auditor.export(form, **limits), MEDIA_TYPES[form], headers)
 
     async def manifest(self, request: Request) -> Response:
         """Describe the bytes of an export."""
-        auditor = self._desk.auditor(await self._actor(request))
+        auditor = self._service.auditor(await self._actor(request))
         form, limits = _range(request)
         return json_response(await auditor.manifest(form, **limits), headers=_UNSTORED)
 
     async def head(self, request: Request) -> Response:
         """Show the newest row of the history, to be kept elsewhere."""
-        head = await self._desk.auditor(await self._actor(request)).head()
+        head = await self._service.auditor(await self._actor(request)).head()
         return json_response(head, headers=_UNSTORED)
 
 

@@ -30,7 +30,7 @@ from restpoint.http.problems import Problem
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.oauth.flow import Consents
-from restpoint.service import Desk, Reauthenticate, View
+from restpoint.service import Reauthenticate, Service, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
@@ -86,16 +86,16 @@ class _Start(NamedTuple):
 class Handlers:
     """The handlers of one service. Raises ``InvalidArgument`` for a default that is no workflow here."""
 
-    def __init__(self, desk: Desk, **options: Unpack[RouteOptions]) -> None:
-        self.desk = desk
+    def __init__(self, service: Service, **options: Unpack[RouteOptions]) -> None:
+        self.service = service
         self.long_requests = LongRequests()
         self._authenticate: Authenticate = options.get("authenticate") or requests.local
         self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
         self._trusted = frozenset(options.get("trusted_origins", ()))
         self._metrics = options.get("metrics")
         consents, default = options.get("consents"), options.get("default")
-        self.pages = None if consents is None else ConsentPages(consents, desk.policy, self._actor_or_none)
-        known = desk.workflows
+        self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
+        known = service.workflows
         if default is not None and default not in known:
             raise InvalidArgument(
                 f"default is {default!r}; the workflows here are: {', '.join(sorted(known)) or 'none'}."
@@ -162,9 +162,9 @@ class Handlers:
         own = f"/v1/workflow{tail}" if named is None else f"/v1/workflows/{named}{tail}"
         name = self.default if named is None else named
         if name is None:
-            raise WorkflowNotFound("(default)", self.desk.startable(actor))
+            raise WorkflowNotFound("(default)", self.service.startable(actor))
         trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
-        started = await self.desk.start(actor, name, data, trace=trace or None, **options)
+        started = await self.service.start(actor, name, data, trace=trace or None, **options)
         logs.add(execution_id=started.record.execution_id, workflow=name)
         return _Start(actor, started.record, started.created, requests.mount_of(request, own), request)
 
@@ -181,7 +181,7 @@ class Handlers:
                 ).response()
             case ExecutionStatus.RUNNING:
                 headers["retry-after"] = "1"
-        view = self.desk.view(start.actor, record)
+        view = self.service.view(start.actor, record)
         body = bodies.status_body(view, start.base, self._link(start.actor, view, start.request, start.base))
         return json_response({**body, "status_url": headers["location"]}, 202, headers=headers)
 
@@ -193,13 +193,13 @@ class Handlers:
 
     async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
         actor, record = start.actor, start.record
-        async for entry in self.desk.follow(actor, record.execution_id, reauthenticate=reauthenticate):
+        async for entry in self.service.follow(actor, record.execution_id, reauthenticate=reauthenticate):
             shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
             if entry.to_status in TERMINAL:
                 with suppress(ExecutionNotFound):  # swept already: the record knows
-                    await self.desk.status(actor, record.execution_id)
+                    await self.service.status(actor, record.execution_id)
                 yield self._last(record, entry)
                 return
 
@@ -221,7 +221,7 @@ class Handlers:
                 name, data = "interaction_required", bodies.prompt_body(open_[0], record.execution_id, base)
             case EventKind.CONSENT_ASKED:
                 consents = [consent for consent in record.pending_oauths if consent.consent_id == entry.wait_id]
-                if not consents or not self.desk.policy.may_see_consent(start.actor, Subject(record.owner)):
+                if not consents or not self.service.policy.may_see_consent(start.actor, Subject(record.owner)):
                     return None
                 name = "oauth_required"
                 url = self._address(start.actor, record.execution_id, consents[0], start.request, base)
@@ -244,15 +244,15 @@ class Handlers:
         limit = parameters.WAIT.of(request)
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
-        view = await self.desk.status(actor, execution_id)
+        view = await self.service.status(actor, execution_id)
         # Several lines are one list (RFC 9110, section 5.3).
         known = ", ".join(request.headers.getlist("if-none-match"))
         if limit and not view.ended and (not known or _names(known, _tag(view))):
             try:
                 async with self.long_requests.at_most(limit):
-                    view = await self.desk.wait_for_change(actor, view)
+                    view = await self.service.wait_for_change(actor, view)
             except TimeoutError:
-                view = await self.desk.status(actor, execution_id)
+                view = await self.service.status(actor, execution_id)
         headers = {"etag": _tag(view), "cache-control": "no-store"}
         if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
@@ -276,7 +276,7 @@ class Handlers:
     async def list(self, request: Request) -> Response:
         """List executions."""
         actor = await self.actor(request)
-        page = await self.desk.list(
+        page = await self.service.list(
             actor,
             status=parameters.STATUSES.of(request),
             workflow=parameters.WORKFLOW.of(request),
@@ -289,7 +289,7 @@ class Handlers:
     async def history(self, request: Request) -> Response:
         """Show what happened to an execution."""
         actor = await self.actor(request)
-        entries = await self.desk.history(
+        entries = await self.service.history(
             actor,
             request.path_params["execution_id"],
             after=parameters.AFTER.of(request) or 0,
@@ -305,7 +305,7 @@ class Handlers:
         number = None if last is None else last.removesuffix(_END)
         if number is not None:
             after = parameters.read_whole("Last-Event-ID", number)
-        await self.desk.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
+        await self.service.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
         events = self._all_events(actor, execution_id, after, self._reauthenticates(request, actor))
@@ -315,11 +315,11 @@ class Handlers:
         self, actor: Actor, execution_id: str, after: int, reauthenticate: Reauthenticate
     ) -> AsyncGenerator[bytes, None]:
         status: str | None = None
-        async for entry in self.desk.follow(actor, execution_id, after=after, reauthenticate=reauthenticate):
+        async for entry in self.service.follow(actor, execution_id, after=after, reauthenticate=reauthenticate):
             after, status = entry.sequence, entry.to_status or status
             yield event(entry.event, entry, entry.sequence)
         with suppress(ExecutionNotFound):
-            status = (await self.desk.status(actor, execution_id)).status
+            status = (await self.service.status(actor, execution_id)).status
         yield event("end", {"execution_id": execution_id, "status": status}, f"{after}{_END}")
 
     # --- Doing ---
@@ -332,7 +332,7 @@ class Handlers:
         if not isinstance(response, dict):
             raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
         ids = request.path_params
-        await self.desk.answer(actor, ids["execution_id"], ids["interaction_id"], response)
+        await self.service.answer(actor, ids["execution_id"], ids["interaction_id"], response)
         return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:
@@ -342,12 +342,12 @@ class Handlers:
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem("invalid_body", "The reason must be text.")
-        view = await self.desk.cancel(actor, request.path_params["execution_id"], reason)
+        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
         return json_response(self._status(actor, view, request, "/cancel"))
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""
-        await self.desk.remove(await self._writer(request), request.path_params["execution_id"])
+        await self.service.remove(await self._writer(request), request.path_params["execution_id"])
         return Response(status_code=204)
 
     # --- About the server ---
@@ -356,7 +356,7 @@ class Handlers:
         """List the workflows that can be started."""
         actor = await self.actor(request)
         shown = ("name", "version", "description", "input_schema", "output_schema")
-        items = [{name: getattr(each, name) for name in shown} for each in self.desk.startable(actor).values()]
+        items = [{name: getattr(each, name) for name in shown} for each in self.service.startable(actor).values()]
         return json_response({"items": items})
 
     async def healthz(self, _: Request) -> Response:
@@ -365,15 +365,15 @@ class Handlers:
 
     async def readyz(self, _: Request) -> Response:
         """Say whether the server takes work: it can read its file, which has this program's revision, and is not closing."""
-        if self.long_requests.ending or (self.desk.runner is not None and not self.desk.runner.accepts):
+        if self.long_requests.ending or (self.service.runner is not None and not self.service.runner.accepts):
             raise Problem("not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
-        await self.desk.store.check()
+        await self.service.store.check()
         return json_response({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:
         """Show metrics in the text format of Prometheus."""
         actor = await self.actor(request)
-        if not self.desk.policy.sees_everything(actor):
+        if not self.service.policy.sees_everything(actor):
             raise NotAllowed(f"{actor.id} may not read the metrics: that takes the role reader or operator.")
         if self._metrics is None:
             raise Problem("no_metrics", "This server keeps no metrics.")
