@@ -1,4 +1,4 @@
-"""What leaves the file, and what must stay: removal, holds, the sweep of ended executions, the pruning of old history.
+"""Retention: removal, holds, the sweep of ended executions, the pruning of old history.
 
 The functions are jobs for the writer. Each deletes a bounded number of rows, so that its transaction is short.
 """
