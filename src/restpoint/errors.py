@@ -314,7 +314,7 @@ class NotAllowed(RestpointError):
 
 
 class FourEyes(NotAllowed):
-    """Whoever started the execution must not answer this prompt; someone else must."""
+    """The owner of the execution must not answer this prompt; someone else must."""
 
     code = "four_eyes"
 

@@ -14,7 +14,7 @@ PRIORITIES: Final = range(-100, 101)
 
 
 class StartOptions(TypedDict, total=False):
-    """What may be said of a start beside the workflow and its input, through every door.
+    """The options of a start, in every interface, beside the workflow and its input.
 
     - ``idempotency_key``: makes a retry return the execution that the first request with this key started.
     - ``priority``: a whole number from -100 to 100 that lists show; 0 by default. It changes no order of work.
@@ -58,7 +58,7 @@ class ExecutionRow(NamedTuple):
 
 
 LABELS: Final = ("workflow", "owner", "priority")
-"""The fields that whoever creates an execution chooses. They never change, and the detail of ``execution_created`` has those
+"""The fields that are chosen when an execution is created. They never change, and the detail of ``execution_created`` has those
 that differ from their defaults."""
 
 OF_RUNS: Final = {"run_version": "version"}

@@ -8,11 +8,10 @@ from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import InvalidArgument
 from restpoint.lifecycle import TERMINAL
 
-Rule = float | Mapping[str, float | None] | None
-"""How long an ended execution stays: seconds, None (for ever), or a mapping from final status to either."""
-
 TimeToLive = float | Mapping[str, Any] | None
-"""A ``Rule``; a mapping may also have the key ``workflows``, which maps names of workflows to rules of their own."""
+"""How long an ended execution stays: seconds, None (for ever), or a mapping from final status to either.
+
+A mapping may also have the key ``workflows``, which maps names of workflows to rules of their own."""
 
 
 class _DefaultTTL(int):
@@ -23,13 +22,12 @@ DEFAULT_EXECUTION_TTL: Final[int] = _DefaultTTL(600)
 """Seconds that an ended execution stays if neither the caller nor the file sets a rule."""
 
 WORKFLOWS: Final = "workflows"
-_MAX_SECONDS: Final = MAX_TIMEOUT_SECONDS
 
 
 def milliseconds(name: str, seconds: float) -> int:
     """Convert ``seconds`` to milliseconds. Raises ``InvalidArgument``, whose message calls the value ``name``."""
-    if type(seconds) not in {int, float, _DefaultTTL} or not 0 <= seconds <= _MAX_SECONDS:
-        raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {_MAX_SECONDS}.")
+    if type(seconds) not in {int, float, _DefaultTTL} or not 0 <= seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidArgument(f"{name} is {seconds!r}; give seconds from 0 to {MAX_TIMEOUT_SECONDS}.")
     return round(seconds * 1000)
 
 

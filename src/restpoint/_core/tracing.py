@@ -53,11 +53,6 @@ def _tracer_of(provider: "trace.TracerProvider") -> "trace.Tracer":
     return provider.get_tracer("restpoint")
 
 
-def is_configured() -> bool:
-    """Whether this process seems to use OpenTelemetry: it has a tracer provider, or an OpenTelemetry SDK is imported."""
-    return _tracer() is not None or any(name.startswith("opentelemetry.sdk") for name in sys.modules)
-
-
 class Span:
     """One span, as a context manager. Enter and leave it in the same task.
 
@@ -123,13 +118,7 @@ _NO_SPAN: Final = Span()
 
 def carrier() -> dict[str, str]:
     """Return the current trace context as headers; empty if there is no current span."""
-    if "opentelemetry.trace" not in sys.modules:
-        return {}
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    headers: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(headers)
-    return headers
+    return _headers() if "opentelemetry.trace" in sys.modules else {}
 
 
 def accepted(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -158,7 +147,7 @@ def start_span(workflow: str, carrier: Mapping[str, str] | None = None) -> Span:
     span = tracer.start_span(
         f"start {workflow}", parent, trace.SpanKind.PRODUCER, attributes={"restpoint.workflow": workflow}
     )
-    return Span(span, _headers_of(span))
+    return Span(span, _headers(span))
 
 
 def run_span(workflow: str, execution_id: str, carrier: Mapping[str, str] | None) -> Span:
@@ -179,7 +168,7 @@ def run_span(workflow: str, execution_id: str, carrier: Mapping[str, str] | None
         attributes={"restpoint.workflow": workflow, "restpoint.execution_id": execution_id},
     )
     parent = stored or trace.set_span_in_context(span, stored)
-    return Span(span, _headers_of(span), parent)
+    return Span(span, _headers(span), parent)
 
 
 def step_span(name: str, attempt: int = 1) -> Span:
@@ -233,10 +222,11 @@ def _read(headers: Mapping[str, str]) -> "Context":
     return TraceContextTextMapPropagator().extract(headers, Context())
 
 
-def _headers_of(span: "trace.Span") -> dict[str, str]:
+def _headers(span: "trace.Span | None" = None) -> dict[str, str]:
+    """Return the trace context of a span, or else the current one, as headers."""
     from opentelemetry import trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     headers: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(headers, trace.set_span_in_context(span))
+    TraceContextTextMapPropagator().inject(headers, None if span is None else trace.set_span_in_context(span))
     return headers

@@ -1,4 +1,4 @@
-"""What auditors ask of the file: the views and the history, filtered, some rows at a time.
+"""Queries of auditors: the views and the history, filtered, some rows at a time.
 
 A view is read through windows of the history. Each window is one statement in a short read of its own, so that nobody waits for
 a slow reader, and the rows come in the order of the history. These are plain functions on a connection of the caller's own.
@@ -22,7 +22,7 @@ WINDOW: Final = 20_000
 """Rows of history that one statement looks at."""
 
 Answer = dict[str, Any]
-"""A row by column. What is JSON in the file is the value that it stands for."""
+"""A row by column, with JSON decoded."""
 
 
 @dataclass(frozen=True, slots=True)

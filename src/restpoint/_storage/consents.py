@@ -1,12 +1,12 @@
-"""Consents that restpoint drives, in the file: attempts, exchanges, and what was granted, sealed.
+"""Consents that restpoint drives, in the file: attempts, exchanges and sealed tokens.
 
-The functions are jobs for the writer, and they change a status through ``executions.py``. Nothing here opens a secret or talks to
-a provider: that happens between two jobs, never inside one.
+The functions are jobs for the writer, and they change a status through ``executions.py``. No job opens a secret or talks to a
+provider: that happens between two jobs.
 
-An *attempt* is someone setting out to the provider; it has a number, a state, a verifier and a browser, and a later attempt
-takes the place of an earlier one. Redeeming its code moves the consent to ``exchanging`` and deletes the verifier in the same
-write, so that no code is ever redeemed twice, whoever dies where. The process that exchanges leaves its lease in the row;
-where that process is gone, the consent is ``pending`` again, for another attempt.
+In an *attempt* a person goes to the provider. It has a number, a state, a verifier and a browser, and replaces the attempt before
+it. Redeeming its code moves the consent to ``exchanging`` and deletes the verifier in the same write, so no code is redeemed
+twice, even after a crash. The row has the lease of the process that exchanges; if that process dies, the consent is ``pending``
+again.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ class Consent:
 
     @property
     def subject(self) -> str:
-        """What it is called in messages."""
+        """The name of the consent in messages."""
         return f"The consent {self.id} of execution {self.execution_id}"
 
 
@@ -86,21 +86,21 @@ def _consent(row: tuple[Any, ...]) -> Consent:
 
 
 async def find(database: Database, execution_id: str, wait_id: str) -> Consent:
-    """One consent. Raises ``ExecutionNotFound`` and ``InteractionNotFound``, the latter also for what a caller drives."""
+    """Return one consent. Raises ``ExecutionNotFound``, and ``InteractionNotFound``, also for one that a caller drives."""
     for row in await database.read(_ONE, {"id": execution_id, "wait": wait_id}):
         return _consent(row)
     raise await queries.missing(database, execution_id, wait_id)
 
 
 async def find_by_state(database: Database, state_sha256: bytes) -> Consent | None:
-    """The consent whose last attempt went out with this state, also where that was used; None for a state of nobody's."""
+    """Return the consent whose latest attempt has this state, even if the state was used; None if there is none."""
     for row in await database.read(_BY_STATE, {"state": state_sha256}):
         return _consent(row)
     return None
 
 
 async def of_execution(database: Database, execution_id: str) -> list[Consent]:
-    """Every consent of an execution that restpoint drives."""
+    """Return all consents of an execution that restpoint drives."""
     return [_consent(row) for row in await database.read(_OF_EXECUTION, {"id": execution_id})]
 
 
@@ -136,7 +136,7 @@ _DENIAL: Final = prepare(update(consents).where(_THIS).values(denial=bindparam("
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What someone sets out with. Digests are SHA-256; ``verifier`` is sealed; ``valid_for`` is in milliseconds."""
+    """A new attempt. Digests are SHA-256; ``verifier`` is sealed; ``valid_for`` is in milliseconds."""
 
     person: str
     state_sha256: bytes
@@ -147,9 +147,9 @@ class Attempt:
 
 
 def begin(tx: Transaction, consent: Consent, attempt: Attempt) -> None:
-    """A new attempt, in place of the one before it.
+    """Replace the latest attempt by a new one.
 
-    Raises ``ConsentExpired``, ``Conflict`` where another attempt was begun meanwhile, and ``IllegalTransition``.
+    Raises ``ConsentExpired``, ``Conflict`` if another attempt was begun meanwhile, and ``IllegalTransition``.
     """
     _require(tx, consent, "redeem")
     values = {
@@ -162,10 +162,10 @@ def begin(tx: Transaction, consent: Consent, attempt: Attempt) -> None:
 
 
 def redeem(tx: Transaction, consent: Consent, lease: int) -> None:
-    """Its code goes to the provider now, and never again: the verifier is deleted.
+    """Begin the exchange of the code, and delete the verifier so that the code is never sent again.
 
-    Raises ``ConsentExpired`` (the consent, or the attempt), ``Conflict`` where it is being redeemed, or was, and
-    ``IllegalTransition`` where the consent is over.
+    Raises ``ConsentExpired`` (of the consent or the attempt), ``Conflict`` if the code was or is being redeemed, and
+    ``IllegalTransition`` if the consent is closed.
     """
     _require(tx, consent, "redeem")
     if consent.state_expires_at is None or consent.state_expires_at <= tx.now:
@@ -173,24 +173,24 @@ def redeem(tx: Transaction, consent: Consent, lease: int) -> None:
     values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
     if tx.execute(_REDEEM, values).rowcount != 1:
         raise Conflict(consent.subject, f"at attempt {consent.attempts}, not redeemed")
-    _tell(tx, consent, EventKind.CONSENT_EXCHANGING, consent.begun_by, None)
+    _append(tx, consent, EventKind.CONSENT_EXCHANGING, consent.begun_by, None)
 
 
 def give_back(tx: Transaction, consent: Consent, lease: int, cause: str) -> None:
-    """The provider could not be asked: it is pending again. Nothing at all where it is not this lease's to give back."""
+    """Make the consent pending again, because the provider could not be asked; do nothing if another lease has it."""
     move("consent", consent.id, "exchanging", "retry")
     values = {"the_key": consent.key, "attempt": consent.attempts, "the_lease": lease}
     if tx.execute(_RETURN, values).rowcount == 1:
-        _tell(tx, consent, EventKind.CONSENT_PENDING, None, cause)
+        _append(tx, consent, EventKind.CONSENT_PENDING, None, cause)
 
 
 def spend(tx: Transaction, consent: Consent) -> bool:
-    """The provider sent the person back without a code: the attempt is over, and the consent still pending."""
+    """End an attempt that brought no code, and keep the consent pending. Returns False if it had ended already."""
     return tx.execute(_SPEND, {"the_key": consent.key, "attempt": consent.attempts}).rowcount == 1
 
 
 def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tuple[str, ...]) -> None:
-    """Granted, with the sealed token. Raises ``Conflict`` where the consent was closed, or taken from this lease."""
+    """Grant the consent, with the sealed token. Raises ``Conflict`` if it was closed, or taken from this lease."""
     _fence(tx, consent, lease)
     detail = event_details.consent(consent.provider, scopes)
     execution = ledger.read(tx, consent.execution_id)
@@ -200,9 +200,9 @@ def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tup
 
 
 def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease: int | None = None) -> None:
-    """Denied, with a code: by the provider at the exchange that this ``lease`` makes, or else before any.
+    """Deny the consent with a code, during the exchange that this ``lease`` makes, or without a lease before any exchange.
 
-    Raises ``Conflict`` where it is another attempt's meanwhile, and ``IllegalTransition`` where the consent is over.
+    Raises ``Conflict`` if another attempt was begun meanwhile, and ``IllegalTransition`` if the consent is closed.
     """
     if lease is None:
         _require(tx, consent, "deny")
@@ -217,7 +217,7 @@ def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease:
 
 
 def _require(tx: Transaction, consent: Consent, trigger: str) -> None:
-    """Raise unless it is as it was read: pending, at this attempt, before its deadline."""
+    """Raise unless the consent is still pending, at this attempt and before its deadline."""
     row = tx.one(_ONE, {"id": consent.execution_id, "wait": consent.id})
     if row is None:
         raise InteractionNotFound(consent.execution_id, consent.id)
@@ -238,7 +238,7 @@ def _wait(consent: Consent, status: str) -> Wait:
     return Wait("consent", consent.id, status, 0, consent.created_at, consent.deadline_at, provider=consent.provider)
 
 
-def _tell(tx: Transaction, consent: Consent, event: EventKind, actor: str | None, cause: str | None) -> None:
+def _append(tx: Transaction, consent: Consent, event: EventKind, actor: str | None, cause: str | None) -> None:
     execution = ledger.read(tx, consent.execution_id)
     moved = (execution.status, execution.status)
     sequence = append(tx, event, consent.execution_id, wait_id=consent.id, moved=moved, actor=actor, cause=cause)
@@ -251,12 +251,12 @@ _EXCHANGING: Final = prepare(_DRIVEN.where(_c.lease.is_not(None), _c.status == w
 
 
 async def left_behind(database: Database) -> bool:
-    """Whether any consent is being exchanged, by whomever."""
+    """Whether any process is exchanging a code."""
     return bool(list(await database.read(_EXCHANGING)))
 
 
 def recover(tx: Transaction) -> None:
-    """What dead processes were exchanging is pending again: nobody knows whether their codes were redeemed."""
+    """Make the consents that dead processes were exchanging pending again: their codes may or may not have been redeemed."""
     found = [_consent(row) for row in tx.all(_EXCHANGING)]
     alive = leases.live(tx) if found else set()
     for consent in found:
@@ -276,7 +276,7 @@ _HOLDER: Final = prepare(select(_c.lease).where(_THIS))
 
 
 def take_token(tx: Transaction, consent: Consent, lease: int) -> bool:
-    """Whether this lease may refresh the token: nobody alive does, and it is still the one that was read."""
+    """Claim the token for a refresh. Returns False if a living process has claimed it, or it is not the one that was read."""
     row = tx.one(_HOLDER, {"the_key": consent.key})
     if row is None or (row[0] is not None and row[0] != lease and row[0] in leases.live(tx)):
         return False
@@ -285,12 +285,12 @@ def take_token(tx: Transaction, consent: Consent, lease: int) -> bool:
 
 
 def replace_token(tx: Transaction, consent: Consent, sealed: str) -> bool:
-    """The refreshed token, sealed, in place of the one that was read; False where that is gone."""
+    """Store the refreshed, sealed token. Returns False if the one that was read is gone."""
     return tx.execute(_REPLACE_TOKEN, {"the_key": consent.key, "known": consent.token, "sealed": sealed}).rowcount == 1
 
 
 def release_token(tx: Transaction, consent: Consent, lease: int) -> None:
-    """It was not refreshed: another may try."""
+    """Give up the claim on a token that was not refreshed."""
     tx.execute(_RELEASE_TOKEN, {"the_key": consent.key, "the_lease": lease})
 
 
@@ -315,14 +315,14 @@ _USES: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """One batch: where the next begins (None: nothing is left), and how many values were sealed anew."""
+    """One batch of ``reseal``: where the next one begins (None: nothing is left), and how many values were resealed."""
 
     after: int | None
     count: int
 
 
 def reseal(tx: Transaction, after: int, renew: Callable[[Consent, str, str], str | None]) -> Resealed:
-    """Seal the next values anew. ``renew(consent, "verifier" or "token", sealed)`` gives the new form, None to leave it."""
+    """Reseal the next values. ``renew(consent, "verifier" or "token", sealed)`` returns the new form, or None to keep it."""
     rows = [_consent(row) for row in tx.all(_SEALED, {"after": after, "most": RESEALED_AT_ONCE})]
     count = 0
     for consent in rows:

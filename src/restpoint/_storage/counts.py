@@ -1,8 +1,7 @@
 """Counts of what is open in the file, made when the metrics are read.
 
-Every count reads a partial index that holds only the live rows. So it costs as much as is open, and not as much as there has
-ever been: 0.1 s for a million open prompts, on the connection for long reads. Executions are not counted by status, because
-that would read all of them.
+Every count reads a partial index of the open rows, on the connection for long reads: 0.1 s for a million open prompts. Executions
+are not counted by status, because that would read all of them.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Erasure: it takes away what people said and were asked, for good. That they were asked and answered, and when, stays.
+"""Erasure: it removes what people said and were asked, for good. The history still shows that and when it happened.
 
 The erasure of an execution takes everything that it holds: its input, prompts, answers, what its workflow recorded, and its
 result or error. Its rows leave the file, and the details that the history has of it become NULL. The chain still verifies,
@@ -52,7 +52,7 @@ _ERASED_RESPONSE: Final = "null"
 _e, _i, _h = executions.c, interactions.c, history.c
 
 
-# Nobody here can say what the detail of an event that this version does not know holds, so it is erased too.
+# The detail of an event that this version does not know may hold a payload, so it is erased too.
 _ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
     words(kind for kind in EventKind if not kind.has_payload)
 )

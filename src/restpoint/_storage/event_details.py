@@ -18,7 +18,7 @@ from restpoint._storage.sqlite.connection import word
 from restpoint.access import Actor
 
 APPLICATION: Final = "application"
-"""The authority of an actor whom an application gave to the store itself, past the doors and their policy."""
+"""The authority of an actor whom an application named to the store itself, where no policy was asked."""
 
 
 def created(row: ExecutionRow) -> str | None:

@@ -1,9 +1,8 @@
 """The chain of the history: reads the rows in order, checks that each follows from the one before, and says what is wrong.
 
-A *head* is the sequence and the digest of a row. Whoever keeps one elsewhere can tell later whether any row up to that one
-has changed. ``history.py`` has the rule for the digest, and ``verification.py`` what else must hold. These are plain functions
-on a connection of the caller's own, for a thread or a command. They read some thousands of rows at a time, so that no
-snapshot of the file is held for long.
+A *head* is the sequence and the digest of a row. A head that was kept elsewhere shows later whether any row up to it has
+changed. ``history.py`` has the rule for the digest. These are plain functions on a connection of the caller's, for a thread or a
+command. They read some thousands of rows at a time, so that no snapshot of the file is held for long.
 """
 
 import sqlite3
@@ -66,25 +65,10 @@ _WRITTEN: Final = prepare(
 )
 
 Problem = Literal[
-    "no_anchor",
-    "anchor_moved",
-    "row_before_anchor",
-    "rows_missing",
-    "row_altered",
-    "digest_altered",
-    "row_inserted",
-    "row_out_of_place",
-    "event_unknown",
-    "detail_altered",
-    "detail_missing",
-    "tail_missing",
-    "head_differs",
-    "head_pruned",
-    "status_differs",
-    "wait_differs",
-    "payload_differs",
-    "execution_missing",
-]
+    "no_anchor", "anchor_moved", "row_before_anchor", "rows_missing", "row_altered", "digest_altered", "row_inserted",
+    "row_out_of_place", "event_unknown", "detail_altered", "detail_missing", "tail_missing", "head_differs",
+    "head_pruned", "status_differs", "wait_differs", "payload_differs", "execution_missing",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

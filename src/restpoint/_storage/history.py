@@ -3,8 +3,8 @@
 The digest of a row is SHA-256 over the previous row's digest (32 bytes), the SHA-256 of its detail (32 bytes; zeros where it has
 no detail) and its other columns in order, each as ``=`` and its text, NULL as nothing, with NUL bytes between them, in UTF-8.
 The digest does not cover the detail itself, so a detail can be erased later and the chain still verifies. A row that was changed,
-removed, inserted or moved breaks the chain at that place. Rows that were cut from the end are found by whoever kept a later
-digest.
+removed, inserted or moved breaks the chain at that place. Only a later digest that was kept elsewhere shows that rows were cut
+from the end.
 """
 
 import json

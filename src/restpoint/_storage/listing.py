@@ -85,11 +85,9 @@ async def page(
         items = tuple(summary_of(row[1:]) for row in rows[:limit])
     except READ_ERRORS as error:
         raise unreadable("an execution", error) from error
-    return Page(items, _write_cursor(rows[limit - 1][0]) if len(rows) > limit else None)
-
-
-def _write_cursor(key: int) -> str:
-    return urlsafe_b64encode(f"k{key}".encode()).decode().rstrip("=")
+    if len(rows) <= limit:
+        return Page(items, None)
+    return Page(items, urlsafe_b64encode(f"k{rows[limit - 1][0]}".encode()).decode().rstrip("="))
 
 
 def _read_cursor(cursor: str | None) -> int | None:

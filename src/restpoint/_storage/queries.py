@@ -1,4 +1,4 @@
-"""The questions that are asked of the file: one statement each, read in one snapshot, never inside a write."""
+"""Queries of the file: one statement each, read in one snapshot, never inside a write."""
 
 import json
 from collections.abc import AsyncIterator, Collection
@@ -24,7 +24,7 @@ _OPEN_CONSENT: Final = _c.status.in_(words(OPEN))
 
 
 class Snapshot(NamedTuple):
-    """An execution and some of its waits at one moment: after the row of history ``as_of``."""
+    """An execution and some of its waits, as they were after the row of history ``as_of``."""
 
     as_of: int
     row: ExecutionRow
@@ -35,7 +35,7 @@ class Snapshot(NamedTuple):
 
 _THIS: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _KNOWN: Final = listed("known")
-# A wait that is withdrawn because its execution ended says so in its row of history, which stays while the execution does.
+# The row of history of a wait that was withdrawn because its execution ended has the final status of that execution.
 _ENDED_WITH: Final = (
     select(_h.to_status.in_(words(TERMINAL)))
     .where(
@@ -58,7 +58,7 @@ _SIZE: Final = len(_HEADER) + len(ExecutionRow._fields)
 
 
 def _part(given: dict[str, ColumnElement[Any]]) -> Select[Any]:
-    """One part of the snapshot: every part has the same columns by name, and null where it has nothing under a name."""
+    """One part of the snapshot. All parts have the same columns; those that are not ``given`` are null."""
     names = [*_HEADER, *(f"row_{name}" for name in ExecutionRow._fields), *(f"wait_{name}" for name in _WAIT)]
     return select(*(given.get(name, null()).label(name) for name in names))
 
@@ -92,7 +92,7 @@ _SNAPSHOT: Final = prepare(
 
 
 async def snapshot(database: Database, execution_id: str, known_waits: Collection[str] = ()) -> Snapshot | None:
-    """The execution with its open waits, and with those of ``known_waits`` whatever became of them."""
+    """Return the execution with its open waits, and with those of ``known_waits`` in any status."""
     rows = list(await database.read(_SNAPSHOT, {"id": execution_id, "known": json.dumps(list(known_waits))}))
     if not rows or rows[0][0] != 0:
         return None
@@ -174,7 +174,7 @@ _DUE: Final = prepare(
         ).order_by("deadline")
     )
 )
-# What a runner runs is not interrupted by a restart: a runner goes on with it.
+# Runs are not interrupted by a restart: a runner continues them.
 _RUNNING: Final = prepare(
     select(_e.id, _e.lease, _e.epoch).where(_e.status == word("running"), _e.ready.is_(None)).order_by(_e.key)
 )
@@ -196,13 +196,13 @@ _FREE_PAGES: Final = prepare(
 
 
 async def next_deadline(database: Database) -> int | None:
-    """When the next open wait falls due, in milliseconds since the epoch; None when none will."""
+    """Return the next deadline of an open wait, in milliseconds since the epoch; None if no open wait has one."""
     ((deadline,),) = await database.read(_NEXT_DEADLINE)
     return None if deadline is None else int(deadline)
 
 
 async def due(database: Database, now: int, most: int) -> list[tuple[str, str]]:
-    """Execution and wait of what has fallen due at ``now`` (milliseconds), the longest overdue first, at most ``most``."""
+    """Return execution and wait of the waits that are due at ``now`` (milliseconds), the longest overdue first."""
     return [(row[0], row[1]) for row in await database.read(_DUE, {"now": now, "max": most})]
 
 
@@ -212,7 +212,7 @@ async def running(database: Database) -> list[tuple[str, int | None, int]]:
 
 
 async def expired(database: Database, now: int, *, chunk: int = 1_000) -> AsyncIterator[tuple[str, str, float]]:
-    """What a sweep at ``now`` (milliseconds) would delete: id, status, and since when (seconds)."""
+    """Yield what a sweep at ``now`` (milliseconds) would delete: id, status, and since when (seconds)."""
     since, key = -1, 0
     while True:
         rows = list(await database.read(_EXPIRED, {"now": now, "since": since, "key": key, "max": chunk}, lane="long"))
@@ -223,6 +223,6 @@ async def expired(database: Database, now: int, *, chunk: int = 1_000) -> AsyncI
 
 
 async def free_pages(database: Database) -> int:
-    """Pages that the file has and does not use."""
+    """Return the number of unused pages in the file."""
     ((count,),) = await database.read(_FREE_PAGES)
     return int(count)

@@ -1,4 +1,4 @@
-"""What leaves the file, and what must stay: removal, holds, the sweep of ended executions, the pruning of old history.
+"""Retention: removal, holds, the sweep of ended executions, the pruning of old history.
 
 The functions are jobs for the writer. Each deletes a bounded number of rows, so that its transaction is short.
 """
@@ -55,7 +55,7 @@ _PRUNE_ERASURES: Final = prepare(delete(erasures).where(erasures.c.sequence <= b
 
 
 def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> None:
-    """Keep an execution in the file whatever its time to live, until it is released."""
+    """Keep an execution in the file until it is released, whatever its time to live."""
     execution = read(tx, execution_id)
     if execution.hold != reason:
         tx.execute(_HOLD, {"the_id": execution_id, "reason": reason})
@@ -64,7 +64,7 @@ def hold(tx: Transaction, execution_id: str, reason: str, actor: str | None) -> 
 
 
 def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
-    """End a hold. Nothing at all where there is none."""
+    """End a hold; do nothing if there is none."""
     execution = read(tx, execution_id)
     if execution.hold is not None:
         tx.execute(_HOLD, {"the_id": execution_id, "reason": None})
@@ -73,7 +73,7 @@ def release(tx: Transaction, execution_id: str, actor: str | None) -> None:
 
 
 def remove(tx: Transaction, execution_id: str, actor: str | None) -> None:
-    """Delete an execution, cancelling it first where it has not ended. Nothing at all where there is none."""
+    """Delete an execution; cancel it first if it has not ended. Does nothing if there is none. Raises ``ExecutionHeld``."""
     try:
         execution = read(tx, execution_id)
     except ExecutionNotFound:
@@ -99,12 +99,10 @@ def sweep(tx: Transaction, most: int) -> list[str]:
 
 
 def prune_history(tx: Transaction, before: int, last: int, most: int) -> int:
-    """Delete the oldest rows of history, at most ``most``.
+    """Delete the oldest rows of history, at most ``most``, and return their number.
 
-    None is younger than ``before`` (milliseconds since the epoch) or stands after row ``last``.
-
-    Goes from the oldest on and stops before the first row of an execution that is still in the file, so that what is left
-    is one unbroken chain, which the anchor ties to what is gone. The newest row stays. Returns how many rows went.
+    It deletes rows from before ``before`` (milliseconds since the epoch), up to row ``last``. It stops before the first row of an
+    execution that is still in the file, and the newest row stays. So the rest is one unbroken chain, which begins at the anchor.
     """
     anchor = tx.one(ANCHOR, ())
     after = anchor[0] if anchor else 0

@@ -1,4 +1,4 @@
-"""Looking executions up for people: which one an abbreviated id means, why one is on hold, and what has happened since."""
+"""Search for executions by a part of their id, and for what has happened to any of them."""
 
 import sqlite3
 from collections.abc import Iterable

@@ -1,8 +1,7 @@
-"""The settings of the file: how to write it, for programs that open it without saying so themselves.
+"""The settings of the file: how to write it, for programs that open it without settings of their own.
 
-A person who answers at a terminal must write the same history as the server does, and an execution that they end must stay in
-the file as long as one that the server ends. So a store that is given these settings keeps them in the file, and one that is
-not reads them from there. The last one to give a setting decides.
+An answer at a terminal must write the same history as the server does, and the execution that it ends must stay in the file as
+long. So a store with explicit settings stores them in the file, and one without reads them from there. The latest ones count.
 """
 
 import json

@@ -1,10 +1,9 @@
 """Exports: a range of the history as bytes that are the same every time, with a manifest that describes them.
 
-The bytes come from the rows of the history and from nothing else, so neither a sweep nor a vacuum changes them; only an
-erased detail does, which is then null. Each row is compared with its digest as it goes out: what is exported is what was
-written. ``jsonl`` has one JSON object a line, with ``detail`` as it was hashed and last, so that every digest can be
-computed again from the export alone; ``csv`` is RFC 4180 with every text in quotes, so that an empty text is none that is
-missing.
+The bytes come only from the rows of the history, so neither a sweep nor a vacuum changes them; an erased detail becomes null.
+Each row is compared with its digest before it is exported. ``jsonl`` has one JSON object a line, with ``detail`` last and as it
+was hashed, so that every digest can be computed again from the export alone. ``csv`` is RFC 4180 with every text in quotes, so
+that an empty text differs from a missing one.
 """
 
 import json
@@ -83,7 +82,7 @@ def span(
 
 
 def damaged(broken: Broken) -> DamagedFile:
-    """Return the error for a reader who wanted a broken history as evidence."""
+    """Return the error for a request for evidence from a broken history."""
     return DamagedFile(f"The history is not what was written: {broken.finding.what} Run: restpoint audit verify")
 
 

@@ -1,6 +1,6 @@
-"""What auditors read over HTTP: on threads, through connections of their own, handed over piece by piece.
+"""Reads the history for auditors over HTTP: on threads, through connections of their own, piece by piece.
 
-So the event loop goes on meanwhile, and a slow reader keeps no snapshot open. One auditor has at most ``AT_ONCE`` threads.
+So the event loop is not blocked, and a slow reader keeps no snapshot open. One auditor has at most ``AT_ONCE`` threads.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 A key is a PEM file: the private one PKCS #8 (RFC 5958) and readable by its owner only, the public one
 SubjectPublicKeyInfo (RFC 5280) beside it with ``.pub`` after its name. A key's id is the beginning of the SHA-256 of the
-public one. What is signed has a word on its kind before it, so that a signature on a head is none on an export.
+public one. The signed bytes begin with the kind of the evidence, so a signature on a head is not valid for an export.
 """
 
 import os

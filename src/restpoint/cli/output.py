@@ -187,7 +187,14 @@ def _prompt(waiting: OpenInteraction) -> str:
 def show_history(items: Sequence[HistoryItem]) -> None:
     """Print rows of history as a table."""
     rows = [
-        (str(item.sequence), when(item.time), item.event, item.to_status or "", item.actor or "", about(item))
+        (
+            str(item.sequence),
+            when(item.time),
+            item.event,
+            item.to_status or "",
+            item.actor or "",
+            about_detail(item.detail, item.cause),
+        )
         for item in items
     ]
     table(("#", "at (UTC)", "event", "status", "by", "what"), rows, _STYLES)
@@ -197,13 +204,8 @@ def event_line(item: HistoryItem, *, with_id: bool) -> str:
     """Return one row of history as a line."""
     clock = datetime.fromtimestamp(item.time, UTC).strftime("%H:%M:%S")
     parts = [clock, *([item.execution_id or "-"] if with_id else []), f"{item.event:<20}", item.to_status or ""]
-    parts += [f"by {item.actor}" if item.actor else "", about(item)]
+    parts += [f"by {item.actor}" if item.actor else "", about_detail(item.detail, item.cause)]
     return printable("  ".join(part for part in parts if part)) + "\n"
-
-
-def about(item: HistoryItem) -> str:
-    """Return the summary of a row: its detail, or its cause."""
-    return about_detail(item.detail, item.cause)
 
 
 def about_detail(detail: object, cause: str | None) -> str:

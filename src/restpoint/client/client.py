@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 from uuid import uuid4
@@ -36,10 +35,6 @@ _FINAL_EVENT: Final = "end"
 _SHUTDOWN_EVENT: Final = "shutdown"
 _ERROR_EVENT: Final = "error"
 
-
-_EXECUTION: Final = TypeAdapter(Execution)
-_LIST: Final = TypeAdapter(ExecutionList)
-_HISTORY: Final = TypeAdapter(HistoryList)
 _WORKFLOWS: Final = TypeAdapter(list[WorkflowItem])
 
 
@@ -90,9 +85,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -138,7 +131,7 @@ class Client:
                 result=responses.body(reply),
             )
         if reply.status_code == HTTPStatus.ACCEPTED:
-            return responses.read(_EXECUTION, reply)
+            return responses.read(Execution, reply)
         problem = responses.problem_in(reply)
         if "execution_id" not in problem:
             raise responses.error_in(reply, problem)
@@ -151,7 +144,7 @@ class Client:
 
     async def status(self, execution_id: str) -> Execution:
         """The execution as it is now. Raises ``ExecutionNotFound``."""
-        return responses.read(_EXECUTION, await self._send("GET", _path(execution_id)))
+        return responses.read(Execution, await self._send("GET", _path(execution_id)))
 
     async def wait_until_ended(self, execution_id: str, *, timeout: float | None = None) -> Execution:
         """Wait until an execution is completed, failed or cancelled, and return it.
@@ -205,7 +198,7 @@ class Client:
             params: dict[str, Any] = {"limit": page_size, "status": wanted}
             params |= {"workflow": workflow, "owner": owner, "cursor": cursor}
             params = {name: value for name, value in params.items() if value not in (None, [])}
-            page = responses.read(_LIST, await self._send("GET", "/executions", params=params))
+            page = responses.read(ExecutionList, await self._send("GET", "/executions", params=params))
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -214,7 +207,7 @@ class Client:
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Everything that happened to an execution, in order. Raises ``ExecutionNotFound``."""
-        return responses.read(_HISTORY, await self._send("GET", f"{_path(execution_id)}/history")).items
+        return responses.read(HistoryList, await self._send("GET", f"{_path(execution_id)}/history")).items
 
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""
@@ -287,7 +280,7 @@ class Client:
         try:
             async with asyncio.timeout(timeout):
                 reply = await self._send("GET", _path(execution_id))
-                execution = responses.read(_EXECUTION, reply)
+                execution = responses.read(Execution, reply)
                 while not enough(execution):
                     # With the tag of the last reply, a change between two polls is returned by the second one at once.
                     known = reply.headers.get("etag")
@@ -300,7 +293,7 @@ class Client:
                         accept={304},
                     )
                     if again.status_code != HTTPStatus.NOT_MODIFIED:
-                        reply, execution = again, responses.read(_EXECUTION, again)
+                        reply, execution = again, responses.read(Execution, again)
         except TimeoutError as error:
             if isinstance(error, errors.RestpointError):
                 raise

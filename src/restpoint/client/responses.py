@@ -7,13 +7,13 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from restpoint._core.serialization import first_problem
 from restpoint.errors import Refused, RestpointError, ServerUnreachable, by_code
 
-T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 _LONGEST_PAUSE: Final = 30.0
 _MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "path", "reason", "sqlite_name")
@@ -45,10 +45,10 @@ def body(reply: httpx.Response) -> Any:
         raise ServerUnreachable(str(reply.request.url), "what answers there is no restpoint server") from None
 
 
-def read(adapter: TypeAdapter[T], reply: httpx.Response) -> T:
+def read(model: type[M], reply: httpx.Response) -> M:
     """The JSON of a reply as a model. Raises ``ServerUnreachable`` if it does not have that form."""
     try:
-        return adapter.validate_python(body(reply))
+        return model.model_validate(body(reply))
     except ValidationError as error:
         raise ServerUnreachable(
             str(reply.request.url), f"its reply is not what this release knows ({first_problem(error)})"

@@ -7,9 +7,9 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
     app = create_app([refund], database="app.db")                      # a server of its own
 
     runner = Runner(store, [refund])                                   # in a FastAPI application
-    app.include_router(router(store, runner, authenticate=whoever), prefix="/approvals")
+    app.include_router(router(store, runner, authenticate=actor_of), prefix="/approvals")
 
-    approvals = asgi_app(store, runner, authenticate=whoever)          # in any other ASGI application
+    approvals = asgi_app(store, runner, authenticate=actor_of)         # in any other ASGI application
     app.mount("/approvals", approvals)
 """
 

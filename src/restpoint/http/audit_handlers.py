@@ -1,7 +1,7 @@
 """The handlers of the auditors' routes: read the request, ask the auditor behind the service, stream what it finds.
 
-Rows are JSON Lines, one object a line, sent as they are read. An export that comes to a row that is not what was written
-ends in the middle: the client misses the end of the reply, and the manifest says why.
+Rows are JSON Lines, one object a line, sent as they are read. An export ends in the middle at a row that is not what was written:
+the client misses the end of the reply, and the manifest says why.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ _UNSTORED: Final = {"cache-control": "no-store"}
 
 
 class AuditHandlers:
-    """The auditors' routes of one service. ``actor`` says who sent a request, and raises where that is nobody."""
+    """The auditors' routes of one service. ``actor`` says who sent a request, and raises if that is unknown."""
 
     def __init__(self, service: Service, actor: Callable[[Request], Awaitable[Actor]]) -> None:
         self._service = service

@@ -21,14 +21,9 @@ from restpoint.errors import InvalidArgument, RestpointError
 
 log = logging.getLogger(__name__)
 
-_RANDOM_BYTES: Final = 32
+_RANDOM_BYTES: Final = 32  # of a token
 _KEYS: Final = frozenset({"sha256", "id", "groups", "roles"})
 _HEX_DIGITS: Final = 64
-
-
-def mint() -> str:
-    """A new token: 256 random bits as URL-safe text."""
-    return f"rp_{secrets.token_urlsafe(_RANDOM_BYTES)}"
 
 
 def token_digest(token: str) -> str:
@@ -50,7 +45,7 @@ def add(path: Path, actor_id: str, *, groups: Iterable[str] = (), roles: Iterabl
     Returns the token, which is kept nowhere else. Raises ``InvalidArgument``.
     """
     path = path.resolve()  # replace the file that a link points to, not the link
-    token = mint()
+    token = f"rp_{secrets.token_urlsafe(_RANDOM_BYTES)}"
     entry = {"sha256": token_digest(token), "id": actor_id, "groups": sorted(groups), "roles": sorted(roles)}
     _actor(entry, path, 0)
     with secret_files.folder_lock(path.parent):

@@ -33,7 +33,7 @@ def response_url(base: str, execution_id: str, interaction_id: str) -> str:
 
 
 def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
-    """What a poll shows of an execution; ``consent_url`` is where the consent that is shown is granted."""
+    """The body of a poll. ``consent_url`` is where the person grants the consent that the execution waits for."""
     record, status = view.record, view.status
     execution_id = record.execution_id
     body: dict[str, Any] = {
@@ -53,7 +53,7 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
         body |= prompt_body(prompt, execution_id, base)
         body["deadline"] = prompt.deadline
     elif status is ExecutionStatus.OAUTH_REQUIRED:
-        # Both contain the state, which belongs to the person whose consent it is: they are empty for everyone else.
+        # Both contain the state, which only the person who grants the consent may see: they are empty for everyone else.
         body["auth_url"] = consent_url
         body["oauth_state"] = "" if view.consent is None else view.consent.oauth_state
     body["interactions"] = [

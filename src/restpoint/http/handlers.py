@@ -38,7 +38,7 @@ START_WAIT: Final = 10.0
 """Seconds that a start waits for an outcome, unless ``?wait=`` says otherwise."""
 
 FRESH: Final = 15.0
-"""Seconds for which a stream believes what ``authenticate`` said of its request; then it is asked again."""
+"""Seconds for which a stream uses one result of ``authenticate``; then it calls ``authenticate`` again."""
 
 _PAGE: Final = 50
 _END: Final = "-end"
@@ -109,7 +109,7 @@ class Handlers:
         return found if found is None or isinstance(found, Actor) else await found
 
     async def actor(self, request: Request) -> Actor:
-        """Who sent a request. Raises ``Problem`` 401 where that is nobody."""
+        """Who sent a request. Raises ``Problem`` 401 if that is unknown."""
         actor = await self._actor_or_none(request)
         if actor is None:
             raise Problem(
@@ -120,7 +120,7 @@ class Handlers:
         return actor
 
     def _reauthenticates(self, request: Request, actor: Actor) -> Reauthenticate:
-        """A function that says who sent a request, for a reply that lasts: ``authenticate`` is asked again every ``FRESH`` s."""
+        """Return a function that says who sent a request: it calls ``authenticate`` again every ``FRESH`` seconds."""
         clock = asyncio.get_running_loop().time
         answered = clock()
 
@@ -148,7 +148,9 @@ class Handlers:
         start = await self._start(request, "")
         record = start.record
         if limit and record.status is ExecutionStatus.RUNNING:
-            with suppress(TimeoutError, ExecutionCancelled):  # the latter: it ended and was removed already
+            with suppress(
+                TimeoutError, ExecutionCancelled
+            ):  # the latter if the execution ended and was removed already
                 async with self.long_requests.at_most(limit):
                     while record.status is ExecutionStatus.RUNNING:
                         await record.changed()
@@ -263,7 +265,7 @@ class Handlers:
         return bodies.status_body(view, base, self._link(actor, view, request, base))
 
     def _link(self, actor: Actor, view: View, request: Request, base: str) -> str:
-        """Where the actor grants the consent that the execution waits for; empty if there is none for them."""
+        """The URL where the actor grants the consent that the execution waits for; empty if they may see none."""
         if view.consent is None or view.status is not ExecutionStatus.OAUTH_REQUIRED:
             return ""
         return self._address(actor, view.record.execution_id, view.consent, request, base)

@@ -35,7 +35,7 @@ _Schemas = Mapping[int, dict[str, Any]]
 
 
 def document(operations: Sequence[Operation], *, title: str, version: str) -> dict[str, Any]:
-    """The document of these operations, without ``servers``: whoever serves it knows where they are."""
+    """The document of these operations, without ``servers``, which the route adds for each request."""
     schemas, components = _schemas_of(operations)
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:

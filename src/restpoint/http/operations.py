@@ -1,4 +1,4 @@
-"""The table of all operations: method, path, handler, what may be sent, and every reply that can come.
+"""The table of all operations: method, path, handler, parameters, body, and every possible reply.
 
 Starlette's routes and the OpenAPI document are both made from this table.
 """
@@ -47,10 +47,10 @@ class Operation:
     """One operation.
 
     - ``path``: as Starlette writes it; ``{name:path}`` may contain slashes.
-    - ``errors``: what it may be answered with beside the errors of every operation of its ``kind``: classes, or codes that only
-      HTTP has. ``problems.STATUS`` has their statuses.
-    - ``kind``: ``guarded`` asks who sends the request, ``open`` does not, and a ``page`` is for browsers: what is wrong is a
-      page, too.
+    - ``errors``: the errors that it has beside those of every operation of its ``kind``: classes, or codes that only HTTP has.
+      ``problems.STATUS`` has their statuses.
+    - ``kind``: a ``guarded`` operation needs an actor, an ``open`` one does not, and a ``page`` shows its errors to browsers as
+      pages.
     """
 
     method: Literal["GET", "POST", "DELETE"]

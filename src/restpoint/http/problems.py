@@ -1,7 +1,7 @@
 """Errors as HTTP shows them: problem details (RFC 9457) with a stable ``code`` and a ``detail`` that says what to do.
 
 The detail of a ``RestpointError`` is restpoint's own text about ids, names and limits. Any other exception is a defect: the
-client is told ``internal_error`` and nothing else, and the log gets the traceback.
+client gets ``internal_error`` and nothing else, and the log gets the traceback.
 """
 
 import logging
@@ -71,7 +71,7 @@ STATUS: Final[Mapping[str, int]] = {
 
 
 class Problem(Exception):
-    """A refusal of HTTP's own, or an error on its way to a reply.
+    """An error as HTTP replies with it.
 
     ``status`` is that of the code unless given. ``members`` are further members of the body, ``headers`` those of the reply.
     """

@@ -96,7 +96,7 @@ def refuse_other_sites(request: Request, trusted_origins: Collection[str]) -> No
     """Raise ``Problem`` 403 where a page of another site made a browser send this.
 
     A request with a bearer token passes: no page can send one unless the application allows its origin (CORS). Names and
-    passwords (RFC 7617) do not count, because a browser adds these by itself, whoever's page asks.
+    passwords (RFC 7617) do not count, because a browser adds these by itself for the page of any site.
     """
     if (request.headers.get("authorization") or "").lower().startswith("bearer "):
         return

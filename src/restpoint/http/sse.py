@@ -1,8 +1,8 @@
-"""Requests that last: long polls that a shutdown ends, and replies that are streams of events (server-sent events).
+"""Long requests: long polls, and streams of server-sent events. A shutdown ends both.
 
-A stream is ``text/event-stream`` (HTML Living Standard, section 9.2): every event has a name, one line of JSON, and where it
-is a row of history its sequence as id. While nothing happens a comment goes out now and then, so that proxies keep the
-connection and the server notices that a client has left. The execution goes on when its stream ends.
+A stream is ``text/event-stream`` (HTML Living Standard, section 9.2): every event has a name and one line of JSON, and the event
+of a row of history has its sequence as id. While nothing happens, a comment is sent now and then, so that proxies keep the
+connection and the server notices that a client has left. The execution continues when its stream ends.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class _AtMost:
-    """One time limit. It is in the set of open limits while it is in force."""
+    """One time limit, which is in the set of open limits while it is entered."""
 
     __slots__ = ("_limit", "_open")
 
@@ -60,7 +60,7 @@ class LongRequests:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def at_most(self, seconds: float | None) -> "_AtMost":
-        """For ``async with``: raises ``TimeoutError`` after so many seconds, or when the process is to end."""
+        """For ``async with``: raises ``TimeoutError`` after so many seconds, or at a shutdown."""
         return _AtMost(self._open, asyncio.timeout(0 if self.ending else seconds))
 
     def end(self) -> None:
@@ -104,7 +104,7 @@ class LongRequests:
 
 
 def event(name: str | None, data: object, event_id: str | int | None = None) -> bytes:
-    """One event. Its data is JSON, and that is one line always."""
+    """Return one event as bytes. Its data is one line of JSON."""
     head = b"" if name is None else b"event: %b\n" % name.encode()
     if event_id is not None:
         head += b"id: %b\n" % str(event_id).encode()
@@ -119,7 +119,7 @@ _SHUTDOWN: Final = event("shutdown", {"reason": "The server is going down; go on
 
 
 class EventStream(StreamingResponse):
-    """A reply of events: made by a generator, kept alive while it has none, ended with a reason by a shutdown.
+    """A reply that streams the events of a generator, with comments between them. A shutdown ends it with an event.
 
     The reply to a HEAD request has no events.
     """

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from hmac import compare_digest
-from types import TracebackType
 from typing import Final, Literal, Self
 
 from restpoint import errors
@@ -128,9 +127,7 @@ class Consents:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

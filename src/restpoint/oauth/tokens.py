@@ -2,8 +2,9 @@
 
 A refresh calls the provider between two writes. The first write claims the token for this process, so that no two processes
 send the same refresh token (a provider may take that for theft: RFC 9700, section 4.14.2). The second write stores the new
-token, whoever runs the execution by then, because the old token is no longer valid. If a process dies in between, another one
-can claim the token. If a refresh is refused, the workflow gets the expired token, and the service that it calls decides.
+token, even if another process runs the execution by then, because the old token is no longer valid. If a process dies in between,
+another one can claim the token. If a refresh is refused, the workflow gets the expired token, and the service that it calls
+decides.
 """
 
 import asyncio
@@ -123,7 +124,7 @@ class TokenStore:
         fresh["refresh_token"] = fresh["refresh_token"] or token["refresh_token"]
         fresh["id_token"] = fresh["id_token"] or token["id_token"]
         sealed = self._vault.seal(encode(fresh), *associated_data(consent, "token"))
-        # Do not fence this write by the run: whoever runs it by now, the old refresh token is no longer valid.
+        # Do not fence this write by the run: the old refresh token is no longer valid, whichever process has the run now.
         await file.database.write(partial(consents.replace_token, consent=consent, sealed=sealed))
         self._counts["done"] += 1
         return fresh

@@ -35,6 +35,11 @@ class _Choice(HumanPromptBase[R]):
 
     is_decision: ClassVar[bool] = True
 
+    @model_validator(mode="after")
+    def _options_differ(self) -> Self:
+        check_distinct(self.offers)
+        return self
+
     @property
     def question(self) -> str:
         """Asks which."""
@@ -115,11 +120,6 @@ class HumanPromptBinary(_Choice[HumanResponseBinary]):
     input_type: Literal[HumanPromptModelType.BINARY_CHOICE] = HumanPromptModelType.BINARY_CHOICE
     options: list[BinaryHumanPromptOption] = Field(min_length=2, max_length=2)
 
-    @model_validator(mode="after")
-    def _options_differ(self) -> Self:
-        check_distinct(self.options)
-        return self
-
     @property
     def offers(self) -> Sequence[Option]:
         """The two options."""
@@ -138,11 +138,6 @@ class HumanPromptMultipleChoiceBase(_Choice[R]):
     """What radio, checkbox and dropdown prompts share."""
 
     options: list[MultipleChoiceOption] = Field(min_length=1, max_length=MAX_OPTIONS)
-
-    @model_validator(mode="after")
-    def _options_differ(self) -> Self:
-        check_distinct(self.options)
-        return self
 
     @property
     def offers(self) -> Sequence[Option]:

@@ -1,9 +1,8 @@
 """The checks of ``restpoint db check``: each gives its figures, a few words, and how bad it is.
 
-They read through a connection of their own, beside whoever works with the file. The checks whose cost grows with the file
-(SQLite's full check, the chain of the history) can be left out; the others cost as much as is open. While SQLite checks the
-whole file, its log cannot be folded in. So on a large and busy file run the quick checks every minute and all of them every
-night.
+They read through a connection of their own, while others use the file. The checks whose cost grows with the file (SQLite's full
+check, the chain of the history) can be left out. While SQLite checks the whole file, its log cannot be folded in, so on a large
+and busy file run the quick checks every minute and all of them every night.
 """
 
 import sqlite3

@@ -192,9 +192,9 @@ def storage_error(error: Exception) -> errors.StorageError:
 Mode = Literal["write", "read", "glance", "alone", "sealed"]
 """What a connection is for.
 
-- ``write``: the one connection through which the writer works. It waits for nobody; whoever begins a transaction waits.
+- ``write``: the connection of the writer. Its statements do not wait for a lock; the writer itself waits at BEGIN.
 - ``read``: cannot write, and waits for a lock.
-- ``glance``: cannot write, waits for nobody, and keeps next to nothing in memory: for one look at a time.
+- ``glance``: cannot write, does not wait for a lock, and keeps next to nothing in memory.
 - ``alone``: for an operator's tool that works on the whole file (VACUUM, folding the log in, a copy that is being made).
 - ``sealed``: reads a file beside which nothing may be created, such as a backup in a folder that nobody may write to.
 """

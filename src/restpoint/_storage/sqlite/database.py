@@ -5,8 +5,8 @@
 **Reading** is one statement in one hop on an aiosqlite connection in autocommit mode, so no read transaction is ever held
 across an await.
 
-**Telling.** Only after COMMIT returned does anyone hear what a job did. On the event loop the *sink* is called with the events
-of the transaction, in commit order; after that the futures of its jobs are resolved. There is one sink, which the store
+**Telling.** After COMMIT returned, the *sink* is called on the event loop with the events of the transaction, in commit order;
+after that the futures of its jobs are resolved. There is one sink, which the store
 registers. A job's future cannot be cancelled: a cancelled caller still waits for the outcome, and then gets its
 ``CancelledError``.
 """
@@ -138,7 +138,7 @@ class Database:
         return job
 
     def observe(self, observer: Observer | None) -> None:
-        """Have each batch told, from the thread that writes; one observer, or None for none."""
+        """Set the one observer, which is called for each batch in the thread that writes; None for none."""
         if self._writer is not None:
             self._writer.observer = observer
 
@@ -157,7 +157,7 @@ class Database:
             self._writer.put(waiting)
 
     def tell(self, committed: list[Committed]) -> None:
-        """These transactions were committed."""
+        """Tell the sink of these transactions."""
         if committed:
             self._told = committed[-1].last
         if self.sink is not None:
@@ -165,16 +165,16 @@ class Database:
                 self.sink(each)
 
     async def told(self, sequence: int) -> None:
-        """Return when what this process committed up to this row of history was told to the sink.
+        """Return when the sink was told of what this process committed up to this row of history.
 
-        Whoever has read the file as of that row may have read what nobody here has heard of yet. A write that waits for another
-        process is not waited for: only one that COMMIT was called for.
+        A reader of the file as of that row may have read what the sink has not been told of yet. It waits only for a write that
+        COMMIT was called for, and not for one that waits for another process.
         """
         while self._writer is not None and self._under_way and self._told < min(sequence, self._writer.reached):
             await self.delivery()
 
     def delivered(self, count: int) -> None:
-        """Wake who awaits a delivery: so many jobs were resolved."""
+        """Note that ``count`` jobs were resolved, and wake the callers of ``delivery``."""
         self._under_way -= count
         expecting, self._expecting = self._expecting, []
         for each in expecting:

@@ -21,7 +21,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "interactions",
             ("execution_key", "opened", "created_at", "assignees", "four_eyes", "on_deadline"),
             ("status", "answered_by", "closed_at"),
-            # Four eyes: whoever started the execution does not answer this prompt, by way of whatever program.
+            # Four eyes: the owner of the execution does not answer this prompt, through any program.
             " OR (NEW.status = 'answered' AND OLD.four_eyes = 1"
             " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))"
             # What was said stays too, unless an erasure names a row of history that told of it.

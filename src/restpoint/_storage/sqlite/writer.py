@@ -1,6 +1,6 @@
 """The writer: the one thread and the one connection that write to the file.
 
-Every write is a *job*: a function that is given a ``Transaction``. Jobs are collected while the last batch commits and become
+Every write is a *job*: a function of a ``Transaction``. Jobs are collected while the last batch commits and become
 the next one: one ``BEGIN IMMEDIATE``, all jobs, one COMMIT, one fsync for all of them (*group commit*). A job that raises
 before it wrote anything fails alone; one that raises later rolls the batch back, and the batch is run again one job at a
 time, so that its mates commit. Jobs must therefore depend on nothing but their arguments and the file. A job returns its
@@ -46,7 +46,7 @@ LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for 
 _LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
 
 Observer = Callable[[int, float, int], None]
-"""Told of each batch: its jobs, the seconds from BEGIN to COMMIT, and how many of the jobs the storage failed."""
+"""Is called for each batch with the number of jobs, the seconds from BEGIN to COMMIT, and how many jobs the storage failed."""
 
 
 class Committed(NamedTuple):
@@ -58,12 +58,12 @@ class Committed(NamedTuple):
 
 
 class Transaction:
-    """What a job is given: the open transaction, its time, and the head of the history as far as this batch wrote it."""
+    """The open transaction that jobs get, with its time, and the head of the history as far as this batch wrote it."""
 
     __slots__ = ("_cursor", "deferred", "emit", "events", "execute", "first_sequence", "head", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
-        # One cursor for all, which saves making one for each statement; whoever queries takes the rows at once.
+        # One cursor for all saves making one for each statement. A caller must take all rows before the next statement.
         self._cursor = connection.cursor()
         self.execute: Callable[[str, Parameters], sqlite3.Cursor] = self._cursor.execute
         self.deferred: list[tuple[str, Row]] = []
@@ -102,7 +102,7 @@ class Transaction:
 
 
 class Job(asyncio.Future[T]):
-    """A write and its outcome. Awaited to its end: a cancelled task stays at the await until the outcome is known."""
+    """A write and its outcome. A cancelled task stays at the await until the outcome is known."""
 
     __slots__ = ("error", "function", "value")
 
@@ -113,7 +113,7 @@ class Job(asyncio.Future[T]):
         self.error: Exception | None = None
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
-        """Nothing: the outcome is on its way."""
+        """Do nothing, because the outcome will come."""
         return False
 
 
@@ -269,7 +269,7 @@ class Writer:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def _pass_gate(self) -> None:
-        """The file may have been upgraded under us, which another transaction can do at any time."""
+        """Check the revision in each transaction, because another process may upgrade the file at any time."""
         if self._connection.execute(REVISION_OF_FILE).fetchone() != (REVISION,):
             check_revision(self._connection, self._path)
 

@@ -150,8 +150,8 @@ class ConsentPages:
         return Form(action, self.consents.links.proof(consent, person, self.consents.now), place)
 
     async def _decide(self, request: Request) -> Response:
-        # Nobody can forge the proof in the form. But who has one, for a consent of their own, must not have somebody else's
-        # browser send it: that would set out without having seen the page, and bring them a token of the other person.
+        # The proof in the form cannot be forged. But a person with a proof for their own consent must not make another person's
+        # browser send it: that browser would go to the provider unasked, and the consent would get the other person's token.
         if is_from_another_site(request, self.consents.links.hosts):
             raise Problem("cross_site", "A page of another site sent this. Open the link again.")
         body = await read_body(request, _MOST_FORM_BYTES)
@@ -175,17 +175,7 @@ class ConsentPages:
         here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
         authorization = await self.consents.begin(consent, proof.person, here)
         reply = RedirectResponse(authorization.url, 303, dict(html.HEADERS))
-        secure = on_https(authorization.redirect_uri)
-        reply.set_cookie(
-            cookie_name(consent.id, secure=secure),
-            authorization.cookie,
-            max_age=STATE_SECONDS,
-            # The prefix __Host- wants the whole site (RFC 6265bis, section 4.1.3.2).
-            path="/" if secure else _mount(authorization.redirect_uri) or "/",
-            secure=secure,
-            httponly=True,
-            samesite="lax",
-        )
+        _set_cookie(reply, consent.id, authorization.redirect_uri, authorization.cookie, STATE_SECONDS)
         return reply
 
     async def _callback(self, request: Request) -> Response:
@@ -208,7 +198,7 @@ class ConsentPages:
             text = f"{result.problem or ''} Nothing is lost."
         if result.outcome in _RETRIABLE and consent is not None and consent.begun_by is not None:
             consent, seen = await self.consents.find(consent.execution_id, consent.id), consent
-            # Whoever began another attempt meanwhile has a page of their own.
+            # If another attempt was begun meanwhile, its own page shows the form.
             if consent.status == "pending" and consent.begun_by is not None and consent.attempts == seen.attempts:
                 # Relative, so that it is right behind a proxy that takes a part of the path away.
                 up = "/".join([".."] * (path.count("/") - 1))
@@ -218,13 +208,7 @@ class ConsentPages:
                     text = _NO_RESULT
         reply = html.words(title, text, status, form)
         if result.consent is not None and result.outcome in {"granted", "denied"}:
-            uri = result.consent.redirect_uri or ""
-            secure = on_https(uri)
-            reply.delete_cookie(
-                cookie_name(result.consent.id, secure=secure),
-                "/" if secure else _mount(uri) or "/",
-                secure=secure, httponly=True, samesite="lax",
-            )  # fmt: skip
+            _set_cookie(reply, result.consent.id, result.consent.redirect_uri or "", "", 0)
         return reply
 
     async def _place(self, consent: Consent) -> str | None:
@@ -271,5 +255,10 @@ def _origin(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
 
 
-def _mount(redirect_uri: str) -> str:
-    return urlpath(redirect_uri).partition(CALLBACK)[0]
+def _set_cookie(reply: Response, consent_id: str, redirect_uri: str, value: str, seconds: int) -> None:
+    """Set the cookie that binds the browser to a consent. With 0 ``seconds``, the browser deletes it."""
+    secure = on_https(redirect_uri)
+    # The prefix __Host- wants the whole site (RFC 6265bis, section 4.1.3.2).
+    path = "/" if secure else urlpath(redirect_uri).partition(CALLBACK)[0] or "/"
+    name = cookie_name(consent_id, secure=secure)
+    reply.set_cookie(name, value, max_age=seconds, path=path, secure=secure, httponly=True, samesite="lax")
