@@ -26,7 +26,7 @@ from prefill import PAUSED, prefill  # type: ignore[import-not-found]
 from roundtrip import PROMPT, RESPONSE  # type: ignore[import-not-found]
 
 from restpoint import Context, ExecutionStore, Runner, workflow
-from restpoint._engine.fingerprints import fingerprint
+from restpoint._engine.calls import fingerprint
 from restpoint.prompts import write_prompt
 
 resumed: dict[str, float] = {}

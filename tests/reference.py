@@ -172,8 +172,23 @@ def route_table() -> str:
 
 
 def picture() -> str:
-    """The machines, drawn."""
-    return f"```mermaid\n{lifecycle.mermaid()}\n```"
+    """The machines, drawn by Mermaid."""
+    lines = ["stateDiagram-v2"]
+    for kind, machine in lifecycle.MACHINES.items():
+        lines += [f"    state {kind} {{", f"        [*] --> {kind}_{lifecycle.initial(kind)}"]
+        lines += [f'        state "{status}" as {kind}_{status}' for status in lifecycle.statuses(kind)]
+        arrows: dict[tuple[str, str], list[str]] = {}
+        for trigger, event in machine.events.items():
+            for source, found in event.transitions.items():
+                for each in found:
+                    arrows.setdefault((source, str(each.dest)), []).append(trigger)
+        lines += [
+            f"        {kind}_{source} --> {kind}_{dest}: {' / '.join(names)}"
+            for (source, dest), names in arrows.items()
+        ]
+        lines += [f"        {kind}_{status} --> [*]" for status in lifecycle.ends(kind)]
+        lines.append("    }")
+    return "```mermaid\n" + "\n".join(lines) + "\n```"
 
 
 def transitions() -> str:
@@ -328,7 +343,7 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
     yield f"### {name}"
     if name not in _NOT_MADE_BY_CALLERS:
         yield _signature(name, thing)
-    yield markdown(inspect.getdoc(thing) or "")
+    yield from _description(thing)
     if not inspect.isclass(thing) or issubclass(thing, Exception):
         return
     rows = [("member", "what it does")]
@@ -348,9 +363,15 @@ def _documented(name: str, thing: Any) -> Iterator[str]:
         if inspect.isfunction(value):
             yield f"#### {name}.{member}"
             yield _signature(member, value)
-            yield markdown(inspect.getdoc(value) or "")
-            if (options := _options(value)) is not object:
-                yield markdown((inspect.getdoc(options) or "").partition("\n\n")[2])
+            yield from _description(value)
+
+
+def _description(thing: Any) -> Iterator[str]:
+    """The docstring, and that of the options if it ends by announcing them."""
+    text = inspect.getdoc(thing) or ""
+    yield markdown(text)
+    if text.endswith("options are:"):
+        yield markdown((inspect.getdoc(_options(thing)) or "").partition("\n\n")[2])
 
 
 def _members(thing: type) -> list[tuple[str, Any]]:

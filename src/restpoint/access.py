@@ -17,9 +17,8 @@ The rules of ``Policy``:
 - For everyone else the execution does not exist.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from restpoint._core.serialization import check_text
 from restpoint.errors import InvalidArgument
@@ -81,25 +80,13 @@ class Subject:
     assignees: frozenset[str] = frozenset()
 
 
-class Question(Protocol):
-    """The facts of a prompt that the policy uses. They never change. ``owner`` is the owner of the execution."""
-
-    @property
-    def owner(self) -> str | None:
-        """Who started the execution; None if that is unknown."""
-
-    @property
-    def assignees(self) -> Iterable[str]:
-        """The people and groups that it is addressed to; empty means the owner."""
-
-    @property
-    def four_eyes(self) -> bool:
-        """Whether the owner must not answer it."""
-
-
 @dataclass(frozen=True, slots=True)
-class Addressed:
-    """A plain ``Question``."""
+class Question:
+    """The facts of a prompt that the policy uses. They never change.
+
+    ``owner`` is who started the execution (None if that is unknown). ``assignees`` are the people and groups that the prompt is
+    addressed to; none means the owner. With ``four_eyes`` the owner must not answer it.
+    """
 
     owner: str | None
     assignees: tuple[str, ...] = ()
@@ -140,8 +127,7 @@ class Policy:
             return False
         if OPERATOR in actor.roles:
             return True
-        assignees = tuple(prompt.assignees)
-        return not actor.names.isdisjoint(assignees) if assignees else owns
+        return not actor.names.isdisjoint(prompt.assignees) if prompt.assignees else owns
 
     def authority(self, actor: Actor, prompt: Question) -> str:
         """Return by what right they answer this prompt, for the history.
@@ -149,13 +135,11 @@ class Policy:
         It is the first that they have of ``assignee`` (by id), ``group:NAME``, ``owner`` and ``operator``; otherwise it is
         ``policy``, when an application's own policy allowed it. It is called after ``may_answer`` returned true.
         """
-        assignees = tuple(prompt.assignees)
-        if actor.id in assignees:
+        if actor.id in prompt.assignees:
             return "assignee"
-        groups = sorted(actor.names.intersection(assignees))
-        if groups:
+        if groups := sorted(actor.names.intersection(prompt.assignees)):
             return groups[0]
-        if not assignees and self.owns(actor, prompt.owner):
+        if not prompt.assignees and self.owns(actor, prompt.owner):
             return "owner"
         return OPERATOR if OPERATOR in actor.roles else "policy"
 

@@ -166,11 +166,7 @@ class EventKind(StrEnum):
         "A consent was denied.",
         _closed("consent", WaitStatus.DENIED, has_payload=True),
     )
-    CONSENT_EXPIRED = (
-        "consent_expired",
-        "The deadline of a consent passed.",
-        _closed("consent", WaitStatus.EXPIRED),
-    )
+    CONSENT_EXPIRED = ("consent_expired", "The deadline of a consent passed.", _closed("consent", WaitStatus.EXPIRED))
     CONSENT_WITHDRAWN = (
         "consent_withdrawn",
         "A consent was taken back, or its execution ended.",

@@ -6,8 +6,8 @@ each execution would cost tens of microseconds and some kilobytes, and would be 
 of the machines once, at import, and a move is one look-up.
 
 Three things are made from these tables and from nothing else: the check before every write (``move``), the triggers by which
-the database refuses what the check would refuse (``legal_moves``, which ``triggers.py`` uses), and the picture in the
-documentation (``mermaid``).
+the database refuses what the check would refuse (``legal_moves``, which ``triggers.py`` uses), and the pictures in the
+documentation.
 """
 
 from collections.abc import Iterator
@@ -155,22 +155,3 @@ def legal_moves(kind: str) -> tuple[tuple[str, str], ...]:
 def ends(kind: str) -> tuple[str, ...]:
     """Return every status of the kind that no trigger leads out of."""
     return tuple(status for status in statuses(kind) if not any(source == status for source, _ in _TABLE[kind]))
-
-
-def mermaid() -> str:
-    """Return the three machines as one mermaid ``stateDiagram-v2``, as the documentation shows it."""
-    lines = ["stateDiagram-v2"]
-    for kind, table in _TABLE.items():
-        lines += [f"    state {kind} {{", f"        [*] --> {kind}_{initial(kind)}"]
-        lines += [f'        state "{status}" as {kind}_{status}' for status in statuses(kind)]
-        arrows: dict[tuple[str, str], list[str]] = {}
-        for (source, trigger), targets in table.items():
-            for dest in targets:
-                arrows.setdefault((source, dest), []).append(trigger)
-        lines += [
-            f"        {kind}_{source} --> {kind}_{dest}: {' / '.join(names)}"
-            for (source, dest), names in arrows.items()
-        ]
-        lines += [f"        {kind}_{status} --> [*]" for status in ends(kind)]
-        lines.append("    }")
-    return "\n".join(lines)

@@ -119,9 +119,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without a line break at its end; a traceback adds lines."""
         rest = "".join(f" {name}={_quoted(value)}" for name, value in _extras(record).items())
-        line = _printable(
-            f"{_instant(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{rest}",
-        )
+        line = _printable(f"{_instant(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{rest}")
         exception = _exception(self, record)
         return "\n    ".join([line, *map(_printable, exception.splitlines())])
 

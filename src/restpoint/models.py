@@ -2,22 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Discriminator, Field, model_validator
 
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse
-
-if TYPE_CHECKING:
-    from restpoint.compat import ExecutionAcceptedResponse as ExecutionAcceptedResponse  # noqa: PLC0414
-    from restpoint.compat import ExecutionStatusResponse as ExecutionStatusResponse  # noqa: PLC0414
-    from restpoint.compat import StreamInteractionEvent as StreamInteractionEvent  # noqa: PLC0414
-    from restpoint.compat import StreamOAuthEvent as StreamOAuthEvent  # noqa: PLC0414
-
-_COMPAT: Final = ("ExecutionAcceptedResponse", "ExecutionStatusResponse", "StreamInteractionEvent", "StreamOAuthEvent")
 
 
 class _Execution(BaseModel):
@@ -223,8 +214,44 @@ class Event:
     data: Any
 
 
-def __getattr__(name: str) -> Any:
-    # The original's users find these here. They are built of the models above, so they are imported last.
-    if name in _COMPAT:
-        return getattr(import_module("restpoint.compat"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# --- What only code that was written for the original store uses -----------------------------------------------------
+
+ExecutionStatusResponse = Annotated[
+    ExecutionRunningStatus
+    | ExecutionInteractionRequiredStatus
+    | ExecutionOAuthRequiredStatus
+    | ExecutionCompletedStatus
+    | ExecutionFailedStatus
+    | ExecutionCancelledStatus,
+    Discriminator("status"),
+]
+"""The body of ``GET /executions/{id}``."""
+
+ExecutionAcceptedResponse = Annotated[ExecutionAcceptedInteraction | ExecutionAcceptedOAuth, Discriminator("status")]
+"""The body of a start that was accepted and waits for someone."""
+
+
+class _StreamEvent(BaseModel):
+    event_type: str
+    execution_id: str
+
+    def get_stream_data(self) -> str:
+        """The event as text/event-stream has it (HTML Living Standard, section 9.2)."""
+        return f"event: {self.event_type}\ndata: {self.model_dump_json()}\n\n"
+
+
+class StreamInteractionEvent(_StreamEvent):
+    """A stream says that a person is asked."""
+
+    event_type: Literal["interaction_required"] = "interaction_required"
+    interaction_id: str
+    prompt: HumanPrompt
+    response_url: str
+
+
+class StreamOAuthEvent(_StreamEvent):
+    """A stream says that a consent is needed."""
+
+    event_type: Literal["oauth_required"] = "oauth_required"
+    auth_url: str
+    oauth_state: str

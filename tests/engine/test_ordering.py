@@ -3,7 +3,7 @@
 import asyncio
 
 from restpoint import Context, ExecutionStore, Runner, workflow
-from restpoint._engine.ordering import Order
+from restpoint._engine.replay import Order
 from runners import PATIENCE, answer, asked, ended, question
 
 TURNS = 10
@@ -47,7 +47,7 @@ async def test_a_task_has_as_many_turns_between_two_outcomes_on_a_replay_as_it_h
 
 async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_order_of_the_file() -> None:
     order = Order()
-    later, earlier = order.heard("later", 9), order.heard("earlier", 4)
+    later, earlier = order.unnumbered("later", 9), order.unnumbered("earlier", 4)
     own, number_of_own = order.reserve()
     assert [outcome.number for outcome in (earlier, later, own)] == [1, 2, 3]
     assert number_of_own == 3
@@ -56,5 +56,5 @@ async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_o
         async with asyncio.timeout(PATIENCE):
             while not outcome.is_given:  # noqa: ASYNC110 - turns of the loop
                 await asyncio.sleep(0)
-        assert order.given == number
+        assert order.newest_given == number
     await asyncio.gather(*waiting)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, StepFailed, Workflow, workflow
-from restpoint._engine import ordering
+from restpoint._engine import replay
 from restpoint._storage.sqlite import migrations
 from restpoint._store.listener import Listener
 from restpoint.prompts import HumanResponseText
@@ -470,7 +470,7 @@ async def test_code_that_does_not_come_to_what_is_recorded_is_named_and_left_alo
         await answer(store, record, "a", "yes")
         await asked(record, "more")
     with monkeypatch.context() as sooner:  # and not for the runner after it, whose replay may stand still for that long
-        sooner.setattr(ordering, "STALLED_AFTER", 0.05)
+        sooner.setattr(replay, "STALLED_AFTER", 0.05)
         async with asyncio.timeout(PATIENCE), Runner(store, [with_one]):
             await answer(store, record, "more", "yes")
             await until(record, lambda: record.problem)

@@ -282,7 +282,7 @@ async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, le
     lost = Run.leave
 
     def leave(run: Run, why: Any) -> None:
-        if why == "lost" and run.gone is None:
+        if why == "lost" and run.exit_reason is None:
             link.tell("lost", run.claim.execution_id, run.claim.epoch)
         lost(run, why)
 

@@ -5,11 +5,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from restpoint import ExecutionStore
+from restpoint import ExecutionStore, Runner
 from restpoint._storage import counts
 from restpoint.errors import ExecutionNotFound, StorageError
 from restpoint.http import metrics as module
@@ -133,12 +134,12 @@ async def test_the_sweep_is_counted_and_dated(store: ExecutionStore, metrics: Me
 
 
 async def test_a_runner_tells_what_it_has(store: ExecutionStore) -> None:
-    class Runner:
+    class Counts:
         running = 2
         paused_in_memory = 5
         queued = 1
 
-    metrics = Metrics(store, Runner())
+    metrics = Metrics(store, cast("Runner", Counts()))
     found = await read(metrics)
     metrics.close()
     told = {name: value for name, value in found.items() if name.startswith("restpoint_runner_executions")}

@@ -187,9 +187,7 @@ def step_span(name: str, attempt: int = 1) -> Span:
     tracer = _tracer()
     if tracer is None:
         return _NO_SPAN
-    return Span(
-        tracer.start_span(f"step {name}", attributes={"restpoint.step": name, "restpoint.attempt": attempt}),
-    )
+    return Span(tracer.start_span(f"step {name}", attributes={"restpoint.step": name, "restpoint.attempt": attempt}))
 
 
 def wait_span(

@@ -1,17 +1,17 @@
 """The context: what a workflow may ask of the world so that it can go on after a restart.
 
-Every call is recorded in the journal, and given again on a replay. So a workflow's own code must do the same every time it
-runs on the same records: what is random, reads a clock or talks to the world goes into a ``step``. What comes to branches that
-are beside each other is given to them one at a time, in the same order on every replay (``ordering.py``).
+The journal records every call, and a replay returns what it has recorded. So a workflow's own code must do the same every time it
+runs on the same journal: whatever is random, reads a clock or talks to the world goes into a ``step``. Branches that run beside
+each other get the outcomes of their calls one at a time, in the same order on every replay (``replay.py``).
 
-A workflow begins while its start is being written, so what it asks first costs no commit of its own. A step waits for that
-commit; the workflow's own code does not, and may have run for a start that was then refused, or had been made before. Who
-gets the execution from the store by ``ctx.execution_id`` waits for it too.
+A workflow begins while its start is being written, so its first call costs no commit of its own. A step waits for that commit;
+the workflow's own code does not, and may run for a start that is refused or was made before. ``ExecutionStore.get`` with
+``ctx.execution_id`` waits for it too.
 
-What takes long is a step too, or ``ctx.sleep``: a replay in which the workflow's own code comes to nothing that it has recorded
-for five minutes (``order.STALLED_AFTER``) is taken for one of other code, and left alone with a ``ReplayMismatch``.
+Work that takes long belongs in a step or ``ctx.sleep`` too: a replay whose own code comes to nothing recorded for five minutes
+(``replay.STALLED_AFTER``) counts as changed code, and is left with a ``ReplayMismatch``.
 
-A call has its position from the moment it is made, also where it is awaited later or in another task, as with
+A call gets its position when it is made, also where it is awaited later or in another task, as with
 ``asyncio.gather(ctx.ask(...), ctx.ask(...))``.
 """
 
@@ -28,11 +28,17 @@ from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
-from restpoint._engine.failures import kept_failure, raised_failure
-from restpoint._engine.fingerprints import fingerprint, fingerprint_of
-from restpoint._engine.replay import describe
+from restpoint._engine.calls import describe, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
-from restpoint._engine.steps import attempts, called, name_of, recorded_outcome, result_type
+from restpoint._engine.steps import (
+    attempts,
+    called,
+    kept_failure,
+    name_of,
+    raised_failure,
+    recorded_outcome,
+    result_type,
+)
 from restpoint._storage import Entry, journal
 from restpoint._store.prompt_request import PromptRequest
 from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
@@ -52,7 +58,7 @@ R = TypeVar("R", bound=HumanResponseBase)
 
 
 class AskTerms(TypedDict, total=False):
-    """What ``Context.ask`` takes beside the prompt."""
+    """The options of ``Context.ask``."""
 
     timeout: float | timedelta | None
     assignees: Sequence[str] | None
@@ -62,10 +68,10 @@ class AskTerms(TypedDict, total=False):
 
 
 class Context:
-    """What a workflow is called with. Its methods belong to the tasks of that workflow.
+    """The first argument of a workflow. Its methods work only in the tasks of that workflow.
 
-    Each may also raise ``asyncio.CancelledError``: the execution was cancelled, or leaves memory until its answer comes.
-    Effects do not belong in the ``finally`` of a workflow, which runs then too.
+    Each may also raise ``asyncio.CancelledError``, when the execution is cancelled or leaves memory until its answer comes.
+    A ``finally`` of a workflow runs then too, so effects do not belong there.
     """
 
     def __init__(self, run: Run) -> None:
@@ -83,12 +89,12 @@ class Context:
 
     @property
     def owner(self) -> str | None:
-        """Whose execution this is, by credentials; None where it was started without."""
+        """The owner of this execution; None where it has none."""
         return self._run.record.owner
 
     # --- People ---
 
-    # A prompt of ours is a BaseModel too; the first signature that fits decides.
+    # Prompts are BaseModels too; a type checker takes the first signature that fits.
     @overload
     def ask(  # type: ignore[overload-overlap]
         self, prompt: HumanPromptBase[R], **terms: Unpack[AskTerms]
@@ -110,18 +116,18 @@ class Context:
         """Ask a person and wait for the response, which a restart does not lose.
 
         - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
-        - ``assignees``: the people and groups that it is addressed to. ``four_eyes``: the owner must not answer it.
-        - At the deadline ``InteractionExpired`` is raised here; or with ``on_deadline="fail"`` the execution fails with the
+        - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
+        - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``.
-        - ``asyncio.timeout`` around it is no deadline: a run that has left memory meanwhile does not hear of it.
+        - ``asyncio.timeout`` around it is no deadline: it does not reach a run that has left memory.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
         ``InteractionWithdrawn`` when someone took the prompt back.
         """
         asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
         terms = asked.terms
-        print_ = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-        call, entry = self._run.call("ask", asked.prompt.input_type, print_)
+        asked_for = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
+        call, entry = self._run.call("ask", asked.prompt.input_type, asked_for)
 
         async def answered() -> HumanResponse:
             run = self._run
@@ -129,15 +135,15 @@ class Context:
                 await run.first_time()
                 wait_id = run.file.identifiers.new()
                 detail = asked.detail(run.file.keeping, call.position)
-                await waiting.ask(run, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
+                await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
-                wait_id = await self._begun(entry)
+                wait_id = await self._opened(entry)
             return await waiting.answer(run, wait_id, call)
 
         return answered()
 
     def notify(self, message: str | HumanPromptNotification) -> Coroutine[Any, Any, None]:
-        """Tell people something, which blocks nothing: pollers, streams and the command line show it.
+        """Show people a message, without waiting: pollers, streams and the command line show it.
 
         Raises ``PromptNotAccepted`` and ``NotJSON``.
         """
@@ -150,7 +156,7 @@ class Context:
         return self._shown("notify", "notification", write_prompt(asked))
 
     def emit(self, data: Any) -> Coroutine[Any, Any, None]:
-        """Give out a part of the result, or how far it is: any JSON. Pollers, streams and the command line see it.
+        """Give out a part of the result or the progress, as any JSON, to pollers, streams and the command line.
 
         It is kept with the execution. Raises ``NotJSON``.
         """
@@ -189,15 +195,15 @@ class Context:
     ) -> Coroutine[Any, Any, Any]:
         """Ask the execution's owner for an OAuth consent, and wait for it, which a restart does not lose.
 
-        With the name of a ``provider`` that is configured here, restpoint sends the person there and gives the token:
+        With the name of a ``provider`` that is configured here, restpoint sends the person there and returns the token:
 
-        - ``scopes``: what is asked for; by default what the provider's configuration says.
+        - ``scopes``: the scopes to ask for; by default those of the provider's configuration.
         - ``timeout``: seconds from now, or a ``timedelta``.
         - Raises ``ConsentDenied`` (its ``denial_code`` says why), ``ConsentExpired``, ``ConsentWithdrawn``, and
           ``InvalidArgument``. Where no process here knows the provider, the execution is left until one does.
 
-        With ``auth_url`` and ``oauth_state``, the application drives the consent, and these are shown as they are. Returns when
-        it calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the token is the application's.
+        With ``auth_url`` and ``oauth_state``, the application drives the consent, and these are shown as they are. Returns
+        None when it calls ``store.set_running(execution_id)``, or the consent is closed otherwise; the application has the token.
         Raises ``NotJSON`` and ``InvalidArgument``.
         """
         seconds = _seconds(timeout)
@@ -213,8 +219,8 @@ class Context:
     def _authorize_at(
         self, provider: str, scopes: tuple[str, ...] | None, due: int | None
     ) -> Coroutine[Any, Any, OAuthToken]:
-        print_ = fingerprint(None if scopes is None else encode(list(scopes)))
-        call, entry = self._run.call(journal.AUTHORIZE, check_text("provider", provider, limit=1_000), print_)
+        asked_for = fingerprint(None if scopes is None else encode(list(scopes)))
+        call, entry = self._run.call(journal.AUTHORIZE, check_text("provider", provider, limit=1_000), asked_for)
 
         async def granted() -> OAuthToken:
             run = self._run
@@ -224,9 +230,9 @@ class Context:
                 usual = waiting.scopes_at(run, provider)
                 wanted = usual if scopes is None else scopes
                 page, asked = waiting.consent_page(run, provider, wait_id), encode(list(wanted))
-                await waiting.ask(run, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
+                await waiting.begin(run, wait_id, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
             else:
-                wait_id = await self._begun(entry)
+                wait_id = await self._opened(entry)
             return await waiting.grant(run, wait_id, call)
 
         return granted()
@@ -234,7 +240,7 @@ class Context:
     def _authorize_elsewhere(self, auth_url: str, oauth_state: str, due: int | None) -> Coroutine[Any, Any, None]:
         check_text("auth_url", auth_url)
         check_text("oauth_state", oauth_state)
-        # The state is new in every run of the code; it is no part of what was asked.
+        # The state is new in every run of the code, so it is not part of the fingerprint.
         call, entry = self._run.call(journal.AUTHORIZE_EXTERNAL, "consent", "")
 
         async def consented() -> None:
@@ -242,15 +248,15 @@ class Context:
             if entry is None:
                 await run.first_time()
                 wait_id = run.file.identifiers.new()
-                await waiting.ask(run, journal.authorize, call, wait_id, auth_url, oauth_state, due)
+                await waiting.begin(run, wait_id, journal.authorize, call, wait_id, auth_url, oauth_state, due)
             else:
-                wait_id = await self._begun(entry)
+                wait_id = await self._opened(entry)
             await waiting.consent(run, wait_id, call)
 
         return consented()
 
-    async def _begun(self, entry: Entry) -> str:
-        """The wait that was opened at a call, unless the workflow abandoned it."""
+    async def _opened(self, entry: Entry) -> str:
+        """The id of the wait that was opened at a call. Never returns if the workflow abandoned it."""
         if entry.is_abandoned:
             await self._run.replayed(entry)
         return str(decode(entry.result))
@@ -288,16 +294,16 @@ class Context:
     ) -> Coroutine[Any, Any, Any]:
         """Call a function, sync (in a thread) or async, and record its result: it does not run again once that is written.
 
-        Its effect happens at least once: a process that dies before the result is written leaves it to the next to try again.
-        ``restpoint.step_key()`` gives it a key that is the same at every try. The result is JSON, typed by the function's
-        annotation.
+        Its effect happens at least once: if the process dies before the result is written, another process calls it again.
+        Inside it, ``restpoint.step_key()`` returns a key that is the same at every attempt. The result is JSON, typed by the
+        function's annotation.
 
-        - ``name`` is what the journal calls it, the function's own unless given.
-        - ``retries``: how often it is tried again when it raises an ``Exception``, ``backoff`` seconds later, then twice
+        - ``name``: its name in the journal; by default the function's own.
+        - ``retries``: how often it is tried again when it raises an ``Exception``: after ``backoff`` seconds, then twice
           that and so on, at most five minutes. A ``WorkflowFailed`` is not tried again.
 
-        Raises ``StepFailed`` when the last try raised, ``WorkflowFailed`` if that is what it raised, ``NotJSON`` for a result
-        that cannot be stored, and ``InvalidArgument``.
+        Raises ``StepFailed`` when the last attempt raised, or ``WorkflowFailed`` if that is what it raised; ``NotJSON`` for a
+        result that cannot be stored; and ``InvalidArgument``.
         """
         if not callable(function):
             raise InvalidArgument(
@@ -322,7 +328,7 @@ class Context:
             await run.first_time()
             with run.busy():
                 try:
-                    await run.started()  # in here: who gives up on the step meanwhile must not find it done by a replay
+                    await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
                     key = f"{self.execution_id}:{call.position}"
                     work = partial(called, function, arguments)
                     value = await attempts(run.file.clock, key, call, work, retries, backoff)
@@ -342,7 +348,7 @@ class Context:
     # --- Time ---
 
     def sleep(self, duration: float | timedelta) -> Coroutine[Any, Any, None]:
-        """Sleep for some seconds, or a ``timedelta``, from now on; a restart does not begin it anew."""
+        """Sleep for some seconds, or a ``timedelta``, from now; a restart does not start it again. Raises ``InvalidArgument``."""
         length = milliseconds("duration", _seconds(duration))
         call, entry = self._run.call("sleep", "sleep", fingerprint(length))
 
@@ -351,7 +357,7 @@ class Context:
             if entry is None:
                 await run.first_time()
                 until = run.file.clock.now() + length
-                await waiting.fall_asleep(run, call, until)
+                await waiting.begin(run, None, journal.begin, call, encode({"until": until}))
             else:
                 await run.replayed(entry)
                 if entry.ordinal is not None:
@@ -364,7 +370,7 @@ class Context:
         return slept()
 
     def now(self) -> Coroutine[Any, Any, datetime]:
-        """The time, in UTC, when this call was first made."""
+        """The time, in UTC, when the call was first made; a replay returns the same time."""
         call, entry = self._run.call("now", "now", "")
 
         async def known() -> datetime:

@@ -1,28 +1,42 @@
-"""The executor: runs a workflow's function from its first call to its result, which is written as the end of the execution."""
+"""The executor: runs a workflow's function and writes its result or failure as the end of the execution."""
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from restpoint._core import tracing
-from restpoint._core.serialization import first_problem
+from restpoint._core.serialization import first_problem, storable_text
+from restpoint._engine.calls import Branch, current_branch, describe
 from restpoint._engine.context import Context
-from restpoint._engine.failures import public_failure
-from restpoint._engine.replay import Branch, describe
-from restpoint._engine.run import Run, branch_here
+from restpoint._engine.run import Run
 from restpoint._storage import journal
-from restpoint.errors import InputNotAccepted, NotJSON, ReplayMismatch
+from restpoint.errors import (
+    ConsentDenied,
+    ConsentExpired,
+    ConsentWithdrawn,
+    InputNotAccepted,
+    InteractionExpired,
+    InteractionWithdrawn,
+    NotJSON,
+    ReplayMismatch,
+    StepFailed,
+    WorkflowFailed,
+)
 from restpoint.logs import about
 
 log = logging.getLogger(__name__)
 
+_EXPECTED: Final = (
+    InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
+)  # fmt: skip
+
 
 async def follow(run: Run) -> None:
-    """From beginning to end, in the task that is the run's first branch."""
+    """Run the function from beginning to end; the current task is the first branch of the run."""
     name, execution_id = run.workflow.name, run.claim.execution_id
-    branch_here.set(Branch(asyncio.current_task()))
+    current_branch.set(Branch(asyncio.current_task()))
     with about(execution_id=execution_id, workflow=name), tracing.run_span(name, execution_id, run.trace) as span:
         try:
             result = await _call(run)
@@ -30,18 +44,18 @@ async def follow(run: Run) -> None:
             await _complete(run, result)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if run.gone is None and task is not None and not task.cancelling():
+            if run.exit_reason is None and task is not None and not task.cancelling():
                 span.fail("CancelledError")
                 await _fail(run, RuntimeError("the workflow cancelled itself"))
-            elif run.gone is None:
-                run.depart("released")  # the loop is closing, or someone cancels tasks
+            elif run.exit_reason is None:
+                run.set_exit_reason("released")  # the loop is closing, or someone cancels tasks
         except Exception as error:  # noqa: BLE001 - the workflow's own
-            if run.gone is None:
+            if run.exit_reason is None:
                 span.fail(type(error).__qualname__)
                 await _fail(run, error)
         finally:
-            run.depart("released")  # what has ended said so when that was written
-            span.annotate(outcome=run.gone or "released")
+            run.set_exit_reason("released")  # counts only if the end was not written
+            span.annotate(outcome=run.exit_reason or "released")
             run.tear_down()
 
 
@@ -49,7 +63,7 @@ async def _call(run: Run) -> Any:
     try:
         arguments = run.workflow.arguments(run.input_text)
     except ValidationError as error:
-        # The model changed since: the code that it was begun with may be back with the next release.
+        # The model has changed; the next release may have code that accepts the input again.
         run.stuck(
             InputNotAccepted(
                 f"The stored input of execution {run.claim.execution_id} is not accepted now: {first_problem(error)}"
@@ -60,10 +74,9 @@ async def _call(run: Run) -> Any:
 
 
 async def _complete(run: Run, result: Any) -> None:
-    left_out = run.journal.unvisited
-    if left_out is not None:
-        entry = run.journal.entries[left_out]
-        run.mismatch(left_out, describe(entry.call), "nothing: it has returned")
+    unvisited = run.journal.unvisited
+    if unvisited is not None:
+        run.mismatch(unvisited.call.position, describe(unvisited.call), "nothing: it has returned")
     try:
         text = run.workflow.output.write(result)
     except NotJSON as error:
@@ -77,16 +90,15 @@ async def _fail(run: Run, error: BaseException) -> None:
         await _record_failure(run, error)
     except Exception as defect:
         log.exception("the failure of workflow %s could not be recorded", run.workflow.name)
-        if run.gone is None:
+        if run.exit_reason is None:
             run.problem = f"Its failure could not be recorded: {type(defect).__name__}; the log of the server has more."
-            run.depart("stuck")
+            run.set_exit_reason("stuck")
 
 
 async def _record_failure(run: Run, error: BaseException) -> None:
-    left_out = run.journal.unvisited
-    entry = None if left_out is None else run.journal.entries[left_out]
+    entry = run.journal.unvisited
     if entry is not None and not run.has_branched and entry.is_given:
-        # It once got further than to where it failed now: this is other code.
+        # The first time it got further than where it failed now, so the code has changed.
         recorded, at = describe(entry.call), entry.call.position
         asked = f"nothing: it has raised {type(error).__name__}"
         log.error("workflow %s failed before what it has recorded", run.workflow.name, exc_info=error)
@@ -98,3 +110,21 @@ async def _record_failure(run: Run, error: BaseException) -> None:
         "workflow %s failed: %s", run.workflow.name, code, exc_info=None if public else error,
     )  # fmt: skip
     await run.end(journal.fail, message, code, run.file.keeping)
+
+
+def public_failure(error: BaseException, workflow: str) -> tuple[str, str, bool]:
+    """What clients may know of a failure: a message, a code, and whether the log has no more than that."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, WorkflowFailed):
+        return storable_text(error) or "The workflow failed.", storable_text(error.failure_code) or error.code, True
+    if isinstance(error, _EXPECTED):
+        return storable_text(error), error.code, True
+    if isinstance(error, StepFailed):
+        return (
+            f"The step {error.step} failed with {error.error_type}; the log of the server has more.",
+            error.code,
+            False,
+        )
+    message = f"The workflow {workflow} failed with {type(error).__name__}; the log of the server has more."
+    return message, "workflow_error", False

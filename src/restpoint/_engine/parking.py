@@ -1,39 +1,79 @@
-"""Parking: whether the branches of a run are busy or wait, and so whether the run needs its slot and its memory.
+"""Slots and parking: which runs may work, which of them only wait, and when one that waits leaves memory.
 
-A run *waits* when some of its branches await a prompt, a consent or an instant and no branch is busy with anything that can be
-seen here. It then gives its slot back, and after it has waited for some time it is parked: it leaves memory.
+A run *waits* when some of its branches await a prompt, a consent or an instant, and no branch is busy. It then gives its slot
+back, and is parked after ``hold_paused_for``: it leaves memory.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from restpoint._engine.ordering import TURNS
-from restpoint._storage import Claim
+from restpoint._engine.calls import this_task
+from restpoint._engine.replay import TURNS
+
+if TYPE_CHECKING:
+    from restpoint._engine.run import Run
 
 LEAVING: Final = "restpoint: this run leaves memory"
-"""What its tasks are cancelled with."""
+"""The message that the tasks of a run are cancelled with."""
 
 
-class Occupant(Protocol):
-    """What an occupancy needs of its run."""
+class Slots:
+    """How many runs may work at once, first come, first served. ``freed`` is set when one is free that the poller needs."""
+
+    def __init__(self, limit: int, freed: asyncio.Event) -> None:
+        self.free = limit
+        self.saturated = False
+        """Whether the poller stopped claiming because no slot was free."""
+        self._freed = freed
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def try_take(self) -> bool:
+        """Take a slot if one is free that nobody waits for."""
+        if self.free <= 0 or self._queue:
+            return False
+        self.free -= 1
+        return True
+
+    async def take(self) -> None:
+        """Wait for a slot and take it."""
+        if self.try_take():
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def give(self) -> None:
+        """Give a slot back."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+        else:
+            self.free += 1
+        if self.saturated and not self._queue:
+            self._freed.set()
 
     @property
-    def gone(self) -> str | None:
-        """Why it is over, here; None while it is not."""
-
-    def check(self) -> None:
-        """Raise ``asyncio.CancelledError`` when it is over, here."""
-
-    async def park(self, waiting: Sequence[str | int | None]) -> None:
-        """Leave memory, if all that its branches await is still to come: ids of interactions, and instants."""
+    def queued(self) -> int:
+        """How many runs wait for a slot."""
+        return len(self._queue)
 
 
-class _Departed:
-    """Stands in for a run that is over, so that its occupancy does not keep the run in memory."""
+class _NoRun:
+    """Replaces a run that is over, so that its parking does not keep it in memory."""
 
-    gone = "ended"
+    exit_reason = "ended"
 
     def check(self) -> None:
         raise asyncio.CancelledError("restpoint: this run left memory")
@@ -42,40 +82,23 @@ class _Departed:
         pass
 
 
-_DEPARTED: Final = _Departed()
+class Parking:
+    """What the branches of one run do: the ``with`` block of one that is busy, and the waits of the others."""
 
-
-class SlotOwner(Protocol):
-    """Who says how many runs may work, and how long one that waits stays in memory."""
-
-    hold_paused_for: float
-
-    def try_take_slot(self) -> bool:
-        """Whether this run is among those that may work now, because there was room."""
-
-    async def take_slot(self) -> None:
-        """Return when this run is among those that may work."""
-
-    def give_slot(self) -> None:
-        """It waits: let another one work."""
-
-
-class Occupancy:
-    """What the branches of one run are at."""
-
-    def __init__(self, run: Occupant, claim: Claim, owner: SlotOwner) -> None:
+    def __init__(self, run: "Run", slots: Slots, hold: float) -> None:
         self.has_slot = True
-        self.inside: set[asyncio.Task[Any]] = set()
-        """The tasks that make or await a call, but for the workflow's first one."""
+        self.tasks: set[asyncio.Task[Any]] = set()
+        """The tasks that make or await a call, without the workflow's first one."""
         self.waiting: dict[object, int | str | None] = {}
-        """What is awaited: ids of interactions, instants, None for anything else."""
+        """What is awaited: ids of waits, instants, None for anything else."""
         self.activity = 0
-        """Counts the calls that were made, and the waits that are over."""
+        """Counts the calls that were made and the waits that are over."""
         self.main: asyncio.Task[Any] | None = None
         """The workflow's first task."""
-        self._run = run
-        self._claim = claim
-        self._owner = owner
+        self._run: Run | _NoRun = run
+        self._slots = slots
+        # A suspect leaves at once when it waits: it would be blamed if another run killed the process.
+        self._hold_seconds = 0 if run.claim.suspect else hold
         self._busy = 0
         self._looking = False
         self._hold: asyncio.TimerHandle | None = None
@@ -83,22 +106,22 @@ class Occupancy:
         self._taking_slot: asyncio.Task[None] | None = None
 
     def is_alone(self) -> bool:
-        """Whether no task than the workflow's first one is at a call, or may come to one."""
-        return not self.inside
+        """Whether only the workflow's first task makes and awaits calls."""
+        return not self.tasks
 
     def close(self) -> None:
-        """The run is over, here: give back what it holds, and cancel whatever it still does."""
+        """Give the slot back and cancel the tasks, because the run leaves memory."""
         if self._hold is not None:
             self._hold.cancel()
-        for task in set(self.inside):
+        for task in set(self.tasks):
             task.cancel(LEAVING)
         if self.has_slot:
             self.has_slot = False
-            self._owner.give_slot()
-        self._run = _DEPARTED
+            self._slots.give()
+        self._run = _NoRun()
 
     def busy(self) -> Self:
-        """For ``with``: one branch does something, from where it begins to where it has done it."""
+        """For ``with``: one branch is busy."""
         return self
 
     def __enter__(self) -> None:
@@ -110,15 +133,15 @@ class Occupancy:
         self._look_soon()
 
     def enter(self) -> None:
-        """Remember the task that makes a call or awaits it, which may be two: each ends with the run too."""
+        """Remember the current task, which makes or awaits a call; it is cancelled with the run."""
         task = this_task()
-        if task is not None and task is not self.main and task not in self.inside:
-            self.inside.add(task)
-            task.add_done_callback(self.inside.discard)
+        if task is not None and task is not self.main and task not in self.tasks:
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     @contextmanager
     def wait(self, what: str | int | None) -> Iterator[None]:
-        """One branch awaits something that a restart does not lose."""
+        """One branch awaits something that survives a restart."""
         self.enter()
         token = object()
         self.waiting[token] = what
@@ -130,7 +153,7 @@ class Occupancy:
             self.activity += 1
 
     async def be_here(self) -> None:
-        """After a wait: in memory, and with a slot."""
+        """After a wait: return when the run has a slot again. Raises ``asyncio.CancelledError`` if it left memory."""
         if self._hold is not None:
             self._hold.cancel()
             self._hold = None
@@ -141,7 +164,7 @@ class Occupancy:
             while not self.has_slot:
                 # One of the branches takes the slot for all.
                 if self._taking_slot is None or self._taking_slot.done():
-                    if self._owner.try_take_slot():
+                    if self._slots.try_take():
                         self.has_slot = True
                         return
                     self._taking_slot = asyncio.create_task(self._take_slot())
@@ -149,35 +172,38 @@ class Occupancy:
                 self._run.check()
 
     async def _take_slot(self) -> None:
-        await self._owner.take_slot()
-        if self._run.gone is not None:
-            self._owner.give_slot()
+        await self._slots.take()
+        if self._run.exit_reason is not None:
+            self._slots.give()
         else:
             self.has_slot = True
-            self._look_soon()  # who asked for it may have been cancelled meanwhile
+            self._look_soon()  # the branch that needed it may have been cancelled meanwhile
+
+    @property
+    def _only_waits(self) -> bool:
+        return bool(self.waiting) and not self._busy and self._run.exit_reason is None
 
     def _look_soon(self) -> None:
-        """Look whether it only waits, in the next turn of the loop."""
-        if self.waiting and not self._busy and not self._looking and self._run.gone is None:
+        """In the next turn of the loop, look whether the run only waits."""
+        if self._only_waits and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self) -> None:
         self._looking = False
-        if not self.waiting or self._busy or self._run.gone is not None:
+        if not self._only_waits:
             return
         if self.has_slot:
             self.has_slot = False
-            self._owner.give_slot()
+            self._slots.give()
         if self._hold is None and self._parking is None:
-            # A suspect leaves at once: it only waits, and would be blamed if another run killed the process.
-            hold = 0 if self._claim.suspect else self._owner.hold_paused_for
-            self._hold = asyncio.get_running_loop().call_later(hold, self._hold_over, TURNS, self.activity)
+            loop = asyncio.get_running_loop()
+            self._hold = loop.call_later(self._hold_seconds, self._hold_over, TURNS, self.activity)
 
     def _hold_over(self, turns: int, activity: int) -> None:
-        """Park it, unless one of its tasks turns out to have something to do."""
+        """Park the run, unless one of its tasks does something within the next turns of the loop."""
         self._hold = None
-        if not self.waiting or self._busy or self._run.gone is not None or self._parking is not None:
+        if not self._only_waits or self._parking is not None:
             return
         if activity != self.activity:
             self._look_soon()
@@ -193,11 +219,3 @@ class Occupancy:
         finally:
             self._parking = None
             self._look_soon()
-
-
-def this_task() -> asyncio.Task[Any] | None:
-    """The task that this is called in; None in a thread."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

@@ -1,7 +1,7 @@
-"""The runner: claims what is ready, runs it, parks what waits, and lets go of what it must.
+"""The runner: claims executions that are ready, runs their workflows, and releases the claims of those that it stops running.
 
-Any number of processes may have a runner on one file. What one process holds the others leave alone; what nobody holds
-is claimed by whoever has a free slot; what a dead process held is ready again once that is noticed.
+Any number of processes may have a runner on one file. Each run is claimed by one of them, whichever has a free slot; the runs of
+a process that died are ready again once another one notices.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._engine import executor
+from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Claimant
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
-from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal
 from restpoint._store.open_file import OpenFile
@@ -49,7 +49,7 @@ _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An execution that was started: just now, or, where ``created`` is false, by an earlier request with the same key."""
+    """An execution that was started: just now, or, where ``created`` is false, earlier with the same idempotency key."""
 
     record: ExecutionRecord
     created: bool
@@ -58,12 +58,13 @@ class Started:
 class Runner:
     """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
 
-    - ``concurrency``: how many may work at once. One that waits for an answer or sleeps does not count. 0: none, for a
-      process that only starts them for others.
-    - ``hold_paused_for``: seconds that a waiting one stays in memory; after that it costs only its rows.
-    - ``max_attempts``: how many processes may die running one, with nothing new recorded, before it is failed with the
-      code ``attempts_exhausted``.
-    - ``consents``: who drives the OAuth consents that workflows ask for by the name of a provider.
+    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
+      with 0 only starts executions, for other processes to run.
+    - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
+    - ``max_attempts``: how many processes may die running an execution, with nothing new recorded, before it is failed with
+      the code ``attempts_exhausted``.
+    - ``replay_always``: for tests; replays a workflow after every call.
+    - ``consents``: the OAuth flow for consents that workflows ask for by the name of a provider.
 
     Raises ``InvalidArgument``.
     """
@@ -98,14 +99,14 @@ class Runner:
         """By name, each in its newest version, which new executions get."""
         self.max_attempts = max_attempts
         self.concurrency = concurrency
-        self._slots = Slots(concurrency)
+        self._news = asyncio.Event()
+        self.slots = Slots(concurrency, self._news)
         self._runs: dict[str, Run] = {}
         self._claimant: Claimant
-        self._news = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Future[str | None]] = set()
-        self._begun: set[str] = set()
-        """Executions whose runs this process has begun while their start is being written."""
+        self._claimed_here: set[str] = set()
+        """Executions whose start is being written, with a claim of this process."""
         self._looking: list[asyncio.Task[None]] = []
         self._file: OpenFile | None = None
         self._closing = False
@@ -114,14 +115,14 @@ class Runner:
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Begin to claim and run."""
+        """Begin to claim and run executions. Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``."""
         if self._file is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         file = await self.store.file()
         await file.take_lease()
         self._file = file
         self._claimant = Claimant(
-            file, self._known, self._slots, self._news, self._take_up, max_attempts=self.max_attempts
+            file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts
         )
         if self.concurrency:
             await file.database.write(partial(claims.retry, known=list(self._known)))
@@ -141,7 +142,7 @@ class Runner:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of everything: what runs is ready for another process, what waits is parked. Nothing is failed."""
+        """Stop every run and release its claim, so that another process can go on with it. Nothing is failed."""
         if self._closing:
             return
         self._closing = True
@@ -160,23 +161,23 @@ class Runner:
 
     @property
     def accepts(self) -> bool:
-        """Whether it is open, and takes new work."""
+        """Whether it is open and takes new work."""
         return self._file is not None and not self._closing
 
     @property
     def running(self) -> int:
-        """How many work at this moment."""
-        return self.concurrency - self._slots.free
+        """How many runs work now."""
+        return self.concurrency - self.slots.free
 
     @property
     def paused_in_memory(self) -> int:
-        """How many wait and are still in memory."""
-        return sum(not run.has_slot for run in self._runs.values())
+        """How many runs wait and are still in memory."""
+        return sum(not run.parking.has_slot for run in self._runs.values())
 
     @property
     def queued(self) -> int:
-        """How many in memory wait for their turn to work."""
-        return self._slots.queued
+        """How many runs in memory wait for a slot."""
+        return self.slots.queued
 
     # --- Starting ---
 
@@ -191,13 +192,17 @@ class Runner:
         priority: int = 0,
         trace: Mapping[str, str] | None = None,
     ) -> Started:
-        """Start an execution of the workflow's newest version; what is returned is durable.
+        """Start an execution of the workflow's newest version. It is in the file when this returns.
 
-        Its function begins at once, beside the commit, and its steps after that.
-        With an ``idempotency_key``, the same owner's same request gives the first execution again, for as long as it is in
-        the file. ``priority`` is a whole number from -100 to 100 that lists show; it changes no order of work. ``trace`` is the
-        caller's trace context, as W3C headers. Raises ``WorkflowNotFound``, ``InputNotAccepted``, ``IdempotencyConflict``,
-        ``InvalidArgument`` and ``NotJSON``.
+        - ``input``: any JSON value or model that the workflow's annotation accepts.
+        - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
+        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
+          long as that is in the file.
+        - ``priority``: a whole number from -100 to 100 that lists show; it changes no order of work.
+        - ``trace``: the caller's trace context, as W3C headers.
+
+        The function begins before COMMIT, and its steps after it. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
+        ``IdempotencyConflict``, ``InvalidArgument``, ``NotJSON``, and ``StoreClosed`` if the runner is not open.
         """
         found = self.workflows.get(workflow)
         if found is None:
@@ -212,12 +217,12 @@ class Runner:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
         with tracing.start_span(workflow, trace) as span:
-            carried = encode(span.carrier) if span.carrier else None
+            trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, carried, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self._slots.try_take() else None
+            what = Start(text, trace_text, *_digests(idempotency_key, row, text))
+            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -233,98 +238,95 @@ class Runner:
     async def _write_start(
         self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
-        """The record of what was started; or the id of what an earlier request with the same key had started."""
+        """Write a start. Returns its record, or the id of the execution that was started earlier with the same key."""
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
             starting = file.database.write(lambda tx: journal.start(tx, row, what, lease, who))
         except BaseException:
             if run is not None:
-                self._slots.give()
+                self.slots.give()
             raise
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         creation = file.records.create(draft, starting)
         if run is not None:
-            # It does not wait for the commit: what it asks first goes into the same one.
-            run.begins_before(creation)
+            # The run does not wait for COMMIT: its first call goes into the same transaction.
+            run.follow_creation(creation)
             self._begin(run)
-            self._begun.add(execution_id)
+            self._claimed_here.add(execution_id)
         try:
             earlier = await starting
         finally:
-            self._begun.discard(execution_id)
+            self._claimed_here.discard(execution_id)
         return earlier if earlier is not None else creation.record
 
     # --- Taking up ---
 
     def _heard(self, change: Change) -> None:
-        """An event that this process committed. That it created what it claims itself is no news."""
+        """Pass on an event that this process committed. Creating an execution with a claim of its own wakes no poller."""
         run = self._runs.get(change.execution_id)
         if run is not None:
             run.hear(change)
-        elif change.execution_id not in self._begun and change.event.wakes_runner:
+        elif change.execution_id not in self._claimed_here and change.event.wakes_runner:
             self._news.set()
 
     def _take_up(self, claim: Claim) -> None:
         self._later(self._load(claim))
 
     async def _load(self, claim: Claim) -> None:
-        """Take up a run that was claimed: what it has recorded first, then the function."""
-        file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        run = None
+        """Begin a claimed run, or release its claim where that is not possible."""
+        run, problem = None, None
         try:
-            text, carried = await journal.read_run(file.database, claim.execution_id)
-            entries = await journal.read_journal(file.database, claim.execution_id)
-            asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
-            found = await file.records.load(claim.execution_id, asked)
-            if found is not None:
-                # No await from here until the run holds what is pending, lest an answer pass by.
-                record, snapshot = found
-                run = Run(
-                    claim, workflow, record, file, self,
-                    input_text=text, trace=None if carried is None else decode(carried),
-                    waits={wait.id: wait for wait in snapshot.waits},
-                )  # fmt: skip
-                # Read after the waits: what they say is closed is in here.
-                closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
-                run.use(Journal(entries, closings))
-                if self.consents is not None and any(entry.is_driven for entry in entries):
-                    # Before it begins: a token that has to be refreshed must not change the order of a replay.
-                    run.outcomes |= await self.consents.outcomes(claim.execution_id)
+            run = await self._read(claim)
         except (LeaseLost, StoreClosed):
-            run = None
+            pass
         except StorageError:
             log.exception("execution %s could not be loaded; trying again", claim.execution_id)
-            self._slots.give()
+            self.slots.give()
             await self._try_again(claim)
             return
         except SealBroken as error:
+            problem = str(error)
             log.error("execution %s cannot be taken up: %s", claim.execution_id, error)  # noqa: TRY400 - says it all
-            self._slots.give()
-            await self._let_go(claim, str(error))
-            return
         except Exception as error:
+            problem = f"It could not be taken up: {type(error).__name__}; the log of the server has more."
             log.exception("execution %s cannot be taken up", claim.execution_id)
-            self._slots.give()
-            await self._let_go(
-                claim, f"It could not be taken up: {type(error).__name__}; the log of the server has more."
-            )
-            return
         if run is None or self._closing:
-            self._slots.give()
-            await self._let_go(claim, None)
-            return
-        self._begin(run)
+            self.slots.give()
+            await self._release(claim, problem)
+        else:
+            self._begin(run)
+
+    async def _read(self, claim: Claim) -> Run | None:
+        """Read a claimed run with its journal. None where the execution is not in the file any more."""
+        file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
+        text, trace = await journal.read_run(file.database, claim.execution_id)
+        entries = await journal.read_journal(file.database, claim.execution_id)
+        asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
+        found = await file.records.load(claim.execution_id, asked)
+        if found is None:
+            return None
+        # No await until the run has the pending prompts, or it could miss an answer.
+        record, snapshot = found
+        waits = {wait.id: wait for wait in snapshot.waits}
+        run = Run(claim, workflow, record, file, self, input_text=text, trace=decode(trace), waits=waits)
+        # Read after the waits, so that it has the closing of every wait that is closed.
+        closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
+        run.use(Journal(entries, closings))
+        if self.consents is not None and any(entry.is_driven for entry in entries):
+            # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
+            run.outcomes |= await self.consents.outcomes(claim.execution_id)
+        return run
 
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
         run.begin(executor.follow)
 
-    # --- What a run needs of its runner ---
+    # --- For its runs ---
 
     def trust(self, execution_id: str) -> None:
-        """It got on, or is gone: another suspect may have its turn."""
+        """Stop suspecting an execution that made progress or is gone, so that another suspect may run."""
         self._claimant.trust(execution_id)
 
     @property
@@ -332,30 +334,15 @@ class Runner:
         """Whether it closes, or its event loop does, which cancels every task."""
         return self._closing or any(task.cancelling() or task.done() for task in self._looking)
 
-    def try_take_slot(self) -> bool:
-        """Whether one more run may work, now."""
-        return self._slots.try_take()
-
-    async def take_slot(self) -> None:
-        """Return when one more run may work."""
-        await self._slots.take()
-
-    def give_slot(self) -> None:
-        """A run waits: another one may work."""
-        slots = self._slots
-        slots.give()
-        if slots.saturated and not slots.queued:
-            self._news.set()
-
     def forget(self, run: Run) -> None:
-        """A run left memory: let go of its claim too, where it still has it."""
+        """Remove a run that left memory, and release its claim if it still has it."""
         execution_id = run.claim.execution_id
         if self._runs.get(execution_id) is run:
             del self._runs[execution_id]
         self.trust(execution_id)
-        if run.gone in {"released", "stuck"}:
-            self._later(self._let_go(run.claim, run.problem))
-        elif run.gone == "failing storage":
+        if run.exit_reason in {"released", "stuck"}:
+            self._later(self._release(run.claim, run.problem))
+        elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
     # --- Inside ---
@@ -365,7 +352,7 @@ class Runner:
             raise StoreClosed("The runner is not open.")
         return self._file
 
-    async def _let_go(self, claim: Claim, problem: str | None) -> None:
+    async def _release(self, claim: Claim, problem: str | None) -> None:
         self.trust(claim.execution_id)
         try:
             await self._require().database.write(partial(claims.release, run=claim, problem=problem))
@@ -373,23 +360,22 @@ class Runner:
             return
         except StorageError:
             log.exception("execution %s could not be let go", claim.execution_id)
-            if not self._closing:  # else its lease ends with this process
-                self._later(self._let_go_later(claim, problem))
+            if not self._closing:  # while this process has its lease, nobody else can take the run
+                self._later(self._release_later(claim, problem))
             return
         self._news.set()
 
-    async def _let_go_later(self, claim: Claim, problem: str | None) -> None:
-        """The storage failed: this process lives on and its lease too, so nobody else could take the run."""
+    async def _release_later(self, claim: Claim, problem: str | None) -> None:
         await asyncio.sleep(_TRY_AGAIN)
-        await self._let_go(claim, problem)
+        await self._release(claim, problem)
 
     async def _try_again(self, claim: Claim) -> None:
-        """The storage failed: the claim stands, so begin anew with what is recorded."""
+        """After the storage failed, load the run again: this process still has the claim."""
         await asyncio.sleep(_TRY_AGAIN)
         if self._closing:
-            await self._let_go(claim, None)
+            await self._release(claim, None)
             return
-        await self._slots.take()
+        await self.slots.take()
         await self._load(claim)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -404,7 +390,7 @@ class Runner:
 
 
 def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, bytes | None]:
-    """Of an idempotency key and whose it is, and of what is asked for with it."""
+    """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
     if key is None:
         return None, None
     asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")

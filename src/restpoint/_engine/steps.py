@@ -1,55 +1,54 @@
-"""Steps: the functions that a workflow calls through its context, tried again where they fail, with results that are typed."""
+"""Steps: how their functions are called and tried again, and what the journal keeps of their results and errors."""
 
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, get_type_hints
 
 from restpoint._core import tracing
 from restpoint._core.clock import Clock
-from restpoint._core.serialization import decode
-from restpoint._engine.failures import raised_failure
+from restpoint._core.serialization import decode, storable_text
 from restpoint._engine.workflow import Typed, typed
 from restpoint._storage import Call, Entry
-from restpoint.errors import InvalidArgument, WorkflowFailed
+from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
 
 _LONGEST_BACKOFF: Final = 300.0  # seconds
 
-step_here: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
-"""The key of the step that this is called in."""
+current_step: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
+"""The key of the step that calls."""
 
 
 def step_key() -> str:
-    """Inside a step: a key of this step of this execution, the same at every try, for services that take idempotency keys.
+    """The key of the current step of this execution, the same at every attempt, for services that take idempotency keys.
 
-    Raises ``InvalidArgument`` elsewhere.
+    Raises ``InvalidArgument`` outside a step.
     """
-    key = step_here.get()
+    key = current_step.get()
     if key is None:
         raise InvalidArgument("step_key is for functions that ctx.step calls.")
     return key
 
 
 async def called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """What a function returns; one that is sync is called in a thread."""
+    """Call a function and return its result; one that is sync is called in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     value = await asyncio.to_thread(function, *arguments)
-    # A partial, a lambda or an object that gives an awaitable.
+    # A partial, a lambda or an object may return an awaitable.
     return await value if inspect.isawaitable(value) else value
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """What a function is called."""
+    """The name of a function."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
 
 
 def result_type(function: Callable[..., Any]) -> Typed:
-    """What a function says that it returns."""
+    """The type of a function's result, by its annotation."""
     while isinstance(function, functools.partial):
         function = function.func
     try:
@@ -67,8 +66,26 @@ def _result_type_of(function: Callable[..., Any]) -> Typed:
     return typed(f"The result of step {name_of(function)}", annotation)
 
 
+def kept_failure(step: str, error: Exception) -> dict[str, Any]:
+    """What the journal keeps of an exception, so that a replay can raise it again."""
+    if isinstance(error, WorkflowFailed):
+        return {"failed": storable_text(error), "code": storable_text(error.failure_code)}
+    if isinstance(error, NotJSON):
+        return {"path": storable_text(error.path), "problem": storable_text(f"step {step} returned it, and {error}")}
+    return {"step": step, "type": type(error).__name__, "message": storable_text(error)[:10_000]}
+
+
+def raised_failure(failure: Mapping[str, Any]) -> Exception:
+    """The exception that the journal kept."""
+    if "failed" in failure:
+        return WorkflowFailed(failure["failed"], failure["code"])
+    if "path" in failure:
+        return NotJSON(failure["path"], failure["problem"])
+    return StepFailed(failure["step"], failure["type"], failure["message"])
+
+
 def recorded_outcome(entry: Entry, returned: Typed) -> Any:
-    """The outcome of a step as the journal has it: returned, or raised."""
+    """Return or raise what the journal has. Raises ``pydantic.ValidationError`` for a result of another type."""
     if entry.error is not None:
         raise raised_failure(decode(entry.error))
     return returned.read(entry.result or "null")
@@ -77,9 +94,9 @@ def recorded_outcome(entry: Entry, returned: Typed) -> Any:
 async def attempts(
     clock: Clock, key: str, call: Call, function: Callable[[], Coroutine[Any, Any, Any]], retries: int, backoff: float
 ) -> Any:
-    """What the function gives, after as many tries as it takes and may take. Raises what the last one raised."""
+    """Call a function up to ``retries`` times more, ``backoff`` seconds apart or longer. Raises what the last attempt raised."""
     for attempt in range(retries + 1):
-        token = step_here.set(key)
+        token = current_step.set(key)
         try:
             with tracing.step_span(call.name, attempt + 1):
                 return await function()
@@ -89,7 +106,7 @@ async def attempts(
             if attempt == retries:
                 raise
         finally:
-            step_here.reset(token)
+            current_step.reset(token)
         due = clock.now() + round(min(backoff * 2**attempt, _LONGEST_BACKOFF) * 1000)
         while clock.now() < due:
             await clock.sleep_until(due)

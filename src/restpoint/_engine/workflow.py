@@ -1,8 +1,7 @@
-"""Workflows: async functions of an application, under the name and version that the file knows them by.
+"""Workflows: async functions of an application, with a name and a version.
 
-What goes into the file and comes out again is typed by the function's annotations, through pydantic: input, output, and
-the results of steps. A value always takes the way through JSON, also where no restart lies between, so a workflow sees the
-same objects on the first run as on a replay.
+Pydantic types their input, their output and the results of their steps by the annotations of the functions. A value always goes
+through JSON, also where it is not read from the file, so a workflow sees the same objects on the first run as on a replay.
 """
 
 import inspect
@@ -24,7 +23,7 @@ _NOTHING: Final = inspect.Parameter.empty
 
 
 class Typed:
-    """A type of a signature: how its values become JSON text, and JSON text its values."""
+    """The type of an annotation, which writes its values as JSON text and reads them again."""
 
     def __init__(self, annotation: Any) -> None:
         self.annotation: Any = Any if annotation is None or annotation is _NOTHING else annotation
@@ -38,7 +37,7 @@ class Typed:
         try:
             plain = self.adapter.dump_python(value, mode="json", warnings="error")
         except (PydanticSerializationError, ValidationError, ValueError, RecursionError):
-            plain = value  # the slow way says where
+            plain = value  # ``encode`` names the path of what is not JSON
         return encode(plain, limit=limit)
 
     def read(self, text: str) -> Any:
@@ -46,7 +45,7 @@ class Typed:
         return decode(text) if self._is_any else self.adapter.validate_json(text)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of the values; ``{}`` where there is none."""
+        """The JSON schema of its values; ``{}`` where there is none."""
         try:
             return self.adapter.json_schema()
         except PydanticUserError:
@@ -64,7 +63,7 @@ def typed(owner: str, annotation: Any) -> Typed:
 
 
 class Workflow:
-    """A workflow: made by the decorator ``workflow``. ``version`` tells its runs from those of other code."""
+    """A workflow, made by the decorator ``workflow``. ``version`` distinguishes its executions from those of other code."""
 
     def __init__(self, function: Function, name: str, version: int) -> None:
         if not inspect.iscoroutinefunction(function):
@@ -99,23 +98,23 @@ class Workflow:
 
     @property
     def key(self) -> str:
-        """What its runs are known by: name and version."""
+        """Its name and version, as in ``refund@2``."""
         return f"{self.name}@{self.version}"
 
     @property
     def input_schema(self) -> dict[str, Any]:
-        """JSON schema of the input; ``{"type": "null"}`` where it takes none."""
+        """The JSON schema of the input; ``{"type": "null"}`` where it takes none."""
         return self.input.schema() if self.takes_input else {"type": "null"}
 
     @property
     def output_schema(self) -> dict[str, Any]:
-        """JSON schema of the result."""
+        """The JSON schema of the result."""
         return self.output.schema()
 
     def write_input(self, value: object) -> str:
-        """An input, checked against the annotation, as the JSON text that is stored. Raises ``InputNotAccepted``.
+        """Check an input and return it as the JSON text to store. Raises ``InputNotAccepted``.
 
-        What is stored is what was given, not what the model made of it, so that a default of the model may change.
+        The text has the value as it was given, without the defaults of its model, so that these may change.
         """
         try:
             text = encode(value, limit=MAX_INPUT_BYTES)
@@ -131,7 +130,7 @@ class Workflow:
         return text
 
     def arguments(self, text: str) -> tuple[Any, ...]:
-        """What the function is called with after the context. Raises ``pydantic.ValidationError``."""
+        """The arguments of the function after the context. Raises ``pydantic.ValidationError``."""
         if not self.takes_input or (text == "null" and self._optional):
             return ()
         return (self.input.read(text),)
@@ -140,7 +139,7 @@ class Workflow:
         return f"<Workflow {self.key}>"
 
     async def __call__(self, *arguments: Any) -> Any:
-        """The function itself, called as it is: for a workflow that is a part of another."""
+        """Call the function itself, for a workflow that is a part of another."""
         return await self.function(*arguments)
 
 
@@ -153,9 +152,8 @@ def workflow(
 ) -> Workflow | Callable[[Function], Workflow]:
     """Make a workflow of an async function: ``@workflow``, ``@workflow("name")`` or ``@workflow("name", version=2)``.
 
-    The function takes a ``Context`` and at most one more argument, the input. ``version`` is part of what its executions are
-    known by: give changed code a new one, and keep the old function beside it until its executions have ended. Raises
-    ``InvalidArgument`` for what is no workflow.
+    The function takes a ``Context`` and at most one more argument, the input. Give changed code a new ``version``, and keep the
+    old function beside it until its executions have ended. Raises ``InvalidArgument`` for a function that cannot be a workflow.
     """
     if callable(function):
         return Workflow(function, getattr(function, "__name__", "workflow"), version)

@@ -167,10 +167,7 @@ def written_within(
 
     ``since`` and ``until`` are milliseconds since the epoch, the latter not included; None leaves that side open.
     """
-    times = {
-        "since": -LAST_SEQUENCE if since is None else since,
-        "until": LAST_SEQUENCE if until is None else until,
-    }
+    times = {"since": -LAST_SEQUENCE if since is None else since, "until": LAST_SEQUENCE if until is None else until}
     begin, end = connection.execute(_WRITTEN, {"first": first, "last": last, **times}).fetchone()
     return None if begin is None else (begin, end)
 

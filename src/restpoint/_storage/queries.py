@@ -14,6 +14,7 @@ from restpoint._core.serialization import decode
 from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database
+from restpoint.access import Question
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, NotFound
 from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL
@@ -132,13 +133,10 @@ _ADDRESS: Final = prepare(
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Whom an interaction is addressed to, and whose its execution is. All but ``status`` never change."""
+class Address(Question):
+    """Whom an interaction is addressed to and whose its execution is, with its status now, which alone may change."""
 
-    owner: str | None
-    assignees: tuple[str, ...]
-    four_eyes: bool
-    status: str
+    status: str = "pending"
 
 
 async def address(database: Database, execution_id: str, interaction_id: str) -> Address:

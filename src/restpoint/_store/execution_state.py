@@ -1,7 +1,7 @@
 """What this process knows of one execution, and how an event, a reading of the file or a history changes that.
 
-Everything here is pure: a state never changes, and each function gives another one (or the same, where nothing is new). The live
-record is a shell over its newest state, and whoever waits for something is resolved from the difference of two states.
+Everything here is pure: a state never changes, and each function returns a new one, or the same where nothing is new. A record
+shows its newest state, and resolves futures by the difference of two states.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,9 +21,9 @@ _SHA256_OF_NULL: Final = sha256(b"null").hexdigest()
 class ExecutionState(NamedTuple):
     """An execution after the row of history ``as_of``, as far as this process knows.
 
-    ``open`` are the open waits, the oldest first, and ``closed`` those that the last step closed, with what became of them.
-    ``has_paused`` says that the execution has paused or ended before. ``version``, ``open_waits`` and ``hold`` of the row are
-    as they were last read.
+    ``open`` are the open waits, the oldest first, and ``closed`` those that the last event or reading closed. ``has_paused``
+    says that the execution has paused or ended before. ``version``, ``open_waits`` and ``hold`` of the row are as they were
+    last read.
     """
 
     as_of: int
@@ -39,17 +39,17 @@ class ExecutionState(NamedTuple):
 
 
 def unread(execution_id: str) -> ExecutionState:
-    """The state of an execution of which nothing is known but its id."""
+    """The state of an execution of which only the id is known."""
     return ExecutionState(-1, ExecutionRow(execution_id, "running", version=0), {})
 
 
 def draft(row: ExecutionRow) -> ExecutionState:
-    """The state of an execution that is on its way into the file."""
+    """The state of an execution that is being written."""
     return ExecutionState(0, row, {})
 
 
 def fold(state: ExecutionState, event: Change) -> ExecutionState:
-    """The state after an event that this process committed. One that is older than the state changes nothing."""
+    """The state after an event that this process committed. An event older than the state changes nothing."""
     if event.sequence <= state.as_of:
         return state
     if event.execution is not None:
@@ -85,12 +85,11 @@ def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
 
 
 def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
-    """The state that a reading of the file gives. None where the reading is older, or says nothing of a wait that is open.
+    """The state that a reading of the file gives. None where the reading is older or lacks a wait that is open in ``state``.
 
-    Such a wait was opened while the file was read and was closed since: the file must be read again, and be asked about it.
+    Such a wait was opened while the file was read and closed since; the next reading must ask for it.
     """
-    told = {wait.id for wait in reading.waits}
-    if reading.as_of < state.as_of or not told.issuperset(state.open):
+    if reading.as_of < state.as_of or not {wait.id for wait in reading.waits}.issuperset(state.open):
         return None
     found = [wait for wait in reading.waits if wait.status in OPEN]
     still_open = {wait.id: state.open.get(wait.id, wait) for wait in sorted(found, key=attrgetter("opened"))}
@@ -100,7 +99,7 @@ def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
 
 
 def check(reading: Snapshot) -> None:
-    """Raise what values of another kind than any that was written make Python raise; see ``READ_ERRORS``."""
+    """Raise one of ``READ_ERRORS`` for values that this program never wrote."""
     row = reading.row
     STATUS[row.status]
     for instant in (row.created_at, row.completed_at or 0, row.expires_at or 0):
@@ -108,10 +107,10 @@ def check(reading: Snapshot) -> None:
 
 
 def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> ExecutionState:
-    """The state of an execution that left the file before this process saw how it ended: its history still knows.
+    """The state, from its history, of an execution that left the file before this process saw how it ended.
 
-    Of a result the history has the digest only, and of responses too where the file keeps only digests. A wait whose response is
-    lost that way stays open.
+    The history has only the digest of a result, and in a file with ``history="digest"`` only the digests of responses: a wait
+    whose response is lost that way stays open.
     """
     row, still_open, closed, as_of = state.row, dict(state.open), list[Wait](), state.as_of
     for entry in history:

@@ -1,11 +1,11 @@
-"""What an execution pauses for, and the futures and events of those who wait for it here.
+"""The open waits of an execution, and the futures and events of those who await them in this process.
 
-They lead to their record, and it leads back by weak references only: see ``records.py``, whose mechanism this is a part of.
+They refer to their record, which has only weak references to them: see ``records.py``.
 """
 
 import asyncio
 import weakref
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,23 +14,12 @@ from restpoint._core.serialization import decode, unreadable
 from restpoint.errors import RestpointError
 from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse, stored_prompt
 
-
-class Paused(Protocol):
-    """What those who wait for an execution need of its record."""
-
-    detachment: RestpointError | None
-    """Why nothing will come to it any more; None while something may."""
-
-    @property
-    def has_paused(self) -> bool:
-        """Whether the execution has paused or ended before."""
-
-    def watch(self, waiter: object) -> None:
-        """Someone here waits for it."""
+if TYPE_CHECKING:
+    from restpoint._store.records import ExecutionRecord
 
 
 class Answer(asyncio.Future[HumanResponse]):
-    """The future of a pending interaction. Holds what it belongs to, so that the answer finds it."""
+    """The future of a pending interaction, which it keeps in memory, so that the answer finds it."""
 
     def __init__(self, pending: "PendingInteraction") -> None:
         super().__init__()
@@ -38,14 +27,14 @@ class Answer(asyncio.Future[HumanResponse]):
 
 
 class Observer(asyncio.Future[None]):
-    """Waits for the next change of an execution, and drives nothing."""
+    """The future of the next change of an execution. Whoever awaits it adopts nothing."""
 
 
 class PendingInteraction:
     """An open prompt of an execution.
 
-    ``created_at`` and ``deadline`` are seconds since the epoch; ``deadline`` is None where there is none. ``assignees`` are
-    the people and groups that it is addressed to; with ``four_eyes``, the execution's owner is not to answer it.
+    ``created_at`` and ``deadline`` are in seconds since the epoch; ``deadline`` is None where there is none. ``assignees`` are
+    the people and groups that it is addressed to; with ``four_eyes``, the execution's owner must not answer it.
     """
 
     __slots__ = (
@@ -62,7 +51,7 @@ class PendingInteraction:
         "interaction_id",
     )
 
-    def __init__(self, record: Paused, wait: Wait) -> None:
+    def __init__(self, record: "ExecutionRecord", wait: Wait) -> None:
         self.interaction_id = wait.id
         self._prompt = wait.given
         self._text = wait.prompt or ""
@@ -76,22 +65,22 @@ class PendingInteraction:
 
     @property
     def prompt(self) -> HumanPrompt:
-        """What is asked. The object that was given by who asked here; elsewhere made when it is first asked for."""
+        """The prompt: the caller's own object in the process that asked, elsewhere one that is read at the first use."""
         if self._prompt is None:
             self._prompt = stored_prompt(self._text)
         return cast("HumanPrompt", self._prompt)
 
     @property
     def data(self) -> dict[str, Any]:
-        """What is asked, as the JSON object that is stored and sent."""
+        """The prompt as the JSON object that is stored and sent."""
         return cast("dict[str, Any]", decode(self._text))
 
     @property
     def future(self) -> "asyncio.Future[HumanResponse]":
         """Resolves with the response, or raises ``InteractionExpired``, ``InteractionWithdrawn`` or ``ExecutionCancelled``.
 
-        Made when it is first asked for. One that a caller cancelled (``asyncio.wait_for`` does) is replaced by a new one
-        for the next caller: the prompt is still open.
+        It is made at the first use. One that a caller cancelled (``asyncio.wait_for`` does) is replaced by a new one for the
+        next caller, because the prompt is still open.
         """
         future = self._future() if self._future is not None else None
         if future is None or future.cancelled():
@@ -103,16 +92,16 @@ class PendingInteraction:
             else:
                 _settle(future, outcome)
         elif not future.done():
-            self._record.watch(None)  # who drove the execution may be gone since
+            self._record.watch(None)  # the process that drove the execution may have died since
         return future
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known what became of it."""
+        """Whether this process knows how it was closed."""
         return self._outcome is not None
 
     def settle(self, outcome: BaseModel | RestpointError) -> None:
-        """It is closed: whoever awaits it gets this. For the store."""
+        """Resolve the future with a response, or with the error that it raises. For the store."""
         self._outcome = outcome
         future = self._future() if self._future is not None else None
         if future is not None:
@@ -128,17 +117,17 @@ def _settle(future: Answer, outcome: BaseModel | RestpointError) -> None:
         return
     if isinstance(outcome, RestpointError):
         future.set_exception(outcome)
-        future.exception()  # seen: an expiry that nobody awaits is no news for the log
+        future.exception()  # mark it as retrieved: asyncio need not log an expiry that nobody awaits
     else:
-        future.set_result(cast("HumanResponse", outcome))  # or of a class of another library
+        future.set_result(cast("HumanResponse", outcome))  # or a class of another library
 
 
 class PendingOAuth:
     """An open consent of an execution. Times are seconds since the epoch.
 
-    One that the caller drives has the ``auth_url`` and the ``oauth_state`` that it was given. One that restpoint drives has a
-    ``provider`` and ``scopes`` too: its ``auth_url`` is its page, as far as the process that asked knew its own address (the
-    door through which it is looked at knows better, and for whom to make a link); its ``oauth_state`` is its id.
+    One that the application drives has the ``auth_url`` and the ``oauth_state`` that the application gave. One that restpoint
+    drives has a ``provider`` and ``scopes`` too; its ``oauth_state`` is its id, and its ``auth_url`` is its page as far as the
+    process that asked knew its own address. HTTP shows a link that is made for the actor who looks at it.
     """
 
     __slots__ = ("auth_url", "consent_id", "created_at", "deadline", "oauth_state", "provider", "scopes")
@@ -159,12 +148,12 @@ class PendingOAuth:
 class FirstOutcome(asyncio.Event):
     """Set once the execution has paused or ended for the first time."""
 
-    def __init__(self, record: Paused) -> None:
+    def __init__(self, record: "ExecutionRecord") -> None:
         super().__init__()
         self._record = record
 
     async def wait(self) -> Literal[True]:
-        """Return once it is set, also by another process. Raises ``StoreClosed`` when the store closes first."""
+        """Return once the execution has paused or ended. Raises ``StoreClosed`` when the store closes first."""
         if not self.is_set() and self._record.detachment is None:
             self._record.watch(self)
             await super().wait()
@@ -174,7 +163,7 @@ class FirstOutcome(asyncio.Event):
 
 
 def read_answer(wait: Wait) -> BaseModel | RestpointError:
-    """The response to an answered interaction as the file has it, or the error that it is damaged."""
+    """The response of an answered interaction, or ``DamagedFile`` where it cannot be read."""
     try:
         return RESPONSE.validate_json(wait.response or "")
     except ValidationError as error:

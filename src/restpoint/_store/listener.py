@@ -1,4 +1,4 @@
-"""Follows the history while anyone waits, so that an answer given by another process wakes the waiter here."""
+"""The listener: reads what other processes append to the history, so that their answers wake whoever waits here."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ from restpoint.errors import StorageError
 log = logging.getLogger(__name__)
 
 INTERVAL: Final = 0.1
-"""Seconds between two looks at the file. Nobody looks while nobody waits."""
+"""Seconds between two looks at the file. The listener does not look while nobody waits."""
 
-_MOST: Final = 2_000  # rows; further behind than that, it is cheaper to read again all that anyone holds
+_MOST: Final = 2_000  # rows; further behind than that, it is cheaper to read every held record again
 
 
 Waiter = asyncio.Future[Any] | asyncio.Event
@@ -27,23 +27,18 @@ def _waits(waiter: Waiter | None) -> bool:
 
 
 class Listener:
-    """Reads the rows of history that other processes append, and has the records they concern read again."""
+    """Follows the history after ``position``, and reloads the records that its rows concern."""
 
-    def __init__(
-        self,
-        database: Database,
-        position: int,
-        records: Records,
-    ) -> None:
+    def __init__(self, database: Database, position: int, records: Records) -> None:
         self._database = database
         self._position = position
         self._records = records
-        self._waiters: list[weakref.ref[Waiter]] = []  # appending is cheap; it is pruned when it has doubled
+        self._waiters: list[weakref.ref[Waiter]] = []  # pruned when it has doubled
         self._pruned_at = 1_000
         self._someone = asyncio.Event()
 
     def watch(self, waiter: Waiter) -> None:
-        """Follow until the waiter is done, or gone."""
+        """Follow the history until the waiter is done or garbage-collected."""
         if not self._waiters:
             self._someone.set()
         self._waiters.append(weakref.ref(waiter))
@@ -52,9 +47,9 @@ class Listener:
             self._pruned_at = max(2 * len(self._waiters), 1_000)
 
     async def has_heard_all(self) -> bool:
-        """Whether the records here have been told everything that the file had when this was asked.
+        """Whether the records are as new as the file was at the call.
 
-        What this process is writing itself is waited for: that is cheaper than reading it.
+        If this process is writing, this waits for COMMIT first, which is cheaper than reading the file.
         """
         newest = self._database.newest()
         if newest is not None and newest > self._position:
@@ -62,16 +57,16 @@ class Listener:
         return newest is not None and newest <= self._position
 
     def anyone_waits(self) -> bool:
-        """Whether a waiter is left that is not done."""
+        """Whether a waiter is not done."""
         return any(_waits(reference()) for reference in reversed(self._waiters))
 
     def committed(self, first: int, last: int) -> None:
-        """This process wrote these rows: they need no reading, unless another process wrote rows before them."""
+        """Skip rows that this process wrote, unless another process wrote rows before them."""
         if first == self._position + 1:
             self._position = last
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Follow the history while anyone waits, until cancelled."""
         while True:
             await self._someone.wait()
             try:
@@ -89,7 +84,7 @@ class Listener:
             return
         rows = await history.touched_since(self._database, self._position, _MOST)
         most = len(rows) >= _MOST
-        # What this process wrote itself is among them once it is committed, and told to the records a little later.
+        # Wait until the records have heard of this process's own rows among these.
         await self._database.delivery()
         rows = [row for row in rows if row[0] > self._position]
         if not rows:
@@ -98,7 +93,7 @@ class Listener:
             touched = {execution_id for _, execution_id in rows if execution_id is not None}
             concerned = [execution_id for execution_id in touched if execution_id in self._records]
             if any(execution_id is None for _, execution_id in rows):
-                concerned += self._records.ended()  # a sweep names its executions in its detail only
+                concerned += self._records.ended()  # a sweep names its executions only in the detail
             position = rows[-1][0]
         else:
             position = await history.last_sequence(self._database)

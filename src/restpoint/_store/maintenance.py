@@ -1,7 +1,6 @@
-"""What happens by the clock: deadlines, the sweep, the renewal of this process's lease.
+"""Maintenance: the tasks that end waits at their deadlines and sweep the file.
 
-One task each, whatever the file holds: no timer per row. All of it is SQL that any process on the file may run; what one
-has done the next one finds done.
+There is one task for each, and no timer per row. Every process on the file runs them; what one has done, the others find done.
 """
 
 import asyncio
@@ -46,13 +45,13 @@ class Maintenance:
         self.swept = 0
         """Executions that this process has swept."""
         self.swept_at: int | None = None
-        """When its last sweep ended well, in milliseconds since the epoch."""
+        """When its last sweep succeeded, in milliseconds since the epoch."""
         self._next_deadline: int | None = None
         self._inexpirable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
 
     def deadline(self, instant: int) -> None:
-        """A wait falls due at ``instant`` (milliseconds since the epoch): be there."""
+        """Wake up at ``instant`` (milliseconds since the epoch), when a wait falls due."""
         if self._next_deadline is None or instant < self._next_deadline:
             self._next_deadline = instant
             self._earlier.set()
@@ -63,8 +62,8 @@ class Maintenance:
             self.deadline(change.wait.deadline_at)
 
     async def run_deadlines(self) -> None:
-        """Expire what falls due. Until cancelled."""
-        await _again_and_again(self._expire_next, "deadlines")
+        """End waits at their deadlines, until cancelled."""
+        await _repeat(self._expire_next, "deadlines")
 
     async def _expire_next(self) -> None:
         while True:
@@ -84,7 +83,7 @@ class Maintenance:
                 if isinstance(outcome, StorageError):
                     raise outcome
                 if isinstance(outcome, BaseException):
-                    # A row that another program bent must not keep all others from expiring.
+                    # One damaged row must not keep the others from expiring.
                     log.error("the wait %s of execution %s cannot expire", *reversed(wait), exc_info=outcome)
                     self._inexpirable.add(wait)
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
@@ -97,32 +96,32 @@ class Maintenance:
 
     async def _until_due(self) -> None:
         while self._next_deadline is None or self._clock.now() < self._next_deadline:
-            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
+            wakers: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
             if self._next_deadline is not None:
-                waits.append(asyncio.ensure_future(self._clock.sleep_until(self._next_deadline)))
+                wakers.append(asyncio.ensure_future(self._clock.sleep_until(self._next_deadline)))
             try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(wakers, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for wait in waits:
-                    wait.cancel()
+                for waker in wakers:
+                    waker.cancel()
             self._earlier.clear()
 
     async def run_sweeps(self) -> None:
-        """Sweep once an interval. Until cancelled."""
-        await _again_and_again(self._sweep_after_interval, "the sweep")
+        """Sweep once in each interval, until cancelled."""
+        await _repeat(self._sweep_after_interval, "the sweep")
 
     async def _sweep_after_interval(self) -> None:
         await elapse(self._clock, self._sweep_interval)
         await self.sweep()
-        # Deadlines that a process set which has died since are nobody's but the file's.
+        # A process that set a deadline may have died since, so look for deadlines in the file too.
         deadline = await queries.next_deadline(self._database)
         if deadline is not None:
             self.deadline(deadline)
 
     async def sweep(self) -> int:
-        """Delete every ended execution whose time is over, and history past its retention; then shrink the file.
+        """Delete ended executions whose time to live is over, and history past its retention; then shrink the file.
 
-        In short transactions with pauses between them. Returns how many executions went.
+        Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
         total = 0
         while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE)):
@@ -140,8 +139,8 @@ class Maintenance:
         return total
 
 
-async def _again_and_again(step: Callable[[], Awaitable[None]], what: str) -> None:
-    """Repeat a step for ever. A full disk or a lock passes, so after a storage error it goes on, a second later."""
+async def _repeat(step: Callable[[], Awaitable[None]], what: str) -> None:
+    """Repeat a step for ever; after an error, such as a full disk, try again a second later."""
     while True:
         try:
             await step()

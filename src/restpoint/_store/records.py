@@ -1,11 +1,10 @@
-"""What a caller holds: live records of executions, and the futures of what they wait for.
+"""Records: the live objects of executions, which follow every transition, made by this process or another.
 
-A record is live: ``status`` follows every transition, made here or by another process. It is also the only one of its
-execution in this process, for as long as anyone holds it. "Anyone" is counted by the garbage collector: references lead
-from a future to its pending interaction and from there to its record, and only weak ones lead back, so a paused execution
-that nobody holds or awaits costs no memory, and its rows make new objects when someone asks again.
+There is at most one record of an execution in a process, for as long as anyone holds it. A future refers to its pending
+interaction and that to its record; the references back are weak. So a paused execution that nobody holds or awaits costs no
+memory, and new objects are made from its rows when someone asks for it again.
 
-What a record shows is its ``ExecutionState``, which is replaced and never changed: see ``execution_state.py``.
+A record shows its ``ExecutionState``, which is replaced and never changed: see ``execution_state.py``.
 """
 
 import asyncio
@@ -34,10 +33,7 @@ from restpoint.prompts import HumanPrompt, stored_prompt
 
 
 class Asking:
-    """A prompt on its way into the file, for ``with``.
-
-    ``pending`` is there once the sink was told that it was asked, also where it is closed by then.
-    """
+    """For ``with``: a prompt that is being written. ``pending`` is set at COMMIT, also where the prompt is closed by then."""
 
     __slots__ = ("_pending", "_record", "_wait_id")
 
@@ -54,7 +50,7 @@ class Asking:
         self._record.askings.remove(self)
 
     def look(self) -> None:
-        """The record has changed: hold the prompt, if it is open now."""
+        """Keep the prompt, if it is open now. Called at each change of the record."""
         if self._pending is None:
             self._pending = self._record.open_interaction(self._wait_id)
 
@@ -67,10 +63,7 @@ class Asking:
 
 
 class ExecutionRecord:
-    """One execution, live. Times are seconds since the epoch.
-
-    ``is_run`` says that a runner runs it; ``problem``, why none can go on with it at the moment.
-    """
+    """One execution, live. Times are seconds since the epoch."""
 
     __slots__ = (
         "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings",
@@ -87,9 +80,9 @@ class ExecutionRecord:
         self._observers: list[Observer] = []
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
         self.askings: list[Asking] = []
-        """Prompts of it that are on their way into the file. For the store."""
+        """Its prompts that are being written. For the store."""
         self.detachment: RestpointError | None = None
-        """Why it follows its execution no more; None while it does. For the store."""
+        """Why it does not follow its execution any more; None while it does. For the store."""
 
     # --- What it shows ---
 
@@ -100,49 +93,49 @@ class ExecutionRecord:
 
     @property
     def status(self) -> ExecutionStatus:
-        """Where the execution is."""
+        """The status of the execution."""
         return STATUS[self._state.row.status]
 
     @property
     def workflow(self) -> str | None:
-        """The name that it is listed by."""
+        """The name of its workflow; None where it has none."""
         return self._state.row.workflow
 
     @property
     def owner(self) -> str | None:
-        """Whose execution it is."""
+        """The id of the actor who owns it; None where it has no owner."""
         return self._state.row.owner
 
     @property
     def priority(self) -> int:
-        """The priority that it was given; it changes no order of work."""
+        """Its priority, a whole number from -100 to 100, which changes no order of work."""
         return self._state.row.priority
 
     @property
     def created_at(self) -> float:
-        """When it was created."""
+        """When it was created, in seconds since the epoch."""
         return self._state.row.created_at / 1000
 
     @property
     def completed_at(self) -> float | None:
-        """When it ended; None while it has not."""
+        """When it ended, in seconds since the epoch; None while it has not."""
         instant = self._state.row.completed_at
         return None if instant is None else instant / 1000
 
     @property
     def expires_at(self) -> float | None:
-        """When the sweep may delete it; None: never, or it has not ended."""
+        """When the sweep may delete it, in seconds since the epoch; None: never, or it has not ended."""
         instant = self._state.row.expires_at
         return None if instant is None else instant / 1000
 
     @property
     def error(self) -> str | None:
-        """The error that it failed with, for people."""
+        """The message that it failed with, for people."""
         return self._state.row.error
 
     @property
     def error_code(self) -> str | None:
-        """The stable code of that error, for programs."""
+        """The stable code of its failure, for programs."""
         return self._state.row.error_code
 
     @property
@@ -152,7 +145,7 @@ class ExecutionRecord:
 
     @property
     def problem(self) -> str | None:
-        """Why no runner can go on with it at the moment."""
+        """Why no runner can go on with it now; None where nothing is wrong."""
         return self._state.row.problem
 
     @property
@@ -167,20 +160,20 @@ class ExecutionRecord:
 
     @property
     def summary(self) -> ExecutionSummary:
-        """What a list shows of it. ``hold`` is as it was last read from the file."""
+        """Its summary, as in a list. ``hold`` is as it was last read from the file."""
         row = self._state.row._replace(open_waits=len(self._state.open))
         return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
     def is_detached(self) -> bool:
-        """Whether it follows its execution no more: that left the file, or the store was closed."""
+        """Whether it stopped following its execution, which left the file or whose store was closed."""
         return self.detachment is not None
 
     @property
     def result(self) -> Any:
-        """The result as it is stored: None until the execution is completed.
+        """The result, a JSON value; None until the execution is completed.
 
-        Raises ``ExecutionNotFound`` where it was completed by another process and swept before this one had read it.
+        Raises ``ExecutionNotFound`` where another process completed it and it was swept before this process read it.
         """
         result = self._state.row.result
         if result is None and self.status is ExecutionStatus.COMPLETED:
@@ -189,7 +182,7 @@ class ExecutionRecord:
 
     @property
     def pending_interaction(self) -> PendingInteraction | None:
-        """The oldest open prompt."""
+        """The oldest open prompt; None where there is none."""
         return next(iter(self.pending_interactions), None)
 
     @property
@@ -199,7 +192,7 @@ class ExecutionRecord:
 
     @property
     def pending_oauth(self) -> PendingOAuth | None:
-        """The oldest open consent."""
+        """The oldest open consent; None where there is none."""
         return next(iter(self.pending_oauths), None)
 
     @property
@@ -211,9 +204,9 @@ class ExecutionRecord:
 
     @property
     def task(self) -> "asyncio.Task[Any] | None":
-        """The task that runs the execution here: the caller's to set.
+        """The task that runs the execution in this process, for the caller to set.
 
-        ``ExecutionStore.cancel`` cancels it, wherever the cancellation came from. While it runs, it keeps the record.
+        It is cancelled with the execution, whichever process cancels that. While it runs, it keeps the record in memory.
         """
         return self._task
 
@@ -240,7 +233,7 @@ class ExecutionRecord:
         return event
 
     async def changed(self) -> None:
-        """Return at the next change of this execution, made here or by another process. Only looks; drives nothing.
+        """Return at the next change of this execution, made by this process or another. Adopts nothing.
 
         Raises ``StoreClosed`` when the store closes first.
         """
@@ -259,7 +252,7 @@ class ExecutionRecord:
 
     @property
     def state(self) -> ExecutionState:
-        """What is known of the execution."""
+        """What this process knows of the execution."""
         return self._state
 
     @property
@@ -268,25 +261,25 @@ class ExecutionRecord:
         return bool(self._pending or self._observers or self._first_outcome is not None or self._task is not None)
 
     def watch(self, waiter: object) -> None:
-        """Someone here waits for it: see ``lease_keeper.py``."""
+        """Note that someone in this process waits for it: see ``lease_keeper.py``."""
         self._watch(self, waiter)
 
-    def runs_in(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
-        """A run of it is under way in this task: cancel that with the execution, and call ``ended`` at its end.
+    def attach_run(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
+        """Cancel this task of a run with the execution, and call ``ended`` when the execution ends.
 
-        Unlike with ``task``, the record does not drive the execution: a run drives it by its claim.
+        Unlike the setter of ``task``, this adopts nothing: the run has a claim.
         """
         self._task, self._ended = task, ended
 
-    def runs_no_more(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
-        """That run is over here. Nothing happens where another one has begun since."""
+    def detach_run(self, task: "asyncio.Task[Any] | None", ended: Callable[[], None]) -> None:
+        """Undo ``attach_run``. Nothing happens where another run was attached since."""
         if self._ended == ended:
             self._ended = None
         if self._task is task:
             self._task = None
 
     def asking(self, interaction_id: str) -> Asking:
-        """For ``with``: hold the prompt that is asked meanwhile under this id, from the moment when the sink is told."""
+        """For ``with``: keep the prompt that is written meanwhile under this id, from COMMIT on."""
         return Asking(self, interaction_id)
 
     def open_interaction(self, interaction_id: str) -> PendingInteraction | None:
@@ -295,14 +288,14 @@ class ExecutionRecord:
         return None if wait is None else self._interaction(wait)
 
     def address(self, interaction_id: str) -> Address | None:
-        """Whom an open interaction is addressed to, as this process knows it: that never changes."""
+        """Whom an open interaction is addressed to, which never changes; None where it is not open."""
         wait = self._open(interaction_id)
         if wait is None:
             return None
         return Address(self.owner, tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), wait.status)
 
     def open_prompt(self, interaction_id: str) -> HumanPrompt | None:
-        """The prompt of an open interaction as it was asked: the object that the caller gave may have changed since."""
+        """The prompt of an open interaction, read from its JSON: the caller's object may have changed since."""
         wait = self._open(interaction_id)
         return None if wait is None else stored_prompt(wait.prompt or "")
 
@@ -321,14 +314,14 @@ class ExecutionRecord:
     # --- How it changes ---
 
     def hear(self, event: Change) -> None:
-        """This process committed an event of it."""
+        """Fold an event that this process committed."""
         row = event if event.execution is None else event.execution
         if row.lease is not None and not self.is_run:
             self._claim = Claim(event.execution_id, row.lease, row.epoch)
         self.become(execution_state.fold(self._state, event))
 
     def learn(self, reading: Snapshot) -> bool:
-        """The file was read. False where that must be done again, because this process knows something newer."""
+        """Take over a reading of the file. False where this process knows something newer, so it must read again."""
         state = execution_state.replace(self._state, reading)
         if state is None:
             return False
@@ -336,12 +329,12 @@ class ExecutionRecord:
         return True
 
     def drive(self, lease: int, epoch: int) -> None:
-        """This process drives the execution from now on; no event says so."""
+        """Note that this process drives the execution from now on, of which there is no event."""
         self._claim = Claim(self.execution_id, lease, epoch)
         self._state = self._state._replace(row=self._state.row._replace(lease=lease, epoch=epoch))
 
     def become(self, state: ExecutionState) -> None:
-        """What is known of the execution is this now: resolve what follows from the difference."""
+        """Replace the state, and resolve futures and events by the difference of the two states."""
         old, self._state = self._state, state
         if state is old:
             return
@@ -358,12 +351,12 @@ class ExecutionRecord:
             self._settle(wait)
         for asking in self.askings:
             asking.look()
-        # Also where another process closed a wait before this one's newest row of history, which is read as of that row.
+        # Compare the waits too: a reading as of the newest row known here may show that another process closed one before it.
         if state.as_of != old.as_of or state.open.keys() != old.open.keys():
             self._tell_observers(None)
 
     def _settle(self, wait: Wait) -> None:
-        """Whoever waits for an interaction that is closed gets what became of it."""
+        """Resolve the future of a closed interaction."""
         reference = self._pending.pop(wait.id, None)
         pending = reference() if reference is not None else None
         if pending is None:
@@ -378,7 +371,7 @@ class ExecutionRecord:
             pending.settle(InteractionWithdrawn(self.execution_id, wait.id))
 
     def detach(self, why: RestpointError) -> None:
-        """Tell whoever waits for this object that nothing will come to it any more."""
+        """Stop following the execution, and wake whoever waits for this record."""
         self.detachment = why
         self._tell_observers(why if isinstance(why, StoreClosed) else None)
         event = self._first_outcome() if self._first_outcome is not None else None

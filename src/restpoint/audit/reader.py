@@ -15,10 +15,10 @@ from pydantic_core import to_json
 
 from restpoint._storage import Connection, hash_chain, reading
 from restpoint.audit import export as exports
-from restpoint.audit import reports, signed_heads
+from restpoint.audit import reports
 from restpoint.audit.export import Export, Format
 from restpoint.audit.reports import Answer, Filters
-from restpoint.audit.signing import SigningKey
+from restpoint.audit.signing import SigningKey, seal_head
 from restpoint.errors import ExecutionNotFound
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Auditor:
                     head = hash_chain.read_head(connection)
                 except hash_chain.Broken as broken:
                     raise exports.damaged(broken) from None
-            token = str(head) if self._key is None else signed_heads.seal(head, self._key)
+            token = str(head) if self._key is None else seal_head(head, self._key)
             return {"sequence": head.sequence, "digest": head.digest.hex(), "head": token}
 
         return await self._in_turn(look)

@@ -36,10 +36,7 @@ EXAMPLES: Final = {
     "sweep": ("restpoint sweep --dry-run",),
     "hold": ("restpoint hold 4f1c09 --reason 'Audit of November'",),
     "release": ("restpoint release 4f1c09",),
-    "erase": (
-        "restpoint erase 4f1c09 --reason 'Request 17'",
-        "restpoint erase --person ada@example.org --dry-run",
-    ),
+    "erase": ("restpoint erase 4f1c09 --reason 'Request 17'", "restpoint erase --person ada@example.org --dry-run"),
     "db upgrade": ("restpoint db upgrade --dry-run", "restpoint db upgrade --database orders.db"),
     "db downgrade": ("restpoint db downgrade 0003 --dry-run",),
     "db current": ("restpoint db current",),

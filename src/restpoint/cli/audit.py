@@ -24,8 +24,7 @@ To = Annotated[
 ]
 Workflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Only rows of this workflow.")]
 Key = Annotated[
-    Path | None,
-    typer.Option("--key", envvar="RESTPOINT_AUDIT_KEY", help="Sign with this private key; see keygen."),
+    Path | None, typer.Option("--key", envvar="RESTPOINT_AUDIT_KEY", help="Sign with this private key; see keygen.")
 ]
 PublicKey = Annotated[
     Path | None, typer.Option("--public-key", help="Require a signature, and check it with this public key.")
@@ -51,8 +50,7 @@ def verify(
 ) -> None:
     """Verify the whole history and print the first row that was changed. The exit code is 1 if there is one."""
     from restpoint._storage import reading, verification
-    from restpoint.audit import signed_heads
-    from restpoint.audit.signing import VerifyingKey
+    from restpoint.audit.signing import VerifyingKey, read_head
     from restpoint.cli import audit_output
     from restpoint.errors import InvalidArgument
 
@@ -62,7 +60,7 @@ def verify(
             if export_file is not None:
                 _verify_export(export_file, manifest, key, output)
                 return
-            heads = [signed_heads.read_kept(each, key) for each in head or ()]
+            heads = [read_head(each, key) for each in head or ()]
         except InvalidArgument as error:  # evidence that does not hold is a result, not wrong usage
             terminal.print_restpoint_error(error)
             raise typer.Exit(terminal.REFUSED) from None
@@ -86,10 +84,7 @@ def head(database: Database = DEFAULT_DATABASE, url: Url = None, key: Key = None
 
 @audit.command()
 def keygen(
-    path: Annotated[
-        Path,
-        typer.Argument(help="The file of the private key; the public key gets .pub after it."),
-    ],
+    path: Annotated[Path, typer.Argument(help="The file of the private key; the public key gets .pub after it.")],
 ) -> None:
     """Make a key pair (Ed25519) to sign heads and exports with."""
     from restpoint.audit import signing
@@ -129,10 +124,7 @@ def query(
 
 @audit.command()
 def timeline(
-    execution: Id,
-    database: Database = DEFAULT_DATABASE,
-    url: Url = None,
-    output: Output = Format.TABLE,
+    execution: Id, database: Database = DEFAULT_DATABASE, url: Url = None, output: Output = Format.TABLE
 ) -> None:
     """Print the history of one execution, with the time since its start, up to its sweep."""
     from restpoint.cli import audit_output
@@ -179,8 +171,7 @@ def export(
     first: Annotated[int | None, typer.Option("--first", min=1, help="The sequence of the first row.")] = None,
     last: Annotated[int | None, typer.Option("--last", min=1, help="The sequence of the last row.")] = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The new file to write; its manifest goes beside it."),
+        Path | None, typer.Option("--out", help="The new file to write; its manifest goes beside it.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option("--manifest", help="The file of the manifest.")] = None,
     key: Key = None,
@@ -199,7 +190,7 @@ def export(
         pieces, manifest_of = backend.export(exports.form_of(form), selection, key)
         if out is None:
             for data in pieces:
-                terminal.print_bytes(data)
+                terminal.print_data(data)
         else:
             audit_output.write(out, pieces)
         document = manifest_of()

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from restpoint._storage import hash_chain, reading, search
 from restpoint.audit import export as exports
-from restpoint.audit import reports, signed_heads
+from restpoint.audit import reports
 from restpoint.audit.export import Format
 from restpoint.audit.reports import Answer, Filters
-from restpoint.audit.signing import SigningKey
+from restpoint.audit.signing import SigningKey, seal_head
 from restpoint.cli.backend import CANDIDATES, find_on_server, only_one
 from restpoint.cli.options import existing
 from restpoint.cli.terminal import Usage
@@ -27,58 +27,37 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Manifest = dict[str, Any]
 
 
-class AuditBackend(Protocol):
-    """What the commands need. Its methods raise ``RestpointError``."""
-
-    def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
-        """Yield rows of the history."""
-
-    def answers(self, name: str, filters: Filters) -> Iterator[Answer]:
-        """Yield the rows of a report."""
-
-    def timeline(self, part: str) -> Iterator[Answer]:
-        """Yield the history of the execution whose id begins or ends with ``part``."""
-
-    def head(self, key: Path | None) -> str:
-        """Return the sequence and digest of the newest row, signed if there is a key."""
-
-    def export(
-        self, form: Format, of: dict[str, int | None], key: Path | None
-    ) -> tuple[Iterator[bytes], Callable[[], Manifest]]:
-        """Return the bytes of an export, and a function that returns its manifest after the bytes were read."""
-
-
 class FileAudit:
-    """A file on this machine, with a read-only connection."""
+    """A file on this machine, with a read-only connection. The methods of both backends raise ``RestpointError``."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
     def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
-        """As ``AuditBackend.events``."""
+        """Yield rows of the history."""
         return islice(reports.events(self.connection, filters, after), limit)
 
     def answers(self, name: str, filters: Filters) -> Iterator[Answer]:
-        """As ``AuditBackend.answers``."""
+        """Yield the rows of a report."""
         return reports.answers(self.connection, name, filters)
 
     def timeline(self, part: str) -> Iterator[Answer]:
-        """As ``AuditBackend.timeline``."""
+        """Yield the history of the execution whose id begins or ends with ``part``."""
         execution_id = only_one(part, search.ids_in_history(self.connection, part, CANDIDATES + 1))
         return reports.timeline(self.connection, execution_id)
 
     def head(self, key: Path | None) -> str:
-        """As ``AuditBackend.head``."""
+        """Return the sequence and digest of the newest row, signed if there is a key."""
         try:
             newest = hash_chain.read_head(self.connection)
         except hash_chain.Broken as broken:
             raise exports.damaged(broken) from None
-        return str(newest) if key is None else signed_heads.seal(newest, SigningKey.read(key))
+        return str(newest) if key is None else seal_head(newest, SigningKey.read(key))
 
     def export(
         self, form: Format, of: dict[str, int | None], key: Path | None
     ) -> tuple[Iterator[bytes], Callable[[], Manifest]]:
-        """As ``AuditBackend.export``."""
+        """Return the bytes of an export, and a function that returns its manifest after the bytes were read."""
         signer = None if key is None else SigningKey.read(key)
         export = exports.Export(self.connection, exports.span(self.connection, **of), form)
         return iter(export), lambda: export.manifest(signer)
@@ -99,26 +78,26 @@ class ServerAudit:
         self._loop.run(self._client.close())
 
     def events(self, filters: Filters, after: int, limit: int | None) -> Iterator[Answer]:
-        """As ``AuditBackend.events``."""
+        """As ``FileAudit.events``."""
         return self._rows("query", _query_of(filters), after=after, limit=limit)
 
     def answers(self, name: str, filters: Filters) -> Iterator[Answer]:
-        """As ``AuditBackend.answers``."""
+        """As ``FileAudit.answers``."""
         return self._rows(f"report/{reports.question(name).name}", _query_of(filters))
 
     def timeline(self, part: str) -> Iterator[Answer]:
-        """As ``AuditBackend.timeline``. An abbreviated id is searched among the executions that are still in the file."""
+        """As ``FileAudit.timeline``. An abbreviated id is searched among the executions that are still in the file."""
         return self._rows(f"timeline/{self._loop.run(find_on_server(self._client, part))}", {})
 
     def head(self, key: Path | None) -> str:
-        """As ``AuditBackend.head``."""
+        """As ``FileAudit.head``."""
         self._refuse_key(key)
         return str(self._json("head", {})["head"])
 
     def export(
         self, form: Format, of: dict[str, int | None], key: Path | None
     ) -> tuple[Iterator[bytes], Callable[[], Manifest]]:
-        """As ``AuditBackend.export``. The received bytes are compared with the digest in the manifest."""
+        """As ``FileAudit.export``. The received bytes are compared with the digest in the manifest."""
         self._refuse_key(key)
         times = {"from": _iso(of["since"]), "to": _iso(of["until"])}
         manifest = self._json("export/manifest", {"format": form, "first": of["first"], "last": of["last"], **times})
@@ -171,7 +150,7 @@ def _iso(milliseconds: int | None) -> str | None:
 
 
 @contextmanager
-def open_audit_backend(database: str, url: str | None) -> Iterator[AuditBackend]:
+def open_audit_backend(database: str, url: str | None) -> Iterator[FileAudit | ServerAudit]:
     """Open the backend for the options of a command."""
     if url is None:
         with reading(existing(database)) as connection:

@@ -4,11 +4,10 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from pydantic import BaseModel
 
@@ -32,34 +31,6 @@ _SERVER_POLL: Final = 1.0  # seconds between two listings of a server
 _MAX_SCANNED: Final = 10_000  # executions of a server in which an abbreviated id is searched
 
 
-class Backend(AbstractAsyncContextManager["Backend"], Protocol):
-    """What the commands need. Its methods raise ``RestpointError``."""
-
-    async def find(self, part: str) -> str:
-        """Return the id that begins or ends with ``part``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
-
-    def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
-        """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow`` and ``owner``."""
-
-    async def show(self, execution_id: str) -> Execution:
-        """Return one execution."""
-
-    async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
-        """Answer a prompt."""
-
-    async def consent_url(self, execution_id: str, consent_id: str, /) -> str:
-        """Return the link to the page of an execution's oldest open consent; empty if it belongs to someone else."""
-
-    async def cancel(self, execution_id: str, reason: str | None) -> None:
-        """Cancel an execution."""
-
-    async def history(self, execution_id: str) -> Sequence[HistoryItem]:
-        """Return the history of an execution."""
-
-    def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """Yield events as they happen: of one execution until it has ended, or of all executions without end."""
-
-
 def only_one(part: str, found: Sequence[str]) -> str:
     """Return the only id of ``found``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
     if not found:
@@ -76,7 +47,10 @@ def _refuse_empty(part: str) -> None:
 
 
 class FileBackend:
-    """A file on this machine. The actor is the user of the operating system, as an operator."""
+    """A file on this machine. The actor is the user of the operating system, as an operator.
+
+    Its methods, and those of ``ServerBackend``, raise ``RestpointError``.
+    """
 
     def __init__(self, path: Path, ttl: Any) -> None:
         from restpoint._store.store import ExecutionStore
@@ -97,7 +71,7 @@ class FileBackend:
         await self.store.close()
 
     async def find(self, part: str) -> str:
-        """As ``Backend.find``."""
+        """Return the id that begins or ends with ``part``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
         from restpoint._storage import search
 
         if len(part) >= _FULL_ID:
@@ -106,7 +80,7 @@ class FileBackend:
         return only_one(part, await search.ids_with(self._database, part, CANDIDATES + 1))
 
     async def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
-        """As ``Backend.list``."""
+        """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow`` and ``owner``."""
         cursor: str | None = None
         while True:
             page = await self._desk.list(self.actor, **filters, limit=200, cursor=cursor)
@@ -117,19 +91,14 @@ class FileBackend:
                 return
 
     async def show(self, execution_id: str) -> Execution:
-        """As ``Backend.show``."""
+        """Return one execution."""
         view = await self._desk.status(self.actor, execution_id)
         record, consent = view.record, view.consent
         execution = Execution.model_validate(asdict(record.summary))
+        shown = ("interaction_id", "prompt", "created_at", "deadline", "four_eyes")
         execution.interactions = [
             OpenInteraction(
-                interaction_id=pending.interaction_id,
-                prompt=pending.prompt,
-                response_url="",
-                created_at=pending.created_at,
-                deadline=pending.deadline,
-                assignees=list(pending.assignees),
-                four_eyes=pending.four_eyes,
+                **{name: getattr(pending, name) for name in shown}, response_url="", assignees=list(pending.assignees)
             )
             for pending in view.prompts
         ]
@@ -139,11 +108,14 @@ class FileBackend:
         return execution
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
-        """As ``Backend.answer``."""
+        """Answer a prompt."""
         await self._desk.answer(self.actor, execution_id, interaction_id, response)
 
     async def consent_url(self, execution_id: str, consent_id: str) -> str:
-        """As ``Backend.consent_url``. A server without tokens records the owner ``local``: the user of this machine."""
+        """Return the link to the page of an open consent; empty if it belongs to someone else.
+
+        A server without tokens records the owner ``local``: the user of this machine.
+        """
         from restpoint._core.clock import SystemClock
         from restpoint.oauth.keyring import vault_for
         from restpoint.oauth.signed_links import SignedLinks, page_path, with_ticket
@@ -161,15 +133,18 @@ class FileBackend:
         return url and with_ticket(url, links.ticket(execution_id, consent_id, person, SystemClock().now()))
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
-        """As ``Backend.cancel``."""
+        """Cancel an execution."""
         await self._desk.cancel(self.actor, execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
-        """As ``Backend.history``."""
+        """Return the history of an execution."""
         return [_item(entry) for entry in await self._desk.history(self.actor, execution_id)]
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """As ``Backend.follow``. For all executions, the file is read five times a second."""
+        """Yield events as they happen: of one execution until it has ended, or of all executions without end.
+
+        For all executions, the file is read five times a second.
+        """
         from restpoint._storage import history, search
 
         if execution_id is not None:
@@ -201,31 +176,31 @@ class ServerBackend:
         await self._client.close()
 
     async def find(self, part: str) -> str:
-        """As ``Backend.find``, see ``find_on_server``."""
+        """As ``FileBackend.find``, see ``find_on_server``."""
         return await find_on_server(self._client, part)
 
     def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
-        """As ``Backend.list``."""
+        """As ``FileBackend.list``."""
         return self._client.list(**filters)
 
     async def show(self, execution_id: str) -> Execution:
-        """As ``Backend.show``."""
+        """As ``FileBackend.show``."""
         return await self._client.status(execution_id)
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
-        """As ``Backend.answer``."""
+        """As ``FileBackend.answer``."""
         await self._client.answer(execution_id, interaction_id, response)
 
     async def consent_url(self, execution_id: str, _consent_id: str, /) -> str:
-        """As ``Backend.consent_url``."""
+        """As ``FileBackend.consent_url``."""
         return (await self._client.status(execution_id)).auth_url or ""
 
     async def cancel(self, execution_id: str, reason: str | None) -> None:
-        """As ``Backend.cancel``."""
+        """As ``FileBackend.cancel``."""
         await self._client.cancel(execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
-        """As ``Backend.history``."""
+        """As ``FileBackend.history``."""
         return await self._client.history(execution_id)
 
     async def start(self, workflow: str, data: Any, *, wait: float, **options: "Unpack[StartOptions]") -> Execution:
@@ -233,7 +208,7 @@ class ServerBackend:
         return await self._client.start(workflow, data, wait=wait, **options)
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """As ``Backend.follow``. For all executions, the newest hundred are listed once a second."""
+        """As ``FileBackend.follow``. For all executions, the newest hundred are listed once a second."""
         if execution_id is not None:
             async for event in self._client.events(execution_id, after=after):
                 yield _of_event(execution_id, event)

@@ -15,8 +15,7 @@ def list_executions(
     url: Url = None,
     output: Output = Format.TABLE,
     status: Annotated[
-        list[str] | None,
-        typer.Option("--status", "-s", help="Only with this status, such as failed; may be repeated."),
+        list[str] | None, typer.Option("--status", "-s", help="Only with this status, such as failed; may be repeated.")
     ] = None,
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Only of this owner.")] = None,
@@ -55,10 +54,7 @@ def show(execution: Id, database: Database = DEFAULT_DATABASE, url: Url = None, 
     async def work() -> None:
         async with open_backend(database, url) as backend:
             found = await backend.show(await backend.find(execution))
-        if output is Format.TABLE:
-            shown.show_execution(found)
-        else:
-            shown.show_json(found, output)
+        shown.show(found, output, shown.show_execution)
 
     terminal.run(work())
 
@@ -149,10 +145,7 @@ def history(
     async def work() -> None:
         async with open_backend(database, url) as backend:
             items = await backend.history(await backend.find(execution))
-        if output is Format.TABLE:
-            shown.show_history(items)
-        else:
-            shown.show_items(items, output)
+        shown.show(items, output, shown.show_history)
 
     terminal.run(work())
 
@@ -218,10 +211,7 @@ def start(
     async def work() -> None:
         async with server_backend(url) as backend:
             execution = await backend.start(workflow, value, wait=wait, idempotency_key=key, priority=priority)
-        if output is Format.TABLE:
-            shown.show_execution(execution)
-        else:
-            shown.show_json(execution, output)
+        shown.show(execution, output, shown.show_execution)
 
     terminal.run(work())
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from restpoint.cli.options import (
     path_of,
     refuse_url,
     user_name,
+    with_database,
 )
 
 db = typer.Typer(help="Create, upgrade, check, back up and restore the file.", no_args_is_help=True)
@@ -156,10 +158,7 @@ def backup(
 
 
 @db.command()
-def restore(
-    backup: Annotated[Path, typer.Argument(help="The backup.")],
-    database: Database = DEFAULT_DATABASE,
-) -> None:
+def restore(backup: Annotated[Path, typer.Argument(help="The backup.")], database: Database = DEFAULT_DATABASE) -> None:
     """Replace the file by a backup. No process may have the file open. The old file is kept beside it."""
     from restpoint._storage import REVISION
     from restpoint._storage import backup as backups
@@ -180,9 +179,15 @@ def vacuum(
     full: Annotated[bool, typer.Option("--full", help="Rewrite the whole file, while all other writers wait.")] = False,
 ) -> None:
     """Return the free space in the file to the disk, in small steps while others use the file."""
+    from restpoint._storage import vacuum as spare
+
     path = existing(database)
     before = path.stat().st_size
-    emptied = terminal.run(_vacuum(path, full=full))
+    if full:
+        spare.rewrite(path)
+    else:
+        terminal.run(with_database(path, partial(spare.shrink, keep=0)))
+    emptied = spare.fold_log(path)
     terminal.print_message(f"{path}: {before:,} bytes, now {path.stat().st_size:,}")
     if not emptied:
         terminal.print_message("A program has a read transaction open; the file shrinks when that ends.")
@@ -201,19 +206,3 @@ async def _sweep(path: Path, *, dry_run: bool) -> None:
             terminal.print_data(f"{execution_id} {status} {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}\n")
             count += 1
         terminal.print_message(f"executions that would be swept: {count}, with the end of their time to live")
-
-
-async def _vacuum(path: Path, *, full: bool) -> bool:
-    from restpoint._core.clock import SystemClock
-    from restpoint._storage import Database
-    from restpoint._storage import vacuum as spare
-
-    if full:
-        spare.rewrite(path)
-    else:
-        database = await Database.open(path, SystemClock())
-        try:
-            await spare.shrink(database, keep=0)
-        finally:
-            await database.close()
-    return spare.fold_log(path)

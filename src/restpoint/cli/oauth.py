@@ -18,6 +18,7 @@ from restpoint.cli.options import (
     existing,
     path_of,
     user_name,
+    with_database,
 )
 
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ def generate(
 @keys.command()
 def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None:
     """Put a new key first in the ring, and reseal all secrets with it while the file is in use. Old keys stay for backups."""
-    from restpoint._core.clock import SystemClock
-    from restpoint._storage import Database as File
     from restpoint.oauth import keyring
     from restpoint.oauth.tokens import reseal
 
@@ -108,14 +107,8 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
             f"{ring.place} comes from the environment: its first key, {ring.ring()[0].id}, seals from now on."
         )
 
-    async def work() -> tuple[int, int]:
-        file = await File.open(path, SystemClock())
-        try:
-            return await reseal(file, keyring.Vault(ring), actor=user_name())
-        finally:
-            await file.close()
-
-    sealed, left = terminal.run(work())
+    vault = keyring.Vault(ring)
+    sealed, left = terminal.run(with_database(path, lambda file: reseal(file, vault, actor=user_name())))
     terminal.print_message(f"Resealed {sealed} secrets.")
     if left:
         terminal.print_message(f"{left} could not be opened: the ring lacks their keys. See: restpoint keys list")
@@ -125,22 +118,13 @@ def rotate(database: Database = DEFAULT_DATABASE, keys: KeysFile = None) -> None
 @keys.command(name="list")
 def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, output: Output = Format.TABLE) -> None:
     """List the keys of the ring, and how many secrets in the file each of them sealed."""
-    from restpoint._core.clock import SystemClock
-    from restpoint._storage import Database as File
     from restpoint._storage import consents
     from restpoint.cli import output as shown
 
     path = existing(database)
     ring = _ring(path, keys).ring()
 
-    async def work() -> dict[str, int]:
-        file = await File.open(path, SystemClock())
-        try:
-            return await consents.uses(file)
-        finally:
-            await file.close()
-
-    uses = terminal.run(work())
+    uses = terminal.run(with_database(path, consents.uses))
     rows = [
         {
             "id": key.id,

@@ -3,15 +3,17 @@
 import os
 import pwd
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from restpoint._core import addresses
 from restpoint.cli.terminal import Usage
+
+T = TypeVar("T")
 
 DEFAULT_DATABASE = addresses.DEFAULT_DATABASE
 
@@ -39,8 +41,7 @@ FileOnly = Annotated[
     str | None, typer.Option("--url", hidden=True, help="Refused: this command works on the file only.")
 ]
 Output = Annotated[
-    Format,
-    typer.Option("--output", "-o", envvar="RESTPOINT_OUTPUT", help="A table for people, or JSON for programs."),
+    Format, typer.Option("--output", "-o", envvar="RESTPOINT_OUTPUT", help="A table for people, or JSON for programs.")
 ]
 KeysFile = Annotated[
     Path | None,
@@ -72,6 +73,18 @@ def existing(database: str) -> Path:
     if migrations.current(path) is None:
         raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
     return path
+
+
+async def with_database(path: Path, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Open the database at ``path``, do the work with it, and close it."""
+    from restpoint._core.clock import SystemClock
+    from restpoint._storage import Database
+
+    database = await Database.open(path, SystemClock())
+    try:
+        return await work(database)
+    finally:
+        await database.close()
 
 
 def user_name() -> str:

@@ -6,9 +6,9 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,6 +17,8 @@ from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, print_data, printable
 from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction
 from restpoint.prompts import summary_of
+
+T = TypeVar("T")
 
 # The JSON encoder escapes the other control characters.
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -63,6 +65,16 @@ def show_items(items: Iterable[object], form: Format) -> None:
         return
     for item in items:
         show_json(item, form)
+
+
+def show(value: T, form: Format, for_people: Callable[[T], None]) -> None:
+    """Print a value: by ``for_people`` as a table; else as JSON, a list as ``show_items`` does."""
+    if form is Format.TABLE:
+        for_people(value)
+    elif isinstance(value, list | tuple):
+        show_items(value, form)
+    else:
+        show_json(value, form)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] | None = None) -> None:

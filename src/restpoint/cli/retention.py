@@ -1,6 +1,7 @@
 """Commands on retention: hold and release an execution, and erase payloads."""
 
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,21 +22,15 @@ def hold(
     url: FileOnly = None,
 ) -> None:
     """Keep an execution in the file until it is released, whatever its time to live. Works on the file only, not with --url."""
-    from restpoint.cli.backend import file_backend
-
-    refuse_url(url)
-
-    async def work() -> None:
-        async with file_backend(database) as backend:
-            execution_id = await backend.find(execution)
-            await backend.store.hold(execution_id, reason, actor=backend.actor)
-            terminal.print_message(f"Held {execution_id}.")
-
-    terminal.run(work())
+    _change(execution, database, url, lambda store, *of, actor: store.hold(*of, reason, actor=actor), "Held")
 
 
 def release(execution: Id, database: Database = DEFAULT_DATABASE, url: FileOnly = None) -> None:
     """End a hold. If its time to live is over, the next sweep deletes the execution. Works on the file only, not with --url."""
+    _change(execution, database, url, lambda store, *of, actor: store.release(*of, actor=actor), "Released")
+
+
+def _change(execution: str, database: str, url: str | None, change: Callable[..., Awaitable[None]], done: str) -> None:
     from restpoint.cli.backend import file_backend
 
     refuse_url(url)
@@ -43,8 +38,8 @@ def release(execution: Id, database: Database = DEFAULT_DATABASE, url: FileOnly 
     async def work() -> None:
         async with file_backend(database) as backend:
             execution_id = await backend.find(execution)
-            await backend.store.release(execution_id, actor=backend.actor)
-            terminal.print_message(f"Released {execution_id}.")
+            await change(backend.store, execution_id, actor=backend.actor)
+            terminal.print_message(f"{done} {execution_id}.")
 
     terminal.run(work())
 

@@ -7,23 +7,14 @@ from typing import Annotated, Literal
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import (
-    DEFAULT_DATABASE,
-    Database,
-    KeysFile,
-    TimeToLive,
-    seconds_or_never,
-    times_to_live,
-)
+from restpoint.cli.options import DEFAULT_DATABASE, Database, KeysFile, TimeToLive, seconds_or_never, times_to_live
 
 tokens = typer.Typer(help="The bearer tokens that the server accepts.", no_args_is_help=True)
 
 TokensFile = Annotated[
     Path | None,
     typer.Option(
-        "--tokens-file",
-        envvar="RESTPOINT_TOKENS_FILE",
-        help="The accepted tokens; see `restpoint tokens add`.",
+        "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The accepted tokens; see `restpoint tokens add`."
     ),
 ]
 ProvidersFile = Annotated[
@@ -46,11 +37,7 @@ def serve(
     keys: KeysFile = None,
     public_url: Annotated[
         str | None,
-        typer.Option(
-            "--public-url",
-            envvar="RESTPOINT_PUBLIC_URL",
-            help="The URL of the server as browsers see it.",
-        ),
+        typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
     ] = None,
     ttl: TimeToLive = None,
     history: Annotated[
@@ -136,8 +123,7 @@ def add(
         list[str] | None, typer.Option("--group", "-g", help="A group of the owner; may be repeated.")
     ] = None,
     role: Annotated[
-        list[str] | None,
-        typer.Option("--role", "-r", help="A role of the owner, operator or reader; may be repeated."),
+        list[str] | None, typer.Option("--role", "-r", help="A role of the owner, operator or reader; may be repeated.")
     ] = None,
 ) -> None:
     """Make a token and print it. The file stores only its SHA-256, so the token cannot be shown again."""

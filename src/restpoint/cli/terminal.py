@@ -63,20 +63,18 @@ def print_message(words: str = "") -> None:
     typer.echo(words, err=True)
 
 
-def print_data(text: str) -> None:
-    """Print data to standard output and flush it. If the reader has gone (a closed pipe), end the command with exit code 0."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise typer.Exit(_discard_output()) from None
+def print_data(data: str | bytes) -> None:
+    """Print data to standard output, bytes unchanged, and flush it.
 
-
-def print_bytes(data: bytes) -> None:
-    """Write bytes to standard output unchanged; otherwise as ``print_data``."""
+    If the reader has gone (a closed pipe), end the command with exit code 0.
+    """
     try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        if isinstance(data, str):
+            sys.stdout.write(data)
+            sys.stdout.flush()
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise typer.Exit(_discard_output()) from None
 
@@ -117,13 +115,7 @@ def exit_on_error() -> Iterator[None]:
 
 def exit_code(error: Exception) -> int:
     """Return the exit code of a ``RestpointError``."""
-    from restpoint.errors import (
-        InvalidArgument,
-        NotAllowed,
-        NotFound,
-        ServerUnreachable,
-        StorageError,
-    )
+    from restpoint.errors import InvalidArgument, NotAllowed, NotFound, ServerUnreachable, StorageError
 
     if isinstance(error, InvalidArgument):
         return USAGE

@@ -19,19 +19,12 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
+from restpoint import errors
 from restpoint._core.addresses import is_loopback
 from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.sse import read_events
-from restpoint.errors import (
-    ExecutionCancelled,
-    ExecutionNotFound,
-    InvalidArgument,
-    RestpointError,
-    ServerUnreachable,
-    StorageError,
-)
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
 
@@ -71,17 +64,17 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         if attempts < 1:
-            raise InvalidArgument(f"attempts is {attempts}; give at least 1.")
+            raise errors.InvalidArgument(f"attempts is {attempts}; give at least 1.")
         try:
             url = httpx.URL(base_url)
         except httpx.InvalidURL as error:
-            raise InvalidArgument(
+            raise errors.InvalidArgument(
                 f"{base_url!r} is no address ({error}); give one like http://127.0.0.1:8000."
             ) from None
         if url.scheme not in {"http", "https"} or not url.host:
-            raise InvalidArgument(f"{base_url!r} is no address; give one like http://127.0.0.1:8000.")
+            raise errors.InvalidArgument(f"{base_url!r} is no address; give one like http://127.0.0.1:8000.")
         if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
-            raise InvalidArgument("The token has characters that no bearer token has; copy it again.")
+            raise errors.InvalidArgument("The token has characters that no bearer token has; copy it again.")
         self._attempts = attempts
         self._timeout = timeout
         self._url = str(url).rstrip("/")
@@ -150,7 +143,7 @@ class Client:
         if "execution_id" not in problem:
             raise responses.error_in(reply, problem)
         ended: dict[str, Any] = {**labels, "execution_id": str(problem["execution_id"])}
-        if problem.get("code") == ExecutionCancelled.code:
+        if problem.get("code") == errors.ExecutionCancelled.code:
             return Execution(**ended, status=ExecutionStatus.CANCELLED)
         return Execution(
             **ended, status=ExecutionStatus.FAILED, error=problem.get("detail"), error_code=problem.get("code")
@@ -247,8 +240,8 @@ class Client:
                         raise responses.error_of(event.data)
                     last = event.sequence
                     yield event
-            except (httpx.TransportError, ValueError, StorageError) as error:
-                if isinstance(error, RestpointError) and not isinstance(error, StorageError):
+            except (httpx.TransportError, ValueError, errors.StorageError) as error:
+                if isinstance(error, errors.RestpointError) and not isinstance(error, errors.StorageError):
                     raise
                 problem = error
             failures += 1
@@ -309,7 +302,7 @@ class Client:
                     if again.status_code != HTTPStatus.NOT_MODIFIED:
                         reply, execution = again, responses.read(_EXECUTION, again)
         except TimeoutError as error:
-            if isinstance(error, RestpointError):
+            if isinstance(error, errors.RestpointError):
                 raise
             raise TimeoutError(f"Execution {execution_id} was not there after {timeout} s; it goes on.") from None
         return execution
@@ -350,9 +343,9 @@ class Client:
             raise responses.error_in(reply)
         raise AssertionError("every attempt returns, raises or is followed by another")
 
-    def _unreachable(self, problem: Exception | None) -> ServerUnreachable:
+    def _unreachable(self, problem: Exception | None) -> errors.ServerUnreachable:
         why = (str(problem) or type(problem).__name__) if problem is not None else "it ended the stream"
-        return ServerUnreachable(self._url, why)
+        return errors.ServerUnreachable(self._url, why)
 
 
 # --- Addresses and pauses ------------------------------------------------------------------------------------------------
@@ -360,13 +353,13 @@ class Client:
 
 def _segment(name: str) -> str:
     if name in {"", ".", ".."}:
-        raise InvalidArgument(f"{name!r} is no id and no name; give one.")
+        raise errors.InvalidArgument(f"{name!r} is no id and no name; give one.")
     return quote(name, safe="")
 
 
 def _path(execution_id: str) -> str:
     if execution_id in {"", ".", ".."}:
-        raise ExecutionNotFound(execution_id)
+        raise errors.ExecutionNotFound(execution_id)
     return f"/executions/{quote(execution_id, safe='')}"
 
 

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
 from starlette.applications import Starlette
@@ -35,7 +35,7 @@ from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeTo
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
-from restpoint.http.handlers import Authenticate, Handlers
+from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
@@ -70,40 +70,19 @@ def asgi_app(
     store: ExecutionStore,
     runner: Runner | None = None,
     *,
-    authenticate: Authenticate | None = None,
     policy: Policy = DEFAULT_POLICY,
-    default: str | None = None,
-    max_body_bytes: int = MAX_BODY_BYTES,
-    trusted_origins: Collection[str] = (),
-    metrics: Metrics | None = None,
     audit_key: SigningKey | None = None,
-    consents: Consents | None = None,
+    **options: Unpack[RouteOptions],
 ) -> Starlette:
     """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
 
-    - ``authenticate``: says who sent a request; None is answered with 401. For a stream it is asked again while that lasts,
-      with the same request. Without one, only requests from this machine are answered, as the operator ``local``.
-    - ``policy``: who may do what.
-    - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
-    - ``max_body_bytes``: larger bodies are refused with 413.
-    - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
-      ``https://inbox.example``.
-    - ``metrics``: what ``/metrics`` shows.
-    - ``audit_key``: signs the heads and the manifests of exports that auditors take away; see ``restpoint audit keygen``.
-    - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
-
     Mounted applications have no lifespan of their own: enter ``app.router.lifespan_context(app)`` in yours, so that SIGTERM and
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
+
+    ``policy`` says who may do what. ``audit_key`` signs the heads and the manifests of exports that auditors take away; see
+    ``restpoint audit keygen``. The other options are:
     """
-    handlers = Handlers(
-        Desk(store, runner, policy, audit_key),
-        authenticate=authenticate,
-        default=default,
-        max_body_bytes=max_body_bytes,
-        trusted_origins=trusted_origins,
-        metrics=metrics,
-        consents=consents,
-    )
+    handlers = Handlers(Desk(store, runner, policy, audit_key), **options)
     return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
 
 
@@ -111,14 +90,9 @@ def router(
     store: ExecutionStore,
     runner: Runner | None = None,
     *,
-    authenticate: Authenticate | None = None,
     policy: Policy = DEFAULT_POLICY,
-    default: str | None = None,
-    max_body_bytes: int = MAX_BODY_BYTES,
-    trusted_origins: Collection[str] = (),
-    metrics: Metrics | None = None,
     audit_key: SigningKey | None = None,
-    consents: Consents | None = None,
+    **options: Unpack[RouteOptions],
 ) -> "APIRouter":
     """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
 
@@ -127,18 +101,7 @@ def router(
     """
     from fastapi import APIRouter
 
-    app = asgi_app(
-        store,
-        runner,
-        authenticate=authenticate,
-        policy=policy,
-        default=default,
-        max_body_bytes=max_body_bytes,
-        trusted_origins=trusted_origins,
-        metrics=metrics,
-        audit_key=audit_key,
-        consents=consents,
-    )
+    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, **options)
     made = APIRouter(lifespan=app.router.lifespan_context)
     for route in app.routes:
         if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint):

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +30,7 @@ from restpoint.http.problems import Problem
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.oauth.flow import Consents
-from restpoint.service import Again, Desk, View
+from restpoint.service import Desk, Reauthenticate, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
@@ -44,6 +44,27 @@ _PAGE: Final = 50
 _END: Final = "-end"
 _UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
+
+
+class RouteOptions(TypedDict, total=False):
+    """What may be said of the routes of a service.
+
+    - ``authenticate``: says who sent a request; None is answered with 401. For a stream it is asked again while that lasts,
+      with the same request. Without one, only requests from this machine are answered, as the operator ``local``.
+    - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
+    - ``max_body_bytes``: larger bodies are refused with 413; 4 MiB by default.
+    - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
+      ``https://inbox.example``.
+    - ``metrics``: what ``/metrics`` shows.
+    - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
+    """
+
+    authenticate: Authenticate | None
+    default: str | None
+    max_body_bytes: int
+    trusted_origins: Collection[str]
+    metrics: Metrics | None
+    consents: Consents | None
 
 
 class _Start(NamedTuple):
@@ -63,25 +84,16 @@ class _Start(NamedTuple):
 
 
 class Handlers:
-    """The handlers of one service. ``default`` is the workflow that ``/v1/workflow`` starts."""
+    """The handlers of one service. Raises ``InvalidArgument`` for a default that is no workflow here."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        *,
-        authenticate: Authenticate | None,
-        default: str | None,
-        max_body_bytes: int,
-        trusted_origins: Collection[str],
-        metrics: Metrics | None = None,
-        consents: Consents | None = None,
-    ) -> None:
+    def __init__(self, desk: Desk, **options: Unpack[RouteOptions]) -> None:
         self.desk = desk
         self.long_requests = LongRequests()
-        self._authenticate: Authenticate = authenticate or requests.local
-        self._limit = max_body_bytes
-        self._trusted = frozenset(trusted_origins)
-        self._metrics = metrics
+        self._authenticate: Authenticate = options.get("authenticate") or requests.local
+        self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
+        self._trusted = frozenset(options.get("trusted_origins", ()))
+        self._metrics = options.get("metrics")
+        consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, desk.policy, self._actor_or_none)
         known = desk.workflows
         if default is not None and default not in known:
@@ -107,12 +119,12 @@ class Handlers:
             )
         return actor
 
-    def _asked_again(self, request: Request, actor: Actor) -> Again:
+    def _reauthenticates(self, request: Request, actor: Actor) -> Reauthenticate:
         """A function that says who sent a request, for a reply that lasts: ``authenticate`` is asked again every ``FRESH`` s."""
         clock = asyncio.get_running_loop().time
         answered = clock()
 
-        async def again() -> Actor:
+        async def reauthenticate() -> Actor:
             nonlocal actor, answered
             if clock() - answered >= FRESH:
                 try:
@@ -121,7 +133,7 @@ class Handlers:
                     raise Problem("refused", str(error.detail), status=error.status_code) from error
             return actor
 
-        return again
+        return reauthenticate
 
     async def _writer(self, request: Request) -> Actor:
         requests.refuse_other_sites(request, self._trusted)
@@ -176,12 +188,12 @@ class Handlers:
     async def start_stream(self, request: Request) -> Response:
         """Start a workflow and stream its events."""
         start = await self._start(request, "/stream")
-        again = self._asked_again(request, start.actor)
-        return EventStream(self._run_events(start, again), self.long_requests, headers=start.headers)
+        reauthenticate = self._reauthenticates(request, start.actor)
+        return EventStream(self._run_events(start, reauthenticate), self.long_requests, headers=start.headers)
 
-    async def _run_events(self, start: _Start, again: Again) -> AsyncGenerator[bytes, None]:
+    async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
         actor, record = start.actor, start.record
-        async for entry in self.desk.follow(actor, record.execution_id, again=again):
+        async for entry in self.desk.follow(actor, record.execution_id, reauthenticate=reauthenticate):
             shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
@@ -233,9 +245,8 @@ class Handlers:
         actor = await self.actor(request)
         execution_id = request.path_params["execution_id"]
         view = await self.desk.status(actor, execution_id)
-        known = ", ".join(
-            request.headers.getlist("if-none-match")
-        )  # several lines are one list (RFC 9110, section 5.3)
+        # Several lines are one list (RFC 9110, section 5.3).
+        known = ", ".join(request.headers.getlist("if-none-match"))
         if limit and not view.ended and (not known or _names(known, _tag(view))):
             try:
                 async with self.long_requests.at_most(limit):
@@ -297,14 +308,14 @@ class Handlers:
         await self.desk.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
         if last != number:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        events = self._all_events(actor, execution_id, after, self._asked_again(request, actor))
+        events = self._all_events(actor, execution_id, after, self._reauthenticates(request, actor))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
 
     async def _all_events(
-        self, actor: Actor, execution_id: str, after: int, again: Again
+        self, actor: Actor, execution_id: str, after: int, reauthenticate: Reauthenticate
     ) -> AsyncGenerator[bytes, None]:
         status: str | None = None
-        async for entry in self.desk.follow(actor, execution_id, after=after, again=again):
+        async for entry in self.desk.follow(actor, execution_id, after=after, reauthenticate=reauthenticate):
             after, status = entry.sequence, entry.to_status or status
             yield event(entry.event, entry, entry.sequence)
         with suppress(ExecutionNotFound):
@@ -344,16 +355,8 @@ class Handlers:
     async def workflows(self, request: Request) -> Response:
         """List the workflows that can be started."""
         actor = await self.actor(request)
-        items = [
-            {
-                "name": each.name,
-                "version": each.version,
-                "description": each.description,
-                "input_schema": each.input_schema,
-                "output_schema": each.output_schema,
-            }
-            for each in self.desk.startable(actor).values()
-        ]
+        shown = ("name", "version", "description", "input_schema", "output_schema")
+        items = [{name: getattr(each, name) for name in shown} for each in self.desk.startable(actor).values()]
         return json_response({"items": items})
 
     async def healthz(self, _: Request) -> Response:

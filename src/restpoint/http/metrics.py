@@ -14,7 +14,7 @@ import logging
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -32,6 +32,10 @@ from restpoint._storage import Gauges
 from restpoint._store.store import ExecutionStore
 from restpoint.errors import RestpointError
 
+if TYPE_CHECKING:
+    from restpoint._engine.runner import Runner
+    from restpoint.oauth.flow import Consents
+
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -44,29 +48,6 @@ _BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
-class RunnerCounts(Protocol):
-    """What the metrics read of a ``Runner``."""
-
-    @property
-    def running(self) -> int:
-        """How many executions it runs at this moment."""
-
-    @property
-    def paused_in_memory(self) -> int:
-        """How many wait for something and are still in memory."""
-
-    @property
-    def queued(self) -> int:
-        """How many are in memory and wait for a slot."""
-
-
-class ConsentCounts(Protocol):
-    """What the metrics read of ``Consents``: how many callbacks and refreshes there were, by outcome."""
-
-    callbacks: Tally[str]
-    refreshes: Tally[str]
-
-
 class Metrics(Collector):
     """The metrics of one store, and of its runner and consents if there are any.
 
@@ -75,7 +56,7 @@ class Metrics(Collector):
     """
 
     def __init__(
-        self, store: ExecutionStore, runner: RunnerCounts | None = None, consents: ConsentCounts | None = None
+        self, store: ExecutionStore, runner: "Runner | None" = None, consents: "Consents | None" = None
     ) -> None:
         self.registry: Final = CollectorRegistry()
         self._store = store
@@ -150,63 +131,52 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics that are kept as plain numbers, and those that were counted in the file."""
-        transitions = CounterMetricFamily(
-            "restpoint_transitions", "Changes that this process committed, by event.", labels=["event"]
-        )
-        for event, count in sorted(self._transitions.items()):
-            transitions.add_metric([event], count)
-        yield transitions
+        what = "Changes that this process committed, by event."
+        yield _labelled(CounterMetricFamily, "restpoint_transitions", what, "event", self._transitions)
         yield GaugeMetricFamily(
             "restpoint_file_up", "1 if the file could be read just now, else 0.", value=int(self._gauges is not None)
         )
         if self._gauges is not None:
             yield from _of_the_file(self._gauges)
         if self._consents is not None:
-            yield _by_outcome(
-                "restpoint_oauth_callbacks",
-                "Callbacks of OAuth providers, by outcome; forged and replayed ones changed nothing.",
-                self._consents.callbacks,
-            )
-            yield _by_outcome(
-                "restpoint_oauth_refreshes", "Refreshes of expired OAuth tokens, by outcome.", self._consents.refreshes
-            )
+            what = "Callbacks of OAuth providers, by outcome; forged and replayed ones changed nothing."
+            callbacks, refreshes = self._consents.callbacks, self._consents.refreshes
+            yield _labelled(CounterMetricFamily, "restpoint_oauth_callbacks", what, "outcome", callbacks)
+            what = "Refreshes of expired OAuth tokens, by outcome."
+            yield _labelled(CounterMetricFamily, "restpoint_oauth_refreshes", what, "outcome", refreshes)
         if self._runner is not None:
-            executions = GaugeMetricFamily(
+            states = ("running", "paused_in_memory", "queued")
+            yield _labelled(
+                GaugeMetricFamily,
                 "restpoint_runner_executions",
                 "Executions that this process's runner holds, by state.",
-                labels=["state"],
+                "state",
+                {state: getattr(self._runner, state) for state in states},
             )
-            executions.add_metric(["running"], self._runner.running)
-            executions.add_metric(["paused_in_memory"], self._runner.paused_in_memory)
-            executions.add_metric(["queued"], self._runner.queued)
-            yield executions
 
 
-def _by_outcome(name: str, documentation: str, counted: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(name, documentation, labels=["outcome"])
-    for outcome, count in sorted(counted.items()):
-        family.add_metric([outcome], count)
-    return family
+def _labelled(
+    family: type[CounterMetricFamily | GaugeMetricFamily], name: str, what: str, label: str, counts: Mapping[str, float]
+) -> Metric:
+    """A metric with one label and a number for each of its values."""
+    metric = family(name, what, labels=[label])
+    for value, count in sorted(counts.items()):
+        metric.add_metric([value], count)
+    return metric
 
 
 def _of_the_file(gauges: Gauges) -> Iterator[Metric]:
-    waits = GaugeMetricFamily(
-        "restpoint_open_waits", "Prompts and consents in the file that are open.", labels=["kind"]
-    )
-    oldest = GaugeMetricFamily(
-        "restpoint_oldest_open_wait_seconds", "Age of the one that has been open longest; 0: none.", labels=["kind"]
-    )
-    for kind, wait in gauges.waits.items():
-        waits.add_metric([kind], wait.count)
-        oldest.add_metric([kind], 0 if wait.oldest is None else max(gauges.at - wait.oldest, 0) / 1000)
-    runs = GaugeMetricFamily(
-        "restpoint_runs",
-        "Executions of workflows in the file that a runner has claimed, that are ready for one, or that none can go on with.",
-        labels=["state"],
-    )
-    for state, count in gauges.runs.items():
-        runs.add_metric([state], count)
-    yield from (waits, oldest, runs)
+    what = "Prompts and consents in the file that are open."
+    counts = {kind: wait.count for kind, wait in gauges.waits.items()}
+    yield _labelled(GaugeMetricFamily, "restpoint_open_waits", what, "kind", counts)
+    what = "Age of the one that has been open longest; 0: none."
+    ages = {
+        kind: 0 if wait.oldest is None else max(gauges.at - wait.oldest, 0) / 1000
+        for kind, wait in gauges.waits.items()
+    }
+    yield _labelled(GaugeMetricFamily, "restpoint_oldest_open_wait_seconds", what, "kind", ages)
+    what = "Executions of workflows in the file that a runner has claimed, that are ready for one, or that none can go on with."
+    yield _labelled(GaugeMetricFamily, "restpoint_runs", what, "state", gauges.runs)
     yield CounterMetricFamily(
         "restpoint_swept_executions",
         "Executions that this process deleted after their time to live.",

@@ -100,10 +100,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         "responses": dict(sorted(responses.items())),
     }
     if operation.body is not None:
-        described["requestBody"] = {
-            "required": operation.body.required,
-            "content": _media(operation.body, schemas),
-        }
+        described["requestBody"] = {"required": operation.body.required, "content": _media(operation.body, schemas)}
     if operation.kind != "guarded":
         described["security"] = []
     return described

@@ -10,33 +10,9 @@ from typing import Any, Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from restpoint import errors
 from restpoint.audit.export import MEDIA_TYPES
 from restpoint.audit.reports import QUESTIONS
-from restpoint.errors import (
-    Conflict,
-    ExecutionCancelled,
-    ExecutionHeld,
-    ExecutionNotFound,
-    FourEyes,
-    IdempotencyConflict,
-    IllegalTransition,
-    InputNotAccepted,
-    InteractionAlreadyResolved,
-    InteractionExpired,
-    InteractionNotFound,
-    InteractionWithdrawn,
-    InvalidArgument,
-    NotAllowed,
-    NothingToExport,
-    NotJSON,
-    ResponseNotAccepted,
-    RestpointError,
-    StorageError,
-    StoreClosed,
-    WorkflowFailed,
-    WorkflowNotFound,
-    by_code,
-)
 from restpoint.http import parameters, schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
@@ -45,6 +21,7 @@ from restpoint.models import ExecutionList, HistoryList, WorkflowList
 from restpoint.oauth.providers import CALLBACK
 
 Handler = Callable[[Request], Awaitable[Response]]
+_Error = type[errors.RestpointError] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +59,7 @@ class Operation:
     id: str
     tag: str
     replies: Mapping[int, Reply]
-    errors: tuple[type[RestpointError] | str, ...] = ()
+    errors: tuple[_Error, ...] = ()
     parameters: tuple[Parameter[Any], ...] = ()
     body: Content | None = None
     kind: Literal["guarded", "open", "page"] = "guarded"
@@ -90,19 +67,19 @@ class Operation:
     @property
     def codes(self) -> list[str]:
         """The codes of every problem that it can be answered with."""
-        errors = ["internal_error", *self.errors]
+        found = ["internal_error", *self.errors]
         if self.kind == "guarded":
-            errors += [*_GUARDED, *_STORAGE]
-            errors += [] if self.method == "GET" else ["cross_site"]
-            errors += [] if self.body is None else ["malformed_json", "body_too_large", "invalid_body"]
-        return sorted({each if isinstance(each, str) else each.code for each in errors})
+            found += [*_GUARDED, *_STORAGE]
+            found += [] if self.method == "GET" else ["cross_site"]
+            found += [] if self.body is None else ["malformed_json", "body_too_large", "invalid_body"]
+        return sorted({each if isinstance(each, str) else each.code for each in found})
 
 
-_STORAGE: Final[tuple[type[RestpointError], ...]] = (
-    StoreClosed,
-    *(kind for kind in by_code().values() if issubclass(kind, StorageError)),
+_STORAGE: Final[tuple[type[errors.RestpointError], ...]] = (
+    errors.StoreClosed,
+    *(kind for kind in errors.by_code().values() if issubclass(kind, errors.StorageError)),
 )
-_GUARDED: Final = ("not_authenticated", "loopback_only", NotAllowed, InvalidArgument)
+_GUARDED: Final = ("not_authenticated", "loopback_only", errors.NotAllowed, errors.InvalidArgument)
 
 # --- Bodies ----------------------------------------------------------------------------------------------------------
 
@@ -182,24 +159,24 @@ def operations(handlers: Handlers) -> list[Operation]:
 
 
 def _starts(handlers: Handlers) -> list[Operation]:
-    errors = (WorkflowNotFound, ExecutionNotFound, ExecutionCancelled, InputNotAccepted, WorkflowFailed,
-              IdempotencyConflict)  # fmt: skip
+    refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionCancelled, errors.InputNotAccepted,
+               errors.WorkflowFailed, errors.IdempotencyConflict)  # fmt: skip
     name = path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream
     said, waits = parameters.START, (parameters.WAIT, *parameters.START)
     return [
         Operation(
-            "POST", "/v1/workflow", start, "start_default_workflow", tag, started, errors, waits, _INPUT
+            "POST", "/v1/workflow", start, "start_default_workflow", tag, started, refused, waits, _INPUT
         ),
         Operation(
-            "POST", "/v1/workflow/stream", stream, "stream_default_workflow", tag, streamed, errors, said, _INPUT
+            "POST", "/v1/workflow/stream", stream, "stream_default_workflow", tag, streamed, refused, said, _INPUT
         ),
         Operation(
-            "POST", "/v1/workflows/{name}", start, "start_workflow", tag, started, errors, (name, *waits), _INPUT
+            "POST", "/v1/workflows/{name}", start, "start_workflow", tag, started, refused, (name, *waits), _INPUT
         ),
         Operation(
-            "POST", "/v1/workflows/{name}/stream", stream, "stream_workflow", tag, streamed, errors, (name, *said), _INPUT
+            "POST", "/v1/workflows/{name}/stream", stream, "stream_workflow", tag, streamed, refused, (name, *said), _INPUT
         ),
         Operation(
             "GET", "/workflows", handlers.workflows, "list_workflows", tag,
@@ -212,7 +189,7 @@ def _executions(handlers: Handlers) -> list[Operation]:
     tag = "executions"
     filters = (parameters.STATUSES, parameters.WORKFLOW, parameters.OWNER, parameters.LIMIT, parameters.CURSOR)
     id_, wait, after, limit = parameters.ID, parameters.WAIT, parameters.AFTER, parameters.LIMIT
-    changed = (ExecutionNotFound, IllegalTransition, Conflict)
+    changed = (errors.ExecutionNotFound, errors.IllegalTransition, errors.Conflict)
     return [
         Operation(
             "GET", "/executions", handlers.list, "list_executions", tag,
@@ -220,23 +197,23 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "GET", "/executions/{execution_id}", handlers.status, "get_execution", tag,
-            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (ExecutionNotFound,), (id_, wait, parameters.KNOWN_TAG),
+            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (errors.ExecutionNotFound,), (id_, wait, parameters.KNOWN_TAG),
         ),
         Operation(
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
-            (ExecutionNotFound,), (id_, after, parameters.LAST_EVENT),
+            (errors.ExecutionNotFound,), (id_, after, parameters.LAST_EVENT),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
-            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, (ExecutionNotFound,),
+            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, (errors.ExecutionNotFound,),
             (id_, after, limit),
         ),
         Operation(
             "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", handlers.answer,
             "answer_interaction", tag, {204: _DONE},
-            (*changed, InteractionNotFound, InteractionAlreadyResolved, FourEyes, InteractionExpired,
-             InteractionWithdrawn, ResponseNotAccepted, NotJSON),
+            (*changed, errors.InteractionNotFound, errors.InteractionAlreadyResolved, errors.FourEyes, errors.InteractionExpired,
+             errors.InteractionWithdrawn, errors.ResponseNotAccepted, errors.NotJSON),
             (id_, path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
         ),
         Operation(
@@ -245,7 +222,7 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},
-            (*changed, ExecutionHeld), (id_,),
+            (*changed, errors.ExecutionHeld), (id_,),
         ),
     ]  # fmt: skip
 
@@ -294,11 +271,11 @@ def _audit(handlers: AuditHandlers) -> list[Operation]:
         Operation("GET", "/audit/report/{question}", handlers.report, "answer_question", tag, {200: _ROWS}, (),
                   (question, *found)),
         Operation("GET", "/audit/timeline/{execution_id}", handlers.timeline, "get_timeline", tag, {200: _ROWS},
-                  (ExecutionNotFound,), (parameters.ID,)),
+                  (errors.ExecutionNotFound,), (parameters.ID,)),
         Operation("GET", "/audit/export", handlers.export, "export_history", tag, {200: exported},
-                  (NothingToExport,), which),
+                  (errors.NothingToExport,), which),
         Operation("GET", "/audit/export/manifest", handlers.manifest, "get_manifest", tag,
-                  {200: Reply("What the bytes of the export are.", Content(_OBJECT))}, (NothingToExport,), which),
+                  {200: Reply("What the bytes of the export are.", Content(_OBJECT))}, (errors.NothingToExport,), which),
         Operation("GET", "/audit/head", handlers.head, "get_head", tag,
                   {200: Reply("The newest row.", Content(_OBJECT))}),
     ]  # fmt: skip

@@ -12,26 +12,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from restpoint.errors import (
-    Conflict,
-    ExecutionCancelled,
-    ExecutionHeld,
-    FourEyes,
-    IdempotencyConflict,
-    IllegalTransition,
-    InteractionAlreadyResolved,
-    InteractionExists,
-    InteractionExpired,
-    InteractionWithdrawn,
-    NotAllowed,
-    NotFound,
-    Refused,
-    RestpointError,
-    StorageError,
-    StorageFull,
-    StoreClosed,
-    by_code,
-)
+from restpoint import errors
 
 log = logging.getLogger(__name__)
 
@@ -52,19 +33,19 @@ _HTTP_STATUS: Final[Mapping[str, int]] = {
 }
 """The codes that only HTTP has."""
 
-_ERROR_STATUS: Final[Mapping[type[RestpointError], int]] = {
-    NotAllowed: 403,
-    FourEyes: 403,
-    IllegalTransition: 409,
-    Conflict: 409,
-    InteractionAlreadyResolved: 409,
-    InteractionExists: 409,
-    ExecutionHeld: 409,
-    ExecutionCancelled: 409,
-    InteractionExpired: 410,
-    InteractionWithdrawn: 410,
-    StoreClosed: 503,
-    StorageFull: 507,
+_ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
+    errors.NotAllowed: 403,
+    errors.FourEyes: 403,
+    errors.IllegalTransition: 409,
+    errors.Conflict: 409,
+    errors.InteractionAlreadyResolved: 409,
+    errors.InteractionExists: 409,
+    errors.ExecutionHeld: 409,
+    errors.ExecutionCancelled: 409,
+    errors.InteractionExpired: 410,
+    errors.InteractionWithdrawn: 410,
+    errors.StoreClosed: 503,
+    errors.StorageFull: 507,
 }
 """The errors whose status does not follow from what they derive from."""
 
@@ -72,17 +53,20 @@ _MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "answered_at
 _RETRY_SECONDS: Final = "1"
 
 
-def _status_of(kind: type[RestpointError]) -> int:
+def _status_of(kind: type[errors.RestpointError]) -> int:
     if kind in _ERROR_STATUS:
         return _ERROR_STATUS[kind]
-    if issubclass(kind, NotFound):
+    if issubclass(kind, errors.NotFound):
         return 404
-    if issubclass(kind, Refused):
+    if issubclass(kind, errors.Refused):
         return 422
-    return 503 if issubclass(kind, StorageError) else 500
+    return 503 if issubclass(kind, errors.StorageError) else 500
 
 
-STATUS: Final[Mapping[str, int]] = {**{code: _status_of(kind) for code, kind in by_code().items()}, **_HTTP_STATUS}
+STATUS: Final[Mapping[str, int]] = {
+    **{code: _status_of(kind) for code, kind in errors.by_code().items()},
+    **_HTTP_STATUS,
+}
 """The status of every code of a problem. A workflow that fails may have a code of its own, which is not among them."""
 
 
@@ -127,11 +111,11 @@ def problem_of(error: Exception) -> Problem:
     """The problem that an exception becomes."""
     if isinstance(error, Problem):
         return error
-    if not isinstance(error, RestpointError):
+    if not isinstance(error, errors.RestpointError):
         log.error("a request ended with a defect", exc_info=error)
         return Problem("internal_error", "The server has a defect; its log says more. Trying again may help.")
     status, detail = _status_of(type(error)), str(error)
-    if isinstance(error, StorageError):
+    if isinstance(error, errors.StorageError):
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             log.error("the storage failed a request: %s", error)
         detail = "The storage failed; nothing was acknowledged. Try again, and have the operator read the log."
@@ -140,9 +124,9 @@ def problem_of(error: Exception) -> Problem:
     members: dict[str, Any] = {
         name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
     }
-    if isinstance(error, IdempotencyConflict):
+    if isinstance(error, errors.IdempotencyConflict):
         # A problem of a start that names an execution says how that one failed; this start began none.
         members.pop("execution_id", None)
-    if isinstance(error, InteractionAlreadyResolved):
+    if isinstance(error, errors.InteractionAlreadyResolved):
         members["answered_at"] = error.answered_at / 1000  # seconds, as everywhere on the wire
     return Problem(error.code, detail, status=status, headers=headers, **members)

@@ -135,14 +135,8 @@ class EventStream(StreamingResponse):
     ) -> None:
         # No buffering, by caches or by proxies such as nginx.
         sent = {"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})}
-        content = _nothing() if is_head else _kept_alive(events, requests, keep_alive)
+        content = () if is_head else _kept_alive(events, requests, keep_alive)
         super().__init__(content, headers=sent, media_type="text/event-stream")
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    pieces: tuple[bytes, ...] = ()
-    for piece in pieces:
-        yield piece
 
 
 async def _kept_alive(

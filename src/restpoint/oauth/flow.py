@@ -22,23 +22,12 @@ from hmac import compare_digest
 from types import TracebackType
 from typing import Final, Literal, Self
 
+from restpoint import errors
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import encode
 from restpoint._storage import Attempt, Consent, Transaction, consents
 from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
-from restpoint.errors import (
-    Conflict,
-    ConsentExpired,
-    IllegalTransition,
-    InvalidArgument,
-    NotFound,
-    ProviderUnreachable,
-    RestpointError,
-    SealBroken,
-    StorageError,
-    StoreClosed,
-)
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault
 from restpoint.oauth.provider_client import Endpoints, ProviderClient, TokenRefused
@@ -159,7 +148,7 @@ class Consents:
             try:
                 if await consents.left_behind(file.database):
                     await file.database.write(consents.recover)
-            except StoreClosed:
+            except errors.StoreClosed:
                 return
             except Exception:
                 log.exception("unfinished consents of dead processes could not be reset; trying again")
@@ -167,7 +156,7 @@ class Consents:
 
     def _require(self) -> OpenFile:
         if self._file is None:
-            raise StoreClosed("The consents are not open. Use: async with Consents(...)")
+            raise errors.StoreClosed("The consents are not open. Use: async with Consents(...)")
         return self._file
 
     # --- For workflows ---
@@ -177,17 +166,17 @@ class Consents:
         provider = self.providers.get(name)
         if provider is None:
             known = ", ".join(sorted(self.providers)) or "none"
-            raise InvalidArgument(
+            raise errors.InvalidArgument(
                 f"There is no provider {name!r} here; the providers are: {known}. Configure it (RESTPOINT_PROVIDERS_FILE) and "
                 "restart."
             )
         return provider
 
-    async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
+    async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | errors.RestpointError:
         """Return the token or the error of a closed consent. Raises ``SealBroken`` if the token does not open."""
         return await self._tokens.outcome(execution_id, consent_id)
 
-    async def outcomes(self, execution_id: str) -> Mapping[str, OAuthToken | RestpointError]:
+    async def outcomes(self, execution_id: str) -> Mapping[str, OAuthToken | errors.RestpointError]:
         """Return the token or the error of each closed consent, by id; expired tokens are refreshed. Raises ``SealBroken``."""
         return await self._tokens.outcomes(execution_id)
 
@@ -282,7 +271,7 @@ class Consents:
         try:
             provider = self.provider(consent.provider)
             endpoints = await self._client.endpoints(provider)
-        except (ProviderUnreachable, InvalidArgument) as error:
+        except (errors.ProviderUnreachable, errors.InvalidArgument) as error:
             return CallbackResult("failed", consent, str(error))
         others = {each.issuer for each in self.providers.values() if each is not provider}
         if not endpoints.has_issuer(parameters.get("iss"), others):
@@ -315,9 +304,9 @@ class Consents:
                 await file.database.write(partial(consents.spend, consent=consent))
                 return CallbackResult("failed", consent, f"{consent.provider} cannot do it now ({code}).")
             await file.database.write(partial(consents.deny, consent=consent, code=code, actor=consent.begun_by))
-        except ConsentExpired:
+        except errors.ConsentExpired:
             return CallbackResult("expired", consent)
-        except (Conflict, IllegalTransition):
+        except (errors.Conflict, errors.IllegalTransition):
             return CallbackResult("replayed", consent)
         return CallbackResult("denied", consent, code)
 
@@ -325,7 +314,7 @@ class Consents:
         try:
             # Decrypt before anything is written: if the key is lost, the consent must not change.
             verifier = self._vault.unseal(consent.verifier or "", *associated_data(consent, "verifier"))
-        except SealBroken as error:
+        except errors.SealBroken as error:
             log.error("the callback of consent %s was not handled: %s", consent.id, error)  # noqa: TRY400 - no traceback
             return CallbackResult("sealed", consent, str(error))
         if self._closing:
@@ -344,16 +333,16 @@ class Consents:
         file = self._require()
         try:
             await file.database.write(partial(consents.redeem, consent=consent, lease=file.lease))
-        except ConsentExpired:
+        except errors.ConsentExpired:
             return CallbackResult("expired", consent)
-        except (Conflict, IllegalTransition):
+        except (errors.Conflict, errors.IllegalTransition):
             return CallbackResult("replayed", consent)
         except asyncio.CancelledError:
             await self._give_back(consent, "the server went down")
             raise
         try:
             reply = await self._client.redeem(provider, endpoints, code, verifier, consent.redirect_uri or "")
-        except ProviderUnreachable as error:
+        except errors.ProviderUnreachable as error:
             await self._give_back(consent, "the provider could not be asked")
             return CallbackResult("failed", consent, str(error))
         except TokenRefused as error:
@@ -382,9 +371,9 @@ class Consents:
         while True:
             try:
                 await file.database.write(job)
-            except (Conflict, IllegalTransition, NotFound):
+            except (errors.Conflict, errors.IllegalTransition, errors.NotFound):
                 return False
-            except StorageError:
+            except errors.StorageError:
                 if self._closing:  # the next process resets the consent when this lease has ended
                     raise
                 log.exception("the outcome of an exchange could not be written; trying again")

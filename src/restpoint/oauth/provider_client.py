@@ -187,12 +187,7 @@ class ProviderClient:
             """Authlib's protocol over our own transport, because Authlib's httpx classes choose their HTTP package themselves."""
 
             async def _fetch_token(
-                self,
-                url: str,
-                body: str = "",
-                headers: Any = None,
-                auth: Any = None,
-                **_: Any,
+                self, url: str, body: str = "", headers: Any = None, auth: Any = None, **_: Any
             ) -> Any:
                 url, headers, body = auth.prepare("POST", url, dict(headers), body)
                 reply = await send(provider.shown, "POST", url, headers, body.encode())

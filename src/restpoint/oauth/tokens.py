@@ -14,20 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from restpoint import errors
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import decode, encode
 from restpoint._storage import Consent, Database, consents, history, vacuum
 from restpoint._store.open_file import OpenFile
-from restpoint.errors import (
-    ConsentDenied,
-    ConsentExpired,
-    ConsentWithdrawn,
-    DamagedFile,
-    InvalidArgument,
-    ProviderUnreachable,
-    RestpointError,
-    SealBroken,
-)
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault, sealed_with
 from restpoint.oauth.provider_client import ProviderClient, TokenRefused, TokenReply
@@ -62,11 +53,11 @@ class TokenStore:
         self._counts = counts
         self._refreshing: dict[int, asyncio.Lock] = {}
 
-    async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | RestpointError:
+    async def outcome(self, execution_id: str, consent_id: str) -> OAuthToken | errors.RestpointError:
         """Return the token or the error of a closed consent. Raises ``SealBroken`` if the token does not open."""
         return await self._outcome(await consents.find(self._file.database, execution_id, consent_id))
 
-    async def outcomes(self, execution_id: str) -> dict[str, OAuthToken | RestpointError]:
+    async def outcomes(self, execution_id: str) -> dict[str, OAuthToken | errors.RestpointError]:
         """Return the token or the error of each closed consent of an execution, by id; expired tokens are refreshed.
 
         Raises ``SealBroken`` if a token does not open.
@@ -74,15 +65,15 @@ class TokenStore:
         found = await consents.of_execution(self._file.database, execution_id)
         return {each.id: await self._outcome(each) for each in found if each.status not in OPEN}
 
-    async def _outcome(self, consent: Consent) -> OAuthToken | RestpointError:
+    async def _outcome(self, consent: Consent) -> OAuthToken | errors.RestpointError:
         match consent.status:
             case "granted":
                 return _token(consent.provider, await self._fresh(consent))
             case "denied":
-                return ConsentDenied(consent.provider, consent.denial or "access_denied")
+                return errors.ConsentDenied(consent.provider, consent.denial or "access_denied")
             case "expired":
-                return ConsentExpired(consent.provider)
-        return ConsentWithdrawn(consent.provider)
+                return errors.ConsentExpired(consent.provider)
+        return errors.ConsentWithdrawn(consent.provider)
 
     async def _fresh(self, consent: Consent) -> Token:
         """Return the token of a granted consent, refreshed if it has expired and has a refresh token."""
@@ -103,7 +94,7 @@ class TokenStore:
 
     def _open(self, consent: Consent) -> dict[str, Any]:
         if consent.token is None:
-            raise DamagedFile(f"{consent.subject} was granted, but its token is not in the file.")
+            raise errors.DamagedFile(f"{consent.subject} was granted, but its token is not in the file.")
         token: dict[str, Any] = decode(self._vault.unseal(consent.token, *associated_data(consent, "token")))
         return token
 
@@ -123,7 +114,7 @@ class TokenStore:
             provider = self._provider(consent.provider)
             endpoints = await self._client.endpoints(provider)
             reply = await self._client.refresh(provider, endpoints, token["refresh_token"])
-        except (ProviderUnreachable, TokenRefused, InvalidArgument) as error:
+        except (errors.ProviderUnreachable, TokenRefused, errors.InvalidArgument) as error:
             self._counts["refused" if isinstance(error, TokenRefused) else "failed"] += 1
             log.warning("the token of consent %s has expired and could not be refreshed: %s", consent.id, error)
             await file.database.write(partial(consents.release_token, consent=consent, lease=file.lease))
@@ -154,7 +145,7 @@ async def reseal(database: Database, vault: Vault, actor: str | None = None) -> 
         where = associated_data(consent, column)
         try:
             renewed = vault.seal(vault.unseal(sealed, *where), *where)
-        except SealBroken as error:
+        except errors.SealBroken as error:
             lost.add((consent.key, column))
             log.error("a secret of %s was not resealed: %s", consent.subject, error)  # noqa: TRY400 - no traceback
             return None

@@ -12,10 +12,11 @@ the two unions below.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import BaseModel, Discriminator, Tag, TypeAdapter, ValidationError
+from pydantic import BaseModel, Discriminator, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
 from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, first_problem, unreadable
@@ -46,49 +47,15 @@ from restpoint.prompts.plain import (
     HumanResponseText,
 )
 
-if TYPE_CHECKING:
-    from restpoint.compat import InteractionBase as InteractionBase
-    from restpoint.compat import InteractionPrompt as InteractionPrompt
-    from restpoint.compat import InteractionResponse as InteractionResponse
-    from restpoint.compat import InteractionStatus as InteractionStatus
-
-_COMPAT: Final = ("InteractionBase", "InteractionPrompt", "InteractionResponse", "InteractionStatus")
-
 __all__ = [
-    "PROMPT",
-    "PROMPTS",
-    "RESPONSE",
-    "RESPONSES",
-    "AnswerOptions",
-    "BinaryHumanPromptOption",
-    "HumanPrompt",
-    "HumanPromptBase",
-    "HumanPromptBinary",
-    "HumanPromptCheckbox",
-    "HumanPromptDropdown",
-    "HumanPromptModelType",
-    "HumanPromptMultipleChoiceBase",
-    "HumanPromptNotification",
-    "HumanPromptRadio",
-    "HumanPromptText",
-    "HumanResponse",
-    "HumanResponseBase",
-    "HumanResponseBinary",
-    "HumanResponseCheckbox",
-    "HumanResponseDropdown",
-    "HumanResponseNotification",
-    "HumanResponseRadio",
-    "HumanResponseText",
-    "MultipleChoiceOption",
-    "NotUnderstood",
-    "accepts",
-    "read_prompt",
-    "read_response",
-    "stored_prompt",
-    "summary_of",
-    "write_prompt",
-    "write_response",
-]
+    "PROMPT", "PROMPTS", "RESPONSE", "RESPONSES", "AnswerOptions", "BinaryHumanPromptOption", "HumanPrompt",
+    "HumanPromptBase", "HumanPromptBinary", "HumanPromptCheckbox", "HumanPromptDropdown", "HumanPromptModelType",
+    "HumanPromptMultipleChoiceBase", "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText",
+    "HumanResponse", "HumanResponseBase", "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown",
+    "HumanResponseNotification", "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt",
+    "InteractionResponse", "InteractionStatus", "MultipleChoiceOption", "NotUnderstood", "accepts", "read_prompt",
+    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
+]  # fmt: skip
 
 HumanPrompt = Annotated[
     HumanPromptText
@@ -146,12 +113,7 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
 
 def write_prompt(prompt: HumanPrompt) -> str:
     """The prompt as the JSON text that is stored. Raises ``PromptNotAccepted`` past the size limit."""
-    try:
-        text = prompt.model_dump_json()
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise PromptNotAccepted(f"This prompt has no JSON form: {error}.") from None
-    _check_size(text, MAX_PROMPT_BYTES, "prompt", PromptNotAccepted)
-    return text
+    return _written(prompt, "prompt", MAX_PROMPT_BYTES, PromptNotAccepted)
 
 
 def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
@@ -166,12 +128,7 @@ def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
 
 def write_response(response: HumanResponse) -> str:
     """The response as the JSON text that is stored. Raises ``ResponseNotAccepted`` past the size limit."""
-    try:
-        text = response.model_dump_json()
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise ResponseNotAccepted(f"This response has no JSON form: {error}.") from None
-    _check_size(text, MAX_RESPONSE_BYTES, "response", ResponseNotAccepted)
-    return text
+    return _written(response, "response", MAX_RESPONSE_BYTES, ResponseNotAccepted)
 
 
 def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
@@ -197,16 +154,57 @@ def _data(value: BaseModel | Mapping[str, object]) -> object:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
-def _check_size(text: str, limit: int, noun: str, error: type[PromptNotAccepted | ResponseNotAccepted]) -> None:
+def _written(model: BaseModel, noun: str, limit: int, error: type[PromptNotAccepted | ResponseNotAccepted]) -> str:
+    try:
+        text = model.model_dump_json()
+    except (PydanticSerializationError, ValueError, RecursionError) as problem:
+        raise error(f"This {noun} has no JSON form: {problem}.") from None
     size = len(text) if text.isascii() else len(text.encode())
     if size > limit:
         raise error(
             f"The {noun} is {size} bytes of JSON and the limit is {limit}; keep large content elsewhere and link to it."
         )
+    return text
 
 
-def __getattr__(name: str) -> Any:
-    # The original's users find the envelopes here. They are built of the unions above, so they are imported last.
-    if name in _COMPAT:
-        return getattr(import_module("restpoint.compat"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# --- Envelopes, which only code that was written for the original store uses ---------------------------------------------
+
+
+class InteractionStatus(StrEnum):
+    """Where an interaction is, in the words of the original's envelope."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class InteractionBase(BaseModel):
+    """What ``InteractionPrompt`` and ``InteractionResponse`` share. ``timestamp`` is like ``2025-01-13T10:00:03Z``."""
+
+    id: str
+    type: str = "system_human_interaction"
+    thread_id: str | None = None
+    parent_id: str | None = None
+    status: InteractionStatus = InteractionStatus.PENDING
+    timestamp: str
+
+    @model_validator(mode="after")
+    def _timestamp_is_utc(self) -> Self:
+        try:
+            datetime.strptime(self.timestamp, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - the Z is in the format
+        except ValueError:
+            raise ValueError("timestamp must look like 2025-01-13T10:00:03Z") from None
+        return self
+
+
+class InteractionPrompt(InteractionBase):
+    """An envelope around a prompt."""
+
+    content: HumanPrompt
+
+
+class InteractionResponse(InteractionBase):
+    """An envelope around a response."""
+
+    content: HumanResponse

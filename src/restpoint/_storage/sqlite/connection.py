@@ -29,17 +29,8 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from restpoint import errors
 from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, sqlite_master
-from restpoint.errors import (
-    DamagedFile,
-    InvalidArgument,
-    SchemaTooNew,
-    SchemaTooOld,
-    StorageBusy,
-    StorageError,
-    StorageFull,
-    UnusableFile,
-)
 
 Synchronous = Literal["FULL", "NORMAL"]
 Connection = sqlite3.Connection
@@ -102,18 +93,20 @@ def locate(database: str | os.PathLike[str]) -> Path:
         try:
             url = make_url(text)
         except (ArgumentError, ValueError) as error:
-            raise InvalidArgument(f"{text!r} is not a database URL ({error}); use sqlite+aiosqlite:///PATH.") from None
+            raise errors.InvalidArgument(
+                f"{text!r} is not a database URL ({error}); use sqlite+aiosqlite:///PATH."
+            ) from None
         if url.get_backend_name() != "sqlite":
-            raise InvalidArgument(
+            raise errors.InvalidArgument(
                 f"{url.drivername} is not supported; restpoint keeps one SQLite file, sqlite+aiosqlite:///PATH."
             )
         text = url.database or ""
     if not text or text == ":memory:" or text.startswith("file:"):
-        raise InvalidArgument(
+        raise errors.InvalidArgument(
             f"{text or 'an empty name'!r} names no file; give a path, so that there is something to survive in."
         )
     if "\x00" in text:
-        raise InvalidArgument("The path of the database has a NUL character.")
+        raise errors.InvalidArgument("The path of the database has a NUL character.")
     return Path(text).absolute()
 
 
@@ -123,16 +116,16 @@ def inspect(path: Path) -> Literal["absent", "empty", "file"]:
     Creates and changes nothing.
     """
     if sqlite3.sqlite_version_info < _MINIMUM_SQLITE:
-        raise UnusableFile(f"This Python has SQLite {sqlite3.sqlite_version}; restpoint needs 3.35 or later.")
+        raise errors.UnusableFile(f"This Python has SQLite {sqlite3.sqlite_version}; restpoint needs 3.35 or later.")
     try:
         problem = _problem(path)
         size = path.stat().st_size if path.exists() else None
     except OSError as error:
-        raise UnusableFile(f"{path} cannot be used: {error.strerror or error}.") from error
+        raise errors.UnusableFile(f"{path} cannot be used: {error.strerror or error}.") from error
     if problem is not None:
-        raise UnusableFile(problem)
+        raise errors.UnusableFile(problem)
     if size is not None and 0 < size < _HEADER_BYTES:  # SQLite would take one byte for none at all
-        raise UnusableFile(f"{path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
+        raise errors.UnusableFile(f"{path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
     if size is None:
         return "absent"
     return "file" if size else "empty"
@@ -165,26 +158,30 @@ def create_empty(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
+        raise errors.UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
 
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 
-def storage_error(error: Exception) -> StorageError:
+def storage_error(error: Exception) -> errors.StorageError:
     """What a failure of SQLite means to the caller. https://www.sqlite.org/rescode.html has the names."""
-    if isinstance(error, StorageError):
+    if isinstance(error, errors.StorageError):
         return error
     name = getattr(error, "sqlite_errorname", None) or ""
     if isinstance(error, UnicodeDecodeError) or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return DamagedFile(f"The database file is damaged ({error}); restore a backup.", name or None)
+        return errors.DamagedFile(f"The database file is damaged ({error}); restore a backup.", name or None)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StorageBusy("Another program kept the database file locked for too long; nothing was written.", name)
+        return errors.StorageBusy(
+            "Another program kept the database file locked for too long; nothing was written.", name
+        )
     if name == "SQLITE_FULL":
-        return StorageFull("There is no room for this write; make room and try again. Nothing was written.", name)
+        return errors.StorageFull(
+            "There is no room for this write; make room and try again. Nothing was written.", name
+        )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return UnusableFile(f"The database file cannot be opened or written ({error}).", name)
-    return StorageError(
+        return errors.UnusableFile(f"The database file cannot be opened or written ({error}).", name)
+    return errors.StorageError(
         f"The write or read failed ({error}); what this call asked for was not acknowledged.", name or None
     )
 
@@ -291,7 +288,7 @@ def opened(
             yield connection
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-            raise UnusableFile(f"{path} is not a SQLite database; name {instead}.", "SQLITE_NOTADB") from error
+            raise errors.UnusableFile(f"{path} is not a SQLite database; name {instead}.", "SQLITE_NOTADB") from error
         raise storage_error(error) from error
 
 
@@ -302,7 +299,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
     """
     if inspect(path) != "file":
-        raise UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
+        raise errors.UnusableFile(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
     with opened(path) as connection:
         check_revision(connection, path)
         yield connection
@@ -340,11 +337,11 @@ def check_revision(connection: sqlite3.Connection, path: Path) -> None:
     if revision == REVISION:
         return
     if revision is None or revision < REVISION:
-        raise SchemaTooOld(
+        raise errors.SchemaTooOld(
             f"{path} is at revision {revision or 'none'} and this program needs {REVISION}; "
             f"run: restpoint db upgrade --database {path}"
         )
-    raise SchemaTooNew(
+    raise errors.SchemaTooNew(
         f"{path} is at revision {revision}, written by a newer restpoint than this one, which knows {REVISION}; "
         "start the newer release, or restore the backup that its upgrade made."
     )
@@ -355,7 +352,7 @@ def file_revision(connection: sqlite3.Connection, path: Path) -> str | None:
     names = {name for (name,) in connection.execute(_TABLES)}
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if names - {"alembic_version", "sqlite_sequence", "sqlite_stat1"} and application != APPLICATION_ID:
-        raise UnusableFile(f"{path} is a SQLite file of another program; name another file.")
+        raise errors.UnusableFile(f"{path} is a SQLite file of another program; name another file.")
     if "alembic_version" not in names:
         return None
     row = connection.execute(REVISION_OF_FILE).fetchone()

@@ -23,18 +23,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from restpoint import errors
 from restpoint._storage import Consent
 from restpoint._store.futures import PendingOAuth
 from restpoint.access import Actor, Policy, Subject
-from restpoint.errors import (
-    Conflict,
-    ConsentExpired,
-    ExecutionNotFound,
-    IllegalTransition,
-    InvalidArgument,
-    NotFound,
-    ProviderUnreachable,
-)
 from restpoint.http.pages import html
 from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
@@ -128,14 +120,14 @@ class ConsentPages:
         consent = await self.consents.find(execution_id, consent_id)
         if actor is not None:
             if not self._policy.may_see_consent(actor, Subject(consent.owner)):
-                raise ExecutionNotFound(execution_id)
+                raise errors.ExecutionNotFound(execution_id)
             return consent, actor.id
         ticket = self.consents.links.read_ticket(consent, request.query_params.get("ticket"), self.consents.now)
         if ticket is not None:
             return consent, ticket.person
         if consent.begun_by is not None and self.consents.is_browser_of(consent, request.cookies):
             return consent, consent.begun_by
-        raise ExecutionNotFound(execution_id)
+        raise errors.ExecutionNotFound(execution_id)
 
     async def _show(self, request: Request) -> Response:
         consent, person = await self._found(request)
@@ -167,16 +159,16 @@ class ConsentPages:
         sent = dict(_pairs(body.decode("ascii", "replace"), 10))
         actor = await self._known(request)
         consent, proof = None, None
-        with suppress(NotFound):  # without a proof, do not say whether there is such a consent
+        with suppress(errors.NotFound):  # without a proof, do not say whether there is such a consent
             consent = await self.consents.find(execution_id, consent_id)
             proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
         if consent is None or proof is None:
             text = "This form is too old, or not of this server. Open the link again."
             return html.words("Open the link again", text, 403)
         if actor is not None and actor.id != proof.person:
-            raise ExecutionNotFound(execution_id)
+            raise errors.ExecutionNotFound(execution_id)
         if proof.attempts != consent.attempts:
-            raise Conflict(consent.subject, f"at attempt {proof.attempts}")
+            raise errors.Conflict(consent.subject, f"at attempt {proof.attempts}")
         if sent.get("decision") == "deny":
             await self.consents.deny(consent, proof.person)
             return html.words(*_RESULTS["denied"])
@@ -238,7 +230,7 @@ class ConsentPages:
     async def _place(self, consent: Consent) -> str | None:
         try:
             return await self.consents.authorization_endpoint(self.consents.provider(consent.provider))
-        except (ProviderUnreachable, InvalidArgument):
+        except (errors.ProviderUnreachable, errors.InvalidArgument):
             return None
 
 
@@ -246,19 +238,19 @@ def _wrong(error: Exception) -> Response:
     """The page of an error."""
     title = "That did not work"
     match error:
-        case ConsentExpired():
+        case errors.ConsentExpired():
             shown = ("Too late", _OVER["expired"], 410)
-        case Conflict() | IllegalTransition():
+        case errors.Conflict() | errors.IllegalTransition():
             shown = ("Not any more", "Something happened to this consent meanwhile. Open the link again.", 409)
-        case ProviderUnreachable():
+        case errors.ProviderUnreachable():
             shown = ("That did not work yet", f"{error} Go back, and try again in a moment.", 502)
-        case NotFound():
+        case errors.NotFound():
             shown = (
                 "Not found",
                 "There is no such consent, or this link is not yours, or not good any more. Get a new one.",
                 404,
             )
-        case InvalidArgument():
+        case errors.InvalidArgument():
             log.error("a consent cannot be asked for: %s", error)
             shown = ("Not set up", "This server lacks what this consent needs; its log says what.", 503)
         case _:

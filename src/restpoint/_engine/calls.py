@@ -1,0 +1,70 @@
+"""Calls of the context: the position, the fingerprint and the description of each, by which a replay finds it again."""
+
+import asyncio
+import weakref
+from contextvars import ContextVar
+from hashlib import sha256
+
+from restpoint._core.serialization import encode
+from restpoint._storage import Call
+from restpoint.errors import NotJSON
+
+
+def this_task() -> "asyncio.Task[object] | None":
+    """The current task; None in a thread and in a callback."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+class Branch:
+    """One task of a workflow: its first one, or one that it started. Counts the calls that the task makes."""
+
+    __slots__ = ("_calls", "_children", "_task", "prefix")
+
+    def __init__(self, task: "asyncio.Task[object] | None", prefix: str = "") -> None:
+        # A weak reference: the task keeps its context, and the context keeps this branch.
+        self._task = None if task is None else weakref.ref(task)
+        self.prefix = prefix
+        self._calls = 0
+        self._children = 0
+
+    def is_of(self, task: "asyncio.Task[object]") -> bool:
+        """Whether this is the branch of ``task``."""
+        return self._task is not None and self._task() is task
+
+    def child(self, task: "asyncio.Task[object] | None") -> "Branch":
+        """The branch of a task that this one started."""
+        self._children += 1
+        return Branch(task, f"{self.prefix}{self._children}/")
+
+    def next(self) -> str:
+        """The position of the next call."""
+        self._calls += 1
+        return f"{self.prefix}{self._calls}"
+
+
+current_branch: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
+
+
+def describe(call: Call) -> str:
+    """A call in words, for the two sides of a mismatch."""
+    return f"{call.kind} {call.name} ({call.fingerprint or 'any arguments'})"
+
+
+def fingerprint(*parts: str | int | None) -> str:
+    """A hash of what a call asks for."""
+    return sha256("\0".join(["" if part is None else f"={part}" for part in parts]).encode()).hexdigest()[:16]
+
+
+def fingerprint_of(arguments: tuple[object, ...]) -> str:
+    """A hash of the arguments of a step: of their JSON, or of the type of one that is not JSON."""
+    digest = sha256()
+    for part in arguments:
+        try:
+            text = encode(part)
+        except NotJSON:
+            text = f"<{type(part).__name__}>"
+        digest.update(f"{len(text)}:{text}".encode())
+    return digest.hexdigest()[:16]
