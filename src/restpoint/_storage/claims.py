@@ -1,10 +1,10 @@
-"""Claims: which process has which run, from when it is ready until it is parked, let go or left behind.
+"""Which runner has which execution: from when it is ready until it is parked, let go or left behind.
 
-A run is *ready* when something happened that its workflow has not heard of: it was started, a wait of it was settled, it
-slept enough, its process died. A runner *claims* what is ready and nobody's, with its lease and a new *epoch*; every write of
-the run carries both, so what a process still writes that lost the run (it stood still for longer than its lease) is refused.
-A run that waits is *parked*: nobody's, and not ready, until an answer makes it so. Nothing here looks at the clock of more
-than one machine: the file is on one node.
+An execution that a runner runs, a *run* for short, is *ready* when something happened that its workflow has not heard of: it was
+started, a wait of it was settled, it slept enough, its process is gone. A runner claims what is ready and nobody's, with its
+lease and a new epoch; every write of the run carries both, so a process that lost the run (it stood still for longer than its
+lease) is refused. A run that waits is *parked*: it is nobody's, and not ready, until an answer makes it so. How a caller without
+a runner drives an execution is in ``leases.py``.
 """
 
 import json
@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
-from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Change
 from restpoint._core.retention_rules import RetentionRules
@@ -22,7 +21,7 @@ from restpoint._storage.executions import end
 from restpoint._storage.history import append
 from restpoint._storage.leases import Claim
 from restpoint._storage.schema import consents, executions, interactions, runs
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, ZERO, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import Conflict, LeaseLost
 from restpoint.events import EventKind
@@ -36,12 +35,8 @@ _INHERITED_AT_ONCE: Final = 500
 _e, _r, _i, _c = executions.c, runs.c, interactions.c, consents.c
 
 
-def _const(value: str) -> ColumnElement[Any]:
-    return literal_column(value)
-
-
 def _values(name: str) -> Any:
-    return select(_const("value")).select_from(func.json_each(bindparam(name)))
+    return select(literal_column("value")).select_from(func.json_each(bindparam(name)))
 
 
 _FENCE: Final = prepare(
@@ -50,37 +45,31 @@ _FENCE: Final = prepare(
     ),
     order=("id", "lease", "epoch"),
 )
-_AWAKE: Final = prepare(
-    update(executions).where(_e.wake_at <= bindparam("now")).values(ready=_const("1"), wake_at=null())
-)
+_AWAKE: Final = prepare(update(executions).where(_e.wake_at <= bindparam("now")).values(ready=ONE, wake_at=null()))
 _LEFT_BY: Final = prepare(
     select(_e.key, _e.id, _e.status, _e.attempts, _e.epoch)
     .where(_e.lease == bindparam("lease"), _e.ready.is_not(None))
     .order_by(_e.key)
     .limit(bindparam("max"))
-    .offset(_const("0"))
+    .offset(ZERO)
 )
 _INHERIT: Final = prepare(
-    update(executions)
-    .where(_e.key == bindparam("run"))
-    .values(lease=null(), ready=_const("1"), attempts=bindparam("deaths"))
+    update(executions).where(_e.key == bindparam("run")).values(lease=null(), ready=ONE, attempts=bindparam("deaths"))
 )
-_IS_READY: Final = (_e.ready == _const("1")) & _e.lease.is_(None)
-_IS_KNOWN: Final = _e.workflow.concat(_const("'@'")).concat(_r.version).in_(_values("known"))
+_IS_READY: Final = (_e.ready == ONE) & _e.lease.is_(None)
+_IS_KNOWN: Final = _e.workflow.concat(word("@")).concat(_r.version).in_(_values("known"))
 _READY: Final = prepare(
     select(_e.key, _e.id, _e.epoch, _e.attempts, _e.workflow, _r.version)
     .select_from(executions.join(runs, _r.execution_key == _e.key))
     .where(_IS_READY, _IS_KNOWN, _e.attempts.between(bindparam("least"), bindparam("most")))
     .order_by(_e.key)
     .limit(bindparam("max"))
-    .offset(_const("0"))
+    .offset(ZERO)
 )
 _CLAIM: Final = prepare(
     update(executions)
     .where(_e.key == bindparam("run"), _e.epoch == bindparam("before"), _e.lease.is_(None))
-    .values(
-        lease=bindparam("the_lease"), epoch=_e.epoch + _const("1"), ready=_const("0"), wake_at=null(), problem=null()
-    )
+    .values(lease=bindparam("the_lease"), epoch=_e.epoch + ONE, ready=ZERO, wake_at=null(), problem=null())
 )
 _LET_GO: Final = prepare(
     update(executions)
@@ -97,11 +86,11 @@ _STILL_OPEN: Final = prepare(
     select(func.count()).select_from(
         union_all(
             select(_i.key).where(
-                _i.execution_key == bindparam("run"), _i.status == _const("'pending'"), _i.id.in_(_values("waits"))
+                _i.execution_key == bindparam("run"), _i.status == word("pending"), _i.id.in_(_values("waits"))
             ),
             select(_c.key).where(
                 _c.execution_key == bindparam("run"),
-                _c.status.in_([_const(f"'{status}'") for status in OPEN]),
+                _c.status.in_(words(OPEN)),
                 _c.id.in_(_values("waits")),
             ),
         ).subquery()
@@ -112,9 +101,9 @@ _RETRY: Final = prepare(
     .where(
         _e.problem.is_not(None),
         _e.lease.is_(None),
-        select(_const("1")).where(_r.execution_key == _e.key, _IS_KNOWN).correlate(executions).exists(),
+        select(ONE).where(_r.execution_key == _e.key, _IS_KNOWN).correlate(executions).exists(),
     )
-    .values(ready=_const("1"))
+    .values(ready=ONE)
 )
 
 
@@ -210,11 +199,11 @@ def retry(tx: Transaction, known: Collection[str]) -> None:
 # --- What is ready -----------------------------------------------------------------------------------------------------
 
 _CLAIMABLE: Final = prepare(
-    select(_const("1"))
+    select(ONE)
     .select_from(executions.join(runs, _r.execution_key == _e.key))
     .where(_IS_READY, _IS_KNOWN)
-    .limit(_const("1"))
-    .offset(_const("0"))
+    .limit(ONE)
+    .offset(ZERO)
 )
 _NEXT_WAKE: Final = prepare(select(func.min(_e.wake_at)).where(_e.wake_at.is_not(None)))
 

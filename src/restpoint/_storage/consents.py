@@ -18,7 +18,7 @@ from sqlalchemy import Select, bindparam, func, literal_column, null, select, un
 from restpoint._core.changes import Change, Wait
 from restpoint._core.serialization import decode
 from restpoint._storage import event_details, leases, queries
-from restpoint._storage import executions as ledger
+from restpoint._storage.executions import close, read
 from restpoint._storage.history import append
 from restpoint._storage.schema import consents, executions
 from restpoint._storage.sqlite.connection import ZERO, limited, prepare, word
@@ -193,9 +193,9 @@ def grant(tx: Transaction, consent: Consent, lease: int, token: str, scopes: tup
     """Grant the consent, with the sealed token. Raises ``Conflict`` if it was closed, or taken from this lease."""
     _fence(tx, consent, lease)
     detail = event_details.consent(consent.provider, scopes)
-    execution = ledger.read(tx, consent.execution_id)
+    execution = read(tx, consent.execution_id)
     wait = _wait(consent, "exchanging")
-    ledger.close(tx, execution, consent.key, wait, "grant", actor=consent.begun_by, detail=detail)
+    close(tx, execution, consent.key, wait, "grant", actor=consent.begun_by, detail=detail)
     tx.execute(_TOKEN, {"the_key": consent.key, "sealed": token})
 
 
@@ -212,8 +212,8 @@ def deny(tx: Transaction, consent: Consent, code: str, actor: str | None, lease:
         status = "exchanging"
     tx.execute(_DENIAL, {"the_key": consent.key, "why": code})
     detail = event_details.denied(consent.provider, code)
-    execution = ledger.read(tx, consent.execution_id)
-    ledger.close(tx, execution, consent.key, _wait(consent, status), "deny", actor=actor, detail=detail)
+    execution = read(tx, consent.execution_id)
+    close(tx, execution, consent.key, _wait(consent, status), "deny", actor=actor, detail=detail)
 
 
 def _require(tx: Transaction, consent: Consent, trigger: str) -> None:
@@ -239,7 +239,7 @@ def _wait(consent: Consent, status: str) -> Wait:
 
 
 def _append(tx: Transaction, consent: Consent, event: EventKind, actor: str | None, cause: str | None) -> None:
-    execution = ledger.read(tx, consent.execution_id)
+    execution = read(tx, consent.execution_id)
     moved = (execution.status, execution.status)
     sequence = append(tx, event, consent.execution_id, wait_id=consent.id, moved=moved, actor=actor, cause=cause)
     tx.emit(Change(sequence, consent.execution_id, event, execution.status, execution.status, tx.now))

@@ -1,8 +1,8 @@
 """Leases: which process drives which execution, and how to tell that the holder of a lease is dead.
 
-An execution names the lease of the process that drives it. Where another process takes it over because the driver is gone, the
-epoch of the execution grows. A driver writes with its claim, the epoch that it knows, so that a process which stood still and was
-taken for dead writes nothing any more. On Linux, the holder of a lease on this machine is alive
+An execution names the lease of the process that drives it. When another process takes it over because the driver is gone, the
+epoch of the execution grows. A driver writes with its claim, which has the epoch, so a process that stood still and was taken for
+dead is refused. On Linux, the holder of a lease on this machine is alive
 exactly as long as its process is: ``/proc`` tells, and the start time tells a reused pid. Elsewhere, and for a lease from
 another machine or container, the holder is alive until the lease runs out. Both rules are needed: a restart must not wait for
 a lease to run out, and a process that cannot be seen from here must not be taken for dead.

@@ -6,12 +6,12 @@ the job sees that.
 
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, case, exists, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy import and_, bindparam, case, exists, func, insert, null, select, union_all, update
 from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
 from restpoint._core.execution_row import OF_EXECUTIONS
 from restpoint._storage.schema import consents, executions, interactions
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, ZERO, prepare, word, words
 from restpoint.lifecycle import OPEN
 
 _e, _i, _c = executions.c, interactions.c, consents.c
@@ -19,10 +19,6 @@ _e, _i, _c = executions.c, interactions.c, consents.c
 
 def _given(name: str) -> ColumnElement[Any]:
     return bindparam(name)
-
-
-def _const(value: str) -> ColumnElement[str]:
-    return literal_column(f"'{value}'")
 
 
 _THIS: Final = _e.id == _given("id")
@@ -35,8 +31,8 @@ _AS_EXPECTED: Final = and_(
     _e.epoch == func.coalesce(_given("expected_epoch"), _e.epoch),
 )
 _ITS_KEY: Final = select(_e.key).where(_THIS).scalar_subquery()
-_OPEN_INTERACTION: Final = _i.status == _const("pending")
-_OPEN_CONSENT: Final = _c.status.in_([_const(status) for status in OPEN])
+_OPEN_INTERACTION: Final = _i.status == word("pending")
+_OPEN_CONSENT: Final = _c.status.in_(words(OPEN))
 
 # --- Executions ------------------------------------------------------------------------------------------------------
 
@@ -51,13 +47,13 @@ CREATE: Final = prepare(
 )
 
 
-def _ready(value: str) -> ColumnElement[Any]:
-    """Whether a runner may claim it, of what a runner runs; the others stay without."""
-    return case((_e.ready.is_not(None), literal_column(value)))
+def _ready(value: ColumnElement[int]) -> ColumnElement[Any]:
+    """The new value of ``ready``, which stays null where no runner runs the execution."""
+    return case((_e.ready.is_not(None), value))
 
 
 def _move(**also: ColumnElement[Any]) -> str:
-    moved = {"status": _given("to_status"), "version": _e.version + literal_column("1"), "open_waits": _given("waits")}
+    moved = {"status": _given("to_status"), "version": _e.version + ONE, "open_waits": _given("waits")}
     order = (
         "to_status",
         "waits",
@@ -69,17 +65,17 @@ def _move(**also: ColumnElement[Any]) -> str:
 
 MOVE: Final = _move()
 MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
-MOVE_AND_WAKE: Final = _move(ready=_ready("1"))
+MOVE_AND_WAKE: Final = _move(ready=_ready(ONE))
 # ``secrets`` is in the WHERE clause, so that the common case, without secrets, needs no further statement.
 END: Final = prepare(
     update(executions)
     .where(_AS_EXPECTED, _e.secrets.is_(_given("expected_secrets")))
     .values(
         status=_given("to_status"),
-        version=_e.version + literal_column("1"),
+        version=_e.version + ONE,
         open_waits=_given("waits"),
         lease=null(),
-        ready=_ready("0"),
+        ready=_ready(ZERO),
         wake_at=null(),
         problem=null(),
         completed_at=_given("now"),
@@ -113,7 +109,7 @@ ASK: Final = prepare(
         select(
             _e.key,
             _given("wait"),
-            _const("pending"),
+            word("pending"),
             _given("sequence"),
             _given("now"),
             _given("deadline"),
@@ -144,7 +140,7 @@ AUTHORIZE: Final = prepare(
         select(
             _e.key,
             _given("wait"),
-            _const("pending"),
+            word("pending"),
             _given("sequence"),
             _given("now"),
             _given("deadline"),
@@ -156,7 +152,7 @@ AUTHORIZE: Final = prepare(
     ),
     order=("wait", "sequence", "now", "deadline", "url", "state", "the_provider", "the_scopes", *_EXPECTED),
 )  # fmt: skip
-KEEP_SECRETS: Final = prepare(update(executions).where(_THIS).values(secrets=literal_column("1")), order=("id",))
+KEEP_SECRETS: Final = prepare(update(executions).where(_THIS).values(secrets=ONE), order=("id",))
 FORGET_SECRETS: Final = prepare(
     update(consents).where(_c.execution_key == _ITS_KEY).values(token=null(), lease=null()),
     order=("id",),
@@ -175,7 +171,7 @@ ANSWER: Final = prepare(
         _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
         # Four eyes: someone with a name who is not the execution's owner, where that has a name.
         _i.four_eyes.is_(None)
-        | (_i.four_eyes == literal_column("0"))
+        | (_i.four_eyes == ZERO)
         | ~exists(select(_e.key).where(_THIS, _e.owner == func.coalesce(_given("who"), _e.owner))),
     )
     .values(
@@ -188,36 +184,36 @@ ANSWER: Final = prepare(
 )
 WAIT_STATUS: Final = prepare(
     union_all(
-        select(_const("interaction"), _i.status).where(_i.execution_key == _ITS_KEY, _i.id == _given("wait")),
-        select(_const("consent"), _c.status).where(_c.execution_key == _ITS_KEY, _c.id == _given("wait")),
+        select(word("interaction"), _i.status).where(_i.execution_key == _ITS_KEY, _i.id == _given("wait")),
+        select(word("consent"), _c.status).where(_c.execution_key == _ITS_KEY, _c.id == _given("wait")),
     )
 )
 OPEN_WAITS: Final = prepare(
     union_all(
         select(
             _i.key,
-            _const("interaction").label("kind"),
+            word("interaction").label("kind"),
             _i.id,
             _i.status,
             _i.opened.label("opened"),
             _i.created_at,
             _i.deadline_at,
         ).where(_i.execution_key == _ITS_KEY, _OPEN_INTERACTION),
-        select(_c.key, _const("consent"), _c.id, _c.status, _c.opened, _c.created_at, _c.deadline_at).where(
+        select(_c.key, word("consent"), _c.id, _c.status, _c.opened, _c.created_at, _c.deadline_at).where(
             _c.execution_key == _ITS_KEY, _OPEN_CONSENT
         ),
     ).order_by("opened")
 )
 OLDEST_OPEN_WAIT: Final = prepare(
     union_all(
-        select(_const("interaction").label("kind"), _i.opened.label("opened")).where(
+        select(word("interaction").label("kind"), _i.opened.label("opened")).where(
             _i.execution_key == _ITS_KEY, _OPEN_INTERACTION
         ),
-        select(_const("consent"), _c.opened).where(_c.execution_key == _ITS_KEY, _OPEN_CONSENT),
+        select(word("consent"), _c.opened).where(_c.execution_key == _ITS_KEY, _OPEN_CONSENT),
     )
     .order_by("opened")
-    .limit(literal_column("1"))
-    .offset(literal_column("0"))
+    .limit(ONE)
+    .offset(ZERO)
 )
 AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
 ANSWER_BY_DEFAULT: Final = prepare(

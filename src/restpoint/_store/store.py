@@ -296,7 +296,8 @@ class ExecutionStore:
           ``deadline_passed``), or it is answered with ``default``, a response that it accepts.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
-        ``InteractionExists``, and ``IllegalTransition`` on an execution that has ended.
+        ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
+        the execution, stood still, and another process took it over.
         """
         asked = PromptRequest.read(prompt, timeout, assignees, four_eyes, on_deadline, default)
         if interaction_id == "":
@@ -330,8 +331,8 @@ class ExecutionStore:
     ) -> None:
         """Wait for a consent that the caller drives: stores and shows its ``auth_url`` and ``oauth_state``.
 
-        ``timeout`` is in seconds from now. Raises ``NotJSON``, ``InvalidArgument``, ``ExecutionNotFound`` and
-        ``IllegalTransition``.
+        ``timeout`` is in seconds from now. Raises ``NotJSON``, ``InvalidArgument``, ``ExecutionNotFound``,
+        ``IllegalTransition``, and ``LeaseLost`` where another process took the execution over from this one.
         """
         _check_texts(auth_url=auth_url, oauth_state=oauth_state)
         due = None if timeout is None else milliseconds("timeout", timeout)
@@ -342,9 +343,11 @@ class ExecutionStore:
         await self._write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
-        """Continue a paused execution, and withdraw its open waits. Nothing happens on one that runs.
+        """Continue a paused execution, and withdraw its open waits. On one that runs nothing changes.
 
-        Raises ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
+        This process drives the execution from now on, unless it runs already and a living process drives it.
+        Raises ``ExecutionNotFound``, ``IllegalTransition`` on one that has ended, and ``LeaseLost`` where a living process took
+        the execution over from this one.
         """
         who = actor_name(actor)
         file = await self.file()
@@ -356,8 +359,8 @@ class ExecutionStore:
     async def set_completed(self, execution_id: str, result: Any, *, actor: ActorLike = None) -> None:
         """Complete an execution with a result, which is any JSON value.
 
-        Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``; and
-        ``IllegalTransition`` on one that waits or has ended.
+        Raises ``NotJSON`` with the path of what is not, before anything changes; ``ExecutionNotFound``;
+        ``IllegalTransition`` on one that waits or has ended; and ``LeaseLost`` where another process took it over from this one.
         """
         text, who = encode(result), actor_name(actor)
         file = await self.file()
@@ -368,7 +371,8 @@ class ExecutionStore:
     ) -> None:
         """Fail an execution with a message for people, and optionally a stable code for programs.
 
-        Raises ``NotJSON``, ``ExecutionNotFound``, and ``IllegalTransition`` on one that has ended.
+        Raises ``NotJSON``, ``ExecutionNotFound``, ``IllegalTransition`` on one that has ended, and ``LeaseLost`` where another
+        process took it over from this one.
         """
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
