@@ -256,6 +256,7 @@ class Runner:
         try:
             earlier = await starting
         finally:
+            file.records.finish(execution_id)
             self._claimed_here.discard(execution_id)
         return earlier if earlier is not None else creation.record
 

@@ -7,6 +7,7 @@ shows its newest state, and resolves futures by the difference of two states.
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from restpoint._core.changes import Change, Wait
@@ -15,6 +16,7 @@ from restpoint._core.serialization import encode
 from restpoint._storage import HistoryEntry, Snapshot
 from restpoint.lifecycle import OPEN, TERMINAL
 
+_NO_WAITS: Final[Mapping[str, Wait]] = MappingProxyType({})
 _SHA256_OF_NULL: Final = sha256(b"null").hexdigest()
 
 
@@ -45,7 +47,7 @@ def unread(execution_id: str) -> ExecutionState:
 
 def draft(row: ExecutionRow) -> ExecutionState:
     """The state of an execution that is being written."""
-    return ExecutionState(0, row, {})
+    return ExecutionState(0, row, _NO_WAITS)
 
 
 def fold(state: ExecutionState, event: Change) -> ExecutionState:
@@ -53,18 +55,16 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
     if event.sequence <= state.as_of:
         return state
     if event.execution is not None:
-        return ExecutionState(event.sequence, event.execution, {})
-    if not state.is_read:  # remember that the reading under way may be older than this
+        return ExecutionState(event.sequence, event.execution, _NO_WAITS)
+    if not state.row.version:  # not read yet: remember that the reading under way may be older than this
         return state._replace(as_of=event.sequence)
     row, wait, still_open = _after(state.row, event), event.wait, state.open
     closed: tuple[Wait, ...] = ()
-    if wait is not None:
-        still_open = dict(still_open)
-        if event.event.opens_wait:
-            still_open[wait.id] = wait
-        else:
-            still_open.pop(wait.id, None)
-            closed = (wait,)
+    if wait is not None and event.event.opens_wait:
+        still_open = {**still_open, wait.id: wait}
+    elif wait is not None:
+        still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
+        closed = (wait,)
     return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
 
 

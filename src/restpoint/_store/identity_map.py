@@ -46,7 +46,7 @@ class Records:
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """The record, if anyone holds it."""
         record = self._held.get(execution_id)
-        return record if record is not None and record.state.is_read else None
+        return record if record is not None and record.state.row.version else None
 
     def __contains__(self, execution_id: str) -> bool:
         """Whether anyone holds the record, or reads it at this moment."""
@@ -59,11 +59,16 @@ class Records:
         return ExecutionRecord(execution_state.draft(row), self._watch)
 
     def create(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> Creation:
-        """Note that the execution of this draft is being written, so that its first event finds the draft."""
-        execution_id = draft.execution_id
-        creation = self._creations[execution_id] = Creation(draft, written)
-        written.add_done_callback(lambda _: self._creations.pop(execution_id, None))
+        """Note that the execution of this draft is being written, so that its first event finds the draft.
+
+        Whoever calls this awaits ``written`` and calls ``finish`` then, however it went.
+        """
+        creation = self._creations[draft.execution_id] = Creation(draft, written)
         return creation
+
+    def finish(self, execution_id: str) -> None:
+        """Forget the creation of an execution, which is written now, or has failed."""
+        self._creations.pop(execution_id, None)
 
     def creation(self, execution_id: str) -> Creation | None:
         """The creation of this execution, while it is being written."""

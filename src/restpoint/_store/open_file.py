@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
@@ -19,6 +19,7 @@ from restpoint._storage import (
     Database,
     Observer,
     Synchronous,
+    Transaction,
     executions,
     history,
     leases,
@@ -36,6 +37,8 @@ from restpoint.errors import InvalidArgument
 log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Change], None]
+T = TypeVar("T")
+P = ParamSpec("P")
 
 _TASK_CANCELLED: Final = "its task was cancelled"
 _TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
@@ -187,6 +190,12 @@ class OpenFile:
                 record.drive(lease, record.state.row.epoch)
         return record
 
+    def write(
+        self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> "asyncio.Future[T]":
+        """Queue a job of the storage with its arguments; see ``Database.write``."""
+        return self.database.write(lambda tx: job(tx, *arguments, **named))
+
     def claim(self, execution_id: str) -> Claim | None:
         """The claim by which this process drives an execution; None where it does not, or where nobody holds the record."""
         record = self.records.get(execution_id)
@@ -233,8 +242,9 @@ class OpenFile:
     def _committed(self, committed: Committed) -> None:
         """The sink of the database."""
         self.listener.committed(committed.first, committed.last)
+        listeners = (self.records.hear, self.maintenance.hear, *self._subscribers)
         for event in committed.events:
-            for hear in (self.records.hear, self.maintenance.hear, *self._subscribers):
+            for hear in listeners:
                 try:
                     hear(event)
                 except Exception:  # a subscriber must not keep a committed event from the others

@@ -43,11 +43,11 @@ class Asking:
         self._pending: PendingInteraction | None = None
 
     def __enter__(self) -> Self:
-        self._record.askings.append(self)
+        self._record.askings = (*self._record.askings, self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._record.askings.remove(self)
+        self._record.askings = tuple(each for each in self._record.askings if each is not self)
 
     def look(self) -> None:
         """Keep the prompt, if it is open now. Called at each change of the record."""
@@ -66,20 +66,22 @@ class ExecutionRecord:
     """One execution, live. Times are seconds since the epoch."""
 
     __slots__ = (
-        "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_state", "_task", "_watch", "askings",
-        "detachment",
+        "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch", "askings",
+        "detachment", "state",
     )  # fmt: skip
 
     def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
-        self._state = state
+        self.state = state
+        """What this process knows of the execution. Replaced by ``become`` alone."""
         self._watch = watch
         self._task: asyncio.Task[Any] | None = None
         self._claim: Claim | None = None
         self._ended: Callable[[], None] | None = None
         self._first_outcome: weakref.ref[FirstOutcome] | None = None
-        self._observers: list[Observer] = []
+        # Tuples, because a record that has none of either holds no container for the garbage collector to walk.
+        self._observers: tuple[Observer, ...] = ()
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
-        self.askings: list[Asking] = []
+        self.askings: tuple[Asking, ...] = ()
         """Its prompts that are being written. For the store."""
         self.detachment: RestpointError | None = None
         """Why it does not follow its execution any more; None while it does. For the store."""
@@ -89,69 +91,69 @@ class ExecutionRecord:
     @property
     def execution_id(self) -> str:
         """The id of the execution."""
-        return self._state.row.id
+        return self.state.row.id
 
     @property
     def status(self) -> ExecutionStatus:
         """The status of the execution."""
-        return STATUS[self._state.row.status]
+        return STATUS[self.state.row.status]
 
     @property
     def workflow(self) -> str | None:
         """The name of its workflow; None where it has none."""
-        return self._state.row.workflow
+        return self.state.row.workflow
 
     @property
     def owner(self) -> str | None:
         """The id of the actor who owns it; None where it has no owner."""
-        return self._state.row.owner
+        return self.state.row.owner
 
     @property
     def priority(self) -> int:
         """Its priority, a whole number from -100 to 100, which changes no order of work."""
-        return self._state.row.priority
+        return self.state.row.priority
 
     @property
     def created_at(self) -> float:
         """When it was created, in seconds since the epoch."""
-        return self._state.row.created_at / 1000
+        return self.state.row.created_at / 1000
 
     @property
     def completed_at(self) -> float | None:
         """When it ended, in seconds since the epoch; None while it has not."""
-        instant = self._state.row.completed_at
+        instant = self.state.row.completed_at
         return None if instant is None else instant / 1000
 
     @property
     def expires_at(self) -> float | None:
         """When the sweep may delete it, in seconds since the epoch; None: never, or it has not ended."""
-        instant = self._state.row.expires_at
+        instant = self.state.row.expires_at
         return None if instant is None else instant / 1000
 
     @property
     def error(self) -> str | None:
         """The message that it failed with, for people."""
-        return self._state.row.error
+        return self.state.row.error
 
     @property
     def error_code(self) -> str | None:
         """The stable code of its failure, for programs."""
-        return self._state.row.error_code
+        return self.state.row.error_code
 
     @property
     def is_run(self) -> bool:
         """Whether a runner runs it."""
-        return self._state.row.run_version is not None
+        return self.state.row.run_version is not None
 
     @property
     def problem(self) -> str | None:
         """Why no runner can go on with it now; None where nothing is wrong."""
-        return self._state.row.problem
+        return self.state.row.problem
 
     @property
     def lease(self) -> int | None:
         """The lease of the process that drives it, as far as this process knows."""
-        return self._state.row.lease
+        return self.state.row.lease
 
     @property
     def claim(self) -> Claim | None:
@@ -161,7 +163,7 @@ class ExecutionRecord:
     @property
     def summary(self) -> ExecutionSummary:
         """Its summary, as in a list. ``hold`` is as it was last read from the file."""
-        row = self._state.row._replace(open_waits=len(self._state.open))
+        row = self.state.row._replace(open_waits=len(self.state.open))
         return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
@@ -175,7 +177,7 @@ class ExecutionRecord:
 
         Raises ``ExecutionNotFound`` where another process completed it and it was swept before this process read it.
         """
-        result = self._state.row.result
+        result = self.state.row.result
         if result is None and self.status is ExecutionStatus.COMPLETED:
             raise ExecutionNotFound(self.execution_id)
         return decode(result)
@@ -188,7 +190,7 @@ class ExecutionRecord:
     @property
     def pending_interactions(self) -> tuple[PendingInteraction, ...]:
         """Every open prompt, the oldest first."""
-        return tuple(self._interaction(wait) for wait in self._state.open.values() if wait.kind == "interaction")
+        return tuple(self._interaction(wait) for wait in self.state.open.values() if wait.kind == "interaction")
 
     @property
     def pending_oauth(self) -> PendingOAuth | None:
@@ -198,7 +200,7 @@ class ExecutionRecord:
     @property
     def pending_oauths(self) -> tuple[PendingOAuth, ...]:
         """Every open consent, the oldest first."""
-        return tuple(PendingOAuth(wait) for wait in self._state.open.values() if wait.kind == "consent")
+        return tuple(PendingOAuth(wait) for wait in self.state.open.values() if wait.kind == "consent")
 
     # --- Waiting for it ---
 
@@ -219,7 +221,7 @@ class ExecutionRecord:
     @property
     def has_paused(self) -> bool:
         """Whether the execution has paused or ended before."""
-        return self._state.has_paused
+        return self.state.has_paused
 
     @property
     def first_outcome(self) -> asyncio.Event:
@@ -240,20 +242,14 @@ class ExecutionRecord:
         observer = Observer()
         if self.detachment is not None:
             raise self.detachment
-        self._observers.append(observer)
+        self._observers = (*self._observers, observer)
         self._watch(self, observer)
         try:
             await observer
         finally:
-            if observer in self._observers:
-                self._observers.remove(observer)
+            self._observers = tuple(each for each in self._observers if each is not observer)
 
     # --- For the store and the runner ---
-
-    @property
-    def state(self) -> ExecutionState:
-        """What this process knows of the execution."""
-        return self._state
 
     @property
     def is_awaited(self) -> bool:
@@ -300,7 +296,7 @@ class ExecutionRecord:
         return None if wait is None else stored_prompt(wait.prompt or "")
 
     def _open(self, interaction_id: str) -> Wait | None:
-        wait = self._state.open.get(interaction_id)
+        wait = self.state.open.get(interaction_id)
         return wait if wait is not None and wait.kind == "interaction" else None
 
     def _interaction(self, wait: Wait) -> PendingInteraction:
@@ -316,13 +312,18 @@ class ExecutionRecord:
     def hear(self, event: Change) -> None:
         """Fold an event that this process committed."""
         row = event if event.execution is None else event.execution
-        if row.lease is not None and not self.is_run:
+        claim = self._claim
+        if (
+            row.lease is not None
+            and (claim is None or (row.lease, row.epoch) != (claim.lease, claim.epoch))
+            and not self.is_run
+        ):
             self._claim = Claim(event.execution_id, row.lease, row.epoch)
-        self.become(execution_state.fold(self._state, event))
+        self.become(execution_state.fold(self.state, event))
 
     def learn(self, reading: Snapshot) -> bool:
         """Take over a reading of the file. False where this process knows something newer, so it must read again."""
-        state = execution_state.replace(self._state, reading)
+        state = execution_state.replace(self.state, reading)
         if state is None:
             return False
         self.become(state)
@@ -331,11 +332,11 @@ class ExecutionRecord:
     def drive(self, lease: int, epoch: int) -> None:
         """Note that this process drives the execution from now on, of which there is no event."""
         self._claim = Claim(self.execution_id, lease, epoch)
-        self._state = self._state._replace(row=self._state.row._replace(lease=lease, epoch=epoch))
+        self.state = self.state._replace(row=self.state.row._replace(lease=lease, epoch=epoch))
 
     def become(self, state: ExecutionState) -> None:
         """Replace the state, and resolve futures and events by the difference of the two states."""
-        old, self._state = self._state, state
+        old, self.state = self.state, state
         if state is old:
             return
         if state.has_paused and not old.has_paused and self._first_outcome is not None:
@@ -352,7 +353,7 @@ class ExecutionRecord:
         for asking in self.askings:
             asking.look()
         # Compare the waits too: a reading as of the newest row known here may show that another process closed one before it.
-        if state.as_of != old.as_of or state.open.keys() != old.open.keys():
+        if self._observers and (state.as_of != old.as_of or state.open.keys() != old.open.keys()):
             self._tell_observers(None)
 
     def _settle(self, wait: Wait) -> None:
@@ -383,7 +384,7 @@ class ExecutionRecord:
                 pending.settle(why)
 
     def _tell_observers(self, why: RestpointError | None) -> None:
-        observers, self._observers = self._observers, []
+        observers, self._observers = self._observers, ()
         for observer in observers:
             if observer.done():
                 continue

@@ -153,8 +153,7 @@ class ExecutionStore:
                     self._file = None
 
     async def _write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-        file = await self.file()
-        return await file.database.write(lambda tx: job(tx, *arguments, **named))
+        return await (await self.file()).write(job, *arguments, **named)
 
     async def check(self) -> None:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
@@ -164,7 +163,7 @@ class ExecutionStore:
 
     async def gauges(self) -> Gauges:
         """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
-        file = await self.file()
+        file = self._file or await self.file()
         counted = await counts.count(file.database, file.clock.now())
         return replace(counted, swept=file.maintenance.swept, swept_at=file.maintenance.swept_at)
 
@@ -200,19 +199,22 @@ class ExecutionStore:
         _check_texts(workflow=workflow, owner=owner)
         check_priority(priority)
         who = actor_name(actor)
-        file = await self.file()
+        file = self._file or await self.file()
         lease = await file.take_lease()
         row = ExecutionRow(
             file.identifiers.new(), "running", workflow=workflow, owner=owner, priority=priority, lease=lease
         )
         writing = file.database.write(lambda tx: executions.create(tx, row, who))
         creation = file.records.create(file.records.draft(row), writing)
-        await writing
+        try:
+            await writing
+        finally:
+            file.records.finish(row.id)
         return creation.record
 
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
-        file = await self.file()
+        file = self._file or await self.file()
         record = file.records.get(execution_id)
         # Trust the record only if a runner runs it: the lease of any other may change without an event.
         if record is not None and record.is_run:
@@ -267,7 +269,7 @@ class ExecutionStore:
 
     async def address(self, execution_id: str, interaction_id: str) -> Address:
         """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-        file = await self.file()
+        file = self._file or await self.file()
         record = file.records.get(execution_id)
         known = None if record is None else record.address(interaction_id)
         return known or await queries.address(file.database, execution_id, interaction_id)
@@ -304,7 +306,7 @@ class ExecutionStore:
             raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
         chosen = None if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)
         who = actor_name(actor)
-        file = await self.file()
+        file = self._file or await self.file()
         wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
         lease = await file.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
@@ -314,7 +316,7 @@ class ExecutionStore:
         # Return the caller's own object, also where its class is another library's.
         own = prompt if isinstance(prompt, BaseModel) else asked.prompt
         with record.asking(wait_id) as asking:
-            await self._write(
+            await file.write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
                 chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
             )  # fmt: skip
@@ -337,10 +339,10 @@ class ExecutionStore:
         _check_texts(auth_url=auth_url, oauth_state=oauth_state)
         due = None if timeout is None else milliseconds("timeout", timeout)
         who = actor_name(actor)
-        file = await self.file()
+        file = self._file or await self.file()
         wait_id, lease = file.identifiers.new(), await file.take_lease()
         claim = file.claim(execution_id)
-        await self._write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
+        await file.write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Continue a paused execution, and withdraw its open waits. On one that runs nothing changes.
@@ -350,9 +352,9 @@ class ExecutionStore:
         the execution over from this one.
         """
         who = actor_name(actor)
-        file = await self.file()
+        file = self._file or await self.file()
         lease = await file.take_lease()
-        claim = await self._write(executions.resume, execution_id, lease, file.claim(execution_id), who)
+        claim = await file.write(executions.resume, execution_id, lease, file.claim(execution_id), who)
         if claim is not None and (record := file.records.get(execution_id)) is not None:
             record.drive(claim.lease, claim.epoch)
 
@@ -363,8 +365,8 @@ class ExecutionStore:
         ``IllegalTransition`` on one that waits or has ended; and ``LeaseLost`` where another process took it over from this one.
         """
         text, who = encode(result), actor_name(actor)
-        file = await self.file()
-        await self._write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
+        file = self._file or await self.file()
+        await file.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
@@ -376,8 +378,8 @@ class ExecutionStore:
         """
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
-        file = await self.file()
-        await self._write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
+        file = self._file or await self.file()
+        await file.write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """Cancel an execution: withdraws its open waits and cancels ``record.task``, wherever it runs.
@@ -412,7 +414,7 @@ class ExecutionStore:
         anyone without a name.
         """
         answer, who = read_response(response), actor_name(actor)
-        file = await self.file()
+        file = self._file or await self.file()
         record = file.records.get(execution_id)
         prompt = None if record is None else record.open_prompt(interaction_id)
         if prompt is None:
@@ -423,7 +425,7 @@ class ExecutionStore:
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
         # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
         own = response if isinstance(response, BaseModel) and type(response) is not type(answer) else answer
-        refusal = await self._write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
+        refusal = await file.write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
         if refusal is not None:
             raise refusal
 
@@ -474,7 +476,7 @@ class ExecutionStore:
         """
         _check_texts(reason=reason)
         await self._write(erasure.erase_execution, execution_id, actor_name(actor), reason)
-        file = await self.file()
+        file = self._file or await self.file()
         file.records.drop(execution_id)
         return Erasure([execution_id], scrubbed=await erasure.scrub(file.database))
 
@@ -510,7 +512,7 @@ class ExecutionStore:
 
     async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
         """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
-        file = await self.file()
+        file = self._file or await self.file()
         async for row in queries.expired(file.database, file.clock.now()):
             yield row
 
