@@ -9,7 +9,7 @@ from served import Terminal
 from support import PATIENCE, variables
 from transcripts import CHECKOUT, README, TEXT, block
 
-TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest -n 2"
+TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest -n 4"
 RUN_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -e '.[server]' && .venv/bin/restpoint demo"
 
 
