@@ -47,6 +47,13 @@ def test_the_events_of_an_execution_give_its_state_from_the_beginning_to_the_end
     assert (ended.row.result, ended.row.lease, ended.row.owner, ended.closed) == ('"done"', None, "ada", ())
 
 
+def test_an_event_that_closes_no_wait_leaves_the_wait_open_as_it_is_after_the_event() -> None:
+    taken = Wait("interaction", "q", "pending", 2, 2_000, None, prompt="{}", assignees='["grace"]')
+    status = "interaction_required"
+    state = folded(CREATED, ASKS, Change(3, "e", EventKind.INTERACTION_CLAIMED, status, status, 3_000, taken))
+    assert (state.row.status, state.open, state.closed) == (status, {"q": taken}, ())
+
+
 def test_a_state_is_never_changed_by_a_fold() -> None:
     asked = folded(CREATED, ASKS)
     fold(asked, ANSWERS)

@@ -60,11 +60,11 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
         return state._replace(as_of=event.sequence)
     row, wait, still_open = _after(state.row, event), event.wait, state.open
     closed: tuple[Wait, ...] = ()
-    if wait is not None and event.event.opens_wait:
-        still_open = {**still_open, wait.id: wait}
-    elif wait is not None:
+    if wait is not None and event.event.closes_wait:
         still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
         closed = (wait,)
+    elif wait is not None:
+        still_open = {**still_open, wait.id: wait}
     return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
 
 
