@@ -141,6 +141,8 @@ def test_every_prompt_name_of_the_original_is_there() -> None:
     names = [f"{family}{kind}" for family in ("HumanPrompt", "HumanResponse") for kind in kinds]
     names += ["HumanPromptModelType", "BinaryHumanPromptOption", "MultipleChoiceOption", "HumanPrompt", "HumanResponse"]
     names += ["InteractionStatus", "InteractionPrompt", "InteractionResponse"]
+    names += ["BinaryChoiceOptionsType", "MultipleChoiceOptionType"]
+    assert prompts.HumanPromptModelType("oauth_consent") is prompts.HumanPromptModelType.OAUTH_CONSENT
     assert [name for name in names if not hasattr(prompts, name)] == []
 
 
