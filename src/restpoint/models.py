@@ -70,7 +70,7 @@ class ExecutionAcceptedOAuth(ExecutionOAuthRequiredStatus):
     status_url: str
 
 
-class InteractionResponseRequest(BaseModel):
+class InteractionResponseRequest(BaseModel, extra="forbid"):
     """The body that answers a prompt."""
 
     response: HumanResponse

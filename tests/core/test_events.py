@@ -145,7 +145,7 @@ async def test_an_event_that_is_not_in_the_list_is_reported_as_unknown_and_as_no
     # To an operator it is no damage; and where there is damage, that comes first.
     assert checked(path) == ("warning", "event_unknown")
     with sql(path) as connection:
-        name = "executions_move_as_the_lifecycle_allows"
+        name = "executions_labels_stay"
         ((trigger,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchall()
         connection.execute(f"DROP TRIGGER {name}")
         connection.execute("UPDATE executions SET owner = 'eve' WHERE owner = 'ada'")

@@ -86,7 +86,8 @@ def first_problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else first["msg"]
+        what = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"]
+        return f"{where}: {what}" if where else what
     return str(error) or type(error).__name__
 
 

@@ -81,11 +81,11 @@ def from_state(
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 
-def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
-    """Create the execution of this row, at the time of the transaction."""
+def create(tx: Transaction, row: ExecutionRow, actor: str | None, begins_with: str | None = None) -> None:
+    """Create the execution of this row, at the time of the transaction. ``begins_with`` is the input of a run, as JSON."""
     row = row._replace(created_at=tx.now)
     tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
-    detail = event_details.created(row)
+    detail = event_details.created(row, begins_with)
     event = EventKind.EXECUTION_CREATED
     sequence = append(tx, event, row.id, moved=(None, row.status), actor=actor, detail=detail)
     tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))

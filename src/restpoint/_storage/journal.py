@@ -14,7 +14,7 @@ from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
-from restpoint._storage import waits
+from restpoint._storage import event_details, waits
 from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
@@ -86,7 +86,7 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
                 raise IdempotencyConflict(earlier[0])
             return str(earlier[0])
     claimed = int(lease is not None)
-    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor)
+    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
     tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
     return None
 
@@ -140,15 +140,18 @@ def record(tx: Transaction, run: Claim, call: Call, ordinal: int, result: str | 
     _write(tx, fence(tx, run), call, result, error, ordinal)
 
 
-_SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
+_SHOWN: Final = {"emit": (EventKind.EMITTED, "data"), "notify": (EventKind.NOTIFIED, "prompt")}
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
-    """Record something for people to see, which blocks nothing. The journal has the payload, and the history says where."""
+    """Record something for people to see, which blocks nothing.
+
+    The journal has the payload; the history says where, and has its SHA-256.
+    """
     fenced = fence(tx, run)
-    status, event = fenced[1], _SHOWN[call.kind]
+    status, (event, name) = fenced[1], _SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
-    detail = encode({"position": call.position})
+    detail = event_details.shown(name, payload, call.position)
     sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
     tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
 

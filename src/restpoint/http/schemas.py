@@ -93,8 +93,6 @@ StartedExecution = TypeAliasType(
 class InteractionResponse(models.InteractionResponseRequest):
     """The response to a prompt, of the kind that the prompt asks for."""
 
-    model_config = ConfigDict(extra="forbid")
-
 
 class Cancellation(BaseModel):
     """Why an execution is cancelled, for its history."""
