@@ -7,6 +7,7 @@ A file with ``history="digest"`` has the SHA-256 of the payload in its place.
 
 from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, literal_column
@@ -21,11 +22,16 @@ APPLICATION: Final = "application"
 """The authority of an actor whom an application named to the store itself, where no policy was asked."""
 
 
+_labels: Final = attrgetter(*LABELS)
+_NO_LABELS: Final = tuple(ExecutionRow._field_defaults[name] for name in LABELS)
+
+
 def created(row: ExecutionRow) -> str | None:
     """An execution was created, with these labels. There is no detail where it has none."""
-    default = ExecutionRow._field_defaults
-    told = {name: value for name in LABELS if (value := getattr(row, name)) != default[name]}
-    return encode(told) if told else None
+    labels = _labels(row)
+    if labels == _NO_LABELS:  # most have none, and pay for no dict
+        return None
+    return encode({name: value for name, value, none in zip(LABELS, labels, _NO_LABELS, strict=True) if value != none})
 
 
 def failed(error: str, code: str | None, *, digest: bool) -> str:
