@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -26,7 +27,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from restpoint import logs
 from restpoint._engine.runner import Runner
@@ -35,6 +36,7 @@ from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeTo
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
@@ -228,7 +230,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
-            response = await self.respond(Request(scope, receive, send))
+            response = await self.respond(DispatchedRequest(scope, receive, send))
             await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
@@ -285,8 +287,20 @@ def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
     return lifespan
 
 
+class _Application(Starlette):
+    """Starlette whose requests go to their routes past its layers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, with the dispatcher in front of them unless the application has middleware of its own."""
+        layers = super().build_middleware_stack()
+        if self.user_middleware:
+            return layers
+        first = takewhile(lambda route: isinstance(getattr(route, "endpoint", None), _Endpoint), self.router.routes)
+        return Dispatcher(self, (route for route in first if isinstance(route, Route)), layers)
+
+
 def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Starlette:
-    app = Starlette(
+    app = _Application(
         routes=list(routes), lifespan=lifespan, exception_handlers={HTTPException: _refuse, Exception: _fail}
     )
     app.router.redirect_slashes = False  # a redirect would name a host that the request made up
