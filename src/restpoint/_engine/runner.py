@@ -240,7 +240,7 @@ class Runner:
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = file.database.write(lambda tx: journal.start(tx, row, what, lease, who))
+            starting = file.database.write(journal.start, row, what, lease, who)
         except BaseException:
             if run is not None:
                 self.slots.give()

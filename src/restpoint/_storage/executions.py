@@ -83,7 +83,7 @@ def from_state(
 
 def create(tx: Transaction, row: ExecutionRow, actor: str | None, begins_with: str | None = None) -> None:
     """Create the execution of this row, at the time of the transaction. ``begins_with`` is the input of a run, as JSON."""
-    row = row._replace(created_at=tx.now)
+    row = row.changed(created_at=tx.now)
     tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
     detail = event_details.created(row, begins_with)
     event = EventKind.EXECUTION_CREATED

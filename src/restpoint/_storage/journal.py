@@ -86,7 +86,7 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
                 raise IdempotencyConflict(earlier[0])
             return str(earlier[0])
     claimed = int(lease is not None)
-    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
+    create(tx, row.changed(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
     tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
     return None
 

@@ -64,23 +64,23 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
         still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
         closed = (wait,)
     elif wait is not None:
-        still_open = {**still_open, wait.id: wait}
+        still_open = {**still_open, wait.id: wait} if still_open else {wait.id: wait}
     return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
 
 
 def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
     if event.status in TERMINAL:
         if row.completed_at is None:
-            row = row._replace(
+            row = row.changed(
                 status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
                 result=event.result, error=event.error, error_code=event.code, problem=None,
             )  # fmt: skip
     elif event.status != row.status:
-        row = row.moved(event.status)
+        row = row.changed(status=event.status)
     if event.problem is not None:
-        row = row._replace(problem=event.problem)
+        row = row.changed(problem=event.problem)
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
-        row = row._replace(lease=event.lease, epoch=event.epoch)
+        row = row.changed(lease=event.lease, epoch=event.epoch)
     return row
 
 
@@ -117,13 +117,13 @@ def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> Ex
         as_of, kind = max(as_of, entry.sequence), entry.kind
         detail: Mapping[str, Any] = entry.detail if isinstance(entry.detail, dict) else {}
         if entry.to_status in TERMINAL and row.completed_at is None:
-            row = row._replace(
+            row = row.changed(
                 status=entry.to_status, completed_at=round(entry.time * 1000), error=detail.get("error"),
                 error_code=detail.get("code"), problem=None,
                 result="null" if detail.get("result_sha256") == _SHA256_OF_NULL else None,
             )  # fmt: skip
         elif entry.to_status is not None and row.completed_at is None and not (kind is not None and kind.opens_wait):
-            row = row.moved(entry.to_status)
+            row = row.changed(status=entry.to_status)
         if kind is None or not kind.closes_wait or (wait := still_open.get(entry.wait_id or "")) is None:
             continue
         status, response = str(kind.wait_status), detail.get("response")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
@@ -19,7 +19,6 @@ from restpoint._storage import (
     Database,
     Observer,
     Synchronous,
-    Transaction,
     executions,
     history,
     leases,
@@ -38,8 +37,6 @@ from restpoint.prompts.prompt_models import PromptModels
 log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Change], None]
-T = TypeVar("T")
-P = ParamSpec("P")
 
 _TASK_CANCELLED: Final = "its task was cancelled"
 _TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
@@ -191,12 +188,6 @@ class OpenFile:
             if lease is not None and lease == self.lease_keeper.lease:  # this process held another record of it before
                 record.drive(lease, record.state.row.epoch)
         return record
-
-    def write(
-        self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
-    ) -> "asyncio.Future[T]":
-        """Queue a job of the storage with its arguments; see ``Database.write``."""
-        return self.database.write(lambda tx: job(tx, *arguments, **named))
 
     def claim(self, execution_id: str) -> Claim | None:
         """The claim by which this process drives an execution; None where it does not, or where nobody holds the record."""

@@ -168,7 +168,7 @@ class ExecutionRecord:
     @property
     def summary(self) -> ExecutionSummary:
         """Its summary, as in a list. ``hold`` is as it was last read from the file."""
-        row = self.state.row._replace(open_waits=len(self.state.open))
+        row = self.state.row.changed(open_waits=len(self.state.open))
         return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
@@ -344,7 +344,7 @@ class ExecutionRecord:
     def drive(self, lease: int, epoch: int) -> None:
         """Note that this process drives the execution from now on, of which there is no event."""
         self._claim = Claim(self.execution_id, lease, epoch)
-        self.state = self.state._replace(row=self.state.row._replace(lease=lease, epoch=epoch))
+        self.state = self.state._replace(row=self.state.row.changed(lease=lease, epoch=epoch))
 
     def become(self, state: ExecutionState) -> None:
         """Replace the state, and resolve futures and events by the difference of the two states."""

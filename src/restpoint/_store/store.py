@@ -161,7 +161,7 @@ class ExecutionStore:
                     self._file = None
 
     async def _write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-        return await (await self.file()).write(job, *arguments, **named)
+        return await (await self.file()).database.write(job, *arguments, **named)
 
     async def check(self) -> None:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
@@ -208,11 +208,11 @@ class ExecutionStore:
         check_priority(priority)
         who = actor_name(actor)
         file = self._file or await self.file()
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         row = ExecutionRow(
             file.identifiers.new(), "running", workflow=workflow, owner=owner, priority=priority, lease=lease
         )
-        writing = file.database.write(lambda tx: executions.create(tx, row, who))
+        writing = file.database.write(executions.create, row, who)
         creation = file.records.create(file.records.draft(row), writing)
         try:
             await writing
@@ -316,7 +316,7 @@ class ExecutionStore:
         who = actor_name(actor)
         file = self._file or await self.file()
         wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
         record = file.records.get(execution_id) or await file.find(execution_id)
         if record is None:
@@ -327,7 +327,7 @@ class ExecutionStore:
         else:  # return the caller's own object, also where its class is another library's
             own = prompt if isinstance(prompt, BaseModel) else asked.prompt
         with record.asking(wait_id) as asking:
-            await file.write(
+            await file.database.write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
                 chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
             )  # fmt: skip
@@ -353,7 +353,9 @@ class ExecutionStore:
         file = self._file or await self.file()
         wait_id, lease = file.identifiers.new(), await file.take_lease()
         claim = file.claim(execution_id)
-        await file.write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
+        await file.database.write(
+            waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim
+        )
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Continue a paused execution: withdraws its consents, and the prompts that nobody awaits any more.
@@ -367,10 +369,12 @@ class ExecutionStore:
         """
         who = actor_name(actor)
         file = self._file or await self.file()
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         record = file.records.get(execution_id)
         awaited = () if record is None else record.awaited
-        claim = await file.write(executions.resume, execution_id, lease, file.claim(execution_id), who, awaited)
+        claim = await file.database.write(
+            executions.resume, execution_id, lease, file.claim(execution_id), who, awaited
+        )
         if claim is not None and (record := file.records.get(execution_id)) is not None:
             record.drive(claim.lease, claim.epoch)
 
@@ -382,7 +386,7 @@ class ExecutionStore:
         """
         text, who = encode(result), actor_name(actor)
         file = self._file or await self.file()
-        await file.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
+        await file.database.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
@@ -395,7 +399,9 @@ class ExecutionStore:
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
         file = self._file or await self.file()
-        await file.write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
+        await file.database.write(
+            executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id)
+        )
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """Cancel an execution: withdraws its open waits and cancels ``record.task``, wherever it runs.
@@ -440,7 +446,9 @@ class ExecutionStore:
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
         own = self._as_awaited(record, response, answer)
-        refusal = await file.write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
+        refusal = await file.database.write(
+            waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own
+        )
         if refusal is not None:
             raise refusal
 

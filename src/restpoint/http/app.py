@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -27,7 +28,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from restpoint import logs
 from restpoint._engine.runner import Runner
@@ -36,6 +37,7 @@ from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeTo
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
@@ -244,7 +246,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
-            response = await self.respond(Request(scope, receive, send))
+            response = await self.respond(DispatchedRequest(scope, receive, send))
             await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
@@ -301,8 +303,20 @@ def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
     return lifespan
 
 
+class _Application(Starlette):
+    """Starlette whose requests go to their routes past its layers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, with the dispatcher in front of them unless the application has middleware of its own."""
+        layers = super().build_middleware_stack()
+        if self.user_middleware:
+            return layers
+        first = takewhile(lambda route: isinstance(getattr(route, "endpoint", None), _Endpoint), self.router.routes)
+        return Dispatcher(self, (route for route in first if isinstance(route, Route)), layers)
+
+
 def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Starlette:
-    app = Starlette(
+    app = _Application(
         routes=list(routes), lifespan=lifespan, exception_handlers={HTTPException: _refuse, Exception: _fail}
     )
     app.router.redirect_slashes = False  # a redirect would name a host that the request made up

@@ -137,8 +137,8 @@ def local(request: Request) -> Actor:
     A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host; a proxy on
     this machine names its client in a header.
     """
-    client = "" if request.client is None else request.client.host
-    forwarded = any(name in _PROXY_HEADERS for name, _ in request.headers.raw)
+    client = "" if (address := request.client) is None else address.host
+    forwarded = not _PROXY_HEADERS.isdisjoint(dict(request.headers.raw))
     if is_loopback(client) and not forwarded and is_loopback(_host_name(request.headers.get("host") or "")):
         return LOCAL_ACTOR
     raise Problem(

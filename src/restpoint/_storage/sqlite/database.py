@@ -17,7 +17,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import func, select
@@ -54,6 +54,7 @@ __all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _MOST_TURNS: Final = 5
 """Iterations of the loop after which the waiting jobs are handed over, even if each iteration brought more."""
@@ -124,11 +125,16 @@ class Database:
             raise
         return self
 
-    def write(self, function: Callable[[Transaction], T]) -> "asyncio.Future[T]":
-        """Queue a job. The future resolves after COMMIT and after the sink, or with what the job or the storage raised."""
+    def write(
+        self, function: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> "asyncio.Future[T]":
+        """Queue a job: a function that is called with the transaction and these arguments.
+
+        The future resolves after COMMIT and after the sink, or with what the job or the storage raised.
+        """
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
-        job = Job(function, self._loop)
+        job = Job(self._loop, function, arguments, named)
         if self._writer is None:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
@@ -282,4 +288,5 @@ def _resolve(batch: list[Job[Any]]) -> None:
             job.set_exception(job.error)
         else:
             job.set_result(job.value)
-        del job.function  # the writer may hold the job a little longer; it must not hold what the function refers to
+        # The writer may hold the job a little longer; it must not hold what the job refers to.
+        del job.function, job.arguments, job.named

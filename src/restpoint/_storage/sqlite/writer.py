@@ -104,11 +104,20 @@ class Transaction:
 class Job(asyncio.Future[T]):
     """A write and its outcome. A cancelled task stays at the await until the outcome is known."""
 
-    __slots__ = ("error", "function", "value")
+    __slots__ = ("arguments", "error", "function", "named", "value")
 
-    def __init__(self, function: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        function: Callable[..., T],
+        arguments: tuple[object, ...],
+        named: Mapping[str, object],
+    ) -> None:
         super().__init__(loop=loop)
         self.function = function
+        """Is called with the transaction and these arguments."""
+        self.arguments = arguments
+        self.named = named
         self.value: T
         self.error: Exception | None = None
 
@@ -240,7 +249,7 @@ class Writer:
         before, deferred = self._connection.total_changes, len(transaction.deferred)
         job.error = None
         try:
-            job.value = job.function(transaction)
+            job.value = job.function(transaction, *job.arguments, **job.named)
         except Exception as error:
             job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
             if isinstance(error, UnicodeEncodeError):
