@@ -71,7 +71,9 @@ class Operation:
         if self.kind == "guarded":
             found += [*_GUARDED, *_STORAGE]
             found += [] if self.method == "GET" else ["cross_site"]
-            found += [] if self.body is None else ["malformed_json", "body_too_large", "invalid_body"]
+            found += (
+                [] if self.body is None else ["malformed_json", "body_too_large", "body_too_complex", "invalid_body"]
+            )
         return sorted({each if isinstance(each, str) else each.code for each in found})
 
 

@@ -27,6 +27,7 @@ _HTTP_STATUS: Final[Mapping[str, int]] = {
     "route_not_found": 404,
     "method_not_allowed": 405,
     "body_too_large": 413,
+    "body_too_complex": 413,
     "invalid_body": 422,
     "internal_error": 500,
     "not_ready": 503,
