@@ -55,7 +55,7 @@ class RouteOptions(TypedDict, total=False):
     - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
     - ``max_body_bytes``: larger bodies are refused with 413; 4 MiB by default.
     - ``max_body_values``: bodies with more JSON values (lists, objects and their members count as one each) are refused with
-      413; 20,000 by default. What a body may cost the event loop depends on it, so raise it only for callers whom you trust.
+      422; 20,000 by default. What a body may cost the event loop depends on it, so raise it only for callers whom you trust.
     - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.

@@ -36,7 +36,7 @@ class BodyLimits:
 async def parse(body: bytes, limits: BodyLimits) -> Any:
     """The JSON of a body; None for an empty one. A long body is parsed off the event loop.
 
-    Raises ``Problem``: 400 where it is not JSON, 413 where it has too many values, nests too deep or has too long a number.
+    Raises ``Problem``: 400 where it is not JSON, 422 where it has too many values, nests too deep or has too long a number.
     """
     if not body:
         return None

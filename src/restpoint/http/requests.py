@@ -3,6 +3,7 @@
 What is refused here is refused before anything is parsed further or written.
 """
 
+import asyncio
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
@@ -16,6 +17,8 @@ from restpoint.http import json_bodies
 from restpoint.http.json_bodies import BodyLimits
 from restpoint.http.problems import Problem
 
+BODY_SECONDS: Final = 60.0
+"""How long a body may take to arrive."""
 LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 """The actor of every request from this machine, on a server without authentication."""
 
@@ -32,7 +35,19 @@ def mount_of(request: Request, path: str) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes, whatever Content-Length says. Raises ``Problem`` 413."""
+    """The body, at most ``limit`` bytes, whatever Content-Length says.
+
+    Raises ``Problem``: 413 for a longer one, and 408 for one that has not arrived after ``BODY_SECONDS``.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_body(request, limit)
+    except TimeoutError:
+        text = f"The body did not arrive within {BODY_SECONDS:g} seconds. Send it again, at once."
+        raise Problem("request_timeout", text, headers={"connection": "close"}) from None
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length") or ""
     over = declared.isdecimal() and int(declared[:20]) > limit
     size, chunks = 0, []
