@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
+from restpoint._core import json_thread
 from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
@@ -114,11 +115,13 @@ class Service:
         workflow: str,
         input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
+        is_long: bool = False,
         trace: Mapping[str, str] | None = None,
         **options: "Unpack[StartOptions]",
     ) -> "Started":
         """Start a workflow; the actor owns the execution. The options are those of ``Runner.start``.
 
+        An input that ``is_long`` is checked in a thread, so that the event loop goes on meanwhile.
         Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
         """
         runner = self.runner
@@ -126,6 +129,8 @@ class Service:
             raise WorkflowNotFound(workflow, self.startable(actor))
         if not self.policy.may_start(actor, workflow):
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
+        if is_long:
+            input = await json_thread.run(runner.workflows[workflow].written, input)  # noqa: A001 - as above
         return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
 
     # --- Reading ---

@@ -68,6 +68,15 @@ def serve(
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
     ] = 100,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            "--max-connections",
+            envvar="RESTPOINT_MAX_CONNECTIONS",
+            min=8,
+            help="Connections at the same time, in each process; fewer where its limit of open files is low.",
+        ),
+    ] = 1_000,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
     log_format: Annotated[
         Literal["text", "json"], typer.Option("--log-format", help="The format of the log.")
@@ -98,6 +107,7 @@ def serve(
         history=history,
         history_retention=_retention(history_retention),
         concurrency=concurrency,
+        max_connections=max_connections,
         default=default,
         log_json=log_format == "json",
         log_level=log_level.upper(),

@@ -39,12 +39,13 @@ from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
 from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
+from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
 from restpoint.http.pages import reference
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import MAX_BODY_BYTES, mount_of
+from restpoint.http.requests import mount_of
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Vault, vault_for
 from restpoint.oauth.providers import Provider
@@ -144,6 +145,7 @@ def create_app(
     hold_paused_for: float = 5.0,
     max_attempts: int = 5,
     max_body_bytes: int = MAX_BODY_BYTES,
+    max_body_values: int = MAX_BODY_VALUES,
     trusted_origins: Collection[str] = (),
     providers: Iterable[Provider] | str | os.PathLike[str] | None = None,
     keys: Vault | str | os.PathLike[str] | None = None,
@@ -192,6 +194,7 @@ def create_app(
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,
+        max_body_values=max_body_values,
         trusted_origins=trusted_origins,
         metrics=metrics,
         consents=consents,

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from restpoint import logs
-from restpoint._core import tracing
+from restpoint._core import json_thread, tracing
 from restpoint._engine.workflow import Workflow
 from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
@@ -23,8 +23,9 @@ from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
 from restpoint.events import EventKind
-from restpoint.http import bodies, parameters, requests
+from restpoint.http import bodies, json_bodies, parameters, requests
 from restpoint.http.bodies import json_response
+from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES, BodyLimits
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
@@ -55,6 +56,8 @@ class RouteOptions(TypedDict, total=False):
       with the same request. Without one, only requests from this machine are answered, as the operator ``local``.
     - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
     - ``max_body_bytes``: larger bodies are refused with 413; 4 MiB by default.
+    - ``max_body_values``: bodies with more JSON values (lists, objects and their members count as one each) are refused with
+      422; 20,000 by default. What a body may cost the event loop depends on it, so raise it only for callers whom you trust.
     - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.
@@ -64,6 +67,7 @@ class RouteOptions(TypedDict, total=False):
     authenticate: Authenticate | None
     default: str | None
     max_body_bytes: int
+    max_body_values: int
     trusted_origins: Collection[str]
     metrics: Metrics | None
     consents: Consents | None
@@ -93,7 +97,9 @@ class Handlers:
         self.service = service
         self.long_requests = LongRequests()
         self._authenticate: Authenticate = options.get("authenticate") or requests.local
-        self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
+        self._limits = BodyLimits(
+            options.get("max_body_bytes", MAX_BODY_BYTES), options.get("max_body_values", MAX_BODY_VALUES)
+        )
         self._trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
         self._metrics = options.get("metrics")
         consents, default = options.get("consents"), options.get("default")
@@ -162,7 +168,8 @@ class Handlers:
     async def _start(self, request: Request, path: str, read: Callable[[Workflow | None, Any], Input]) -> _Start:
         options = parameters.start_options(request)
         actor = await self._writer(request)
-        data = requests.parse(await requests.read_body(request, self._limit))
+        body = await requests.read_body(request, self._limits.bytes)
+        data = await json_bodies.parse(body, self._limits)
         named = request.path_params.get("name")
         own = path if named is None else path.replace("/v1/workflow", f"/v1/workflows/{named}", 1)
         name = self.default if named is None else named
@@ -170,7 +177,9 @@ class Handlers:
             raise WorkflowNotFound("(default)", self.service.startable(actor))
         trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
         given = Input(data) if named is not None else read(self.service.workflows.get(name), data)
-        started = await self.service.start(actor, name, given.value, trace=trace or None, **options)
+        started = await self.service.start(
+            actor, name, given.value, is_long=len(body) >= json_thread.LONG, trace=trace or None, **options
+        )
         logs.add(execution_id=started.record.execution_id, workflow=name)
         return _Start(actor, given, started.record, started.created, requests.mount_of(request, own), request)
 
@@ -341,7 +350,7 @@ class Handlers:
     async def answer(self, request: Request) -> Response:
         """Answer a prompt."""
         actor = await self._writer(request)
-        body = requests.object_of(await requests.read_body(request, self._limit), ["response"])
+        body = await requests.read_object(request, self._limits, ["response"])
         response = body.get("response")
         if not isinstance(response, dict):
             raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
@@ -352,7 +361,7 @@ class Handlers:
     async def cancel(self, request: Request) -> Response:
         """Cancel an execution."""
         actor = await self._writer(request)
-        body = requests.object_of(await requests.read_body(request, self._limit), ["reason"], optional=True)
+        body = await requests.read_object(request, self._limits, ["reason"], optional=True)
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem("invalid_body", "The reason must be text.")

@@ -71,7 +71,7 @@ class Operation:
         if self.kind == "guarded":
             found += [*_GUARDED, *_STORAGE]
             found += [] if self.method == "GET" else ["cross_site"]
-            found += [] if self.body is None else ["malformed_json", "body_too_large", "invalid_body"]
+            found += [] if self.body is None else _BODY
         return sorted({each if isinstance(each, str) else each.code for each in found})
 
 
@@ -79,6 +79,7 @@ _STORAGE: Final[tuple[type[errors.RestpointError], ...]] = (
     errors.StoreClosed,
     *(kind for kind in errors.by_code().values() if issubclass(kind, errors.StorageError)),
 )
+_BODY: Final = ("malformed_json", "request_timeout", "body_too_large", "body_too_complex", "invalid_body")
 _GUARDED: Final = ("not_authenticated", "loopback_only", errors.NotAllowed, errors.InvalidArgument)
 
 # --- Bodies ----------------------------------------------------------------------------------------------------------

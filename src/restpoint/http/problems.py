@@ -20,16 +20,20 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 _HTTP_STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
+    "malformed_request": 400,
     "not_authenticated": 401,
     "cross_site": 403,
     "loopback_only": 403,
     "no_metrics": 404,
     "route_not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "body_too_large": 413,
+    "body_too_complex": 422,
     "invalid_body": 422,
     "internal_error": 500,
     "not_ready": 503,
+    "too_many_connections": 503,
 }
 """The codes that only HTTP has."""
 

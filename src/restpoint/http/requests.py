@@ -3,20 +3,23 @@
 What is refused here is refused before anything is parsed further or written.
 """
 
+import asyncio
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic_core import from_json
 from starlette.requests import Request
 
 from restpoint._core.addresses import is_loopback
 from restpoint.access import OPERATOR, Actor
 from restpoint.errors import InvalidArgument
+from restpoint.http import json_bodies
+from restpoint.http.json_bodies import BodyLimits
 from restpoint.http.problems import Problem
 
-MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+BODY_SECONDS: Final = 60.0
+"""How long a body may take to arrive."""
 LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 """The actor of every request from this machine, on a server without authentication."""
 
@@ -33,7 +36,19 @@ def mount_of(request: Request, path: str) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes, whatever Content-Length says. Raises ``Problem`` 413."""
+    """The body, at most ``limit`` bytes, whatever Content-Length says.
+
+    Raises ``Problem``: 413 for a longer one, and 408 for one that has not arrived after ``BODY_SECONDS``.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_body(request, limit)
+    except TimeoutError:
+        text = f"The body did not arrive within {BODY_SECONDS:g} seconds. Send it again, at once."
+        raise Problem("request_timeout", text, headers={"connection": "close"}) from None
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length") or ""
     over = declared.isdecimal() and int(declared[:20]) > limit
     size, chunks = 0, []
@@ -55,19 +70,11 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def parse(body: bytes) -> Any:
-    """The JSON of a body; None for an empty one. Raises ``Problem`` 400."""
-    if not body:
-        return None
-    try:
-        return from_json(body, allow_inf_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise Problem("malformed_json", f"The body is not JSON that can be read: {error}.") from None
-
-
-def object_of(body: bytes, keys: Collection[str], *, optional: bool = False) -> dict[str, Any]:
+async def read_object(
+    request: Request, limits: BodyLimits, keys: Collection[str], *, optional: bool = False
+) -> dict[str, Any]:
     """The JSON object of a body that has these keys and no others. Raises ``Problem``."""
-    data = parse(body)
+    data = await json_bodies.parse(await read_body(request, limits.bytes), limits)
     if data is None and optional:
         return {}
     if not isinstance(data, dict):

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, replace
+from multiprocessing.reduction import DupFd
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
@@ -27,6 +28,7 @@ from restpoint._storage import locate, migrations
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.connections import MAX_CONNECTIONS, Config, ConnectionLimits, limit_log_lines
 from restpoint.http.requests import check_origin
 from restpoint.oauth import providers
 from restpoint.oauth.keyring import vault_for
@@ -39,6 +41,7 @@ GRACE_SECONDS: Final = 3
 
 _READY_SECONDS: Final = 60
 _HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
+_QUEUED: Final = 2048  # connections that the kernel keeps until they are accepted
 _LARGEST_PORT: Final = 65_535
 
 
@@ -59,6 +62,7 @@ class Settings:
     history: Literal["full", "digest"] | None = None
     history_retention: float | None = None
     concurrency: int = 100
+    max_connections: int = MAX_CONNECTIONS
     default: str | None = None
     log_json: bool = False
     log_level: str = "WARNING"
@@ -80,8 +84,9 @@ def run(settings: Settings) -> None:
     listening = _bind(settings.host, settings.port)
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
-    config = uvicorn.Config(
+    config = Config(
         functools.partial(make_app, settings),
+        ConnectionLimits(settings.max_connections),
         factory=True,
         host=settings.host,
         workers=settings.workers,
@@ -92,6 +97,7 @@ def run(settings: Settings) -> None:
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
     logs.setup(json=settings.log_json, level=settings.log_level)
+    limit_log_lines()
     # uvicorn raises the signal again after a clean end, and the process should exit with 0 then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -109,6 +115,7 @@ def make_app(settings: Settings) -> "Starlette":
     parent = multiprocessing.parent_process()
     if parent is not None:
         logs.setup(json=settings.log_json, level=settings.log_level)
+        limit_log_lines()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     return create_app(
         loader.load(settings.target),
@@ -161,11 +168,11 @@ def _bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise InvalidArgument(f"{host} is no address of this machine: {error.strerror}.") from None
-    made = socket.socket(family, kind, protocol)
+    made = _Listening(family, kind, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
-        made.listen(2048)
+        made.listen()
     except OSError as error:
         made.close()
         if error.errno == errno.EADDRINUSE:
@@ -191,6 +198,25 @@ def _announce(url: str, workers: int) -> None:
 def _end_with_parent(parent: Any) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Listening(socket.socket):
+    """A listening socket, which asyncio may not make listen with its own, short queue.
+
+    asyncio takes one number for the queue of the kernel and for how many connections it accepts in one turn of the loop. The
+    queue should be long, and the turn short.
+    """
+
+    def listen(self, backlog: int = 0, /) -> None:
+        super().listen(max(backlog, _QUEUED))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it goes to a worker process, as ``multiprocessing`` does it for a socket itself."""
+        return _listening, (DupFd(self.fileno()), self.family, self.type, self.proto)
+
+
+def _listening(descriptor: Any, family: int, kind: int, protocol: int) -> _Listening:
+    return _Listening(family, kind, protocol, fileno=descriptor.detach())
 
 
 class _SingleServer(uvicorn.Server):
