@@ -157,9 +157,7 @@ class ExecutionStore:
 
     async def check(self) -> None:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
-        database = (await self.file()).database
-        await database.pass_gate()
-        await history.last_sequence(database)
+        await (await self.file()).database.check()
 
     async def gauges(self) -> Gauges:
         """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
