@@ -58,6 +58,7 @@ class FileOptions:
     sweep_interval: int
     synchronous: Synchronous
     migrate: Literal["refuse", "auto"]
+    create: bool
     clock: Clock
 
 
@@ -136,7 +137,7 @@ class OpenFile:
 
         Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
         """
-        await asyncio.to_thread(migrations.prepare, options.path, options.migrate)
+        await asyncio.to_thread(migrations.prepare, options.path, options.migrate, create=options.create)
         database = await Database.open(options.path, options.clock, options.synchronous)
         database.observe(observer)
         try:

@@ -73,6 +73,8 @@ class ExecutionStore:
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
+    - ``create``: make a new file also where a key ring, backups or a log show that there was one. Without that the store is not
+      opened then (``UnusableFile``), because the file was deleted or moved by mistake.
     - ``clock``: the source of time.
 
     Every method may raise ``StorageError`` and its kinds, and ``StoreClosed``. A caller that is cancelled still waits until the
@@ -90,12 +92,15 @@ class ExecutionStore:
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
         migrate: Literal["refuse", "auto"] = "refuse",
+        create: bool = False,
         clock: Clock | None = None,
     ) -> None:
         path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
         settings = given_settings(ttl_seconds, history, history_retention_seconds)
         interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
-        self._options = FileOptions(path, settings, remember, interval, synchronous, migrate, clock or SystemClock())
+        self._options = FileOptions(
+            path, settings, remember, interval, synchronous, migrate, create, clock or SystemClock()
+        )
         self._observer: Observer | None = None
         self._subscribers: list[Callable[[Change], None]] = []
         self._file: OpenFile | None = None

@@ -64,6 +64,7 @@ class Settings:
     providers_file: str | None = None
     keys_file: str | None = None
     public_url: str | None = None
+    create: bool = False
     address: str | None = None
     """The base URL at which it listens, once it does."""
 
@@ -144,7 +145,7 @@ def _check(settings: Settings) -> None:
     if settings.public_url is not None:
         providers.check_url("public_url", settings.public_url)
     path = locate(settings.database)
-    migrations.prepare(path, "refuse")
+    migrations.prepare(path, "refuse", create=settings.create)
     if settings.providers_file is not None:
         vault_for(path, settings.keys_file, os.environ)
 

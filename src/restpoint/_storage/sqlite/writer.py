@@ -17,6 +17,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -193,7 +194,9 @@ class Writer:
                 self._tell(batch, committed)
                 del batch, committed  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
-            self.guard.unlock()
+            with suppress(FileGone):  # a log that is not the file's must neither be moved into the file nor be deleted
+                self.guard.check()
+                self.guard.unlock()
             self._connection.close()
             self.guard.close()
 
