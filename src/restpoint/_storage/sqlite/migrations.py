@@ -60,8 +60,8 @@ def scripts() -> Path:
 def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse", *, create: bool = False) -> None:
     """Make sure that a file of the current revision is at ``path``.
 
-    Creates it if there is none; see ``upgrade`` for ``create``. For an older file it raises ``SchemaTooOld``, or upgrades the file if ``mode`` is ``auto``; for a
-    newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
+    Creates it if there is none; see ``upgrade`` for ``create``. For an older file it raises ``SchemaTooOld``, or upgrades the file
+    if ``mode`` is ``auto``; for a newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
     """
     if mode not in {"refuse", "auto"}:
         raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
@@ -108,12 +108,12 @@ def _make(path: Path, *, create: bool) -> None:
 
 
 def _was_here(path: Path, left: list[Path]) -> str:
-    names = ", ".join(each.name for each in left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")  # noqa: PLR2004
+    names = ", ".join(each.name for each in left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
     backup = next((each for each in left if each.suffix in {".backup", ".bak", ".replaced"}), "BACKUP")
     return (
-        f"{path} is {'empty' if path.exists() else 'missing'}, and beside it there is {names}: there was a file here, with all its "
-        f"executions. Move it back, or run `restpoint db restore {backup} --database {path}`, or allow a new, empty file: --create "
-        "on the command line, create=True in Python."
+        f"{path} is {'empty' if path.exists() else 'missing'}, and beside it there is {names}: there was a file here, with its "
+        f"executions. Move it back, or run `restpoint db restore {backup} --database {path}`, or allow a new, empty file with "
+        "--create on the command line, create=True in Python."
     )
 
 
