@@ -20,13 +20,20 @@ from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
-from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.errors import (
+    ExecutionCancelled,
+    ExecutionNotFound,
+    InvalidArgument,
+    NotAllowed,
+    StorageError,
+    WorkflowNotFound,
+)
 from restpoint.events import EventKind
 from restpoint.http import bodies, parameters, requests
 from restpoint.http.bodies import json_response
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.pages.consent import ConsentPages
-from restpoint.http.problems import Problem
+from restpoint.http.problems import STATUS, Problem, problem_of
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.oauth.flow import Consents
@@ -366,10 +373,15 @@ class Handlers:
         return json_response({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Say whether the server takes work: it can read its file, which has this program's revision, and is not closing."""
+        """Say whether the server takes work: it can use its file, whose revision is this program's, and is not closing."""
         if self.long_requests.ending or (self.service.runner is not None and not self.service.runner.accepts):
             raise Problem("not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
-        await self.service.store.check()
+        try:
+            await self.service.store.check()
+        except StorageError as error:
+            problem = problem_of(error)
+            problem.status = STATUS["not_ready"]  # a full disk, too
+            raise problem from error
         return json_response({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:

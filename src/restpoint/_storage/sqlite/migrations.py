@@ -60,7 +60,7 @@ def scripts() -> Path:
 def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse", *, create: bool = False) -> None:
     """Make sure that a file of the current revision is at ``path``.
 
-    Creates it if there is none; see ``upgrade`` for ``create``. For an older file it raises ``SchemaTooOld``, or upgrades the file
+    Creates it if there is none; see ``upgrade`` for ``create``. For an older file it raises ``SchemaTooOld``, or upgrades it
     if ``mode`` is ``auto``; for a newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
     """
     if mode not in {"refuse", "auto"}:
