@@ -42,6 +42,7 @@
         ├── StorageFull                    storage_full
         ├── DamagedFile                    damaged_file
         ├── UnusableFile                   unusable_file
+        ├── FileGone                       file_gone
         ├── SchemaTooOld                   schema_too_old
         └── SchemaTooNew                   schema_too_new
 
@@ -456,6 +457,15 @@ class UnusableFile(StorageError):
     """The path cannot hold a restpoint file: not a database, a directory, read-only, or without a parent folder."""
 
     code = "unusable_file"
+
+
+class FileGone(StorageError):
+    """The file or its log was deleted, moved, replaced or cut short while it was open.
+
+    What was acknowledged before is where the file went to. Writes are refused until it is back in its place.
+    """
+
+    code = "file_gone"
 
 
 class SchemaTooOld(StorageError):

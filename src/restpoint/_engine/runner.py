@@ -35,6 +35,7 @@ from restpoint.errors import (
     LeaseLost,
     SealBroken,
     StorageError,
+    StorageFull,
     StoreClosed,
     WorkflowNotFound,
 )
@@ -115,15 +116,22 @@ class Runner:
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Begin to claim and run executions. Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``."""
+        """Begin to claim and run executions, or do so as soon as there is room where the disk is full.
+
+        Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``.
+        """
         if self._file is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         file = await self.store.file()
-        await file.take_lease()
         self._file = file
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
+        try:
+            await (self._poller.begin() if self.concurrency else file.take_lease())
+        except StorageFull:
+            log.warning(
+                "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
+            )
         if self.concurrency:
-            await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
@@ -214,13 +222,14 @@ class Runner:
         if self._file is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
+        own = await file.take_lease()
         with tracing.start_span(workflow, trace) as span:
             trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
+            claim = Claim(execution_id, own, 1, workflow, found.version) if self.slots.try_take() else None
             draft = file.records.draft(row)
             run = None
             if claim is not None:

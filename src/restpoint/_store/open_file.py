@@ -31,7 +31,7 @@ from restpoint._store.lease_keeper import LeaseKeeper
 from restpoint._store.listener import Listener
 from restpoint._store.maintenance import Maintenance
 from restpoint._store.records import ExecutionRecord
-from restpoint.errors import InvalidArgument
+from restpoint.errors import InvalidArgument, StorageFull
 from restpoint.prompts.prompt_models import PromptModels
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class FileOptions:
     sweep_interval: int
     synchronous: Synchronous
     migrate: Literal["refuse", "auto"]
+    create: bool
     clock: Clock
     models: PromptModels
 
@@ -135,7 +136,7 @@ class OpenFile:
 
         Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
         """
-        await asyncio.to_thread(migrations.prepare, options.path, options.migrate)
+        await asyncio.to_thread(migrations.prepare, options.path, options.migrate, create=options.create)
         database = await Database.open(options.path, options.clock, options.synchronous)
         database.observe(observer)
         try:
@@ -144,7 +145,12 @@ class OpenFile:
             current = {**stored, **options.settings}  # arguments override the settings stored in the file
             settings.check(current)
             if options.remember and current != stored:
-                await database.write(partial(settings.change, given=options.settings))
+                try:
+                    await database.write(partial(settings.change, given=options.settings))
+                except StorageFull:
+                    log.warning(
+                        "%s has no room to remember the settings of this process, which hold here", options.path
+                    )
             rules = current.get(settings.TIMES_TO_LIVE) or {}
             keeping = RetentionRules.read(rules, digest=current.get(settings.HISTORY) == "digest")
         except BaseException:
@@ -172,10 +178,10 @@ class OpenFile:
 
     @property
     def lease(self) -> int:
-        """The lease of this process, for those who have awaited ``take_lease``."""
+        """The lease of this process, for those who have awaited ``take_lease``. Raises ``StorageFull`` where it had no room."""
         lease = self.lease_keeper.lease
         if lease is None:
-            raise RuntimeError("take_lease comes first")
+            raise StorageFull("There is no room to write the lease of this process; make room on the disk of the file.")
         return lease
 
     # --- Claims ---

@@ -77,6 +77,8 @@ class ExecutionStore:
     - ``models``: the classes that prompts and responses are read as, whoever asked or answered, and in whichever process:
       a module that has ``HumanPrompt`` and ``HumanResponse``, such as that of the original store, or a ``PromptModels``.
       Default: those of ``restpoint.prompts``.
+    - ``create``: make a new file also where a key ring, backups or a log show that there was one. Without that the store is not
+      opened then (``UnusableFile``), because the file was deleted or moved by mistake.
     - ``clock``: the source of time.
 
     Every method may raise ``StorageError`` and its kinds, and ``StoreClosed``. A caller that is cancelled still waits until the
@@ -94,6 +96,7 @@ class ExecutionStore:
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
         migrate: Literal["refuse", "auto"] = "refuse",
+        create: bool = False,
         models: ModuleType | PromptModels | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -102,7 +105,7 @@ class ExecutionStore:
         interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._models = PromptModels.of(models)
         self._options = FileOptions(
-            path, settings, remember, interval, synchronous, migrate, clock or SystemClock(), self._models
+            path, settings, remember, interval, synchronous, migrate, create, clock or SystemClock(), self._models
         )
         self._observer: Observer | None = None
         self._subscribers: list[Callable[[Change], None]] = []
@@ -165,9 +168,7 @@ class ExecutionStore:
 
     async def check(self) -> None:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
-        database = (await self.file()).database
-        await database.pass_gate()
-        await history.last_sequence(database)
+        await (await self.file()).database.check()
 
     async def gauges(self) -> Gauges:
         """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""

@@ -29,6 +29,10 @@ class Format(StrEnum):
 Database = Annotated[
     str, typer.Option("--database", "-d", envvar="RESTPOINT_DATABASE", help="The SQLite file: a path, or a URL.")
 ]
+Create = Annotated[
+    bool,
+    typer.Option("--create", help="Make a new file also where a key ring, backups or a log show that there was one."),
+]
 Url = Annotated[
     str | None,
     typer.Option(

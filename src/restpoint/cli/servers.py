@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, KeysFile, TimeToLive, seconds_or_never, times_to_live
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Create,
+    Database,
+    KeysFile,
+    TimeToLive,
+    seconds_or_never,
+    times_to_live,
+)
 
 tokens = typer.Typer(help="The bearer tokens that the server accepts.", no_args_is_help=True)
 
@@ -26,6 +34,7 @@ ProvidersFile = Annotated[
 def serve(
     target: Annotated[str, typer.Argument(help="A .py file, or a module, with @workflow functions.")],
     database: Database = DEFAULT_DATABASE,
+    create: Create = False,
     host: Annotated[
         str,
         typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
@@ -115,6 +124,7 @@ def serve(
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
         trusted_origins=tuple(trusted_origin or ()),
+        create=create,
     )
     try:
         server.run(settings)

@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from restpoint import logs
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
+from restpoint._storage import migrations
 from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
@@ -141,6 +142,7 @@ def create_app(
     history: Literal["full", "digest"] | None = None,
     history_retention_seconds: float | None = None,
     migrate: Literal["refuse", "auto"] = "refuse",
+    create: bool = False,
     concurrency: int = 100,
     hold_paused_for: float = 5.0,
     max_attempts: int = 5,
@@ -156,7 +158,7 @@ def create_app(
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
 
-    ``database`` to ``migrate`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
+    ``database`` to ``create`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
     others those of ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
     ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
@@ -181,8 +183,9 @@ def create_app(
         history=history,
         history_retention_seconds=history_retention_seconds,
         migrate=migrate,
+        create=create,
     )
-    consents = _consents(store, providers, keys, public_url, address)
+    consents = _consents(store, providers, keys, public_url, address, create=create)
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
@@ -228,14 +231,19 @@ def _consents(
     keys: Vault | str | os.PathLike[str] | None,
     public_url: str | None,
     address: str | None,
+    *,
+    create: bool,
 ) -> Consents | None:
     given = providers if providers is not None else os.environ.get("RESTPOINT_PROVIDERS_FILE")
     if not given:
         return None
     found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
-    vault = keys if isinstance(keys, Vault) else vault_for(store.path, keys, os.environ)
+    if not isinstance(keys, Vault):
+        if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
+            migrations.prepare(store.path, create=create)
+        keys = vault_for(store.path, keys, os.environ)
     public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
-    return Consents(store, found, vault, public_url=public_url, address=address)
+    return Consents(store, found, keys, public_url=public_url, address=address)
 
 
 # --- Routes ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,14 @@ from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
-from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.errors import (
+    ExecutionCancelled,
+    ExecutionNotFound,
+    InvalidArgument,
+    NotAllowed,
+    StorageError,
+    WorkflowNotFound,
+)
 from restpoint.events import EventKind
 from restpoint.http import bodies, json_bodies, parameters, requests
 from restpoint.http.bodies import json_response
@@ -29,7 +36,7 @@ from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES, BodyLimi
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
-from restpoint.http.problems import Problem
+from restpoint.http.problems import STATUS, Problem, problem_of
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.oauth.flow import Consents
@@ -387,10 +394,15 @@ class Handlers:
         return json_response({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Say whether the server takes work: it can read its file, which has this program's revision, and is not closing."""
+        """Say whether the server takes work: it can use its file, whose revision is this program's, and is not closing."""
         if self.long_requests.ending or (self.service.runner is not None and not self.service.runner.accepts):
             raise Problem("not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
-        await self.service.store.check()
+        try:
+            await self.service.store.check()
+        except StorageError as error:
+            problem = problem_of(error)
+            problem.status = STATUS["not_ready"]  # a full disk, too
+            raise problem from error
         return json_response({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:

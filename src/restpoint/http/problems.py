@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint import errors
+from restpoint._core.log_limit import STORAGE_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +121,10 @@ def problem_of(error: Exception) -> Problem:
         return Problem("internal_error", "The server has a defect; its log says more. Trying again may help.")
     status, detail = _status_of(type(error)), str(error)
     if isinstance(error, errors.StorageError):
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            log.error("the storage failed a request: %s", error)
+        STORAGE_FAILURES.error(log, "the storage failed a request: %s", error)
         detail = "The storage failed; nothing was acknowledged. Try again, and have the operator read the log."
+        if status == HTTPStatus.INSUFFICIENT_STORAGE:
+            detail = "The server has no room to write; nothing was written. Try again once its operator has made room."
     retry = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
     headers = {"retry-after": _RETRY_SECONDS} if retry else {}
     members: dict[str, Any] = {

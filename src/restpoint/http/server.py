@@ -70,6 +70,7 @@ class Settings:
     keys_file: str | None = None
     public_url: str | None = None
     trusted_origins: tuple[str, ...] = ()
+    create: bool = False
     address: str | None = None
     """The base URL at which it listens, once it does."""
 
@@ -156,7 +157,7 @@ def _check(settings: Settings) -> None:
     for origin in settings.trusted_origins:
         check_origin(origin)
     path = locate(settings.database)
-    migrations.prepare(path, "refuse")
+    migrations.prepare(path, "refuse", create=settings.create)
     if settings.providers_file is not None:
         vault_for(path, settings.keys_file, os.environ)
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,6 +31,7 @@ from sqlalchemy.pool import NullPool
 
 from restpoint import errors
 from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, sqlite_master
+from restpoint._storage.sqlite import guard
 
 Synchronous = Literal["FULL", "NORMAL"]
 Connection = sqlite3.Connection
@@ -154,9 +155,12 @@ def _problem(path: Path) -> str | None:
 
 
 def create_empty(path: Path) -> None:
-    """Make an empty file readable by its owner only; SQLite gives its log and index the same mode."""
+    """Make an empty file readable by its owner only; SQLite gives its log and index the same mode. Leaves one that exists."""
+    if path.exists():
+        return
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):  # never close a descriptor of a file that may be open: see ``guard``
+            os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise errors.UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
 
@@ -284,7 +288,7 @@ def opened(
     For a file that is no database the message says what to name ``instead``.
     """
     try:
-        with closing(open_connection(path, mode, wait=wait)) as connection:
+        with guard.in_use(path), closing(open_connection(path, mode, wait=wait)) as connection:
             yield connection
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":

@@ -13,6 +13,7 @@ registers. A job's future cannot be cancelled: a cancelled caller still waits fo
 
 import asyncio
 import logging
+import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
-from restpoint._storage.schema import REVISION, alembic_version, history
+from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
     check_revision,
@@ -44,7 +45,7 @@ from restpoint._storage.sqlite.writer import (
     Transaction,
     Writer,
 )
-from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.errors import FileGone, InvalidArgument, StorageFull, StoreClosed
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,6 +59,9 @@ P = ParamSpec("P")
 
 _MOST_TURNS: Final = 5
 """Iterations of the loop after which the waiting jobs are handed over, even if each iteration brought more."""
+
+_ROOM_BYTES: Final = 1024 * 1024
+"""After a write found no room, the file counts as writable again once this much is free: a small write finds room sooner."""
 
 _GLANCE: Final = prepare(
     select(
@@ -237,6 +241,23 @@ class Database:
             return None
         return row[0] if row is not None and row[1] == REVISION else None
 
+    async def check(self) -> None:
+        """Raise what a read or a write would raise now, without writing unless the last write failed."""
+        writer = self._writer
+        if writer is None:
+            raise StoreClosed("The store is closed; make a new one to go on.")
+        try:
+            await asyncio.to_thread(writer.guard.check)
+        except FileGone:
+            await self.write(_try_to_write)  # so that the writer logs it, and saves the log
+            raise
+        await self.pass_gate()
+        await self.read(_GLANCE)
+        if writer.failure is not None:
+            if isinstance(writer.failure, StorageFull):
+                await asyncio.to_thread(_find_room, self.path)
+            await self.write(_try_to_write)
+
     async def pass_gate(self) -> None:
         """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
 
@@ -259,6 +280,7 @@ class Database:
                     raise storage_error(error.orig if isinstance(error.orig, Exception) else error) from error
                 raw = await connection.get_raw_connection()
                 self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
+                self._writer.guard.check()  # this may be long after the file was opened, and another one may stand there
         return self._readers[lane][1]
 
     async def close(self) -> None:
@@ -280,6 +302,18 @@ class Database:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
             await asyncio.to_thread(writer.join)
+
+
+def _find_room(path: Path) -> None:
+    """Raise ``StorageFull`` where next to nothing can be written beside the file."""
+    free = os.statvfs(path.parent)
+    if free.f_bavail * free.f_frsize < _ROOM_BYTES:
+        raise StorageFull(f"There is no room for writes to {path}; make room on its disk.", "SQLITE_FULL")
+
+
+def _try_to_write(tx: Transaction) -> None:
+    """Write a page that says what it said before."""
+    tx.execute(f"PRAGMA application_id = {APPLICATION_ID}", ())
 
 
 def _resolve(batch: list[Job[Any]]) -> None:
