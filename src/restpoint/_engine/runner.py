@@ -300,7 +300,7 @@ class Runner:
     async def _read(self, claim: Claim) -> Run | None:
         """Read a claimed run with its journal. None where the execution is not in the file any more."""
         file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        text, trace = await journal.read_run(file.database, claim.execution_id)
+        text, trace, _ = await journal.read_run(file.database, claim.execution_id)
         entries = await journal.read_journal(file.database, claim.execution_id)
         asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
         found = await file.records.load(claim.execution_id, asked)
