@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+_BLOCKED: Final = 5_000  # milliseconds within which a process that is told to end is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Runner:
     - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
       with 0 only starts executions, for other processes to run.
     - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
-    - ``max_attempts``: how many processes may die running an execution, with nothing new recorded, before it is failed with
-      the code ``attempts_exhausted``.
+    - ``max_attempts``: how often an execution may be taken up with nothing new recorded, because its process died or gave it
+      up, before it is failed with the code ``attempts_exhausted``.
     - ``replay_always``: for tests; replays a workflow after every call.
     - ``consents``: the OAuth flow for consents that workflows ask for by the name of a provider.
 
@@ -159,6 +160,7 @@ class Runner:
             await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
+        self.threads.close()
 
     @property
     def accepts(self) -> bool:
@@ -346,7 +348,10 @@ class Runner:
             del self._runs[execution_id]
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
-            self._later(self._release(run.claim, run.problem))
+            # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
+            pause = _BLOCKED if run.is_blocked else 0
+            got_on = run.got_on or self.is_ending or run.problem is not None
+            self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
         elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
@@ -357,22 +362,23 @@ class Runner:
             raise StoreClosed("The runner is not open.")
         return self._file
 
-    async def _release(self, claim: Claim, problem: str | None) -> None:
+    async def _release(self, claim: Claim, problem: str | None, *, pause: int = 0, got_on: bool = True) -> None:
         self.trust(claim.execution_id)
+        release = partial(claims.release, run=claim, problem=problem, pause=pause, got_on=got_on)
         try:
-            await self._require().database.write(partial(claims.release, run=claim, problem=problem))
+            await self._require().database.write(release)
         except (LeaseLost, StoreClosed):
             return
         except StorageError:
             log.exception("execution %s could not be let go", claim.execution_id)
             if not self._closing:  # while this process has its lease, nobody else can take the run
-                self._later(self._release_later(claim, problem))
+                self._later(self._release_later(claim, problem, pause=pause, got_on=got_on))
             return
         self._news.set()
 
-    async def _release_later(self, claim: Claim, problem: str | None) -> None:
+    async def _release_later(self, claim: Claim, problem: str | None, *, pause: int, got_on: bool) -> None:
         await asyncio.sleep(_TRY_AGAIN)
-        await self._release(claim, problem)
+        await self._release(claim, problem, pause=pause, got_on=got_on)
 
     async def _try_again(self, claim: Claim) -> None:
         """After the storage failed, load the run again: this process still has the claim."""
