@@ -220,6 +220,24 @@ journal: Final = Table(
     sqlite_with_rowid=False,
 )
 
+step_attempts: Final = Table(
+    "step_attempts",
+    metadata,
+    Column(
+        "execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True
+    ),
+    Column("position", TEXT, nullable=False, primary_key=True, comment="of the step, which has no outcome yet"),
+    Column("name", TEXT, nullable=False),
+    Column("fingerprint", TEXT, nullable=False, comment="of its arguments, as the journal will have it"),
+    Column("attempts", INTEGER, nullable=False, comment="how many have failed"),
+    Column("error", TEXT, nullable=False, comment="JSON of what the last one raised, as the journal keeps errors"),
+    Column("failed_at", INTEGER, nullable=False),
+    Column("next_at", INTEGER, nullable=False, comment="when the next one begins"),
+    CheckConstraint("attempts > 0", name="step_attempts_count_from_one"),
+    CheckConstraint("json_valid(error)", name="step_attempts_error_is_json"),
+    sqlite_with_rowid=False,
+)
+
 runs: Final = Table(
     "runs",
     metadata,

@@ -7,15 +7,18 @@ themselves when the parent is gone.
 
 import contextlib
 import errno
-import functools
+import logging
 import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.reduction import DupFd
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
@@ -36,8 +39,13 @@ from restpoint.oauth.keyring import vault_for
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS: Final = 3
 """Seconds that open requests may take after SIGTERM. With the closing of the store that stays under five seconds."""
+
+_LAST_SECONDS: Final = 4.25
+"""Seconds after SIGTERM at which a process ends whatever blocks it; with what the parent takes that is under five seconds."""
 
 _READY_SECONDS: Final = 60
 _HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
@@ -86,7 +94,7 @@ def run(settings: Settings) -> None:
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
     config = Config(
-        functools.partial(make_app, settings),
+        partial(make_app, settings),
         ConnectionLimits(settings.max_connections),
         factory=True,
         host=settings.host,
@@ -118,6 +126,8 @@ def make_app(settings: Settings) -> "Starlette":
         logs.setup(json=settings.log_json, level=settings.log_level)
         limit_log_lines()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, partial(_told_to_end, signal.getsignal(number)))
     return create_app(
         loader.load(settings.target),
         database=settings.database,
@@ -220,10 +230,35 @@ def _listening(descriptor: Any, family: int, kind: int, protocol: int) -> _Liste
     return _Listening(family, kind, protocol, fileno=descriptor.detach())
 
 
+def _told_to_end(then: Any, number: int, frame: FrameType | None) -> None:
+    _end_in_time()
+    if callable(then):
+        then(number, frame)
+
+
+def _end_in_time() -> None:
+    """From now on, end within ``_LAST_SECONDS``, also where a step blocks the event loop or the application's threads.
+
+    What was acknowledged is in the file, and the runs of this process are found by another one.
+    """
+
+    def end() -> None:
+        time.sleep(_LAST_SECONDS)
+        log.warning("something blocks this process, so it ends now; what it was running is left to the next process")
+        os._exit(0)
+
+    threading.Thread(target=end, name="restpoint-end", daemon=True).start()
+
+
 class _SingleServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            _end_in_time()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

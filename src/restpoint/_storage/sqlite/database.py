@@ -25,6 +25,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
+from restpoint._core.threads import in_thread
 from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
@@ -116,11 +117,11 @@ class Database:
                 log.debug("the event loop closed before a batch could be told")
 
         try:
-            self._writer = await asyncio.to_thread(Writer, path, clock, synchronous, tell)
+            self._writer = await in_thread(Writer, path, clock, synchronous, tell)
             self._writer.start()
             weakref.finalize(self, self._writer.end)
             await self._reader("short")
-            self._glancing = await asyncio.to_thread(open_connection, path, "glance")
+            self._glancing = await in_thread(open_connection, path, "glance")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
             raise storage_error(error) from error
@@ -247,7 +248,7 @@ class Database:
         if writer is None:
             raise StoreClosed("The store is closed; make a new one to go on.")
         try:
-            await asyncio.to_thread(writer.guard.check)
+            await in_thread(writer.guard.check)
         except FileGone:
             await self.write(_try_to_write)  # so that the writer logs it, and saves the log
             raise
@@ -255,7 +256,7 @@ class Database:
         await self.read(_GLANCE)
         if writer.failure is not None:
             if isinstance(writer.failure, StorageFull):
-                await asyncio.to_thread(_find_room, self.path)
+                await in_thread(_find_room, self.path)
             await self.write(_try_to_write)
 
     async def pass_gate(self) -> None:
@@ -265,7 +266,7 @@ class Database:
             with opened(self.path) as connection:
                 check_revision(connection, self.path)
 
-        await asyncio.to_thread(look)
+        await in_thread(look)
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
         if lane in self._readers:
@@ -301,7 +302,7 @@ class Database:
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
-            await asyncio.to_thread(writer.join)
+            await in_thread(writer.join)
 
 
 def _find_room(path: Path) -> None:
