@@ -18,6 +18,7 @@ from restpoint._core import tracing
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
+from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
 from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
@@ -101,6 +102,8 @@ class Runner:
         self.concurrency = concurrency
         self._news = asyncio.Event()
         self.slots = Slots(concurrency, self._news)
+        self.threads = ThreadPool(max(concurrency, 1), "restpoint-step")
+        """Where sync steps work: as many at once as there are slots."""
         self._runs: dict[str, Run] = {}
         self._poller: Poller
         self._work: set[asyncio.Task[None]] = set()
@@ -300,7 +303,7 @@ class Runner:
     async def _read(self, claim: Claim) -> Run | None:
         """Read a claimed run with its journal. None where the execution is not in the file any more."""
         file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        text, trace = await journal.read_run(file.database, claim.execution_id)
+        text, trace, attempted = await journal.read_run(file.database, claim.execution_id)
         entries = await journal.read_journal(file.database, claim.execution_id)
         asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
         found = await file.records.load(claim.execution_id, asked)
@@ -313,6 +316,9 @@ class Runner:
         # Read after the waits, so that it has the closing of every wait that is closed.
         closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
         run.use(Journal(entries, closings))
+        if attempted:
+            failed = await journal.read_attempts(file.database, claim.execution_id)
+            run.attempts = {each.position: each for each in failed}
         if self.consents is not None and any(entry.is_driven for entry in entries):
             # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
             run.outcomes |= await self.consents.outcomes(claim.execution_id)

@@ -13,14 +13,24 @@ history that tells of the retry. So nothing that was recorded is lost, and event
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, null, select, union_all, update
+from sqlalchemy import bindparam, delete, func, null, select, union_all, update
 
 from restpoint._core.changes import Change
 from restpoint._core.serialization import decode, encode
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, head
 from restpoint._storage.journal import ABANDONED, WAITING
-from restpoint._storage.schema import RETIRED, consents, erasures, executions, history, interactions, journal, runs
+from restpoint._storage.schema import (
+    RETIRED,
+    consents,
+    erasures,
+    executions,
+    history,
+    interactions,
+    journal,
+    runs,
+    step_attempts,
+)
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import CannotRetry, Conflict
@@ -66,6 +76,8 @@ _RETIRE: Final = prepare(update(journal).where(*_THIS_CALL).values(position=bind
 _TAKE_UP: Final = prepare(
     update(journal).where(*_THIS_CALL).values(error=null(), ordinal=null(), settled=null())
 )  # fmt: skip
+# Steps that are tried again have all their attempts again.
+_FORGET_ATTEMPTS: Final = prepare(delete(step_attempts).where(step_attempts.c.execution_key == bindparam("run")))
 _RETRY: Final = prepare(
     update(executions)
     .where(_e.id == bindparam("the_id"), _e.status == bindparam("before"))
@@ -128,6 +140,7 @@ def retry(tx: Transaction, execution_id: str, actor: str | None, reason: str | N
         tx.execute(_RETIRE, {"run": run[0], "at": call.position, "to": f"{call.position}{RETIRED}{sequence}"})
     for call in taken_up:
         tx.execute(_TAKE_UP, {"run": run[0], "at": call.position})
+    tx.execute(_FORGET_ATTEMPTS, {"run": run[0]})
     if tx.execute(_RETRY, {"the_id": execution_id, "before": before, "to": to}).rowcount != 1:
         raise Conflict(f"Execution {execution_id}", before)
     again = [{"position": call.position, "kind": call.kind, "name": call.name} for call in retired]

@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -223,6 +223,24 @@ journal: Final = Table(
 RETIRED: Final = "~"
 """Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
 call has such a position, so no replay sees it."""
+
+step_attempts: Final = Table(
+    "step_attempts",
+    metadata,
+    Column(
+        "execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True
+    ),
+    Column("position", TEXT, nullable=False, primary_key=True, comment="of the step, which has no outcome yet"),
+    Column("name", TEXT, nullable=False),
+    Column("fingerprint", TEXT, nullable=False, comment="of its arguments, as the journal will have it"),
+    Column("attempts", INTEGER, nullable=False, comment="how many have failed"),
+    Column("error", TEXT, nullable=False, comment="JSON of what the last one raised, as the journal keeps errors"),
+    Column("failed_at", INTEGER, nullable=False),
+    Column("next_at", INTEGER, nullable=False, comment="when the next one begins"),
+    CheckConstraint("attempts > 0", name="step_attempts_count_from_one"),
+    CheckConstraint("json_valid(error)", name="step_attempts_error_is_json"),
+    sqlite_with_rowid=False,
+)
 
 runs: Final = Table(
     "runs",

@@ -24,6 +24,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
+from restpoint._core.threads import in_thread
 from restpoint._storage.schema import REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
@@ -111,11 +112,11 @@ class Database:
                 log.debug("the event loop closed before a batch could be told")
 
         try:
-            self._writer = await asyncio.to_thread(Writer, path, clock, synchronous, tell)
+            self._writer = await in_thread(Writer, path, clock, synchronous, tell)
             self._writer.start()
             weakref.finalize(self, self._writer.end)
             await self._reader("short")
-            self._glancing = await asyncio.to_thread(open_connection, path, "glance")
+            self._glancing = await in_thread(open_connection, path, "glance")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
             raise storage_error(error) from error
@@ -238,7 +239,7 @@ class Database:
             with opened(self.path) as connection:
                 check_revision(connection, self.path)
 
-        await asyncio.to_thread(look)
+        await in_thread(look)
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
         if lane in self._readers:
@@ -273,7 +274,7 @@ class Database:
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
-            await asyncio.to_thread(writer.join)
+            await in_thread(writer.join)
 
 
 def _resolve(batch: list[Job[Any]]) -> None:
