@@ -19,6 +19,7 @@
     │   ├── ConsentExpired (TimeoutError)  consent_expired
     │   ├── ConsentWithdrawn               consent_withdrawn
     │   ├── ExecutionHeld                  execution_held
+    │   ├── CannotRetry                    cannot_retry
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
@@ -245,6 +246,17 @@ class ExecutionHeld(Refused):
 
     def __init__(self, execution_id: str, reason: str) -> None:
         super().__init__(f"Execution {execution_id} is on hold ({reason}). Release it before removing it.")
+        self.execution_id = execution_id
+        self.reason = reason
+
+
+class CannotRetry(Refused):
+    """A failed execution cannot go on from what is recorded of it; ``reason`` says why."""
+
+    code = "cannot_retry"
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(f"Execution {execution_id} cannot be retried: {reason} Start a new one.")
         self.execution_id = execution_id
         self.reason = reason
 

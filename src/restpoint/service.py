@@ -75,7 +75,9 @@ class View:
 
     @property
     def state(self) -> tuple[str, ...]:
-        """The status and the ids of the open waits, to compare two views by."""
+        """The status and the ids of the open waits, to compare two views by; of one that has ended, when: it may end again."""
+        if self.ended:
+            return (self.status, str(self.record.completed_at))
         consent = () if self.consent is None else (self.consent.consent_id,)
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
@@ -238,9 +240,8 @@ class Service:
                     after = entry.sequence
                     yield entry
                 if entries:
-                    if any(
-                        entry.to_status in TERMINAL or entry.kind is EventKind.EXECUTION_REMOVED for entry in entries
-                    ):
+                    # Only the last entry counts: before it, the execution may have failed and been retried.
+                    if entries[-1].to_status in TERMINAL or entries[-1].kind is EventKind.EXECUTION_REMOVED:
                         record = None
                     continue
                 if news is None:
@@ -305,6 +306,17 @@ class Service:
         if not self.policy.may_cancel(actor, _subject(view.record, view.record.pending_interactions)):
             raise NotAllowed(f"{actor.id} may not cancel execution {execution_id}.")
         await self.store.cancel(execution_id, reason, actor=actor)
+        return self.view(actor, view.record)
+
+    async def retry(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
+        """Let a failed execution go on at the call that failed, and return it as it is then; see ``ExecutionStore.retry``.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
+        """
+        view = await self.status(actor, execution_id)
+        if not self.policy.may_retry(actor, _subject(view.record, view.record.pending_interactions)):
+            raise NotAllowed(f"{actor.id} may not retry execution {execution_id}: that takes the role operator.")
+        await self.store.retry(execution_id, reason, actor=actor)
         return self.view(actor, view.record)
 
     async def remove(self, actor: Actor, execution_id: str) -> None:

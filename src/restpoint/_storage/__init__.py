@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         listing,
         queries,
         retention,
+        retries,
         search,
         settings,
         verification,
@@ -52,7 +53,7 @@ __all__ = [
     "Observer", "Page", "Row", "Snapshot", "Start", "StepAttempts", "Synchronous", "Transaction", "Verdict",
     "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure", "event_details", "executions",
     "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations", "queries", "reading",
-    "retention", "search", "settings", "vacuum", "verification", "waits",
+    "retention", "retries", "search", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -73,7 +74,7 @@ _HOMES = {
 }
 _MODULES = (
     "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "queries", "retention", "search", "settings", "verification", "waits",
+    "journal", "leases", "listing", "queries", "retention", "retries", "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

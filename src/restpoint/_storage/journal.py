@@ -20,8 +20,8 @@ from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import executions, history, journal, runs, step_attempts
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.schema import RETIRED, executions, history, journal, runs, step_attempts
+from restpoint._storage.sqlite.connection import ZERO, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
@@ -290,7 +290,7 @@ _RUN: Final = prepare(
 )
 _JOURNAL: Final = prepare(
     select(_j.position, _j.kind, _j.name, _j.fingerprint, _j.seen, _j.result, _j.error, _j.ordinal).where(
-        _j.execution_key == _KEY_OF
+        _j.execution_key == _KEY_OF, func.instr(_j.position, word(RETIRED)) == ZERO
     )
 )
 _CLOSINGS: Final = prepare(

@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0006"
+REVISION: Final = "0008"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -219,6 +219,10 @@ journal: Final = Table(
     CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
     sqlite_with_rowid=False,
 )
+
+RETIRED: Final = "~"
+"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
+call has such a position, so no replay sees it."""
 
 step_attempts: Final = Table(
     "step_attempts",

@@ -38,6 +38,7 @@ from restpoint._storage import (
     locate,
     queries,
     retention,
+    retries,
     waits,
 )
 from restpoint._store.futures import PendingInteraction
@@ -413,6 +414,19 @@ class ExecutionStore:
         _check_texts(reason=reason)
         who = actor_name(actor)
         await self._write(executions.cancel, execution_id, reason, (await self.file()).keeping, who)
+
+    async def retry(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
+        """Let a failed execution go on at the call that failed, in whichever process has a runner for its workflow.
+
+        What people answered and what its steps returned is kept. The step that failed runs again, and a prompt or consent that
+        nobody answered is asked again. Where its own code raised, that runs again, and raises again unless it has changed. Its
+        time to live begins anew when it ends.
+
+        Raises ``NotJSON``, ``ExecutionNotFound``, ``IllegalTransition`` unless it has failed, and ``CannotRetry`` where no runner
+        ran it, or where what is recorded of it is not whole any more.
+        """
+        _check_texts(reason=reason)
+        await self._write(retries.retry, execution_id, actor_name(actor), reason)
 
     # --- Waits ---
 

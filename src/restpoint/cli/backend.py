@@ -133,6 +133,10 @@ class FileBackend:
         """Cancel an execution."""
         await self._service.cancel(self.actor, execution_id, reason)
 
+    async def retry(self, execution_id: str, reason: str | None) -> None:
+        """Let a failed execution go on at the call that failed."""
+        await self._service.retry(self.actor, execution_id, reason)
+
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Return the history of an execution."""
         return [_item(entry) for entry in await self._service.history(self.actor, execution_id)]
@@ -193,6 +197,10 @@ class ServerBackend:
     async def cancel(self, execution_id: str, reason: str | None) -> None:
         """As ``FileBackend.cancel``."""
         await self._client.cancel(execution_id, reason)
+
+    async def retry(self, execution_id: str, reason: str | None) -> None:
+        """As ``FileBackend.retry``."""
+        await self._client.retry(execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """As ``FileBackend.history``."""

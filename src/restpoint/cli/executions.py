@@ -1,4 +1,4 @@
-"""Commands on executions: list, show, answer, cancel, watch. They work on the file, also while a server runs, or with --url."""
+"""Commands on executions: list, show, answer, cancel, retry, watch. They work on the file, beside a server too, or with --url."""
 
 import sys
 from pathlib import Path
@@ -140,6 +140,33 @@ def cancel(
             execution_id = await backend.find(execution)
             await backend.cancel(execution_id, reason)
             terminal.print_message(f"Cancelled {execution_id}.")
+
+    terminal.run(work())
+
+
+def retry(
+    execution: Id,
+    database: Database = DEFAULT_DATABASE,
+    url: Url = None,
+    reason: Annotated[str | None, typer.Option("--reason", "-r", help="The reason; it goes into the history.")] = None,
+) -> None:
+    """Let a failed execution go on at the call that failed. What people answered is kept, and not asked again."""
+    from restpoint.cli.backend import open_backend
+
+    async def work() -> None:
+        async with open_backend(database, url) as backend:
+            execution_id = await backend.find(execution)
+            await backend.retry(execution_id, reason)
+            entries = await backend.history(execution_id)
+        retried = [entry for entry in entries if entry.kind is not None and entry.kind.undoes_end][-1]
+        again = retried.detail.get("again", []) if isinstance(retried.detail, dict) else []
+        what = ", ".join(f"{call['kind']} {call['name']}" for call in again)
+        terminal.print_message(f"{execution_id} runs again.")
+        terminal.print_message(
+            f"Called again: {terminal.one_line(what)}."
+            if again
+            else "No recorded call failed last: its own code runs again, and fails again unless it has changed."
+        )
 
     terminal.run(work())
 

@@ -38,7 +38,7 @@ from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.problems import STATUS, Problem, problem_of
 from restpoint.http.sse import EventStream, LongRequests, event
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.lifecycle import ExecutionStatus
 from restpoint.oauth.flow import Consents
 from restpoint.service import Reauthenticate, Service, View
 
@@ -222,15 +222,17 @@ class Handlers:
 
     async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
         actor, record = start.actor, start.record
+        end: HistoryEntry | None = None  # the last one counts: an execution that failed may have been retried
         async for entry in self.service.follow(actor, record.execution_id, reauthenticate=reauthenticate):
             shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
-            if entry.to_status in TERMINAL:
-                with suppress(ExecutionNotFound):  # swept already: the record knows
-                    await self.service.status(actor, record.execution_id)
-                yield self._last(start, entry)
-                return
+            if entry.kind is not None and (entry.kind.ends_as is not None or entry.kind.undoes_end):
+                end = entry if entry.kind.ends_as is not None else None
+        with suppress(ExecutionNotFound):  # swept already: the record knows
+            await self.service.status(actor, record.execution_id)
+        if end is not None:
+            yield self._last(start, end)
 
     def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
         """The event of a row of history in the stream of a start, or None; prompts and consents only while they are open."""
@@ -336,7 +338,7 @@ class Handlers:
         if number is not None:
             after = parameters.read_whole("Last-Event-ID", number)
         await self.service.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
-        if last != number:
+        if last != number and not await self.service.history(actor, execution_id, after=after, limit=1):
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
         events = self._all_events(actor, execution_id, after, self._reauthenticates(request, actor))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
@@ -367,13 +369,22 @@ class Handlers:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel an execution."""
-        actor = await self._writer(request)
+        actor, reason = await self._writer(request), await self._reason(request)
+        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
+        return json_response(self._status(actor, view, request, "/cancel"))
+
+    async def retry(self, request: Request) -> Response:
+        """Let a failed execution go on at the call that failed."""
+        actor, reason = await self._writer(request), await self._reason(request)
+        view = await self.service.retry(actor, request.path_params["execution_id"], reason)
+        return json_response(self._status(actor, view, request, "/retry"))
+
+    async def _reason(self, request: Request) -> str | None:
         body = await requests.read_object(request, self._limits, ["reason"], optional=True)
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem("invalid_body", "The reason must be text.")
-        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
-        return json_response(self._status(actor, view, request, "/cancel"))
+        return reason
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""

@@ -229,6 +229,11 @@ def _executions(handlers: Handlers) -> list[Operation]:
             changed, (id_,), Content(schemas.Cancellation | None, examples={"reason": {"reason": "Paid already"}}),
         ),
         Operation(
+            "POST", "/executions/{execution_id}/retry", handlers.retry, "retry_execution", tag, {200: _EXECUTION},
+            (*changed, errors.CannotRetry), (id_,),
+            Content(schemas.Retrial | None, examples={"reason": {"reason": "The bank answers again"}}),
+        ),
+        Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},
             (*changed, errors.ExecutionHeld), (id_,),
         ),

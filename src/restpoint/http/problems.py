@@ -46,6 +46,7 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.InteractionAlreadyResolved: 409,
     errors.InteractionExists: 409,
     errors.ExecutionHeld: 409,
+    errors.CannotRetry: 409,
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,

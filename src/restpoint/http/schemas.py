@@ -103,6 +103,10 @@ class Cancellation(BaseModel):
     reason: Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\u0000]*$")] | None = None
 
 
+class Retrial(Cancellation):
+    """Why a failed execution is taken up again, for its history."""
+
+
 class Health(BaseModel):
     """The server is well."""
 
