@@ -23,7 +23,7 @@ async def in_thread(function: Callable[..., T], /, *arguments: Any) -> T:
 
     A caller that is cancelled does not wait for the function, which goes on.
     """
-    pool = ThreadPool(1, f"restpoint-{getattr(function, "__name__", "work")}")
+    pool = ThreadPool(1, f"restpoint-{getattr(function, '__name__', 'work')}")
     try:
         value, error = await pool.call(function, *arguments)
     finally:
