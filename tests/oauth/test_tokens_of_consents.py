@@ -159,25 +159,6 @@ async def test_what_a_provider_says_of_the_life_of_a_token_is_taken_with_care(pa
             assert USED[-1].expires_at == (None if seconds is None else clock.now() / 1000 + seconds)
 
 
-async def test_a_life_that_is_no_number_leaves_nothing_in_between(path: Path) -> None:
-    async with site(path) as at:
-        said: list[object] = ["soon", [], {}]
-        for told in said:
-            at.provider.expires_in = told
-            started = await at.asked()
-            reply = await at.browser.consent(started["auth_url"])
-            status = {200: "granted", 502: "pending"}[reply.status_code]
-            assert at.consent(started["execution_id"])[0] == status
-
-
-async def test_a_token_that_cannot_be_stored_is_none(path: Path) -> None:
-    async with site(path) as at:
-        at.provider.token = (b'{"access_token": "\\ud800", "token_type": "Bearer"}', 200)
-        started = await at.asked()
-        await at.browser.consent(started["auth_url"])
-        assert await at.ended(started["execution_id"]) == {"denied": "invalid_token_response"}
-
-
 # --- Rotation --------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, get_type_hints
 
 from restpoint._core import tracing
 from restpoint._core.clock import Clock
+from restpoint._core.oauth_token import with_fresh_tokens
 from restpoint._core.serialization import decode, storable_text
 from restpoint._engine.workflow import Typed, typed
 from restpoint._storage import Call, Entry
@@ -32,7 +33,8 @@ def step_key() -> str:
 
 
 async def called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Call a function and return its result; one that is sync is called in a thread."""
+    """Call a function and return its result; one that is sync is called in a thread. Tokens are fresh when it gets them."""
+    arguments = await with_fresh_tokens(arguments)
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     value = await asyncio.to_thread(function, *arguments)
