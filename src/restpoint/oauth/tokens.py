@@ -13,7 +13,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Self
 
@@ -179,21 +178,21 @@ class TokenStore:
                 await asyncio.sleep(_RETRY_DELAY)
 
 
-@dataclass(frozen=True, slots=True)
 class ConsentSource:
-    """The source of a token: its consent. In another process, or in a copy of the token there, it is not there any more."""
+    """The source of a token: its consent. A token that is sent to another process has no source there."""
 
-    tokens: TokenStore
-    execution_id: str
-    consent_id: str
+    def __init__(self, tokens: TokenStore, execution_id: str, consent_id: str) -> None:
+        self._tokens = tokens
+        self._execution_id = execution_id
+        self._consent_id = consent_id
 
     async def fresh(self, token: OAuthToken) -> OAuthToken:
         """Return a token of the consent that has not expired, if there is one, else ``token``."""
         expires_at = None if token.expires_at is None else round(token.expires_at * 1000)
-        if not self.tokens.has_expired(expires_at):
+        if not self._tokens.has_expired(expires_at):
             return token
         try:
-            found = await self.tokens.outcome(self.execution_id, self.consent_id)
+            found = await self._tokens.outcome(self._execution_id, self._consent_id)
         except (errors.NotFound, errors.DamagedFile):  # the execution has ended meanwhile, and its tokens went with it
             return token
         return found if isinstance(found, OAuthToken) else token
