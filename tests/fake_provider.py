@@ -29,10 +29,10 @@ CLIENT_SECRET = "canary-client-secret+%:6e1f"
 
 @dataclass
 class FakeProvider:
-    """``token`` is what the token endpoint does next: a name of ``_TOKEN``, or the JSON and status of its answer."""
+    """``token`` is what the token endpoint does next: a name of ``_token``, the JSON and status of its answer, or all of it."""
 
     issuer: str = ""
-    token: str | tuple[Any, int] = "grants"
+    token: str | tuple[Any, int] | Response = "grants"
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_in: Any = 3600
     gives_refresh_tokens: bool = True
@@ -42,6 +42,8 @@ class FakeProvider:
     """Every request to the token endpoint, its form."""
     cookies: list[dict[str, str]] = field(default_factory=list)
     """What cookies came with each of them, though each answer sets one."""
+    encodings: list[str | None] = field(default_factory=list)
+    """What encodings each of them accepts."""
     redeemed: list[str] = field(default_factory=list)
     access_tokens: list[str] = field(default_factory=list)
     refresh_tokens: list[str] = field(default_factory=list)
@@ -86,6 +88,7 @@ class FakeProvider:
         form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
         self.asked.append(form)
         self.cookies.append(dict(request.cookies))
+        self.encodings.append(request.headers.get("accept-encoding"))
         self.arrived.set()
         if "code_verifier" in form:
             self.verifiers.append(form["code_verifier"])
@@ -101,10 +104,11 @@ class FakeProvider:
                 return reply
             case "html":
                 return HTMLResponse("<h1>Welcome</h1>")
-            case (bytes() as body, status):
-                return Response(body, status, media_type="application/json")
+            case Response() as reply:
+                return reply
             case (body, status):
-                return JSONResponse(body, status)
+                plain = isinstance(body, bytes)
+                return Response(body, status, media_type="application/json") if plain else JSONResponse(body, status)
         raise AssertionError(self.token)
 
     async def _repositories(self, request: Request) -> Response:

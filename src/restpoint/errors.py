@@ -203,10 +203,10 @@ class InteractionExists(Refused):
 
 
 class ConsentDenied(Refused):
-    """A consent was denied. ``denial_code`` is the OAuth error code.
+    """A consent was denied. ``denial_code`` is the OAuth error code, usually ``access_denied`` (RFC 6749, section 4.1.2.1).
 
-    ``access_denied`` means that the person said no. Codes such as ``invalid_grant`` come from the provider, when it refused the
-    authorization code (RFC 6749, sections 4.1.2.1 and 5.2). ``invalid_token_response`` means that its answer has no token.
+    The person said no, or the provider did in their place. An error that is nobody's refusal, such as ``invalid_client``,
+    ends no consent: it stays open, and the log of the server says what to correct.
     """
 
     code = "consent_denied"

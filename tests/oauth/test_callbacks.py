@@ -306,24 +306,6 @@ async def test_a_provider_that_is_down_before_anyone_sets_out(path: Path) -> Non
         assert at.consent(told["execution_id"])[:3] == ("pending", 1, 0)
 
 
-async def test_a_provider_that_refuses_for_good_denies(path: Path) -> None:
-    async with site(path) as at:
-        for code in ("invalid_grant", "invalid_client", "unauthorized_client"):
-            at.provider.token = ({"error": code, "error_description": "<script>canary</script>"}, 400)
-            told = await at.asked()
-            reply = await at.browser.consent(told["auth_url"])
-            assert (reply.status_code, "canary" in reply.text) == (200, False)
-            assert await at.ended(told["execution_id"]) == {"denied": code}
-
-
-async def test_an_answer_without_a_token_denies(path: Path) -> None:
-    async with site(path) as at:
-        at.provider.token = ({"token_type": "Bearer"}, 200)
-        told = await at.asked()
-        await at.browser.consent(told["auth_url"])
-        assert await at.ended(told["execution_id"]) == {"denied": "invalid_token_response"}
-
-
 async def test_a_cookie_of_one_exchange_is_not_sent_in_another(path: Path) -> None:
     async with site(path) as at:
         for _ in range(2):

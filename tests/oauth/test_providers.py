@@ -136,7 +136,13 @@ async def test_metadata_that_are_not_this_issuers_are_refused(
 async def test_metadata_from_elsewhere_name_no_endpoint_on_this_machine(provider_client: ProviderClient) -> None:
     issuer = "https://login.example"
     told = {"issuer": issuer, "authorization_endpoint": f"{issuer}/a", "token_endpoint": "http://127.0.0.1:9200/token"}
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=told))
+    body = httpx.Response(200, json=told).content
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield body
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
     provider_client._http = httpx.AsyncClient(transport=transport)
     with pytest.raises(InvalidArgument, match="token_endpoint"):
         await provider_client.endpoints(Provider("corporate", "id", "secret", issuer=issuer))

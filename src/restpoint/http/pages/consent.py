@@ -41,10 +41,12 @@ _MOST_FORM_BYTES: Final = 16 * 1024
 _UNAUTHORIZED: Final = 401
 
 _UNCHANGED: Final = "Nothing was changed."
+_NOT_SET_UP: Final = "This server lacks what this consent needs; its log says what."
 _RESULTS: Final = {
     "granted": ("Access granted", "The workflow goes on. You may close this window.", 200),
     "denied": ("Access refused", "The workflow was told. You may close this window.", 200),
     "failed": ("That did not work yet", "", 502),
+    "not_set_up": ("Not set up", f"{_NOT_SET_UP} Nothing is lost: try again when it was corrected.", 503),
     "sealed": ("That did not work yet", f"This server cannot open what it sealed; its log says why. {_UNCHANGED}", 503),
     "malformed": ("This is no callback", f"The address lacks what a provider would have sent. {_UNCHANGED}", 400),
     "forged": ("Not known here", f"Nobody here set out with this state, or set out again since. {_UNCHANGED}", 400),
@@ -65,7 +67,9 @@ _OVER: Final = {
 _NO_RESULT: Final = (
     "This was taken before, and came to nothing: nobody was granted or refused anything. You may try again."
 )
-_RETRIABLE: Final = frozenset({"failed", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"})
+_RETRIABLE: Final = frozenset(
+    {"failed", "not_set_up", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"}
+)
 
 
 class ConsentPages:
@@ -236,7 +240,7 @@ def _wrong(error: Exception) -> Response:
             )
         case errors.InvalidArgument():
             log.error("a consent cannot be asked for: %s", error)
-            shown = ("Not set up", "This server lacks what this consent needs; its log says what.", 503)
+            shown = ("Not set up", _NOT_SET_UP, 503)
         case _:
             problem = problem_of(error)
             shown = (title, problem.detail, problem.status)
