@@ -201,9 +201,7 @@ async def _attempt(
         current_step.reset(token)
 
 
-async def _called(
-    run: "Run", work: functools.partial[Any], returned: Typed
-) -> tuple[str | None, BaseException | None]:
+async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> tuple[str | None, BaseException | None]:
     """Call the function; one that is sync is called in a thread. Tokens are fresh when it gets them."""
     cancellations = run.cancellations()
     try:
