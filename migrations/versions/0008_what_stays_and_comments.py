@@ -36,8 +36,8 @@ UPGRADE = (
     (
         "CREATE TRIGGER journal_results_stay BEFORE UPDATE OF execution_key, position, kind, name, result ON journal"
         " WHEN OLD.result IS NOT NULL AND (NEW.execution_key IS NOT OLD.execution_key"
-        " OR NEW.position IS NOT OLD.position OR NEW.kind IS NOT OLD.kind OR NEW.name IS NOT OLD.name"
-        " OR NEW.result IS NOT OLD.result)"
+        " OR NEW.kind IS NOT OLD.kind OR NEW.name IS NOT OLD.name OR NEW.result IS NOT OLD.result"
+        " OR (NEW.position IS NOT OLD.position AND instr(NEW.position, OLD.position || '~') <> 1))"
         " BEGIN SELECT RAISE(ABORT, 'what was recorded stays'); END"
     ),
     "DROP VIEW approvals",

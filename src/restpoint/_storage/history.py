@@ -17,9 +17,10 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, insert, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
-from restpoint._storage.schema import RETIRED, executions, history, history_anchor, journal
+from restpoint._storage.schema import executions, history, history_anchor, journal
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database, Row, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import DamagedFile
 from restpoint.events import EventKind
 

@@ -20,9 +20,10 @@ from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import RETIRED, executions, history, journal, runs, step_attempts
+from restpoint._storage.schema import executions, history, journal, runs, step_attempts
 from restpoint._storage.sqlite.connection import ZERO, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
 

@@ -220,10 +220,6 @@ journal: Final = Table(
     sqlite_with_rowid=False,
 )
 
-RETIRED: Final = "~"
-"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
-call has such a position, so no replay sees it."""
-
 step_attempts: Final = Table(
     "step_attempts",
     metadata,

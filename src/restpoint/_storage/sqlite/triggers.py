@@ -1,7 +1,13 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
 
+from typing import Final
+
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
+
+RETIRED: Final = "~"
+"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
+call has such a position, so no replay sees it."""
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:
@@ -51,7 +57,9 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "journal_results_stay",
             "journal",
             "UPDATE OF execution_key, position, kind, name, result",
-            f"OLD.result IS NOT NULL AND ({_differ(('execution_key', 'position', 'kind', 'name', 'result'))})",
+            # A retry sets the call aside that is made again, by a suffix of its position.
+            f"OLD.result IS NOT NULL AND ({_differ(('execution_key', 'kind', 'name', 'result'))}"
+            f" OR (NEW.position IS NOT OLD.position AND instr(NEW.position, OLD.position || '{RETIRED}') <> 1))",
             "what was recorded stays",
         ),
         _refuse(
