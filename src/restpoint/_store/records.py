@@ -29,6 +29,7 @@ from restpoint.errors import (
 )
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, stored_prompt
+from restpoint.prompts.prompt_models import PromptModels
 
 
 class Asking:
@@ -47,12 +48,16 @@ class ExecutionRecord:
 
     __slots__ = (
         "__weakref__", "_askings", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch",
-        "detachment", "state",
+        "detachment", "models", "state",
     )  # fmt: skip
 
-    def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
+    def __init__(
+        self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None], models: PromptModels
+    ) -> None:
         self.state = state
         """What this process knows of the execution. Replaced by ``become`` alone."""
+        self.models = models
+        """The classes that its prompts and responses are read as."""
         self._watch = watch
         self._task: asyncio.Task[Any] | None = None
         self._claim: Claim | None = None
@@ -235,6 +240,13 @@ class ExecutionRecord:
         """Whether someone here awaits something of it, or may."""
         return bool(self._pending or self._observers or self._first_outcome is not None or self._task is not None)
 
+    @property
+    def awaited(self) -> frozenset[str]:
+        """The interactions whose futures someone in this process awaits, and those that are being asked at this moment."""
+        pending = [each for reference in self._pending.values() if (each := reference()) is not None]
+        asked = (asking.wait_id for asking in self._askings)
+        return frozenset((*(each.interaction_id for each in pending if each.is_awaited), *asked))
+
     def watch(self, waiter: object) -> None:
         """Note that someone in this process waits for it: see ``lease_keeper.py``."""
         self._watch(self, waiter)
@@ -355,7 +367,7 @@ class ExecutionRecord:
         if pending is None:
             return
         if wait.status == "answered":
-            pending.settle(wait.given or read_answer(wait))
+            pending.settle(wait.given or read_answer(self.models, wait))
         elif wait.status == "expired":
             pending.settle(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:
