@@ -73,6 +73,10 @@ OF_RUNS: Final = {"run_version": "version"}
 OF_EXECUTIONS: Final = tuple(name for name in ExecutionRow._fields if name not in OF_RUNS)
 """The fields that are columns of ``executions``, under the same names. They come first in a row."""
 
+_LATER: Final = frozenset({"completed_at", "expires_at", "hold", "result", "error", "error_code", "problem"})
+AT_FIRST: Final = tuple(name for name in OF_EXECUTIONS if name not in _LATER)
+"""The fields of ``OF_EXECUTIONS`` that a new execution has. The others are null until something happens to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSummary:

@@ -58,27 +58,29 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
         return ExecutionState(event.sequence, event.execution, _NO_WAITS)
     if not state.row.version:  # not read yet: remember that the reading under way may be older than this
         return state._replace(as_of=event.sequence)
-    row, wait, still_open = _after(state.row, event), event.wait, state.open
+    wait, still_open = event.wait, state.open
     closed: tuple[Wait, ...] = ()
     if wait is not None and event.event.closes_wait:
         still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
         closed = (wait,)
     elif wait is not None:
         still_open = {**still_open, wait.id: wait} if still_open else {wait.id: wait}
-    return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
+    has_paused = state.has_paused or event.status != "running"
+    return ExecutionState(event.sequence, _after(state.row, event), still_open, closed, has_paused)
 
 
 def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
-    if event.status in TERMINAL:
-        if row.completed_at is None:
-            row = row.changed(
-                status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
-                result=event.result, error=event.error, error_code=event.code, problem=None,
-            )  # fmt: skip
+    if event.status == row.status:
+        pass
     elif event.event.undoes_end:
         row = _running_again(row)
-    elif event.status != row.status:
+    elif event.status not in TERMINAL:
         row = row.changed(status=event.status)
+    elif row.completed_at is None:
+        row = row.changed(
+            status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
+            result=event.result, error=event.error, error_code=event.code, problem=None,
+        )  # fmt: skip
     if event.problem is not None:
         row = row.changed(problem=event.problem)
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):

@@ -46,7 +46,7 @@ from restpoint._store.open_file import FileOptions, OpenFile, given_settings
 from restpoint._store.prompt_request import PromptRequest
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
-from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
+from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument, StoreClosed
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
 from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
@@ -328,12 +328,17 @@ class ExecutionStore:
             own = self._models.own_prompt(prompt)
         else:  # return the caller's own object, also where its class is another library's
             own = prompt if isinstance(prompt, BaseModel) else asked.prompt
-        with record.asking(wait_id) as asking:
+        asking = record.begin_asking(wait_id)
+        try:
             await file.database.write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
                 chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
             )  # fmt: skip
-            return asking.pending
+        finally:
+            record.end_asking(asking)
+        if asking.pending is None:
+            raise InteractionNotFound(execution_id, wait_id)
+        return asking.pending
 
     async def set_oauth_required(
         self,

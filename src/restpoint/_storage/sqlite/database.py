@@ -139,7 +139,8 @@ class Database:
         """
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
-        job = Job(self._loop, function, arguments, named)
+        job: Job[T] = Job(loop=self._loop)
+        job.function, job.arguments, job.named = function, arguments, named
         if self._writer is None:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job

@@ -109,20 +109,14 @@ class Job(asyncio.Future[T]):
 
     __slots__ = ("arguments", "error", "function", "named", "value")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        function: Callable[..., T],
-        arguments: tuple[object, ...],
-        named: Mapping[str, object],
-    ) -> None:
-        super().__init__(loop=loop)
-        self.function = function
-        """Is called with the transaction and these arguments."""
-        self.arguments = arguments
-        self.named = named
-        self.value: T
-        self.error: Exception | None = None
+    # Set by ``Database.write``, because an __init__ in Python costs as much as all else that it does.
+    function: Callable[..., T]
+    """Is called with the transaction and these arguments."""
+    arguments: tuple[object, ...]
+    named: Mapping[str, object]
+    # Set by the writer.
+    value: T
+    error: Exception | None
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
         """Do nothing, because the outcome will come."""
