@@ -80,6 +80,14 @@ class View:
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of a history. ``next_after`` is the sequence that the next page comes after; None at the end."""
+
+    items: "Sequence[HistoryEntry]"
+    next_after: int | None
+
+
 class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
@@ -194,26 +202,21 @@ class Service:
             status=status, workflow=workflow, owner=owner, limit=limit, cursor=cursor, visible_to=names
         )
 
-    async def history(
-        self, actor: Actor, execution_id: str, *, after: int = 0, limit: int | None = None
-    ) -> "Sequence[HistoryEntry]":
-        """The history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
+    async def history(self, actor: Actor, execution_id: str, *, after: int = 0, limit: int = BATCH) -> HistoryPage:
+        """A page of the history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
 
-        It includes what was emitted and notified. Actors who may see everything may read it after the execution has left the
-        file, too. Raises ``ExecutionNotFound`` and ``NotAllowed``.
+        There are fewer where they are large; see ``ExecutionStore.events``. It includes what was emitted and notified. Actors
+        who may see everything may read it after the execution has left the file, too.
+
+        Raises ``ExecutionNotFound`` and ``NotAllowed``.
         """
         record = await self._readable(actor, execution_id)
-        entries: list[HistoryEntry] = []
-        while limit is None or len(entries) < limit:
-            most = BATCH if limit is None else min(limit - len(entries), BATCH)
-            found = await self.store.events(execution_id, after=after, limit=most)
-            entries += found
-            if len(found) < most:
-                break
-            after = found[-1].sequence
+        entries = await self.store.events(execution_id, after=after, limit=limit)
         if record is None and not entries and not after:
             raise ExecutionNotFound(execution_id)
-        return entries
+        last = entries[-1].sequence if entries else after
+        has_more = bool(entries) and bool(await self.store.events(execution_id, after=last, limit=1))
+        return HistoryPage(entries, last if has_more else None)
 
     async def follow(
         self, actor: Actor, execution_id: str, *, after: int = 0, reauthenticate: Reauthenticate | None = None

@@ -207,7 +207,16 @@ class Client:
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Everything that happened to an execution, in order. Raises ``ExecutionNotFound``."""
-        return responses.read(HistoryList, await self._send("GET", f"{_path(execution_id)}/history")).items
+        items: list[HistoryItem] = []
+        after: int | None = 0
+        while after is not None:
+            reply = await self._send(
+                "GET", f"{_path(execution_id)}/history", params={"after": str(after)} if after else None
+            )
+            page = responses.read(HistoryList, reply)
+            items += page.items
+            after = page.next_after
+        return items
 
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""

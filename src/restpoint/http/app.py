@@ -13,6 +13,7 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
     app.mount("/approvals", approvals)
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,8 +42,9 @@ from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
 from restpoint.http.pages import reference
+from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import mount_of
+from restpoint.http.requests import refuse_two_lengths
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Vault, vault_for
 from restpoint.oauth.providers import Provider
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
 __all__ = ["Authenticate", "asgi_app", "bearer", "create_app", "router"]
+
+log = logging.getLogger(__name__)
 
 _TITLE: Final = "restpoint"
 
@@ -169,6 +173,7 @@ def create_app(
         history_retention_seconds=history_retention_seconds,
         migrate=migrate,
     )
+    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
     consents = _consents(store, providers, keys, public_url, address)
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
@@ -185,6 +190,7 @@ def create_app(
         trusted_origins=trusted_origins,
         metrics=metrics,
         consents=consents,
+        public_url=public_url,
     )
 
     @asynccontextmanager
@@ -216,7 +222,6 @@ def _consents(
         return None
     found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
     vault = keys if isinstance(keys, Vault) else vault_for(store.path, keys, os.environ)
-    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
     return Consents(store, found, vault, public_url=public_url, address=address)
 
 
@@ -224,20 +229,37 @@ def _consents(
 
 
 class _Endpoint:
-    """A handler as an ASGI application that turns every error into a problem."""
+    """A handler as an ASGI application that turns every error into a problem.
 
-    def __init__(self, handler: Handler) -> None:
+    ``query`` are the names that the query may have, None for any.
+    """
+
+    def __init__(self, handler: Handler, query: frozenset[str] | None) -> None:
         self._handler = handler
+        self._query = query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
             response = await self.respond(Request(scope, receive, send))
-            await response(scope, receive, send)
+            try:
+                await response(scope, receive, send)
+            except Problem as problem:  # the reply has begun, so all that is left is to end it too early
+                log.warning("a reply was cut off: %s", problem)
 
     async def respond(self, request: Request) -> Response:
         """The reply to a request. Raises the ``HTTPException`` of an application's ``authenticate``."""
         logs.add(execution_id=request.path_params.get("execution_id"))
+        response = await self._respond(request)
+        # What is shown is for whoever asked, now, and no browser should guess what it is (Fetch, section 3.6).
+        response.headers.setdefault("cache-control", "no-store")
+        response.headers.setdefault("x-content-type-options", "nosniff")
+        return response
+
+    async def _respond(self, request: Request) -> Response:
         try:
+            refuse_two_lengths(request)
+            if self._query is not None:
+                refuse_unknown(request, self._query)
             return await self._handler(request)
         except HTTPException:
             raise
@@ -252,13 +274,14 @@ class _Routes:
 
     def __init__(self, handlers: Handlers, title: str) -> None:
         self._title = title
+        self._base_of = handlers.base_of
         self._operations = operations(handlers)
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
-            yield _route(each.path, each.handler, each.method, each.id)
-        yield _route("/openapi.json", self.openapi, "GET", "openapi")
-        yield _route("/docs", self.docs, "GET", "docs")
+            yield Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
+        yield Route("/openapi.json", _Endpoint(self.openapi, frozenset()), methods=["GET"], name="openapi")
+        yield Route("/docs", _Endpoint(self.docs, frozenset()), methods=["GET"], name="docs")
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -266,16 +289,12 @@ class _Routes:
 
     async def openapi(self, request: Request) -> Response:
         """The OpenAPI document."""
-        servers = [{"url": mount_of(request, "/openapi.json") or "/"}]
+        servers = [{"url": self._base_of(request, "/openapi.json") or "/"}]
         return Response(to_json({**self._document, "servers": servers}), media_type="application/json")
 
     async def docs(self, _: Request) -> Response:
         """The OpenAPI document as a page for people."""
         return reference.page(self._document)
-
-
-def _route(path: str, handler: Handler, method: str, name: str) -> Route:
-    return Route(path, _Endpoint(handler), methods=[method], name=name)
 
 
 def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
@@ -300,6 +319,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """The problem that stands for what Starlette says in plain text: no such route, or not with this method."""
     if not isinstance(error, HTTPException):
         raise error
+    try:
+        refuse_two_lengths(request)
+    except Problem as problem:
+        return problem.response()
     if error.status_code == 405:
         allowed = ", ".join(_methods(request.app.routes, request.scope))
         text = f"{request.url.path[:200]} takes {allowed}."

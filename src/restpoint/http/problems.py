@@ -21,6 +21,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _HTTP_STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
     "malformed_request": 400,
+    "unknown_parameter": 400,
     "not_authenticated": 401,
     "cross_site": 403,
     "loopback_only": 403,
@@ -107,7 +108,7 @@ class Problem(Exception):
             **self.members,
         }
         # Caches may keep a 404 or 410 that says nothing about it (RFC 9110, section 15.1).
-        headers = {"cache-control": "no-store", **(self.headers or {})}
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **(self.headers or {})}
         return Response(to_json(body, inf_nan_mode="null"), self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
