@@ -6,6 +6,7 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ START_WAIT: Final = 10.0
 """Seconds that a start waits for an outcome, unless ``?wait=`` says otherwise."""
 
 _PAGE: Final = 50
+_RESPONSE_VALUES: Final = 10_000  # of a response, which is checked on the event loop: two thousand options, written out
 _END: Final = "-end"
 _UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
@@ -54,7 +56,7 @@ class RouteOptions(TypedDict, total=False):
     - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
     - ``max_body_bytes``: larger bodies are refused with 413; 4 MiB by default.
     - ``max_body_values``: bodies with more JSON values (lists, objects and their members count as one each) are refused with
-      422; 20,000 by default. What a body may cost the event loop depends on it, so raise it only for callers whom you trust.
+      422; 50,000 by default. What a body may cost the event loop depends on it, so raise it only for callers whom you trust.
     - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.
@@ -352,7 +354,8 @@ class Handlers:
     async def answer(self, request: Request) -> Response:
         """Answer a prompt."""
         actor = await self._writer(request)
-        body = await requests.read_object(request, self._limits, ["response"])
+        limits = replace(self._limits, values=min(self._limits.values, _RESPONSE_VALUES))
+        body = await requests.read_object(request, limits, ["response"])
         response = body.get("response")
         if not isinstance(response, dict):
             raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
