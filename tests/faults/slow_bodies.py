@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from restpoint import Context, workflow
-from restpoint.http.app import create_app
 from restpoint.http.connections import Config, ConnectionLimits
+from restpoint.http.server import listen
 from restpoint.prompts import HumanPromptCheckbox
-from serving import Server, echo, greet
+from schema_cases import PROVIDER
+from serving import WORKFLOWS, Server, make_app
 from support import CALL, MAIL
 
 LIMIT = 4 * 1024 * 1024
@@ -40,6 +42,13 @@ async def mapped(ctx: Context, value: dict[str, Any]) -> int:
 @workflow
 async def tick(ctx: Context) -> Any:
     return await ctx.ask(HumanPromptCheckbox(text="Which?", options=[MAIL, CALL]))
+
+
+@workflow
+async def heavy(ctx: Context, count: int) -> None:
+    """Give out a mebibyte so many times."""
+    for _ in range(count):
+        await ctx.emit("a" * 1024 * 1024)
 
 
 def filled(head: bytes, part: bytes, tail: bytes, most: int = LIMIT) -> bytes:
@@ -133,19 +142,15 @@ def watched(database: Path, limits: ConnectionLimits, descriptors: int = 0) -> I
 
 
 def _serve(database: str, limits: ConnectionLimits, descriptors: int, pipe: Connection) -> None:
-    import resource
-
     if descriptors:
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     asyncio.run(_serve_until_told(database, limits, pipe))
 
 
 async def _serve_until_told(database: str, limits: ConnectionLimits, pipe: Connection) -> None:
-    from restpoint.http.server import _Listening
-
-    listening = _Listening()
-    listening.bind(("127.0.0.1", 0))
-    app = create_app([echo, greet, typed, mapped, tick], database=database, default="echo")
+    listening = listen("127.0.0.1", 0)
+    workflows = [*WORKFLOWS, typed, mapped, tick, heavy]
+    app = make_app(Path(database), workflows=workflows, default="echo", providers=[PROVIDER])
     server = Server(Config(app, limits, log_config=None, lifespan="on"))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     loop = asyncio.get_running_loop()
@@ -175,7 +180,7 @@ async def _serve_until_told(database: str, limits: ConnectionLimits, pipe: Conne
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             pipe.send(pages * 4096)
 
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     loop.add_reader(pipe.fileno(), told)
     watching = asyncio.create_task(watch())

@@ -79,7 +79,7 @@ def run(settings: Settings) -> None:
     ``StorageError`` if the file cannot be used.
     """
     _check(settings)
-    listening = _bind(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
     config = Config(
@@ -156,7 +156,8 @@ def _check(settings: Settings) -> None:
         vault_for(path, settings.keys_file, os.environ)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises ``InvalidArgument``."""
     if not 0 <= port <= _LARGEST_PORT:
         raise InvalidArgument(f"port is {port}; give one from 0 to {_LARGEST_PORT}, 0 for any that is free.")
     try:
