@@ -19,6 +19,7 @@
     │   ├── ConsentExpired (TimeoutError)  consent_expired
     │   ├── ConsentWithdrawn               consent_withdrawn
     │   ├── ExecutionHeld                  execution_held
+    │   ├── OwnerLimitReached              owner_limit_reached
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
@@ -247,6 +248,16 @@ class ExecutionHeld(Refused):
         super().__init__(f"Execution {execution_id} is on hold ({reason}). Release it before removing it.")
         self.execution_id = execution_id
         self.reason = reason
+
+
+class OwnerLimitReached(Refused):
+    """An owner has as many executions as the server allows. Try again after ``retry_after`` seconds."""
+
+    code = "owner_limit_reached"
+
+    def __init__(self, owner: str, what: str, retry_after: int) -> None:
+        super().__init__(f"{owner} {what}. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
 
 
 class PromptNotAccepted(Refused):

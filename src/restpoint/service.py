@@ -6,10 +6,12 @@ store or the runner. What an actor may not see does not exist for them: the erro
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from restpoint._core import json_thread
+from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
 from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
@@ -91,7 +93,7 @@ class HistoryPage:
 class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
-    ``audit_key`` signs exports.
+    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start.
     """
 
     def __init__(
@@ -100,10 +102,12 @@ class Service:
         runner: "Runner | None" = None,
         policy: Policy = DEFAULT_POLICY,
         audit_key: "SigningKey | None" = None,
+        owner_limits: OwnerLimits | None = None,
     ) -> None:
         self.store = store
         self.runner = runner
         self.policy = policy
+        self._limiter = None if owner_limits is None else OwnerLimiter(store, owner_limits)
         self._auditor = Auditor(store.path, audit_key)
 
     # --- Starting ---
@@ -130,7 +134,7 @@ class Service:
         """Start a workflow; the actor owns the execution. The options are those of ``Runner.start``.
 
         An input that ``is_long`` is checked in a thread, so that the event loop goes on meanwhile.
-        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
+        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted``, ``IdempotencyConflict`` and ``OwnerLimitReached``.
         """
         runner = self.runner
         if runner is None or workflow not in runner.workflows:
@@ -139,7 +143,8 @@ class Service:
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
         if is_long:
             input = await json_thread.run(runner.workflows[workflow].written, input)  # noqa: A001 - as above
-        return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
+        async with nullcontext() if self._limiter is None else self._limiter.admitted(actor.id):
+            return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
 
     # --- Reading ---
 

@@ -51,8 +51,8 @@ __all__ = [
     "Database", "Entry", "Erasure", "ExecutionSummary", "Filters", "Gauges", "Head", "HistoryEntry", "HistoryRow",
     "Observer", "Page", "Row", "Snapshot", "Start", "Synchronous", "Transaction", "Verdict", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "queries", "reading", "retention", "search", "settings",
-    "vacuum", "verification", "waits",
+    "journal", "leases", "listing", "locate", "migrations", "owner_counts", "queries", "reading", "retention", "search",
+    "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -73,7 +73,7 @@ _HOMES = {
 }
 _MODULES = (
     "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "queries", "retention", "search", "settings", "verification", "waits",
+    "journal", "leases", "listing", "owner_counts", "queries", "retention", "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

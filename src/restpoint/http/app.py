@@ -32,6 +32,7 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from restpoint import logs
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
+from restpoint._store.owner_limits import OwnerLimits
 from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
@@ -54,7 +55,7 @@ from restpoint.service import Service
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ["Authenticate", "asgi_app", "bearer", "create_app", "router"]
+__all__ = ["Authenticate", "OwnerLimits", "asgi_app", "bearer", "create_app", "router"]
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def asgi_app(
     *,
     policy: Policy = DEFAULT_POLICY,
     audit_key: SigningKey | None = None,
+    owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> Starlette:
     """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
@@ -85,9 +87,10 @@ def asgi_app(
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
 
     ``policy`` says who may do what. ``audit_key`` signs the heads and the manifests of exports that auditors take away; see
-    ``restpoint audit keygen``. The other options are:
+    ``restpoint audit keygen``. ``owner_limits`` say how many executions one owner may have open and start in a minute; beyond
+    that a start is answered with 429 and Retry-After. The other options are:
     """
-    handlers = Handlers(Service(store, runner, policy, audit_key), **options)
+    handlers = Handlers(Service(store, runner, policy, audit_key, owner_limits), **options)
     return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
 
 
@@ -97,6 +100,7 @@ def router(
     *,
     policy: Policy = DEFAULT_POLICY,
     audit_key: SigningKey | None = None,
+    owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> "APIRouter":
     """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
@@ -106,7 +110,7 @@ def router(
     """
     from fastapi import APIRouter
 
-    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, **options)
+    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, owner_limits=owner_limits, **options)
     made = APIRouter(lifespan=app.router.lifespan_context)
     for route in app.routes:
         if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint):
@@ -144,6 +148,7 @@ def create_app(
     public_url: str | None = None,
     address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
+    owner_limits: OwnerLimits | None = None,
     title: str = _TITLE,
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -182,7 +187,7 @@ def create_app(
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
     metrics = Metrics(store, runner, consents)
     handlers = Handlers(
-        Service(store, runner, policy, None if signing is None else SigningKey.read(signing)),
+        Service(store, runner, policy, None if signing is None else SigningKey.read(signing), owner_limits),
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,

@@ -174,7 +174,7 @@ def operations(handlers: Handlers) -> list[Operation]:
 
 def _starts(handlers: Handlers) -> list[Operation]:
     refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionCancelled, errors.InputNotAccepted,
-               errors.WorkflowFailed, errors.IdempotencyConflict)  # fmt: skip
+               errors.WorkflowFailed, errors.IdempotencyConflict, errors.OwnerLimitReached)  # fmt: skip
     name = path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream

@@ -49,6 +49,7 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
+    errors.OwnerLimitReached: 429,
     errors.StoreClosed: 503,
     errors.StorageFull: 507,
 }
@@ -126,6 +127,8 @@ def problem_of(error: Exception) -> Problem:
         detail = "The storage failed; nothing was acknowledged. Try again, and have the operator read the log."
     retry = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
     headers = {"retry-after": _RETRY_SECONDS} if retry else {}
+    if isinstance(error, errors.OwnerLimitReached):
+        headers = {"retry-after": str(error.retry_after)}
     members: dict[str, Any] = {
         name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
     }

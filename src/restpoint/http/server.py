@@ -25,6 +25,7 @@ from restpoint import logs
 from restpoint._core.addresses import is_loopback
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
 from restpoint._storage import locate, migrations
+from restpoint._store.owner_limits import OwnerLimits
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
@@ -62,6 +63,7 @@ class Settings:
     history_retention: float | None = None
     concurrency: int = 100
     max_connections: int = MAX_CONNECTIONS
+    owner_limits: OwnerLimits | None = None
     default: str | None = None
     log_json: bool = False
     log_level: str = "WARNING"
@@ -123,6 +125,7 @@ def make_app(settings: Settings) -> "Starlette":
         history=settings.history,
         history_retention_seconds=settings.history_retention,
         concurrency=settings.concurrency,
+        owner_limits=settings.owner_limits,
         default=settings.default,
         providers=settings.providers_file,
         keys=settings.keys_file,
