@@ -160,7 +160,7 @@ class Client:
         )
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel | Mapping[str, Any]) -> None:
-        """Answer a prompt. The same response again is a success.
+        """Answer a prompt. The same response of the same person again is a success.
 
         Raises ``ResponseNotAccepted``, ``InteractionAlreadyResolved``, ``InteractionExpired``, ``InteractionWithdrawn``,
         ``ExecutionNotFound`` and ``InteractionNotFound``.
