@@ -94,13 +94,18 @@ def test_no_body_and_no_case_of_the_document_holds_the_loop_for_a_quarter_of_a_s
 
 @pytest.mark.deep
 def test_health_is_answered_within_a_second_while_half_open_requests_press_for_a_minute(tmp_path: Path) -> None:
-    slowest, opened, until = 0.0, 0, time.monotonic() + 60
+    slowest, opened = 0.0, 0
     with watched(tmp_path / "app.db", ConnectionLimits(), DESCRIPTORS) as served:
+        calm = max(healthy(served) for _ in range(200))
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             with half_open(served.port, 2 * DESCRIPTORS) as made:
                 opened += len(made)
                 slowest = max(slowest, *(healthy(served) for _ in range(10)))
-        print(f"\n{opened} half-open requests in a minute; the slowest /healthz took {slowest * 1000:.0f} ms")
+        print(
+            f"\n{opened} half-open requests in a minute; the slowest /healthz took {slowest * 1000:.0f} ms, "
+            f"and {calm * 1000:.0f} ms without them"
+        )
     assert slowest < 1
 
 

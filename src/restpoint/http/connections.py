@@ -239,8 +239,8 @@ class OncePerSecond(logging.Filter):
 
 
 def limit_log_lines() -> None:
-    """Limit the lines that the server and the event loop log about connections to one of a kind in a second."""
-    for name in ("uvicorn.error", "asyncio"):
+    """Limit the lines that strangers can cause, by connections and by callbacks, to one of a kind in a second."""
+    for name in ("uvicorn.error", "asyncio", "restpoint.oauth.flow"):
         logger = logging.getLogger(name)
         if not any(isinstance(each, OncePerSecond) for each in logger.filters):
             logger.addFilter(OncePerSecond())
