@@ -20,6 +20,7 @@
     │   ├── ConsentWithdrawn               consent_withdrawn
     │   ├── ExecutionHeld                  execution_held
     │   ├── CannotRetry                    cannot_retry
+    │   ├── OwnerLimitReached              owner_limit_reached
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
@@ -51,6 +52,7 @@ The original store raised ``KeyError`` and ``ValueError``, so the classes that r
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import ClassVar
 
 
@@ -142,7 +144,7 @@ class Conflict(Refused):
 
 
 class InteractionAlreadyResolved(Refused):
-    """Another response was accepted first. Sending the same response again is a retry and succeeds.
+    """Somebody's response was accepted first. Whoever sent that one may send it again: a retry succeeds.
 
     ``answered_at`` is in milliseconds since the epoch.
     """
@@ -152,8 +154,8 @@ class InteractionAlreadyResolved(Refused):
     def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
         who = answered_by or "an unnamed actor"
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} has already been resolved with another response "
-            f"by {who} at {answered_at} ms since the epoch. The first response stands."
+            f"Interaction {interaction_id} of execution {execution_id} was answered already, by {who} at "
+            f"{datetime.fromtimestamp(answered_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. That response stands."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
@@ -259,6 +261,16 @@ class CannotRetry(Refused):
         super().__init__(f"Execution {execution_id} cannot be retried: {reason} Start a new one.")
         self.execution_id = execution_id
         self.reason = reason
+
+
+class OwnerLimitReached(Refused):
+    """An owner has as many executions as the server allows. Try again after ``retry_after`` seconds."""
+
+    code = "owner_limit_reached"
+
+    def __init__(self, owner: str, what: str, retry_after: int) -> None:
+        super().__init__(f"{owner} {what}. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
 
 
 class PromptNotAccepted(Refused):

@@ -144,9 +144,10 @@ class HistoryItem(BaseModel):
 
 
 class HistoryList(BaseModel):
-    """The history of an execution, in order."""
+    """A page of the history of an execution, in order. ``next_after`` is the ``after`` of the next page; null at the end."""
 
     items: list[HistoryItem]
+    next_after: int | None = None
 
 
 class WorkflowItem(BaseModel):

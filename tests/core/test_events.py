@@ -34,7 +34,7 @@ CLOSES: Final = {
 }  # fmt: skip
 ENDS: Final = {"execution_completed", "execution_failed", "execution_cancelled"}
 WAKES: Final = {"execution_created", "execution_recovered", "execution_retried", *CLOSES}
-STREAMED: Final = {"emitted", "notified", *OPENS}
+STREAMED: Final = {"emitted", "notified", *OPENS, *CLOSES}
 ERASED: Final = {
     "execution_failed", "execution_stuck", "interaction_asked", "interaction_answered",
     "consent_asked", "consent_granted", "consent_denied",

@@ -52,8 +52,8 @@ __all__ = [
     "Database", "Entry", "Erasure", "ExecutionSummary", "Filters", "Gauges", "Head", "HistoryEntry", "HistoryRow",
     "Observer", "Page", "Row", "Snapshot", "Start", "StepAttempts", "Synchronous", "Transaction", "Verdict",
     "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure", "event_details", "executions",
-    "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations", "queries", "reading",
-    "retention", "retries", "search", "settings", "vacuum", "verification", "waits",
+    "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations", "owner_counts", "queries",
+    "reading", "retention", "retries", "search", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -73,8 +73,9 @@ _HOMES = {
     "verification": ("Verdict",),
 }
 _MODULES = (
-    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "queries", "retention", "retries", "search", "settings", "verification", "waits",
+    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
+    "history", "journal", "leases", "listing", "owner_counts", "queries", "retention", "retries", "search",
+    "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

@@ -273,6 +273,8 @@ class ExecutionStore:
     async def events(self, execution_id: str, after: int = 0, limit: int = 500) -> Sequence[HistoryEntry]:
         """The history of an execution after the sequence ``after``, in order, at most ``limit`` entries.
 
+        There are fewer where they are large: a reading ends with the entry that brings it to a mebibyte. It is empty only at the
+        end, so read on after the last one until it is.
         ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
         """
         return await history.events_of((await self.file()).database, execution_id, after, limit)
@@ -444,16 +446,16 @@ class ExecutionStore:
         actor: ActorLike = None,
         authority: str | None = None,
     ) -> None:
-        """Answer a prompt. The same response again is a success, for as long as the execution is in the file.
+        """Answer a prompt. The same response of the same actor again is a success, as long as the execution is in the file.
 
         The history keeps the groups and roles of an ``Actor``, and by what right they answered: ``authority``, as
         ``Policy.authority`` has it, else ``application``, which vouches for whoever calls the store. Of an actor that is
         given as a name it keeps that name.
 
         Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
-        ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``,
-        and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can
-        anyone without a name.
+        ``InteractionAlreadyResolved`` (somebody else's was accepted, or another), ``InteractionExpired``,
+        ``InteractionWithdrawn``, and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot
+        answer it, nor can anyone without a name.
         """
         answer, who = read_response(response), actor_name(actor)
         file = self._file or await self.file()

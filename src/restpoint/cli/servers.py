@@ -86,6 +86,24 @@ def serve(
             help="Connections at the same time, in each process; fewer where its limit of open files is low.",
         ),
     ] = 1_000,
+    owner_open: Annotated[
+        int | None,
+        typer.Option(
+            "--owner-open",
+            envvar="RESTPOINT_OWNER_OPEN",
+            min=1,
+            help="Executions that one owner may have open. Default: any.",
+        ),
+    ] = None,
+    owner_starts: Annotated[
+        int | None,
+        typer.Option(
+            "--owner-starts",
+            envvar="RESTPOINT_OWNER_STARTS",
+            min=1,
+            help="Starts of one owner in a minute. Default: any.",
+        ),
+    ] = None,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
     log_format: Annotated[
         Literal["text", "json"], typer.Option("--log-format", help="The format of the log.")
@@ -103,6 +121,7 @@ def serve(
             f"The server needs {missing.name}, which is not installed.\nRun: pip install 'restpoint[server]'"
         ) from None
 
+    from restpoint._store.owner_limits import OwnerLimits
     from restpoint.errors import InvalidArgument
 
     settings = server.Settings(
@@ -117,6 +136,7 @@ def serve(
         history_retention=_retention(history_retention),
         concurrency=concurrency,
         max_connections=max_connections,
+        owner_limits=OwnerLimits(owner_open, owner_starts) if owner_open or owner_starts else None,
         default=default,
         log_json=log_format == "json",
         log_level=log_level.upper(),

@@ -13,6 +13,7 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
     app.mount("/approvals", approvals)
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,6 +35,7 @@ from restpoint import logs
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
 from restpoint._storage import migrations
+from restpoint._store.owner_limits import OwnerLimits
 from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
@@ -45,8 +47,9 @@ from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
 from restpoint.http.pages import reference
+from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import mount_of
+from restpoint.http.requests import refuse_two_lengths
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Vault, vault_for
 from restpoint.oauth.providers import Provider
@@ -56,7 +59,9 @@ from restpoint.service import Service
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ["Authenticate", "asgi_app", "bearer", "create_app", "router"]
+__all__ = ["Authenticate", "OwnerLimits", "asgi_app", "bearer", "create_app", "router"]
+
+log = logging.getLogger(__name__)
 
 _TITLE: Final = "restpoint"
 _SENT_BY_PAGES: Final = (
@@ -86,6 +91,7 @@ def asgi_app(
     *,
     policy: Policy = DEFAULT_POLICY,
     audit_key: SigningKey | None = None,
+    owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> Starlette:
     """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
@@ -94,9 +100,10 @@ def asgi_app(
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
 
     ``policy`` says who may do what. ``audit_key`` signs the heads and the manifests of exports that auditors take away; see
-    ``restpoint audit keygen``. The other options are:
+    ``restpoint audit keygen``. ``owner_limits`` say how many executions one owner may have open and start in a minute; beyond
+    that a start is answered with 429 and Retry-After. The other options are:
     """
-    handlers = Handlers(Service(store, runner, policy, audit_key), **options)
+    handlers = Handlers(Service(store, runner, policy, audit_key, owner_limits), **options)
     return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
 
 
@@ -106,6 +113,7 @@ def router(
     *,
     policy: Policy = DEFAULT_POLICY,
     audit_key: SigningKey | None = None,
+    owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> "APIRouter":
     """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
@@ -115,7 +123,7 @@ def router(
     """
     from fastapi import APIRouter
 
-    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, **options)
+    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, owner_limits=owner_limits, **options)
     made = APIRouter(lifespan=app.router.lifespan_context)
     for route in app.routes:
         if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint):
@@ -154,6 +162,7 @@ def create_app(
     public_url: str | None = None,
     address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
+    owner_limits: OwnerLimits | None = None,
     title: str = _TITLE,
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -185,6 +194,7 @@ def create_app(
         migrate=migrate,
         create=create,
     )
+    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
     consents = _consents(store, providers, keys, public_url, address, create=create)
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
@@ -193,7 +203,7 @@ def create_app(
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
     metrics = Metrics(store, runner, consents)
     handlers = Handlers(
-        Service(store, runner, policy, None if signing is None else SigningKey.read(signing)),
+        Service(store, runner, policy, None if signing is None else SigningKey.read(signing), owner_limits),
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,
@@ -201,6 +211,7 @@ def create_app(
         trusted_origins=trusted_origins,
         metrics=metrics,
         consents=consents,
+        public_url=public_url,
     )
 
     @asynccontextmanager
@@ -242,7 +253,6 @@ def _consents(
         if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
             migrations.prepare(store.path, create=create)
         keys = vault_for(store.path, keys, os.environ)
-    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
     return Consents(store, found, keys, public_url=public_url, address=address)
 
 
@@ -250,20 +260,37 @@ def _consents(
 
 
 class _Endpoint:
-    """A handler as an ASGI application that turns every error into a problem."""
+    """A handler as an ASGI application that turns every error into a problem.
 
-    def __init__(self, handler: Handler) -> None:
+    ``query`` are the names that the query may have, None for any.
+    """
+
+    def __init__(self, handler: Handler, query: frozenset[str] | None) -> None:
         self._handler = handler
+        self._query = query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
             response = await self.respond(DispatchedRequest(scope, receive, send))
-            await response(scope, receive, send)
+            try:
+                await response(scope, receive, send)
+            except Problem as problem:  # the reply has begun, so all that is left is to end it too early
+                log.warning("a reply was cut off: %s", problem)
 
     async def respond(self, request: Request) -> Response:
         """The reply to a request. Raises the ``HTTPException`` of an application's ``authenticate``."""
         logs.add(execution_id=request.path_params.get("execution_id"))
+        response = await self._respond(request)
+        # What is shown is for whoever asked, now, and no browser should guess what it is (Fetch, section 3.6).
+        response.headers.setdefault("cache-control", "no-store")
+        response.headers.setdefault("x-content-type-options", "nosniff")
+        return response
+
+    async def _respond(self, request: Request) -> Response:
         try:
+            refuse_two_lengths(request)
+            if self._query is not None:
+                refuse_unknown(request, self._query)
             return await self._handler(request)
         except HTTPException:
             raise
@@ -278,13 +305,14 @@ class _Routes:
 
     def __init__(self, handlers: Handlers, title: str) -> None:
         self._title = title
+        self._base_of = handlers.base_of
         self._operations = operations(handlers)
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
-            yield _route(each.path, each.handler, each.method, each.id)
-        yield _route("/openapi.json", self.openapi, "GET", "openapi")
-        yield _route("/docs", self.docs, "GET", "docs")
+            yield Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
+        yield Route("/openapi.json", _Endpoint(self.openapi, frozenset()), methods=["GET"], name="openapi")
+        yield Route("/docs", _Endpoint(self.docs, frozenset()), methods=["GET"], name="docs")
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -292,16 +320,12 @@ class _Routes:
 
     async def openapi(self, request: Request) -> Response:
         """The OpenAPI document."""
-        servers = [{"url": mount_of(request, "/openapi.json") or "/"}]
+        servers = [{"url": self._base_of(request, "/openapi.json") or "/"}]
         return Response(to_json({**self._document, "servers": servers}), media_type="application/json")
 
     async def docs(self, _: Request) -> Response:
         """The OpenAPI document as a page for people."""
         return reference.page(self._document)
-
-
-def _route(path: str, handler: Handler, method: str, name: str) -> Route:
-    return Route(path, _Endpoint(handler), methods=[method], name=name)
 
 
 def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
@@ -338,6 +362,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """The problem that stands for what Starlette says in plain text: no such route, or not with this method."""
     if not isinstance(error, HTTPException):
         raise error
+    try:
+        refuse_two_lengths(request)
+    except Problem as problem:
+        return problem.response()
     if error.status_code == 405:
         allowed = ", ".join(_methods(request.app.routes, request.scope))
         text = f"{request.url.path[:200]} takes {allowed}."

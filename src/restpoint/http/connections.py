@@ -33,7 +33,7 @@ ACCEPTED_AT_ONCE: Final = 32
 _RESERVED_DESCRIPTORS: Final = (
     64 + 3 * ACCEPTED_AT_ONCE
 )  # for the file and the log, and for what was accepted and not seen yet
-_READ_BYTES: Final = 16 * 1024  # handled in one turn: h11 takes 25 us for each chunk, and a chunk may be six bytes
+_READ_BYTES: Final = 8 * 1024  # handled in one turn: h11 takes 25 us for each chunk, and a chunk may be six bytes
 _LOOK_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 10.0  # beyond the time of a body, after which a client that still sends one is dropped
 
@@ -239,8 +239,8 @@ class OncePerSecond(logging.Filter):
 
 
 def limit_log_lines() -> None:
-    """Limit the lines that the server and the event loop log about connections to one of a kind in a second."""
-    for name in ("uvicorn.error", "asyncio"):
+    """Limit the lines that strangers can cause, by connections and by callbacks, to one of a kind in a second."""
+    for name in ("uvicorn.error", "asyncio", "restpoint.oauth.flow"):
         logger = logging.getLogger(name)
         if not any(isinstance(each, OncePerSecond) for each in logger.filters):
             logger.addFilter(OncePerSecond())

@@ -16,10 +16,11 @@ from restpoint._core.serialization import MAX_DEPTH
 from restpoint.http.problems import Problem
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
-MAX_BODY_VALUES: Final = 20_000
+MAX_BODY_VALUES: Final = 50_000
 MAX_DIGITS: Final = 1_000
 """The most digits in a row of a number. Reading a whole number takes time that grows with the square of its digits."""
 
+_LONG_NUMBER: Final = b"0" * 20  # what has more digits than 64 bits hold counts as a further value for each 20 of them
 _ONLY_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ROUND_TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
@@ -71,7 +72,9 @@ def _excess(body: bytes, most: int) -> str | None:
         return too_many
     # Outside the texts, a comma or an opening bracket stands before each value but the first.
     outside = b"".join(body.split(b'"')[::2])
-    if 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{") > most:
+    digits = outside.translate(_DIGITS_TO_ZERO)
+    values = 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{") + digits.count(_LONG_NUMBER)
+    if values > most:
         return too_many
     brackets = outside.translate(_ROUND_TO_SQUARE, _ONLY_BRACKETS)
     for _ in range(MAX_DEPTH):
@@ -81,6 +84,6 @@ def _excess(body: bytes, most: int) -> str | None:
     else:
         if brackets:
             return f"The body nests deeper than {MAX_DEPTH} levels."
-    if b"0" * (MAX_DIGITS + 1) in outside.translate(_DIGITS_TO_ZERO):
+    if b"0" * (MAX_DIGITS + 1) in digits:
         return f"The body has a number of more than {MAX_DIGITS} digits; send it as text."
     return None

@@ -65,9 +65,22 @@ class Operation:
     kind: Literal["guarded", "open", "page"] = "guarded"
 
     @property
+    def query(self) -> frozenset[str] | None:
+        """The names that its query may have; None where it may have any.
+
+        A page takes no offence: whoever links to it may have added something, and a provider may send parameters to a callback
+        that OAuth does not know, which a client ignores (RFC 6749, section 4.1.2).
+        """
+        if self.kind == "page":
+            return None
+        return frozenset(each.name for each in self.parameters if each.place == "query")
+
+    @property
     def codes(self) -> list[str]:
         """The codes of every problem that it can be answered with."""
         found = ["internal_error", *self.errors]
+        if self.query is not None:
+            found += ["unknown_parameter", errors.InvalidArgument, "malformed_request"]
         if self.kind == "guarded":
             found += [*_GUARDED, *_STORAGE]
             found += [] if self.method == "GET" else ["cross_site"]
@@ -164,7 +177,7 @@ def operations(handlers: Handlers) -> list[Operation]:
 
 def _starts(handlers: Handlers) -> list[Operation]:
     refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionCancelled, errors.InputNotAccepted,
-               errors.WorkflowFailed, errors.IdempotencyConflict)  # fmt: skip
+               errors.WorkflowFailed, errors.IdempotencyConflict, errors.OwnerLimitReached)  # fmt: skip
     name = path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream

@@ -22,6 +22,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _HTTP_STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
     "malformed_request": 400,
+    "unknown_parameter": 400,
     "not_authenticated": 401,
     "cross_site": 403,
     "loopback_only": 403,
@@ -50,6 +51,7 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
+    errors.OwnerLimitReached: 429,
     errors.StoreClosed: 503,
     errors.StorageFull: 507,
 }
@@ -109,7 +111,7 @@ class Problem(Exception):
             **self.members,
         }
         # Caches may keep a 404 or 410 that says nothing about it (RFC 9110, section 15.1).
-        headers = {"cache-control": "no-store", **(self.headers or {})}
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **(self.headers or {})}
         return Response(to_json(body, inf_nan_mode="null"), self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -128,6 +130,8 @@ def problem_of(error: Exception) -> Problem:
             detail = "The server has no room to write; nothing was written. Try again once its operator has made room."
     retry = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
     headers = {"retry-after": _RETRY_SECONDS} if retry else {}
+    if isinstance(error, errors.OwnerLimitReached):
+        headers = {"retry-after": str(error.retry_after)}
     members: dict[str, Any] = {
         name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
     }

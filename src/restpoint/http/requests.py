@@ -25,8 +25,25 @@ LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
 _PROXY_HEADERS: Final = frozenset(
-    {b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
-)
+    {
+        b"forwarded", b"via", b"x-real-ip", b"true-client-ip", b"x-client-ip", b"x-cluster-client-ip", b"fastly-client-ip",
+        b"x-envoy-external-address", b"x-azure-clientip", b"x-appengine-user-ip", b"cdn-loop",
+    }
+)  # fmt: skip
+_PROXY_PREFIXES: Final = (b"x-forwarded", b"x-original-", b"cf-")
+
+
+def refuse_two_lengths(request: Request) -> None:
+    """Raise ``Problem`` 400 where a request has Content-Length beside Transfer-Encoding, which smuggling needs (RFC 9112, 6.1).
+
+    A proxy and a server that believe different ones of the two see different requests on one connection.
+    """
+    if "transfer-encoding" in request.headers and "content-length" in request.headers:
+        raise Problem(
+            "malformed_request",
+            "The request has both Content-Length and Transfer-Encoding. Send one of them (RFC 9112, section 6.1).",
+            headers={"connection": "close"},
+        )
 
 
 def mount_of(request: Request, path: str) -> str:
@@ -141,17 +158,17 @@ def _host_and_port(origin: str) -> str:
 def local(request: Request) -> Actor:
     """The actor of a request from this machine, on a server without authentication. Raises ``Problem`` 403 for any other.
 
-    A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host; a proxy on
-    this machine names its client in a header.
+    A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host. A proxy on
+    this machine is known by any header that proxies add; one that adds none cannot be told from a user of the machine.
     """
     client = "" if (address := request.client) is None else address.host
-    forwarded = not _PROXY_HEADERS.isdisjoint(dict(request.headers.raw))
+    forwarded = any(name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES) for name, _ in request.headers.raw)
     if is_loopback(client) and not forwarded and is_loopback(_host_name(request.headers.get("host") or "")):
         return LOCAL_ACTOR
     raise Problem(
         "loopback_only",
-        "This server has no authentication and answers only its own machine, as localhost. Give it a tokens file "
-        "(RESTPOINT_TOKENS_FILE) or an authenticate function to let others in.",
+        "This server has no authentication and answers only its own machine, as localhost and without a proxy. Give it a "
+        "tokens file (RESTPOINT_TOKENS_FILE) or an authenticate function to let others in.",
     )
 
 

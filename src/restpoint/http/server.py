@@ -28,6 +28,7 @@ from restpoint import logs
 from restpoint._core.addresses import is_loopback
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
 from restpoint._storage import locate, migrations
+from restpoint._store.owner_limits import OwnerLimits
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
@@ -71,6 +72,7 @@ class Settings:
     history_retention: float | None = None
     concurrency: int = 100
     max_connections: int = MAX_CONNECTIONS
+    owner_limits: OwnerLimits | None = None
     default: str | None = None
     log_json: bool = False
     log_level: str = "WARNING"
@@ -90,7 +92,7 @@ def run(settings: Settings) -> None:
     ``StorageError`` if the file cannot be used.
     """
     _check(settings)
-    listening = _bind(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
     config = Config(
@@ -136,6 +138,7 @@ def make_app(settings: Settings) -> "Starlette":
         history=settings.history,
         history_retention_seconds=settings.history_retention,
         concurrency=settings.concurrency,
+        owner_limits=settings.owner_limits,
         default=settings.default,
         providers=settings.providers_file,
         keys=settings.keys_file,
@@ -172,7 +175,8 @@ def _check(settings: Settings) -> None:
         vault_for(path, settings.keys_file, os.environ)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises ``InvalidArgument``."""
     if not 0 <= port <= _LARGEST_PORT:
         raise InvalidArgument(f"port is {port}; give one from 0 to {_LARGEST_PORT}, 0 for any that is free.")
     try:
