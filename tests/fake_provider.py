@@ -42,6 +42,10 @@ class FakeProvider:
     """Every request to the token endpoint, its form."""
     cookies: list[dict[str, str]] = field(default_factory=list)
     """What cookies came with each of them, though each answer sets one."""
+    resources: list[list[str]] = field(default_factory=list)
+    """What resources each of them names."""
+    authorizations: list[str] = field(default_factory=list)
+    """Every request to the authorization endpoint."""
     encodings: list[str | None] = field(default_factory=list)
     """What encodings each of them accepts."""
     redeemed: list[str] = field(default_factory=list)
@@ -76,6 +80,7 @@ class FakeProvider:
 
     async def _authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)
+        self.authorizations.append(str(request.url))
         code = f"canary-code-{secrets.token_hex(8)}"
         self.codes[code] = asked
         self.codes_given.append(code)
@@ -85,8 +90,10 @@ class FakeProvider:
         return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(back)}", 303)
 
     async def _token(self, request: Request) -> Response:
-        form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
+        fields = parse_qs((await request.body()).decode())
+        form = {key: values[0] for key, values in fields.items()}
         self.asked.append(form)
+        self.resources.append(fields.get("resource", []))
         self.cookies.append(dict(request.cookies))
         self.encodings.append(request.headers.get("accept-encoding"))
         self.arrived.set()

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, KeysFile, TimeToLive, seconds_or_never, times_to_live
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Database,
+    KeysFile,
+    ProvidersFile,
+    PublicUrl,
+    TimeToLive,
+    seconds_or_never,
+    times_to_live,
+)
 
 tokens = typer.Typer(help="The bearer tokens that the server accepts.", no_args_is_help=True)
 
@@ -16,10 +25,6 @@ TokensFile = Annotated[
     typer.Option(
         "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The accepted tokens; see `restpoint tokens add`."
     ),
-]
-ProvidersFile = Annotated[
-    Path | None,
-    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
 ]
 
 
@@ -35,10 +40,7 @@ def serve(
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
     keys: KeysFile = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
-    ] = None,
+    public_url: PublicUrl = None,
     ttl: TimeToLive = None,
     history: Annotated[
         Literal["full", "digest"] | None,

@@ -112,6 +112,10 @@ class ProviderClient:
                 )
         raise ProviderUnreachable(provider.shown, "it has no metadata at its issuer's address")
 
+    async def get(self, provider: Provider, url: str) -> "httpx.Response":
+        """Send a request as a browser would, and follow no redirect. Raises ``ProviderUnreachable``."""
+        return await self._send(provider.shown, "GET", url, {"accept": "text/html"}, None)
+
     # --- The flow ---
 
     def authorization_url(
@@ -213,7 +217,7 @@ class ProviderClient:
             raise ProviderUnreachable(shown, type(error).__name__) from None
         return httpx.Response(
             reply.status_code,
-            headers={name: reply.headers[name] for name in ("content-type", "location") if name in reply.headers},
+            headers={each: reply.headers[each] for each in ("content-type", "location") if each in reply.headers},
             content=_unpacked(shown, reply.headers.get("content-encoding", ""), bytes(content)),
             request=reply.request,
         )

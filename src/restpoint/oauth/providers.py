@@ -33,6 +33,9 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 CALLBACK: Final = "/auth/redirect"
 """The path of the redirect URI, below the mount of the routes. ``/NAME`` after it is a redirect URI for one provider."""
 
+CALLBACK_PARAMETERS: Final = ("state", "code", "iss", "error", "error_description")
+"""What a callback is made of (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207, section 2)."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
