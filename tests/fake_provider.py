@@ -33,6 +33,8 @@ class FakeProvider:
 
     issuer: str = ""
     token: str | tuple[Any, int] | Response = "grants"
+    authorization: Response | None = None
+    """What the authorization endpoint answers, where it does not send the browser back with a code."""
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_in: Any = 3600
     gives_refresh_tokens: bool = True
@@ -81,6 +83,8 @@ class FakeProvider:
     async def _authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)
         self.authorizations.append(str(request.url))
+        if self.authorization is not None:
+            return self.authorization
         code = f"canary-code-{secrets.token_hex(8)}"
         self.codes[code] = asked
         self.codes_given.append(code)

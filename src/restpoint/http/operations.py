@@ -237,7 +237,7 @@ def _consents(handlers: Handlers) -> list[Operation]:
     ticket = text("ticket", "Shows for whom the link was made.")
     returned = tuple(text(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).") for name in CALLBACK_PARAMETERS)
     posted = Content(schemas.CallbackForm, ("application/x-www-form-urlencoded",))
-    back = {303: Reply("On to the same with GET.")}
+    back = {200: _PAGE, 303: Reply("On to the same address with GET.")}
     provider = path("provider", "The name of a provider.")
     form = Content(schemas.ConsentDecision, ("application/x-www-form-urlencoded",))
     shown = {200: _PAGE}

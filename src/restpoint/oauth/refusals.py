@@ -30,7 +30,8 @@ _NOT_SET_UP: Final = frozenset(
         "invalid_target",  # RFC 8707, section 2
         "invalid_redirect_uri", "invalid_resource", "redirect_uri_mismatch", "unsupported_response_mode",
         "application_suspended", "incorrect_client_credentials",  # GitHub
-        "bad_client_secret", "bad_redirect_uri", "invalid_client_id", "invalid_team_for_non_distributed_app",  # Slack
+        "bad_client_secret", "bad_redirect_uri", "invalid_client_id", "invalid_team_for_non_distributed_app", "no_scopes",
+        "oauth_authorization_url_mismatch", "pkce_not_allowed",  # Slack
         INVALID_TOKEN_RESPONSE,
     }
 )  # fmt: skip
