@@ -48,7 +48,8 @@ async def test_resources_are_named_at_both_endpoints_and_on_a_refresh(path: Path
 
 
 async def test_scopes_go_into_the_parameter_that_the_provider_has_for_them(path: Path) -> None:
-    async with site(path, scope_parameter="user_scope", token_path="authed_user", token_type="user") as at:
+    slack: dict[str, Any] = {"scope_parameter": "user_scope", "scope_separator": ","}
+    async with site(path, token_path="authed_user", token_type="user", **slack) as at:
         at.provider.token = (
             {"ok": True, "access_token": "xoxb", "token_type": "bot",
              "authed_user": {"id": "U1", "access_token": "xoxp", "token_type": "user", "scope": "read,write"}},
@@ -57,7 +58,7 @@ async def test_scopes_go_into_the_parameter_that_the_provider_has_for_them(path:
         await granted(at, await at.asked())
         (asked,) = at.provider.authorizations
         sent = query(asked)
-        assert (sent["user_scope"], "scope" in sent) == ("read write", False)
+        assert (sent["user_scope"], "scope" in sent) == ("read,write", False)
         assert (USED[-1].access_token, USED[-1].token_type, USED[-1].extra["id"]) == ("xoxp", "Bearer", "U1")
 
 

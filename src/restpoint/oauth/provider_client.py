@@ -134,7 +134,7 @@ class ProviderClient:
         if provider.response_mode is not None:
             extra.append(("response_mode", provider.response_mode))
         place = add_params_to_uri(endpoints.authorization, extra)
-        asked = {provider.scope_parameter: " ".join(scopes) or None}
+        asked = {provider.scope_parameter: provider.scope_separator.join(scopes) or None}
         url, _ = self._protocol(provider, endpoints, redirect_uri).create_authorization_url(
             place, state=state, code_verifier=verifier if provider.pkce else None, **asked
         )

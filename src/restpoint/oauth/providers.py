@@ -47,7 +47,11 @@ _RESERVED: Final = frozenset(
 )  # fmt: skip
 _NOT_TEXT: Final = {"scopes": list, "resource": list, "authorization_parameters": dict, "pkce": bool}
 _IN_TOML: Final = {list: "a list", dict: "a table", bool: "true or false", str: "text"}
-_IN_WORDS: Final = {"response_mode": ("query", "form_post"), "token_response_format": ("json", "form")}
+_IN_WORDS: Final = {
+    "response_mode": ("query", "form_post"),
+    "token_response_format": ("json", "form"),
+    "scope_separator": (" ", ","),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class Provider:
       stolen, so it needs one.
     - ``response_mode`` is ``form_post`` for a provider that sends its answer as a form, else ``query``, its default.
     - ``resource`` names the resources that the token is for, at both endpoints (RFC 8707).
-    - ``scope_parameter`` is the parameter that has the scopes, ``scope`` by default.
+    - ``scope_parameter`` is the parameter that has the scopes, ``scope`` by default; ``scope_separator`` is what stands between
+      two of them, a space by default, or a comma.
     - ``token_path`` is the member of the token response that has the token, with a dot before each next member.
     - ``token_type`` is what the provider calls a bearer token, if not ``Bearer``.
     - ``token_response_format`` is ``json`` or ``form``, where the provider's ``Content-Type`` does not say.
@@ -96,6 +101,7 @@ class Provider:
     response_mode: Literal["query", "form_post"] | None = None
     resource: tuple[str, ...] = ()
     scope_parameter: str = "scope"
+    scope_separator: Literal[" ", ","] = " "
     token_path: str | None = None
     token_type: str | None = None
     token_response_format: Literal["json", "form"] | None = None
@@ -142,7 +148,7 @@ class Provider:
             *(
                 (
                     getattr(self, key) not in {None, *words},
-                    f"has the {key} {getattr(self, key)!r}; it is one of {', '.join(words)}",
+                    f"has the {key} {getattr(self, key)!r}; it is one of {', '.join(map(repr, words))}",
                 )
                 for key, words in _IN_WORDS.items()
             ),
