@@ -504,6 +504,29 @@ async def test_a_browser_without_credentials_comes_by_the_link_of_its_person(pat
         assert await at.ended(told["execution_id"]) == ["read", "write"]
 
 
+async def test_who_cannot_go_on_is_told_how_to_get_a_new_link(path: Path, clock: ManualClock) -> None:
+    async with site(path, authenticate=whoever, clock=clock) as at, Surfer() as other:
+        told = await at.asked(**ADA)
+        page = await at.browser.http.get(told["auth_url"])
+        back = await at.browser.to_the_callback(told["auth_url"])
+        seen = [
+            await other.http.get(told["auth_url"]),  # the link was used
+            await other.http.get(back),  # another browser set out
+            await at.browser.http.get(f"{at.client.base_url}/auth/redirect?code=c&state=forged"),
+            await at.browser.press(page),  # the form is of the attempt before
+        ]
+        clock.step(901)
+        seen.append(await at.browser.press(page))  # the form is too old
+        assert [reply.status_code for reply in seen] == [404, 403, 400, 409, 403]
+        for reply in seen:
+            assert "To get a new one" in reply.text, reply.text
+            assert "restpoint authorize" in reply.text
+        link = await at.link(
+            told["execution_id"], **ADA
+        )  # as the page says: whatever shows the execution has a new one
+        assert (await other.consent(link)).status_code == 200
+
+
 async def test_a_link_is_good_for_a_quarter_of_an_hour(path: Path, clock: ManualClock) -> None:
     async with site(path, authenticate=whoever, clock=clock) as at:
         told = await at.asked(**ADA)
