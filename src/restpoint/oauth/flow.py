@@ -138,8 +138,7 @@ class Consents:
     async def close(self) -> None:
         """Stop. A running exchange is cancelled and its consent is pending again, for another attempt."""
         self._closing = True
-        tasks = [*self._exchanges, *self._background]
-        for task in tasks:
+        for task in (tasks := [*self._exchanges, *self._background]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._file is not None:
@@ -277,7 +276,7 @@ class Consents:
         others = {each.issuer for each in self.providers.values() if each is not provider}
         if not endpoints.has_issuer(parameters.get("iss"), others):
             return CallbackResult("wrong_issuer", consent)
-        if "error" in parameters:
+        if parameters.get("error"):
             return await self._refused(consent, provider, parameters)
         code = parameters.get("code")
         return await self._redeem(consent, provider, endpoints, code) if code else CallbackResult("malformed", consent)
