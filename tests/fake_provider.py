@@ -104,15 +104,17 @@ class FakeProvider:
         if "code_verifier" in form:
             self.verifiers.append(form["code_verifier"])
         match self.token:
-            case "grants":
-                return self._grant(request, form)
-            case "hangs":
-                await self.let_go.wait()
+            case "grants" | "hangs":
+                if self.token == "hangs":
+                    await self.let_go.wait()
                 return self._grant(request, form)
             case "grants and hangs":
                 reply = self._grant(request, form)
                 await self.let_go.wait()
                 return reply
+            case "echoes":
+                told = " ".join((*form.values(), CLIENT_SECRET, request.headers.get("authorization", "")))
+                return JSONResponse({"error": "invalid_grant", "error_description": f"canary-said {told}"}, 400)
             case "html":
                 return HTMLResponse("<h1>Welcome</h1>")
             case Response() as reply:
