@@ -96,6 +96,14 @@ async def test_the_refusal_of_a_person_ends_the_consent(path: Path, code: str) -
         assert await at.ended(told["execution_id"]) == {"denied": code}
 
 
+async def test_an_empty_error_beside_a_code_is_none(path: Path) -> None:
+    async with site(path) as at:
+        told = await at.asked()
+        back = await at.browser.to_the_callback(told["auth_url"])
+        assert (await at.browser.http.get(f"{back}&error=")).status_code == 200
+        assert await at.ended(told["execution_id"]) == ["read", "write"]
+
+
 async def test_a_refusal_may_come_from_the_token_endpoint(path: Path) -> None:
     async with site(path) as at:
         at.provider.token = ({"error": "access_denied"}, 403)

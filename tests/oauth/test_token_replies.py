@@ -115,9 +115,10 @@ def test_a_body_that_is_no_object_is_no_answer(body: bytes) -> None:
 
 
 def test_what_an_operator_is_told_is_one_printable_line_without_what_was_sent() -> None:
-    evil = f"AADSTS7000215:\r\n\x1b[31m {SECRET} \u202e\u2066 {'x' * 10_000}"
+    trace = "b7e3c6a0-5f0e-4a39-9d0a-0a5a2b1d6c01"
+    evil = f"AADSTS7000215:\r\n\x1b[31m {SECRET} \u202e\u2066 gho_{'A1' * 18} {trace} {'x ' * 10_000}"
     refusal = refused({"error": "invalid_client", "error_description": evil}, 401).refusal
-    assert refusal.description.startswith("AADSTS7000215: [31m [removed] x")
+    assert refusal.description.startswith(f"AADSTS7000215: [31m [removed] [removed] {trace} x")
     assert len(refusal.description) <= 501
     assert refusal.description.isprintable()
 

@@ -237,6 +237,26 @@ async def test_a_token_whose_execution_has_ended_is_as_it_was(path: Path, clock:
         assert len(at.provider.asked) == 1
 
 
+async def test_a_key_that_is_lost_within_a_run_fails_no_step(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = Ring()
+
+    @workflow
+    async def loses_its_key(ctx: Context) -> list[str]:
+        token = await ctx.authorize("fake")
+        ring.keys = [as_text(new_key())]
+        clock.step(7200)
+        return await ctx.step(use, token)
+
+    async with site(path, clock=clock, ring=ring, workflows=[loses_its_key]) as at:
+        told = await at.asked("loses_its_key")
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == ["read"]
+        assert USED[-1].access_token == at.provider.access_tokens[0]
+    assert "is not in the ring" in caplog.text
+
+
 async def test_a_token_may_be_copied_and_sent_to_another_process_where_it_stays_as_it_is(path: Path) -> None:
     async with site(path) as at:
         told = await at.asked()

@@ -40,8 +40,8 @@ class OAuthToken:
     async def fresh(self) -> "OAuthToken":
         """Return a token of the same consent that is good now: this one, or a refreshed one. Call it inside a step.
 
-        Returns the token as it is if it cannot be refreshed; then the service that it is for refuses it. Raises ``SealBroken``
-        and ``StorageError``.
+        Returns the token as it is if it cannot be refreshed, for which the log has the reason; then the service that it is for
+        refuses it.
         """
         return self if self.source is None else await self.source.fresh(self)
 

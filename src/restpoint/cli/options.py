@@ -55,6 +55,14 @@ KeysFile = Annotated[
         help="The key ring that seals secrets; by default a file beside the database.",
     ),
 ]
+ProvidersFile = Annotated[
+    Path | None,
+    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
+]
 Id = Annotated[
     str,
     typer.Argument(metavar="id", help="The id of the execution, or enough of its beginning or its end to be unique."),

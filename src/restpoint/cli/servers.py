@@ -12,6 +12,8 @@ from restpoint.cli.options import (
     Create,
     Database,
     KeysFile,
+    ProvidersFile,
+    PublicUrl,
     TimeToLive,
     seconds_or_never,
     times_to_live,
@@ -24,10 +26,6 @@ TokensFile = Annotated[
     typer.Option(
         "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The accepted tokens; see `restpoint tokens add`."
     ),
-]
-ProvidersFile = Annotated[
-    Path | None,
-    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
 ]
 
 
@@ -44,10 +42,7 @@ def serve(
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
     keys: KeysFile = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
-    ] = None,
+    public_url: PublicUrl = None,
     trusted_origin: Annotated[
         list[str] | None,
         typer.Option(

@@ -18,7 +18,7 @@ from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
 from restpoint.http.parameters import Parameter, path, text
 from restpoint.models import ExecutionList, HistoryList, WorkflowList
-from restpoint.oauth.providers import CALLBACK
+from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 
 Handler = Callable[[Request], Awaitable[Response]]
 _Error = type[errors.RestpointError] | str
@@ -261,10 +261,10 @@ def _consents(handlers: Handlers) -> list[Operation]:
     tag, page = "consents", "/executions/{execution_id}/consents/{consent_id}"
     consent = path("consent_id", "The id of one of its consents.")
     ticket = text("ticket", "Shows for whom the link was made.")
-    returned = tuple(
-        text(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).")
-        for name in ("state", "code", "iss", "error", "error_description")
-    )
+    returned = tuple(text(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).") for name in CALLBACK_PARAMETERS)
+    posted = Content(schemas.CallbackForm, ("application/x-www-form-urlencoded",))
+    back = {200: _PAGE, 303: Reply("On to the same address with GET.")}
+    provider = path("provider", "The name of a provider.")
     form = Content(schemas.ConsentDecision, ("application/x-www-form-urlencoded",))
     shown = {200: _PAGE}
     return [
@@ -276,7 +276,12 @@ def _consents(handlers: Handlers) -> list[Operation]:
         Operation("GET", CALLBACK, pages.callback, "receive_callback", tag, shown, (), returned, kind="page"),
         Operation(
             "GET", f"{CALLBACK}/{{provider}}", pages.callback, "receive_callback_of_provider", tag, shown, (),
-            (path("provider", "The name of a provider."), *returned), kind="page",
+            (provider, *returned), kind="page",
+        ),
+        Operation("POST", CALLBACK, pages.receive_form, "receive_callback_form", tag, back, (), (), posted, kind="page"),
+        Operation(
+            "POST", f"{CALLBACK}/{{provider}}", pages.receive_form, "receive_callback_form_of_provider", tag, back, (),
+            (provider,), posted, kind="page",
         ),
     ]  # fmt: skip
 

@@ -134,6 +134,16 @@ class ConsentDecision(BaseModel):
     decision: str | None = None
 
 
+class CallbackForm(BaseModel):
+    """A callback of a provider whose response mode is ``form_post``."""
+
+    state: str | None = None
+    code: str | None = None
+    iss: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+
+
 class StreamEvent(BaseModel):
     """One server-sent event. ``id`` is the row of history, and ``data`` one line of JSON."""
 

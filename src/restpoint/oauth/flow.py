@@ -29,8 +29,9 @@ from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault
+from restpoint.oauth.provider_checks import log_problems, mix_up_risk
 from restpoint.oauth.provider_client import Endpoints, ProviderClient
-from restpoint.oauth.providers import CALLBACK, Provider, by_name
+from restpoint.oauth.providers import Provider, by_name
 from restpoint.oauth.refusals import Refusal, TokenRefused, read_refusal
 from restpoint.oauth.signed_links import STATE_SECONDS, SignedLinks, cookie_name, on_https, urlpath, with_ticket
 from restpoint.oauth.tokens import TokenStore, associated_data, token_data
@@ -108,20 +109,26 @@ class Consents:
         self._file: OpenFile | None = None
         self._tokens: TokenStore
         self._exchanges: set[asyncio.Task[CallbackResult]] = set()
-        self._recovering: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self._closing = False
         self._warned: set[str] = set()
 
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Start the task that resets consents whose exchange a dead process left unfinished, now and once a second."""
+        """Check the providers, and reset consents whose exchange a dead process left unfinished, both in the background.
+
+        A provider that is wrong or not reached is told in the log, and stops nothing: the others may be right.
+        """
         file = await self.store.file()
         with suppress(errors.StorageFull):  # which the storage logs; ``_recover`` takes it once there is room
             await file.take_lease()
         self._file = file
         self._tokens = TokenStore(file, self._vault, self._client, self.provider, self.refreshes)
-        self._recovering = asyncio.create_task(self._recover(), name="restpoint:recover_consents")
+        self._background = [
+            asyncio.create_task(self._recover(), name="restpoint:recover_consents"),
+            asyncio.create_task(log_problems(self._client, self.providers.values(), self.links.redirect_uri())),
+        ]
         return self
 
     async def __aenter__(self) -> Self:
@@ -133,8 +140,7 @@ class Consents:
     async def close(self) -> None:
         """Stop. A running exchange is cancelled and its consent is pending again, for another attempt."""
         self._closing = True
-        tasks = [*self._exchanges, *([self._recovering] if self._recovering is not None else [])]
-        for task in tasks:
+        for task in (tasks := [*self._exchanges, *self._background]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._file is not None:
@@ -218,7 +224,7 @@ class Consents:
         """
         file, provider = self._require(), self.provider(consent.provider)
         endpoints = await self._client.endpoints(provider)
-        redirect_uri = provider.redirect_uri or f"{self.links.public_url or here}{CALLBACK}"
+        redirect_uri = provider.redirect_uri or self.links.redirect_uri(here) or ""
         self._warn_about_mix_up(provider, endpoints, redirect_uri)
         state, cookie, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         attempt = Attempt(
@@ -230,16 +236,10 @@ class Consents:
         return AuthorizationRequest(url, cookie, redirect_uri)
 
     def _warn_about_mix_up(self, provider: Provider, endpoints: Endpoints, redirect_uri: str) -> None:
-        """Warn if a callback cannot be attributed to one of several providers (mix-up attack, RFC 9700, section 4.4.2)."""
-        own = f"{CALLBACK}/{provider.name}"
-        if len(self.providers) == 1 or endpoints.sends_issuer or redirect_uri.endswith(own) or own in self._warned:
-            return
-        self._warned.add(own)
-        log.warning(
-            "the provider %s does not promise to send iss (RFC 9207), so another provider could impersonate it: register a "
-            "redirect URI that ends with %s there, and configure it as its redirect_uri",
-            provider.name, own,
-        )  # fmt: skip
+        risk = mix_up_risk(provider, endpoints, redirect_uri, set(self.providers) - {provider.name})
+        if risk is not None and provider.name not in self._warned:
+            self._warned.add(provider.name)
+            log.warning("%s", risk)
 
     async def deny(self, consent: Consent, person: str) -> None:
         """Record that the person said no on our page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
@@ -276,12 +276,12 @@ class Consents:
         except errors.ProviderUnreachable as error:
             return CallbackResult("failed", consent, str(error))
         except errors.InvalidArgument as error:
-            log.error("a callback of the consent %s cannot be handled: %s", consent.id, error)  # noqa: TRY400 - no traceback
+            log.error("a callback of consent %s was not handled: %s", consent.id, error)  # noqa: TRY400 - no traceback
             return CallbackResult("not_set_up", consent)
         others = {each.issuer for each in self.providers.values() if each is not provider}
         if not endpoints.has_issuer(parameters.get("iss"), others):
             return CallbackResult("wrong_issuer", consent)
-        if "error" in parameters:
+        if parameters.get("error"):
             return await self._refused(consent, provider, parameters)
         code = parameters.get("code")
         return await self._redeem(consent, provider, endpoints, code) if code else CallbackResult("malformed", consent)
@@ -394,11 +394,8 @@ class Consents:
 def _kept_open(consent: Consent, provider: Provider, refusal: Refusal) -> CallbackResult:
     """Tell the operator of an error that is nobody's refusal. The person may try again."""
     if refusal.kind == "not_set_up":
-        log.error(
-            "the provider %s and this server are not set up for each other, so the consent %s stays open: %s; run: restpoint "
-            "providers check",
-            provider.name, consent.id, refusal,
-        )  # fmt: skip
+        text = "consent %s stays open: the provider %s refuses how it is configured here: %s; run: restpoint providers check"
+        log.error(text, consent.id, provider.name, refusal)
         return CallbackResult("not_set_up", consent)
     log.warning("the provider %s gave no token, and the consent %s stays open: %s", provider.name, consent.id, refusal)
     return CallbackResult("failed", consent, f"The provider {provider.shown} answered with the error {refusal.code}.")

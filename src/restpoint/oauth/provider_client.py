@@ -112,6 +112,10 @@ class ProviderClient:
                 )
         raise ProviderUnreachable(provider.shown, "it has no metadata at its issuer's address")
 
+    async def get(self, provider: Provider, url: str) -> "httpx.Response":
+        """Send a request as a browser would, and follow no redirect. Raises ``ProviderUnreachable``."""
+        return await self._send(provider.shown, "GET", url, {"accept": "text/html"}, None)
+
     # --- The flow ---
 
     def authorization_url(
@@ -130,7 +134,7 @@ class ProviderClient:
         if provider.response_mode is not None:
             extra.append(("response_mode", provider.response_mode))
         place = add_params_to_uri(endpoints.authorization, extra)
-        asked = {provider.scope_parameter: " ".join(scopes) or None}
+        asked = {provider.scope_parameter: provider.scope_separator.join(scopes) or None}
         url, _ = self._protocol(provider, endpoints, redirect_uri).create_authorization_url(
             place, state=state, code_verifier=verifier if provider.pkce else None, **asked
         )
@@ -213,7 +217,7 @@ class ProviderClient:
             raise ProviderUnreachable(shown, type(error).__name__) from None
         return httpx.Response(
             reply.status_code,
-            headers={name: reply.headers[name] for name in ("content-type", "location") if name in reply.headers},
+            headers={each: reply.headers[each] for each in ("content-type", "location") if each in reply.headers},
             content=_unpacked(shown, reply.headers.get("content-encoding", ""), bytes(content)),
             request=reply.request,
         )

@@ -33,6 +33,9 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 CALLBACK: Final = "/auth/redirect"
 """The path of the redirect URI, below the mount of the routes. ``/NAME`` after it is a redirect URI for one provider."""
 
+CALLBACK_PARAMETERS: Final = ("state", "code", "iss", "error", "error_description")
+"""What a callback is made of (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207, section 2)."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -44,7 +47,11 @@ _RESERVED: Final = frozenset(
 )  # fmt: skip
 _NOT_TEXT: Final = {"scopes": list, "resource": list, "authorization_parameters": dict, "pkce": bool}
 _IN_TOML: Final = {list: "a list", dict: "a table", bool: "true or false", str: "text"}
-_IN_WORDS: Final = {"response_mode": ("query", "form_post"), "token_response_format": ("json", "form")}
+_IN_WORDS: Final = {
+    "response_mode": ("query", "form_post"),
+    "token_response_format": ("json", "form"),
+    "scope_separator": (" ", ","),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,8 @@ class Provider:
       stolen, so it needs one.
     - ``response_mode`` is ``form_post`` for a provider that sends its answer as a form, else ``query``, its default.
     - ``resource`` names the resources that the token is for, at both endpoints (RFC 8707).
-    - ``scope_parameter`` is the parameter that has the scopes, ``scope`` by default.
+    - ``scope_parameter`` is the parameter that has the scopes, ``scope`` by default; ``scope_separator`` is what stands between
+      two of them, a space by default, or a comma.
     - ``token_path`` is the member of the token response that has the token, with a dot before each next member.
     - ``token_type`` is what the provider calls a bearer token, if not ``Bearer``.
     - ``token_response_format`` is ``json`` or ``form``, where the provider's ``Content-Type`` does not say.
@@ -93,6 +101,7 @@ class Provider:
     response_mode: Literal["query", "form_post"] | None = None
     resource: tuple[str, ...] = ()
     scope_parameter: str = "scope"
+    scope_separator: Literal[" ", ","] = " "
     token_path: str | None = None
     token_type: str | None = None
     token_response_format: Literal["json", "form"] | None = None
@@ -139,7 +148,7 @@ class Provider:
             *(
                 (
                     getattr(self, key) not in {None, *words},
-                    f"has the {key} {getattr(self, key)!r}; it is one of {', '.join(words)}",
+                    f"has the {key} {getattr(self, key)!r}; it is one of {', '.join(map(repr, words))}",
                 )
                 for key, words in _IN_WORDS.items()
             ),

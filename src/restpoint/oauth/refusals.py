@@ -30,10 +30,12 @@ _NOT_SET_UP: Final = frozenset(
         "invalid_target",  # RFC 8707, section 2
         "invalid_redirect_uri", "invalid_resource", "redirect_uri_mismatch", "unsupported_response_mode",
         "application_suspended", "incorrect_client_credentials",  # GitHub
-        "bad_client_secret", "bad_redirect_uri", "invalid_client_id", "invalid_team_for_non_distributed_app",  # Slack
+        "bad_client_secret", "bad_redirect_uri", "invalid_client_id", "invalid_team_for_non_distributed_app", "no_scopes",
+        "oauth_authorization_url_mismatch", "pkce_not_allowed",  # Slack
         INVALID_TOKEN_RESPONSE,
     }
 )  # fmt: skip
+_LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{40,}")  # a UUID, by which an operator finds an error, has 36
 _MAX_DESCRIPTION: Final = 500  # characters
 
 
@@ -75,10 +77,11 @@ def read_refusal(code: object, description: object, sent: Collection[str] = ()) 
 
 
 def one_line(text: str, sent: Collection[str] = ()) -> str:
-    """Return untrusted text as one printable line of at most 500 characters, without what was ``sent``."""
+    """Return untrusted text as one printable line of at most 500 characters, without what was ``sent`` or looks like a token."""
     for secret in sent:
         if secret:
             text = text.replace(secret, "[removed]")
+    text = _LIKE_A_SECRET.sub("[removed]", text)
     line = "".join(character if character.isprintable() else " " for character in text[: 4 * _MAX_DESCRIPTION])
     line = " ".join(line.split())
     return line if len(line) <= _MAX_DESCRIPTION else f"{line[:_MAX_DESCRIPTION]}…"

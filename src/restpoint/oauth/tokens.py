@@ -80,6 +80,12 @@ class TokenStore:
         found = await consents.of_execution(self._file.database, execution_id)
         return {each.id: await self._outcome(each) for each in found if each.status not in OPEN}
 
+    async def current(self, execution_id: str, consent_id: str) -> OAuthToken | None:
+        """Return the token of a consent, refreshed if it has expired; None where it went with its execution."""
+        consent = await consents.find(self._file.database, execution_id, consent_id)
+        found = None if consent.token is None else await self._outcome(consent)
+        return found if isinstance(found, OAuthToken) else None
+
     async def _outcome(self, consent: Consent) -> OAuthToken | errors.RestpointError:
         match consent.status:
             case "granted":
@@ -192,10 +198,12 @@ class ConsentSource:
         if not self._tokens.has_expired(expires_at):
             return token
         try:
-            found = await self._tokens.outcome(self._execution_id, self._consent_id)
-        except (errors.NotFound, errors.DamagedFile):  # the execution has ended meanwhile, and its tokens went with it
+            return await self._tokens.current(self._execution_id, self._consent_id) or token
+        except errors.NotFound:
             return token
-        return found if isinstance(found, OAuthToken) else token
+        except (errors.SealBroken, errors.StorageError, errors.StoreClosed) as error:
+            log.warning("the token of consent %s has expired and could not be read anew: %s", self._consent_id, error)
+            return token
 
     def __deepcopy__(self, _: object) -> Self:
         return self
