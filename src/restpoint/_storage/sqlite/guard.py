@@ -231,7 +231,7 @@ class Guard:
     def check_before(self) -> None:
         """``check``, in a transaction that has written nothing yet; and see that the log was not cut short."""
         self.check()
-        if os.fstat(self._log).st_size < self._log_bytes:
+        if os.fstat(self._log).st_size != self._log_bytes:
             self._compare_with_index()
 
     def check_after(self) -> None:
@@ -262,14 +262,12 @@ class Guard:
         self._unchanged = (folder.st_ino, folder.st_ctime_ns) if folder is not None and is_settled else None
 
     def _compare_with_index(self) -> None:
-        """The log is shorter than it was, which is well where what is missing has been moved into the file."""
-        # https://www.sqlite.org/walformat.html, sections 2.1 and 2.2: the number of frames, and how many are in the file.
-        index = os.pread(self._index, 100, 0)
-        page_size, frames = struct.unpack_from("=HI", index, 14)
-        (moved,) = struct.unpack_from("=I", index, 96)
+        """See that a log whose size was changed by others has all the frames that its index tells of."""
+        # https://www.sqlite.org/walformat.html, section 2.1. A log that is emptied is told to have no frames first.
+        page_size, frames = struct.unpack("=HI", os.pread(self._index, 6, 14))
         needed = _LOG_HEADER_BYTES + frames * (_FRAME_HEADER_BYTES + (page_size if page_size > 1 else 65_536))
         size = os.fstat(self._log).st_size
-        if moved < frames and size < needed:
+        if frames and size < needed:
             raise self._gone("log")
         self._log_bytes = size
 
@@ -308,6 +306,13 @@ class Guard:
             yield self._has_no_log()
         finally:
             lock(self._descriptor, fcntl.F_UNLCK, PENDING_BYTE, 1)
+
+    def is_beside_another_file(self) -> bool:
+        """Whether the log that is open here stands beside another file, to which SQLite would apply it."""
+        try:
+            return _identity(self.path.stat()) != self._file and _identity(self._log_path.stat()) == self._log_identity
+        except OSError:
+            return False
 
     def _has_no_log(self) -> bool:
         try:

@@ -31,8 +31,10 @@ from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
     REVISION_OF_FILE,
     Synchronous,
+    beside,
     check_revision,
     open_connection,
+    set_log_aside,
     storage_error,
     use_log,
 )
@@ -243,6 +245,7 @@ class Writer:
             return [] if len(batch) == 1 else [each for job in batch for each in self._commit([job])]
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
+            error = self._explained(error)
             if committing:
                 self.reached = reached
             if committing and not committed:
@@ -323,8 +326,26 @@ class Writer:
             log.debug("nothing could be written over a refused transaction", exc_info=True)
             self._rollback()
 
+    def _explained(self, error: Exception) -> Exception:
+        """SQLite's failure, or ``FileGone`` where that is why."""
+        if isinstance(error, sqlite3.Error):
+            try:
+                self.guard.check_before()
+            except FileGone as gone:
+                return gone
+            except OSError:
+                log.debug("the file could not be looked at", exc_info=True)
+        return error
+
     def _save_log(self) -> None:
-        """Move the log into the file where somebody deleted only the log: what was acknowledged before would be gone with it."""
+        """Move the log into the file where somebody deleted only the log: what was acknowledged before would be gone with it.
+
+        Where another file stands at the path, move the log away from it: it is not that file's.
+        """
+        if self.guard.is_beside_another_file():
+            aside = beside(self._path.resolve(), "replaced")
+            set_log_aside(self._path.resolve(), aside)
+            log.warning("the log of the file that was replaced at %s is now %s-wal", self._path, aside)
         if self._log_is_saved:
             return
         with self.guard.alone_with_the_file() as may_write:
