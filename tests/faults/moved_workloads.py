@@ -68,7 +68,7 @@ def _second_library(path: Path) -> None:
     library = second_library()
     assert library is not None
     with tempfile.TemporaryDirectory() as folder:
-        other = ctypes.CDLL(shutil.copy(library, Path(folder) / "another.so"), mode=os.RTLD_LOCAL | os.RTLD_DEEPBIND)
+        other = ctypes.CDLL(shutil.copy(library, f"{folder}/another.so"), mode=os.RTLD_LOCAL | os.RTLD_DEEPBIND)
     handle = ctypes.c_void_p()
     assert other.sqlite3_open_v2(os.fsencode(path), ctypes.byref(handle), 1, None) == 0  # SQLITE_OPEN_READONLY
     assert other.sqlite3_exec(handle, b"SELECT count(*) FROM history", None, None, None) == 0
@@ -147,7 +147,7 @@ class _User:
 async def use(link: Link, path: str, *, busy: bool, locks: bool = True) -> None:
     """Have the file open. ``busy`` writes all the time; without ``locks``, it is as on a system that has only POSIX locks."""
     if not locks:
-        guard.lock = _no_lock
+        setattr(guard, "lock", _no_lock)  # noqa: B010 - mypy knows that nobody should
     async with ExecutionStore({"completed": None}, database=path, sweep_interval_seconds=1e6) as store:
         user = _User(store, link)
         assert await user.write()
