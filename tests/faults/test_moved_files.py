@@ -252,6 +252,24 @@ def test_a_file_that_is_put_back_is_written_again(zygote: Zygote, fresh: Path, p
     assert problems(path, user.acknowledged) == []
 
 
+@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.deep)])
+def test_two_writers_stay_apart_while_all_of_the_folder_is_copied(
+    zygote: Zygote, fresh: Path, path: Path, rounds: int
+) -> None:
+    """To close a descriptor of the index of the log drops the lock of a writer in the middle of its transaction."""
+    shutil.copyfile(fresh, path)
+    users = [User(zygote, path, busy=True) for _ in range(2)]
+    for _ in range(rounds):
+        for user in users:
+            user.order("tarfile")
+    for user in users:
+        assert user.writes() or not LOCKS
+        user.kill()
+    everything = [each for user in users for each in user.acknowledged]
+    assert problems(path, everything) == []
+    print(f"\n{2 * rounds} copies of the folder, {len(everything):,} acknowledged transitions, 0 lost")
+
+
 @pytest.mark.deep
 def test_200_random_sequences_lose_nothing_in_silence(zygote: Zygote, fresh: Path, tmp_path: Path) -> None:
     dice = random.Random(31)

@@ -239,6 +239,7 @@ class Writer:
                 self.reached = transaction.head[0]
             self._connection.execute("COMMIT")
             committed = True
+            self.guard.leave()
             self.guard.check_after()
         except _Spoiled:
             self._rollback()
@@ -296,8 +297,11 @@ class Writer:
         pause = 0.0002
         while True:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                break
+                if self.guard.enter():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    break
+                if time.monotonic() > give_up:
+                    raise StorageBusy("Another program keeps writing to the file; nothing was written.")
             except sqlite3.OperationalError as error:
                 if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
                     raise
@@ -368,6 +372,8 @@ class Writer:
             log.exception("rolling back failed; %s is opened again for the next write", self._path)
             self._connection.close()
             self._broken = True
+        finally:
+            self.guard.leave()
 
 
 def guard_of(path: Path) -> Guard:
