@@ -48,6 +48,14 @@ def serve(
         str | None,
         typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
     ] = None,
+    trusted_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-origin",
+            metavar="ORIGIN",
+            help="Let pages of this origin, such as https://inbox.example, use the server in a browser; may be repeated.",
+        ),
+    ] = None,
     ttl: TimeToLive = None,
     history: Annotated[
         Literal["full", "digest"] | None,
@@ -106,6 +114,7 @@ def serve(
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
         create=create,
+        trusted_origins=tuple(trusted_origin or ()),
     )
     try:
         server.run(settings)
