@@ -75,11 +75,11 @@ class ExecutionStore:
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
+    - ``create``: make a new file also where a key ring, backups or a log show that there was one. Without that the store is not
+      opened then (``UnusableFile``), because the file was deleted or moved by mistake.
     - ``models``: the classes that prompts and responses are read as, whoever asked or answered, and in whichever process:
       a module that has ``HumanPrompt`` and ``HumanResponse``, such as that of the original store, or a ``PromptModels``.
       Default: those of ``restpoint.prompts``.
-    - ``create``: make a new file also where a key ring, backups or a log show that there was one. Without that the store is not
-      opened then (``UnusableFile``), because the file was deleted or moved by mistake.
     - ``clock``: the source of time.
 
     Every method may raise ``StorageError`` and its kinds, and ``StoreClosed``. A caller that is cancelled still waits until the

@@ -25,20 +25,20 @@ from restpoint._storage.history import HEAD, append
 from restpoint._storage.schema import APPLICATION_ID, REVISION
 from restpoint._storage.sqlite import guard
 from restpoint._storage.sqlite.connection import (
+    STAMP,
+    beside,
     create_empty,
     file_revision,
     inspect,
     open_connection,
     opened,
+    set_log_aside,
     storage_error,
 )
 from restpoint._storage.sqlite.database import Transaction
 from restpoint._storage.verification import verify
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
 from restpoint.events import EventKind
-
-STAMP: Final = "%Y%m%dT%H%M%S%fZ"
-"""How a backup's name gives its time, in UTC. Names sort by time."""
 
 _HEADER: Final = b"SQLite format 3\x00"
 _STAMPED: Final = r"\d{8}T\d{12}Z"
@@ -81,11 +81,6 @@ def backup(path: Path, target: Path, *, verified: bool = True) -> None:
 def stamped(path: Path, folder: Path) -> Path:
     """Return a name in ``folder`` for a backup of ``path`` made now. ``rotate`` recognises names of this form."""
     return folder / f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.backup"
-
-
-def beside(path: Path, kind: str, what: str = "") -> Path:
-    """Return a name beside the file for what it is now, such as ``restpoint.db.20261129T120000000000Z.replaced``."""
-    return path.with_name(f"{path.name}.{what}{datetime.now(UTC).strftime(STAMP)}.{kind}")
 
 
 def left_behind(path: Path) -> list[Path]:
@@ -258,14 +253,6 @@ def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
                     raise in_use from error
                 time.sleep(0.05)
         yield head
-
-
-def set_log_aside(path: Path, aside: Path) -> None:
-    """Move a log that is at ``path`` beside ``aside``: it would be taken for that of the next file there. Opens nothing."""
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():
-        log.rename(aside.with_name(f"{aside.name}-wal"))
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
 
 
 def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: str | None) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -165,6 +166,23 @@ def create_empty(path: Path) -> None:
         raise errors.UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
 
 
+STAMP: Final = "%Y%m%dT%H%M%S%fZ"
+"""How the name of a backup or of a replaced file gives its time, in UTC. Names sort by time."""
+
+
+def beside(path: Path, kind: str, what: str = "") -> Path:
+    """A name beside the file for what it is now, such as ``restpoint.db.20261129T120000000000Z.replaced``."""
+    return path.with_name(f"{path.name}.{what}{datetime.now(UTC).strftime(STAMP)}.{kind}")
+
+
+def set_log_aside(path: Path, aside: Path) -> None:
+    """Move a log that is at ``path`` beside ``aside``: SQLite would take it for that of the next file there. Opens nothing."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        log.rename(aside.with_name(f"{aside.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+
+
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +197,7 @@ def storage_error(error: Exception) -> errors.StorageError:
         return errors.StorageBusy(
             "Another program kept the database file locked for too long; nothing was written.", name
         )
-    if name == "SQLITE_FULL":
+    if name in {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}:  # the second for the 32 kB of the index of the log
         return errors.StorageFull(
             "There is no room for this write; make room and try again. Nothing was written.", name
         )

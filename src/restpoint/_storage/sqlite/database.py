@@ -253,12 +253,12 @@ class Database:
         except FileGone:
             await self.write(_try_to_write)  # so that the writer logs it, and saves the log
             raise
-        await self.pass_gate()
-        await self.read(_GLANCE)
         if writer.failure is not None:
             if isinstance(writer.failure, StorageFull):
                 await in_thread(_find_room, self.path)
             await self.write(_try_to_write)
+        await self.pass_gate()
+        await self.read(_GLANCE)
 
     async def pass_gate(self) -> None:
         """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""

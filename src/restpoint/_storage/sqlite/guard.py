@@ -5,6 +5,7 @@ of it (https://www.sqlite.org/howtocorrupt.html, section 2.2): ``shutil.copy`` o
 then takes itself for the last user of the file when it closes it, moves the log into the file and deletes the log, and whatever
 is committed later goes into a log without a name. So a guard takes the lock that every SQLite connection has once more, as a
 lock of an open file description (``F_OFD_SETLK`` of fcntl(2)), which no other descriptor takes away. Only Linux has these locks.
+The same holds for the index of the log, on which SQLite keeps the lock of the writer, so a writer also takes one of the log.
 
 **Identity.** Before and after each COMMIT, ``check`` compares what stands at the path, and at those of the log and of its index,
 with what is open here. Where somebody deleted, moved or replaced one of them, the write is refused.
@@ -121,6 +122,14 @@ def beginning(path: Path, size: int) -> bytes:
                 held.descriptors.append(descriptor)
 
 
+def _flock(kind: int, start: int, size: int) -> bytes:
+    return struct.pack("hhqqi0q", kind, os.SEEK_SET, start, size, 0)  # struct flock
+
+
+_WRITING: Final = _flock(fcntl.F_WRLCK, 0, 1)  # a byte of the log, where SQLite has no locks
+_WRITTEN: Final = _flock(fcntl.F_UNLCK, 0, 1)
+
+
 def lock(descriptor: int, kind: int, start: int, size: int) -> None:
     """Set a lock of kind ``F_RDLCK``, ``F_WRLCK`` or ``F_UNLCK`` for this descriptor only, without waiting.
 
@@ -129,7 +138,7 @@ def lock(descriptor: int, kind: int, start: int, size: int) -> None:
     command = getattr(fcntl, "F_OFD_SETLK", None)
     if command is None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-    fcntl.fcntl(descriptor, command, struct.pack("hhqqi0q", kind, os.SEEK_SET, start, size, 0))  # struct flock
+    fcntl.fcntl(descriptor, command, _flock(kind, start, size))
 
 
 class Guard:
@@ -153,7 +162,7 @@ class Guard:
         self._log_identity = self._index_identity = self._file
         self._log_bytes = 0
         self._unchanged: tuple[int, int] | None = None
-        self._is_locked = False
+        self._is_locked = self._has_entered = False
 
     def connected(self) -> None:
         """Note which log a connection has open; it has read the file in WAL mode. Raises ``FileGone``."""
@@ -209,6 +218,25 @@ class Guard:
                     with suppress(OSError):
                         lock(descriptor, fcntl.F_UNLCK, *_SHARED)
 
+    def enter(self) -> bool:
+        """Be the one writer, before a transaction begins. False where another one is in its transaction.
+
+        SQLite's own lock does not suffice: a writer loses it when somebody in its process closes the index of the log.
+        """
+        if self._is_locked and not self._has_entered:
+            try:
+                fcntl.fcntl(self._log, fcntl.F_OFD_SETLK, _WRITING)
+            except OSError:
+                return False
+            self._has_entered = True
+        return True
+
+    def leave(self) -> None:
+        """Let others write: the transaction has ended."""
+        if self._has_entered:
+            self._has_entered = False
+            fcntl.fcntl(self._log, fcntl.F_OFD_SETLK, _WRITTEN)
+
     def close(self) -> None:
         """End; the connections that it was made for are closed."""
         self.unlock()
@@ -231,7 +259,7 @@ class Guard:
     def check_before(self) -> None:
         """``check``, in a transaction that has written nothing yet; and see that the log was not cut short."""
         self.check()
-        if os.fstat(self._log).st_size < self._log_bytes:
+        if os.fstat(self._log).st_size != self._log_bytes:
             self._compare_with_index()
 
     def check_after(self) -> None:
@@ -262,14 +290,12 @@ class Guard:
         self._unchanged = (folder.st_ino, folder.st_ctime_ns) if folder is not None and is_settled else None
 
     def _compare_with_index(self) -> None:
-        """The log is shorter than it was, which is well where what is missing has been moved into the file."""
-        # https://www.sqlite.org/walformat.html, sections 2.1 and 2.2: the number of frames, and how many are in the file.
-        index = os.pread(self._index, 100, 0)
-        page_size, frames = struct.unpack_from("=HI", index, 14)
-        (moved,) = struct.unpack_from("=I", index, 96)
+        """See that a log whose size was changed by others has all the frames that its index tells of."""
+        # https://www.sqlite.org/walformat.html, section 2.1. A log that is emptied is told to have no frames first.
+        page_size, frames = struct.unpack("=HI", os.pread(self._index, 6, 14))
         needed = _LOG_HEADER_BYTES + frames * (_FRAME_HEADER_BYTES + (page_size if page_size > 1 else 65_536))
         size = os.fstat(self._log).st_size
-        if moved < frames and size < needed:
+        if frames and size < needed:
             raise self._gone("log")
         self._log_bytes = size
 
@@ -308,6 +334,13 @@ class Guard:
             yield self._has_no_log()
         finally:
             lock(self._descriptor, fcntl.F_UNLCK, PENDING_BYTE, 1)
+
+    def is_beside_another_file(self) -> bool:
+        """Whether the log that is open here stands beside another file, to which SQLite would apply it."""
+        try:
+            return _identity(self.path.stat()) != self._file and _identity(self._log_path.stat()) == self._log_identity
+        except OSError:
+            return False
 
     def _has_no_log(self) -> bool:
         try:

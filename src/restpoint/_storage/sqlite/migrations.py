@@ -25,6 +25,7 @@ from restpoint._storage.schema import REVISION, ddl, metadata, sqlite_master
 from restpoint._storage.sqlite import backup as backups
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
+    beside,
     check_revision,
     create_empty,
     file_revision,
@@ -32,6 +33,7 @@ from restpoint._storage.sqlite.connection import (
     locate,
     open_connection,
     opened,
+    set_log_aside,
     storage_error,
     use_log,
     word,
@@ -103,7 +105,7 @@ def _make(path: Path, *, create: bool) -> None:
         if found != "file" and left and not create:
             raise UnusableFile(_was_here(path, left))
         if found == "absent":
-            backups.set_log_aside(path, backups.beside(path, "replaced"))  # SQLite would delete it
+            set_log_aside(path, beside(path, "replaced"))  # SQLite would delete it
             create_empty(path)
 
 
@@ -304,7 +306,7 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             # Another connection still sees the file as it was: the transaction has not been committed.
             for unfinished in path.parent.glob(f"{glob.escape(path.name)}.*.bak.unfinished"):
                 unfinished.unlink(missing_ok=True)  # of a migration that was killed; nobody else is in here
-            target = backups.beside(path, "bak", f"{before}-")
+            target = beside(path, "bak", f"{before}-")
             # Only SQLite's quick check: the full one would keep every writer waiting.
             backups.backup(path, target, verified=False)
             context.config.attributes["backup"] = target

@@ -31,8 +31,10 @@ from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
     REVISION_OF_FILE,
     Synchronous,
+    beside,
     check_revision,
     open_connection,
+    set_log_aside,
     storage_error,
     use_log,
 )
@@ -240,12 +242,14 @@ class Writer:
                 self.reached = transaction.head[0]
             self._connection.execute("COMMIT")
             committed = True
+            self.guard.leave()
             self.guard.check_after()
         except _Spoiled:
             self._rollback()
             return [] if len(batch) == 1 else [each for job in batch for each in self._commit([job])]
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
+            error = self._explained(error)
             if committing:
                 self.reached = reached
             if committing and not committed:
@@ -296,8 +300,11 @@ class Writer:
         pause = 0.0002
         while True:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                break
+                if self.guard.enter():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    break
+                if time.monotonic() > give_up:
+                    raise StorageBusy("Another program keeps writing to the file; nothing was written.")
             except sqlite3.OperationalError as error:
                 if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
                     raise
@@ -326,8 +333,26 @@ class Writer:
             log.debug("nothing could be written over a refused transaction", exc_info=True)
             self._rollback()
 
+    def _explained(self, error: Exception) -> Exception:
+        """SQLite's failure, or ``FileGone`` where that is why."""
+        if isinstance(error, sqlite3.Error):
+            try:
+                self.guard.check_before()
+            except FileGone as gone:
+                return gone
+            except OSError:
+                log.debug("the file could not be looked at", exc_info=True)
+        return error
+
     def _save_log(self) -> None:
-        """Move the log into the file where somebody deleted only the log: what was acknowledged before would be gone with it."""
+        """Move the log into the file where somebody deleted only the log: what was acknowledged before would be gone with it.
+
+        Where another file stands at the path, move the log away from it: it is not that file's.
+        """
+        if self.guard.is_beside_another_file():
+            aside = beside(self._path.resolve(), "replaced")
+            set_log_aside(self._path.resolve(), aside)
+            log.warning("the log of the file that was replaced at %s is now %s-wal", self._path, aside)
         if self._log_is_saved:
             return
         with self.guard.alone_with_the_file() as may_write:
@@ -350,6 +375,8 @@ class Writer:
             log.exception("rolling back failed; %s is opened again for the next write", self._path)
             self._connection.close()
             self._broken = True
+        finally:
+            self.guard.leave()
 
 
 def guard_of(path: Path) -> Guard:
