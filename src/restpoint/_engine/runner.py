@@ -129,6 +129,7 @@ class Runner:
         if self.concurrency:
             await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
+            file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
                 asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
@@ -150,6 +151,7 @@ class Runner:
         self._closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
+            self._require().lease_keeper.expired.remove(self._stood_still)
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
@@ -329,6 +331,24 @@ class Runner:
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
         run.begin(executor.follow)
+
+    def _stood_still(self) -> None:
+        """End the copies of runs that others took over while this process stood still."""
+        self._later(self._leave_lost())
+
+    async def _leave_lost(self) -> None:
+        try:
+            lost = await self._require().write(claims.lost, [run.claim for run in self._runs.values()])
+        except (StorageError, StoreClosed):
+            return  # whatever it writes is refused all the same
+        for claim in lost:
+            run = self._runs.get(claim.execution_id)
+            if run is not None and run.claim == claim:
+                log.warning(
+                    "another process took execution %s over while this one stood still; it ends here", claim.execution_id,
+                    extra={"execution_id": claim.execution_id},
+                )  # fmt: skip
+                run.leave("lost")
 
     # --- For its runs ---
 

@@ -8,7 +8,7 @@ a runner drives an execution is in ``leases.py``.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
@@ -114,6 +114,11 @@ def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
     if row is None:
         raise LeaseLost(run.execution_id)
     return row[0], row[1], row[2]
+
+
+def lost(tx: Transaction, held: Iterable[Claim]) -> list[Claim]:
+    """Those of the claims that do not stand any more."""
+    return [claim for claim in held if tx.one(_FENCE, (claim.execution_id, claim.lease, claim.epoch)) is None]
 
 
 def inherit(tx: Transaction, own: int) -> None:
