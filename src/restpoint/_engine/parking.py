@@ -5,13 +5,17 @@ back, and is parked after ``hold_paused_for``: it leaves memory.
 """
 
 import asyncio
+import gc
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from types import CoroutineType, MethodType
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from restpoint._engine.calls import this_task
 from restpoint._engine.replay import TURNS
+from restpoint.errors import TimeLimitRefused
 
 if TYPE_CHECKING:
     from restpoint._engine.run import Run
@@ -70,6 +74,31 @@ class Slots:
         return len(self._queue)
 
 
+def time_limit(task: asyncio.Task[Any]) -> str | None:
+    """The innermost time limit of asyncio that a suspended task is in, in words; None where there is none."""
+    found, running = None, cast("object", task.get_coro())
+    while isinstance(running, CoroutineType) and running.cr_frame is not None:
+        variables = running.cr_frame.f_locals
+        if running.cr_code in _LIMITED and variables.get("timeout") is not None:
+            found = f"asyncio.{running.cr_code.co_name} with a timeout"
+        else:
+            # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
+            kept = gc.get_referents(running)
+            if any(each.when() is not None for each in map(_timeout_of, kept) if each is not None):
+                found = "asyncio.timeout"
+        running = running.cr_await
+    return found
+
+
+_LIMITED: Final = {asyncio.wait.__code__, asyncio.wait_for.__code__}
+
+
+def _timeout_of(kept: object) -> asyncio.Timeout | None:
+    owner = getattr(kept, "__self__", kept) if isinstance(kept, MethodType) else kept
+    is_exit = isinstance(kept, MethodType) or sys.version_info >= (3, 14)
+    return owner if is_exit and isinstance(owner, asyncio.Timeout) else None
+
+
 class _NoRun:
     """Replaces a run that is over, so that its parking does not keep it in memory."""
 
@@ -79,6 +108,9 @@ class _NoRun:
         raise asyncio.CancelledError("restpoint: this run left memory")
 
     async def park(self, waiting: Sequence[str | int | None]) -> None:
+        pass
+
+    def refuse(self, error: TimeLimitRefused) -> None:
         pass
 
 
@@ -93,6 +125,9 @@ class Parking:
         """What is awaited: ids of waits, instants, None for anything else."""
         self.activity = 0
         """Counts the calls that were made and the waits that are over."""
+        self.opens_waits = False
+        """Whether a wait was opened for the first time, and not by a replay. Only then time limits are looked for: executions
+        that have waited within one since before that was refused go on."""
         self.main: asyncio.Task[Any] | None = None
         """The workflow's first task."""
         self._run: Run | _NoRun = run
@@ -205,12 +240,22 @@ class Parking:
         self._looking = False
         if not self._only_waits:
             return
+        if self.opens_waits and (limit := self._time_limit()) is not None:
+            self._run.refuse(TimeLimitRefused(limit))
+            return
         if self.has_slot:
             self.has_slot = False
             self._slots.give()
         if self._hold is None and self._parking is None and not self._resting:
             loop = asyncio.get_running_loop()
             self._hold = loop.call_later(self._hold_seconds, self._hold_over, TURNS, self.activity)
+
+    def _time_limit(self) -> str | None:
+        """The time limit of asyncio in whose block a task of the run waits, in words; None where there is none.
+
+        Every task is suspended now, so what it is in can be seen.
+        """
+        return next(filter(None, (time_limit(task) for task in (self.main, *self.tasks) if task is not None)), None)
 
     def _hold_over(self, turns: int, activity: int) -> None:
         """Park the run, unless one of its tasks does something within the next turns of the loop."""

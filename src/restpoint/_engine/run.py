@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
-ExitReason = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
+ExitReason = Literal["parked", "ended", "lost", "stuck", "refused", "failing storage", "released"]
 
 _RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0  # for a cancelled workflow to end
@@ -59,6 +59,8 @@ class Run:
         self.file = file
         self.exit_reason: ExitReason | None = None
         self.problem: str | None = None
+        self.refusal: RestpointError | None = None
+        """Why the execution fails, whatever its workflow makes of it."""
         self.input_text = input_text
         self.trace = trace
         self.waits = waits or {}
@@ -194,6 +196,12 @@ class Run:
             log.error("%s", error)
             self.problem = str(error)
             self.leave("stuck")
+
+    def refuse(self, error: RestpointError) -> None:
+        """Leave memory, and fail the execution because its workflow does what could not be kept."""
+        if self.exit_reason is None:
+            self.refusal = error
+            self.leave("refused")
 
     def check(self) -> None:
         """Raise ``asyncio.CancelledError`` when the run is over."""

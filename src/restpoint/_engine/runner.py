@@ -372,6 +372,8 @@ class Runner:
             pause = _BLOCKED if run.is_blocked else 0
             got_on = run.got_on or self.is_ending or run.problem is not None
             self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
+        elif run.refusal is not None:
+            self._later(executor.fail(run, run.refusal))
         elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
