@@ -72,7 +72,7 @@ def test_each_end_of_the_lifecycle_has_its_event() -> None:
     assert EventKind.asked("interaction") is EventKind.INTERACTION_ASKED
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_every_event_that_a_past_version_wrote_is_in_the_list(tmp_path: Path, revision: str) -> None:
     written = [event for (event,) in rows(load(revision, tmp_path / "past.db"), "SELECT event FROM history")]
     assert written

@@ -440,7 +440,7 @@ async def test_sql_moves_an_execution_only_as_the_table_says(
         with sql(path) as connection:
             connection.execute("BEGIN")
             # Everything else as the checks want it, so that only the move can be what is refused.
-            statement = f"{verb} executions SET status = ?, completed_at = ?, open_waits = ?"
+            statement = f"{verb} executions SET status = ?, completed_at = ?, open_waits = ?, expires_at = NULL"
             values = (to, START + 5 if to in ENDED else None, 1 if to in PAUSED else 0)
             if legal("execution", source, to):
                 assert connection.execute(statement, values).rowcount == 1
