@@ -25,53 +25,70 @@ LEAVING: Final = "restpoint: this run leaves memory"
 
 
 class Slots:
-    """How many runs may work at once, first come, first served. ``freed`` is set when one is free that the poller needs."""
+    """How many runs may work at once. Owners whose runs wait for a slot take turns; each one's runs come in their order.
+
+    ``freed`` is set when one is free that the poller needs.
+    """
 
     def __init__(self, limit: int, freed: asyncio.Event) -> None:
         self.free = limit
         self.saturated = False
         """Whether the poller stopped claiming because no slot was free."""
+        self.queued = 0
+        """How many runs wait for a slot."""
         self._freed = freed
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self.last_owner: str | None = None
+        """Whose run got a slot last: the next one's turn comes then."""
+        self._queues: dict[str | None, deque[asyncio.Future[None]]] = {}
+        """By owner; the next one's turn comes first."""
 
-    def try_take(self) -> bool:
-        """Take a slot if one is free that nobody waits for."""
-        if self.free <= 0 or self._queue:
+    def try_take(self, owner: str | None) -> bool:
+        """Take a slot for a run of this owner, if one is free that nobody waits for."""
+        if self.free <= 0 or self.queued:
             return False
         self.free -= 1
+        self.last_owner = owner
         return True
 
-    async def take(self) -> None:
-        """Wait for a slot and take it."""
-        if self.try_take():
+    async def take(self, owner: str | None) -> None:
+        """Wait for a slot and take it, for a run of this owner."""
+        if self.try_take(owner):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self._queues.setdefault(owner, deque()).append(turn)
+        self.queued += 1
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.give()
             else:
-                self._queue.remove(turn)
+                queue = self._queues.get(owner, deque())
+                if turn in queue:
+                    queue.remove(turn)
+                    self._leave(owner, queue)
             raise
 
     def give(self) -> None:
         """Give a slot back."""
-        while self._queue:
-            turn = self._queue.popleft()
+        while self._queues:
+            owner, queue = next(iter(self._queues.items()))
+            turn = queue.popleft()
+            self._queues[owner] = self._queues.pop(owner)  # behind the others
+            self._leave(owner, queue)
             if not turn.done():
                 turn.set_result(None)
+                self.last_owner = owner
                 break
         else:
             self.free += 1
-        if self.saturated and not self._queue:
+        if self.saturated and not self.queued:
             self._freed.set()
 
-    @property
-    def queued(self) -> int:
-        """How many runs wait for a slot."""
-        return len(self._queue)
+    def _leave(self, owner: str | None, queue: "deque[asyncio.Future[None]]") -> None:
+        self.queued -= 1
+        if not queue:
+            del self._queues[owner]
 
 
 def time_limit(task: asyncio.Task[Any]) -> str | None:
@@ -132,6 +149,7 @@ class Parking:
         """The workflow's first task."""
         self._run: Run | _NoRun = run
         self._slots = slots
+        self._owner = run.claim.owner
         # A suspect leaves at once when it waits: it would be blamed if another run killed the process.
         self._hold_seconds = 0 if run.claim.suspect else hold
         self._busy = 0
@@ -211,7 +229,7 @@ class Parking:
             while not self.has_slot:
                 # One of the branches takes the slot for all.
                 if self._taking_slot is None or self._taking_slot.done():
-                    if self._slots.try_take():
+                    if self._slots.try_take(self._owner):
                         self.has_slot = True
                         return
                     self._taking_slot = asyncio.create_task(self._take_slot())
@@ -219,7 +237,7 @@ class Parking:
                 self._run.check()
 
     async def _take_slot(self) -> None:
-        await self._slots.take()
+        await self._slots.take(self._owner)
         if self._run.exit_reason is not None:
             self._slots.give()
         else:

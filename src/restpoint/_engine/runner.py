@@ -60,8 +60,8 @@ class Started:
 class Runner:
     """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
 
-    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
-      with 0 only starts executions, for other processes to run.
+    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. Owners
+      whose runs wait for that take turns. A process with 0 only starts executions, for other processes to run.
     - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
     - ``max_attempts``: how often an execution may be taken up with nothing new recorded, because its process died or gave it
       up, before it is failed with the code ``attempts_exhausted``.
@@ -227,7 +227,11 @@ class Runner:
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
+            claim = None
+            if not self.slots.saturated and self.slots.try_take(
+                owner
+            ):  # else others in the file have their turns first
+                claim = Claim(execution_id, file.lease, 1, workflow, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -408,7 +412,7 @@ class Runner:
         if self._closing:
             await self._release(claim, None)
             return
-        await self.slots.take()
+        await self.slots.take(claim.owner)
         await self._load(claim)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
