@@ -95,7 +95,7 @@ class Poller:
             if claiming.exception() is None:
                 claimed = claiming.result()
             for claim in claimed:
-                self._slots.last_owner = claim.owner
+                self._slots.given_to(claim.owner)
                 if claim.suspect:
                     over = asyncio.get_running_loop().call_later(_PROBATION, self.trust, claim.execution_id)
                     self._suspects[claim.execution_id] = over
