@@ -80,7 +80,7 @@ executions: Final = Table(
         INTEGER,
         nullable=False,
         server_default=text("0"),
-        comment="processes that died running it since it last got on",
+        comment="how often its process died or gave it up since it last got on",
     ),
     Column("wake_at", INTEGER, comment="when it has slept enough"),
     Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
