@@ -7,7 +7,7 @@ import pytest
 
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._core.retention_rules import FOREVER
-from restpoint._engine.parking import Slots
+from restpoint._engine.slots import Slots
 from restpoint._storage import claims
 from runners import PATIENCE, answer, asked, ended, question
 from support import file_of, rows

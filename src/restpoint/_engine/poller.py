@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
-from restpoint._engine.parking import Slots
+from restpoint._engine.slots import Slots
 from restpoint._storage import Claim, claims, leases
 from restpoint._store.open_file import OpenFile
 from restpoint.errors import StoreClosed

@@ -20,10 +20,10 @@ from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
-from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
+from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal
 from restpoint._store.open_file import OpenFile
@@ -325,8 +325,7 @@ class Runner:
         closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
         run.use(Journal(entries, closings))
         if attempted:
-            failed = await journal.read_attempts(file.database, claim.execution_id)
-            run.attempts = {each.position: each for each in failed}
+            run.attempts.use(await journal.read_attempts(file.database, claim.execution_id))
         if self.consents is not None and any(entry.is_driven for entry in entries):
             # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
             run.outcomes |= await self.consents.outcomes(claim.execution_id)
@@ -373,7 +372,7 @@ class Runner:
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
             # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
-            pause = _BLOCKED if run.is_blocked else 0
+            pause = _BLOCKED if run.attempts.are_blocked else 0
             got_on = run.got_on or self.is_ending or run.problem is not None
             self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
         elif run.refusal is not None:
