@@ -20,10 +20,10 @@ from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
-from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
+from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal
 from restpoint._store.open_file import OpenFile
@@ -61,8 +61,8 @@ class Started:
 class Runner:
     """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
 
-    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
-      with 0 only starts executions, for other processes to run.
+    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. Owners
+      whose runs wait for that take turns. A process with 0 only starts executions, for other processes to run.
     - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
     - ``max_attempts``: how often an execution may be taken up with nothing new recorded, because its process died or gave it
       up, before it is failed with the code ``attempts_exhausted``.
@@ -137,6 +137,7 @@ class Runner:
             )
         if self.concurrency:
             self._unsubscribe = self.store.subscribe(self._heard)
+            file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
                 asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
@@ -158,6 +159,7 @@ class Runner:
         self._closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
+            self._require().lease_keeper.expired.remove(self._stood_still)
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
@@ -234,7 +236,11 @@ class Runner:
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, own, 1, workflow, found.version) if self.slots.try_take() else None
+            claim = None
+            if not self.slots.saturated and self.slots.try_take(
+                owner
+            ):  # else others in the file have their turns first
+                claim = Claim(execution_id, own, 1, workflow, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -328,8 +334,7 @@ class Runner:
         closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
         run.use(Journal(entries, closings))
         if attempted:
-            failed = await journal.read_attempts(file.database, claim.execution_id)
-            run.attempts = {each.position: each for each in failed}
+            run.attempts.use(await journal.read_attempts(file.database, claim.execution_id))
         if self.consents is not None and any(entry.is_driven for entry in entries):
             # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
             run.outcomes |= await self.consents.outcomes(claim.execution_id)
@@ -338,6 +343,24 @@ class Runner:
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
         run.begin(executor.follow)
+
+    def _stood_still(self) -> None:
+        """End the copies of runs that others took over while this process stood still."""
+        self._later(self._leave_lost())
+
+    async def _leave_lost(self) -> None:
+        try:
+            lost = await self._require().write(claims.lost, [run.claim for run in self._runs.values()])
+        except (StorageError, StoreClosed):
+            return  # whatever it writes is refused all the same
+        for claim in lost:
+            run = self._runs.get(claim.execution_id)
+            if run is not None and run.claim == claim:
+                log.warning(
+                    "another process took execution %s over while this one stood still; it ends here", claim.execution_id,
+                    extra={"execution_id": claim.execution_id},
+                )  # fmt: skip
+                run.leave("lost")
 
     # --- For its runs ---
 
@@ -358,9 +381,11 @@ class Runner:
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
             # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
-            pause = _BLOCKED if run.is_blocked else 0
+            pause = _BLOCKED if run.attempts.are_blocked else 0
             got_on = run.got_on or self.is_ending or run.problem is not None
             self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
+        elif run.refusal is not None:
+            self._later(executor.fail(run, run.refusal))
         elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
@@ -395,7 +420,7 @@ class Runner:
         if self._closing:
             await self._release(claim, None)
             return
-        await self.slots.take()
+        await self.slots.take(claim.owner)
         await self._load(claim)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

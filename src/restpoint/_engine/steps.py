@@ -133,10 +133,10 @@ async def carry_out(
             await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
         text, kept, cause = await _tried(run, call, functools.partial(function, *arguments), trying, returned)
     except asyncio.CancelledError:
-        run.abandon_step(call)
+        run.attempts.abandon(call)
         raise
     with run.busy():
-        await run.step_outcome(call, text, kept)
+        await run.attempts.record_outcome(call, text, kept)
     if text is not None:
         return returned.read(text)
     failure = raised_failure(decode(kept))
@@ -148,7 +148,7 @@ async def _tried(
 ) -> tuple[str | None, str | None, BaseException | None]:
     """The result of a step as JSON; or what the journal keeps of its failure, with the exception."""
     clock, failed = run.file.clock, 0
-    earlier = run.attempts_of(call)
+    earlier = run.attempts.of(call)
     if earlier is not None:
         failed = earlier.attempts
         if failed > trying.retries:  # the code has fewer retries now
@@ -170,7 +170,7 @@ async def _tried(
                 call.name, number, trying.retries + 1, pause / 1000, _shown(error),
             )  # fmt: skip
             due = clock.now() + pause
-            await run.attempt_failed(call, number, kept, due)
+            await run.attempts.record_failure(call, number, kept, due)
         await _rest(run, due)
     raise AssertionError("the last attempt returns or fails")
 
@@ -209,7 +209,7 @@ async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> 
         if inspect.iscoroutinefunction(work.func):
             value = await work()
         else:
-            value, error = await run.in_thread(work)
+            value, error = await run.attempts.in_thread(work)
             if error is not None:
                 return None, error
             if inspect.isawaitable(value):  # a partial, a lambda or an object may return one

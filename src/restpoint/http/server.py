@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS: Final = 3
 """Seconds that open requests may take after SIGTERM. With the closing of the store that stays under five seconds."""
 
-_LAST_SECONDS: Final = 4.25
+_LAST_SECONDS: Final = 4.0
 """Seconds after SIGTERM at which a process ends whatever blocks it; with what the parent takes that is under five seconds."""
 
 _READY_SECONDS: Final = 60

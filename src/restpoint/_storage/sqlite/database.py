@@ -16,6 +16,7 @@ import logging
 import os
 import sqlite3
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
@@ -89,6 +90,7 @@ class Database:
         self._under_way = 0
         self._told = 0
         self._expecting: list[asyncio.Future[None]] = []
+        self._from_threads: deque[Job[Any]] = deque()
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
@@ -108,7 +110,7 @@ class Database:
                 _resolve(batch)
             finally:  # an interrupt too: who waits for a delivery must not wait for ever
                 if database is not None:
-                    database.delivered(len(batch))
+                    database.delivered(len(batch) - database.from_threads())
 
         def tell(*arguments: Any) -> None:
             try:
@@ -148,6 +150,25 @@ class Database:
             self._loop.call_soon(self._hand_over, 0, 1)
         self._waiting.append(job)
         return job
+
+    def write_from_thread(
+        self, function: Callable[[Transaction], T], done: Callable[[asyncio.Future[T]], None]
+    ) -> None:
+        """Queue a job from a thread other than the loop's, which may be blocked meanwhile. ``done`` is called on the loop."""
+        writer = self._writer
+        if writer is not None:
+            job = Job(function, self._loop)
+            job.add_done_callback(done)
+            self._from_threads.append(job)
+            writer.put([job])
+
+    def from_threads(self) -> int:
+        """How many of the jobs that other threads queued were resolved since the last call."""
+        resolved = 0
+        while self._from_threads and self._from_threads[0].done():
+            self._from_threads.popleft()
+            resolved += 1
+        return resolved
 
     def observe(self, observer: Observer | None) -> None:
         """Set the one observer, which is called for each batch in the thread that writes; None for none."""
