@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,13 +26,12 @@ from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.workflow import Workflow, by_key
-from restpoint._storage import Claim, Start, claims, journal
+from restpoint._storage import Claim, Start, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
 from restpoint.errors import (
-    ExecutionNotFound,
     InvalidArgument,
     LeaseLost,
     SealBroken,
@@ -126,6 +126,7 @@ class Runner:
         self._file = file
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
         if self.concurrency:
+            await file.database.write(partial(progress.announce, lease=file.lease, workflows=list(self._known)))
             await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             self._looking = [
@@ -159,6 +160,15 @@ class Runner:
             await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
+        await self._take_leave()
+
+    async def _take_leave(self) -> None:
+        """Say that this process runs these workflows no more."""
+        file = self._file
+        if file is not None and self.concurrency:
+            with suppress(StorageError, StoreClosed):
+                leave = partial(progress.announce, lease=file.lease, workflows=list(self._known), leaving=True)
+                await file.database.write(leave)
 
     @property
     def accepts(self) -> bool:
@@ -197,8 +207,9 @@ class Runner:
 
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
-        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
-          long as that is in the file.
+        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, until a
+          day (``idempotency_retention_seconds`` of the store) after it has ended; the order of an object's members does not
+          matter. Raises ``ExecutionGone`` where that execution has left the file by then.
         - ``priority``: a whole number from -100 to 100 that lists show; it changes no order of work.
         - ``trace``: the caller's trace context, as W3C headers.
 
@@ -222,7 +233,7 @@ class Runner:
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, trace_text, *_digests(idempotency_key, row, text))
+            what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
             draft = file.records.draft(row)
             run = None
@@ -232,8 +243,8 @@ class Runner:
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
         record = await self.store.get(outcome)
-        if record is None:  # swept in this very moment
-            raise ExecutionNotFound(outcome)
+        if record is None:  # it was swept, and its key is kept
+            raise await self.store.absent(outcome)
         return Started(record, created=False)
 
     async def _write_start(
@@ -398,5 +409,6 @@ def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | Non
     """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
     if key is None:
         return None, None
-    asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")
+    canonical = json.dumps(json.loads(text), sort_keys=True)
+    asked = f"{row.workflow}\n{canonical}" + (f"\n{row.priority}" if row.priority else "")
     return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()

@@ -105,6 +105,9 @@ Index(
 Index("executions_ready", executions.c.key, sqlite_where=text("ready = 1 AND lease IS NULL"))
 Index("executions_claimed", executions.c.lease, sqlite_where=text("ready IS NOT NULL AND lease IS NOT NULL"))
 Index("executions_asleep", executions.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
+Index("executions_by_status", executions.c.status)
+Index("executions_by_workflow", executions.c.workflow, sqlite_where=text("workflow IS NOT NULL"))
+Index("executions_by_owner", executions.c.owner, sqlite_where=text("owner IS NOT NULL"))
 Index("executions_with_a_problem", executions.c.key, sqlite_where=text("problem IS NOT NULL"))
 
 interactions: Final = Table(
@@ -139,6 +142,12 @@ interactions: Final = Table(
     CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
 )
 Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+Index(
+    "interactions_open_of_execution",
+    interactions.c.execution_key,
+    interactions.c.opened,
+    sqlite_where=text("status = 'pending'"),
+)
 
 consents: Final = Table(
     "consents",
@@ -258,6 +267,26 @@ runs: Final = Table(
 )
 Index("runs_start_is_unique", runs.c.start_sha256, unique=True, sqlite_where=text("start_sha256 IS NOT NULL"))
 
+failures: Final = Table(
+    "failures",
+    metadata,
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), primary_key=True),
+    Column("type", TEXT, nullable=False, comment="the class of what the workflow raised"),
+    Column("message", TEXT, nullable=False, comment="for operators"),
+    Column("traceback", TEXT, nullable=False, comment="for operators"),
+)
+
+kept_keys: Final = Table(
+    "kept_keys",
+    metadata,
+    Column("start_sha256", BLOB, nullable=False, primary_key=True, comment="as runs had it, of what has left the file"),
+    Column("request_sha256", BLOB, nullable=False),
+    Column("execution_id", TEXT, nullable=False, comment="the execution that was started with this key"),
+    Column("expires_at", INTEGER, nullable=False, comment="when the key may start another one"),
+    sqlite_with_rowid=False,
+)
+Index("kept_keys_expire", kept_keys.c.expires_at)
+
 history: Final = Table(
     "history",
     metadata,
@@ -314,6 +343,12 @@ leases: Final = Table(
     Column("pid", INTEGER, nullable=False),
     Column("started", INTEGER, comment="when the process began, in the kernel's ticks; tells a reused pid"),
     Column("expires_at", INTEGER, nullable=False),
+    Column(
+        "workflows",
+        TEXT,
+        CheckConstraint("workflows IS NULL OR json_valid(workflows)", name="leases_workflows_is_json"),
+        comment="JSON list of name@version of what its runners run",
+    ),
     sqlite_autoincrement=True,  # the id of a dead process must never name a living one
 )
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, print_data, printable
-from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction
+from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction, StepUnderWay
 from restpoint.prompts import summary_of
 
 T = TypeVar("T")
@@ -136,6 +136,8 @@ def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
 def _note(item: ExecutionListItem) -> str:
     parts = [f"{name} {value}" for name, value in _labels(item) if name not in _LABEL_COLUMNS]
     parts += [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
+    parts += [one_line(item.problem)] if item.problem else []
+    parts += [f"sleeps until {when(item.sleeping_until)}"] if item.sleeping_until else []
     parts += [one_line(item.error)] if item.error else [f"{item.open_waits} open"] if item.open_waits else []
     return "; ".join(parts)
 
@@ -147,9 +149,16 @@ def show_execution(execution: Execution) -> None:
     for name in ("created_at", "completed_at", "expires_at"):
         moment = getattr(execution, name)
         if moment is not None:
-            lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_relative_time(moment)})"))
+            lines.append((name.removesuffix("_at"), _moment(moment)))
     if execution.hold is not None:
         lines.append(("held", execution.hold))
+    if execution.version is not None:
+        lines.insert(3, ("version", str(execution.version)))
+    if execution.problem is not None:
+        lines.append(("problem", execution.problem))
+    if execution.sleeping_until is not None:
+        lines.append(("sleeps until", _moment(execution.sleeping_until)))
+    lines += [("step", _step(step)) for step in execution.steps]
     if execution.status == "completed":
         lines.append(("result", to_json(execution.result)))
     if execution.error is not None:
@@ -160,8 +169,20 @@ def show_execution(execution: Execution) -> None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
     for name, value in lines:
         print_data(f"{name:<11} {printable(value)}\n")
+    if execution.failure is not None:
+        print_data(f"{'raised':<11} {printable(one_line(execution.failure.message))}\n")
+        print_data("".join(f"  {printable(line)}\n" for line in execution.failure.traceback.splitlines()))
     for waiting in execution.interactions:
         print_data("\n" + _prompt(waiting))
+
+
+def _moment(moment: float) -> str:
+    return f"{when(moment)} UTC ({_relative_time(moment)})"
+
+
+def _step(step: StepUnderWay) -> str:
+    tries = f"{step.attempts} attempt{'s' if step.attempts > 1 else ''} failed"
+    return f"{step.name}: {tries}, the last with {step.error_type}: {one_line(step.error_message)}; next {_moment(step.next_at)}"
 
 
 def _prompt(waiting: OpenInteraction) -> str:
