@@ -160,7 +160,7 @@ class Policy:
         return OPERATOR in actor.roles
 
     def may_see_failure(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it
-        """Whether they see what a workflow raised, with its traceback; everybody who sees the execution sees its public message."""
+        """Whether they see what a workflow raised, with its traceback, beside the public message of a failure."""
         return OPERATOR in actor.roles
 
     def may_read_history(self, actor: Actor, execution: Subject) -> bool:

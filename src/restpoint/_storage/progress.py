@@ -11,19 +11,21 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, delete, exists, func, select
+from sqlalchemy.dialects.sqlite import insert
 
 from restpoint._core.execution_row import ExecutionSummary
 from restpoint._core.timestamps import span
 from restpoint._storage.leases import Holder
-from restpoint._storage.schema import RETIRED, executions, failures, journal, leases, runs, step_attempts
+from restpoint._storage.schema import RETIRED, executions, failures, journal, leases, runners, runs, step_attempts
 from restpoint._storage.sqlite.connection import ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint.lifecycle import ExecutionStatus
 
 _e, _r, _l, _j, _a, _f = executions.c, runs.c, leases.c, journal.c, step_attempts.c, failures.c
 
-_LEASES: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at, _l.workflows))
+_workflows = select(func.json_group_array(runners.c.workflow)).where(runners.c.lease == _l.id).scalar_subquery()
+_LEASES: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at, _workflows))
 _RUNNING_ROW: Final[Select[Any]] = select(
     _e.id, _e.status, _e.ready, _e.lease, _e.wake_at, _e.problem, _e.workflow, _r.version
 ).select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
@@ -50,7 +52,7 @@ class Processes:
             if not Holder(host, pid, started).is_alive(until, now):
                 continue
             living.add(lease)
-            known.update(json.loads(workflows or "[]"))
+            known.update(json.loads(workflows))
             if until <= now:
                 silent[lease] = until
         return cls(now, living, silent, known)
@@ -80,16 +82,21 @@ async def processes(database: Database, now: int) -> Processes:
     return Processes.read(await database.read(_LEASES), now)
 
 
-_WORKFLOWS: Final = prepare(select(_l.workflows).where(_l.id == bindparam("lease")))
-_ANNOUNCE: Final = prepare(update(leases).where(_l.id == bindparam("lease")).values(workflows=bindparam("known")))
+_ANNOUNCE: Final = prepare(insert(runners).on_conflict_do_nothing(), order=("lease", "workflow"))
+_RETRACT: Final = prepare(
+    delete(runners).where(runners.c.lease == bindparam("lease"), runners.c.workflow.in_(listed("workflows")))
+)
+_FORGET_DEAD: Final = prepare(delete(runners).where(~exists().where(_l.id == runners.c.lease)))
 
 
 def announce(tx: Transaction, lease: int, workflows: Collection[str], *, leaving: bool = False) -> None:
     """Say that the process with this lease runs these workflows (``name@version``), or with ``leaving`` that it does no more."""
-    row = tx.one(_WORKFLOWS, {"lease": lease})
-    before = set(json.loads(row[0] or "[]")) if row is not None else set()
-    now = before.difference(workflows) if leaving else before.union(workflows)
-    tx.execute(_ANNOUNCE, {"lease": lease, "known": json.dumps(sorted(now))})
+    tx.execute(_FORGET_DEAD, ())
+    if leaving:
+        tx.execute(_RETRACT, {"lease": lease, "workflows": json.dumps(list(workflows))})
+        return
+    for workflow in workflows:
+        tx.execute(_ANNOUNCE, (lease, workflow))
 
 
 # --- One execution ---------------------------------------------------------------------------------------------------

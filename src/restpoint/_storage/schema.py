@@ -343,15 +343,18 @@ leases: Final = Table(
     Column("pid", INTEGER, nullable=False),
     Column("started", INTEGER, comment="when the process began, in the kernel's ticks; tells a reused pid"),
     Column("expires_at", INTEGER, nullable=False),
-    Column(
-        "workflows",
-        TEXT,
-        CheckConstraint("workflows IS NULL OR json_valid(workflows)", name="leases_workflows_is_json"),
-        comment="JSON list of name@version of what its runners run",
-    ),
     sqlite_autoincrement=True,  # the id of a dead process must never name a living one
 )
 
+
+# Beside the leases, because a lease that was taken for a dead process's is made anew when it is renewed.
+runners: Final = Table(
+    "runners",
+    metadata,
+    Column("lease", INTEGER, nullable=False, primary_key=True, comment="leases.id of the process"),
+    Column("workflow", TEXT, nullable=False, primary_key=True, comment="name@version of one that a runner of it runs"),
+    sqlite_with_rowid=False,
+)
 
 # Not ours to make, so not in the metadata: what SQLite and Alembic keep of the file.
 sqlite_master: Final = table("sqlite_master", *map(column, ("type", "name", "sql", "rowid")))

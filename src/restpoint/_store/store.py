@@ -287,7 +287,7 @@ class ExecutionStore:
         return await progress.progress(file.database, execution_id, file.clock.now())
 
     async def failure(self, execution_id: str) -> Failure | None:
-        """What the workflow of a failed execution raised, with its message and traceback, for operators. None if it did not raise."""
+        """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
         return await progress.failure((await self.file()).database, execution_id)
 
     async def departure(self, execution_id: str) -> Departure | None:

@@ -145,26 +145,18 @@ def _note(item: ExecutionListItem) -> str:
 def show_execution(execution: Execution) -> None:
     """Print one execution with its open prompts."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
-    lines += _labels(execution)
-    for name in ("created_at", "completed_at", "expires_at"):
-        moment = getattr(execution, name)
-        if moment is not None:
-            lines.append((name.removesuffix("_at"), _moment(moment)))
-    if execution.hold is not None:
-        lines.append(("held", execution.hold))
-    if execution.version is not None:
-        lines.insert(3, ("version", str(execution.version)))
-    if execution.problem is not None:
-        lines.append(("problem", execution.problem))
-    if execution.sleeping_until is not None:
-        lines.append(("sleeps until", _moment(execution.sleeping_until)))
+    lines += [*_labels(execution), *_times(execution)]
+    told = {
+        "version": execution.version,
+        "held": execution.hold,
+        "problem": execution.problem,
+        "wakes": None if execution.sleeping_until is None else _moment(execution.sleeping_until),
+        "error": execution.error,
+        "code": execution.error_code,
+        "result": to_json(execution.result) if execution.status == "completed" else None,
+    }
+    lines += [(name, str(value)) for name, value in told.items() if value is not None]
     lines += [("step", _step(step)) for step in execution.steps]
-    if execution.status == "completed":
-        lines.append(("result", to_json(execution.result)))
-    if execution.error is not None:
-        lines.append(("error", execution.error))
-    if execution.error_code is not None:
-        lines.append(("code", execution.error_code))
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
     for name, value in lines:
@@ -174,6 +166,12 @@ def show_execution(execution: Execution) -> None:
         print_data("".join(f"  {printable(line)}\n" for line in execution.failure.traceback.splitlines()))
     for waiting in execution.interactions:
         print_data("\n" + _prompt(waiting))
+
+
+def _times(execution: Execution) -> list[tuple[str, str]]:
+    """When it was created, ended and expires, as far as it has."""
+    moments = {name: getattr(execution, name) for name in ("created_at", "completed_at", "expires_at")}
+    return [(name.removesuffix("_at"), _moment(moment)) for name, moment in moments.items() if moment is not None]
 
 
 def _moment(moment: float) -> str:
