@@ -61,7 +61,7 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
     row, wait, still_open = _after(state.row, event), event.wait, state.open
     closed: tuple[Wait, ...] = ()
     if wait is not None and event.event.closes_wait:
-        still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
+        still_open = _without(still_open, wait.id)
         closed = (wait,)
     elif wait is not None:
         still_open = {**still_open, wait.id: wait}
@@ -84,6 +84,15 @@ def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
         row = row._replace(lease=event.lease, epoch=event.epoch)
     return row
+
+
+def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:
+    """The open waits but for one. A copy as a whole: with thousands of open waits, looking at each one costs more than the rest."""
+    if len(still_open) <= 1:
+        return _NO_WAITS if closed in still_open else still_open
+    left = dict(still_open)
+    left.pop(closed, None)
+    return left
 
 
 def _running_again(row: ExecutionRow) -> ExecutionRow:
