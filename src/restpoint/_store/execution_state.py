@@ -87,7 +87,7 @@ def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
 
 
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:
-    """The open waits but for one. A copy as a whole: with thousands of open waits, looking at each one costs more than the rest."""
+    """The open waits but for one. A copy as a whole: to look at each of thousands costs more than the rest of an answer."""
     if len(still_open) <= 1:
         return _NO_WAITS if closed in still_open else still_open
     left = dict(still_open)
