@@ -142,10 +142,12 @@ interactions: Final = Table(
     CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
 )
 Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+# By the age of the waits of an execution; with the names, so that whom a list is for is found without reading the rows.
 Index(
     "interactions_open_of_execution",
     interactions.c.execution_key,
     interactions.c.opened,
+    interactions.c.assignees,
     sqlite_where=text("status = 'pending'"),
 )
 
