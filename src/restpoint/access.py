@@ -159,6 +159,10 @@ class Policy:
         """Whether they may have the execution go on after it has failed."""
         return OPERATOR in actor.roles
 
+    def may_see_failure(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it
+        """Whether they see what a workflow raised, with its traceback, beside the public message of a failure."""
+        return OPERATOR in actor.roles
+
     def may_read_history(self, actor: Actor, execution: Subject) -> bool:
         """Whether they may read the whole history, including the prompts and responses of others."""
         return self.owns(actor, execution.owner) or self.sees_everything(actor)

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,13 +26,12 @@ from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
-from restpoint._storage import Claim, Start, claims, journal
+from restpoint._storage import Claim, Start, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
 from restpoint.errors import (
-    ExecutionNotFound,
     InvalidArgument,
     LeaseLost,
     SealBroken,
@@ -131,6 +131,8 @@ class Runner:
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
         try:
             await (self._poller.begin() if self.concurrency else file.take_lease())
+            if self.concurrency:
+                await file.database.write(progress.announce, lease=file.lease, workflows=list(self._known))
         except StorageFull:
             log.warning(
                 "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
@@ -171,6 +173,16 @@ class Runner:
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
         self.threads.close()
+        await self._take_leave()
+
+    async def _take_leave(self) -> None:
+        """Say that this process runs these workflows no more."""
+        file = self._file
+        if file is not None and self.concurrency:
+            with suppress(StorageError, StoreClosed):
+                await file.database.write(
+                    progress.announce, lease=file.lease, workflows=list(self._known), leaving=True
+                )
 
     @property
     def accepts(self) -> bool:
@@ -209,8 +221,9 @@ class Runner:
 
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
-        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
-          long as that is in the file.
+        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, until a
+          day (``idempotency_retention_seconds`` of the store) after it has ended; the order of an object's members does not
+          matter. Raises ``ExecutionGone`` where that execution has left the file by then.
         - ``priority``: a whole number from -100 to 100 that lists show; it changes no order of work.
         - ``trace``: the caller's trace context, as W3C headers.
 
@@ -235,11 +248,9 @@ class Runner:
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, trace_text, *_digests(idempotency_key, row, text))
+            what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
-            if not self.slots.saturated and self.slots.try_take(
-                owner
-            ):  # else others in the file have their turns first
+            if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
                 claim = Claim(execution_id, own, 1, workflow, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
@@ -249,8 +260,8 @@ class Runner:
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
         record = await self.store.get(outcome)
-        if record is None:  # swept in this very moment
-            raise ExecutionNotFound(outcome)
+        if record is None:  # it was swept, and its key is kept
+            raise await self.store.absent(outcome)
         return Started(record, created=False)
 
     async def _write_start(
@@ -438,5 +449,6 @@ def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | Non
     """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
     if key is None:
         return None, None
-    asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")
+    canonical = json.dumps(json.loads(text), sort_keys=True)
+    asked = f"{row.workflow}\n{canonical}" + (f"\n{row.priority}" if row.priority else "")
     return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()

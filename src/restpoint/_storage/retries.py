@@ -24,6 +24,7 @@ from restpoint._storage.schema import (
     consents,
     erasures,
     executions,
+    failures,
     history,
     interactions,
     journal,
@@ -78,6 +79,7 @@ _TAKE_UP: Final = prepare(
 )  # fmt: skip
 # Steps that are tried again have all their attempts again.
 _FORGET_ATTEMPTS: Final = prepare(delete(step_attempts).where(step_attempts.c.execution_key == bindparam("run")))
+_FORGET_FAILURE: Final = prepare(delete(failures).where(failures.c.execution_key == bindparam("run")))
 _RETRY: Final = prepare(
     update(executions)
     .where(_e.id == bindparam("the_id"), _e.status == bindparam("before"))
@@ -140,7 +142,8 @@ def retry(tx: Transaction, execution_id: str, actor: str | None, reason: str | N
         tx.execute(_RETIRE, {"run": run[0], "at": call.position, "to": f"{call.position}{RETIRED}{sequence}"})
     for call in taken_up:
         tx.execute(_TAKE_UP, {"run": run[0], "at": call.position})
-    tx.execute(_FORGET_ATTEMPTS, {"run": run[0]})
+    for statement in (_FORGET_ATTEMPTS, _FORGET_FAILURE):
+        tx.execute(statement, {"run": run[0]})
     if tx.execute(_RETRY, {"the_id": execution_id, "before": before, "to": to}).rowcount != 1:
         raise Conflict(f"Execution {execution_id}", before)
     again = [{"position": call.position, "kind": call.kind, "name": call.name} for call in retired]

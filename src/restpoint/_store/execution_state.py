@@ -61,7 +61,7 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
     wait, still_open = event.wait, state.open
     closed: tuple[Wait, ...] = ()
     if wait is not None and event.event.closes_wait:
-        still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
+        still_open = _without(still_open, wait.id)
         closed = (wait,)
     elif wait is not None:
         still_open = {**still_open, wait.id: wait} if still_open else {wait.id: wait}
@@ -86,6 +86,15 @@ def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
         row = row.changed(lease=event.lease, epoch=event.epoch)
     return row
+
+
+def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:
+    """The open waits but for one. A copy as a whole: to look at each of thousands costs more than the rest of an answer."""
+    if len(still_open) <= 1:
+        return _NO_WAITS if closed in still_open else still_open
+    left = dict(still_open)
+    left.pop(closed, None)
+    return left
 
 
 def _running_again(row: ExecutionRow) -> ExecutionRow:

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint._core.execution_row import LABELS
+from restpoint._storage import Progress
 from restpoint._store.futures import PendingInteraction
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.service import View
@@ -44,6 +45,7 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
         "execution_id": execution_id,
         "status": status.value,
         **dict(zip(LABELS, _labels(record), strict=True)),
+        "version": record.version,
         "created_at": record.created_at,
     }
     if view.ended:
@@ -73,6 +75,11 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
         for prompt, shown in prompts
     ]
     return body
+
+
+def progress_body(progress: Progress) -> dict[str, Any]:
+    """What an execution that runs is doing."""
+    return {"problem": progress.problem, "sleeping_until": progress.sleeping_until, "steps": list(progress.steps)}
 
 
 def prompt_body(prompt: PendingInteraction, execution_id: str, base: str) -> dict[str, Any]:

@@ -293,7 +293,7 @@ class Handlers:
         view = await self.service.status(actor, execution_id)
         # Several lines are one list (RFC 9110, section 5.3).
         known = ", ".join(request.headers.getlist("if-none-match"))
-        if limit and not view.ended and (not known or _names(known, _tag(view))):
+        if limit and not view.ended and (not known or _names(known, _tag(view, await self._now(actor, view)))):
             try:
                 async with self.long_requests.at_most(limit):
                     await self.service.wait_for_change(actor, view)
@@ -301,10 +301,20 @@ class Handlers:
                 pass
             actor = await self.actor(request)  # who may have lost their rights meanwhile
             view = await self.service.status(actor, execution_id)
-        headers = {"etag": _tag(view), "cache-control": "no-store"}
+        now = await self._now(actor, view)
+        headers = {"etag": _tag(view, now), "cache-control": "no-store"}
         if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
-        return json_response(self._status(actor, view, request, ""), headers=headers)
+        return json_response({**self._status(actor, view, request, ""), **now}, headers=headers)
+
+    async def _now(self, actor: Actor, view: View) -> dict[str, Any]:
+        """What a poll shows beside the record: what an execution that runs is doing, and what one that failed has raised."""
+        if view.status is ExecutionStatus.RUNNING:
+            return bodies.progress_body(await self.service.progress(view))
+        if view.status is ExecutionStatus.FAILED:
+            failure = await self.service.failure(actor, view)
+            return {} if failure is None else {"failure": failure}
+        return {} if view.ended else {"problem": view.record.problem}
 
     def _status(self, actor: Actor, view: View, request: Request, tail: str) -> dict[str, Any]:
         base = self.base_of(request, f"/executions/{view.record.execution_id}{tail}")
@@ -443,9 +453,10 @@ class Handlers:
         return Response(await self._metrics.text(), media_type=CONTENT_TYPE)
 
 
-def _tag(view: View) -> str:
-    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do."""
-    state = "\0".join(view.state).encode()
+def _tag(view: View, now: dict[str, Any]) -> str:
+    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do, or what it is doing."""
+    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps"))
+    state = "\0".join((*view.state, *doing)).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
 
 
