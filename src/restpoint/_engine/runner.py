@@ -361,7 +361,7 @@ class Runner:
 
     async def _leave_lost(self) -> None:
         try:
-            lost = await self._require().write(claims.lost, [run.claim for run in self._runs.values()])
+            lost = await self._require().database.write(claims.lost, [run.claim for run in self._runs.values()])
         except (StorageError, StoreClosed):
             return  # whatever it writes is refused all the same
         for claim in lost:

@@ -575,7 +575,7 @@ class ExecutionStore:
         Its history stays. Raises ``ExecutionHeld``.
         """
         file = self._file or await self.file()
-        await file.write(retention.remove, execution_id, file.keeping, actor_name(actor))
+        await file.database.write(retention.remove, execution_id, file.keeping, actor_name(actor))
         file.records.drop(execution_id)
 
     async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:

@@ -364,7 +364,7 @@ class Handlers:
         if number is not None:
             after = parameters.read_whole("Last-Event-ID", number)
         await self.service.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
-        if last != number and not await self.service.history(actor, execution_id, after=after, limit=1):
+        if last != number and not (await self.service.history(actor, execution_id, after=after, limit=1)).items:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
         events = self._all_events(actor, execution_id, after, self._reauthenticates(request))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")

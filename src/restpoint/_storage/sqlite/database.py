@@ -157,7 +157,8 @@ class Database:
         """Queue a job from a thread other than the loop's, which may be blocked meanwhile. ``done`` is called on the loop."""
         writer = self._writer
         if writer is not None:
-            job = Job(function, self._loop)
+            job: Job[T] = Job(loop=self._loop)
+            job.function, job.arguments, job.named = function, (), {}
             job.add_done_callback(done)
             self._from_threads.append(job)
             writer.put([job])
