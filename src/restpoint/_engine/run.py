@@ -377,6 +377,7 @@ class Run:
     def recorded(self) -> None:
         """With ``replay_always``, which is for tests, leave memory after every write."""
         if self._runner.replay_always:
+            self.got_on = True  # what is queued is written before the claim is given up
             self.leave("released")
             self.check()
 
