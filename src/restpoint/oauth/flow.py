@@ -14,6 +14,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -120,7 +121,8 @@ class Consents:
         A provider that is wrong or not reached is told in the log, and stops nothing: the others may be right.
         """
         file = await self.store.file()
-        await file.take_lease()
+        with suppress(errors.StorageFull):  # which the storage logs; ``_recover`` takes it once there is room
+            await file.take_lease()
         self._file = file
         self._tokens = TokenStore(file, self._vault, self._client, self.provider, self.refreshes)
         self._background = [
@@ -149,10 +151,13 @@ class Consents:
         file = self._require()
         while True:
             try:
+                await file.take_lease()
                 if await consents.left_behind(file.database):
                     await file.database.write(consents.recover)
             except errors.StoreClosed:
                 return
+            except errors.StorageFull:
+                pass  # the storage logs it
             except Exception:
                 log.exception("unfinished consents of dead processes could not be reset; trying again")
             await asyncio.sleep(_RECOVER_INTERVAL)
