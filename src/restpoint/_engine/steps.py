@@ -205,7 +205,7 @@ async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> 
     """Call the function; one that is sync is called in a thread. Tokens are fresh when it gets them."""
     cancellations = run.cancellations()
     try:
-        work = functools.partial(work.func, *await with_fresh_tokens(work.args))
+        work = await with_fresh_tokens(work)
         if inspect.iscoroutinefunction(work.func):
             value = await work()
         else:
