@@ -264,7 +264,7 @@ async def test_a_start_stream_has_what_the_workflow_gave_out_what_it_asks_and_it
             if each.name == "interaction_required":
                 assert (await client.post(each.data["response_url"], json=TEXT_ANSWER)).status_code == 204
     names = [each.name for each in taken]
-    assert names == ["message", "notification", "interaction_required", "message", "message"]
+    assert names == ["message", "notification", "interaction_required", "interaction_answered", "message", "message"]
     assert [each.data for each in taken if each.name == "message"] == [{"done": 1}, "two", "Hopper"]
     assert taken[1].data["prompt"]["text"] == "half\u2028way\x85\r\n\r\nevent: forged"
     assert all(len(each.lines) == 1 and each.lines[0].splitlines() == each.lines for each in taken)

@@ -109,13 +109,16 @@ class Transaction:
 class Job(asyncio.Future[T]):
     """A write and its outcome. A cancelled task stays at the await until the outcome is known."""
 
-    __slots__ = ("error", "function", "value")
+    __slots__ = ("arguments", "error", "function", "named", "value")
 
-    def __init__(self, function: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self.function = function
-        self.value: T
-        self.error: Exception | None = None
+    # Set by ``Database.write``, because an __init__ in Python costs as much as all else that it does.
+    function: Callable[..., T]
+    """Is called with the transaction and these arguments."""
+    arguments: tuple[object, ...]
+    named: Mapping[str, object]
+    # Set by the writer.
+    value: T
+    error: Exception | None
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
         """Do nothing, because the outcome will come."""
@@ -278,7 +281,7 @@ class Writer:
         before, deferred = self._connection.total_changes, len(transaction.deferred)
         job.error = None
         try:
-            job.value = job.function(transaction)
+            job.value = job.function(transaction, *job.arguments, **job.named)
         except Exception as error:
             job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
             if isinstance(error, UnicodeEncodeError):
