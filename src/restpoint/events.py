@@ -40,7 +40,7 @@ def _asked(wait: WaitKind) -> _Effect:
 
 def _closed(wait: WaitKind, status: WaitStatus, *, has_payload: bool = False, is_decision: bool = False) -> _Effect:
     return _Effect(
-        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision
+        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision, is_streamed=True
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ class EventKind(StrEnum):
     )
     EXECUTION_RECOVERED = (
         "execution_recovered",
-        "The process that ran an execution is gone, and another may take it up.",
+        "The process that ran an execution is gone or stood still, and another may take it up.",
         _Effect(wakes_runner=True),
     )
     EXECUTION_STUCK = (

@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0007"
+REVISION: Final = "0009"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -80,7 +80,7 @@ executions: Final = Table(
         INTEGER,
         nullable=False,
         server_default=text("0"),
-        comment="processes that died running it since it last got on",
+        comment="how often its process died or gave it up since it last got on",
     ),
     Column("wake_at", INTEGER, comment="when it has slept enough"),
     Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
@@ -102,7 +102,13 @@ Index(
     sqlite_where=text("expires_at IS NOT NULL AND hold IS NULL"),
 )
 # Only of what a runner runs, so that the others cost nothing.
-Index("executions_ready", executions.c.key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index("executions_ready", executions.c.owner, executions.c.key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index(
+    "executions_getting_nowhere",
+    executions.c.attempts,
+    executions.c.key,
+    sqlite_where=text("ready = 1 AND lease IS NULL AND attempts > 0"),
+)
 Index("executions_claimed", executions.c.lease, sqlite_where=text("ready IS NOT NULL AND lease IS NOT NULL"))
 Index("executions_asleep", executions.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
 Index("executions_by_status", executions.c.status)
@@ -230,10 +236,6 @@ journal: Final = Table(
     CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
     sqlite_with_rowid=False,
 )
-
-RETIRED: Final = "~"
-"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
-call has such a position, so no replay sees it."""
 
 step_attempts: Final = Table(
     "step_attempts",
