@@ -97,7 +97,7 @@ class ExecutionGone(ExecutionNotFound):
     def __init__(self, execution_id: str, how: str, gone_at: float) -> None:
         super().__init__(execution_id)
         when = datetime.fromtimestamp(gone_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        why = ", when its time to live was over" if how == "swept" else ""
+        why = "" if how in {"removed", "erased"} else ", when its time to live was over"
         self.args = (f"Execution {execution_id} was {how} at {when}{why}. Its history tells how it went.",)
         self.how = how
         self.gone_at = gone_at

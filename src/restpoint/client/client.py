@@ -192,9 +192,9 @@ class Client:
 
         Raises ``ExecutionNotFound``, ``Refused`` and ``ExecutionHeld``.
         """
-        reply = await self._send("DELETE", _path(execution_id), accept={404})
+        reply = await self._send("DELETE", _path(execution_id), accept={404, 410})
         sent_again = reply.extensions.get("attempts", 1) > 1
-        if reply.status_code == HTTPStatus.NOT_FOUND and not sent_again:
+        if not reply.is_success and not sent_again:
             raise responses.error_in(reply)
 
     async def list(
