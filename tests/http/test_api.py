@@ -24,6 +24,7 @@ from starlette.routing import Mount, Route
 from elsewhere import environment
 from marks import within
 from restpoint import ExecutionStore, Runner
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._storage import queries
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite.database import Database
@@ -471,6 +472,24 @@ async def test_readiness_ends_with_the_file_and_with_the_process(file: Path) -> 
         app.state.shutdown()
         reply = await client.get("/readyz")
         assert (reply.status_code, reply.json()["code"]) == (503, "not_ready")
+
+
+async def test_readiness_ends_while_the_file_is_not_in_its_place(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STORAGE_FAILURES, "_next", 0.0)  # whatever was logged within the last second
+    async with served(make_app(file)) as client:
+        await asked(client, "greet")
+        away = file.rename(file.with_name("away.db"))  # noqa: ASYNC240
+        for _ in range(5):
+            reply = await client.post("/v1/workflows/greet", json="Ada")
+            assert (reply.status_code, reply.json()["code"]) == (503, "file_gone")
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "file_gone")
+        assert "was deleted or moved" in caplog.text
+        away.rename(file)
+        assert (await client.post("/v1/workflows/greet", json="Ada")).status_code == 202
+        assert (await client.get("/readyz")).status_code == 200
 
 
 def with_other_revision(file: Path, revision: str) -> None:

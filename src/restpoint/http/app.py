@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -28,16 +29,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from restpoint import logs
+from restpoint._core.retention_rules import SERVER_EXECUTION_TTL
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
+from restpoint._storage import migrations
 from restpoint._store.owner_limits import OwnerLimits
-from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
+from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
@@ -143,10 +147,13 @@ def create_app(
     tokens_file: str | os.PathLike[str] | None = None,
     policy: Policy = DEFAULT_POLICY,
     default: str | None = None,
-    ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
+    ttl_seconds: TimeToLive = SERVER_EXECUTION_TTL,
     history: Literal["full", "digest"] | None = None,
     history_retention_seconds: float | None = None,
+    idempotency_retention_seconds: float | None = None,
+    abandoned_after_seconds: float | None = None,
     migrate: Literal["refuse", "auto"] = "refuse",
+    create: bool = False,
     concurrency: int = 100,
     hold_paused_for: float = 5.0,
     max_attempts: int = 5,
@@ -163,8 +170,9 @@ def create_app(
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
 
-    ``database`` to ``migrate`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
-    others those of ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
+    ``database`` to ``create`` are those of ``ExecutionStore``, but an ended execution stays for 30 days where neither
+    ``ttl_seconds`` nor the file says how long; ``concurrency`` to ``max_attempts`` those of ``Runner``, the others those of
+    ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
     ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
 
@@ -187,10 +195,13 @@ def create_app(
         database=database,
         history=history,
         history_retention_seconds=history_retention_seconds,
+        idempotency_retention_seconds=idempotency_retention_seconds,
+        abandoned_after_seconds=abandoned_after_seconds,
         migrate=migrate,
+        create=create,
     )
     public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
-    consents = _consents(store, providers, keys, public_url, address)
+    consents = _consents(store, providers, keys, public_url, address, create=create)
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
@@ -237,13 +248,18 @@ def _consents(
     keys: Vault | str | os.PathLike[str] | None,
     public_url: str | None,
     address: str | None,
+    *,
+    create: bool,
 ) -> Consents | None:
     given = providers if providers is not None else os.environ.get("RESTPOINT_PROVIDERS_FILE")
     if not given:
         return None
     found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
-    vault = keys if isinstance(keys, Vault) else vault_for(store.path, keys, os.environ)
-    return Consents(store, found, vault, public_url=public_url, address=address)
+    if not isinstance(keys, Vault):
+        if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
+            migrations.prepare(store.path, create=create)
+        keys = vault_for(store.path, keys, os.environ)
+    return Consents(store, found, keys, public_url=public_url, address=address)
 
 
 # --- Routes ----------------------------------------------------------------------------------------------------------
@@ -261,7 +277,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
-            response = await self.respond(Request(scope, receive, send))
+            response = await self.respond(DispatchedRequest(scope, receive, send))
             try:
                 await response(scope, receive, send)
             except Problem as problem:  # the reply has begun, so all that is left is to end it too early
@@ -328,8 +344,20 @@ def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
     return lifespan
 
 
+class _Application(Starlette):
+    """Starlette whose requests go to their routes past its layers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, with the dispatcher in front of them unless the application has middleware of its own."""
+        layers = super().build_middleware_stack()
+        if self.user_middleware:
+            return layers
+        first = takewhile(lambda route: isinstance(getattr(route, "endpoint", None), _Endpoint), self.router.routes)
+        return Dispatcher(self, (route for route in first if isinstance(route, Route)), layers)
+
+
 def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Starlette:
-    app = Starlette(
+    app = _Application(
         routes=list(routes), lifespan=lifespan, exception_handlers={HTTPException: _refuse, Exception: _fail}
     )
     app.router.redirect_slashes = False  # a redirect would name a host that the request made up

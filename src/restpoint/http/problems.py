@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint import errors
+from restpoint._core.log_limit import STORAGE_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +42,13 @@ _HTTP_STATUS: Final[Mapping[str, int]] = {
 _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.NotAllowed: 403,
     errors.FourEyes: 403,
+    errors.ExecutionGone: 410,  # RFC 9110, section 15.5.11
     errors.IllegalTransition: 409,
     errors.Conflict: 409,
     errors.InteractionAlreadyResolved: 409,
     errors.InteractionExists: 409,
     errors.ExecutionHeld: 409,
+    errors.CannotRetry: 409,
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
@@ -55,7 +58,17 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
 }
 """The errors whose status does not follow from what they derive from."""
 
-_MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason", "sqlite_name")
+_MEMBERS: Final = (
+    "execution_id",
+    "how",
+    "gone_at",
+    "interaction_id",
+    "answered_by",
+    "answered_at",
+    "path",
+    "reason",
+    "sqlite_name",
+)
 _RETRY_SECONDS: Final = "1"
 
 
@@ -122,9 +135,10 @@ def problem_of(error: Exception) -> Problem:
         return Problem("internal_error", "The server has a defect; its log says more. Trying again may help.")
     status, detail = _status_of(type(error)), str(error)
     if isinstance(error, errors.StorageError):
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            log.error("the storage failed a request: %s", error)
+        STORAGE_FAILURES.error(log, "the storage failed a request: %s", error)
         detail = "The storage failed; nothing was acknowledged. Try again, and have the operator read the log."
+        if status == HTTPStatus.INSUFFICIENT_STORAGE:
+            detail = "The server has no room to write; nothing was written. Try again once its operator has made room."
     retry = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
     headers = {"retry-after": _RETRY_SECONDS} if retry else {}
     if isinstance(error, errors.OwnerLimitReached):

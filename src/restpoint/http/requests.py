@@ -161,7 +161,7 @@ def local(request: Request) -> Actor:
     A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host. A proxy on
     this machine is known by any header that proxies add; one that adds none cannot be told from a user of the machine.
     """
-    client = "" if request.client is None else request.client.host
+    client = "" if (address := request.client) is None else address.host
     forwarded = any(name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES) for name, _ in request.headers.raw)
     if is_loopback(client) and not forwarded and is_loopback(_host_name(request.headers.get("host") or "")):
         return LOCAL_ACTOR

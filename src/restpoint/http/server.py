@@ -7,15 +7,18 @@ themselves when the parent is gone.
 
 import contextlib
 import errno
-import functools
+import logging
 import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.reduction import DupFd
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
@@ -23,7 +26,7 @@ from uvicorn.supervisors import Multiprocess
 
 from restpoint import logs
 from restpoint._core.addresses import is_loopback
-from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
+from restpoint._core.retention_rules import SERVER_EXECUTION_TTL, TimeToLive
 from restpoint._storage import locate, migrations
 from restpoint._store.owner_limits import OwnerLimits
 from restpoint.errors import InvalidArgument, RestpointError
@@ -37,8 +40,13 @@ from restpoint.oauth.keyring import vault_for
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS: Final = 3
 """Seconds that open requests may take after SIGTERM. With the closing of the store that stays under five seconds."""
+
+_LAST_SECONDS: Final = 4.0
+"""Seconds after SIGTERM at which a process ends whatever blocks it; with what the parent takes that is under five seconds."""
 
 _READY_SECONDS: Final = 60
 _HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
@@ -50,7 +58,7 @@ _LARGEST_PORT: Final = 65_535
 class Settings:
     """The options of ``restpoint serve``.
 
-    ``ttl`` to ``history_retention`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
+    ``ttl`` to ``abandoned_after`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
     """
 
     target: str
@@ -59,9 +67,11 @@ class Settings:
     port: int = 8000
     workers: int = 1
     tokens_file: str | None = None
-    ttl: TimeToLive = DEFAULT_EXECUTION_TTL
+    ttl: TimeToLive = SERVER_EXECUTION_TTL
     history: Literal["full", "digest"] | None = None
     history_retention: float | None = None
+    idempotency_retention: float | None = None
+    abandoned_after: float | None = None
     concurrency: int = 100
     max_connections: int = MAX_CONNECTIONS
     owner_limits: OwnerLimits | None = None
@@ -72,6 +82,7 @@ class Settings:
     keys_file: str | None = None
     public_url: str | None = None
     trusted_origins: tuple[str, ...] = ()
+    create: bool = False
     address: str | None = None
     """The base URL at which it listens, once it does."""
 
@@ -87,7 +98,7 @@ def run(settings: Settings) -> None:
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
     config = Config(
-        functools.partial(make_app, settings),
+        partial(make_app, settings),
         ConnectionLimits(settings.max_connections),
         factory=True,
         host=settings.host,
@@ -119,6 +130,8 @@ def make_app(settings: Settings) -> "Starlette":
         logs.setup(json=settings.log_json, level=settings.log_level)
         limit_log_lines()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, partial(_told_to_end, signal.getsignal(number)))
     return create_app(
         loader.load(settings.target),
         database=settings.database,
@@ -126,6 +139,8 @@ def make_app(settings: Settings) -> "Starlette":
         ttl_seconds=settings.ttl,
         history=settings.history,
         history_retention_seconds=settings.history_retention,
+        idempotency_retention_seconds=settings.idempotency_retention,
+        abandoned_after_seconds=settings.abandoned_after,
         concurrency=settings.concurrency,
         owner_limits=settings.owner_limits,
         default=settings.default,
@@ -159,7 +174,7 @@ def _check(settings: Settings) -> None:
     for origin in settings.trusted_origins:
         check_origin(origin)
     path = locate(settings.database)
-    migrations.prepare(path, "refuse")
+    migrations.prepare(path, "refuse", create=settings.create)
     if settings.providers_file is not None:
         vault_for(path, settings.keys_file, os.environ)
 
@@ -223,10 +238,35 @@ def _listening(descriptor: Any, family: int, kind: int, protocol: int) -> _Liste
     return _Listening(family, kind, protocol, fileno=descriptor.detach())
 
 
+def _told_to_end(then: Any, number: int, frame: FrameType | None) -> None:
+    _end_in_time()
+    if callable(then):
+        then(number, frame)
+
+
+def _end_in_time() -> None:
+    """From now on, end within ``_LAST_SECONDS``, also where a step blocks the event loop or the application's threads.
+
+    What was acknowledged is in the file, and the runs of this process are found by another one.
+    """
+
+    def end() -> None:
+        time.sleep(_LAST_SECONDS)
+        log.warning("something blocks this process, so it ends now; what it was running is left to the next process")
+        os._exit(0)
+
+    threading.Thread(target=end, name="restpoint-end", daemon=True).start()
+
+
 class _SingleServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            _end_in_time()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
