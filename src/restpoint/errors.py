@@ -173,7 +173,7 @@ class InteractionAlreadyResolved(Refused):
     def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
         who = answered_by or "an unnamed actor"
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} was answered already, by {who} at "
+            f"Interaction {interaction_id} of execution {execution_id} has already been resolved by {who} at "
             f"{datetime.fromtimestamp(answered_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. That response stands."
         )
         self.execution_id = execution_id
