@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from restpoint import ExecutionStore
-from restpoint.prompts import HumanPrompt, HumanPromptText, HumanResponse
+from restpoint.prompts import HumanPrompt, HumanPromptRadio, HumanPromptText, HumanResponse, MultipleChoiceOption
 from served import PATIENCE, TARGET, Served, Terminal, environment, served, typed
 from support import ADA, PAIRS, TEXT, rows
 
@@ -145,6 +145,26 @@ async def test_a_prompt_cannot_paint_the_terminal(here: Path) -> None:
         assert "\x1b[2J" not in terminal.until("> ")
         terminal.type("fine\n")
         assert terminal.ended() == 0
+
+
+HIDDEN = "\u200b\u200d\u2060\u00ad\u034f\u115f\u180e\u3164\ufe0f\ufeff\uffa0\U000e0041"
+
+
+@pytest.mark.parametrize("hidden", HIDDEN, ids=ascii)
+async def test_two_options_never_look_alike_by_a_character_that_is_not_shown(here: Path, hidden: str) -> None:
+    yes, other = (
+        MultipleChoiceOption(id="yes", label="Yes"),
+        MultipleChoiceOption(id=f"yes{hidden}", label=f"Yes{hidden}"),
+    )
+    alike = await paused(here, HumanPromptRadio(text="Pay?", options=[yes, other]))
+    for form in ("table", "json", "jsonl"):
+        ran = typed("show", alike, "-o", form, cwd=here)
+        assert ran.returncode == 0, ran.stderr
+        assert hidden not in ran.stdout
+        assert hidden.encode("unicode_escape").decode() in ran.stdout or json.dumps(hidden)[1:-1] in ran.stdout
+        if form != "table":
+            options = json.loads(ran.stdout)["interactions"][0]["prompt"]["options"]
+            assert [option["label"] for option in options] == ["Yes", f"Yes{hidden}"]
 
 
 # --- Answering -------------------------------------------------------------------------------------------------------

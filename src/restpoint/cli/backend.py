@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from pydantic import BaseModel
 
-from restpoint.access import OPERATOR, Actor
+from restpoint.access import LOCAL, OPERATOR, Actor
 from restpoint.cli.options import existing, times_to_live, user_name
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
@@ -119,7 +119,7 @@ class FileBackend:
 
         record = (await self._service.status(self.actor, execution_id)).record
         consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
-        if consent is None or record.owner not in {None, "local", self.actor.id}:
+        if consent is None or record.owner not in {None, LOCAL, self.actor.id}:
             return ""
         if consent.provider is None:
             return consent.auth_url

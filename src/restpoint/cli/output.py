@@ -14,14 +14,13 @@ from pydantic import BaseModel
 
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
-from restpoint.cli.terminal import one_line, print_data, printable
+from restpoint.cli.terminal import HIDDEN, one_line, print_data, printable
 from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction
 from restpoint.prompts import summary_of
 
 T = TypeVar("T")
 
-# The JSON encoder escapes the other control characters.
-_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSAFE: Final = re.compile(f"[{HIDDEN}]")  # the JSON encoder escapes the control characters of ASCII
 _MIN_WIDTHS: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 20, "created": 10, "by": 4}  # characters
 _MAX_WIDTHS: Final = {"workflow": 24, "owner": 16, "by": 16}  # characters
 _NARROW: Final = ("id", "status", "workflow", "created")
@@ -43,9 +42,9 @@ def is_rich_terminal() -> bool:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """Return JSON text in Unicode, with control characters escaped so that a terminal does not act on them."""
+    """Return JSON text in Unicode, where what a terminal acts on or does not show is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def as_data(value: object) -> Any:

@@ -32,8 +32,18 @@ _HINTS: Final = {
     "execution_held": "restpoint show ID",
     "nothing_to_export": "restpoint audit head",
 }
-# Characters that a terminal acts on: control characters, and marks that change the direction of text.
-_UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+HIDDEN: Final = (
+    "\x7f-\x9f\u2028\u2029"  # control characters, and line ends of Unicode
+    "\u202a-\u202e"  # marks that change the direction of text
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Characters beyond ASCII that a terminal acts on or does not show, as in a character class of ``re``.
+
+With those that are not shown (Default_Ignorable_Code_Point of Unicode) two options that differ could look the same.
+"""
+
+_UNSAFE: Final = re.compile(f"[\x00-\x08\x0b-\x1f{HIDDEN}]")
 
 
 class Usage(Exception):
@@ -48,7 +58,7 @@ def prepare() -> None:
 
 
 def printable(text: str) -> str:
-    """Escape control characters in ``text``, so that no prompt can manipulate the terminal."""
+    """Escape what a terminal acts on or does not show, so that no prompt can manipulate it or look like another one."""
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

@@ -12,11 +12,11 @@ from pydantic_core import from_json
 from starlette.requests import Request
 
 from restpoint._core.addresses import is_loopback
-from restpoint.access import OPERATOR, Actor
+from restpoint.access import LOCAL, OPERATOR, Actor
 from restpoint.http.problems import Problem
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
-LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
+LOCAL_ACTOR: Final = Actor(LOCAL, roles=frozenset({OPERATOR}))
 """The actor of every request from this machine, on a server without authentication."""
 
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
