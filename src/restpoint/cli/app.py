@@ -29,7 +29,12 @@ EXAMPLES: Final = {
         "restpoint serve app.py --ttl 600 --ttl failed=never --ttl refund:86400",
     ),
     "demo": ("restpoint demo",),
-    "tokens add": ("restpoint tokens add ada --group finance", "restpoint tokens add carol --role reader"),
+    "tokens add": (
+        "restpoint tokens add ada --group finance",
+        "restpoint tokens add carol --role reader --expires 90d",
+    ),
+    "tokens list": ("restpoint tokens list",),
+    "tokens revoke": ("restpoint tokens revoke 9f86d081884c", "restpoint tokens revoke --of ada"),
     "keys generate": ("restpoint keys generate --keys /etc/restpoint/keys",),
     "keys rotate": ("restpoint keys rotate",),
     "keys list": ("restpoint keys list",),
