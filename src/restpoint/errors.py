@@ -49,6 +49,7 @@ The original store raised ``KeyError`` and ``ValueError``, so the classes that r
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import ClassVar
 
 
@@ -139,6 +140,10 @@ class Conflict(Refused):
         super().__init__(f"{subject} was expected to be {expected}, but it no longer is. Read it again.")
 
 
+def _time(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 class InteractionAlreadyResolved(Refused):
     """Another response was accepted first. Sending the same response again is a retry and succeeds.
 
@@ -151,7 +156,7 @@ class InteractionAlreadyResolved(Refused):
         who = answered_by or "an unnamed actor"
         super().__init__(
             f"Interaction {interaction_id} of execution {execution_id} has already been resolved with another response "
-            f"by {who} at {answered_at} ms since the epoch. The first response stands."
+            f"by {who} at {_time(answered_at)}. The first response stands."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id

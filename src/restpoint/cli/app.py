@@ -25,6 +25,7 @@ EXAMPLES: Final = {
     ),
     "serve": (
         "restpoint serve hello.py --database hello.db",
+        "restpoint serve orders.py refunds.py --database shop.db",
         "restpoint serve approvals.flows --tokens-file tokens.json --host 0.0.0.0 --workers 2",
         "restpoint serve app.py --ttl 600 --ttl failed=never --ttl refund:86400",
     ),
@@ -64,7 +65,7 @@ EXAMPLES: Final = {
 """The examples in the help of each command. A test parses every line as the command line does."""
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done, 1 refused by the rules, 2 wrong usage, 3 not found, 4 not allowed, "
+    "Exit codes: 0 done, 1 refused by the rules or ended without a result, 2 wrong usage, 3 not found, 4 not allowed, "
     "5 the file or the server failed, 130 ended by Ctrl-C."
 )
 
@@ -75,7 +76,6 @@ def application() -> typer.Typer:
         name="restpoint",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
         epilog=f"{EXIT_CODES}\n\nEach command has examples: restpoint answer --help",
     )
     app.callback()(about)
@@ -83,7 +83,6 @@ def application() -> typer.Typer:
     for command, name in (
         (executions.list_executions, "list"),
         (executions.show, "show"),
-        (executions.answer, "answer"),
         (oauth.authorize, "authorize"),
         (executions.cancel, "cancel"),
         (executions.watch, "watch"),
@@ -91,6 +90,7 @@ def application() -> typer.Typer:
         (executions.start, "start"),
     ):
         app.command(name, rich_help_panel=waiting)(command)
+    app.command("answer", rich_help_panel=waiting, cls=terminal.TakesNegativeNumbers)(executions.answer)
     app.command("serve", rich_help_panel=running)(servers.serve)
     app.command("demo", rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)

@@ -148,7 +148,8 @@ TimeToLive = Annotated[
     typer.Option(
         "--ttl",
         envvar="RESTPOINT_TTL",
-        metavar="[WORKFLOW:][STATUS=]SECONDS|never",
-        help="How long an ended execution stays in the file; may be repeated. Default: the rule in the file, or 600.",
+        metavar="RULE",
+        help="How long an ended execution stays in the file: [WORKFLOW:][STATUS=]SECONDS or never; may be repeated. "
+        "Default: the rule in the file, or 600.",
     ),
 ]

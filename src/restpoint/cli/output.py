@@ -25,6 +25,7 @@ _MIN_WIDTHS: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 2
 _MAX_WIDTHS: Final = {"workflow": 24, "owner": 16, "by": 16}  # characters
 _NARROW: Final = ("id", "status", "workflow", "created")
 _LABEL_COLUMNS: Final = ("workflow", "owner")  # any other label that an execution has is in the note
+_ANSWERS: Final = 5  # that are shown of one execution
 _WIDE: Final = 120  # characters; a terminal this wide has room for full dates
 _STYLES: Final = {
     "running": "cyan",
@@ -108,8 +109,8 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 
-def show_list(items: Sequence[ExecutionListItem]) -> None:
-    """Print executions, one line each."""
+def show_list(items: Sequence[ExecutionListItem], asked: Mapping[str, OpenInteraction]) -> None:
+    """Print executions, one line each; ``asked`` has the oldest open prompt of those that ask something, by their ids."""
     wide = not is_rich_terminal() or width() >= _WIDE
     rows: list[tuple[str, ...]] = [
         (
@@ -118,7 +119,7 @@ def show_list(items: Sequence[ExecutionListItem]) -> None:
             item.workflow or "",
             item.owner or "",
             when(item.created_at) if wide else _relative_time(item.created_at),
-            _note(item),
+            _note(item, asked.get(item.execution_id)),
         )
         for item in items
     ]
@@ -132,35 +133,53 @@ def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
     return [(name, str(value)) for name in ExecutionLabels.model_fields if (value := getattr(item, name))]
 
 
-def _note(item: ExecutionListItem) -> str:
+def _note(item: ExecutionListItem, asked: OpenInteraction | None) -> str:
     parts = [f"{name} {value}" for name, value in _labels(item) if name not in _LABEL_COLUMNS]
     parts += [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
-    parts += [one_line(item.error)] if item.error else [f"{item.open_waits} open"] if item.open_waits else []
+    if item.error:
+        parts.append(one_line(item.error))
+    elif asked is not None:
+        parts.append(one_line(asked.prompt.summary, 40))
+        parts += [f"until {when(asked.deadline)}"] if asked.deadline is not None else []
+        parts += [f"{item.open_waits} open"] if item.open_waits > 1 else []
+    elif item.open_waits:
+        parts.append(f"{item.open_waits} open")
     return "; ".join(parts)
 
 
-def show_execution(execution: Execution) -> None:
-    """Print one execution with its open prompts."""
+def show_execution(execution: Execution, answers: Sequence[HistoryItem] = ()) -> None:
+    """Print one execution with its open prompts, and the newest of its answers."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
     lines += _labels(execution)
     for name in ("created_at", "completed_at", "expires_at"):
         moment = getattr(execution, name)
         if moment is not None:
             lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_relative_time(moment)})"))
-    if execution.hold is not None:
-        lines.append(("held", execution.hold))
     if execution.status == "completed":
         lines.append(("result", to_json(execution.result)))
-    if execution.error is not None:
-        lines.append(("error", execution.error))
-    if execution.error_code is not None:
-        lines.append(("code", execution.error_code))
+    for name, told in (("held", execution.hold), ("error", execution.error), ("code", execution.error_code)):
+        lines += [(name, told)] if told is not None else []
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
+    lines += _answered(answers)
     for name, value in lines:
         print_data(f"{name:<11} {printable(value)}\n")
     for waiting in execution.interactions:
         print_data("\n" + _prompt(waiting))
+
+
+def _answered(answers: Sequence[HistoryItem]) -> list[tuple[str, str]]:
+    lines = [("answers", f"{len(answers)}, the newest of them are:")] if len(answers) > _ANSWERS else []
+    for item in answers[-_ANSWERS:]:
+        by = (
+            f"by {item.actor}"
+            if item.actor is not None
+            else f"by its {item.cause}"
+            if item.cause
+            else "by nobody known"
+        )
+        lines.append(("answered", f"{when(item.time)} UTC {by}: {about_detail(item.detail, None)}"))
+    return lines
 
 
 def _prompt(waiting: OpenInteraction) -> str:

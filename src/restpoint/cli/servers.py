@@ -34,14 +34,19 @@ ProvidersFile = Annotated[
 
 
 def serve(
-    target: Annotated[str, typer.Argument(help="A .py file, or a module, with @workflow functions.")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="target", help="A .py file, or a module, with @workflow functions; may be repeated."),
+    ],
     database: Database = DEFAULT_DATABASE,
     host: Annotated[
         str,
         typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", help="The port; 0 picks a free one.")] = 8000,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share file and port.")] = 1,
+    port: Annotated[int, typer.Option("--port", "-p", metavar="N", help="The port; 0 picks a free one.")] = 8000,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, metavar="N", help="Processes that share file and port.")
+    ] = 1,
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
     keys: KeysFile = None,
@@ -63,12 +68,12 @@ def serve(
         typer.Option(
             "--history-retention",
             envvar="RESTPOINT_HISTORY_RETENTION",
-            metavar="SECONDS|never",
-            help="How long history stays. Default: the rule in the file, or for ever.",
+            metavar="SECONDS",
+            help="How long history stays: seconds, or never to keep it all. Default: the rule in the file, or for ever.",
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
+        int, typer.Option("--concurrency", min=1, metavar="N", help="Runs at the same time, in each process.")
     ] = 100,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
     log_format: Annotated[
@@ -76,10 +81,12 @@ def serve(
     ] = "text",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        typer.Option("--log-level", help="The lowest level that is logged."),
+        typer.Option(
+            "--log-level", metavar="LEVEL", help="The lowest level that is logged: debug, info, warning or error."
+        ),
     ] = "warning",
 ) -> None:
-    """Serve the workflows of a file or module over HTTP."""
+    """Serve the workflows of files and modules over HTTP."""
     try:
         from restpoint.http import server
     except ImportError as missing:
@@ -90,7 +97,7 @@ def serve(
     from restpoint.errors import InvalidArgument
 
     settings = server.Settings(
-        target=target,
+        targets=tuple(targets),
         database=database,
         host=host,
         port=port,
@@ -146,7 +153,7 @@ def add(
         str | None,
         typer.Option(
             "--expires",
-            metavar="DAYSd|HOURSh|DATE",
+            metavar="WHEN",
             help="When it stops working: 90d, 12h, or 2027-01-31. Default: never.",
         ),
     ] = None,

@@ -48,7 +48,7 @@ class Settings:
     ``ttl`` to ``history_retention`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
     """
 
-    target: str
+    targets: tuple[str, ...]
     database: str
     host: str = "127.0.0.1"
     port: int = 8000
@@ -109,7 +109,7 @@ def make_app(settings: Settings) -> "Starlette":
         logs.setup(json=settings.log_json, level=settings.log_level)
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     return create_app(
-        loader.load(settings.target),
+        loader.load(*settings.targets),
         database=settings.database,
         tokens_file=settings.tokens_file,
         ttl_seconds=settings.ttl,
@@ -126,10 +126,12 @@ def make_app(settings: Settings) -> "Starlette":
 
 def _check(settings: Settings) -> None:
     """Check everything that can be wrong before a worker starts, because the parent reports it better."""
-    found = loader.load(settings.target)
+    found = loader.load(*settings.targets)
     names = sorted({each.name for each in found})
     if settings.default is not None and settings.default not in names:
-        raise InvalidArgument(f"{settings.target} has no workflow {settings.default!r}. It has: {', '.join(names)}.")
+        raise InvalidArgument(
+            f"{' and '.join(settings.targets)}: no workflow {settings.default!r}. It has: {', '.join(names)}."
+        )
     if settings.workers < 1:
         raise InvalidArgument(f"workers is {settings.workers}; give a whole number from 1.")
     if settings.tokens_file is not None:
