@@ -15,7 +15,7 @@ from restpoint.prompts.options import Option
 
 
 class HumanPromptModelType(StrEnum):
-    """The kinds of prompt and response."""
+    """The kinds of prompt and response, and ``OAUTH_CONSENT``, of which there is no prompt: a consent is a wait of its own."""
 
     TEXT = "text"
     NOTIFICATION = "notification"
@@ -23,6 +23,7 @@ class HumanPromptModelType(StrEnum):
     RADIO = "radio"
     CHECKBOX = "checkbox"
     DROPDOWN = "dropdown"
+    OAUTH_CONSENT = "oauth_consent"
 
 
 MAX_COMMENT_LENGTH: Final = 10_000
