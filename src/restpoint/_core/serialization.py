@@ -21,6 +21,7 @@ MAX_RESULT_BYTES: Final = 64 * 1024 * 1024
 MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error or a reason
 MAX_DEPTH: Final = 100  # levels; pydantic's JSON parser stops at 200, and a prompt wraps the value in a few more
 
+_MOST_ERRORS: Final = 1_000
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -77,13 +78,22 @@ def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
 
 
 def storable_text(text: object) -> str:
-    """Make ``text`` pass ``check_text``: cut it to the limit and replace what UTF-8 cannot encode. For errors, say."""
-    return str(text)[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
+    """Make ``text`` pass ``check_text``: cut it to the limit and replace what UTF-8 cannot encode. For errors, say.
+
+    Never raises, also where ``__str__`` of an application's exception does.
+    """
+    try:
+        shown = str(text)
+    except BaseException:  # noqa: BLE001 - whatever it is, there is something more important to tell
+        shown = f"({type(text).__name__} has no text: its __str__ raised)"
+    return shown[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def first_problem(error: Exception) -> str:
     """What is wrong first, as ``where: what``, by the error of a validation; without the value that was refused."""
     if isinstance(error, ValidationError):
+        if error.error_count() > _MOST_ERRORS:  # pydantic can only list them all, which takes microseconds for each
+            return f"it is wrong in {error.error_count()} places"
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         what = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"]

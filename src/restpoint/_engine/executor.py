@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -22,14 +23,18 @@ from restpoint.errors import (
     NotJSON,
     ReplayMismatch,
     StepFailed,
+    TimeLimitRefused,
     WorkflowFailed,
 )
 from restpoint.logs import about
 
 log = logging.getLogger(__name__)
 
+_LONGEST_TRACEBACK: Final = 20_000  # characters
+
 _EXPECTED: Final = (
     InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
+    TimeLimitRefused,
 )  # fmt: skip
 
 
@@ -42,19 +47,15 @@ async def follow(run: Run) -> None:
             result = await _call(run)
             run.check()
             await _complete(run, result)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if run.exit_reason is None and task is not None and not task.cancelling():
-                span.fail("CancelledError")
-                await _fail(run, RuntimeError("the workflow cancelled itself"))
-            elif run.exit_reason is None:
-                run.set_exit_reason("released")  # the loop is closing, or someone cancels tasks
-        except Exception as error:  # noqa: BLE001 - the workflow's own
-            if run.exit_reason is None:
+        except BaseException as error:
+            if run.is_outcome(error):
                 span.fail(type(error).__qualname__)
-                await _fail(run, error)
+                await fail(run, error)
+            elif isinstance(error, KeyboardInterrupt | GeneratorExit):
+                raise
         finally:
-            run.set_exit_reason("released")  # counts only if the end was not written
+            # Counts only if the end was not written: the loop is closing, or someone cancels tasks.
+            run.set_exit_reason("released")
             span.annotate(outcome=run.exit_reason or "released")
             run.tear_down()
 
@@ -80,12 +81,13 @@ async def _complete(run: Run, result: Any) -> None:
     try:
         text = run.workflow.output.write(result)
     except NotJSON as error:
-        await _fail(run, error)
+        await fail(run, error)
         return
     await run.end(journal.complete, text, run.file.keeping)
 
 
-async def _fail(run: Run, error: BaseException) -> None:
+async def fail(run: Run, error: BaseException) -> None:
+    """Write a failure as the end of the execution."""
     try:
         await _record_failure(run, error)
     except Exception as defect:
@@ -109,7 +111,14 @@ async def _record_failure(run: Run, error: BaseException) -> None:
         logging.INFO if public else logging.ERROR,
         "workflow %s failed: %s", run.workflow.name, code, exc_info=None if public else error,
     )  # fmt: skip
-    await run.end(journal.fail, message, code, run.file.keeping)
+    raised = type(error).__qualname__, storable_text(error), _traceback_of(error)
+    await run.end(journal.fail, message, code, run.file.keeping, raised)
+
+
+def _traceback_of(error: BaseException) -> str:
+    """What Python prints of an exception; of a long one the end, where it was raised."""
+    text = storable_text("".join(traceback.format_exception(error)))
+    return text if len(text) <= _LONGEST_TRACEBACK else f"...{text[-_LONGEST_TRACEBACK:]}"
 
 
 def public_failure(error: BaseException, workflow: str) -> tuple[str, str, bool]:

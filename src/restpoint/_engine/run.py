@@ -12,10 +12,10 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec
 
 from restpoint._core.changes import Change, Wait
-from restpoint._engine.calls import Branch, current_branch, describe, this_task
+from restpoint._engine.attempts import Attempts
+from restpoint._engine.calls import Branch, current_branch, current_step, describe, this_task
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
-from restpoint._engine.steps import current_step
 from restpoint._engine.workflow import Workflow
 from restpoint._storage import Call, Claim, Entry, Transaction, claims, journal
 from restpoint._store.identity_map import Creation
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
-ExitReason = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
+ExitReason = Literal["parked", "ended", "lost", "stuck", "refused", "failing storage", "released"]
 
 _RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0  # for a cancelled workflow to end
@@ -59,12 +59,17 @@ class Run:
         self.file = file
         self.exit_reason: ExitReason | None = None
         self.problem: str | None = None
+        self.refusal: RestpointError | None = None
+        """Why the execution fails, whatever its workflow makes of it."""
         self.input_text = input_text
         self.trace = trace
         self.waits = waits or {}
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """The outcomes of consents that restpoint drives, as far as they are known."""
         self.has_branched = False
+        self.got_on = False
+        """Whether anything was recorded since it was claimed."""
+        self.attempts = Attempts(self, runner.threads)
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
@@ -190,6 +195,12 @@ class Run:
             self.problem = str(error)
             self.leave("stuck")
 
+    def refuse(self, error: RestpointError) -> None:
+        """Leave memory, and fail the execution because its workflow does what could not be kept."""
+        if self.exit_reason is None:
+            self.refusal = error
+            self.leave("refused")
+
     def check(self) -> None:
         """Raise ``asyncio.CancelledError`` when the run is over."""
         if self.exit_reason is not None:
@@ -199,6 +210,30 @@ class Run:
     def consents(self) -> "Consents | None":
         """The OAuth flow of this process; None where it has none."""
         return self._runner.consents
+
+    # --- What a step or the workflow raises ---
+
+    def cancellations(self) -> int:
+        """How often the current task was told to end, to compare with later."""
+        task = this_task()
+        return 0 if task is None else task.cancelling()
+
+    def is_outcome(self, error: BaseException, cancellations: int = -1) -> bool:
+        """Whether what a step or the workflow raised is how it ended, rather than the end of its run in this process.
+
+        Every kind of exception is an outcome, also ``SystemExit``, ``GeneratorExit`` and a ``CancelledError`` that nobody asked
+        for, but
+
+        - nothing that is raised once the run leaves memory, or its event loop ends;
+        - Ctrl-C, and the closing of a coroutine that is not running;
+        - of a step: the cancellation of its task, which was told to end ``cancellations`` times before the step began.
+        """
+        if not self.goes_on():
+            return False
+        task = this_task()
+        if isinstance(error, asyncio.CancelledError):
+            return cancellations < 0 or task is None or task.cancelling() <= cancellations
+        return task is not None and not isinstance(error, KeyboardInterrupt)
 
     # --- Calls ---
 
@@ -270,10 +305,10 @@ class Run:
     ) -> None:
         """Write with the fence of the claim, and return after COMMIT."""
         self.check()
-        await self._queue(job, *arguments, **named)
+        await self.queue(job, *arguments, **named)
         self.check()
 
-    def _queue(
+    def queue(
         self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
     ) -> "asyncio.Future[None]":
         """Give a job to the writer; the future is done after COMMIT.
@@ -291,6 +326,7 @@ class Run:
         def over(written: "asyncio.Future[None]") -> None:
             error = written.exception()
             if error is None:
+                self.got_on = True
                 order.written(unwritten)
                 if claim.suspect:
                     self._runner.trust(claim.execution_id)
@@ -351,7 +387,7 @@ class Run:
         self.record.detach_run(self._task, self._ended_elsewhere)
         while True:
             try:
-                await self.file.database.write(lambda tx: job(tx, self.claim, *arguments, **named))
+                await self.file.database.write(job, self.claim, *arguments, **named)
             except (LeaseLost, StoreClosed):
                 self.set_exit_reason("lost")
             except StorageError:
@@ -363,18 +399,12 @@ class Run:
 
     def abandon(self, call: Call, wait_id: str | None = None) -> None:
         """Record that the workflow itself stopped awaiting a call, so that no replay gives it an outcome either."""
-        if self._is_cancelled_by_workflow():
-            self._queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
+        if self.goes_on():
+            self.queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
             self.recorded()
 
-    def abandon_step(self, call: Call) -> None:
-        """Record that the workflow itself cancelled a step under way, so that no replay runs it again."""
-        task = this_task()
-        if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
-            self._queue(journal.record, call, self.journal.order.newest_given, None, journal.ABANDONED)
-            self.recorded()
-
-    def _is_cancelled_by_workflow(self) -> bool:
+    def goes_on(self) -> bool:
+        """Whether what happens to a task of it is the workflow's own doing, because the run goes on in this process."""
         if self.exit_reason is None and self._runner.is_ending:
             self.leave("released")
         return self.exit_reason is None

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -18,23 +19,24 @@ from restpoint._core import tracing
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import check_text, decode, encode
+from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
-from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
+from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
-from restpoint._storage import Claim, Start, claims, journal
+from restpoint._storage import Claim, Start, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
 from restpoint.errors import (
-    ExecutionNotFound,
     InvalidArgument,
     LeaseLost,
     SealBroken,
     StorageError,
+    StorageFull,
     StoreClosed,
     WorkflowNotFound,
 )
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+_BLOCKED: Final = 5_000  # milliseconds within which a process that is told to end is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,11 @@ class Started:
 class Runner:
     """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
 
-    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
-      with 0 only starts executions, for other processes to run.
+    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. Owners
+      whose runs wait for that take turns. A process with 0 only starts executions, for other processes to run.
     - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
-    - ``max_attempts``: how many processes may die running an execution, with nothing new recorded, before it is failed with
-      the code ``attempts_exhausted``.
+    - ``max_attempts``: how often an execution may be taken up with nothing new recorded, because its process died or gave it
+      up, before it is failed with the code ``attempts_exhausted``.
     - ``replay_always``: for tests; replays a workflow after every call.
     - ``consents``: the OAuth flow for consents that workflows ask for by the name of a provider.
 
@@ -101,6 +104,8 @@ class Runner:
         self.concurrency = concurrency
         self._news = asyncio.Event()
         self.slots = Slots(concurrency, self._news)
+        self.threads = ThreadPool(max(concurrency, 1), "restpoint-step")
+        """Where sync steps work: as many at once as there are slots."""
         self._runs: dict[str, Run] = {}
         self._poller: Poller
         self._work: set[asyncio.Task[None]] = set()
@@ -115,16 +120,26 @@ class Runner:
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Begin to claim and run executions. Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``."""
+        """Begin to claim and run executions, or do so as soon as there is room where the disk is full.
+
+        Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``.
+        """
         if self._file is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         file = await self.store.file()
-        await file.take_lease()
         self._file = file
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
+        try:
+            await (self._poller.begin() if self.concurrency else file.take_lease())
+            if self.concurrency:
+                await file.database.write(progress.announce, lease=file.lease, workflows=list(self._known))
+        except StorageFull:
+            log.warning(
+                "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
+            )
         if self.concurrency:
-            await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
+            file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
                 asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
@@ -146,6 +161,7 @@ class Runner:
         self._closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
+            self._require().lease_keeper.expired.remove(self._stood_still)
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
@@ -156,6 +172,17 @@ class Runner:
             await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
+        self.threads.close()
+        await self._take_leave()
+
+    async def _take_leave(self) -> None:
+        """Say that this process runs these workflows no more."""
+        file = self._file
+        if file is not None and self.concurrency:
+            with suppress(StorageError, StoreClosed):
+                await file.database.write(
+                    progress.announce, lease=file.lease, workflows=list(self._known), leaving=True
+                )
 
     @property
     def accepts(self) -> bool:
@@ -194,8 +221,9 @@ class Runner:
 
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
-        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
-          long as that is in the file.
+        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, until a
+          day (``idempotency_retention_seconds`` of the store) after it has ended; the order of an object's members does not
+          matter. Raises ``ExecutionGone`` where that execution has left the file by then.
         - ``priority``: a whole number from -100 to 100 that lists show; it changes no order of work.
         - ``trace``: the caller's trace context, as W3C headers.
 
@@ -214,13 +242,16 @@ class Runner:
         if self._file is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
+        own = await file.take_lease()
         with tracing.start_span(workflow, trace) as span:
             trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, trace_text, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
+            what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
+            claim = None
+            if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
+                claim = Claim(execution_id, own, 1, workflow, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -229,8 +260,8 @@ class Runner:
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
         record = await self.store.get(outcome)
-        if record is None:  # swept in this very moment
-            raise ExecutionNotFound(outcome)
+        if record is None:  # it was swept, and its key is kept
+            raise await self.store.absent(outcome)
         return Started(record, created=False)
 
     async def _write_start(
@@ -240,7 +271,7 @@ class Runner:
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = file.database.write(lambda tx: journal.start(tx, row, what, lease, who))
+            starting = file.database.write(journal.start, row, what, lease, who)
         except BaseException:
             if run is not None:
                 self.slots.give()
@@ -300,7 +331,7 @@ class Runner:
     async def _read(self, claim: Claim) -> Run | None:
         """Read a claimed run with its journal. None where the execution is not in the file any more."""
         file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        text, trace = await journal.read_run(file.database, claim.execution_id)
+        text, trace, attempted = await journal.read_run(file.database, claim.execution_id)
         entries = await journal.read_journal(file.database, claim.execution_id)
         asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
         found = await file.records.load(claim.execution_id, asked)
@@ -313,6 +344,8 @@ class Runner:
         # Read after the waits, so that it has the closing of every wait that is closed.
         closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
         run.use(Journal(entries, closings))
+        if attempted:
+            run.attempts.use(await journal.read_attempts(file.database, claim.execution_id))
         if self.consents is not None and any(entry.is_driven for entry in entries):
             # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
             run.outcomes |= await self.consents.outcomes(claim.execution_id)
@@ -321,6 +354,24 @@ class Runner:
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
         run.begin(executor.follow)
+
+    def _stood_still(self) -> None:
+        """End the copies of runs that others took over while this process stood still."""
+        self._later(self._leave_lost())
+
+    async def _leave_lost(self) -> None:
+        try:
+            lost = await self._require().database.write(claims.lost, [run.claim for run in self._runs.values()])
+        except (StorageError, StoreClosed):
+            return  # whatever it writes is refused all the same
+        for claim in lost:
+            run = self._runs.get(claim.execution_id)
+            if run is not None and run.claim == claim:
+                log.warning(
+                    "another process took execution %s over while this one stood still; it ends here", claim.execution_id,
+                    extra={"execution_id": claim.execution_id},
+                )  # fmt: skip
+                run.leave("lost")
 
     # --- For its runs ---
 
@@ -340,7 +391,12 @@ class Runner:
             del self._runs[execution_id]
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
-            self._later(self._release(run.claim, run.problem))
+            # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
+            pause = _BLOCKED if run.attempts.are_blocked else 0
+            got_on = run.got_on or self.is_ending or run.problem is not None
+            self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
+        elif run.refusal is not None:
+            self._later(executor.fail(run, run.refusal))
         elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
@@ -351,22 +407,23 @@ class Runner:
             raise StoreClosed("The runner is not open.")
         return self._file
 
-    async def _release(self, claim: Claim, problem: str | None) -> None:
+    async def _release(self, claim: Claim, problem: str | None, *, pause: int = 0, got_on: bool = True) -> None:
         self.trust(claim.execution_id)
+        release = partial(claims.release, run=claim, problem=problem, pause=pause, got_on=got_on)
         try:
-            await self._require().database.write(partial(claims.release, run=claim, problem=problem))
+            await self._require().database.write(release)
         except (LeaseLost, StoreClosed):
             return
         except StorageError:
             log.exception("execution %s could not be let go", claim.execution_id)
             if not self._closing:  # while this process has its lease, nobody else can take the run
-                self._later(self._release_later(claim, problem))
+                self._later(self._release_later(claim, problem, pause=pause, got_on=got_on))
             return
         self._news.set()
 
-    async def _release_later(self, claim: Claim, problem: str | None) -> None:
+    async def _release_later(self, claim: Claim, problem: str | None, *, pause: int, got_on: bool) -> None:
         await asyncio.sleep(_TRY_AGAIN)
-        await self._release(claim, problem)
+        await self._release(claim, problem, pause=pause, got_on=got_on)
 
     async def _try_again(self, claim: Claim) -> None:
         """After the storage failed, load the run again: this process still has the claim."""
@@ -374,7 +431,7 @@ class Runner:
         if self._closing:
             await self._release(claim, None)
             return
-        await self.slots.take()
+        await self.slots.take(claim.owner)
         await self._load(claim)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -392,5 +449,6 @@ def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | Non
     """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
     if key is None:
         return None, None
-    asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")
+    canonical = json.dumps(json.loads(text), sort_keys=True)
+    asked = f"{row.workflow}\n{canonical}" + (f"\n{row.priority}" if row.priority else "")
     return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()

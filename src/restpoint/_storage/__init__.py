@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
+        progress,
         queries,
         retention,
+        retries,
         search,
         settings,
         verification,
@@ -36,11 +38,13 @@ if TYPE_CHECKING:
     from restpoint._storage.erasure import Erasure
     from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
     from restpoint._storage.history import HistoryEntry
-    from restpoint._storage.journal import Call, Entry, Start
+    from restpoint._storage.journal import Call, Entry, Start, StepAttempts
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
+    from restpoint._storage.progress import Failure, Progress
     from restpoint._storage.queries import Address, Snapshot
     from restpoint._storage.schema import REVISION
+    from restpoint._storage.search import Departure
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
@@ -48,10 +52,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
-    "Database", "Entry", "Erasure", "ExecutionSummary", "Filters", "Gauges", "Head", "HistoryEntry", "HistoryRow",
-    "Observer", "Page", "Row", "Snapshot", "Start", "Synchronous", "Transaction", "Verdict", "audit_queries", "backup",
-    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "queries", "reading", "retention", "search", "settings",
+    "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
+    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts",
+    "Synchronous", "Transaction", "Verdict", "audit_queries", "backup", "checks", "claims", "consents", "counts",
+    "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
+    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
     "vacuum", "verification", "waits",
 ]  # fmt: skip
 
@@ -62,18 +67,21 @@ _HOMES = {
     "erasure": ("Erasure",),
     "hash_chain": ("Broken", "Head", "HistoryRow", "Row"),
     "history": ("HistoryEntry",),
-    "journal": ("Call", "Entry", "Start"),
+    "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
+    "progress": ("Failure", "Progress"),
     "queries": ("Address", "Snapshot"),
     "schema": ("REVISION",),
+    "search": ("Departure",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
     "verification": ("Verdict",),
 }
 _MODULES = (
-    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "queries", "retention", "search", "settings", "verification", "waits",
+    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
+    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
+    "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

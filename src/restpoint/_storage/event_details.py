@@ -7,6 +7,7 @@ A file with ``history="digest"`` has the SHA-256 of the payload in its place.
 
 from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, literal_column
@@ -21,13 +22,18 @@ APPLICATION: Final = "application"
 """The authority of an actor whom an application named to the store itself, where no policy was asked."""
 
 
+_labels: Final = attrgetter(*LABELS)
+_NO_LABELS: Final = tuple(ExecutionRow._field_defaults[name] for name in LABELS)
+
+
 def created(row: ExecutionRow, begins_with: str | None = None) -> str | None:
     """An execution was created, with these labels, and as a run with this input, which is JSON.
 
     Of the input it tells the SHA-256, unless it is null. There is no detail where there is nothing to tell.
     """
-    default = ExecutionRow._field_defaults
-    told = {name: value for name in LABELS if (value := getattr(row, name)) != default[name]}
+    labels, told = _labels(row), {}
+    if labels != _NO_LABELS:  # most have none, and pay for no loop
+        told = {name: value for name, value, none in zip(LABELS, labels, _NO_LABELS, strict=True) if value != none}
     if begins_with not in {None, "null"}:
         told["input_sha256"] = _sha256(str(begins_with))
     return encode(told) if told else None

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import bindparam, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
@@ -19,13 +20,14 @@ from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import executions, history, journal, runs
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.schema import executions, failures, history, journal, kept_keys, runs, step_attempts
+from restpoint._storage.sqlite.connection import ZERO, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
 
-_e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
+_e, _r, _j, _h, _a, _k = executions.c, runs.c, journal.c, history.c, step_attempts.c, kept_keys.c
 
 _KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _INSERT: Final = prepare(
@@ -38,9 +40,19 @@ _INSERT: Final = prepare(
     order=("version", "input", "trace", "start", "request", "id"),
 )  # fmt: skip
 _STARTED: Final = prepare(
-    select(_e.id, _r.request_sha256)
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_r.start_sha256 == bindparam("start"))
+    union_all(
+        select(_e.id, _r.request_sha256, _e.completed_at + bindparam("kept"))
+        .select_from(runs.join(executions, _e.key == _r.execution_key))
+        .where(_r.start_sha256 == bindparam("start")),
+        select(_k.execution_id, _k.request_sha256, _k.expires_at).where(_k.start_sha256 == bindparam("start")),
+    )
+)
+# The time of the key is over, so that it may start another execution.
+_FREE_KEY: Final = (
+    prepare(
+        update(runs).where(_r.start_sha256 == bindparam("start")).values(start_sha256=null(), request_sha256=null())
+    ),
+    prepare(delete(kept_keys).where(_k.start_sha256 == bindparam("start"))),
 )
 _GOT_ON: Final = prepare(update(executions).where(_e.key == bindparam("run")).values(attempts=literal_column("0")))
 _RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
@@ -59,18 +71,39 @@ _ABANDON: Final = prepare(
 _NUMBER: Final = prepare(
     update(journal).where(_j.execution_key == _KEY_OF, _j.position == bindparam("at")).values(ordinal=bindparam("nth"))
 )
+_ATTEMPTED_AGAIN: Final = upsert(step_attempts)
+_ATTEMPTED: Final = prepare(
+    _ATTEMPTED_AGAIN.on_conflict_do_update(
+        index_elements=["execution_key", "position"],
+        set_={
+            name: _ATTEMPTED_AGAIN.excluded[name]
+            for name in step_attempts.c.keys()  # noqa: SIM118 - a collection of columns, whose items are columns
+            if name not in {"execution_key", "position"}
+        },
+    ),
+    order=tuple(step_attempts.c.keys()),
+)
+_RAISED: Final = prepare(insert(failures), order=tuple(failures.c.keys()))
+_FORGET_ATTEMPTS: Final = prepare(
+    delete(step_attempts).where(_a.execution_key == bindparam("run"), _a.position == bindparam("at"))
+)
 
 # --- Starting --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key, ``request`` of the rest."""
+    """What a run begins with. Payloads are JSON text.
+
+    ``start`` is a digest of an idempotency key, which is known for ``key_time`` milliseconds after the end; ``request`` is one of
+    what was asked for.
+    """
 
     input: str
     trace: str | None = None
     start: bytes | None = None
     request: bytes | None = None
+    key_time: int = 0
 
 
 def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
@@ -80,13 +113,16 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
     ``IdempotencyConflict``.
     """
     if what.start is not None:
-        earlier = tx.one(_STARTED, {"start": what.start})
-        if earlier is not None:
-            if earlier[1] != what.request:
-                raise IdempotencyConflict(earlier[0])
-            return str(earlier[0])
+        for earlier, request, known_until in tx.all(_STARTED, {"start": what.start, "kept": what.key_time}):
+            if known_until is not None and known_until <= tx.now:
+                continue
+            if request != what.request:
+                raise IdempotencyConflict(earlier)
+            return str(earlier)
+        for statement in _FREE_KEY:
+            tx.execute(statement, {"start": what.start})
     claimed = int(lease is not None)
-    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
+    create(tx, row.changed(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
     tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
     return None
 
@@ -138,6 +174,34 @@ def _write(
 def record(tx: Transaction, run: Claim, call: Call, ordinal: int, result: str | None, error: str | None = None) -> None:
     """Record the outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
     _write(tx, fence(tx, run), call, result, error, ordinal)
+
+
+def record_step(
+    tx: Transaction,
+    run: Claim,
+    call: Call,
+    ordinal: int,
+    result: str | None,
+    error: str | None = None,
+    *,
+    attempted: bool = False,
+) -> None:
+    """Record the outcome of a step, as ``record`` does. With ``attempted``, failed attempts of it are in the file, and go."""
+    fenced = fence(tx, run)
+    _write(tx, fenced, call, result, error, ordinal)
+    if attempted:
+        tx.execute(_FORGET_ATTEMPTS, {"run": fenced[0], "at": call.position})
+
+
+def attempt_failed(tx: Transaction, run: Claim, call: Call, attempts: int, error: str, next_at: int) -> None:
+    """Record that a step failed for the ``attempts``-th time, with ``error`` (JSON), and is tried again at ``next_at``.
+
+    A restart goes on counting there. The journal has no entry for the step until it has an outcome.
+    """
+    key, _, deaths = fence(tx, run)
+    tx.execute(_ATTEMPTED, (key, call.position, call.name, call.fingerprint, attempts, error, tx.now, next_at))
+    if deaths:
+        tx.execute(_GOT_ON, {"run": key})
 
 
 _SHOWN: Final = {"emit": (EventKind.EMITTED, "data"), "notify": (EventKind.NOTIFIED, "prompt")}
@@ -231,22 +295,25 @@ def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) 
     end(tx, run.execution_id, "complete", keeping, result=result)
 
 
-def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules) -> None:
-    """End the execution with an error."""
-    fence(tx, run)
+def fail(
+    tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules, raised: tuple[str, str, str]
+) -> None:
+    """End the execution with an error. ``raised`` is for operators: the class, the message and the traceback of what it was."""
+    key, _, _ = fence(tx, run)
+    tx.execute(_RAISED, (key, *raised))
     end(tx, run.execution_id, "fail", keeping, error=error, code=code)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 _RUN: Final = prepare(
-    select(_r.input, _r.trace)
+    select(_r.input, _r.trace, exists(select(_a.position).where(_a.execution_key == _e.key)))
     .select_from(runs.join(executions, _e.key == _r.execution_key))
     .where(_e.id == bindparam("id"))
 )
 _JOURNAL: Final = prepare(
     select(_j.position, _j.kind, _j.name, _j.fingerprint, _j.seen, _j.result, _j.error, _j.ordinal).where(
-        _j.execution_key == _KEY_OF
+        _j.execution_key == _KEY_OF, func.instr(_j.position, word(RETIRED)) == ZERO
     )
 )
 _CLOSINGS: Final = prepare(
@@ -305,8 +372,37 @@ async def read_closings(database: Database, execution_id: str) -> dict[str, int]
     return {row[0]: row[1] for row in await database.read(_CLOSINGS, {"id": execution_id})}
 
 
-async def read_run(database: Database, execution_id: str) -> tuple[str, str | None]:
-    """The input and the trace that a run was started with."""
-    for text, trace in await database.read(_RUN, {"id": execution_id}):
-        return str(text), trace
+async def read_run(database: Database, execution_id: str) -> tuple[str, str | None, bool]:
+    """The input and the trace that a run was started with, and whether a step of it has failed and is tried again."""
+    for text, trace, attempted in await database.read(_RUN, {"id": execution_id}):
+        return str(text), trace, bool(attempted)
     raise LeaseLost(execution_id)
+
+
+_ATTEMPTS: Final = prepare(
+    select(_a.position, _a.name, _a.fingerprint, _a.attempts, _a.error, _a.failed_at, _a.next_at)
+    .where(_a.execution_key == _KEY_OF)
+    .order_by(_a.position)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepAttempts:
+    """A step under way whose last attempt failed, and which is tried again. Times are milliseconds since the epoch.
+
+    ``attempts`` have failed so far, the last one at ``failed_at``; the next one begins at ``next_at``. ``error`` is JSON, as the
+    journal keeps errors: ``type`` and ``message`` of what the last one raised.
+    """
+
+    position: str
+    name: str
+    fingerprint: str
+    attempts: int
+    error: str
+    failed_at: int
+    next_at: int
+
+
+async def read_attempts(database: Database, execution_id: str) -> list[StepAttempts]:
+    """The steps of an execution that have failed and are tried again. An execution that has ended may have some left."""
+    return [StepAttempts(*row) for row in await database.read(_ATTEMPTS, {"id": execution_id})]

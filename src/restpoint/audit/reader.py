@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic_core import to_json
 
+from restpoint._core.threads import in_thread
 from restpoint._storage import Connection, hash_chain, reading
 from restpoint.audit import export as exports
 from restpoint.audit import reports
@@ -24,7 +25,7 @@ from restpoint.errors import ExecutionNotFound
 T = TypeVar("T")
 
 AT_ONCE: Final = 2
-_LINES: Final = 500  # rows in one piece
+_PIECE_BYTES: Final = 256 * 1024  # of lines that are sent together; a line may be longer
 
 
 class Auditor:
@@ -97,7 +98,7 @@ class Auditor:
     async def _in_turn(self, work: Callable[[], T]) -> T:
         """Do the work on a thread. A cancelled caller waits for the thread, so that nothing is closed which it still reads."""
         async with self._turns:
-            done = asyncio.ensure_future(asyncio.to_thread(work))
+            done = asyncio.ensure_future(in_thread(work))
             try:
                 return await asyncio.shield(done)
             except asyncio.CancelledError:
@@ -106,5 +107,12 @@ class Auditor:
 
 
 def _lines(answers: Iterator[Answer]) -> Iterator[bytes]:
-    while rows := list(islice(answers, _LINES)):
-        yield b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in rows)
+    lines, size = [], 0
+    for row in answers:
+        lines.append(to_json(row, inf_nan_mode="null") + b"\n")
+        size += len(lines[-1])
+        if size >= _PIECE_BYTES:
+            yield b"".join(lines)
+            lines, size = [], 0
+    if lines:
+        yield b"".join(lines)

@@ -13,18 +13,21 @@ registers. A job's future cannot be cancelled: a cancelled caller still waits fo
 
 import asyncio
 import logging
+import os
 import sqlite3
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
-from restpoint._storage.schema import REVISION, alembic_version, history
+from restpoint._core.threads import in_thread
+from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
     check_revision,
@@ -44,7 +47,7 @@ from restpoint._storage.sqlite.writer import (
     Transaction,
     Writer,
 )
-from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.errors import FileGone, InvalidArgument, StorageFull, StoreClosed
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,9 +57,13 @@ __all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _MOST_TURNS: Final = 5
 """Iterations of the loop after which the waiting jobs are handed over, even if each iteration brought more."""
+
+_ROOM_BYTES: Final = 1024 * 1024
+"""After a write found no room, the file counts as writable again once this much is free: a small write finds room sooner."""
 
 _GLANCE: Final = prepare(
     select(
@@ -83,6 +90,7 @@ class Database:
         self._under_way = 0
         self._told = 0
         self._expecting: list[asyncio.Future[None]] = []
+        self._from_threads: deque[Job[Any]] = deque()
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
@@ -102,7 +110,7 @@ class Database:
                 _resolve(batch)
             finally:  # an interrupt too: who waits for a delivery must not wait for ever
                 if database is not None:
-                    database.delivered(len(batch))
+                    database.delivered(len(batch) - database.from_threads())
 
         def tell(*arguments: Any) -> None:
             try:
@@ -111,11 +119,11 @@ class Database:
                 log.debug("the event loop closed before a batch could be told")
 
         try:
-            self._writer = await asyncio.to_thread(Writer, path, clock, synchronous, tell)
+            self._writer = await in_thread(Writer, path, clock, synchronous, tell)
             self._writer.start()
             weakref.finalize(self, self._writer.end)
             await self._reader("short")
-            self._glancing = await asyncio.to_thread(open_connection, path, "glance")
+            self._glancing = await in_thread(open_connection, path, "glance")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
             raise storage_error(error) from error
@@ -124,11 +132,17 @@ class Database:
             raise
         return self
 
-    def write(self, function: Callable[[Transaction], T]) -> "asyncio.Future[T]":
-        """Queue a job. The future resolves after COMMIT and after the sink, or with what the job or the storage raised."""
+    def write(
+        self, function: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> "asyncio.Future[T]":
+        """Queue a job: a function that is called with the transaction and these arguments.
+
+        The future resolves after COMMIT and after the sink, or with what the job or the storage raised.
+        """
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
-        job = Job(function, self._loop)
+        job: Job[T] = Job(loop=self._loop)
+        job.function, job.arguments, job.named = function, arguments, named
         if self._writer is None:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
@@ -136,6 +150,26 @@ class Database:
             self._loop.call_soon(self._hand_over, 0, 1)
         self._waiting.append(job)
         return job
+
+    def write_from_thread(
+        self, function: Callable[[Transaction], T], done: Callable[[asyncio.Future[T]], None]
+    ) -> None:
+        """Queue a job from a thread other than the loop's, which may be blocked meanwhile. ``done`` is called on the loop."""
+        writer = self._writer
+        if writer is not None:
+            job: Job[T] = Job(loop=self._loop)
+            job.function, job.arguments, job.named = function, (), {}
+            job.add_done_callback(done)
+            self._from_threads.append(job)
+            writer.put([job])
+
+    def from_threads(self) -> int:
+        """How many of the jobs that other threads queued were resolved since the last call."""
+        resolved = 0
+        while self._from_threads and self._from_threads[0].done():
+            self._from_threads.popleft()
+            resolved += 1
+        return resolved
 
     def observe(self, observer: Observer | None) -> None:
         """Set the one observer, which is called for each batch in the thread that writes; None for none."""
@@ -231,6 +265,23 @@ class Database:
             return None
         return row[0] if row is not None and row[1] == REVISION else None
 
+    async def check(self) -> None:
+        """Raise what a read or a write would raise now, without writing unless the last write failed."""
+        writer = self._writer
+        if writer is None:
+            raise StoreClosed("The store is closed; make a new one to go on.")
+        try:
+            await in_thread(writer.guard.check)
+        except FileGone:
+            await self.write(_try_to_write)  # so that the writer logs it, and saves the log
+            raise
+        if writer.failure is not None:
+            if isinstance(writer.failure, StorageFull):
+                await in_thread(_find_room, self.path)
+            await self.write(_try_to_write)
+        await self.pass_gate()
+        await self.read(_GLANCE)
+
     async def pass_gate(self) -> None:
         """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
 
@@ -238,7 +289,7 @@ class Database:
             with opened(self.path) as connection:
                 check_revision(connection, self.path)
 
-        await asyncio.to_thread(look)
+        await in_thread(look)
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
         if lane in self._readers:
@@ -253,6 +304,7 @@ class Database:
                     raise storage_error(error.orig if isinstance(error.orig, Exception) else error) from error
                 raw = await connection.get_raw_connection()
                 self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
+                self._writer.guard.check()  # this may be long after the file was opened, and another one may stand there
         return self._readers[lane][1]
 
     async def close(self) -> None:
@@ -273,7 +325,19 @@ class Database:
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
-            await asyncio.to_thread(writer.join)
+            await in_thread(writer.join)
+
+
+def _find_room(path: Path) -> None:
+    """Raise ``StorageFull`` where next to nothing can be written beside the file."""
+    free = os.statvfs(path.parent)
+    if free.f_bavail * free.f_frsize < _ROOM_BYTES:
+        raise StorageFull(f"There is no room for writes to {path}; make room on its disk.", "SQLITE_FULL")
+
+
+def _try_to_write(tx: Transaction) -> None:
+    """Write a page that says what it said before."""
+    tx.execute(f"PRAGMA application_id = {APPLICATION_ID}", ())
 
 
 def _resolve(batch: list[Job[Any]]) -> None:
@@ -282,4 +346,5 @@ def _resolve(batch: list[Job[Any]]) -> None:
             job.set_exception(job.error)
         else:
             job.set_result(job.value)
-        del job.function  # the writer may hold the job a little longer; it must not hold what the function refers to
+        # The writer may hold the job a little longer; it must not hold what the job refers to.
+        del job.function, job.arguments, job.named

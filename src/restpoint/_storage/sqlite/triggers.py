@@ -1,7 +1,13 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
 
+from typing import Final
+
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
+
+RETIRED: Final = "~"
+"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
+call has such a position, so no replay sees it."""
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:
@@ -14,7 +20,13 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
     """The statements that make them, by the columns of ``history``, of which only ``detail`` may ever change."""
     return (
         *_lifecycle_triggers(
-            "execution", "executions", ("created_at",), ("status", "completed_at", "result", "error", "error_code")
+            "execution",
+            "executions",
+            ("created_at",),
+            (),
+            # What it ended with stays for as long as it has ended, which a retry of one that failed undoes.
+            f" OR ({one_of('OLD.status', TERMINAL)} AND NEW.status = OLD.status"
+            f" AND ({_differ(('completed_at', 'result', 'error', 'error_code'))}))",
         ),
         *_lifecycle_triggers(
             "interaction",
@@ -45,7 +57,9 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "journal_results_stay",
             "journal",
             "UPDATE OF execution_key, position, kind, name, result",
-            f"OLD.result IS NOT NULL AND ({_differ(('execution_key', 'position', 'kind', 'name', 'result'))})",
+            # A retry sets the call aside that is made again, by a suffix of its position.
+            f"OLD.result IS NOT NULL AND ({_differ(('execution_key', 'kind', 'name', 'result'))}"
+            f" OR (NEW.position IS NOT OLD.position AND instr(NEW.position, OLD.position || '{RETIRED}') <> 1))",
             "what was recorded stays",
         ),
         _refuse(
@@ -147,6 +161,7 @@ def _lifecycle_triggers(
     for source, dest in legal_moves(kind):
         moves.setdefault(source, []).append(dest)
     ends = tuple(status for status in statuses(kind) if status not in moves)
+    stays = f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)}))" if frozen else ""
     legal = " OR ".join(f"OLD.status = '{source}' AND {one_of('NEW.status', tuple(moves[source]))}" for source in moves)
     return [
         # One trigger for all of it, because each that fires costs a write 2 us; and on every update, because one of
@@ -155,8 +170,7 @@ def _lifecycle_triggers(
             f"{table}_move_as_the_lifecycle_allows",
             table,
             "UPDATE",
-            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal}))"
-            f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)})){nor}",
+            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal})){stays}{nor}",
             f"illegal transition of {article} {kind}, or a change of what stays",
         ),
         # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).

@@ -1,13 +1,13 @@
 """What an execution was started with, a deadline and what a run recorded never change; the views of answers have the comments.
 
-Revision ID: 0006
-Revises: 0005
+Revision ID: 0009
+Revises: 0008
 """
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -36,8 +36,8 @@ UPGRADE = (
     (
         "CREATE TRIGGER journal_results_stay BEFORE UPDATE OF execution_key, position, kind, name, result ON journal"
         " WHEN OLD.result IS NOT NULL AND (NEW.execution_key IS NOT OLD.execution_key"
-        " OR NEW.position IS NOT OLD.position OR NEW.kind IS NOT OLD.kind OR NEW.name IS NOT OLD.name"
-        " OR NEW.result IS NOT OLD.result)"
+        " OR NEW.kind IS NOT OLD.kind OR NEW.name IS NOT OLD.name OR NEW.result IS NOT OLD.result"
+        " OR (NEW.position IS NOT OLD.position AND instr(NEW.position, OLD.position || '~') <> 1))"
         " BEGIN SELECT RAISE(ABORT, 'what was recorded stays'); END"
     ),
     "DROP VIEW approvals",
