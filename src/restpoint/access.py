@@ -12,7 +12,8 @@ The rules of ``Policy``:
   and answers those.
 - The role ``operator`` sees, answers, cancels, removes and retries everything. The role ``reader``, for auditors, sees
   everything with its history and changes nothing. Both may audit the whole file.
-- The owner of the execution never answers a prompt with *four eyes*, not even as an operator.
+- The owner of the execution never answers a prompt with *four eyes*, not even as an operator. Where the owner or the actor is
+  ``local``, nobody can tell whether they are one person, so the answer is refused too.
 - A consent (``auth_url``, ``oauth_state``) is shown to the owner only; if the execution has no owner, to operators.
 - For everyone else the execution does not exist.
 """
@@ -25,6 +26,9 @@ from restpoint.errors import InvalidArgument
 
 GROUP: Final = "group:"
 """The prefix of a group's name among assignees."""
+
+LOCAL: Final = "local"
+"""The id of whoever uses a server without authentication. It may be anybody on that machine, so it tells nobody apart."""
 
 OPERATOR: Final = "operator"
 READER: Final = "reader"
@@ -56,6 +60,17 @@ class Actor:
     def names(self) -> frozenset[str]:
         """The assignees that reach this actor: their id and their groups, with the prefix ``group:``."""
         return frozenset((self.id, *(f"{GROUP}{group}" for group in self.groups)))
+
+
+def check_assignee(name: str) -> None:
+    """Raise ``InvalidArgument`` for an assignee that can reach nobody, and ``NotJSON`` for one that cannot be stored."""
+    check_text("assignees", name, limit=1_000)
+    whom = name.removeprefix(GROUP)
+    if not whom.strip() or whom != whom.strip() or name != name.strip():
+        raise InvalidArgument(
+            f"The assignee {name[:80]!r} can reach nobody: give the id of a person, or the name of a group behind {GROUP!r}, "
+            "without blanks around it."
+        )
 
 
 ActorLike = Actor | str | None
@@ -123,7 +138,7 @@ class Policy:
     def may_answer(self, actor: Actor, prompt: Question) -> bool:
         """Whether they may answer this prompt."""
         owns = self.owns(actor, prompt.owner)
-        if prompt.four_eyes and owns:
+        if prompt.four_eyes and (owns or (prompt.owner is not None and LOCAL in {actor.id, prompt.owner})):
             return False
         if OPERATOR in actor.roles:
             return True

@@ -370,14 +370,15 @@ class NotAllowed(RestpointError):
 
 
 class FourEyes(NotAllowed):
-    """The owner of the execution must not answer this prompt; someone else must."""
+    """Someone else than the owner of the execution must answer this prompt, and it must be plain that it is someone else."""
 
     code = "four_eyes"
 
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
             f"Interaction {interaction_id} of execution {execution_id} needs a second pair of eyes: whoever started the "
-            "execution cannot answer it, nor can an unnamed actor. Have someone else answer."
+            "execution cannot answer it, nor can anyone who may be the same person. Have someone else answer; where nobody can "
+            "be told apart, as on a server without tokens, start and answer with tokens (restpoint serve --tokens-file)."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id

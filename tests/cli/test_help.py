@@ -63,3 +63,31 @@ def test_the_command_says_its_version_and_its_exit_codes(tmp_path: Path) -> None
     assert typed("--version", cwd=tmp_path).stdout == f"restpoint {version('restpoint')}\n"
     shown = " ".join(typed("--help", cwd=tmp_path).stdout.split())
     assert EXIT_CODES in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_help_is_cut_at_80_columns(command: str, tmp_path: Path) -> None:
+    ran = typed(*command.split(), "--help", cwd=tmp_path, COLUMNS="80")
+    assert ran.returncode == 0
+    box = [line for line in ran.stdout.splitlines() if line.startswith("│")]
+    assert not [line for line in box if "…" in line]
+    shown = "".join("".join(line.strip("│").split()) for line in box)
+    for parameter in COMMANDS[command].params:
+        if getattr(parameter, "hidden", False):
+            continue
+        if variable := getattr(parameter, "envvar", None):
+            assert any(variable in line for line in box), variable
+        if parameter.metavar:
+            assert any(parameter.metavar in line for line in box), parameter.metavar
+        assert "".join((parameter.help or "").split())[:12] in shown
+
+
+def test_a_shell_completes_commands_and_options(tmp_path: Path) -> None:
+    for line, expected in (
+        ("restpoint sh", "show"),
+        ("restpoint answer --com", "--comment"),
+        ("restpoint db up", "upgrade"),
+    ):
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+        ran = typed(cwd=tmp_path, _RESTPOINT_COMPLETE="complete_bash", **words)
+        assert expected in ran.stdout.split()

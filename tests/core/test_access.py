@@ -1,9 +1,13 @@
 """Who may do what: the policy's rules, one by one."""
 
+from pathlib import Path
+
 import pytest
 
+from restpoint import ExecutionStore
 from restpoint.access import DEFAULT_POLICY, Actor, Question, Subject
 from restpoint.errors import InvalidArgument
+from support import TEXT, dump
 
 ADA, GRACE = Actor("ada"), Actor("grace")
 CLERK = Actor("joan", groups=frozenset({"finance"}))
@@ -69,6 +73,17 @@ def test_a_person_and_a_group_of_one_name_are_two_things() -> None:
     assert not policy.may_answer(CLERK, Question("ada", ("finance",)))
     with pytest.raises(InvalidArgument, match="name of a group"):
         Actor("group:finance")
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "group:", "group: ", "ada ", " ada", "group: finance", "group:finance ", "\tada"]
+)
+async def test_an_assignee_that_can_reach_nobody_is_refused(store: ExecutionStore, path: Path, name: str) -> None:
+    record = await store.create_execution(owner="ada")
+    before = dump(path)
+    with pytest.raises(InvalidArgument, match="can reach nobody"):
+        await store.set_interaction_required(record.execution_id, TEXT, assignees=["grace", name])
+    assert dump(path) == before
 
 
 def test_a_consent_is_shown_to_the_owner_only() -> None:

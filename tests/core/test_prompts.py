@@ -391,12 +391,12 @@ async def test_the_id_the_value_or_the_label_of_an_option_is_enough(store: Execu
     assert accepts(RADIO, HumanResponseRadio(selected_option=chosen)) == HumanResponseRadio(selected_option=CALL)
     ticked = accepts(CHECKBOX, read_response({"type": "checkbox", "selected_options": [MAIL.model_dump(), chosen]}))
     assert ticked == HumanResponseCheckbox(selected_options=[MAIL, CALL])
-    record = await store.create_execution()
-    pending = await store.set_interaction_required(record.execution_id, RADIO)
-    future = pending.future
-    body = {"type": "radio", "selected_option": chosen}
-    await store.resolve_interaction(record.execution_id, pending.interaction_id, body)
-    assert await future == HumanResponseRadio(selected_option=CALL)
+    for body in ({"type": "radio", "selected_option": chosen}, HumanResponseRadio(selected_option=chosen)):
+        record = await store.create_execution()
+        pending = await store.set_interaction_required(record.execution_id, RADIO)
+        future = pending.future
+        await store.resolve_interaction(record.execution_id, pending.interaction_id, body)
+        assert await future == HumanResponseRadio(selected_option=CALL)
 
 
 @pytest.mark.parametrize("chosen", [*SHORT, CALL], ids=str)

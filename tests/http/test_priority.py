@@ -66,7 +66,7 @@ def test_the_command_line_starts_with_a_priority_and_shows_it(server: Served, tm
     started = json.loads(ask("start", "greet", "--priority", "-7", "--wait", "20", "-o", "json"))
     assert started["priority"] == -7
     assert "priority    -7" in ask("show", started["execution_id"]).splitlines()
-    assert "priority -7; 1 open" in ask("list").splitlines()[1]
+    assert "priority -7; Hello you?" in ask("list").splitlines()[1]
     assert json.loads(ask("list", "-o", "json"))[0]["priority"] == -7
     refused = typed("start", "greet", "--priority", "101", "--url", server.url, cwd=tmp_path)
     assert refused.returncode != 0

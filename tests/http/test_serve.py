@@ -1,6 +1,7 @@
 """``restpoint serve``: what it refuses to start, how it ends, and several processes on one file behind one port."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -74,6 +75,29 @@ def test_a_target_that_cannot_be_served_is_told_in_a_few_lines(
     assert len(ran.stderr.splitlines()) <= 3
     assert "Traceback" not in ran.stderr
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_two_files_are_served_together_and_a_start_that_fails_exits_with_1(folder: Path) -> None:
+    (folder / "other.py").write_text(
+        "from target import greet\nfrom restpoint import workflow\n\n"
+        "@workflow\nasync def fails(ctx) -> None:\n    raise ValueError('no luck')\n"
+    )
+    with served("target.py", folder, "other.py") as server:
+        for name, status, code in (
+            ("greet", "interaction_required", 0),
+            ("echo", "completed", 0),
+            ("fails", "failed", 1),
+        ):
+            ran = typed("start", name, "--input", "1" if name == "echo" else "null", "--wait", "60",
+                        "-o", "json", "--url", server.url, cwd=folder)  # fmt: skip
+            assert (json.loads(ran.stdout)["status"], ran.returncode) == (status, code), ran.stderr
+
+
+def test_two_files_with_a_workflow_of_one_name_are_refused(folder: Path, modules: None) -> None:
+    (folder / "other.py").write_text("from restpoint import workflow\n\n@workflow\nasync def greet(ctx) -> None: ...\n")
+    ran = typed("serve", "target.py", "other.py", "--port", "0", cwd=folder)
+    assert ran.returncode == 2
+    assert "Two workflows are named greet" in ran.stderr
 
 
 @pytest.mark.parametrize(

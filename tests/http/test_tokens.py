@@ -11,6 +11,7 @@ import pytest
 from restpoint.access import Actor
 from restpoint.errors import InvalidArgument
 from restpoint.http import bearer_tokens
+from support import ManualClock
 
 
 @pytest.fixture
@@ -83,6 +84,8 @@ DIGEST = "0" * 64
         ([{"sha256": DIGEST, "id": "ada", "roles": ["root"]}], "role 'root'"),
         ([{"sha256": DIGEST, "id": "ada", "groups": "finance"}], "list of names"),
         ([{"sha256": DIGEST, "id": "ada", "token": "x"}], "has token"),
+        ([{"sha256": DIGEST, "id": "ada", "expires": "soon"}], "needs expires"),
+        ([{"sha256": DIGEST, "id": "ada", "created": 7}], "needs created"),
         ([{"sha256": DIGEST, "id": "ada"}, {"sha256": DIGEST, "id": "eve"}], "twice"),
     ],
 )
@@ -95,6 +98,52 @@ def test_a_wrong_file_is_refused_with_what_is_wrong(file: Path, content: Any, wo
 def test_a_missing_file_is_refused_with_what_to_type(file: Path) -> None:
     with pytest.raises(InvalidArgument, match="restpoint tokens add"):
         bearer_tokens.Tokens(file)
+
+
+def test_a_token_stops_working_when_it_expires_and_not_before(file: Path, clock: ManualClock) -> None:
+    token = bearer_tokens.add(file, "ada", expires=clock.now() + 60_000, clock=clock)
+    other = bearer_tokens.add(file, "grace", clock=clock)
+    known = bearer_tokens.Tokens(file, clock)
+    clock.step(59)
+    assert known.actor(token) == Actor("ada")
+    clock.step(1)
+    assert known.actor(token) is None
+    assert known.actor(other) == Actor("grace")
+    write(file, "[{")  # the earlier tokens stay valid, and an expired one does not come back
+    assert (known.actor(token), known.actor(other)) == (None, Actor("grace"))
+    with pytest.raises(InvalidArgument, match="expired already"):
+        bearer_tokens.add(file, "ada", expires=clock.now(), clock=clock)
+
+
+def test_a_revoked_token_stops_working_and_the_others_go_on(file: Path) -> None:
+    one, two, three = (bearer_tokens.add(file, name) for name in ("ada", "ada", "grace"))
+    known = bearer_tokens.Tokens(file)
+    assert [each.actor.id for each in bearer_tokens.revoke(file, token=one)] == ["ada"]
+    assert [known.actor(token) for token in (one, two, three)] == [None, Actor("ada"), Actor("grace")]
+    assert len(bearer_tokens.revoke(file, token=bearer_tokens.token_digest(three)[:12])) == 1
+    four = bearer_tokens.add(file, "ada")
+    assert len(bearer_tokens.revoke(file, of="ada")) == 2
+    assert [known.actor(token) for token in (one, two, three, four)] == [None] * 4
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_is_not_there_or_is_not_one_is_not_revoked(file: Path) -> None:
+    write(file, [{"sha256": f"ab{number:062}", "id": "ada"} for number in range(2)])
+    before = file.read_text()
+    for given, word in (({"token": "ab"}, "2 tokens"), ({"token": "cd"}, "No such"), ({"token": ""}, "No such"),
+                        ({"of": "eve"}, "No such")):  # fmt: skip
+        with pytest.raises(InvalidArgument, match=word):
+            bearer_tokens.revoke(file, **given)
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(("name", "groups"), [("ada ", ()), (" ada", ()), ("ada", ("finance ",)), ("local", ())])
+def test_nothing_is_added_under_a_name_that_nothing_could_be_addressed_to(
+    file: Path, name: str, groups: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        bearer_tokens.add(file, name, groups=groups)
+    assert not file.exists()
 
 
 def test_nothing_is_added_under_a_role_that_is_none(file: Path) -> None:
@@ -112,5 +161,5 @@ def test_of_tokens_that_are_added_at_once_none_is_lost(file: Path) -> None:
     with multiprocessing.get_context("fork").Pool(8) as pool:
         made = pool.map(_add, [(file, name) for name in names], chunksize=1)
     assert {bearer_tokens.token_digest(token): name for token, name in zip(made, names, strict=True)} == {
-        digest: actor.id for digest, actor in bearer_tokens.read(file).items()
+        each.sha256: each.actor.id for each in bearer_tokens.read(file)
     }

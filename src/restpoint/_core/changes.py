@@ -42,7 +42,8 @@ class Change:
     ``before`` and ``status`` are the status of the execution before and after it; ``at`` is its time, in milliseconds since the
     epoch. ``wait`` is the wait that the event is about, in the state that it has afterwards. ``lease`` is the lease of the
     process that asked, and so drives the execution, and ``epoch`` that of its claim. ``problem`` says why no runner can go on
-    with it. ``execution`` is the whole execution, where the event created it.
+    with it. ``execution`` is the whole execution, where the event created it. ``actor`` is who did it; None where that is
+    nobody, or not said.
     """
 
     sequence: int
@@ -60,6 +61,7 @@ class Change:
     epoch: int = 0
     problem: str | None = None
     execution: ExecutionRow | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

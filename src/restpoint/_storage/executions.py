@@ -92,7 +92,7 @@ def create(tx: Transaction, row: ExecutionRow, actor: str | None, begins_with: s
     detail = event_details.created(row, begins_with)
     event = EventKind.EXECUTION_CREATED
     sequence = append(tx, event, row.id, moved=(None, row.status), actor=actor, detail=detail)
-    tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))
+    tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row, actor=actor))
 
 
 def resume(
@@ -230,7 +230,7 @@ def end(
     tx.emit(
         Change(
             sequence, execution_id, event, before, to, tx.now,
-            expires_at=expires_at, result=result, error=error, code=code,
+            expires_at=expires_at, result=result, error=error, code=code, actor=actor,
         )
     )  # fmt: skip
     for wait_key, wait in waits:
@@ -240,7 +240,7 @@ def end(
         sequence = append(
             tx, event, execution_id, wait_id=wait.id, moved=(to, to), actor=actor, cause=f"execution {to}"
         )
-        tx.emit(Change(sequence, execution_id, event, to, to, tx.now, wait))
+        tx.emit(Change(sequence, execution_id, event, to, to, tx.now, wait, actor=actor))
     if execution.secrets:
         tx.execute(statements.FORGET_SECRETS, (execution_id,))
     return to
@@ -297,7 +297,7 @@ def settle(
     sequence = append(
         tx, event, execution.id, wait_id=wait.id, moved=(before, to), actor=actor, cause=cause, detail=detail
     )
-    tx.emit(Change(sequence, execution.id, event, before, to, tx.now, wait))
+    tx.emit(Change(sequence, execution.id, event, before, to, tx.now, wait, actor=actor))
 
 
 def _write_closed(tx: Transaction, execution_id: str, wait_key: int, wait: Wait, trigger: str) -> None:

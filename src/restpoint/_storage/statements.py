@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import BindParameter, ColumnElement
 from restpoint._core.execution_row import AT_FIRST
 from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite.connection import ONE, ZERO, prepare, word, words
+from restpoint.access import LOCAL
 from restpoint.lifecycle import OPEN
 
 _e, _i, _c = executions.c, interactions.c, consents.c
@@ -169,10 +170,16 @@ ANSWER: Final = prepare(
         _i.id == _given("wait"),
         _i.status == _given("expected_status"),
         _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
-        # Four eyes: someone with a name who is not the execution's owner, where that has a name.
+        # Four eyes: someone with a name who is not the execution's owner, where that has a name, and neither is anybody.
         _i.four_eyes.is_(None)
         | (_i.four_eyes == ZERO)
-        | ~exists(select(_e.key).where(_THIS, _e.owner == func.coalesce(_given("who"), _e.owner))),
+        | ~exists(
+            select(_e.key).where(
+                _THIS,
+                (_e.owner == word(LOCAL)) | func.coalesce(_given("who"), _e.owner).in_([_e.owner, word(LOCAL)]),
+                _e.owner.is_not(None),
+            )
+        ),
     )
     .values(
         status=_given("to_status"),

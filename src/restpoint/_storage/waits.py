@@ -129,7 +129,7 @@ def _open(
         raise Conflict(f"Execution {execution_id}", before)
     event = EventKind.asked(wait.kind)
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
-    change = Change(sequence, execution_id, event, before, to, tx.now, wait)
+    change = Change(sequence, execution_id, event, before, to, tx.now, wait, actor=actor)
     if claim is not None:
         change.lease, change.epoch = lease, claim.epoch
     tx.emit(change)

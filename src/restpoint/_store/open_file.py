@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from restpoint import logs
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
@@ -274,3 +275,10 @@ class OpenFile:
                     hear(event)
                 except Exception:  # a subscriber must not keep a committed event from the others
                     log.exception("a subscriber failed at %s of execution %s", event.event, event.execution_id)
+            if logs.EVENTS.isEnabledFor(logging.INFO):
+                self._log(event)
+
+    def _log(self, event: Change) -> None:
+        record = self.records.get(event.execution_id)
+        started = record.workflow if event.execution is None and record is not None else None
+        logs.log_event(event, started)

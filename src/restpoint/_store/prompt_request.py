@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Terms
 from restpoint._core.retention_rules import RetentionRules, milliseconds
-from restpoint._core.serialization import check_text, encode
+from restpoint._core.serialization import encode
 from restpoint._storage import event_details
+from restpoint.access import check_assignee
 from restpoint.errors import InvalidArgument
 from restpoint.prompts import (
     HumanPrompt,
@@ -69,7 +70,7 @@ def _read_terms(
             "assignees is a list of people and groups, with at least one in it; None addresses nobody."
         )
     for name in assignees or ():
-        check_text("assignees", name, limit=1_000)
+        check_assignee(name)
     if on_deadline not in {"raise", "fail"}:
         raise InvalidArgument(
             f"on_deadline is 'raise' or 'fail', not {on_deadline!r}; give a default to have it answered."

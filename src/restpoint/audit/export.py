@@ -3,7 +3,7 @@
 The bytes come only from the rows of the history, so neither a sweep nor a vacuum changes them; an erased detail becomes null.
 Each row is compared with its digest before it is exported. ``jsonl`` has one JSON object a line, with ``detail`` last and as it
 was hashed, so that every digest can be computed again from the export alone. ``csv`` is RFC 4180 with every text in quotes, so
-that an empty text differs from a missing one.
+that an empty text differs from a missing one, and is for spreadsheets: no text of it is a formula (OWASP, "CSV Injection").
 """
 
 import json
@@ -30,6 +30,13 @@ COLUMNS: Final = (
 )  # fmt: skip
 """The columns of an exported row, in order. ``time`` is in milliseconds since the epoch; ``at`` is the same time for people."""
 
+FORMULAS: Final = (
+    "An apostrophe stands before each text that begins with = + - @ (also in full width), a tab, a line end or an apostrophe, so "
+    "that no spreadsheet takes it for a formula. Take it away to have the text; an export in the format jsonl has it as it is."
+)
+"""What the manifest of a ``csv`` says of the texts in it."""
+
+_FORMULA_BEGINS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _KIND: Final = "restpoint-history"
 _VERSION: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -136,6 +143,8 @@ class Export:
             "bytes": self._size,
             "sha256": self._sha256.hexdigest(),
         }
+        if self.form == "csv":
+            told["formulas"] = FORMULAS
         return signed(told, key) if key is not None else told
 
 
@@ -159,10 +168,14 @@ def _json_line(row: Row) -> str:
 
 def _csv_line(row: Row) -> str:
     cells = [
-        "" if value is None else str(value) if isinstance(value, int) else '"' + value.replace('"', '""') + '"'
-        for value in _values(row)
+        "" if value is None else str(value) if isinstance(value, int) else _csv_text(value) for value in _values(row)
     ]
     return ",".join(cells) + "\r\n"
+
+
+def _csv_text(text: str) -> str:
+    escaped = text.replace('"', '""')
+    return f'"\'{escaped}"' if text.startswith(_FORMULA_BEGINS) else f'"{escaped}"'
 
 
 # --- Reading an export again -----------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """The ``restpoint`` command: for people who answer prompts, for operators of the file, and for cron.
 
-Data goes to standard output, messages to standard error. The exit codes are 0 done, 1 refused by a rule, 2 wrong usage, 3 not
-found, 4 not allowed, 5 the storage or the server failed, and 130 ended by Ctrl-C. An error has up to three lines: what
-happened, why, and what to type next.
+Data goes to standard output, messages to standard error. The exit codes are 0 done, 1 refused by a rule or ended without a
+result, 2 wrong usage, 3 not found, 4 not allowed, 5 the storage or the server failed, and 130 ended by Ctrl-C. An error has up
+to three lines: what happened, why, and what to type next.
 """
 
 import sys

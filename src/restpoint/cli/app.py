@@ -26,11 +26,17 @@ EXAMPLES: Final = {
     ),
     "serve": (
         "restpoint serve hello.py --database hello.db",
+        "restpoint serve orders.py refunds.py --database shop.db",
         "restpoint serve approvals.flows --tokens-file tokens.json --host 0.0.0.0 --workers 2",
         "restpoint serve app.py --ttl 600 --ttl failed=never --ttl refund:86400",
     ),
     "demo": ("restpoint demo",),
-    "tokens add": ("restpoint tokens add ada --group finance", "restpoint tokens add carol --role reader"),
+    "tokens add": (
+        "restpoint tokens add ada --group finance",
+        "restpoint tokens add carol --role reader --expires 90d",
+    ),
+    "tokens list": ("restpoint tokens list",),
+    "tokens revoke": ("restpoint tokens revoke 9f86d081884c", "restpoint tokens revoke --of ada"),
     "providers check": (
         "restpoint providers check --providers providers.toml --public-url https://approvals.example.com",
         "restpoint providers check github --providers providers.toml -o json",
@@ -64,7 +70,7 @@ EXAMPLES: Final = {
 """The examples in the help of each command. A test parses every line as the command line does."""
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done, 1 refused by the rules, 2 wrong usage, 3 not found, 4 not allowed, "
+    "Exit codes: 0 done, 1 refused by the rules or ended without a result, 2 wrong usage, 3 not found, 4 not allowed, "
     "5 the file or the server failed, 130 ended by Ctrl-C."
 )
 
@@ -75,7 +81,6 @@ def application() -> typer.Typer:
         name="restpoint",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
         epilog=f"{EXIT_CODES}\n\nEach command has examples: restpoint answer --help",
     )
     app.callback()(about)
@@ -83,7 +88,6 @@ def application() -> typer.Typer:
     for command, name in (
         (executions.list_executions, "list"),
         (executions.show, "show"),
-        (executions.answer, "answer"),
         (oauth.authorize, "authorize"),
         (executions.cancel, "cancel"),
         (executions.retry, "retry"),
@@ -92,6 +96,7 @@ def application() -> typer.Typer:
         (executions.start, "start"),
     ):
         app.command(name, rich_help_panel=waiting)(command)
+    app.command("answer", rich_help_panel=waiting, cls=terminal.TakesNegativeNumbers)(executions.answer)
     app.command("serve", rich_help_panel=running)(servers.serve)
     app.command("demo", rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)

@@ -3,17 +3,19 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from pydantic import BaseModel
 
-from restpoint.access import OPERATOR, Actor
+from restpoint.access import LOCAL, OPERATOR, Actor
 from restpoint.cli.options import existing, times_to_live, user_name
 from restpoint.cli.terminal import Usage
-from restpoint.errors import ExecutionNotFound
+from restpoint.errors import ExecutionNotFound, NotAllowed
+from restpoint.events import EventKind
 from restpoint.models import Event, Execution, ExecutionListItem, Failure, HistoryItem, OpenInteraction, StepUnderWay
 
 if TYPE_CHECKING:
@@ -30,14 +32,42 @@ _SERVER_POLL: Final = 1.0  # seconds between two listings of a server
 _MAX_SCANNED: Final = 10_000  # executions of a server in which an abbreviated id is searched
 
 
+async def _answers(history: Awaitable[Sequence[HistoryItem]]) -> Sequence[HistoryItem]:
+    try:
+        return [item for item in await history if item.kind is EventKind.INTERACTION_ANSWERED]
+    except (ExecutionNotFound, NotAllowed):
+        return []
+
+
+async def _asked(
+    show: Callable[[str], Awaitable[Execution]], execution_ids: Sequence[str]
+) -> dict[str, OpenInteraction]:
+    """The oldest open prompt of each of these executions, by its id; those that ask nothing any more are left out."""
+    asked = {}
+    for execution_id in execution_ids:
+        with suppress(ExecutionNotFound):
+            if prompts := (await show(execution_id)).interactions:
+                asked[execution_id] = prompts[0]
+    return asked
+
+
 def only_one(part: str, found: Sequence[str]) -> str:
     """Return the only id of ``found``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
     if not found:
         raise ExecutionNotFound(part)
     if len(found) > 1:
-        shown = "\n".join(sorted(found)[:CANDIDATES]) + ("\n…" if len(found) > CANDIDATES else "")
-        raise Usage(f"{part!r} stands for several executions; type more of its beginning, or its end:\n{shown}")
+        shown = "\n".join(f"{each}  or {unique_end(each, found)}" for each in sorted(found)[:CANDIDATES])
+        more = "\n…" if len(found) > CANDIDATES else ""
+        raise Usage(f"{part!r} stands for several executions; type more of its beginning, or its end:\n{shown}{more}")
     return found[0]
+
+
+def unique_end(one: str, all_of_them: Sequence[str], least: int = 4) -> str:
+    """The shortest end of an id, of at least four characters, that no other of these ids has."""
+    for length in range(least, len(one)):
+        if not any(each.endswith(one[-length:]) for each in all_of_them if each != one):
+            return one[-length:]
+    return one
 
 
 def _refuse_empty(part: str) -> None:
@@ -108,6 +138,10 @@ class FileBackend:
         execution.failure = None if failure is None else Failure.model_validate(asdict(failure))
         return execution
 
+    async def asked(self, execution_ids: Sequence[str]) -> dict[str, OpenInteraction]:
+        """Return the oldest open prompt of each of these executions that asks something, by its id."""
+        return await _asked(self.show, execution_ids)
+
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """Answer a prompt."""
         await self._service.answer(self.actor, execution_id, interaction_id, response)
@@ -123,7 +157,7 @@ class FileBackend:
 
         record = (await self._service.status(self.actor, execution_id)).record
         consent = next((each for each in record.pending_oauths if each.consent_id == consent_id), None)
-        if consent is None or record.owner not in {None, "local", self.actor.id}:
+        if consent is None or record.owner not in {None, LOCAL, self.actor.id}:
             return ""
         if consent.provider is None:
             return consent.auth_url
@@ -150,6 +184,10 @@ class FileBackend:
             items += map(_item, page.items)
             after = page.next_after
         return items
+
+    async def answers(self, execution_id: str) -> Sequence[HistoryItem]:
+        """Return the rows of history that tell of answers; none where the actor may not read the history."""
+        return await _answers(self.history(execution_id))
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """Yield events as they happen: of one execution until it has ended, or of all executions without end.
@@ -196,6 +234,10 @@ class ServerBackend:
         """As ``FileBackend.show``."""
         return await self._client.status(execution_id)
 
+    async def asked(self, execution_ids: Sequence[str]) -> dict[str, OpenInteraction]:
+        """As ``FileBackend.asked``."""
+        return await _asked(self.show, execution_ids)
+
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """As ``FileBackend.answer``."""
         await self._client.answer(execution_id, interaction_id, response)
@@ -215,6 +257,10 @@ class ServerBackend:
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """As ``FileBackend.history``."""
         return await self._client.history(execution_id)
+
+    async def answers(self, execution_id: str) -> Sequence[HistoryItem]:
+        """As ``FileBackend.answers``."""
+        return await _answers(self.history(execution_id))
 
     async def start(self, workflow: str, data: Any, *, wait: float, **options: "Unpack[StartOptions]") -> Execution:
         """Start a workflow with the input ``data``, and wait up to ``wait`` seconds for a result or a prompt."""

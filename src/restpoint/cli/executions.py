@@ -25,6 +25,8 @@ _QUIET_SECONDS: Final = 2.0
 
 _LOOKED_AT: Final = 100  # executions that run, the newest
 
+_ASKED: Final = 100  # executions of a list whose questions are shown
+
 
 def list_executions(
     database: Database = DEFAULT_DATABASE,
@@ -43,6 +45,7 @@ def list_executions(
 
     async def work() -> None:
         items: list[Any] = []
+        asked: dict[str, Any] = {}
         more = False
         async with open_backend(database, url) as backend:
             async for item in backend.list(status=status or None, workflow=workflow, owner=owner):
@@ -50,8 +53,10 @@ def list_executions(
                     more = True
                     break
                 items.append(item)
+            if output is Format.TABLE:
+                asked = await backend.asked([item.execution_id for item in items if item.open_waits][:_ASKED])
         if output is Format.TABLE and items:
-            shown.show_list(items)
+            shown.show_list(items, asked)
         elif output is not Format.TABLE:
             shown.show_items(items, output)
         if not items:
@@ -70,7 +75,8 @@ def show(execution: Id, database: Database = DEFAULT_DATABASE, url: Url = None, 
     async def work() -> None:
         async with open_backend(database, url) as backend:
             found = await backend.show(await backend.find(execution))
-        shown.show(found, output, shown.show_execution)
+            answers = await backend.answers(found.execution_id) if output is Format.TABLE else ()
+        shown.show(found, output, lambda execution: shown.show_execution(execution, answers))
 
     terminal.run(work())
 
@@ -287,7 +293,7 @@ def start(
     ] = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """Start a workflow on a server."""
+    """Start a workflow on a server. The exit code is 1 if the execution has failed or was cancelled by then."""
     from restpoint.cli import output as shown
     from restpoint.cli.backend import server_backend
 
@@ -302,6 +308,8 @@ def start(
         async with server_backend(url) as backend:
             execution = await backend.start(workflow, value, wait=wait, idempotency_key=key, priority=priority)
         shown.show(execution, output, shown.show_execution)
+        if execution.has_ended and execution.status != "completed":
+            raise typer.Exit(terminal.REFUSED)
 
     terminal.run(work())
 

@@ -27,7 +27,7 @@ from restpoint.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restpoint.oauth.keyring import KeyFile, KeyText
+    from restpoint.oauth.keyring import Key, KeyFile, KeyText
     from restpoint.oauth.provider_checks import Finding
     from restpoint.oauth.providers import Provider
 
@@ -188,14 +188,14 @@ def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, outp
     from restpoint.cli import output as shown
 
     path = existing(database)
-    ring = _ring(path, keys).ring()
+    ring = _keys(path, keys)
 
     uses = terminal.run(with_database(path, consents.uses))
     rows = [
         {
             "id": key.id,
             "created_at": key.created_at,
-            "seals": key is ring[0],
+            "seals": key == ring[0],
             "secrets": uses.pop(key.id, 0),
             "here": True,
         }
@@ -206,6 +206,9 @@ def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, outp
     ]
     if output is not Format.TABLE:
         shown.show_items(rows, output)
+        return
+    if not rows:
+        terminal.print_message("There are no keys yet: the first one is made when the first secret is sealed.")
         return
     shown.table(
         ("key", "created", "secrets", "note"),
@@ -219,6 +222,14 @@ def list_keys(database: Database = DEFAULT_DATABASE, keys: KeysFile = None, outp
             for row in rows
         ],
     )
+
+
+def _keys(path: Path, file: Path | None) -> "Sequence[Key]":
+    """The keys that there are. Where a ring would only be made for them, there are none."""
+    from restpoint.oauth import keyring
+
+    chosen = file or os.environ.get("RESTPOINT_KEYS_FILE") or os.environ.get("RESTPOINT_KEYS")
+    return _ring(path, file).ring() if chosen or keyring.beside(path).exists() else ()
 
 
 def _ring(path: Path, file: Path | None) -> "KeyFile | KeyText":

@@ -160,8 +160,8 @@ TimeToLive = Annotated[
     typer.Option(
         "--ttl",
         envvar="RESTPOINT_TTL",
-        metavar="[WORKFLOW:][STATUS=]SECONDS|never",
-        help="How long an ended execution stays in the file; may be repeated. Default: the rule in the file; where it has none, "
-        "600, and 2592000 (30 days) with a server.",
+        metavar="RULE",
+        help="How long an ended execution stays in the file: [WORKFLOW:][STATUS=]SECONDS or never; may be repeated. "
+        "Default: the rule in the file; where it has none, 600, and 2592000 (30 days) with a server.",
     ),
 ]

@@ -14,18 +14,18 @@ from pydantic import BaseModel
 
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
-from restpoint.cli.terminal import one_line, print_data, printable
+from restpoint.cli.terminal import HIDDEN, one_line, print_data, printable
 from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction, StepUnderWay
 from restpoint.prompts import summary_of
 
 T = TypeVar("T")
 
-# The JSON encoder escapes the other control characters.
-_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSAFE: Final = re.compile(f"[{HIDDEN}]")  # the JSON encoder escapes the control characters of ASCII
 _MIN_WIDTHS: Final = {"id": 36, "#": 8, "at (UTC)": 19, "event": 20, "status": 20, "created": 10, "by": 4}  # characters
 _MAX_WIDTHS: Final = {"workflow": 24, "owner": 16, "by": 16}  # characters
 _NARROW: Final = ("id", "status", "workflow", "created")
 _LABEL_COLUMNS: Final = ("workflow", "owner")  # any other label that an execution has is in the note
+_ANSWERS: Final = 5  # that are shown of one execution
 _WIDE: Final = 120  # characters; a terminal this wide has room for full dates
 _STYLES: Final = {
     "running": "cyan",
@@ -43,9 +43,9 @@ def is_rich_terminal() -> bool:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """Return JSON text in Unicode, with control characters escaped so that a terminal does not act on them."""
+    """Return JSON text in Unicode, where what a terminal acts on or does not show is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def as_data(value: object) -> Any:
@@ -109,8 +109,8 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]], styles: Ma
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 
-def show_list(items: Sequence[ExecutionListItem]) -> None:
-    """Print executions, one line each."""
+def show_list(items: Sequence[ExecutionListItem], asked: Mapping[str, OpenInteraction]) -> None:
+    """Print executions, one line each; ``asked`` has the oldest open prompt of those that ask something, by their ids."""
     wide = not is_rich_terminal() or width() >= _WIDE
     rows: list[tuple[str, ...]] = [
         (
@@ -119,7 +119,7 @@ def show_list(items: Sequence[ExecutionListItem]) -> None:
             item.workflow or "",
             item.owner or "",
             when(item.created_at) if wide else _relative_time(item.created_at),
-            _note(item),
+            _note(item, asked.get(item.execution_id)),
         )
         for item in items
     ]
@@ -133,17 +133,24 @@ def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
     return [(name, str(value)) for name in ExecutionLabels.model_fields if (value := getattr(item, name))]
 
 
-def _note(item: ExecutionListItem) -> str:
+def _note(item: ExecutionListItem, asked: OpenInteraction | None) -> str:
     parts = [f"{name} {value}" for name, value in _labels(item) if name not in _LABEL_COLUMNS]
     parts += [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
     parts += [one_line(item.problem)] if item.problem else []
     parts += [f"sleeps until {when(item.sleeping_until)}"] if item.sleeping_until else []
-    parts += [one_line(item.error)] if item.error else [f"{item.open_waits} open"] if item.open_waits else []
+    if item.error:
+        parts.append(one_line(item.error))
+    elif asked is not None:
+        parts.append(one_line(asked.prompt.summary, 40))
+        parts += [f"until {when(asked.deadline)}"] if asked.deadline is not None else []
+        parts += [f"{item.open_waits} open"] if item.open_waits > 1 else []
+    elif item.open_waits:
+        parts.append(f"{item.open_waits} open")
     return "; ".join(parts)
 
 
-def show_execution(execution: Execution) -> None:
-    """Print one execution with its open prompts."""
+def show_execution(execution: Execution, answers: Sequence[HistoryItem] = ()) -> None:
+    """Print one execution with its open prompts, and the newest of its answers."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
     version = [] if execution.version is None else [("version", str(execution.version))]
     lines += [*_labels(execution), *version, *_times(execution)]
@@ -159,6 +166,7 @@ def show_execution(execution: Execution) -> None:
     lines += [("step", _step(step)) for step in execution.steps]
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
+    lines += _answered(answers)
     for name, value in lines:
         print_data(f"{name:<11} {printable(value)}\n")
     if execution.failure is not None:
@@ -166,6 +174,20 @@ def show_execution(execution: Execution) -> None:
         print_data("".join(f"  {printable(line)}\n" for line in execution.failure.traceback.splitlines()))
     for waiting in execution.interactions:
         print_data("\n" + _prompt(waiting))
+
+
+def _answered(answers: Sequence[HistoryItem]) -> list[tuple[str, str]]:
+    lines = [("answers", f"{len(answers)}, the newest of them are:")] if len(answers) > _ANSWERS else []
+    for item in answers[-_ANSWERS:]:
+        by = (
+            f"by {item.actor}"
+            if item.actor is not None
+            else f"by its {item.cause}"
+            if item.cause
+            else "by nobody known"
+        )
+        lines.append(("answered", f"{when(item.time)} UTC {by}: {about_detail(item.detail, None)}"))
+    return lines
 
 
 def _times(execution: Execution) -> list[tuple[str, str]]:

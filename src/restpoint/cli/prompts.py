@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 from pydantic_core import from_json
 
+from restpoint.cli.backend import unique_end
+from restpoint.cli.output import when
 from restpoint.cli.terminal import Usage, one_line, print_message, printable
 from restpoint.errors import ResponseNotAccepted
 from restpoint.models import Execution, OpenInteraction
@@ -70,7 +72,7 @@ def which(execution: Execution, wanted: str | None, *, ask: bool) -> OpenInterac
     if not ask:
         raise Usage(f"Several prompts are open; name one with --interaction:\n{_listed(open_ones)}")
     for number, each in enumerate(open_ones, 1):
-        print_message(f"  {number}  {one_line(each.prompt.summary, 100)}")
+        print_message(f"  {number}  {_told(each)}")
     while True:
         typed = _read(f"Which of the {len(open_ones)}? ").strip()
         if typed.isdecimal() and 1 <= int(typed[:9]) <= len(open_ones):
@@ -145,4 +147,13 @@ def _read(question: str) -> str:
 
 
 def _listed(interactions: Sequence[OpenInteraction]) -> str:
-    return "\n".join(f"{each.interaction_id}  {one_line(each.prompt.summary)}" for each in interactions)
+    ids = [each.interaction_id for each in interactions]
+    return "\n".join(f"-i {unique_end(each.interaction_id, ids)}  {_told(each)}" for each in interactions)
+
+
+def _told(each: OpenInteraction) -> str:
+    """A prompt in a line that tells it from others with the same question: for whom it is, since when, and until when."""
+    about = [f"for {', '.join(each.assignees)}"] if each.assignees else []
+    about += [f"asked {when(each.created_at)}"] if each.created_at is not None else []
+    about += [f"until {when(each.deadline)}"] if each.deadline is not None else []
+    return one_line(each.prompt.summary) + (f"  ({one_line('; '.join(about), 120)})" if about else "")

@@ -1,6 +1,7 @@
-"""Commands of the server: serve workflows, and add bearer tokens."""
+"""Commands of the server: serve workflows, and add, list and revoke bearer tokens."""
 
 import math
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,9 @@ from restpoint.cli.options import (
     DEFAULT_DATABASE,
     Create,
     Database,
+    Format,
     KeysFile,
+    Output,
     ProvidersFile,
     PublicUrl,
     TimeToLive,
@@ -30,15 +33,20 @@ TokensFile = Annotated[
 
 
 def serve(
-    target: Annotated[str, typer.Argument(help="A .py file, or a module, with @workflow functions.")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="target", help="A .py file, or a module, with @workflow functions; may be repeated."),
+    ],
     database: Database = DEFAULT_DATABASE,
     create: Create = False,
     host: Annotated[
         str,
         typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", help="The port; 0 picks a free one.")] = 8000,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share file and port.")] = 1,
+    port: Annotated[int, typer.Option("--port", "-p", metavar="N", help="The port; 0 picks a free one.")] = 8000,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, metavar="N", help="Processes that share file and port.")
+    ] = 1,
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
     keys: KeysFile = None,
@@ -65,8 +73,8 @@ def serve(
         typer.Option(
             "--history-retention",
             envvar="RESTPOINT_HISTORY_RETENTION",
-            metavar="SECONDS|never",
-            help="How long history stays. Default: the rule in the file, or for ever.",
+            metavar="SECONDS",
+            help="How long history stays: seconds, or never to keep it all. Default: the rule in the file, or for ever.",
         ),
     ] = None,
     idempotency_retention: Annotated[
@@ -88,7 +96,7 @@ def serve(
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
+        int, typer.Option("--concurrency", min=1, metavar="N", help="Runs at the same time, in each process.")
     ] = 100,
     max_connections: Annotated[
         int,
@@ -123,10 +131,12 @@ def serve(
     ] = "text",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        typer.Option("--log-level", help="The lowest level that is logged."),
+        typer.Option(
+            "--log-level", metavar="LEVEL", help="The lowest level that is logged: debug, info, warning or error."
+        ),
     ] = "warning",
 ) -> None:
-    """Serve the workflows of a file or module over HTTP."""
+    """Serve the workflows of files and modules over HTTP."""
     try:
         from restpoint.http import server
     except ImportError as missing:
@@ -138,7 +148,7 @@ def serve(
     from restpoint.errors import InvalidArgument
 
     settings = server.Settings(
-        target=target,
+        targets=tuple(targets),
         database=database,
         host=host,
         port=port,
@@ -174,6 +184,13 @@ def _retention(text: str | None) -> float | None:
     return math.inf if seconds is None else seconds
 
 
+OwnTokensFile = Annotated[
+    Path, typer.Option("--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The file that holds the tokens.")
+]
+DEFAULT_TOKENS = Path("tokens.json")
+_SHOWN_DIGITS = 12  # of a token's SHA-256
+
+
 @tokens.command()
 def add(
     name: Annotated[str, typer.Argument(help="The owner of the token, as the history shows it.")],
@@ -182,17 +199,92 @@ def add(
         typer.Option(
             "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The file to add it to; it is made if it is missing."
         ),
-    ] = Path("tokens.json"),
+    ] = DEFAULT_TOKENS,
     group: Annotated[
         list[str] | None, typer.Option("--group", "-g", help="A group of the owner; may be repeated.")
     ] = None,
     role: Annotated[
         list[str] | None, typer.Option("--role", "-r", help="A role of the owner, operator or reader; may be repeated.")
     ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            "--expires",
+            metavar="WHEN",
+            help="When it stops working: 90d, 12h, or 2027-01-31. Default: never.",
+        ),
+    ] = None,
 ) -> None:
     """Make a token and print it. The file stores only its SHA-256, so the token cannot be shown again."""
     from restpoint.http import bearer_tokens as file
 
-    token = file.add(tokens_file, name, groups=group or (), roles=role or ())
+    until = None if expires is None else _expiry(expires)
+    token = file.add(tokens_file, name, groups=group or (), roles=role or (), expires=until)
     terminal.print_data(f"{token}\n")
     terminal.print_message(f"{name} may use it with a server that is given --tokens-file {tokens_file}")
+
+
+@tokens.command("list")
+def list_tokens(tokens_file: OwnTokensFile = DEFAULT_TOKENS, output: Output = Format.TABLE) -> None:
+    """List the tokens: the beginning of the SHA-256 of each, whose it is, and until when it works."""
+    from restpoint.cli import output as shown
+    from restpoint.http import bearer_tokens as file
+
+    now = time.time_ns() // 1_000_000
+    found = file.read(tokens_file)
+    if output is Format.TABLE:
+        rows = [
+            (
+                each.sha256[:_SHOWN_DIGITS],
+                each.actor.id,
+                ", ".join(sorted(each.actor.groups)),
+                ", ".join(sorted(each.actor.roles)),
+                "" if each.created is None else shown.when(each.created / 1000),
+                "never" if each.expires is None else shown.when(each.expires / 1000),
+                "expired" if each.has_expired(now) else "",
+            )
+            for each in found
+        ]
+        shown.table(("token", "owner", "groups", "roles", "created (UTC)", "expires (UTC)", ""), rows)
+        return
+    items = [
+        {
+            "sha256": each.sha256,
+            "id": each.actor.id,
+            "groups": sorted(each.actor.groups),
+            "roles": sorted(each.actor.roles),
+            "created_at": None if each.created is None else each.created / 1000,
+            "expires_at": None if each.expires is None else each.expires / 1000,
+            "expired": each.has_expired(now),
+        }
+        for each in found
+    ]
+    shown.show_items(items, output)
+
+
+@tokens.command()
+def revoke(
+    token: Annotated[
+        str | None,
+        typer.Argument(help="The beginning of its SHA-256, as `restpoint tokens list` shows it; or the token."),
+    ] = None,
+    tokens_file: OwnTokensFile = DEFAULT_TOKENS,
+    of: Annotated[str | None, typer.Option("--of", help="Every token of this owner.")] = None,
+) -> None:
+    """Revoke a token, or all tokens of an owner. A running server refuses them from the next request on."""
+    from restpoint.http import bearer_tokens as file
+
+    if (token is None) == (of is None):
+        raise terminal.Usage("Say which token to revoke.\nGive the beginning of one, or --of NAME for all of an owner.")
+    for each in file.revoke(tokens_file, token=token, of=of):
+        terminal.print_message(f"Revoked {each.sha256[:_SHOWN_DIGITS]} of {each.actor.id}.")
+
+
+def _expiry(text: str) -> int:
+    """The time that ``--expires`` means, in milliseconds since the epoch. Raises ``InvalidArgument``."""
+    from restpoint._core import timestamps
+
+    unit = {"d": 86_400, "h": 3_600}.get(text[-1:])
+    if unit is not None and text[:-1].isdecimal() and len(text) < 8:
+        return time.time_ns() // 1_000_000 + int(text[:-1]) * unit * 1_000
+    return timestamps.until(text)

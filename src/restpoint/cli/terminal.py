@@ -1,6 +1,7 @@
 """Output and errors of the command: streams that never fail on a character, errors in three lines, and exit codes."""
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, Final, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 T = TypeVar("T")
 
@@ -32,8 +34,22 @@ _HINTS: Final = {
     "execution_held": "restpoint show ID",
     "nothing_to_export": "restpoint audit head",
 }
-# Characters that a terminal acts on: control characters, and marks that change the direction of text.
-_UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+HIDDEN: Final = (
+    "\x7f-\x9f\u2028\u2029"  # control characters, and line ends of Unicode
+    "\u202a-\u202e"  # marks that change the direction of text
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Characters beyond ASCII that a terminal acts on or does not show, as in a character class of ``re``.
+
+With those that are not shown (Default_Ignorable_Code_Point of Unicode) two options that differ could look the same.
+"""
+
+_UNSAFE: Final = re.compile(f"[\x00-\x08\x0b-\x1f{HIDDEN}]")
+
+
+# What a write to standard output may fail with that is no fault of the program.
+_NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class Usage(Exception):
@@ -41,14 +57,35 @@ class Usage(Exception):
 
 
 def prepare() -> None:
-    """Make the standard streams escape characters that their encoding lacks, instead of failing."""
+    """Give every standard stream something to write to, and make it escape characters that its encoding lacks.
+
+    A stream that the caller closed (``>&-``) becomes ``/dev/null``, so that no file of ours gets its number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as the process lives
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")  # type: ignore[union-attr]
 
 
+class TakesNegativeNumbers(TyperCommand):
+    """A command whose arguments may be negative numbers, which look like options: ``restpoint answer 4f1c09 -5``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put a negative number that no option takes behind ``--``, where nothing is an option any more."""
+        takes_value = {name for each in self.params if not getattr(each, "is_flag", True) for name in each.opts}
+        for at, word in enumerate(args):
+            if word == "--":
+                break
+            if re.fullmatch(r"-\d[\d.,]*", word) and (at == 0 or args[at - 1] not in takes_value):
+                args = [*args[:at], *args[at + 1 :], "--", word]
+                break
+        return list(super().parse_args(ctx, args))
+
+
 def printable(text: str) -> str:
-    """Escape control characters in ``text``, so that no prompt can manipulate the terminal."""
+    """Escape what a terminal acts on or does not show, so that no prompt can manipulate it or look like another one."""
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -59,8 +96,9 @@ def one_line(text: str, width: int = 60) -> str:
 
 
 def print_message(words: str = "") -> None:
-    """Print a message to standard error."""
-    typer.echo(words, err=True)
+    """Print a message to standard error. Where that cannot be written, the exit code still tells."""
+    with contextlib.suppress(OSError):
+        typer.echo(words, err=True)
 
 
 def print_data(data: str | bytes) -> None:
@@ -92,6 +130,7 @@ def exit_on_error() -> Iterator[None]:
     try:
         try:
             yield
+            sys.stdout.flush()
         except SystemExit:
             sys.stdout.flush()
             raise
@@ -105,12 +144,18 @@ def exit_on_error() -> Iterator[None]:
         except Exception as error:
             from restpoint.errors import RestpointError
 
-            if not isinstance(error, RestpointError):
-                raise
-            print_restpoint_error(error)
-            raise SystemExit(exit_code(error)) from None
+            if isinstance(error, RestpointError):
+                print_restpoint_error(error)
+                raise SystemExit(exit_code(error)) from None
+            raise
     except BrokenPipeError:
         raise SystemExit(_discard_output()) from None
+    except OSError as error:  # an error of a file would name the file
+        if error.errno not in _NOT_WRITTEN or error.filename is not None:
+            raise
+        _discard_output()
+        print_error(f"The output could not be written: {error.strerror}.")
+        raise SystemExit(STORAGE) from None
 
 
 def exit_code(error: Exception) -> int:

@@ -1,4 +1,4 @@
-"""Loads the target of ``restpoint serve``: a module, or a ``.py`` file, that defines workflows."""
+"""Loads the targets of ``restpoint serve``: modules, or ``.py`` files, that define workflows."""
 
 import importlib
 import importlib.util
@@ -15,22 +15,23 @@ from restpoint.errors import InvalidArgument
 _HERE: Final = Path(__file__).parents[1]
 
 
-def load(target: str) -> list[Workflow]:
-    """The workflows among the global names of a target's module, in order.
+def load(*targets: str) -> list[Workflow]:
+    """The workflows among the global names of the modules of all targets, in order.
 
-    ``target`` is a path that ends in ``.py``, or the dotted name of a module that can be imported from the current folder.
+    A target is a path that ends in ``.py``, or the dotted name of a module that can be imported from the current folder.
     Raises ``InvalidArgument`` if there is no such module, if importing it fails (with file and line), if it has no workflows,
-    and if two of them have the same name and version.
+    and if two of all of them have the same name and version.
     """
-    module = _module(target)
     found: list[Workflow] = []
-    for value in vars(module).values():
-        if isinstance(value, Workflow) and not any(value is each for each in found):
-            found.append(value)
-    if not found:
-        raise InvalidArgument(
-            f"{target} has no workflows. Decorate an async function in it: @workflow, from restpoint import workflow."
-        )
+    for target in targets:
+        its = [value for value in vars(_module(target)).values() if isinstance(value, Workflow)]
+        if not its:
+            raise InvalidArgument(
+                f"{target} has no workflows. Decorate an async function in it: @workflow, from restpoint import workflow."
+            )
+        found += [
+            each for number, each in enumerate(its) if not any(each is other for other in [*found, *its[:number]])
+        ]
     by_key(found)
     return found
 

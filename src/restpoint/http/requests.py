@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from restpoint._core.addresses import is_loopback
-from restpoint.access import OPERATOR, Actor
+from restpoint.access import LOCAL, OPERATOR, Actor
 from restpoint.errors import InvalidArgument
 from restpoint.http import json_bodies
 from restpoint.http.json_bodies import BodyLimits
@@ -20,7 +20,7 @@ from restpoint.http.problems import Problem
 
 BODY_SECONDS: Final = 60.0
 """How long a body may take to arrive."""
-LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
+LOCAL_ACTOR: Final = Actor(LOCAL, roles=frozenset({OPERATOR}))
 """The actor of every request from this machine, on a server without authentication."""
 
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal

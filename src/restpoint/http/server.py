@@ -61,7 +61,7 @@ class Settings:
     ``ttl`` to ``abandoned_after`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
     """
 
-    target: str
+    targets: tuple[str, ...]
     database: str
     host: str = "127.0.0.1"
     port: int = 8000
@@ -133,7 +133,7 @@ def make_app(settings: Settings) -> "Starlette":
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, partial(_told_to_end, signal.getsignal(number)))
     return create_app(
-        loader.load(settings.target),
+        loader.load(*settings.targets),
         database=settings.database,
         tokens_file=settings.tokens_file,
         ttl_seconds=settings.ttl,
@@ -154,10 +154,12 @@ def make_app(settings: Settings) -> "Starlette":
 
 def _check(settings: Settings) -> None:
     """Check everything that can be wrong before a worker starts, because the parent reports it better."""
-    found = loader.load(settings.target)
+    found = loader.load(*settings.targets)
     names = sorted({each.name for each in found})
     if settings.default is not None and settings.default not in names:
-        raise InvalidArgument(f"{settings.target} has no workflow {settings.default!r}. It has: {', '.join(names)}.")
+        raise InvalidArgument(
+            f"{' and '.join(settings.targets)}: no workflow {settings.default!r}. It has: {', '.join(names)}."
+        )
     if settings.workers < 1:
         raise InvalidArgument(f"workers is {settings.workers}; give a whole number from 1.")
     if settings.tokens_file is not None:

@@ -122,9 +122,18 @@ def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
     if type(value) in RESPONSES:
         return value  # type: ignore[return-value]
     try:
-        return RESPONSE.validate_python(_data(value))
-    except (ValidationError, PydanticSerializationError, RecursionError) as error:
+        return RESPONSE.validate_python(_with_one_kind(_data(value)))
+    except (ValueError, PydanticSerializationError, RecursionError) as error:
         raise ResponseNotAccepted(f"This is not a response: {first_problem(error)}.") from None
+
+
+def _with_one_kind(data: object) -> object:
+    """A response that names its kind twice, for servers of either sort, with one of the names. Raises ``ValueError``."""
+    if not isinstance(data, Mapping) or "type" not in data or "input_type" not in data:
+        return data
+    if data["type"] != data["input_type"]:
+        raise ValueError("type and input_type are the same thing and differ; give one of them")
+    return {name: value for name, value in data.items() if name != "input_type"}
 
 
 def write_response(response: HumanResponse) -> str:

@@ -2,12 +2,12 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import ResponseNotAccepted
@@ -41,6 +41,10 @@ def _plain_text(comment: str | None) -> str | None:
     return comment
 
 
+EITHER_NAME: Final = AliasChoices("type", "input_type")
+"""The names that the kind of a response may stand under."""
+
+
 class HumanResponseBase(BaseModel, extra="forbid"):
     """What every response has.
 
@@ -51,16 +55,6 @@ class HumanResponseBase(BaseModel, extra="forbid"):
     comment: Annotated[str | None, AfterValidator(_plain_text)] = Field(
         default=None, max_length=MAX_COMMENT_LENGTH, exclude_if=lambda comment: comment is None
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _kind_under_either_name(cls, data: object) -> object:
-        if isinstance(data, Mapping) and "input_type" in data:
-            kind = data["input_type"]
-            if data.get("type", kind) != kind:
-                raise ValueError("type and input_type are the same thing and differ; give one of them")
-            return {**{name: value for name, value in data.items() if name != "input_type"}, "type": kind}
-        return data
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from restpoint.prompts.base import (
+    EITHER_NAME,
     AnswerOptions,
     HumanPromptBase,
     HumanPromptModelType,
@@ -104,7 +105,9 @@ class _Choice(HumanPromptBase[R]):
 class HumanResponseBinary(HumanResponseBase, validate_assignment=True):
     """The choice of a binary prompt."""
 
-    type: Literal[HumanPromptModelType.BINARY_CHOICE] = HumanPromptModelType.BINARY_CHOICE
+    type: Literal[HumanPromptModelType.BINARY_CHOICE] = Field(
+        default=HumanPromptModelType.BINARY_CHOICE, validation_alias=EITHER_NAME
+    )
     selected_option: ChosenBinary
 
     @property
@@ -149,7 +152,7 @@ class HumanPromptMultipleChoiceBase(_Choice[R]):
 class HumanResponseRadio(HumanResponseBase, validate_assignment=True):
     """The choice of a radio prompt."""
 
-    type: Literal[HumanPromptModelType.RADIO] = HumanPromptModelType.RADIO
+    type: Literal[HumanPromptModelType.RADIO] = Field(default=HumanPromptModelType.RADIO, validation_alias=EITHER_NAME)
     selected_option: ChosenOption
 
     @property
@@ -169,7 +172,9 @@ class HumanPromptRadio(HumanPromptMultipleChoiceBase[HumanResponseRadio]):
 class HumanResponseCheckbox(HumanResponseBase):
     """The choices of a checkbox prompt: ``selected_options`` has all of them, ``selected_option`` is the first."""
 
-    type: Literal[HumanPromptModelType.CHECKBOX] = HumanPromptModelType.CHECKBOX
+    type: Literal[HumanPromptModelType.CHECKBOX] = Field(
+        default=HumanPromptModelType.CHECKBOX, validation_alias=EITHER_NAME
+    )
     # Either of the two may be given, so neither is required, but both are always there.
     selected_option: ChosenOption = Field(default=None)  # type: ignore[assignment]
     selected_options: list[ChosenOption] = Field(default_factory=list, max_length=MAX_OPTIONS)
@@ -229,7 +234,9 @@ class HumanPromptCheckbox(HumanPromptMultipleChoiceBase[HumanResponseCheckbox]):
 class HumanResponseDropdown(HumanResponseBase, validate_assignment=True):
     """The choice of a dropdown prompt."""
 
-    type: Literal[HumanPromptModelType.DROPDOWN] = HumanPromptModelType.DROPDOWN
+    type: Literal[HumanPromptModelType.DROPDOWN] = Field(
+        default=HumanPromptModelType.DROPDOWN, validation_alias=EITHER_NAME
+    )
     selected_option: ChosenOption
 
     @property

@@ -81,7 +81,7 @@ def _as_given(option: Option, dump: SerializerFunctionWrapHandler) -> Any:
     if isinstance(option, _BinaryWord | _MultipleWord):
         return option.value
     given, dumped = option.model_fields_set, dump(option)
-    return dumped if {"id", "value"} <= given else {name: dumped[name] for name in dumped if name in given}
+    return dumped if "id" in given and "value" in given else {name: dumped[name] for name in dumped if name in given}
 
 
 ChosenBinary = Annotated[
@@ -105,8 +105,15 @@ def offered(options: Sequence[Option], chosen: Option) -> Any:
     It is the option with the id and the value that ``chosen`` has, or with the one of the two that it has, or else with its
     label. A word is the id, the value or the label of an option. Nothing is chosen where that stands for several options.
     """
-    what, fits = _wanted(chosen)
-    found = [option for option in options if fits(option)]
+    if {"id", "value"} <= chosen.model_fields_set and not isinstance(chosen, _BinaryWord | _MultipleWord):
+        wanted = _identity(chosen)
+        for option in options:
+            if option.id == chosen.id and _identity(option) == wanted:
+                return option
+        what, found = f"The option with id {_quoted(chosen.id)} and value {_quoted(chosen.value)}", []
+    else:
+        what, fits = _part(chosen)
+        found = [option for option in options if fits(option)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -116,17 +123,11 @@ def offered(options: Sequence[Option], chosen: Option) -> Any:
     raise ResponseNotAccepted(f"{what} was not offered. Choose one of: {named(options)}.")
 
 
-def _wanted(chosen: Option) -> tuple[str, Callable[[Option], bool]]:
-    """What a response says of an option, in words, and whether an option is that one."""
+def _part(chosen: Option) -> tuple[str, Callable[[Option], bool]]:
+    """What a response says of an option where it does not say both id and value, in words; and whether an option is that one."""
     if isinstance(chosen, _BinaryWord | _MultipleWord):
         return f"The option {_quoted(chosen.value)}", lambda option: goes_by(option, chosen.value)
     given = chosen.model_fields_set
-    if {"id", "value"} <= given:
-        wanted = _identity(chosen)
-        return (
-            f"The option with id {_quoted(chosen.id)} and value {_quoted(chosen.value)}",
-            lambda option: option.id == chosen.id and _identity(option) == wanted,
-        )
     if "id" in given:
         return f"The option with id {_quoted(chosen.id)}", lambda option: option.id == chosen.id
     if "value" in given:

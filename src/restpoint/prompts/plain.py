@@ -2,8 +2,11 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from restpoint.errors import ResponseNotAccepted
 from restpoint.prompts.base import (
+    EITHER_NAME,
     AnswerOptions,
     HumanPromptBase,
     HumanPromptModelType,
@@ -15,7 +18,7 @@ from restpoint.prompts.base import (
 class HumanResponseText(HumanResponseBase, validate_assignment=True):
     """The text that was asked for."""
 
-    type: Literal[HumanPromptModelType.TEXT] = HumanPromptModelType.TEXT
+    type: Literal[HumanPromptModelType.TEXT] = Field(default=HumanPromptModelType.TEXT, validation_alias=EITHER_NAME)
     text: str
 
     @property
@@ -58,7 +61,9 @@ class HumanPromptText(HumanPromptBase[HumanResponseText]):
 class HumanResponseNotification(HumanResponseBase, validate_assignment=True):
     """Acknowledges a notification."""
 
-    type: Literal[HumanPromptModelType.NOTIFICATION] = HumanPromptModelType.NOTIFICATION
+    type: Literal[HumanPromptModelType.NOTIFICATION] = Field(
+        default=HumanPromptModelType.NOTIFICATION, validation_alias=EITHER_NAME
+    )
     text: str = "Acknowledged."
 
     @property
