@@ -36,8 +36,9 @@ from restpoint._engine.steps import (
     kept_failure,
     name_of,
     raised_failure,
-    recorded_outcome,
+    recorded_result,
     result_type,
+    written,
 )
 from restpoint._storage import Entry, journal
 from restpoint._store.prompt_request import PromptRequest
@@ -296,14 +297,15 @@ class Context:
 
         Its effect happens at least once: if the process dies before the result is written, another process calls it again.
         Inside it, ``restpoint.step_key()`` returns a key that is the same at every attempt. The result is JSON, typed by the
-        function's annotation.
+        function's annotation. It is read back before it is recorded, and must be equal and of the same types; so the workflow
+        gets the same on its first run as on every replay.
 
         - ``name``: its name in the journal; by default the function's own.
         - ``retries``: how often it is tried again when it raises an ``Exception``: after ``backoff`` seconds, then twice
           that and so on, at most five minutes. A ``WorkflowFailed`` is not tried again.
 
         Raises ``StepFailed`` when the last attempt raised, or ``WorkflowFailed`` if that is what it raised; ``NotJSON`` for a
-        result that cannot be stored; and ``InvalidArgument``.
+        result that does not read back as it was; and ``InvalidArgument``.
         """
         if not callable(function):
             raise InvalidArgument(
@@ -320,11 +322,16 @@ class Context:
         async def stepped() -> Any:
             run = self._run
             if entry is not None:
-                await run.replayed(entry)
+                if entry.error is not None:
+                    await run.replayed(entry)
+                    raise raised_failure(decode(entry.error))
                 try:
-                    return recorded_outcome(entry, returned)
+                    with run.busy():
+                        value = await recorded_result(entry, returned)
                 except ValidationError as error:
                     run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
+                await run.replayed(entry)
+                return value
             await run.first_time()
             with run.busy():
                 try:
@@ -332,7 +339,7 @@ class Context:
                     key = f"{self.execution_id}:{call.position}"
                     work = partial(called, function, arguments)
                     value = await attempts(run.file.clock, key, call, work, retries, backoff)
-                    text = returned.write(value)
+                    result = await written(value, returned)
                 except asyncio.CancelledError:
                     run.abandon_step(call)
                     raise
@@ -340,8 +347,8 @@ class Context:
                     failure = kept_failure(chosen, error)
                     await run.record_outcome(call, None, encode(failure))
                     raise raised_failure(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
-                await run.record_outcome(call, text)
-                return returned.read(text)
+                await run.record_outcome(call, result.text)
+                return result.value
 
         return stepped()
 

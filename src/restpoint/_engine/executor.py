@@ -11,6 +11,7 @@ from restpoint._core.serialization import first_problem, storable_text
 from restpoint._engine.calls import Branch, current_branch, describe
 from restpoint._engine.context import Context
 from restpoint._engine.run import Run
+from restpoint._engine.steps import written
 from restpoint._storage import journal
 from restpoint.errors import (
     ConsentDenied,
@@ -78,7 +79,7 @@ async def _complete(run: Run, result: Any) -> None:
     if unvisited is not None:
         run.mismatch(unvisited.call.position, describe(unvisited.call), "nothing: it has returned")
     try:
-        text = run.workflow.output.write(result)
+        text = (await written(result, run.workflow.output)).text
     except NotJSON as error:
         await _fail(run, error)
         return

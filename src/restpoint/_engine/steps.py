@@ -9,8 +9,8 @@ from typing import Any, Final, get_type_hints
 
 from restpoint._core import tracing
 from restpoint._core.clock import Clock
-from restpoint._core.serialization import decode, storable_text
-from restpoint._engine.workflow import Typed, typed
+from restpoint._core.serialization import storable_text
+from restpoint._engine.typed import Typed, Written, is_large, is_long, typed
 from restpoint._storage import Call, Entry
 from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
 
@@ -71,7 +71,10 @@ def kept_failure(step: str, error: Exception) -> dict[str, Any]:
     if isinstance(error, WorkflowFailed):
         return {"failed": storable_text(error), "code": storable_text(error.failure_code)}
     if isinstance(error, NotJSON):
-        return {"path": storable_text(error.path), "problem": storable_text(f"step {step} returned it, and {error}")}
+        return {
+            "path": storable_text(error.path),
+            "problem": storable_text(f"{error.problem} (the step {step} returned it)"),
+        }
     return {"step": step, "type": type(error).__name__, "message": storable_text(error)[:10_000]}
 
 
@@ -84,11 +87,17 @@ def raised_failure(failure: Mapping[str, Any]) -> Exception:
     return StepFailed(failure["step"], failure["type"], failure["message"])
 
 
-def recorded_outcome(entry: Entry, returned: Typed) -> Any:
-    """Return or raise what the journal has. Raises ``pydantic.ValidationError`` for a result of another type."""
-    if entry.error is not None:
-        raise raised_failure(decode(entry.error))
-    return returned.read(entry.result or "null")
+async def written(value: object, kind: Typed) -> Written:
+    """Write a value of the workflow's, beside the event loop if it is large. Raises ``NotJSON``."""
+    if is_large(value):
+        return await asyncio.to_thread(kind.write, value, is_large=True)
+    return kind.write(value)
+
+
+async def recorded_result(entry: Entry, returned: Typed) -> Any:
+    """Read the result that the journal has. Raises ``pydantic.ValidationError`` for a result of another type."""
+    text = entry.result or "null"
+    return await asyncio.to_thread(returned.read_beside, text) if is_long(text) else returned.read(text)
 
 
 async def attempts(

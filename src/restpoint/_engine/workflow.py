@@ -1,7 +1,6 @@
 """Workflows: async functions of an application, with a name and a version.
 
-Pydantic types their input, their output and the results of their steps by the annotations of the functions. A value always goes
-through JSON, also where it is not read from the file, so a workflow sees the same objects on the first run as on a replay.
+Pydantic types their input, their output and the results of their steps by the annotations of the functions (``typed.py``).
 """
 
 import inspect
@@ -9,10 +8,10 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, get_type_hints, overload
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic import ValidationError
 
-from restpoint._core.serialization import MAX_RESULT_BYTES, decode, encode, first_problem
+from restpoint._core.serialization import encode_exactly, first_problem
+from restpoint._engine.typed import typed
 from restpoint.errors import InputNotAccepted, InvalidArgument, NotJSON
 
 Function = Callable[..., Awaitable[Any]]
@@ -20,46 +19,6 @@ Function = Callable[..., Awaitable[Any]]
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
 _NOTHING: Final = inspect.Parameter.empty
-
-
-class Typed:
-    """The type of an annotation, which writes its values as JSON text and reads them again."""
-
-    def __init__(self, annotation: Any) -> None:
-        self.annotation: Any = Any if annotation is None or annotation is _NOTHING else annotation
-        self.adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
-        self._is_any = self.annotation is Any
-
-    def write(self, value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
-        """``value`` as JSON text. Raises ``NotJSON``."""
-        if self._is_any:
-            return encode(value, limit=limit)
-        try:
-            plain = self.adapter.dump_python(value, mode="json", warnings="error")
-        except (PydanticSerializationError, ValidationError, ValueError, RecursionError):
-            plain = value  # ``encode`` names the path of what is not JSON
-        return encode(plain, limit=limit)
-
-    def read(self, text: str) -> Any:
-        """The value of JSON text. Raises ``pydantic.ValidationError``."""
-        return decode(text) if self._is_any else self.adapter.validate_json(text)
-
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of its values; ``{}`` where there is none."""
-        try:
-            return self.adapter.json_schema()
-        except PydanticUserError:
-            return {}
-
-
-def typed(owner: str, annotation: Any) -> Typed:
-    """The type of an annotation. Raises ``InvalidArgument`` where pydantic has no schema for it."""
-    try:
-        return Typed(annotation)
-    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
-        raise InvalidArgument(
-            f"{owner} is annotated with {annotation!r}, which pydantic cannot read: {str(error).splitlines()[0]}"
-        ) from None
 
 
 class Workflow:
@@ -114,10 +73,16 @@ class Workflow:
     def write_input(self, value: object) -> str:
         """Check an input and return it as the JSON text to store. Raises ``InputNotAccepted``.
 
-        The text has the value as it was given, without the defaults of its model, so that these may change.
+        JSON is kept as it was given, without the defaults of its model, so that these may change. A model, and whatever else
+        the annotation takes, must read back equal and of the same types.
         """
         try:
-            text = encode(value, limit=MAX_INPUT_BYTES)
+            try:
+                text, _ = encode_exactly(value, limit=MAX_INPUT_BYTES)
+            except NotJSON:
+                if not self.takes_input or self.input.is_any:
+                    raise
+                return self.input.write(value, limit=MAX_INPUT_BYTES).text
             if not self.takes_input:
                 if value not in (None, {}):
                     raise InputNotAccepted(f"The workflow {self.name} takes no input; send null, or nothing.")
