@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, time
 from decimal import Decimal
+from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 _ATOMS: Final = frozenset({str, int, float, bool, type(None), bytes})
 _WORTH_MARSHAL: Final = 16  # items of a container, from which one call of C is quicker than a walk
+
+
+class _Missing:
+    """What stands for a part that a value does not have."""
+
+
+_MISSING: Final = _Missing()
 
 Difference = tuple[list[str | int], str]
 """Where two values differ, as the steps to that part from the innermost to the outermost, and how they do."""
@@ -36,7 +45,7 @@ def difference(written: object, read: object) -> Difference | None:
     """The first difference between a value that was written and the one that was read back; None where they are the same.
 
     An ``int`` where a ``float`` is read back is no difference if they are equal: by PEP 484 an annotation of ``float`` takes
-    both. Times are compared as instants, because JSON has the offset of a time zone and not its name.
+    both. JSON has the offset of a time zone and not its name, so that is what is compared.
     """
     kind = type(written)
     if kind is not type(read):
@@ -45,19 +54,20 @@ def difference(written: object, read: object) -> Difference | None:
         return [], f"it is {_named(kind)} and would read back as {_named(type(read))}"
     if kind in _ATOMS or written is read:
         return None if written == read else ([], "it would read back with another value")
-    return _compared_by(written)(written, read)
+    return _compared_by(kind)(written, read)  # type: ignore[arg-type] # a class can be hashed
 
 
-def _compared_by(value: object) -> Callable[[Any, Any], Difference | None]:
-    if isinstance(value, BaseModel):
+@lru_cache(maxsize=512)
+def _compared_by(kind: type) -> Callable[[Any, Any], Difference | None]:
+    if issubclass(kind, BaseModel):
         return _models
-    if isinstance(value, Mapping):
+    if issubclass(kind, Mapping):
         return _mappings
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+    if issubclass(kind, Sequence) and not issubclass(kind, str | bytes | bytearray):
         return _sequences
-    if isinstance(value, AbstractSet):
+    if issubclass(kind, AbstractSet):
         return _sets
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(kind):
         return _dataclasses
     return _others
 
@@ -78,10 +88,11 @@ def _mappings(written: Mapping[object, object], read: Mapping[object, object]) -
         return [], "it would read back with more keys"
     if len(written) >= _WORTH_MARSHAL and _marshals_alike(written, read):
         return None
-    keys = {key: key for key in read}
-    for key in written:
-        if (found := difference(key, keys[key])) is not None:
-            return found[0], f"its key {str(key)[:80]!r}: {found[1]}"
+    if not all(type(key) is str for key in chain(written, read)):
+        keys = {key: key for key in read}
+        for key in written:
+            if (found := difference(key, keys[key])) is not None:
+                return found[0], f"its key {str(key)[:80]!r}: {found[1]}"
     return _parts(((str(key), value) for key, value in written.items()), (read[key] for key in written))
 
 
@@ -93,40 +104,62 @@ def _sets(written: AbstractSet[object], read: AbstractSet[object]) -> Difference
 
 
 def _models(written: BaseModel, read: BaseModel) -> Difference | None:
-    fields = type(written).model_fields
-    mine = {name: value for name, value in written.__dict__.items() if name in fields}
-    theirs = {name: value for name, value in read.__dict__.items() if name in fields}
-    return (
-        _members(mine, theirs)
-        or _members(written.__pydantic_extra__ or {}, read.__pydantic_extra__ or {})
-        or _members(written.__pydantic_private__ or {}, read.__pydantic_private__ or {})
-    )
+    # Not all of __dict__: a property that was cached is there too.
+    found = _members(type(written).__pydantic_fields__, written.__dict__, read.__dict__)
+    if found is None and (written.__pydantic_extra__ or read.__pydantic_extra__):
+        found = _all_members(written.__pydantic_extra__ or {}, read.__pydantic_extra__ or {})
+    if found is None and (written.__pydantic_private__ or read.__pydantic_private__):
+        found = _all_members(written.__pydantic_private__ or {}, read.__pydantic_private__ or {})
+    return found
 
 
 def _dataclasses(written: Any, read: Any) -> Difference | None:
     names = [field.name for field in dataclasses.fields(written)]
-    return _members(*({name: getattr(each, name) for name in names if hasattr(each, name)} for each in (written, read)))
+    return _members(names, *({name: getattr(each, name, _MISSING) for name in names} for each in (written, read)))
 
 
-def _members(written: Mapping[str, object], read: Mapping[str, object]) -> Difference | None:
-    if written.keys() != read.keys():
-        return [], "it would read back with other fields"
-    return _parts(written.items(), (read[name] for name in written))
+def _all_members(written: Mapping[str, object], read: Mapping[str, object]) -> Difference | None:
+    return _members(dict.fromkeys([*written, *read]), written, read)
+
+
+def _members(names: Iterable[str], written: Mapping[str, object], read: Mapping[str, object]) -> Difference | None:
+    for name in names:
+        one, other = written.get(name, _MISSING), read.get(name, _MISSING)
+        kind = type(one)
+        if one is other or (kind in _ATOMS and kind is type(other) and one == other):
+            continue
+        if (found := difference(one, other)) is not None:
+            found[0].append(name)
+            return found
+    return None
 
 
 def _others(written: Any, read: Any) -> Difference | None:
-    is_same = written == read
-    if is_same and isinstance(written, Decimal):
+    if isinstance(written, datetime | time):
+        is_same = _times_alike(written, read)
+    elif isinstance(written, Decimal):
         is_same = str(written) == str(read)  # 1.0 and 1.00 are equal, and still two
-    elif is_same and isinstance(written, datetime | time) and written.tzinfo is None:
-        is_same = written.fold == read.fold
+    else:
+        is_same = written == read
     return None if is_same else ([], f"its {_named(type(written))} would read back with another value")
+
+
+def _times_alike(written: Any, read: Any) -> bool:
+    # By PEP 495 a time that a clock shows twice equals none of another zone, so look at the parts.
+    offset = written.utcoffset()
+    return (
+        written.replace(tzinfo=None, fold=0) == read.replace(tzinfo=None, fold=0)
+        and offset == read.utcoffset()
+        and (offset is not None or written.fold == read.fold)
+    )
 
 
 def _parts(written: Iterable[tuple[str | int, object]], read: Iterable[object]) -> Difference | None:
     for (step, one), other in zip(written, read, strict=True):
-        found = difference(one, other)
-        if found is not None:
+        kind = type(one)
+        if one is other or (kind in _ATOMS and kind is type(other) and one == other):
+            continue
+        if (found := difference(one, other)) is not None:
             found[0].append(step)
             return found
     return None
@@ -140,4 +173,4 @@ def _marshals_alike(one: Any, other: Any) -> bool:
 
 
 def _named(kind: type) -> str:
-    return "None" if kind is type(None) else kind.__qualname__
+    return {type(None): "None", _Missing: "missing"}.get(kind, kind.__qualname__)

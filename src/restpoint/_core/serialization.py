@@ -47,7 +47,7 @@ def encode(value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
         exact, data = False, b""
     if not exact:
         data = to_json(_plain(value, "$", 0))
-    return _limited(data, limit)
+    return limited(data, limit)
 
 
 def encode_exactly(value: object, *, limit: int = MAX_RESULT_BYTES) -> tuple[str, Any]:
@@ -59,7 +59,7 @@ def encode_exactly(value: object, *, limit: int = MAX_RESULT_BYTES) -> tuple[str
         data = to_json(value, inf_nan_mode="strings")
         read = _read(data)
         if read == value and is_plain(value):
-            return _limited(data, limit), read
+            return limited(data, limit), read
     except NotJSON:
         raise
     except (TypeError, ValueError, RecursionError):
@@ -73,12 +73,12 @@ def encode_walking(value: object, *, limit: int = MAX_RESULT_BYTES) -> tuple[str
     It walks through the value in Python, and so lets the event loop run meanwhile; reading it back in C would not.
     """
     read = _plain(value, "$", 0, exactly=True)
-    return _limited(to_json(read), limit), read
+    return limited(to_json(read), limit), read
 
 
 def check_json(data: bytes, *, limit: int = MAX_RESULT_BYTES) -> str:
     """Return JSON that pydantic wrote as text. Raises ``NotJSON`` where it is too long or too deep, or has ``NaN`` in it."""
-    text = _limited(data, limit)
+    text = limited(data, limit)
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH or b"NaN" in data or b"Infinity" in data:
         try:
             _read(data, allow_inf_nan=False)
@@ -95,7 +95,8 @@ def path_of(steps: Sequence[str | int]) -> str:
     return _short(path)
 
 
-def _limited(data: bytes, limit: int) -> str:
+def limited(data: bytes, limit: int) -> str:
+    """Return JSON as text. Raises ``NotJSON`` where it has more than ``limit`` bytes."""
     if len(data) > limit:
         raise NotJSON("$", f"it is {len(data)} bytes of JSON and the limit is {limit}")
     return data.decode()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from restpoint._core import tracing
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
-from restpoint._core.serialization import check_text, decode, encode
+from restpoint._core.serialization import canonical, check_text, decode, encode
 from restpoint._engine import executor
 from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
@@ -388,9 +388,17 @@ class Runner:
             log.error("a run could not be looked after", exc_info=error)
 
 
-def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, bytes | None]:
-    """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
+def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, tuple[bytes, ...]]:
+    """The hashes of an idempotency key with its owner, and of the request; None and none without a key.
+
+    The request has two where its JSON is not in canonical form: that of the canonical form is stored from now on, and the other
+    one was stored by programs before.
+    """
     if key is None:
-        return None, None
-    asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")
-    return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()
+        return None, ()
+    asked = [
+        f"{row.workflow}\n{each}" + (f"\n{row.priority}" if row.priority else "") for each in (canonical(text), text)
+    ]
+    return sha256(json.dumps([row.owner, key]).encode()).digest(), tuple(
+        sha256(each.encode()).digest() for each in asked
+    )

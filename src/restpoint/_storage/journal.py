@@ -65,12 +65,15 @@ _NUMBER: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key, ``request`` of the rest."""
+    """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key.
+
+    ``request`` has the digests that mean the same request, the first of which is stored.
+    """
 
     input: str
     trace: str | None = None
     start: bytes | None = None
-    request: bytes | None = None
+    request: tuple[bytes, ...] = ()
 
 
 def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
@@ -82,12 +85,13 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
     if what.start is not None:
         earlier = tx.one(_STARTED, {"start": what.start})
         if earlier is not None:
-            if earlier[1] != what.request:
+            if earlier[1] not in what.request:
                 raise IdempotencyConflict(earlier[0])
             return str(earlier[0])
     claimed = int(lease is not None)
     create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor)
-    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
+    request = what.request[0] if what.request else None
+    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, request, row.id))
     return None
 
 
