@@ -386,3 +386,38 @@ def percentile(values: list[float], share: float) -> float:
     """The value that ``share`` of them do not exceed."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+# --- Standing still -----------------------------------------------------------------------------------------------------
+
+
+def until_rows(path: Path, query: str, expected: object) -> None:
+    """Return when the query gives this one value."""
+    give_up = time.monotonic() + PATIENCE
+    while support.rows(path, query) != [(expected,)]:
+        assert time.monotonic() < give_up, (query, support.rows(path, query))
+        time.sleep(0.02)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether each of its threads is stopped: one that was in a system call may take the lock before it is."""
+    stats = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
+
+
+def stop_outside_a_write(pid: int, path: Path) -> None:
+    """Stop a process, but not while it has the file's write lock, which nobody could take from it."""
+    for _ in range(1000):
+        os.kill(pid, signal.SIGSTOP)
+        while not _stands_still(pid):
+            time.sleep(0.001)
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0.3)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(0.003)
+                continue
+            connection.execute("ROLLBACK")
+            return
+    raise AssertionError("it always had the write lock")

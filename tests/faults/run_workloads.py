@@ -298,6 +298,52 @@ async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, le
             await asyncio.sleep(0.01)
 
 
+async def _until_the_gate_opens(effects: str, gate: str) -> int:
+    note(effects, "gated", os.getpid(), "begun")
+    while not Path(gate).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+        await asyncio.sleep(0.005)
+    note(effects, "gated", os.getpid(), "done")
+    return os.getpid()
+
+
+async def _block(effects: str, seconds: float) -> int:
+    note(effects, "blocking", os.getpid(), "begun")
+    time.sleep(seconds)  # noqa: ASYNC251 - a defect of an application
+    note(effects, "blocking", os.getpid(), "done")
+    return os.getpid()
+
+
+@workflow
+async def gated(ctx: Context, about: list[str]) -> int:
+    return await ctx.step(_until_the_gate_opens, *about)
+
+
+@workflow
+async def blocking(ctx: Context, about: list[Any]) -> int:
+    return await ctx.step(_block, *about)
+
+
+async def stand_still(link: Link, path: str, lease: int, name: str | None, about: list[Any]) -> None:
+    """Start an execution and run it, or another process's, with leases of ``lease`` milliseconds, until killed.
+
+    Tells of each run that it finds to have lost.
+    """
+    setattr(leases, "DURATION", lease)  # noqa: B010 - a constant, but not for this process
+    leave = Run.leave
+
+    def told(run: Run, why: Any) -> None:
+        if why == "lost" and run.exit_reason is None:
+            link.tell("lost", run.claim.execution_id, run.claim.epoch)
+        leave(run, why)
+
+    setattr(Run, "leave", told)  # noqa: B010 - as above
+    async with ExecutionStore(database=path) as store, Runner(store, [gated, blocking]) as runner:
+        link.tell("open", runner._require().lease)
+        if name is not None:
+            await runner.start(name, about)
+        await asyncio.Event().wait()
+
+
 # --- Rows 7 and 8 for runs -------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,9 @@ The others of that row: an exchange in ``tests/oauth/test_consent_kills.py``, a 
 
 import asyncio
 import json
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -101,6 +103,79 @@ async def told_to_end(folder: Path, rounds: int, workers: str, random: Random) -
         f"gone after {longest:.2f} s at most"
     )
     return longest
+
+
+BLOCKING = """
+import asyncio, time
+from pathlib import Path
+from restpoint import Context, workflow
+
+def sleep() -> None:
+    Path("begun").touch()
+    time.sleep(3600)
+
+async def block() -> None:
+    sleep()
+
+async def use_the_pool_of_asyncio() -> None:
+    await asyncio.to_thread(sleep)
+
+@workflow
+async def in_a_thread(ctx: Context) -> None:
+    await ctx.step(sleep)
+
+@workflow
+async def on_the_loop(ctx: Context) -> None:
+    await ctx.step(block)
+
+@workflow
+async def in_the_pool(ctx: Context) -> None:
+    await ctx.step(use_the_pool_of_asyncio)
+"""
+
+
+def _told_to_end_while_blocked(folder: Path, workflow: str, workers: str) -> tuple[float, list[str]]:
+    """How many seconds the server took to end, and what it said."""
+    (folder / "blocking.py").write_text(BLOCKING)
+    begun = folder / "begun"
+    with served("blocking.py", folder, "--workers", workers) as server:
+        with suppress(httpx.TimeoutException):  # one that blocks the loop does not answer
+            httpx.post(f"{server.url}/v1/workflows/{workflow}?wait=0", json=None, timeout=0.5)
+        give_up = time.monotonic() + PATIENCE
+        while not begun.exists():
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        code, took = server.end()
+    begun.unlink()
+    assert code == 0
+    assert problems(folder / "restpoint.db", []) == []
+    return took, [line for line in server.said if not line.startswith("Serving ")]
+
+
+def test_a_server_that_is_told_to_end_does_not_wait_for_a_sync_step_and_its_run_counts_no_death(tmp_path: Path) -> None:
+    _, said = _told_to_end_while_blocked(tmp_path, "in_a_thread", "1")
+    assert said == []
+    path = tmp_path / "restpoint.db"
+    ((status, attempts, lease, wake_at),) = rows(path, "SELECT status, attempts, lease, wake_at FROM executions")
+    assert (status, attempts, lease) == ("running", 0, None)
+    assert wake_at, "nobody begins the step again while the thread may still be at it"
+
+
+def test_a_server_that_is_told_to_end_while_a_step_blocks_its_loop_ends_and_says_so(tmp_path: Path) -> None:
+    _, said = _told_to_end_while_blocked(tmp_path, "on_the_loop", "1")
+    assert len(said) == 1
+    assert "something blocks this process" in said[0]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workflow", ["in_a_thread", "on_the_loop", "in_the_pool"])
+def test_a_blocked_server_that_is_told_to_end_is_gone_within_five_seconds(
+    tmp_path: Path, workflow: str, workers: str
+) -> None:
+    took = [_told_to_end_while_blocked(tmp_path, workflow, workers)[0] for _ in range(3)]
+    print(f"\n{workflow}, {workers} processes: gone after {max(took):.2f} s at most")
+    assert max(took) < 5
 
 
 async def test_a_server_that_is_told_to_end_has_recorded_every_start_and_answer_that_it_accepted(

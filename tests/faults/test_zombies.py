@@ -7,52 +7,19 @@ process that held the run when it was written, each position is there once, and 
 import json
 import os
 import signal
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from faults.harness import Zygote, problems
+from faults.harness import Zygote, problems, stop_outside_a_write, until_rows
 from faults.run_workloads import lines
 from restpoint._storage.sqlite import migrations
-from support import PATIENCE, rows
+from support import rows
 
 LEASE = 700  # milliseconds
 EXECUTIONS = 6
-
-
-def _until(path: Path, query: str, expected: object) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while rows(path, query) != [(expected,)]:
-        assert time.monotonic() < give_up, (query, rows(path, query))
-        time.sleep(0.02)
-
-
-def _stands_still(pid: int) -> bool:
-    """Whether each of its threads is stopped: one that was in a system call may take the lock before it is."""
-    stats = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
-
-
-def _stop(pid: int, path: Path) -> None:
-    """Stop a process, but not while it has the file's write lock, which nobody could take from it."""
-    for _ in range(1000):
-        os.kill(pid, signal.SIGSTOP)
-        while not _stands_still(pid):
-            time.sleep(0.001)
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=0.3)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                os.kill(pid, signal.SIGCONT)
-                time.sleep(0.003)
-                continue
-            connection.execute("ROLLBACK")
-            return
-    raise AssertionError("it always had the write lock")
 
 
 def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int]:
@@ -66,17 +33,17 @@ def _stop_one(zygote: Zygote, path: Path, random: Random) -> tuple[int, int, int
     heir = zygote.run("run_workloads:live_for_a_moment", starts=0, answers=False, **about)
     heir.line()
     time.sleep(random.uniform(0, 0.15))  # whatever it is doing then
-    _stop(sleeper.pid, path)
+    stop_outside_a_write(sleeper.pid, path)
     try:
         ((held,),) = rows(path, f"SELECT count(*) FROM executions WHERE lease = {lease}")
-        _until(path, f"SELECT count(*) FROM executions WHERE lease = {lease}", 0)
+        until_rows(path, f"SELECT count(*) FROM executions WHERE lease = {lease}", 0)
         answering = zygote.run("run_workloads:live_for_a_moment", starts=0, answers=True, **about)
         answering.line()
         time.sleep(random.choice([0, 0.1, 0.5]))
         before = len(lines(effects))
     finally:
         os.kill(sleeper.pid, signal.SIGCONT)
-    _until(path, "SELECT count(*) FROM executions WHERE status <> 'completed'", 0)
+    until_rows(path, "SELECT count(*) FROM executions WHERE status <> 'completed'", 0)
     for child in (sleeper, heir, answering):
         child.kill()
     told = list(sleeper.lines())

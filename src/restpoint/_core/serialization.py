@@ -181,8 +181,15 @@ def check_text(name: str, text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
 
 
 def storable_text(text: object) -> str:
-    """Make ``text`` pass ``check_text``: cut it to the limit and replace what UTF-8 cannot encode. For errors, say."""
-    return str(text)[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
+    """Make ``text`` pass ``check_text``: cut it to the limit and replace what UTF-8 cannot encode. For errors, say.
+
+    Never raises, also where ``__str__`` of an application's exception does.
+    """
+    try:
+        shown = str(text)
+    except BaseException:  # noqa: BLE001 - whatever it is, there is something more important to tell
+        shown = f"({type(text).__name__} has no text: its __str__ raised)"
+    return shown[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def first_problem(error: Exception) -> str:

@@ -47,6 +47,9 @@ class Branch:
 
 current_branch: ContextVar[Branch | None] = ContextVar("restpoint_branch", default=None)
 
+current_step: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
+"""The key of the step that calls."""
+
 
 def describe(call: Call) -> str:
     """A call in words, for the two sides of a mismatch."""

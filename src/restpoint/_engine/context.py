@@ -15,10 +15,8 @@ A call gets its position when it is made, also where it is awaited later or in a
 ``asyncio.gather(ctx.ask(...), ctx.ask(...))``.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, ValidationError
@@ -30,19 +28,10 @@ from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
 from restpoint._engine.calls import describe, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
-from restpoint._engine.steps import (
-    attempts,
-    called,
-    kept_failure,
-    name_of,
-    raised_failure,
-    recorded_result,
-    result_type,
-    written,
-)
+from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
 from restpoint._storage import Entry, journal
 from restpoint._store.prompt_request import PromptRequest
-from restpoint.errors import InvalidArgument, NotJSON, WorkflowFailed
+from restpoint.errors import InvalidArgument
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
     HumanPrompt,
@@ -273,6 +262,7 @@ class Context:
         name: str | None = None,
         retries: int = 0,
         backoff: float = 1.0,
+        timeout: float | timedelta | None = None,
     ) -> Coroutine[Any, Any, T]: ...
     @overload
     def step(
@@ -283,6 +273,7 @@ class Context:
         name: str | None = None,
         retries: int = 0,
         backoff: float = 1.0,
+        timeout: float | timedelta | None = None,
     ) -> Coroutine[Any, Any, T]: ...
     def step(
         self,
@@ -292,6 +283,7 @@ class Context:
         name: str | None = None,
         retries: int = 0,
         backoff: float = 1.0,
+        timeout: float | timedelta | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Call a function, sync (in a thread) or async, and record its result: it does not run again once that is written.
 
@@ -301,8 +293,12 @@ class Context:
         gets the same on its first run as on every replay.
 
         - ``name``: its name in the journal; by default the function's own.
-        - ``retries``: how often it is tried again when it raises an ``Exception``: after ``backoff`` seconds, then twice
-          that and so on, at most five minutes. A ``WorkflowFailed`` is not tried again.
+        - ``retries``: how often it is tried again when it raises, whatever it raises: after ``backoff`` seconds, then twice
+          that and so on, at most five minutes. Failed attempts are counted in the file, so a restart does not begin anew. A
+          ``WorkflowFailed`` is not tried again.
+        - ``timeout``: the most seconds that one attempt may take, or a ``timedelta``; none by default. One that takes longer
+          has failed with ``TimeoutError``: an async function is cancelled. A sync one cannot be stopped; its thread goes on,
+          and its result is not used.
 
         Raises ``StepFailed`` when the last attempt raised, or ``WorkflowFailed`` if that is what it raised; ``NotJSON`` for a
         result that does not read back as it was; and ``InvalidArgument``.
@@ -315,6 +311,10 @@ class Context:
             raise InvalidArgument(f"retries is {retries!r}; give a whole number from 0.")
         if not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
             raise InvalidArgument(f"backoff is {backoff!r}; give seconds from 0.")
+        limit = _seconds(timeout)
+        if limit is not None and not 0 < limit <= MAX_TIMEOUT_SECONDS:
+            raise InvalidArgument(f"timeout is {timeout!r}; give seconds above 0, or None for none.")
+        trying = Trying(retries, backoff, limit)
         chosen = check_text("name", name or name_of(function), limit=1_000)
         call, entry = self._run.call("step", chosen, fingerprint_of(arguments))
         returned = result_type(function)
@@ -333,22 +333,7 @@ class Context:
                 await run.replayed(entry)
                 return value
             await run.first_time()
-            with run.busy():
-                try:
-                    await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
-                    key = f"{self.execution_id}:{call.position}"
-                    work = partial(called, function, arguments)
-                    value = await attempts(run.file.clock, key, call, work, retries, backoff)
-                    result = await written(value, returned)
-                except asyncio.CancelledError:
-                    run.abandon_step(call)
-                    raise
-                except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
-                    failure = kept_failure(chosen, error)
-                    await run.record_outcome(call, None, encode(failure))
-                    raise raised_failure(failure) from (None if isinstance(error, WorkflowFailed | NotJSON) else error)
-                await run.record_outcome(call, result.text)
-                return result.value
+            return await carry_out(run, call, function, arguments, trying, returned)
 
         return stepped()
 

@@ -43,19 +43,15 @@ async def follow(run: Run) -> None:
             result = await _call(run)
             run.check()
             await _complete(run, result)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if run.exit_reason is None and task is not None and not task.cancelling():
-                span.fail("CancelledError")
-                await _fail(run, RuntimeError("the workflow cancelled itself"))
-            elif run.exit_reason is None:
-                run.set_exit_reason("released")  # the loop is closing, or someone cancels tasks
-        except Exception as error:  # noqa: BLE001 - the workflow's own
-            if run.exit_reason is None:
+        except BaseException as error:
+            if run.is_outcome(error):
                 span.fail(type(error).__qualname__)
                 await _fail(run, error)
+            elif isinstance(error, KeyboardInterrupt | GeneratorExit):
+                raise
         finally:
-            run.set_exit_reason("released")  # counts only if the end was not written
+            # Counts only if the end was not written: the loop is closing, or someone cancels tasks.
+            run.set_exit_reason("released")
             span.annotate(outcome=run.exit_reason or "released")
             run.tear_down()
 

@@ -100,6 +100,7 @@ class Parking:
         # A suspect leaves at once when it waits: it would be blamed if another run killed the process.
         self._hold_seconds = 0 if run.claim.suspect else hold
         self._busy = 0
+        self._resting = 0
         self._looking = False
         self._hold: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
@@ -152,6 +153,17 @@ class Parking:
             del self.waiting[token]
             self.activity += 1
 
+    @contextmanager
+    def rest(self) -> Iterator[None]:
+        """One branch awaits the next attempt of a step: it needs no slot, but the run stays in memory."""
+        self._resting += 1
+        try:
+            with self.wait(None):
+                yield
+        finally:
+            self._resting -= 1
+            self._look_soon()
+
     async def be_here(self) -> None:
         """After a wait: return when the run has a slot again. Raises ``asyncio.CancelledError`` if it left memory."""
         if self._hold is not None:
@@ -196,14 +208,14 @@ class Parking:
         if self.has_slot:
             self.has_slot = False
             self._slots.give()
-        if self._hold is None and self._parking is None:
+        if self._hold is None and self._parking is None and not self._resting:
             loop = asyncio.get_running_loop()
             self._hold = loop.call_later(self._hold_seconds, self._hold_over, TURNS, self.activity)
 
     def _hold_over(self, turns: int, activity: int) -> None:
         """Park the run, unless one of its tasks does something within the next turns of the loop."""
         self._hold = None
-        if not self._only_waits or self._parking is not None:
+        if not self._only_waits or self._parking is not None or self._resting:
             return
         if activity != self.activity:
             self._look_soon()

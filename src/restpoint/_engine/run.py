@@ -12,12 +12,12 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec
 
 from restpoint._core.changes import Change, Wait
-from restpoint._engine.calls import Branch, current_branch, describe, this_task
+from restpoint._core.threads import Returned, ThreadCall
+from restpoint._engine.calls import Branch, current_branch, current_step, describe, this_task
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
-from restpoint._engine.steps import current_step
 from restpoint._engine.workflow import Workflow
-from restpoint._storage import Call, Claim, Entry, Transaction, claims, journal
+from restpoint._storage import Call, Claim, Entry, StepAttempts, Transaction, claims, journal
 from restpoint._store.identity_map import Creation
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
@@ -65,6 +65,10 @@ class Run:
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """The outcomes of consents that restpoint drives, as far as they are known."""
         self.has_branched = False
+        self.got_on = False
+        """Whether anything was recorded since it was claimed."""
+        self.attempts: dict[str, StepAttempts] = {}
+        """The steps that have failed and are tried again, by position, as the file has them."""
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
@@ -74,6 +78,7 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
+        self._thread_calls: set[ThreadCall] = set()
         self._creation: Creation | None = None
         self.use(Journal([], {}))
 
@@ -200,6 +205,45 @@ class Run:
         """The OAuth flow of this process; None where it has none."""
         return self._runner.consents
 
+    # --- What a step or the workflow raises ---
+
+    def cancellations(self) -> int:
+        """How often the current task was told to end, to compare with later."""
+        task = this_task()
+        return 0 if task is None else task.cancelling()
+
+    def is_outcome(self, error: BaseException, cancellations: int = -1) -> bool:
+        """Whether what a step or the workflow raised is how it ended, rather than the end of its run in this process.
+
+        Every kind of exception is an outcome, also ``SystemExit``, ``GeneratorExit`` and a ``CancelledError`` that nobody asked
+        for, but
+
+        - nothing that is raised once the run leaves memory, or its event loop ends;
+        - Ctrl-C, and the closing of a coroutine that is not running;
+        - of a step: the cancellation of its task, which was told to end ``cancellations`` times before the step began.
+        """
+        if not self._goes_on():
+            return False
+        task = this_task()
+        if isinstance(error, asyncio.CancelledError):
+            return cancellations < 0 or task is None or task.cancelling() <= cancellations
+        return task is not None and not isinstance(error, KeyboardInterrupt)
+
+    # --- Threads ---
+
+    async def in_thread(self, work: Callable[[], Any]) -> Returned:
+        """Call a function in a thread of the runner; what it returned, and what it raised."""
+        call = self._runner.threads.call(work)
+        self._thread_calls.add(call)
+        returned = await call
+        self._thread_calls.discard(call)
+        return returned
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a thread is still at work in a step of it, which nothing can stop."""
+        return any(not call.is_over for call in self._thread_calls)
+
     # --- Calls ---
 
     def call(self, kind: str, name: str, fingerprint: str) -> tuple[Call, Entry | None]:
@@ -291,6 +335,7 @@ class Run:
         def over(written: "asyncio.Future[None]") -> None:
             error = written.exception()
             if error is None:
+                self.got_on = True
                 order.written(unwritten)
                 if claim.suspect:
                     self._runner.trust(claim.execution_id)
@@ -334,6 +379,25 @@ class Run:
             raise
         self.check()
 
+    async def step_outcome(self, call: Call, result: str | None, error: str | None) -> None:
+        """Write the outcome of a step, both as JSON, and remove its failed attempts from the file."""
+        attempted = self.attempts.pop(call.position, None) is not None
+        await self.outcome(journal.record_step, call, result, error, attempted=attempted)
+
+    async def attempt_failed(self, call: Call, attempts: int, error: str, next_at: int) -> None:
+        """Write that a step failed for the ``attempts``-th time, with ``error`` (JSON), and is tried again at ``next_at``."""
+        await self.write(journal.attempt_failed, call, attempts, error, next_at)
+        now = self.file.clock.now()
+        made = (call.position, call.name, call.fingerprint, attempts, error, now, next_at)
+        self.attempts[call.position] = StepAttempts(*made)
+        self.recorded()
+
+    def attempts_of(self, call: Call) -> StepAttempts | None:
+        """The failed attempts of a step; None where there are none, or where they were another step's."""
+        found = self.attempts.get(call.position)
+        is_same = found is not None and (found.name, found.fingerprint) == (call.name, call.fingerprint)
+        return found if is_same else None
+
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Write the outcome of a call that has no other trace in the file than its entry in the journal."""
         await self.outcome(journal.record, call, result, error)
@@ -363,18 +427,19 @@ class Run:
 
     def abandon(self, call: Call, wait_id: str | None = None) -> None:
         """Record that the workflow itself stopped awaiting a call, so that no replay gives it an outcome either."""
-        if self._is_cancelled_by_workflow():
+        if self._goes_on():
             self._queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
             self.recorded()
 
     def abandon_step(self, call: Call) -> None:
         """Record that the workflow itself cancelled a step under way, so that no replay runs it again."""
-        task = this_task()
-        if self._is_cancelled_by_workflow() and task is not None and task.cancelling():
-            self._queue(journal.record, call, self.journal.order.newest_given, None, journal.ABANDONED)
+        if self._goes_on():
+            given, attempted = self.journal.order.newest_given, self.attempts.pop(call.position, None) is not None
+            self._queue(journal.record_step, call, given, None, journal.ABANDONED, attempted=attempted)
             self.recorded()
 
-    def _is_cancelled_by_workflow(self) -> bool:
+    def _goes_on(self) -> bool:
+        """Whether what happens to a task of it is the workflow's own doing, because the run goes on in this process."""
         if self.exit_reason is None and self._runner.is_ending:
             self.leave("released")
         return self.exit_reason is None

@@ -18,6 +18,7 @@ from restpoint._core import tracing
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import canonical, check_text, decode, encode
+from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
 from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
+_BLOCKED: Final = 5_000  # milliseconds within which a process that is told to end is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Runner:
     - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
       with 0 only starts executions, for other processes to run.
     - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
-    - ``max_attempts``: how many processes may die running an execution, with nothing new recorded, before it is failed with
-      the code ``attempts_exhausted``.
+    - ``max_attempts``: how often an execution may be taken up with nothing new recorded, because its process died or gave it
+      up, before it is failed with the code ``attempts_exhausted``.
     - ``replay_always``: for tests; replays a workflow after every call.
     - ``consents``: the OAuth flow for consents that workflows ask for by the name of a provider.
 
@@ -101,6 +103,8 @@ class Runner:
         self.concurrency = concurrency
         self._news = asyncio.Event()
         self.slots = Slots(concurrency, self._news)
+        self.threads = ThreadPool(max(concurrency, 1), "restpoint-step")
+        """Where sync steps work: as many at once as there are slots."""
         self._runs: dict[str, Run] = {}
         self._poller: Poller
         self._work: set[asyncio.Task[None]] = set()
@@ -125,6 +129,7 @@ class Runner:
         if self.concurrency:
             await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
+            file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
                 asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
@@ -146,6 +151,7 @@ class Runner:
         self._closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
+            self._require().lease_keeper.expired.remove(self._stood_still)
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
@@ -156,6 +162,7 @@ class Runner:
             await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
+        self.threads.close()
 
     @property
     def accepts(self) -> bool:
@@ -300,7 +307,7 @@ class Runner:
     async def _read(self, claim: Claim) -> Run | None:
         """Read a claimed run with its journal. None where the execution is not in the file any more."""
         file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        text, trace = await journal.read_run(file.database, claim.execution_id)
+        text, trace, attempted = await journal.read_run(file.database, claim.execution_id)
         entries = await journal.read_journal(file.database, claim.execution_id)
         asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
         found = await file.records.load(claim.execution_id, asked)
@@ -313,6 +320,9 @@ class Runner:
         # Read after the waits, so that it has the closing of every wait that is closed.
         closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
         run.use(Journal(entries, closings))
+        if attempted:
+            failed = await journal.read_attempts(file.database, claim.execution_id)
+            run.attempts = {each.position: each for each in failed}
         if self.consents is not None and any(entry.is_driven for entry in entries):
             # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
             run.outcomes |= await self.consents.outcomes(claim.execution_id)
@@ -321,6 +331,24 @@ class Runner:
     def _begin(self, run: Run) -> None:
         self._runs[run.claim.execution_id] = run
         run.begin(executor.follow)
+
+    def _stood_still(self) -> None:
+        """End the copies of runs that others took over while this process stood still."""
+        self._later(self._leave_lost())
+
+    async def _leave_lost(self) -> None:
+        try:
+            lost = await self._require().write(claims.lost, [run.claim for run in self._runs.values()])
+        except (StorageError, StoreClosed):
+            return  # whatever it writes is refused all the same
+        for claim in lost:
+            run = self._runs.get(claim.execution_id)
+            if run is not None and run.claim == claim:
+                log.warning(
+                    "another process took execution %s over while this one stood still; it ends here", claim.execution_id,
+                    extra={"execution_id": claim.execution_id},
+                )  # fmt: skip
+                run.leave("lost")
 
     # --- For its runs ---
 
@@ -340,7 +368,10 @@ class Runner:
             del self._runs[execution_id]
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
-            self._later(self._release(run.claim, run.problem))
+            # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
+            pause = _BLOCKED if run.is_blocked else 0
+            got_on = run.got_on or self.is_ending or run.problem is not None
+            self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
         elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
@@ -351,22 +382,23 @@ class Runner:
             raise StoreClosed("The runner is not open.")
         return self._file
 
-    async def _release(self, claim: Claim, problem: str | None) -> None:
+    async def _release(self, claim: Claim, problem: str | None, *, pause: int = 0, got_on: bool = True) -> None:
         self.trust(claim.execution_id)
+        release = partial(claims.release, run=claim, problem=problem, pause=pause, got_on=got_on)
         try:
-            await self._require().database.write(partial(claims.release, run=claim, problem=problem))
+            await self._require().database.write(release)
         except (LeaseLost, StoreClosed):
             return
         except StorageError:
             log.exception("execution %s could not be let go", claim.execution_id)
             if not self._closing:  # while this process has its lease, nobody else can take the run
-                self._later(self._release_later(claim, problem))
+                self._later(self._release_later(claim, problem, pause=pause, got_on=got_on))
             return
         self._news.set()
 
-    async def _release_later(self, claim: Claim, problem: str | None) -> None:
+    async def _release_later(self, claim: Claim, problem: str | None, *, pause: int, got_on: bool) -> None:
         await asyncio.sleep(_TRY_AGAIN)
-        await self._release(claim, problem)
+        await self._release(claim, problem, pause=pause, got_on=got_on)
 
     async def _try_again(self, claim: Claim) -> None:
         """After the storage failed, load the run again: this process still has the claim."""

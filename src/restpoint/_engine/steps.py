@@ -3,21 +3,31 @@
 import asyncio
 import functools
 import inspect
+import logging
+import types
+import weakref
 from collections.abc import Callable, Coroutine, Mapping
-from contextvars import ContextVar
-from typing import Any, Final, get_type_hints
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from restpoint._core import tracing
 from restpoint._core.clock import Clock
-from restpoint._core.serialization import storable_text
+from restpoint._core.serialization import decode, encode, storable_text
+from restpoint._core.threads import in_thread
+from restpoint._engine.calls import current_step
 from restpoint._engine.typed import Typed, Written, is_large, is_long, typed
 from restpoint._storage import Call, Entry
 from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
 
-_LONGEST_BACKOFF: Final = 300.0  # seconds
+if TYPE_CHECKING:
+    from restpoint._engine.run import Run
 
-current_step: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
-"""The key of the step that calls."""
+log = logging.getLogger(__name__)
+
+_LONGEST_BACKOFF: Final = 300.0  # seconds
+_MOST_DOUBLINGS: Final = 60  # of a backoff: beyond that any is longer than the longest, and a float would overflow
+_GRACE_SECONDS: Final = 5.0  # for an attempt that is cancelled to end
 
 
 def step_key() -> str:
@@ -31,15 +41,6 @@ def step_key() -> str:
     return key
 
 
-async def called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Call a function and return its result; one that is sync is called in a thread."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*arguments)
-    value = await asyncio.to_thread(function, *arguments)
-    # A partial, a lambda or an object may return an awaitable.
-    return await value if inspect.isawaitable(value) else value
-
-
 def name_of(function: Callable[..., Any]) -> str:
     """The name of a function."""
     while isinstance(function, functools.partial):
@@ -47,26 +48,34 @@ def name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
 
 
+_ANYTHING: Final = Typed(Any)
+_result_types: "weakref.WeakKeyDictionary[types.FunctionType, Typed]" = weakref.WeakKeyDictionary()
+
+
 def result_type(function: Callable[..., Any]) -> Typed:
     """The type of a function's result, by its annotation."""
     while isinstance(function, functools.partial):
         function = function.func
-    try:
-        return _result_type_of(function)
-    except TypeError:  # it cannot be hashed
-        return Typed(Any)
+    function = getattr(function, "__func__", function)  # a bound method is made anew each time, and its function is not
+    if not isinstance(function, types.FunctionType):
+        return _annotated_result(function)
+    found = _result_types.get(function)
+    if found is None:
+        found = _annotated_result(function)
+        if "<locals>" not in function.__qualname__:  # one that is made in each run should go with what it captured
+            _result_types[function] = found
+    return found
 
 
-@functools.lru_cache(maxsize=1_000)
-def _result_type_of(function: Callable[..., Any]) -> Typed:
+def _annotated_result(function: Callable[..., Any]) -> Typed:
     try:
         annotation = get_type_hints(function, include_extras=True).get("return", Any)
     except (NameError, TypeError, AttributeError):
         annotation = Any
-    return typed(f"The result of step {name_of(function)}", annotation)
+    return _ANYTHING if annotation is Any else typed(f"The result of step {name_of(function)}", annotation)
 
 
-def kept_failure(step: str, error: Exception) -> dict[str, Any]:
+def kept_failure(step: str, error: BaseException) -> dict[str, Any]:
     """What the journal keeps of an exception, so that a replay can raise it again."""
     if isinstance(error, WorkflowFailed):
         return {"failed": storable_text(error), "code": storable_text(error.failure_code)}
@@ -90,33 +99,160 @@ def raised_failure(failure: Mapping[str, Any]) -> Exception:
 async def written(value: object, kind: Typed) -> Written:
     """Write a value of the workflow's, beside the event loop if it is large. Raises ``NotJSON``."""
     if is_large(value):
-        return await asyncio.to_thread(kind.write, value, is_large=True)
+        return await in_thread(functools.partial(kind.write, is_large=True), value)
     return kind.write(value)
 
 
 async def recorded_result(entry: Entry, returned: Typed) -> Any:
     """Read the result that the journal has. Raises ``pydantic.ValidationError`` for a result of another type."""
     text = entry.result or "null"
-    return await asyncio.to_thread(returned.read_beside, text) if is_long(text) else returned.read(text)
+    return await in_thread(returned.read_beside, text) if is_long(text) else returned.read(text)
 
 
-async def attempts(
-    clock: Clock, key: str, call: Call, function: Callable[[], Coroutine[Any, Any, Any]], retries: int, backoff: float
+# --- Trying --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """How a step is tried: ``retries`` times more, ``backoff`` seconds apart or longer, each at most ``timeout`` seconds long."""
+
+    retries: int
+    backoff: float
+    timeout: float | None
+
+    def pause(self, failed: int) -> int:
+        """Milliseconds from the failure of attempt number ``failed`` to the next attempt."""
+        doubled = self.backoff * 2.0 ** min(failed - 1, _MOST_DOUBLINGS)
+        return round(min(doubled, _LONGEST_BACKOFF) * 1000)
+
+
+async def carry_out(
+    run: "Run", call: Call, function: Callable[..., Any], arguments: tuple[Any, ...], trying: Trying, returned: Typed
 ) -> Any:
-    """Call a function up to ``retries`` times more, ``backoff`` seconds apart or longer. Raises what the last attempt raised."""
-    for attempt in range(retries + 1):
-        token = current_step.set(key)
-        try:
-            with tracing.step_span(call.name, attempt + 1):
-                return await function()
-        except WorkflowFailed:
+    """Try a step that has no outcome in the journal until it has one, record that, and return or raise it.
+
+    Whatever the function raises is the failure of an attempt, ``SystemExit`` and ``StopIteration`` too. Failed attempts are
+    recorded, so a restart neither forgets them nor tries again too early.
+    """
+    try:
+        with run.busy():
+            await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
+        result, kept, cause = await _tried(
+            run, call, functools.partial(function, *arguments), function, trying, returned
+        )
+    except asyncio.CancelledError:
+        run.abandon_step(call)
+        raise
+    with run.busy():
+        await run.step_outcome(call, None if result is None else result.text, kept)
+    if result is not None:
+        return result.value
+    failure = raised_failure(decode(kept))
+    raise failure from (None if isinstance(cause, WorkflowFailed | NotJSON) else cause)
+
+
+async def _tried(
+    run: "Run", call: Call, work: Callable[[], Any], function: Callable[..., Any], trying: Trying, returned: Typed
+) -> tuple[Written | None, str | None, BaseException | None]:
+    """The result of a step; or what the journal keeps of its failure, with the exception."""
+    clock, failed = run.file.clock, 0
+    earlier = run.attempts_of(call)
+    if earlier is not None:
+        failed = earlier.attempts
+        if failed > trying.retries:  # the code has fewer retries now
+            return None, earlier.error, None
+        await _rest(run, min(earlier.next_at, clock.now() + round(_LONGEST_BACKOFF * 1000)))
+    for number in count(failed + 1):
+        with run.busy():
+            result, error = await _attempt(run, call, number, work, function, trying.timeout, returned)
+            if error is None:
+                return result, None, None
+            kept = encode(kept_failure(call.name, error))
+            if isinstance(error, WorkflowFailed | NotJSON) or number > trying.retries:
+                if not isinstance(error, WorkflowFailed):
+                    log.warning("step %s failed in attempt %d, the last one: %s", call.name, number, _shown(error))
+                return None, kept, error
+            pause = trying.pause(number)
+            log.warning(
+                "step %s failed in attempt %d of %d, and is tried again in %g seconds: %s",
+                call.name, number, trying.retries + 1, pause / 1000, _shown(error),
+            )  # fmt: skip
+            due = clock.now() + pause
+            await run.attempt_failed(call, number, kept, due)
+        await _rest(run, due)
+    raise AssertionError("the last attempt returns or fails")
+
+
+async def _rest(run: "Run", due: int) -> None:
+    """Return at ``due`` (milliseconds since the epoch). Until then the step needs no slot."""
+    clock = run.file.clock
+    if clock.now() < due:
+        with run.parking.rest():
+            while clock.now() < due:
+                await clock.sleep_until(due)
+        await run.parking.be_here()
+
+
+async def _attempt(
+    run: "Run", call: Call, number: int, work: Callable[[], Any], function: Callable[..., Any], timeout: float | None,
+    returned: Typed,
+) -> tuple[Written | None, BaseException | None]:  # fmt: skip
+    """One attempt: the result, or what was raised. Raises nothing but what ends the run in this process."""
+    token = current_step.set(f"{run.claim.execution_id}:{call.position}")
+    try:
+        with tracing.step_span(call.name, number) as span:
+            calling = _called(run, work, function, returned)
+            outcome = await (calling if timeout is None else _in_time(run.file.clock, calling, timeout))
+            if outcome[1] is not None:
+                span.fail(type(outcome[1]).__qualname__)
+            return outcome
+    finally:
+        current_step.reset(token)
+
+
+async def _called(
+    run: "Run", work: Callable[[], Any], function: Callable[..., Any], returned: Typed
+) -> tuple[Written | None, BaseException | None]:
+    """Call the function; one that is sync is called in a thread."""
+    cancellations = run.cancellations()
+    try:
+        if inspect.iscoroutinefunction(function):
+            value = await work()
+        else:
+            value, error = await run.in_thread(work)
+            if error is not None:
+                return None, error
+            if inspect.isawaitable(value):  # a partial, a lambda or an object may return one
+                value = await value
+        return await written(value, returned), None
+    except BaseException as error:
+        if not run.is_outcome(error, cancellations):
             raise
-        except Exception:
-            if attempt == retries:
-                raise
-        finally:
-            current_step.reset(token)
-        due = clock.now() + round(min(backoff * 2**attempt, _LONGEST_BACKOFF) * 1000)
-        while clock.now() < due:
-            await clock.sleep_until(due)
-    raise AssertionError("the last attempt returns or raises")
+        return None, error
+
+
+async def _in_time(
+    clock: Clock, calling: Coroutine[Any, Any, tuple[Written | None, BaseException | None]], timeout: float
+) -> tuple[Written | None, BaseException | None]:
+    """The outcome of an attempt, or ``TimeoutError`` where there is none after ``timeout`` seconds."""
+    due = clock.now() + round(timeout * 1000)
+    attempt, timer = asyncio.ensure_future(calling), asyncio.ensure_future(_until(clock, due))
+    try:
+        await asyncio.wait({attempt, timer}, return_when=asyncio.FIRST_COMPLETED)
+        if attempt.done():
+            return attempt.result()
+        return None, TimeoutError(f"it took longer than {timeout:g} seconds")
+    finally:
+        timer.cancel()
+        if not attempt.done():
+            attempt.cancel()
+            await asyncio.wait({attempt}, timeout=_GRACE_SECONDS)
+
+
+async def _until(clock: Clock, due: int) -> None:
+    while clock.now() < due:
+        await clock.sleep_until(due)
+
+
+def _shown(error: BaseException) -> str:
+    return f"{type(error).__name__}: {storable_text(error)[:1_000]}"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from restpoint._storage.erasure import Erasure
     from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
     from restpoint._storage.history import HistoryEntry
-    from restpoint._storage.journal import Call, Entry, Start
+    from restpoint._storage.journal import Call, Entry, Start, StepAttempts
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
     from restpoint._storage.queries import Address, Snapshot
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Entry", "Erasure", "ExecutionSummary", "Filters", "Gauges", "Head", "HistoryEntry", "HistoryRow",
-    "Observer", "Page", "Row", "Snapshot", "Start", "Synchronous", "Transaction", "Verdict", "audit_queries", "backup",
-    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "queries", "reading", "retention", "search", "settings",
-    "vacuum", "verification", "waits",
+    "Observer", "Page", "Row", "Snapshot", "Start", "StepAttempts", "Synchronous", "Transaction", "Verdict",
+    "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure", "event_details", "executions",
+    "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations", "queries", "reading",
+    "retention", "search", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -62,7 +62,7 @@ _HOMES = {
     "erasure": ("Erasure",),
     "hash_chain": ("Broken", "Head", "HistoryRow", "Row"),
     "history": ("HistoryEntry",),
-    "journal": ("Call", "Entry", "Start"),
+    "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
     "queries": ("Address", "Snapshot"),

@@ -8,7 +8,7 @@ a runner drives an execution is in ``leases.py``.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
@@ -31,6 +31,7 @@ SUSPECT: Final = 2
 """Deaths without progress after which a run is claimed one at a time, so that it takes no others down with it."""
 
 _INHERITED_AT_ONCE: Final = 500
+_PAUSE: Final = 1_000  # milliseconds between two tries of a run that gets nowhere
 
 _e, _r, _i, _c = executions.c, runs.c, interactions.c, consents.c
 
@@ -115,6 +116,11 @@ def fence(tx: Transaction, run: Claim) -> tuple[int, str, int]:
     return row[0], row[1], row[2]
 
 
+def lost(tx: Transaction, held: Iterable[Claim]) -> list[Claim]:
+    """Those of the claims that do not stand any more."""
+    return [claim for claim in held if tx.one(_FENCE, (claim.execution_id, claim.lease, claim.epoch)) is None]
+
+
 def inherit(tx: Transaction, own: int) -> None:
     """Make the runs of processes that died, or stood still for longer than their lease, ready for others.
 
@@ -143,13 +149,13 @@ def claim(
 ) -> list[Claim]:
     """Claim runs that are ready, the oldest first: at most ``most``, and of those that are suspect at most ``suspects``.
 
-    ``known`` are the workflows that this process has, as ``name@version``. Runs whose processes died ``max_attempts`` times
-    without progress are failed instead, with the code ``attempts_exhausted``.
+    ``known`` are the workflows that this process has, as ``name@version``. Runs that were tried ``max_attempts`` times without
+    progress are failed instead, with the code ``attempts_exhausted``.
     """
     tx.execute(_AWAKE, {"now": tx.now})
     about = {"known": json.dumps(list(known))}
     for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
-        error = f"The process that ran this execution died {max_attempts} times in a row."
+        error = f"This execution was tried {max_attempts} times in a row and got no further: its process died, or gave it up."
         end(tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted")
     found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
     if len(found) < most and suspects and max_attempts > SUSPECT:
@@ -172,10 +178,22 @@ def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None)
     return True
 
 
-def release(tx: Transaction, run: Claim, problem: str | None = None) -> None:
-    """Give up the claim of a run that is to go on in any process, or, with a ``problem``, in one that is started later."""
+def release(tx: Transaction, run: Claim, problem: str | None = None, *, pause: int = 0, got_on: bool = True) -> None:
+    """Give up the claim of a run that is to go on in any process, or, with a ``problem``, in one that is started later.
+
+    It is ready after ``pause`` milliseconds. One that recorded nothing since it was claimed (``got_on``) counts as an attempt,
+    and is ready after a second at least, so that no run turns in a loop.
+    """
     key, status, attempts = fence(tx, run)
-    values = {"run": key, "is_ready": problem is None, "wake": None, "why": problem, "deaths": attempts}
+    if not got_on:
+        attempts, pause = attempts + 1, max(pause, _PAUSE)
+    values = {
+        "run": key,
+        "is_ready": problem is None and not pause,
+        "wake": tx.now + pause if problem is None and pause else None,
+        "why": problem,
+        "deaths": attempts,
+    }
     tx.execute(_LET_GO, values)
     if problem is None:
         return

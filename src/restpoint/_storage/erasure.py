@@ -22,7 +22,6 @@ The bytes leave the file as well: SQLite overwrites what it deletes (``secure_de
 given back and the log is emptied.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +30,7 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, delete, func, insert, null, or_, select, update
 
 from restpoint._core.serialization import encode
+from restpoint._core.threads import in_thread
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
 from restpoint._storage.schema import erasures, executions, history, interactions
@@ -267,4 +267,4 @@ async def _each(database: Database, what: Scope, job: Callable[..., int], done_w
 async def scrub(database: Database) -> bool:
     """Give every unused page back and empty the log. Returns False where a reader keeps the log."""
     await vacuum.shrink(database, keep=0)
-    return await asyncio.to_thread(vacuum.fold_log, database.path)
+    return await in_thread(vacuum.fold_log, database.path)

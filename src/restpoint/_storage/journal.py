@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import bindparam, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
@@ -19,13 +20,13 @@ from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import executions, history, journal, runs
+from restpoint._storage.schema import executions, history, journal, runs, step_attempts
 from restpoint._storage.sqlite.connection import prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
 
-_e, _r, _j, _h = executions.c, runs.c, journal.c, history.c
+_e, _r, _j, _h, _a = executions.c, runs.c, journal.c, history.c, step_attempts.c
 
 _KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _INSERT: Final = prepare(
@@ -58,6 +59,21 @@ _ABANDON: Final = prepare(
 )
 _NUMBER: Final = prepare(
     update(journal).where(_j.execution_key == _KEY_OF, _j.position == bindparam("at")).values(ordinal=bindparam("nth"))
+)
+_ATTEMPTED_AGAIN: Final = upsert(step_attempts)
+_ATTEMPTED: Final = prepare(
+    _ATTEMPTED_AGAIN.on_conflict_do_update(
+        index_elements=["execution_key", "position"],
+        set_={
+            name: _ATTEMPTED_AGAIN.excluded[name]
+            for name in step_attempts.c.keys()  # noqa: SIM118 - a collection of columns, whose items are columns
+            if name not in {"execution_key", "position"}
+        },
+    ),
+    order=tuple(step_attempts.c.keys()),
+)
+_FORGET_ATTEMPTS: Final = prepare(
+    delete(step_attempts).where(_a.execution_key == bindparam("run"), _a.position == bindparam("at"))
 )
 
 # --- Starting --------------------------------------------------------------------------------------------------------
@@ -142,6 +158,34 @@ def _write(
 def record(tx: Transaction, run: Claim, call: Call, ordinal: int, result: str | None, error: str | None = None) -> None:
     """Record the outcome of a call, which a replay gives again. ``ordinal`` is its place among the outcomes of the run."""
     _write(tx, fence(tx, run), call, result, error, ordinal)
+
+
+def record_step(
+    tx: Transaction,
+    run: Claim,
+    call: Call,
+    ordinal: int,
+    result: str | None,
+    error: str | None = None,
+    *,
+    attempted: bool = False,
+) -> None:
+    """Record the outcome of a step, as ``record`` does. With ``attempted``, failed attempts of it are in the file, and go."""
+    fenced = fence(tx, run)
+    _write(tx, fenced, call, result, error, ordinal)
+    if attempted:
+        tx.execute(_FORGET_ATTEMPTS, {"run": fenced[0], "at": call.position})
+
+
+def attempt_failed(tx: Transaction, run: Claim, call: Call, attempts: int, error: str, next_at: int) -> None:
+    """Record that a step failed for the ``attempts``-th time, with ``error`` (JSON), and is tried again at ``next_at``.
+
+    A restart goes on counting there. The journal has no entry for the step until it has an outcome.
+    """
+    key, _, deaths = fence(tx, run)
+    tx.execute(_ATTEMPTED, (key, call.position, call.name, call.fingerprint, attempts, error, tx.now, next_at))
+    if deaths:
+        tx.execute(_GOT_ON, {"run": key})
 
 
 _SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
@@ -241,7 +285,7 @@ def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionR
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 _RUN: Final = prepare(
-    select(_r.input, _r.trace)
+    select(_r.input, _r.trace, exists(select(_a.position).where(_a.execution_key == _e.key)))
     .select_from(runs.join(executions, _e.key == _r.execution_key))
     .where(_e.id == bindparam("id"))
 )
@@ -306,8 +350,37 @@ async def read_closings(database: Database, execution_id: str) -> dict[str, int]
     return {row[0]: row[1] for row in await database.read(_CLOSINGS, {"id": execution_id})}
 
 
-async def read_run(database: Database, execution_id: str) -> tuple[str, str | None]:
-    """The input and the trace that a run was started with."""
-    for text, trace in await database.read(_RUN, {"id": execution_id}):
-        return str(text), trace
+async def read_run(database: Database, execution_id: str) -> tuple[str, str | None, bool]:
+    """The input and the trace that a run was started with, and whether a step of it has failed and is tried again."""
+    for text, trace, attempted in await database.read(_RUN, {"id": execution_id}):
+        return str(text), trace, bool(attempted)
     raise LeaseLost(execution_id)
+
+
+_ATTEMPTS: Final = prepare(
+    select(_a.position, _a.name, _a.fingerprint, _a.attempts, _a.error, _a.failed_at, _a.next_at)
+    .where(_a.execution_key == _KEY_OF)
+    .order_by(_a.position)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepAttempts:
+    """A step under way whose last attempt failed, and which is tried again. Times are milliseconds since the epoch.
+
+    ``attempts`` have failed so far, the last one at ``failed_at``; the next one begins at ``next_at``. ``error`` is JSON, as the
+    journal keeps errors: ``type`` and ``message`` of what the last one raised.
+    """
+
+    position: str
+    name: str
+    fingerprint: str
+    attempts: int
+    error: str
+    failed_at: int
+    next_at: int
+
+
+async def read_attempts(database: Database, execution_id: str) -> list[StepAttempts]:
+    """The steps of an execution that have failed and are tried again. An execution that has ended may have some left."""
+    return [StepAttempts(*row) for row in await database.read(_ATTEMPTS, {"id": execution_id})]

@@ -44,6 +44,7 @@ _RENEW: Final = prepare(
     )
     .on_conflict_do_update(index_elements=["id"], set_={"expires_at": bindparam("until")})
 )
+_EXPIRY: Final = prepare(select(_l.expires_at).where(_l.id == bindparam("the_id")), order=("the_id",))
 # A lease that runs name stays: whoever takes the runs over finds them by it.
 _DROP: Final = prepare(
     delete(leases).where(
@@ -138,10 +139,15 @@ def take(tx: Transaction, holder: Holder) -> int:
     return tx.execute(_TAKE, values).lastrowid or 0
 
 
-def renew(tx: Transaction, lease: int, holder: Holder) -> None:
-    """Extend a lease. Makes it anew if another process took the holder for dead and removed it."""
+def renew(tx: Transaction, lease: int, holder: Holder) -> bool:
+    """Extend a lease. Makes it anew if another process took the holder for dead and removed it.
+
+    Returns whether it had run out: then the process stood still, and others may have taken its runs over.
+    """
+    row = tx.one(_EXPIRY, (lease,))
     values = {"the_host": holder.host, "the_pid": holder.pid, "the_start": holder.started}
     tx.execute(_RENEW, {"the_id": lease, "until": tx.now + DURATION, **values})
+    return row is None or row[0] <= tx.now
 
 
 def drop(tx: Transaction, lease: int) -> None:

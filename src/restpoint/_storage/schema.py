@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -217,6 +217,24 @@ journal: Final = Table(
     Column("ordinal", INTEGER, comment="the place of its outcome among those that the workflow was given, one by one"),
     Column("seen", INTEGER, comment="the newest ordinal that the workflow had been given when it made the call"),
     CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
+    sqlite_with_rowid=False,
+)
+
+step_attempts: Final = Table(
+    "step_attempts",
+    metadata,
+    Column(
+        "execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), nullable=False, primary_key=True
+    ),
+    Column("position", TEXT, nullable=False, primary_key=True, comment="of the step, which has no outcome yet"),
+    Column("name", TEXT, nullable=False),
+    Column("fingerprint", TEXT, nullable=False, comment="of its arguments, as the journal will have it"),
+    Column("attempts", INTEGER, nullable=False, comment="how many have failed"),
+    Column("error", TEXT, nullable=False, comment="JSON of what the last one raised, as the journal keeps errors"),
+    Column("failed_at", INTEGER, nullable=False),
+    Column("next_at", INTEGER, nullable=False, comment="when the next one begins"),
+    CheckConstraint("attempts > 0", name="step_attempts_count_from_one"),
+    CheckConstraint("json_valid(error)", name="step_attempts_error_is_json"),
     sqlite_with_rowid=False,
 )
 

@@ -1,10 +1,13 @@
 """The lease of this process, which tells the others in the file which executions it drives, because it runs or awaits them.
 
+A thread of its own renews it, so that a process which is busy is not taken for one that stands still.
+
 Also the tasks that callers set on records: one that is cancelled or fails must not leave its execution running for ever.
 """
 
 import asyncio
 import logging
+import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -44,6 +47,10 @@ class LeaseKeeper:
         self._adoption: asyncio.Task[None] | None = None
         self._afterwards: set[asyncio.Task[None]] = set()
         self._taking = asyncio.Lock()
+        self.expired: list[Callable[[], None]] = []
+        """Called on the loop when the lease had run out before it was renewed, because this process stood still."""
+        self._due = threading.Event()
+        self._is_closed = threading.Event()
 
     async def take_lease(self) -> int:
         """The lease of this process, taken at the first call."""
@@ -51,6 +58,14 @@ class LeaseKeeper:
             if self.lease is None:
                 holder = leases.this_process()
                 self.lease = await self._database.write(lambda tx: leases.take(tx, holder))
+                # A thread, because a step may block the loop for longer than the lease lasts.
+                me, loop = weakref.ref(self), asyncio.get_running_loop()
+                threading.Thread(
+                    target=_renew_in_time,
+                    args=(me, loop, self._due, self._is_closed),
+                    name="restpoint-lease",
+                    daemon=True,
+                ).start()
         return self.lease
 
     def watch(self, record: ExecutionRecord, waiter: object) -> None:
@@ -106,18 +121,35 @@ class LeaseKeeper:
         return task
 
     async def renew(self) -> None:
-        """Renew the lease, until cancelled, for processes that cannot see otherwise that this one lives."""
+        """Have the lease renewed whenever the store's clock says so, until cancelled.
+
+        By itself the thread that renews goes by the time that passes, and does not see a clock that was set.
+        """
         while True:
             await elapse(self._clock, leases.DURATION // 3)
-            if self.lease is not None:
-                await _logged(self._renew(self.lease))
+            self._due.set()
 
-    async def _renew(self, lease: int) -> None:
-        holder = leases.this_process()
-        await self._database.write(lambda tx: leases.renew(tx, lease, holder))
+    def renew_now(self) -> None:
+        """In the thread that renews: queue a renewal with the writer."""
+        lease, holder = self.lease, leases.this_process()
+        if lease is not None:
+            self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder), self._renewed)
+
+    def _renewed(self, renewal: asyncio.Future[bool]) -> None:
+        error = renewal.exception()
+        if error is not None:
+            log.error("the lease of this process could not be renewed", exc_info=error)
+        elif renewal.result():
+            log.warning(
+                "this process stood still for longer than its lease; it looks whether others took its runs over"
+            )
+            for hear in self.expired:
+                hear()
 
     async def close(self) -> None:
         """Finish the changes under way and drop the lease, so that others may drive what still runs here."""
+        self._is_closed.set()
+        self._due.set()
         self._tasks.clear()
         await asyncio.gather(*self._afterwards)
         if self.lease is not None:
@@ -125,6 +157,23 @@ class LeaseKeeper:
 
     async def _drop(self, lease: int) -> None:
         await self._database.write(lambda tx: leases.drop(tx, lease))
+
+
+def _renew_in_time(
+    keeper: "weakref.ref[LeaseKeeper]",
+    loop: asyncio.AbstractEventLoop,
+    due: threading.Event,
+    is_closed: threading.Event,
+) -> None:
+    """Renew a lease well before it runs out, for as long as its loop runs, whatever blocks that."""
+    while True:
+        due.wait(leases.DURATION / 3 / 1000)
+        due.clear()
+        kept = keeper()
+        if kept is None or is_closed.is_set() or not loop.is_running():
+            return
+        kept.renew_now()
+        del kept
 
 
 async def _logged(change: Awaitable[None] | Coroutine[Any, Any, None]) -> None:

@@ -13,6 +13,7 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
 from restpoint._core.retention_rules import RetentionRules, TimeToLive, is_default, milliseconds, times_to_live
+from restpoint._core.threads import in_thread
 from restpoint._storage import (
     Claim,
     Committed,
@@ -136,7 +137,7 @@ class OpenFile:
 
         Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
         """
-        await asyncio.to_thread(migrations.prepare, options.path, options.migrate)
+        await in_thread(migrations.prepare, options.path, options.migrate)
         database = await Database.open(options.path, options.clock, options.synchronous)
         database.observe(observer)
         try:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic_core import to_json
 
+from restpoint._core.threads import in_thread
 from restpoint._storage import Connection, hash_chain, reading
 from restpoint.audit import export as exports
 from restpoint.audit import reports
@@ -97,7 +98,7 @@ class Auditor:
     async def _in_turn(self, work: Callable[[], T]) -> T:
         """Do the work on a thread. A cancelled caller waits for the thread, so that nothing is closed which it still reads."""
         async with self._turns:
-            done = asyncio.ensure_future(asyncio.to_thread(work))
+            done = asyncio.ensure_future(in_thread(work))
             try:
                 return await asyncio.shield(done)
             except asyncio.CancelledError:

@@ -7,14 +7,17 @@ themselves when the parent is gone.
 
 import contextlib
 import errno
-import functools
+import logging
 import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass, replace
+from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
@@ -33,8 +36,13 @@ from restpoint.oauth.keyring import vault_for
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS: Final = 3
 """Seconds that open requests may take after SIGTERM. With the closing of the store that stays under five seconds."""
+
+_LAST_SECONDS: Final = 4.0
+"""Seconds after SIGTERM at which a process ends whatever blocks it; with what the parent takes that is under five seconds."""
 
 _READY_SECONDS: Final = 60
 _HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
@@ -79,7 +87,7 @@ def run(settings: Settings) -> None:
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
     config = uvicorn.Config(
-        functools.partial(make_app, settings),
+        partial(make_app, settings),
         factory=True,
         host=settings.host,
         workers=settings.workers,
@@ -108,6 +116,8 @@ def make_app(settings: Settings) -> "Starlette":
     if parent is not None:
         logs.setup(json=settings.log_json, level=settings.log_level)
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, partial(_told_to_end, signal.getsignal(number)))
     return create_app(
         loader.load(settings.target),
         database=settings.database,
@@ -188,10 +198,35 @@ def _end_with_parent(parent: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _told_to_end(then: Any, number: int, frame: FrameType | None) -> None:
+    _end_in_time()
+    if callable(then):
+        then(number, frame)
+
+
+def _end_in_time() -> None:
+    """From now on, end within ``_LAST_SECONDS``, also where a step blocks the event loop or the application's threads.
+
+    What was acknowledged is in the file, and the runs of this process are found by another one.
+    """
+
+    def end() -> None:
+        time.sleep(_LAST_SECONDS)
+        log.warning("something blocks this process, so it ends now; what it was running is left to the next process")
+        os._exit(0)
+
+    threading.Thread(target=end, name="restpoint-end", daemon=True).start()
+
+
 class _SingleServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            _end_in_time()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -15,6 +15,7 @@ import asyncio
 import logging
 import sqlite3
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
@@ -24,6 +25,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
+from restpoint._core.threads import in_thread
 from restpoint._storage.schema import REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
@@ -83,6 +85,7 @@ class Database:
         self._under_way = 0
         self._told = 0
         self._expecting: list[asyncio.Future[None]] = []
+        self._from_threads: deque[Job[Any]] = deque()
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
@@ -102,7 +105,7 @@ class Database:
                 _resolve(batch)
             finally:  # an interrupt too: who waits for a delivery must not wait for ever
                 if database is not None:
-                    database.delivered(len(batch))
+                    database.delivered(len(batch) - database.from_threads())
 
         def tell(*arguments: Any) -> None:
             try:
@@ -111,11 +114,11 @@ class Database:
                 log.debug("the event loop closed before a batch could be told")
 
         try:
-            self._writer = await asyncio.to_thread(Writer, path, clock, synchronous, tell)
+            self._writer = await in_thread(Writer, path, clock, synchronous, tell)
             self._writer.start()
             weakref.finalize(self, self._writer.end)
             await self._reader("short")
-            self._glancing = await asyncio.to_thread(open_connection, path, "glance")
+            self._glancing = await in_thread(open_connection, path, "glance")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
             raise storage_error(error) from error
@@ -136,6 +139,25 @@ class Database:
             self._loop.call_soon(self._hand_over, 0, 1)
         self._waiting.append(job)
         return job
+
+    def write_from_thread(
+        self, function: Callable[[Transaction], T], done: Callable[[asyncio.Future[T]], None]
+    ) -> None:
+        """Queue a job from a thread other than the loop's, which may be blocked meanwhile. ``done`` is called on the loop."""
+        writer = self._writer
+        if writer is not None:
+            job = Job(function, self._loop)
+            job.add_done_callback(done)
+            self._from_threads.append(job)
+            writer.put([job])
+
+    def from_threads(self) -> int:
+        """How many of the jobs that other threads queued were resolved since the last call."""
+        resolved = 0
+        while self._from_threads and self._from_threads[0].done():
+            self._from_threads.popleft()
+            resolved += 1
+        return resolved
 
     def observe(self, observer: Observer | None) -> None:
         """Set the one observer, which is called for each batch in the thread that writes; None for none."""
@@ -238,7 +260,7 @@ class Database:
             with opened(self.path) as connection:
                 check_revision(connection, self.path)
 
-        await asyncio.to_thread(look)
+        await in_thread(look)
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
         if lane in self._readers:
@@ -273,7 +295,7 @@ class Database:
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
-            await asyncio.to_thread(writer.join)
+            await in_thread(writer.join)
 
 
 def _resolve(batch: list[Job[Any]]) -> None:
