@@ -6,7 +6,7 @@ Pydantic types their input, their output and the results of their steps by the a
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, get_type_hints, overload
+from typing import Any, Final, Literal, get_type_hints, overload
 
 from pydantic import ValidationError
 
@@ -15,6 +15,8 @@ from restpoint._engine.typed import typed
 from restpoint.errors import InputNotAccepted, InvalidArgument, NotJSON
 
 Function = Callable[..., Awaitable[Any]]
+Wording = Literal["free", "exact"]
+"""Whether changed code may word a prompt otherwise than it was asked."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
@@ -24,7 +26,7 @@ _NOTHING: Final = inspect.Parameter.empty
 class Workflow:
     """A workflow, made by the decorator ``workflow``. ``version`` distinguishes its executions from those of other code."""
 
-    def __init__(self, function: Function, name: str, version: int) -> None:
+    def __init__(self, function: Function, name: str, version: int, wording: Wording = "free") -> None:
         if not inspect.iscoroutinefunction(function):
             raise InvalidArgument(
                 f"The workflow {name} is not a coroutine function; write: async def {name}(ctx, ...)."
@@ -35,8 +37,11 @@ class Workflow:
             )
         if type(version) is not int or not 1 <= version < 1 << 31:
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
+        if wording not in {"free", "exact"}:
+            raise InvalidArgument(f"wording is {wording!r}; give 'free' or 'exact'.")
         self.function = function
         self.name = name
+        self.wording = wording
         self.version = version
         self.description = inspect.getdoc(function)
         parameters = list(inspect.signature(function).parameters.values())
@@ -111,20 +116,25 @@ class Workflow:
 @overload
 def workflow(function: Function, /) -> Workflow: ...
 @overload
-def workflow(name: str | None = None, /, *, version: int = 1) -> Callable[[Function], Workflow]: ...
 def workflow(
-    function: Function | str | None = None, /, *, version: int = 1
+    name: str | None = None, /, *, version: int = 1, wording: Wording = "free"
+) -> Callable[[Function], Workflow]: ...
+def workflow(
+    function: Function | str | None = None, /, *, version: int = 1, wording: Wording = "free"
 ) -> Workflow | Callable[[Function], Workflow]:
     """Make a workflow of an async function: ``@workflow``, ``@workflow("name")`` or ``@workflow("name", version=2)``.
 
     The function takes a ``Context`` and at most one more argument, the input. Give changed code a new ``version``, and keep the
-    old function beside it until its executions have ended. Raises ``InvalidArgument`` for a function that cannot be a workflow.
+    old function beside it until its executions have ended. With ``wording="exact"`` a prompt whose text, labels or
+    descriptions differ from what was asked is another prompt, and the execution is left for code that asks the same.
+
+    Raises ``InvalidArgument`` for a function that cannot be a workflow.
     """
     if callable(function):
-        return Workflow(function, getattr(function, "__name__", "workflow"), version)
+        return Workflow(function, getattr(function, "__name__", "workflow"), version, wording)
 
     def decorate(decorated: Function) -> Workflow:
-        return Workflow(decorated, decorated.__name__ if function is None else function, version)
+        return Workflow(decorated, decorated.__name__ if function is None else function, version, wording)
 
     return decorate
 

@@ -45,6 +45,11 @@ def asked(prompt: str, terms: Terms = NO_TERMS, *, digest: bool, position: str |
     return _object(*fields)
 
 
+def reworded(asked: str, now: str, *, digest: bool) -> str:
+    """A prompt, which is JSON, as it was asked, and as the code of the workflow would ask it now."""
+    return _object(_payload("asked", asked, digest=digest), _payload("now", now, digest=digest))
+
+
 def answered(response: str, *, digest: bool, actor: Actor | None = None, authority: str | None = None) -> str:
     """A response, which is JSON, with the right by which the actor gave it, their groups and their roles.
 

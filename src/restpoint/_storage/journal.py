@@ -21,7 +21,7 @@ from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
 from restpoint._storage.schema import executions, history, journal, runs, step_attempts
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.sqlite.connection import ONE, limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
@@ -188,16 +188,42 @@ def attempt_failed(tx: Transaction, run: Claim, call: Call, attempts: int, error
         tx.execute(_GOT_ON, {"run": key})
 
 
-_SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
+SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
+"""The events of the kinds of calls that show people something."""
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
     """Record something for people to see, which blocks nothing. The journal has the payload, and the history says where."""
     fenced = fence(tx, run)
-    status, event = fenced[1], _SHOWN[call.kind]
+    status, event = fenced[1], SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
     detail = encode({"position": call.position})
     sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
+    tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
+
+
+_REWORDED: Final = prepare(
+    limited(
+        select(_h.detail)
+        .where(
+            _h.execution_id == bindparam("id"),
+            _h.wait_id == bindparam("wait"),
+            _h.event == word(EventKind.INTERACTION_REWORDED),
+        )
+        .order_by(_h.sequence.desc()),
+        ONE,
+    )
+)
+
+
+def reword(tx: Transaction, run: Claim, wait_id: str, detail: str) -> None:
+    """Record that the code words a prompt otherwise than it was asked; once for each wording."""
+    _, status, _ = fence(tx, run)
+    told = tx.one(_REWORDED, {"id": run.execution_id, "wait": wait_id})
+    if told is not None and told[0] in {None, detail}:  # None: the wording was erased
+        return
+    event, moved = EventKind.INTERACTION_REWORDED, (status, status)
+    sequence = append(tx, event, run.execution_id, wait_id=wait_id, moved=moved, cause="changed code", detail=detail)
     tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
 
 

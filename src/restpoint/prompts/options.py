@@ -56,9 +56,9 @@ Option = BinaryHumanPromptOption | MultipleChoiceOption
 
 def offered(options: Sequence[Option], chosen: Option) -> Any:
     """The option that was chosen, as the prompt offers it. Raises ``ResponseNotAccepted``."""
-    wanted = _identity(chosen)
+    wanted = identity_of(chosen)
     for option in options:
-        if option.id == chosen.id and _identity(option) == wanted:
+        if option.id == chosen.id and identity_of(option) == wanted:
             return option
     choices = ", ".join(f"{option.id} ({option.value})" for option in options[:10])
     raise ResponseNotAccepted(
@@ -66,7 +66,7 @@ def offered(options: Sequence[Option], chosen: Option) -> Any:
     )
 
 
-def _identity(option: Option) -> tuple[str, str]:
+def identity_of(option: Option) -> tuple[str, str]:
     """What tells two options apart: the id and the value as JSON, where 1, true and "1" are three things."""
     value = option.value
     return option.id, f'"{value}' if type(value) is str else encode(_as_a_browser_sends_it(value))
@@ -87,7 +87,7 @@ def refuse_repeats(chosen: Sequence[Option]) -> None:
     """Raise ``ResponseNotAccepted`` where an option is chosen twice."""
     seen = set()
     for option in chosen:
-        if (identity := _identity(option)) in seen:
+        if (identity := identity_of(option)) in seen:
             raise ResponseNotAccepted(f"The option {option.id} is chosen twice; choose each option once.")
         seen.add(identity)
 
@@ -96,7 +96,7 @@ def check_distinct(options: Sequence[Option]) -> None:
     """Raise ``ValueError`` where two options cannot be told apart."""
     if len({option.id for option in options}) == len(options):
         return
-    if len({_identity(option) for option in options}) != len(options):
+    if len({identity_of(option) for option in options}) != len(options):
         raise ValueError("two options have the same id and value, so an answer could not tell them apart")
 
 
