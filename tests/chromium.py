@@ -11,7 +11,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+    WebDriverException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -117,8 +122,18 @@ class Browser:
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         gone = [NoSuchElementException, StaleElementReferenceException]
+
+        def holds(_: object) -> bool:
+            try:
+                return condition()
+            except WebDriverException as error:
+                # The page was replaced between finding a part of it and reading that; the driver has no class for it.
+                if "does not belong to the document" in str(error):
+                    return False
+                raise
+
         try:
-            WebDriverWait(self.driver, PATIENCE, 0.02, gone).until(lambda _: condition())
+            WebDriverWait(self.driver, PATIENCE, 0.02, gone).until(holds)
         except TimeoutException:
             raise AssertionError(f"no {what}, but at {self.url}:\n{self.text}") from None
 

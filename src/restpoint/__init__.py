@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from restpoint.errors import ConsentDenied, StepFailed, WorkflowFailed
     from restpoint.events import EventKind
     from restpoint.lifecycle import ExecutionStatus
+    from restpoint.prompts.prompt_models import PromptModels
 
 __all__ = [
     "DEFAULT_EXECUTION_TTL", "Actor", "ConsentDenied", "Context", "EventKind", "ExecutionRecord", "ExecutionStatus",
     "ExecutionStore", "ExecutionSummary", "HistoryEntry", "OAuthToken", "Page", "PendingInteraction", "PendingOAuth",
-    "Runner", "Started", "StepFailed", "Workflow", "WorkflowFailed", "step_key", "workflow",
+    "PromptModels", "Runner", "Started", "StepFailed", "Workflow", "WorkflowFailed", "step_key", "workflow",
 ]  # fmt: skip
 
 _HOMES = {
@@ -47,6 +48,7 @@ _HOMES = {
     "errors": ("ConsentDenied", "StepFailed", "WorkflowFailed"),
     "events": ("EventKind",),
     "lifecycle": ("ExecutionStatus",),
+    "prompts.prompt_models": ("PromptModels",),
 }
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -5,11 +5,11 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from restpoint import (
     DEFAULT_EXECUTION_TTL,
@@ -22,6 +22,7 @@ from restpoint import (
 )
 from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse
 from support import ADA, GRACE, KINDS, PAIRS, TEXT
+from their_models import TEA, THEIRS
 
 Make = Callable[..., ExecutionStore]
 
@@ -140,6 +141,8 @@ def test_every_prompt_name_of_the_original_is_there() -> None:
     names = [f"{family}{kind}" for family in ("HumanPrompt", "HumanResponse") for kind in kinds]
     names += ["HumanPromptModelType", "BinaryHumanPromptOption", "MultipleChoiceOption", "HumanPrompt", "HumanResponse"]
     names += ["InteractionStatus", "InteractionPrompt", "InteractionResponse"]
+    names += ["BinaryChoiceOptionsType", "MultipleChoiceOptionType"]
+    assert prompts.HumanPromptModelType("oauth_consent") is prompts.HumanPromptModelType.OAUTH_CONSENT
     assert [name for name in names if not hasattr(prompts, name)] == []
 
 
@@ -382,100 +385,6 @@ async def test_removing_an_execution_takes_it_out_of_the_store(make: Make) -> No
 
 
 # --- The models of another library, with the same fields -------------------------------------------------------------
-
-
-class TheirOption(BaseModel):
-    id: str = "x"
-    label: str = "x"
-    value: str = "x"
-    description: str = "x"
-
-
-class TheirBinaryOption(BaseModel):
-    id: str = "x"
-    label: str = "x"
-    value: Any = "x"
-
-
-class TheirPrompt(BaseModel):
-    text: str
-    timeout: int | None = Field(default=None, gt=0)
-    error: str | None = "Too late for this one."
-
-
-class TheirTextPrompt(TheirPrompt):
-    input_type: Literal["text"] = "text"
-    placeholder: str | None = "your name"
-    required: bool = True
-
-
-class TheirNotification(TheirPrompt):
-    input_type: Literal["notification"] = "notification"
-
-
-class TheirBinaryPrompt(TheirPrompt):
-    input_type: Literal["binary_choice"] = "binary_choice"
-    options: list[TheirBinaryOption]
-
-
-class TheirRadio(TheirPrompt):
-    input_type: Literal["radio"] = "radio"
-    options: list[TheirOption]
-
-
-class TheirCheckbox(TheirPrompt):
-    input_type: Literal["checkbox"] = "checkbox"
-    options: list[TheirOption]
-
-
-class TheirDropdown(TheirPrompt):
-    input_type: Literal["dropdown"] = "dropdown"
-    options: list[TheirOption]
-
-
-class TheirText(BaseModel):
-    type: Literal["text"] = "text"
-    text: str
-
-
-class TheirAcknowledgement(BaseModel):
-    type: Literal["notification"] = "notification"
-    text: str | None = "Seen."
-
-
-class TheirBinaryChoice(BaseModel):
-    type: Literal["binary_choice"] = "binary_choice"
-    selected_option: TheirBinaryOption
-
-
-class TheirRadioChoice(BaseModel):
-    type: Literal["radio"] = "radio"
-    selected_option: TheirOption
-
-
-class TheirCheckboxChoice(BaseModel):
-    type: Literal["checkbox"] = "checkbox"
-    selected_option: TheirOption
-
-
-class TheirDropdownChoice(BaseModel):
-    type: Literal["dropdown"] = "dropdown"
-    selected_option: TheirOption
-
-
-TEA = TheirOption(id="tea", label="Tea", value="t", description="hot")
-COFFEE = TheirOption(id="coffee", label="Coffee", value="c", description="hotter")
-GO = TheirBinaryOption(id="go", label="Go", value={"speed": 3})
-STOP = TheirBinaryOption(id="stop", label="Stop", value=None)
-
-THEIRS: list[tuple[BaseModel, BaseModel]] = [
-    (TheirTextPrompt(text="Who?", timeout=90), TheirText(text="Hopper")),
-    (TheirNotification(text="Lunch."), TheirAcknowledgement()),
-    (TheirBinaryPrompt(text="Now?", options=[GO, STOP]), TheirBinaryChoice(selected_option=GO)),
-    (TheirRadio(text="Cup?", options=[TEA, COFFEE]), TheirRadioChoice(selected_option=TEA)),
-    (TheirCheckbox(text="Cups?", options=[TEA, COFFEE]), TheirCheckboxChoice(selected_option=COFFEE)),
-    (TheirDropdown(text="Cup?", options=[TEA, COFFEE]), TheirDropdownChoice(selected_option=COFFEE)),
-]
 
 
 @pytest.mark.parametrize(("prompt", "response"), THEIRS, ids=KINDS)

@@ -63,7 +63,7 @@ async def answer(run: Run, wait_id: str, call: Call) -> HumanResponse:
         _trace_closed(run, closed, call)
         with run.busy():
             await _give(run, call, wait_id)
-        return _outcome(run.claim.execution_id, closed)
+        return _outcome(run, closed)
     pending = run.pending.get(wait_id)
     if pending is None:
         raise DamagedFile(f"The journal of execution {run.claim.execution_id} names a wait that is not in the file.")
@@ -206,12 +206,12 @@ async def _answered(pending: PendingInteraction) -> HumanResponse:
             return future.result()
 
 
-def _outcome(execution_id: str, wait: Wait) -> HumanResponse:
+def _outcome(run: Run, wait: Wait) -> HumanResponse:
     if wait.status == "answered":
-        answer = read_answer(wait)
+        answer = read_answer(run.record.models, wait)
         if isinstance(answer, RestpointError):
             raise answer
         return cast("HumanResponse", answer)
     if wait.status == "expired":
-        raise InteractionExpired(execution_id, wait.id)
-    raise InteractionWithdrawn(execution_id, wait.id)
+        raise InteractionExpired(run.claim.execution_id, wait.id)
+    raise InteractionWithdrawn(run.claim.execution_id, wait.id)

@@ -66,6 +66,11 @@ class Workflow:
         return f"{self.name}@{self.version}"
 
     @property
+    def takes_text(self) -> bool:
+        """Whether its input is text."""
+        return self.takes_input and self.input.annotation in (str, str | None)
+
+    @property
     def input_schema(self) -> dict[str, Any]:
         """The JSON schema of the input; ``{"type": "null"}`` where it takes none."""
         return self.input.schema() if self.takes_input else {"type": "null"}

@@ -12,7 +12,7 @@ The transitions of waits are in ``waits.py``, the statements in ``statements.py`
 ``retention.py``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -91,9 +91,17 @@ def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
     tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))
 
 
-def resume(tx: Transaction, execution_id: str, lease: int, claim: Claim | None, actor: str | None) -> Claim | None:
-    """Set a paused execution back to running and withdraw every wait that is still open.
+def resume(
+    tx: Transaction,
+    execution_id: str,
+    lease: int,
+    claim: Claim | None,
+    actor: str | None,
+    awaited: Collection[str] = (),
+) -> Claim | None:
+    """Withdraw the waits of a paused execution that nobody awaits any more, which sets it back to running if none is left.
 
+    ``awaited`` are the interactions that someone in this process awaits. A workflow that a runner runs awaits all of its own.
     On an execution that runs already nothing changes, except that this lease drives it from now on if no living process did.
     Returns the claim of this lease where it drives the execution. Raises ``LeaseLost`` if a living process took the execution
     over from whoever has ``claim``.
@@ -106,9 +114,11 @@ def resume(tx: Transaction, execution_id: str, lease: int, claim: Claim | None, 
     if execution.status == "running":
         return taken[0] if taken else None
     execution.epoch = None  # it may just have grown
+    driven = leases.drive(tx, execution_id, lease)
     for wait_key, wait in open_waits(tx, execution):
-        close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause="resumed")
-    return leases.drive(tx, execution_id, lease)
+        if wait.kind == "consent" or not (driven is None or wait.id in awaited):
+            close(tx, execution, wait_key, wait, "withdraw", actor=actor, cause="resumed")
+    return driven
 
 
 def complete(

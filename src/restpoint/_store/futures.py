@@ -5,16 +5,20 @@ They refer to their record, which has only weak references to them: see ``record
 
 import asyncio
 import weakref
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from restpoint._core.changes import Wait
-from restpoint._core.serialization import decode, unreadable
+from restpoint._core.serialization import decode
 from restpoint.errors import RestpointError
-from restpoint.prompts import RESPONSE, HumanPrompt, HumanResponse, stored_prompt
+from restpoint.prompts import HumanPrompt, HumanResponse
+from restpoint.prompts.prompt_models import PromptModels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
     from restpoint._store.records import ExecutionRecord
 
 
@@ -24,6 +28,19 @@ class Answer(asyncio.Future[HumanResponse]):
     def __init__(self, pending: "PendingInteraction") -> None:
         super().__init__()
         self.pending = pending
+        self.waiting = 0
+        """How many callbacks it has: whoever awaits it has added one."""
+
+    def add_done_callback(self, fn: "Callable[[Self], object]", /, *, context: "Context | None" = None) -> None:
+        """See ``asyncio.Future``."""
+        self.waiting += 1
+        super().add_done_callback(fn, context=context)
+
+    def remove_done_callback(self, fn: "Callable[[Self], object]", /) -> int:
+        """See ``asyncio.Future``."""
+        removed = super().remove_done_callback(fn)
+        self.waiting -= removed
+        return removed
 
 
 class Observer(asyncio.Future[None]):
@@ -65,9 +82,12 @@ class PendingInteraction:
 
     @property
     def prompt(self) -> HumanPrompt:
-        """The prompt: the caller's own object in the process that asked, elsewhere one that is read at the first use."""
+        """The prompt: the caller's own object in the process that asked, elsewhere one that is read at the first use.
+
+        It is of the classes that the store was opened with. Raises ``DamagedFile``, and ``InvalidArgument`` where it is none.
+        """
         if self._prompt is None:
-            self._prompt = stored_prompt(self._text)
+            self._prompt = self._record.models.prompt(self._text)
         return cast("HumanPrompt", self._prompt)
 
     @property
@@ -96,6 +116,12 @@ class PendingInteraction:
         return future
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether someone in this process awaits the future."""
+        future = self._future() if self._future is not None else None
+        return future is not None and not future.done() and future.waiting > 0
+
+    @property
     def is_settled(self) -> bool:
         """Whether this process knows how it was closed."""
         return self._outcome is not None
@@ -109,7 +135,7 @@ class PendingInteraction:
 
     def __repr__(self) -> str:
         state = "open" if self._outcome is None else type(self._outcome).__name__
-        return f"<PendingInteraction {self.interaction_id} {self.prompt.input_type} {state}>"
+        return f"<PendingInteraction {self.interaction_id} {state}>"
 
 
 def _settle(future: Answer, outcome: BaseModel | RestpointError) -> None:
@@ -162,9 +188,9 @@ class FirstOutcome(asyncio.Event):
         return True
 
 
-def read_answer(wait: Wait) -> BaseModel | RestpointError:
-    """The response of an answered interaction, or ``DamagedFile`` where it cannot be read."""
+def read_answer(models: PromptModels, wait: Wait) -> BaseModel | RestpointError:
+    """The response of an answered interaction, or the error that says why it cannot be read."""
     try:
-        return RESPONSE.validate_json(wait.response or "")
-    except ValidationError as error:
-        return unreadable(f"the response to interaction {wait.id}", error)
+        return models.response(wait.response or "")
+    except RestpointError as error:
+        return error

@@ -18,6 +18,7 @@ from restpoint._store.records import ExecutionRecord
 from restpoint.errors import ExecutionCancelled, StoreClosed
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL
+from restpoint.prompts.prompt_models import PromptModels
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,9 +38,12 @@ class Creation:
 class Records:
     """The records that anyone holds, by the id of their execution."""
 
-    def __init__(self, database: Database, watch: Callable[[ExecutionRecord, object], None]) -> None:
+    def __init__(
+        self, database: Database, watch: Callable[[ExecutionRecord, object], None], models: PromptModels
+    ) -> None:
         self._database = database
         self._watch = watch
+        self._models = models
         self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
         self._creations: dict[str, Creation] = {}
 
@@ -56,7 +60,7 @@ class Records:
 
     def draft(self, row: ExecutionRow) -> ExecutionRecord:
         """A record for an execution that is about to be created; the map does not have it yet."""
-        return ExecutionRecord(execution_state.draft(row), self._watch)
+        return ExecutionRecord(execution_state.draft(row), self._watch, self._models)
 
     def create(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> Creation:
         """Note that the execution of this draft is being written, so that its first event finds the draft.
@@ -106,7 +110,7 @@ class Records:
             # Hold a record from before the reading, so that events that overtake the reading are folded into it.
             record = self._held.get(execution_id)
             if record is None:
-                record = self._held[execution_id] = ExecutionRecord(unread(execution_id), self._watch)
+                record = self._held[execution_id] = ExecutionRecord(unread(execution_id), self._watch, self._models)
             as_of, lease = record.state.as_of, record.lease
             reading = await queries.snapshot(self._database, execution_id, {*known_waits, *record.state.open})
             if self._held.get(execution_id) is not record:

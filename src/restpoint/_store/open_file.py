@@ -34,6 +34,7 @@ from restpoint._store.listener import Listener
 from restpoint._store.maintenance import Maintenance
 from restpoint._store.records import ExecutionRecord
 from restpoint.errors import InvalidArgument
+from restpoint.prompts.prompt_models import PromptModels
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class FileOptions:
     """The arguments of a store that concern its file.
 
     ``settings`` are those of the file's settings that were given; with ``remember`` they are saved in the file.
-    ``sweep_interval`` is in milliseconds.
+    ``sweep_interval`` is in milliseconds. ``models`` are the classes that prompts and responses are read as.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class FileOptions:
     synchronous: Synchronous
     migrate: Literal["refuse", "auto"]
     clock: Clock
+    models: PromptModels
 
 
 def given_settings(
@@ -102,7 +104,7 @@ class OpenFile:
         self.clock = clock = options.clock
         self.identifiers = Identifiers(clock.now)
         self.keeping = keeping
-        self.records = Records(database, self._watch)
+        self.records = Records(database, self._watch, options.models)
         self.listener = Listener(database, position, self.records)
         self.maintenance = Maintenance(
             database,

@@ -30,16 +30,17 @@ from restpoint.errors import (
 )
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, stored_prompt
+from restpoint.prompts.prompt_models import PromptModels
 
 
 class Asking:
     """For ``with``: a prompt that is being written. ``pending`` is set at COMMIT, also where the prompt is closed by then."""
 
-    __slots__ = ("_pending", "_record", "_wait_id")
+    __slots__ = ("_pending", "_record", "wait_id")
 
     def __init__(self, record: "ExecutionRecord", wait_id: str) -> None:
         self._record = record
-        self._wait_id = wait_id
+        self.wait_id = wait_id
         self._pending: PendingInteraction | None = None
 
     def __enter__(self) -> Self:
@@ -52,13 +53,13 @@ class Asking:
     def look(self) -> None:
         """Keep the prompt, if it is open now. Called at each change of the record."""
         if self._pending is None:
-            self._pending = self._record.open_interaction(self._wait_id)
+            self._pending = self._record.open_interaction(self.wait_id)
 
     @property
     def pending(self) -> PendingInteraction:
         """The prompt that was asked."""
         if self._pending is None:
-            raise InteractionNotFound(self._record.execution_id, self._wait_id)
+            raise InteractionNotFound(self._record.execution_id, self.wait_id)
         return self._pending
 
 
@@ -67,12 +68,16 @@ class ExecutionRecord:
 
     __slots__ = (
         "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch", "askings",
-        "detachment", "state",
+        "detachment", "models", "state",
     )  # fmt: skip
 
-    def __init__(self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None]) -> None:
+    def __init__(
+        self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None], models: PromptModels
+    ) -> None:
         self.state = state
         """What this process knows of the execution. Replaced by ``become`` alone."""
+        self.models = models
+        """The classes that its prompts and responses are read as."""
         self._watch = watch
         self._task: asyncio.Task[Any] | None = None
         self._claim: Claim | None = None
@@ -256,6 +261,13 @@ class ExecutionRecord:
         """Whether someone here awaits something of it, or may."""
         return bool(self._pending or self._observers or self._first_outcome is not None or self._task is not None)
 
+    @property
+    def awaited(self) -> frozenset[str]:
+        """The interactions whose futures someone in this process awaits, and those that are being asked at this moment."""
+        pending = [each for reference in self._pending.values() if (each := reference()) is not None]
+        asked = (asking.wait_id for asking in self.askings)
+        return frozenset((*(each.interaction_id for each in pending if each.is_awaited), *asked))
+
     def watch(self, waiter: object) -> None:
         """Note that someone in this process waits for it: see ``lease_keeper.py``."""
         self._watch(self, waiter)
@@ -363,7 +375,7 @@ class ExecutionRecord:
         if pending is None:
             return
         if wait.status == "answered":
-            pending.settle(wait.given or read_answer(wait))
+            pending.settle(wait.given or read_answer(self.models, wait))
         elif wait.status == "expired":
             pending.settle(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from pydantic import BaseModel
@@ -48,6 +48,7 @@ from restpoint.access import Actor, ActorLike, actor_name
 from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
+from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
 
 __all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]
 
@@ -73,6 +74,9 @@ class ExecutionStore:
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
+    - ``models``: the classes that prompts and responses are read as, whoever asked or answered, and in whichever process:
+      a module that has ``HumanPrompt`` and ``HumanResponse``, such as that of the original store, or a ``PromptModels``.
+      Default: those of ``restpoint.prompts``.
     - ``clock``: the source of time.
 
     Every method may raise ``StorageError`` and its kinds, and ``StoreClosed``. A caller that is cancelled still waits until the
@@ -90,12 +94,16 @@ class ExecutionStore:
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
         migrate: Literal["refuse", "auto"] = "refuse",
+        models: ModuleType | PromptModels | None = None,
         clock: Clock | None = None,
     ) -> None:
         path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
         settings = given_settings(ttl_seconds, history, history_retention_seconds)
         interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
-        self._options = FileOptions(path, settings, remember, interval, synchronous, migrate, clock or SystemClock())
+        self._models = PromptModels.of(models)
+        self._options = FileOptions(
+            path, settings, remember, interval, synchronous, migrate, clock or SystemClock(), self._models
+        )
         self._observer: Observer | None = None
         self._subscribers: list[Callable[[Change], None]] = []
         self._file: OpenFile | None = None
@@ -313,8 +321,11 @@ class ExecutionStore:
         record = file.records.get(execution_id) or await file.find(execution_id)
         if record is None:
             raise ExecutionNotFound(execution_id)
-        # Return the caller's own object, also where its class is another library's.
-        own = prompt if isinstance(prompt, BaseModel) else asked.prompt
+        own: BaseModel | None
+        if self._models is not OUR_MODELS:
+            own = self._models.own_prompt(prompt)
+        else:  # return the caller's own object, also where its class is another library's
+            own = prompt if isinstance(prompt, BaseModel) else asked.prompt
         with record.asking(wait_id) as asking:
             await file.write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
@@ -345,7 +356,10 @@ class ExecutionStore:
         await file.write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
-        """Continue a paused execution, and withdraw its open waits. On one that runs nothing changes.
+        """Continue a paused execution: withdraws its consents, and the prompts that nobody awaits any more.
+
+        A prompt stays open while someone in this process awaits its future, or while a workflow that a runner runs does. On an
+        execution that runs nothing changes.
 
         This process drives the execution from now on, unless it runs already and a living process drives it.
         Raises ``ExecutionNotFound``, ``IllegalTransition`` on one that has ended, and ``LeaseLost`` where a living process took
@@ -354,7 +368,9 @@ class ExecutionStore:
         who = actor_name(actor)
         file = self._file or await self.file()
         lease = await file.take_lease()
-        claim = await file.write(executions.resume, execution_id, lease, file.claim(execution_id), who)
+        record = file.records.get(execution_id)
+        awaited = () if record is None else record.awaited
+        claim = await file.write(executions.resume, execution_id, lease, file.claim(execution_id), who, awaited)
         if claim is not None and (record := file.records.get(execution_id)) is not None:
             record.drive(claim.lease, claim.epoch)
 
@@ -423,11 +439,21 @@ class ExecutionStore:
         text = write_response(answer)
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
-        # Whoever awaits it here gets the response in the caller's own class, also where that is another library's.
-        own = response if isinstance(response, BaseModel) and type(response) is not type(answer) else answer
+        own = self._as_awaited(record, response, answer)
         refusal = await file.write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
         if refusal is not None:
             raise refusal
+
+    def _as_awaited(
+        self, record: ExecutionRecord | None, response: BaseModel | Mapping[str, Any], answer: HumanResponse
+    ) -> BaseModel | None:
+        """The response for whoever awaits it in this process; None: it is read from the file."""
+        if self._models is not OUR_MODELS:
+            return self._models.own_response(response)
+        if type(response) is type(answer) or not isinstance(response, BaseModel):
+            return answer
+        # A workflow gets what its replays get. Anyone else gets the caller's own object, also of another library's class.
+        return answer if record is not None and record.is_run else response
 
     async def withdraw(
         self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: ActorLike = None

@@ -39,6 +39,14 @@ def serve(
         str | None,
         typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
     ] = None,
+    trusted_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-origin",
+            metavar="ORIGIN",
+            help="Let pages of this origin, such as https://inbox.example, use the server in a browser; may be repeated.",
+        ),
+    ] = None,
     ttl: TimeToLive = None,
     history: Annotated[
         Literal["full", "digest"] | None,
@@ -96,6 +104,7 @@ def serve(
         providers_file=None if providers is None else str(providers),
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
+        trusted_origins=tuple(trusted_origin or ()),
     )
     try:
         server.run(settings)

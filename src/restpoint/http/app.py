@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
@@ -54,6 +55,15 @@ if TYPE_CHECKING:
 __all__ = ["Authenticate", "asgi_app", "bearer", "create_app", "router"]
 
 _TITLE: Final = "restpoint"
+_SENT_BY_PAGES: Final = (
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "last-event-id",
+    "traceparent",
+)
+_READ_BY_PAGES: Final = ("location", "etag", "retry-after", "idempotency-replayed")
 
 
 def bearer(tokens: Tokens) -> Authenticate:
@@ -143,7 +153,8 @@ def create_app(
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
 
     ``database`` to ``migrate`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
-    others those of ``asgi_app``. ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
+    others those of ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
+    ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
 
     ``providers`` are those that workflows get OAuth consents of, or the file that lists them, ``RESTPOINT_PROVIDERS_FILE``
@@ -196,6 +207,11 @@ def create_app(
             yield
 
     app = _application(_Routes(handlers, title), lifespan)
+    if trusted_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(trusted_origins), allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=_SENT_BY_PAGES, expose_headers=_READ_BY_PAGES,
+        )  # fmt: skip
     app.state.store, app.state.runner, app.state.shutdown = store, runner, handlers.long_requests.end
     app.state.consents = consents
     return app

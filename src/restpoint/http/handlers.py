@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from restpoint import logs
 from restpoint._core import tracing
+from restpoint._engine.workflow import Workflow
 from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
@@ -25,6 +26,7 @@ from restpoint.events import EventKind
 from restpoint.http import bodies, parameters, requests
 from restpoint.http.bodies import json_response
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
+from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.problems import Problem
 from restpoint.http.sse import EventStream, LongRequests, event
@@ -71,6 +73,7 @@ class _Start(NamedTuple):
     """An execution that a request started, or found by its idempotency key; ``base`` is where the routes are mounted."""
 
     actor: Actor
+    input: Input
     record: ExecutionRecord
     created: bool
     base: str
@@ -91,7 +94,7 @@ class Handlers:
         self.long_requests = LongRequests()
         self._authenticate: Authenticate = options.get("authenticate") or requests.local
         self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
-        self._trusted = frozenset(options.get("trusted_origins", ()))
+        self._trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
         self._metrics = options.get("metrics")
         consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
@@ -142,10 +145,10 @@ class Handlers:
     # --- Starting ---
 
     async def start(self, request: Request) -> Response:
-        """Start a workflow and wait a little for its outcome."""
+        """Start a workflow and wait a little for its outcome; text may come in the envelope of ``original_wire.py``."""
         given = parameters.WAIT.of(request)
         limit = START_WAIT if given is None else given
-        start = await self._start(request, "")
+        start = await self._start(request, "/v1/workflow", input_of)
         record = start.record
         if limit and record.status is ExecutionStatus.RUNNING:
             with suppress(
@@ -156,25 +159,26 @@ class Handlers:
                         await record.changed()
         return self._outcome(start)
 
-    async def _start(self, request: Request, tail: str) -> _Start:
+    async def _start(self, request: Request, path: str, read: Callable[[Workflow | None, Any], Input]) -> _Start:
         options = parameters.start_options(request)
         actor = await self._writer(request)
         data = requests.parse(await requests.read_body(request, self._limit))
         named = request.path_params.get("name")
-        own = f"/v1/workflow{tail}" if named is None else f"/v1/workflows/{named}{tail}"
+        own = path if named is None else path.replace("/v1/workflow", f"/v1/workflows/{named}", 1)
         name = self.default if named is None else named
         if name is None:
             raise WorkflowNotFound("(default)", self.service.startable(actor))
         trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
-        started = await self.service.start(actor, name, data, trace=trace or None, **options)
+        given = Input(data) if named is not None else read(self.service.workflows.get(name), data)
+        started = await self.service.start(actor, name, given.value, trace=trace or None, **options)
         logs.add(execution_id=started.record.execution_id, workflow=name)
-        return _Start(actor, started.record, started.created, requests.mount_of(request, own), request)
+        return _Start(actor, given, started.record, started.created, requests.mount_of(request, own), request)
 
     def _outcome(self, start: _Start) -> Response:
         record, headers = start.record, start.headers
         match record.status:
             case ExecutionStatus.COMPLETED:
-                return json_response(record.result, headers=headers)
+                return json_response(start.input.shown(record.result), headers=headers)
             case ExecutionStatus.FAILED | ExecutionStatus.CANCELLED:
                 code, detail = _failure(record)
                 status = 422 if record.status is ExecutionStatus.FAILED else 409
@@ -188,8 +192,15 @@ class Handlers:
         return json_response({**body, "status_url": headers["location"]}, 202, headers=headers)
 
     async def start_stream(self, request: Request) -> Response:
-        """Start a workflow and stream its events."""
-        start = await self._start(request, "/stream")
+        """Start a workflow and stream its events; text may come in the envelope of ``original_wire.py``."""
+        return self._streamed(await self._start(request, "/v1/workflow/stream", input_of))
+
+    async def start_chat(self, request: Request) -> Response:
+        """Start the default workflow with what the user of a chat said last, and stream its events."""
+        return self._streamed(await self._start(request, "/v1/chat/stream", input_of_chat))
+
+    def _streamed(self, start: _Start) -> Response:
+        request = start.request
         reauthenticate = self._reauthenticates(request, start.actor)
         return EventStream(self._run_events(start, reauthenticate), self.long_requests, headers=start.headers)
 
@@ -202,7 +213,7 @@ class Handlers:
             if entry.to_status in TERMINAL:
                 with suppress(ExecutionNotFound):  # swept already: the record knows
                     await self.service.status(actor, record.execution_id)
-                yield self._last(record, entry)
+                yield self._last(start, entry)
                 return
 
     def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
@@ -213,7 +224,7 @@ class Handlers:
             return None
         match entry.kind:
             case EventKind.EMITTED:
-                return event(None, _detail(entry).get("data"), entry.sequence)
+                return event(None, start.input.shown(_detail(entry).get("data")), entry.sequence)
             case EventKind.NOTIFIED:
                 name, data = "notification", {"prompt": _detail(entry).get("prompt")}
             case EventKind.INTERACTION_ASKED:
@@ -232,9 +243,10 @@ class Handlers:
                 name, data = str(entry.kind), _detail(entry)
         return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
 
-    def _last(self, record: ExecutionRecord, entry: HistoryEntry) -> bytes:
+    def _last(self, start: _Start, entry: HistoryEntry) -> bytes:
+        record = start.record
         if entry.to_status == ExecutionStatus.COMPLETED:
-            return event(None, record.result, entry.sequence)
+            return event(None, start.input.shown(record.result), entry.sequence)
         code, detail = _failure(record)
         data = {"event_type": "error", "execution_id": record.execution_id, "code": code, "detail": detail}
         return event("error", data, entry.sequence)

@@ -122,6 +122,9 @@ _COMPLETED: Final[dict[str, Any]] = {
 }
 _OPTION: Final = {"id": "yes", "label": "Yes, send it", "value": "yes"}
 _INPUT: Final = Content(Any, examples={"text": "Ada", "object": {"name": "Ada Lovelace", "amount": "120.00 EUR"}})
+_CHAT: Final = Content(
+    Any, examples={"text": {"messages": [{"role": "user", "content": "Analyze the sales data"}]}}, required=True
+)
 _RESPONSE: Final = Content(
     schemas.InteractionResponse,
     examples={
@@ -171,6 +174,10 @@ def _starts(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "POST", "/v1/workflow/stream", stream, "stream_default_workflow", tag, streamed, refused, said, _INPUT
+        ),
+        Operation(
+            "POST", "/v1/chat/stream", handlers.start_chat, "stream_default_workflow_as_chat", tag, streamed, refused, said,
+            _CHAT,
         ),
         Operation(
             "POST", "/v1/workflows/{name}", start, "start_workflow", tag, started, refused, (name, *waits), _INPUT

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from restpoint._core.addresses import is_loopback
 from restpoint.access import OPERATOR, Actor
+from restpoint.errors import InvalidArgument
 from restpoint.http.problems import Problem
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -108,6 +109,18 @@ def refuse_other_sites(request: Request, trusted_origins: Collection[str]) -> No
             "A page of another site sent this, and it changes something. Send it from the same origin, or have the "
             "application trust that origin.",
         )
+
+
+def check_origin(origin: str) -> str:
+    """The origin as browsers send it (RFC 6454, section 6.2). Raises ``InvalidArgument`` for what is none."""
+    parts = urlsplit(origin)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or origin != f"{parts.scheme}://{parts.netloc.lower()}"
+    ):
+        raise InvalidArgument(f"{origin!r} is no origin; write scheme and host, such as https://inbox.example.")
+    return origin
 
 
 def _host_and_port(origin: str) -> str:

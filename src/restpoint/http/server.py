@@ -30,6 +30,7 @@ from restpoint._storage import locate, migrations
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.requests import check_origin
 from restpoint.oauth import providers
 from restpoint.oauth.keyring import vault_for
 
@@ -72,6 +73,7 @@ class Settings:
     providers_file: str | None = None
     keys_file: str | None = None
     public_url: str | None = None
+    trusted_origins: tuple[str, ...] = ()
     address: str | None = None
     """The base URL at which it listens, once it does."""
 
@@ -130,6 +132,7 @@ def make_app(settings: Settings) -> "Starlette":
         providers=settings.providers_file,
         keys=settings.keys_file,
         public_url=settings.public_url,
+        trusted_origins=settings.trusted_origins,
         address=settings.address,
     )
 
@@ -153,6 +156,8 @@ def _check(settings: Settings) -> None:
         providers.read(settings.providers_file, os.environ)
     if settings.public_url is not None:
         providers.check_url("public_url", settings.public_url)
+    for origin in settings.trusted_origins:
+        check_origin(origin)
     path = locate(settings.database)
     migrations.prepare(path, "refuse")
     if settings.providers_file is not None:

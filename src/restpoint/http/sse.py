@@ -104,10 +104,13 @@ class LongRequests:
 
 
 def event(name: str | None, data: object, event_id: str | int | None = None) -> bytes:
-    """Return one event as bytes. Its data is one line of JSON."""
-    head = b"" if name is None else b"event: %b\n" % name.encode()
-    if event_id is not None:
-        head += b"id: %b\n" % str(event_id).encode()
+    """Return one event as bytes. Its data is one line of JSON.
+
+    The id is first, because a documented client of the original store takes the line after ``event:`` for the data.
+    """
+    head = b"" if event_id is None else b"id: %b\n" % str(event_id).encode()
+    if name is not None:
+        head += b"event: %b\n" % name.encode()
     text = to_json(data, inf_nan_mode="null")
     if not text.isascii():
         for character, escaped in _LINE_BREAKS:

@@ -49,13 +49,14 @@ from restpoint.prompts.plain import (
 )
 
 __all__ = [
-    "PROMPT", "PROMPTS", "RESPONSE", "RESPONSES", "AnswerOptions", "BinaryHumanPromptOption", "HumanPrompt",
-    "HumanPromptBase", "HumanPromptBinary", "HumanPromptCheckbox", "HumanPromptDropdown", "HumanPromptModelType",
-    "HumanPromptMultipleChoiceBase", "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText",
-    "HumanResponse", "HumanResponseBase", "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown",
-    "HumanResponseNotification", "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt",
-    "InteractionResponse", "InteractionStatus", "MultipleChoiceOption", "NotUnderstood", "accepts", "read_prompt",
-    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
+    "PROMPT", "PROMPTS", "RESPONSE", "RESPONSES", "AnswerOptions", "BinaryChoiceOptionsType", "BinaryHumanPromptOption",
+    "HumanPrompt", "HumanPromptBase", "HumanPromptBinary", "HumanPromptCheckbox", "HumanPromptDropdown",
+    "HumanPromptModelType", "HumanPromptMultipleChoiceBase", "HumanPromptNotification", "HumanPromptRadio",
+    "HumanPromptText", "HumanResponse", "HumanResponseBase", "HumanResponseBinary", "HumanResponseCheckbox",
+    "HumanResponseDropdown", "HumanResponseNotification", "HumanResponseRadio", "HumanResponseText", "InteractionBase",
+    "InteractionPrompt", "InteractionResponse", "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType",
+    "NotUnderstood", "accepts", "read_prompt", "read_response", "stored_prompt", "summary_of", "write_prompt",
+    "write_response",
 ]  # fmt: skip
 
 HumanPrompt = Annotated[
@@ -186,7 +187,22 @@ def _written(
     return text
 
 
-# --- Envelopes, which only code that was written for the original store uses ---------------------------------------------
+# --- Names that only code which was written for the original store uses ----------------------------------------------------
+
+
+class BinaryChoiceOptionsType(StrEnum):
+    """What the original calls the two options of a binary prompt, for those who use its names as ids."""
+
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+
+
+class MultipleChoiceOptionType(StrEnum):
+    """What the original calls some options, for those who use its names as ids."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"
 
 
 class InteractionStatus(StrEnum):

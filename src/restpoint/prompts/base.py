@@ -14,7 +14,7 @@ from restpoint.prompts.options import Option, identity_of
 
 
 class HumanPromptModelType(StrEnum):
-    """The kinds of prompt and response."""
+    """The kinds of prompt and response, and ``OAUTH_CONSENT``, of which there is no prompt: a consent is a wait of its own."""
 
     TEXT = "text"
     NOTIFICATION = "notification"
@@ -22,6 +22,7 @@ class HumanPromptModelType(StrEnum):
     RADIO = "radio"
     CHECKBOX = "checkbox"
     DROPDOWN = "dropdown"
+    OAUTH_CONSENT = "oauth_consent"
 
 
 class HumanResponseBase(BaseModel):
