@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from restpoint._core.execution_row import StartOptions
-    from restpoint._engine.runner import Runner, Started
+    from restpoint._engine.runner import Runner
+    from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
     from restpoint._storage import HistoryEntry, Page
     from restpoint._store.futures import PendingInteraction, PendingOAuth

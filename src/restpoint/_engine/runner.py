@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from types import MappingProxyType, TracebackType
@@ -24,7 +23,8 @@ from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
-from restpoint._engine.workflow import Workflow, by_key
+from restpoint._engine.started import Started
+from restpoint._engine.workflow import Function, Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
@@ -47,14 +47,6 @@ log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
 _BLOCKED: Final = 5_000  # milliseconds within which a process that is told to end is gone
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An execution that was started: just now, or, where ``created`` is false, earlier with the same idempotency key."""
-
-    record: ExecutionRecord
-    created: bool
 
 
 class Runner:
@@ -188,7 +180,7 @@ class Runner:
 
     async def start(
         self,
-        workflow: str,
+        workflow: str | Workflow | Function,
         input: Any = None,  # noqa: A002 - the word for it; any JSON or model
         *,
         owner: str | None = None,
@@ -197,8 +189,9 @@ class Runner:
         priority: int = 0,
         trace: Mapping[str, str] | None = None,
     ) -> Started:
-        """Start an execution of the workflow's newest version. It is in the file when this returns.
+        """Start an execution of a workflow. It is in the file when this returns; await the handle's ``result()`` for the rest.
 
+        - ``workflow``: its name, for its newest version here; or the function itself, for the version that it is.
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
         - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
@@ -209,9 +202,7 @@ class Runner:
         The function begins before COMMIT, and its steps after it. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
         ``IdempotencyConflict``, ``InvalidArgument``, ``NotJSON``, and ``StoreClosed`` if the runner is not open.
         """
-        found = self.workflows.get(workflow)
-        if found is None:
-            raise WorkflowNotFound(workflow, self.workflows)
+        found = self._find(workflow)
         text = found.write_input(input)
         who = None if actor is None else actor_id(actor)
         for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
@@ -221,24 +212,41 @@ class Runner:
         if self._file is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
-        with tracing.start_span(workflow, trace) as span:
+        with tracing.start_span(found.name, trace) as span:
             trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
-                execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
+                execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text))
-            claim = Claim(execution_id, file.lease, 1, workflow, found.version) if self.slots.try_take() else None
+            claim = Claim(execution_id, file.lease, 1, found.name, found.version) if self.slots.try_take() else None
             draft = file.records.draft(row)
             run = None
             if claim is not None:
                 run = Run(claim, found, draft, file, self, input_text=text, trace=span.carrier or None)
             outcome = await self._write_start(draft, row, what, run, who)
         if isinstance(outcome, ExecutionRecord):
-            return Started(outcome, created=True)
+            return Started(outcome, created=True, _output=found.output)
         record = await self.store.get(outcome)
         if record is None:  # swept in this very moment
             raise ExecutionNotFound(outcome)
-        return Started(record, created=False)
+        return Started(record, created=False, _output=found.output)
+
+    def _find(self, workflow: str | Workflow | Function) -> Workflow:
+        """The workflow that a start names. Raises ``WorkflowNotFound``."""
+        if isinstance(workflow, str):
+            found = self.workflows.get(workflow)
+        else:
+            found = next((each for each in self._known.values() if workflow in (each, each.function)), None)
+        if found is None:
+            name = (
+                workflow
+                if isinstance(workflow, str)
+                else workflow.key
+                if isinstance(workflow, Workflow)
+                else getattr(workflow, "__qualname__", repr(workflow))
+            )
+            raise WorkflowNotFound(name, self.workflows)
+        return found
 
     async def _write_start(
         self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
