@@ -1,5 +1,6 @@
 """The ready application: its replies, and that middleware, routes and handlers which somebody adds to it are obeyed."""
 
+import asyncio
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from restpoint import ExecutionStore, logs
 from serving import TEXT_ANSWER, make_app, served, whoever
+from support import PATIENCE
 
 
 class Counter:
@@ -170,3 +172,20 @@ async def test_what_is_logged_of_a_request_names_its_execution(
         ("restpoint.http.problems", mine, None),
         ("uvicorn.access", mine, None),
     ]
+
+
+async def test_an_application_may_leave_out_the_routes_that_start(file: Path) -> None:
+    app = make_app(file, starts=False)
+    async with served(app) as http:
+        started = await app.state.runner.start("greet", "Grace")
+        async with asyncio.timeout(PATIENCE):
+            while (body := (await http.get(f"/executions/{started.id}?wait=5")).json())["status"] == "running":
+                pass
+        for path in ("workflow", "workflow/stream", "workflows/greet", "workflows/greet/stream", "chat/stream"):
+            assert (await http.post(f"/v1/{path}", json="Ada")).json()["code"] == "route_not_found"
+        assert (await http.get("/workflows")).json()["code"] == "route_not_found"
+        assert (await http.post(body["response_url"], json=TEXT_ANSWER)).status_code == 204
+        assert await started.result() == "Grace Hopper"
+        paths = (await http.get("/openapi.json")).json()["paths"]
+        assert not any(path.startswith("/v1") for path in paths)
+        assert "/executions/{execution_id}" in paths

@@ -84,7 +84,7 @@ def asgi_app(
     audit_key: SigningKey | None = None,
     **options: Unpack[RouteOptions],
 ) -> Starlette:
-    """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
+    """The routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
 
     Mounted applications have no lifespan of their own: enter ``app.router.lifespan_context(app)`` in yours, so that SIGTERM and
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
@@ -104,7 +104,7 @@ def router(
     audit_key: SigningKey | None = None,
     **options: Unpack[RouteOptions],
 ) -> "APIRouter":
-    """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
+    """The routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
 
     The arguments are those of ``asgi_app``. The routes are documented by their own ``/docs`` and ``/openapi.json`` below the
     prefix, and not in the document of the application.
@@ -148,6 +148,7 @@ def create_app(
     public_url: str | None = None,
     address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
+    starts: bool = True,
     title: str = _TITLE,
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -193,6 +194,7 @@ def create_app(
         trusted_origins=trusted_origins,
         metrics=metrics,
         consents=consents,
+        starts=starts,
     )
 
     @asynccontextmanager

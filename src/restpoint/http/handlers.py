@@ -59,6 +59,8 @@ class RouteOptions(TypedDict, total=False):
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.
     - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
+    - ``starts``: whether there are routes that start and list workflows. With False only executions are served, which the
+      application starts itself.
     """
 
     authenticate: Authenticate | None
@@ -67,6 +69,7 @@ class RouteOptions(TypedDict, total=False):
     trusted_origins: Collection[str]
     metrics: Metrics | None
     consents: Consents | None
+    starts: bool
 
 
 class _Start(NamedTuple):
@@ -96,6 +99,7 @@ class Handlers:
         self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
         self._trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
         self._metrics = options.get("metrics")
+        self.starts = options.get("starts", True)
         consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
         known = service.workflows
