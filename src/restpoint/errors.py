@@ -5,6 +5,7 @@
     RestpointError
     ├── NotFound (KeyError)                the file has nothing with this id
     │   ├── ExecutionNotFound              execution_not_found
+    │   │   └── ExecutionGone              execution_gone: it was in the file, and was swept or removed
     │   ├── InteractionNotFound            interaction_not_found
     │   ├── WorkflowNotFound               workflow_not_found
     │   └── NothingToExport                nothing_to_export
@@ -19,6 +20,7 @@
     │   ├── ConsentExpired (TimeoutError)  consent_expired
     │   ├── ConsentWithdrawn               consent_withdrawn
     │   ├── ExecutionHeld                  execution_held
+    │   ├── CannotRetry                    cannot_retry
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
@@ -49,6 +51,7 @@ The original store raised ``KeyError`` and ``ValueError``, so the classes that r
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import ClassVar
 
 
@@ -78,6 +81,23 @@ class ExecutionNotFound(NotFound):
             f"Execution {execution_id} not found. It never existed, was removed, or its time to live ended."
         )
         self.execution_id = execution_id
+
+
+class ExecutionGone(ExecutionNotFound):
+    """The execution was in the file, and left it.
+
+    ``how`` is ``swept`` (its time to live was over), ``removed`` or ``erased``; ``gone_at`` is when, in seconds since the epoch.
+    """
+
+    code = "execution_gone"
+
+    def __init__(self, execution_id: str, how: str, gone_at: float) -> None:
+        super().__init__(execution_id)
+        when = datetime.fromtimestamp(gone_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        why = ", when its time to live was over" if how == "swept" else ""
+        self.args = (f"Execution {execution_id} was {how} at {when}{why}. Its history tells how it went.",)
+        self.how = how
+        self.gone_at = gone_at
 
 
 class InteractionNotFound(NotFound):
@@ -244,6 +264,17 @@ class ExecutionHeld(Refused):
 
     def __init__(self, execution_id: str, reason: str) -> None:
         super().__init__(f"Execution {execution_id} is on hold ({reason}). Release it before removing it.")
+        self.execution_id = execution_id
+        self.reason = reason
+
+
+class CannotRetry(Refused):
+    """A failed execution cannot go on from what is recorded of it; ``reason`` says why."""
+
+    code = "cannot_retry"
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(f"Execution {execution_id} cannot be retried: {reason} Start a new one.")
         self.execution_id = execution_id
         self.reason = reason
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
+    ExecutionGone,
     ExecutionNotFound,
     FourEyes,
     IllegalTransition,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from restpoint._engine.runner import Runner
     from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
-    from restpoint._storage import HistoryEntry, Page
+    from restpoint._storage import Failure, HistoryEntry, Page, Progress
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore
@@ -75,7 +76,9 @@ class View:
 
     @property
     def state(self) -> tuple[str, ...]:
-        """The status and the ids of the open waits, to compare two views by."""
+        """The status and the ids of the open waits, to compare two views by; of one that has ended, when: it may end again."""
+        if self.ended:
+            return (self.status, str(self.record.completed_at))
         consent = () if self.consent is None else (self.consent.consent_id,)
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
@@ -135,7 +138,7 @@ class Service:
         """The execution as it is now. Raises ``ExecutionNotFound``."""
         record = await self.store.get(execution_id)
         if record is None:
-            raise ExecutionNotFound(execution_id)
+            raise await self._absent(actor, execution_id)
         return self.view(actor, record)
 
     def view(self, actor: Actor, record: "ExecutionRecord") -> View:
@@ -158,6 +161,18 @@ class Service:
         if consent is not None and not policy.may_see_consent(actor, subject):
             consent = None
         return View(record, status, tuple(prompts), frozenset(answerable), consent)
+
+    async def progress(self, view: View) -> "Progress":
+        """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
+        return await self.store.progress(view.record.execution_id)
+
+    async def failure(self, actor: Actor, view: View) -> "Failure | None":
+        """What the workflow of a failed execution raised, with its traceback; None for actors who may not see that."""
+        if view.status is not ExecutionStatus.FAILED or not self.policy.may_see_failure(
+            actor, _subject(view.record, ())
+        ):
+            return None
+        return await self.store.failure(view.record.execution_id)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
         """Wait until the status or the open waits differ from those of ``seen``.
@@ -234,9 +249,8 @@ class Service:
                     after = entry.sequence
                     yield entry
                 if entries:
-                    if any(
-                        entry.to_status in TERMINAL or entry.kind is EventKind.EXECUTION_REMOVED for entry in entries
-                    ):
+                    # Only the last entry counts: before it, the execution may have failed and been retried.
+                    if entries[-1].to_status in TERMINAL or entries[-1].kind is EventKind.EXECUTION_REMOVED:
                         record = None
                     continue
                 if news is None:
@@ -271,6 +285,8 @@ class Service:
         """Answer a prompt. Raises what ``ExecutionStore.resolve_interaction`` does, ``NotAllowed`` and ``FourEyes``."""
         try:
             question: Question = await self.store.address(execution_id, interaction_id)
+        except ExecutionNotFound:
+            raise await self._absent(actor, execution_id) from None
         except InteractionNotFound:
             await self.status(
                 actor, execution_id
@@ -303,6 +319,17 @@ class Service:
         await self.store.cancel(execution_id, reason, actor=actor)
         return self.view(actor, view.record)
 
+    async def retry(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
+        """Let a failed execution go on at the call that failed, and return it as it is then; see ``ExecutionStore.retry``.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
+        """
+        view = await self.status(actor, execution_id)
+        if not self.policy.may_retry(actor, _subject(view.record, view.record.pending_interactions)):
+            raise NotAllowed(f"{actor.id} may not retry execution {execution_id}: that takes the role operator.")
+        await self.store.retry(execution_id, reason, actor=actor)
+        return self.view(actor, view.record)
+
     async def remove(self, actor: Actor, execution_id: str) -> None:
         """Delete an execution that has ended; its history stays.
 
@@ -317,12 +344,19 @@ class Service:
 
     # --- Inside ---
 
+    async def _absent(self, actor: Actor, execution_id: str) -> ExecutionNotFound:
+        """The error for an execution that is not in the file: whoever could have seen it is told when it left."""
+        left = await self.store.departure(execution_id)
+        if left is None or not self.policy.may_see(actor, Subject(left.owner)):
+            return ExecutionNotFound(execution_id)
+        return ExecutionGone(execution_id, left.how, left.at)
+
     async def _readable(self, actor: Actor, execution_id: str) -> "ExecutionRecord | None":
         """The execution whose history the actor may read; None where it left the file and they may see everything."""
         record = await self.store.get(execution_id)
         if record is None:
             if not self.policy.sees_everything(actor):
-                raise ExecutionNotFound(execution_id)
+                raise await self._absent(actor, execution_id)
             return None
         self._must_read(actor, record)
         return record

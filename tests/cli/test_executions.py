@@ -350,6 +350,22 @@ async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
     assert watching.returncode == 0
 
 
+@pytest.mark.parametrize("whom", ["one", "all"])
+async def test_whoever_watches_is_told_of_what_nobody_goes_on_with(here: Path, whom: str) -> None:
+    async with store_in(here) as store:
+        execution_id = (await store.create_execution()).execution_id
+    async with watching_process(here, *([execution_id] if whom == "one" else [])) as watching:
+        assert watching.stderr is not None
+        if whom == "all":
+            await watching.stderr.readline()
+        told = (await watching.stderr.readline()).decode()
+        assert told.startswith(f"Nobody goes on with {execution_id}: The process that ran it is gone")
+        watching.send_signal(signal.SIGINT)
+        _, words = await watching.communicate()
+    assert watching.returncode == 0
+    assert b"Traceback" not in words
+
+
 async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
     made: list[str] = []
 

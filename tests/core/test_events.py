@@ -19,7 +19,7 @@ from restpoint._storage import history, verification
 from restpoint._storage.hash_chain import Finding
 from restpoint._storage.sqlite import checks
 from restpoint._storage.sqlite.connection import reading
-from restpoint.events import CLOSINGS, ENDINGS
+from restpoint.events import CLOSINGS, ENDINGS, UNDOINGS
 from restpoint.lifecycle import ends
 from support import ADA, START, TEXT, file_of, rows, sql
 
@@ -33,7 +33,7 @@ CLOSES: Final = {
     "consent_granted", "consent_denied", "consent_expired", "consent_withdrawn",
 }  # fmt: skip
 ENDS: Final = {"execution_completed", "execution_failed", "execution_cancelled"}
-WAKES: Final = {"execution_created", "execution_recovered", *CLOSES}
+WAKES: Final = {"execution_created", "execution_recovered", "execution_retried", *CLOSES}
 STREAMED: Final = {"emitted", "notified", *OPENS}
 ERASED: Final = {
     "execution_failed", "execution_stuck", "interaction_asked", "interaction_reworded",
@@ -57,6 +57,7 @@ def test_an_event_does_what_it_is_known_for() -> None:
     assert {str(kind) for kind in EventKind if kind.opens_wait} == OPENS
     assert {str(kind) for kind in CLOSINGS} == CLOSES
     assert {str(kind) for kind in ENDINGS} == ENDS
+    assert {str(kind) for kind in UNDOINGS} == {"execution_retried"}
     assert {str(kind) for kind in EventKind if kind.wakes_runner} == WAKES
     assert {str(kind) for kind in EventKind if kind.is_streamed} == STREAMED
     assert {str(kind) for kind in EventKind if kind.has_payload} == ERASED
@@ -72,7 +73,7 @@ def test_each_end_of_the_lifecycle_has_its_event() -> None:
     assert EventKind.asked("interaction") is EventKind.INTERACTION_ASKED
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_every_event_that_a_past_version_wrote_is_in_the_list(tmp_path: Path, revision: str) -> None:
     written = [event for (event,) in rows(load(revision, tmp_path / "past.db"), "SELECT event FROM history")]
     assert written

@@ -84,6 +84,12 @@ class ExecutionSummary:
     open_waits: int
     error: str | None
     error_code: str | None
+    version: int | None = None
+    """The version of its workflow; None where no runner runs it."""
+    problem: str | None = None
+    """Why nobody goes on with it; None where somebody does, or nobody need."""
+    sleeping_until: float | None = None
+    """When it has slept enough; None where it does not sleep, or is in memory meanwhile."""
 
 
 def check_priority(priority: int) -> int:
@@ -96,7 +102,10 @@ def check_priority(priority: int) -> int:
 
 
 _TIMES: Final = frozenset(name for name in ExecutionRow._fields if name.endswith("_at"))
-SUMMARIZED: Final = tuple("id" if each.name == "execution_id" else each.name for each in fields(ExecutionSummary))
+_ROW_NAMES: Final = {"execution_id": "id", "version": "run_version"}
+SUMMARIZED: Final = tuple(
+    _ROW_NAMES.get(each.name, each.name) for each in fields(ExecutionSummary) if each.name != "sleeping_until"
+)
 """The fields of a row that a list shows, in the order of ``ExecutionSummary``."""
 
 

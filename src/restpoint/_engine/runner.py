@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from types import MappingProxyType, TracebackType
@@ -25,13 +26,12 @@ from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.started import Started
 from restpoint._engine.workflow import Function, Workflow, by_key
-from restpoint._storage import Claim, Start, claims, journal
+from restpoint._storage import Claim, Start, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
 from restpoint.errors import (
-    ExecutionNotFound,
     InvalidArgument,
     LeaseLost,
     SealBroken,
@@ -119,6 +119,7 @@ class Runner:
         self._file = file
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
         if self.concurrency:
+            await file.database.write(partial(progress.announce, lease=file.lease, workflows=list(self._known)))
             await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             file.lease_keeper.expired.append(self._stood_still)
@@ -154,7 +155,16 @@ class Runner:
             await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
+        await self._take_leave()
         self.threads.close()
+
+    async def _take_leave(self) -> None:
+        """Say that this process runs these workflows no more."""
+        file = self._file
+        if file is not None and self.concurrency:
+            with suppress(StorageError, StoreClosed):
+                leave = partial(progress.announce, lease=file.lease, workflows=list(self._known), leaving=True)
+                await file.database.write(leave)
 
     @property
     def accepts(self) -> bool:
@@ -194,8 +204,9 @@ class Runner:
         - ``workflow``: its name, for its newest version here; or the function itself, for the version that it is.
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
-        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
-          long as that is in the file.
+        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, until a
+          day (``idempotency_retention_seconds`` of the store) after it has ended; the order of an object's members does not
+          matter. Raises ``ExecutionGone`` where that execution has left the file by then.
         - ``priority``: a whole number from -100 to 100 that lists show; it changes no order of work.
         - ``trace``: the caller's trace context, as W3C headers.
 
@@ -217,7 +228,7 @@ class Runner:
             row = ExecutionRow(
                 execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, trace_text, *_digests(idempotency_key, row, text))
+            what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = Claim(execution_id, file.lease, 1, found.name, found.version) if self.slots.try_take() else None
             draft = file.records.draft(row)
             run = None
@@ -227,8 +238,8 @@ class Runner:
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True, _output=found.output)
         record = await self.store.get(outcome)
-        if record is None:  # swept in this very moment
-            raise ExecutionNotFound(outcome)
+        if record is None:  # it was swept, and its key is kept
+            raise await self.store.absent(outcome)
         return Started(record, created=False, _output=found.output)
 
     def _find(self, workflow: str | Workflow | Function) -> Workflow:
@@ -238,13 +249,7 @@ class Runner:
         else:
             found = next((each for each in self._known.values() if workflow in (each, each.function)), None)
         if found is None:
-            name = (
-                workflow
-                if isinstance(workflow, str)
-                else workflow.key
-                if isinstance(workflow, Workflow)
-                else getattr(workflow, "__qualname__", repr(workflow))
-            )
+            name = workflow.key if isinstance(workflow, Workflow) else getattr(workflow, "__qualname__", str(workflow))
             raise WorkflowNotFound(name, self.workflows)
         return found
 

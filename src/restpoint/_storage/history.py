@@ -8,6 +8,7 @@ from the end.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -16,8 +17,8 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, insert, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
-from restpoint._storage.schema import executions, history, history_anchor, journal
-from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare
+from restpoint._storage.schema import RETIRED, executions, history, history_anchor, journal
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint.errors import DamagedFile
 from restpoint.events import EventKind
@@ -156,10 +157,15 @@ def _entry(row: Row) -> HistoryEntry:
 
 
 _EVENTS_OF: Final = prepare(limited(_ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))))
+_retired = func.instr(_j.position, word(RETIRED))
 _JOURNALED: Final = prepare(
     select(_j.position, _j.result)
     .select_from(journal.join(executions, _j.execution_key == _e.key))
-    .where(_e.id == bindparam("id"), _j.position.in_(listed("positions")))
+    .where(
+        _e.id == bindparam("id"),
+        _j.position.in_(listed("positions"))
+        | ((_retired > ZERO) & func.substr(_j.position, ONE, _retired - ONE).in_(listed("positions"))),
+    )
 )
 
 
@@ -175,15 +181,23 @@ async def events_of(database: Database, execution_id: str, after: int, most: int
     if not positions:
         return entries
     journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
-    values = {position: decode(result) for position, result in journaled if result is not None}
+    values: dict[str, dict[float, Any]] = {}
+    for where, result in journaled:
+        position, _, retired_at = where.partition(RETIRED)
+        values.setdefault(position, {})[int(retired_at) if retired_at else math.inf] = result
     return [_with_payload(entry, values) for entry in entries]
 
 
-def _with_payload(entry: HistoryEntry, values: Mapping[str, Any]) -> HistoryEntry:
-    """The entry with its payload of the journal, which ``values`` has by position; as it is where it has none."""
+def _with_payload(entry: HistoryEntry, values: Mapping[str, Mapping[float, Any]]) -> HistoryEntry:
+    """The entry with its payload of the journal; as it is where it has none.
+
+    ``values`` has the results by position, and by the row of history with which they were retired, infinity if they were not.
+    """
     match _journaled(entry):
         case (position, name) if position in values:
-            return replace(entry, detail={**entry.detail, name: values[position]})
+            at_that_time = min((until for until in values[position] if until > entry.sequence), default=math.inf)
+            result = values[position].get(at_that_time)
+            return entry if result is None else replace(entry, detail={**entry.detail, name: decode(result)})
         case _:
             return entry
 

@@ -36,8 +36,8 @@ from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
 from restpoint._storage.schema import consents, executions, history, interactions
-from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
-from restpoint.events import ENDINGS, EventKind, WaitKind
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word, words
+from restpoint.events import ENDINGS, UNDOINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
 _NAMED: Final = 5  # differences between tables and history that are reported, of each kind
@@ -248,12 +248,23 @@ _asked = _count(history, _h.execution_id == _e.id, _h.event.in_(words(kind for k
 _by_count = select(_e.id, _kept.label("kept"), _asked.label("told")).subquery()
 _WAIT_COUNTS: Final = _some(select(_by_count).where(_by_count.c.kept != _by_count.c.told))
 _value: Final[ColumnElement[str]] = literal_column("value")
+_undone = history.alias("u")
+# An end that was undone by a retry counts no more.
+_last_undoing = (
+    select(func.max(_undone.c.sequence))
+    .where(_undone.c.execution_id == _value, _undone.c.event.in_(words(UNDOINGS)))
+    .scalar_subquery()
+)
 _GONE: Final = _some(
     select(_value)
     .select_from(func.json_each(bindparam("ids")))
     .where(
         ~exists().where(_e.id == _value),
-        ~exists().where(_h.execution_id == _value, _h.event.in_(words((*ENDINGS, EventKind.EXECUTION_REMOVED)))),
+        ~exists().where(
+            _h.execution_id == _value,
+            _h.event.in_(words((*ENDINGS, EventKind.EXECUTION_REMOVED))),
+            _h.sequence > func.coalesce(_last_undoing, ZERO),
+        ),
     )
 )
 
@@ -301,6 +312,16 @@ def _payload(what: ColumnElement[str], rows: FromClause, *conditions: ColumnElem
 
 _of_waits = interactions.join(executions, _e.key == _i.execution_key)
 _of_executions = executions.join(history, _h.execution_id == _e.id)
+_end = history.alias("end")
+# The last row that ended the execution or undid that: what it tells is what the table must have now.
+_is_last_end = _h.event.in_(words((*ENDINGS, *UNDOINGS))) & (
+    _h.sequence
+    == select(func.max(_end.c.sequence))
+    .where(_end.c.execution_id == _e.id, _end.c.event.in_(words((*ENDINGS, *UNDOINGS))))
+    .correlate(executions)
+    .scalar_subquery()
+)
+_was_undone = _h.event.in_(words(UNDOINGS))
 _answers = _of_waits.join(history, (_h.execution_id == _e.id) & (_h.wait_id == _i.id))
 _is_answer = _h.event == word(EventKind.INTERACTION_ANSWERED)
 _error_differs = case(
@@ -334,8 +355,8 @@ def _payloads(labels: tuple[str, ...]) -> str:
             _payload(
                 word("completed_at"),
                 _of_executions,
-                _h.event.in_(words(ENDINGS)),
-                _h.time.is_distinct_from(_e.completed_at),
+                _is_last_end,
+                case((~_was_undone, _h.time)).is_distinct_from(_e.completed_at),
             ),
             _payload(
                 word("result"),
@@ -347,9 +368,10 @@ def _payloads(labels: tuple[str, ...]) -> str:
             _payload(
                 word("error"),
                 _of_executions,
-                _h.event == word(EventKind.EXECUTION_FAILED),
-                _h.detail.is_not(None),
-                _in_detail("code").is_distinct_from(_e.error_code) | _error_differs,
+                _is_last_end,
+                ((_h.event == word(EventKind.EXECUTION_FAILED)) & _h.detail.is_not(None))
+                & (_in_detail("code").is_distinct_from(_e.error_code) | _error_differs)
+                | _was_undone & (_e.error.is_not(None) | _e.error_code.is_not(None)),
             ),
         )
     )

@@ -12,7 +12,16 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
-from restpoint._core.retention_rules import RetentionRules, TimeToLive, is_default, milliseconds, times_to_live
+from restpoint._core.retention_rules import (
+    ABANDONED_AFTER,
+    DEFAULT_EXECUTION_TTL,
+    IDEMPOTENCY_RETENTION,
+    RetentionRules,
+    TimeToLive,
+    is_default,
+    milliseconds,
+    times_to_live,
+)
 from restpoint._core.threads import in_thread
 from restpoint._storage import (
     Claim,
@@ -50,12 +59,14 @@ _TASK_FAILED: Final = "The task of this execution ended with an error, which is 
 class FileOptions:
     """The arguments of a store that concern its file.
 
-    ``settings`` are those of the file's settings that were given; with ``remember`` they are saved in the file.
+    ``settings`` are those of the file's settings that were given; ``fallback`` are those that hold where neither the caller nor
+    the file has any. With ``remember`` both are saved in the file.
     ``sweep_interval`` is in milliseconds. ``models`` are the classes that prompts and responses are read as.
     """
 
     path: Path
     settings: Mapping[str, Any]
+    fallback: Mapping[str, Any]
     remember: bool
     sweep_interval: int
     synchronous: Synchronous
@@ -64,10 +75,21 @@ class FileOptions:
     models: PromptModels
 
 
+def fallback_settings(ttl_seconds: TimeToLive) -> dict[str, Any]:
+    """The settings of the file where it has none: a server has another default time to live than a store."""
+    if not is_default(ttl_seconds) or ttl_seconds == DEFAULT_EXECUTION_TTL:
+        return {}
+    return {settings.TIMES_TO_LIVE: times_to_live(ttl_seconds).plain()}
+
+
 def given_settings(
-    ttl_seconds: TimeToLive, history: Literal["full", "digest"] | None, history_retention_seconds: float | None
+    ttl_seconds: TimeToLive, history: Literal["full", "digest"] | None, **seconds: float | None
 ) -> dict[str, Any]:
-    """The settings of the file that the arguments of a store give. Raises ``InvalidArgument``."""
+    """The settings of the file that the arguments of a store give. Raises ``InvalidArgument``.
+
+    ``seconds`` are the arguments ``NAME_seconds`` of a store for the settings that are times, by their NAME; ``math.inf`` is for
+    ever.
+    """
     given: dict[str, Any] = {}
     times = times_to_live(ttl_seconds)
     if not is_default(ttl_seconds):
@@ -76,11 +98,9 @@ def given_settings(
         if history not in {"full", "digest"}:
             raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
         given[settings.HISTORY] = history
-    if history_retention_seconds is not None:
-        forever = history_retention_seconds == math.inf
-        given[settings.HISTORY_RETENTION] = (
-            None if forever else milliseconds("history_retention_seconds", history_retention_seconds)
-        )
+    for name, time in seconds.items():
+        if time is not None:
+            given[name] = None if time == math.inf else milliseconds(f"{name}_seconds", time)
     return given
 
 
@@ -145,12 +165,17 @@ class OpenFile:
         try:
             position = await history.last_sequence(database)
             stored = await settings.read(database)
-            current = {**stored, **options.settings}  # arguments override the settings stored in the file
+            # Arguments override the settings stored in the file, and those override the defaults of a server.
+            current = {**options.fallback, **stored, **options.settings}
             settings.check(current)
             if options.remember and current != stored:
-                await database.write(partial(settings.change, given=options.settings))
-            rules = current.get(settings.TIMES_TO_LIVE) or {}
-            keeping = RetentionRules.read(rules, digest=current.get(settings.HISTORY) == "digest")
+                await database.write(partial(settings.change, given=current))
+            keeping = RetentionRules.read(
+                current.get(settings.TIMES_TO_LIVE) or {},
+                digest=current.get(settings.HISTORY) == "digest",
+                idempotency=current.get(settings.IDEMPOTENCY_RETENTION, IDEMPOTENCY_RETENTION),
+                abandoned=current.get(settings.ABANDONED_AFTER, ABANDONED_AFTER),
+            )
         except BaseException:
             await database.close()
             raise

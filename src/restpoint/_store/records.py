@@ -119,6 +119,11 @@ class ExecutionRecord:
         return self.state.row.priority
 
     @property
+    def version(self) -> int | None:
+        """The version of its workflow; None where no runner runs it."""
+        return self.state.row.run_version
+
+    @property
     def created_at(self) -> float:
         """When it was created, in seconds since the epoch."""
         return self.state.row.created_at / 1000

@@ -22,11 +22,14 @@ from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, m
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import (
     Address,
+    Departure,
     Erasure,
+    Failure,
     Gauges,
     HistoryEntry,
     Observer,
     Page,
+    Progress,
     Synchronous,
     Transaction,
     counts,
@@ -36,16 +39,19 @@ from restpoint._storage import (
     history,
     listing,
     locate,
+    progress,
     queries,
     retention,
+    retries,
+    search,
     waits,
 )
 from restpoint._store.futures import PendingInteraction
-from restpoint._store.open_file import FileOptions, OpenFile, given_settings
+from restpoint._store.open_file import FileOptions, OpenFile, fallback_settings, given_settings
 from restpoint._store.prompt_request import PromptRequest
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
-from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
+from restpoint.errors import ExecutionGone, ExecutionNotFound, InvalidArgument, StoreClosed
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
 from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
@@ -69,7 +75,11 @@ class ExecutionStore:
     - ``database``: a path or a URL ``sqlite+aiosqlite:///PATH``. Default: ``RESTPOINT_DATABASE``, else ``restpoint.db``.
     - ``history``: ``"full"`` keeps prompts and responses in the history, ``"digest"`` only their SHA-256.
     - ``history_retention_seconds``: how long history stays; ``math.inf`` keeps it.
-    - ``remember``: save these three in the file, for programs that open it without them, such as the command line. One that
+    - ``idempotency_retention_seconds``: how long after the end of an execution its idempotency key is known, also when the
+      execution was swept by then. A day by default.
+    - ``abandoned_after_seconds``: an execution that no runner runs, and whose process is gone, is failed with the code
+      ``abandoned`` when nothing has happened to it for so long. 90 days by default; ``math.inf``: never.
+    - ``remember``: save these five in the file, for programs that open it without them, such as the command line. One that
       is not given is as the file has it; a new file has 600 seconds, ``"full"``, and keeps its history.
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
@@ -90,6 +100,8 @@ class ExecutionStore:
         database: str | os.PathLike[str] | None = None,
         history: Literal["full", "digest"] | None = None,
         history_retention_seconds: float | None = None,
+        idempotency_retention_seconds: float | None = None,
+        abandoned_after_seconds: float | None = None,
         remember: bool = True,
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
@@ -98,11 +110,18 @@ class ExecutionStore:
         clock: Clock | None = None,
     ) -> None:
         path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
-        settings = given_settings(ttl_seconds, history, history_retention_seconds)
+        settings = given_settings(
+            ttl_seconds,
+            history,
+            history_retention=history_retention_seconds,
+            idempotency_retention=idempotency_retention_seconds,
+            abandoned_after=abandoned_after_seconds,
+        )
         interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._models = PromptModels.of(models)
+        fallback = fallback_settings(ttl_seconds)
         self._options = FileOptions(
-            path, settings, remember, interval, synchronous, migrate, clock or SystemClock(), self._models
+            path, settings, fallback, remember, interval, synchronous, migrate, clock or SystemClock(), self._models
         )
         self._observer: Observer | None = None
         self._subscribers: list[Callable[[Change], None]] = []
@@ -256,10 +275,35 @@ class ExecutionStore:
         for name in wanted:
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
-        names, database = [str(name) for name in wanted], (await self.file()).database
-        return await listing.page(
-            database, statuses=names, workflow=workflow, owner=owner, limit=limit, cursor=cursor, audience=visible_to
+        names, file = [str(name) for name in wanted], await self.file()
+        page = await listing.page(
+            file.database,
+            statuses=names,
+            workflow=workflow,
+            owner=owner,
+            limit=limit,
+            cursor=cursor,
+            audience=visible_to,
         )
+        return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
+
+    async def progress(self, execution_id: str) -> Progress:
+        """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""
+        file = self._file or await self.file()
+        return await progress.progress(file.database, execution_id, file.clock.now())
+
+    async def failure(self, execution_id: str) -> Failure | None:
+        """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
+        return await progress.failure((await self.file()).database, execution_id)
+
+    async def departure(self, execution_id: str) -> Departure | None:
+        """How and when an execution left the file; None if it is in the file, or if the history has nothing of it."""
+        return await search.departure((await self.file()).database, execution_id)
+
+    async def absent(self, execution_id: str) -> ExecutionNotFound:
+        """The error for an execution that is not in the file: ``ExecutionGone`` where the history tells how it left."""
+        left = await self.departure(execution_id)
+        return ExecutionNotFound(execution_id) if left is None else ExecutionGone(execution_id, left.how, left.at)
 
     async def history(self, execution_id: str) -> Sequence[HistoryEntry]:
         """The whole history of an execution, in order, also after it was swept. Raises ``ExecutionNotFound``."""
@@ -407,6 +451,19 @@ class ExecutionStore:
         who = actor_name(actor)
         await self._write(executions.cancel, execution_id, reason, (await self.file()).keeping, who)
 
+    async def retry(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
+        """Let a failed execution go on at the call that failed, in whichever process has a runner for its workflow.
+
+        What people answered and what its steps returned is kept. The step that failed runs again, and a prompt or consent that
+        nobody answered is asked again. Where its own code raised, that runs again, and raises again unless it has changed. Its
+        time to live begins anew when it ends.
+
+        Raises ``NotJSON``, ``ExecutionNotFound``, ``IllegalTransition`` unless it has failed, and ``CannotRetry`` where no runner
+        ran it, or where what is recorded of it is not whole any more.
+        """
+        _check_texts(reason=reason)
+        await self._write(retries.retry, execution_id, actor_name(actor), reason)
+
     # --- Waits ---
 
     async def resolve_interaction(
@@ -492,8 +549,9 @@ class ExecutionStore:
 
         Its history stays. Raises ``ExecutionHeld``.
         """
-        await self._write(retention.remove, execution_id, actor_name(actor))
-        (await self.file()).records.drop(execution_id)
+        file = self._file or await self.file()
+        await file.write(retention.remove, execution_id, file.keeping, actor_name(actor))
+        file.records.drop(execution_id)
 
     async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:
         """Erase everything that one execution holds, also of one that has left the file; see ``erasure.py``.

@@ -17,6 +17,7 @@ EXAMPLES: Final = {
     ),
     "authorize": ("restpoint authorize 4f1c09 --url http://127.0.0.1:8000",),
     "cancel": ("restpoint cancel 4f1c09 --reason 'The order was withdrawn'",),
+    "retry": ("restpoint retry 4f1c09", "restpoint retry 4f1c09 --reason 'The bank answers again'"),
     "watch": ("restpoint watch", "restpoint watch 4f1c09 -o jsonl"),
     "history": ("restpoint history 4f1c09",),
     "start": (
@@ -81,6 +82,7 @@ def application() -> typer.Typer:
         (executions.answer, "answer"),
         (oauth.authorize, "authorize"),
         (executions.cancel, "cancel"),
+        (executions.retry, "retry"),
         (executions.watch, "watch"),
         (executions.history, "history"),
         (executions.start, "start"),

@@ -65,6 +65,24 @@ def serve(
             help="How long history stays. Default: the rule in the file, or for ever.",
         ),
     ] = None,
+    idempotency_retention: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-retention",
+            envvar="RESTPOINT_IDEMPOTENCY_RETENTION",
+            metavar="SECONDS|never",
+            help="How long an idempotency key is known after the end. Default: the rule in the file, or 86400 (a day).",
+        ),
+    ] = None,
+    abandoned_after: Annotated[
+        str | None,
+        typer.Option(
+            "--abandoned-after",
+            envvar="RESTPOINT_ABANDONED_AFTER",
+            metavar="SECONDS|never",
+            help="When to fail what no runner runs and a dead process left. Default: the rule in the file, or 7776000 (90 days).",
+        ),
+    ] = None,
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
     ] = 100,
@@ -94,9 +112,11 @@ def serve(
         port=port,
         workers=workers,
         tokens_file=None if tokens_file is None else str(tokens_file),
-        ttl=times_to_live(ttl),
+        ttl=times_to_live(ttl, serving=True),
         history=history,
         history_retention=_retention(history_retention),
+        idempotency_retention=_retention(idempotency_retention),
+        abandoned_after=_retention(abandoned_after),
         concurrency=concurrency,
         default=default,
         log_json=log_format == "json",

@@ -173,6 +173,20 @@ class Client:
         body = encode({} if reason is None else {"reason": reason})
         await self._send("POST", f"{_path(execution_id)}/cancel", body=body)
 
+    async def retry(self, execution_id: str, reason: str | None = None) -> None:
+        """Let a failed execution go on at the call that failed; what people answered is kept. That takes the role operator.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
+        """
+        body = encode({} if reason is None else {"reason": reason})
+        reply = await self._send("POST", f"{_path(execution_id)}/retry", body=body, accept={409})
+        if reply.is_success:
+            return
+        error = responses.error_in(reply)
+        # Where the request was sent again, the first one may have had the execution running already.
+        if reply.extensions.get("attempts", 1) == 1 or not isinstance(error, errors.IllegalTransition):
+            raise error
+
     async def remove(self, execution_id: str) -> None:
         """Delete an execution that has ended; its history stays.
 

@@ -30,9 +30,10 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from restpoint import logs
+from restpoint._core.retention_rules import SERVER_EXECUTION_TTL
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
-from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
+from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
@@ -134,9 +135,11 @@ def create_app(
     tokens_file: str | os.PathLike[str] | None = None,
     policy: Policy = DEFAULT_POLICY,
     default: str | None = None,
-    ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
+    ttl_seconds: TimeToLive = SERVER_EXECUTION_TTL,
     history: Literal["full", "digest"] | None = None,
     history_retention_seconds: float | None = None,
+    idempotency_retention_seconds: float | None = None,
+    abandoned_after_seconds: float | None = None,
     migrate: Literal["refuse", "auto"] = "refuse",
     concurrency: int = 100,
     hold_paused_for: float = 5.0,
@@ -153,8 +156,9 @@ def create_app(
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
 
-    ``database`` to ``migrate`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
-    others those of ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
+    ``database`` to ``migrate`` are those of ``ExecutionStore``, but an ended execution stays for 30 days where neither
+    ``ttl_seconds`` nor the file says how long; ``concurrency`` to ``max_attempts`` those of ``Runner``, the others those of
+    ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
     ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
 
@@ -177,6 +181,8 @@ def create_app(
         database=database,
         history=history,
         history_retention_seconds=history_retention_seconds,
+        idempotency_retention_seconds=idempotency_retention_seconds,
+        abandoned_after_seconds=abandoned_after_seconds,
         migrate=migrate,
     )
     consents = _consents(store, providers, keys, public_url, address)

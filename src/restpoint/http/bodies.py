@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint._core.execution_row import LABELS
+from restpoint._storage import Progress
 from restpoint._store.futures import PendingInteraction
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.service import View
@@ -40,6 +41,7 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
         "execution_id": execution_id,
         "status": status.value,
         **{name: getattr(record, name) for name in LABELS},
+        "version": record.version,
         "created_at": record.created_at,
     }
     if view.ended:
@@ -68,6 +70,11 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
         for prompt in view.prompts
     ]
     return body
+
+
+def progress_body(progress: Progress) -> dict[str, Any]:
+    """What an execution that runs is doing."""
+    return {"problem": progress.problem, "sleeping_until": progress.sleeping_until, "steps": list(progress.steps)}
 
 
 def prompt_body(prompt: PendingInteraction, execution_id: str, base: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.problems import Problem
 from restpoint.http.sse import EventStream, LongRequests, event
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.lifecycle import ExecutionStatus
 from restpoint.oauth.flow import Consents
 from restpoint.service import Reauthenticate, Service, View
 
@@ -210,15 +210,17 @@ class Handlers:
 
     async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
         actor, record = start.actor, start.record
+        end: HistoryEntry | None = None  # the last one counts: an execution that failed may have been retried
         async for entry in self.service.follow(actor, record.execution_id, reauthenticate=reauthenticate):
             shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
-            if entry.to_status in TERMINAL:
-                with suppress(ExecutionNotFound):  # swept already: the record knows
-                    await self.service.status(actor, record.execution_id)
-                yield self._last(start, entry)
-                return
+            if entry.kind is not None and (entry.kind.ends_as is not None or entry.kind.undoes_end):
+                end = entry if entry.kind.ends_as is not None else None
+        with suppress(ExecutionNotFound):  # swept already: the record knows
+            await self.service.status(actor, record.execution_id)
+        if end is not None:
+            yield self._last(start, end)
 
     def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
         """The event of a row of history in the stream of a start, or None; prompts and consents only while they are open."""
@@ -265,16 +267,26 @@ class Handlers:
         view = await self.service.status(actor, execution_id)
         # Several lines are one list (RFC 9110, section 5.3).
         known = ", ".join(request.headers.getlist("if-none-match"))
-        if limit and not view.ended and (not known or _names(known, _tag(view))):
+        if limit and not view.ended and (not known or _names(known, _tag(view, await self._now(actor, view)))):
             try:
                 async with self.long_requests.at_most(limit):
                     view = await self.service.wait_for_change(actor, view)
             except TimeoutError:
                 view = await self.service.status(actor, execution_id)
-        headers = {"etag": _tag(view), "cache-control": "no-store"}
+        now = await self._now(actor, view)
+        headers = {"etag": _tag(view, now), "cache-control": "no-store"}
         if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
-        return json_response(self._status(actor, view, request, ""), headers=headers)
+        return json_response({**self._status(actor, view, request, ""), **now}, headers=headers)
+
+    async def _now(self, actor: Actor, view: View) -> dict[str, Any]:
+        """What a poll shows beside the record: what an execution that runs is doing, and what one that failed has raised."""
+        if view.status is ExecutionStatus.RUNNING:
+            return bodies.progress_body(await self.service.progress(view))
+        if view.status is ExecutionStatus.FAILED:
+            failure = await self.service.failure(actor, view)
+            return {} if failure is None else {"failure": failure}
+        return {} if view.ended else {"problem": view.record.problem}
 
     def _status(self, actor: Actor, view: View, request: Request, tail: str) -> dict[str, Any]:
         base = requests.mount_of(request, f"/executions/{view.record.execution_id}{tail}")
@@ -324,7 +336,7 @@ class Handlers:
         if number is not None:
             after = parameters.read_whole("Last-Event-ID", number)
         await self.service.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
-        if last != number:
+        if last != number and not await self.service.history(actor, execution_id, after=after, limit=1):
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
         events = self._all_events(actor, execution_id, after, self._reauthenticates(request, actor))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
@@ -355,13 +367,22 @@ class Handlers:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel an execution."""
-        actor = await self._writer(request)
+        actor, reason = await self._writer(request), await self._reason(request)
+        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
+        return json_response(self._status(actor, view, request, "/cancel"))
+
+    async def retry(self, request: Request) -> Response:
+        """Let a failed execution go on at the call that failed."""
+        actor, reason = await self._writer(request), await self._reason(request)
+        view = await self.service.retry(actor, request.path_params["execution_id"], reason)
+        return json_response(self._status(actor, view, request, "/retry"))
+
+    async def _reason(self, request: Request) -> str | None:
         body = requests.object_of(await requests.read_body(request, self._limit), ["reason"], optional=True)
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem("invalid_body", "The reason must be text.")
-        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
-        return json_response(self._status(actor, view, request, "/cancel"))
+        return reason
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""
@@ -398,9 +419,10 @@ class Handlers:
         return Response(await self._metrics.text(), media_type=CONTENT_TYPE)
 
 
-def _tag(view: View) -> str:
-    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do."""
-    state = "\0".join(view.state).encode()
+def _tag(view: View, now: dict[str, Any]) -> str:
+    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do, or what it is doing."""
+    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps"))
+    state = "\0".join((*view.state, *doing)).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
 
 

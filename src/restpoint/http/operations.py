@@ -163,8 +163,8 @@ def operations(handlers: Handlers) -> list[Operation]:
 
 
 def _starts(handlers: Handlers) -> list[Operation]:
-    refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionCancelled, errors.InputNotAccepted,
-               errors.WorkflowFailed, errors.IdempotencyConflict)  # fmt: skip
+    refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionGone, errors.ExecutionCancelled,
+               errors.InputNotAccepted, errors.WorkflowFailed, errors.IdempotencyConflict)  # fmt: skip
     name = path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream
@@ -197,7 +197,8 @@ def _executions(handlers: Handlers) -> list[Operation]:
     tag = "executions"
     filters = (parameters.STATUSES, parameters.WORKFLOW, parameters.OWNER, parameters.LIMIT, parameters.CURSOR)
     id_, wait, after, limit = parameters.ID, parameters.WAIT, parameters.AFTER, parameters.LIMIT
-    changed = (errors.ExecutionNotFound, errors.IllegalTransition, errors.Conflict)
+    absent = (errors.ExecutionNotFound, errors.ExecutionGone)
+    changed = (*absent, errors.IllegalTransition, errors.Conflict)
     return [
         Operation(
             "GET", "/executions", handlers.list, "list_executions", tag,
@@ -205,16 +206,16 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "GET", "/executions/{execution_id}", handlers.status, "get_execution", tag,
-            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (errors.ExecutionNotFound,), (id_, wait, parameters.KNOWN_TAG),
+            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, absent, (id_, wait, parameters.KNOWN_TAG),
         ),
         Operation(
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
-            (errors.ExecutionNotFound,), (id_, after, parameters.LAST_EVENT),
+            absent, (id_, after, parameters.LAST_EVENT),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
-            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, (errors.ExecutionNotFound,),
+            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, absent,
             (id_, after, limit),
         ),
         Operation(
@@ -227,6 +228,11 @@ def _executions(handlers: Handlers) -> list[Operation]:
         Operation(
             "POST", "/executions/{execution_id}/cancel", handlers.cancel, "cancel_execution", tag, {200: _EXECUTION},
             changed, (id_,), Content(schemas.Cancellation | None, examples={"reason": {"reason": "Paid already"}}),
+        ),
+        Operation(
+            "POST", "/executions/{execution_id}/retry", handlers.retry, "retry_execution", tag, {200: _EXECUTION},
+            (*changed, errors.CannotRetry), (id_,),
+            Content(schemas.Retrial | None, examples={"reason": {"reason": "The bank answers again"}}),
         ),
         Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},

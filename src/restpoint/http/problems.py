@@ -36,11 +36,13 @@ _HTTP_STATUS: Final[Mapping[str, int]] = {
 _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.NotAllowed: 403,
     errors.FourEyes: 403,
+    errors.ExecutionGone: 410,  # RFC 9110, section 15.5.11
     errors.IllegalTransition: 409,
     errors.Conflict: 409,
     errors.InteractionAlreadyResolved: 409,
     errors.InteractionExists: 409,
     errors.ExecutionHeld: 409,
+    errors.CannotRetry: 409,
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
@@ -49,7 +51,17 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
 }
 """The errors whose status does not follow from what they derive from."""
 
-_MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason", "sqlite_name")
+_MEMBERS: Final = (
+    "execution_id",
+    "how",
+    "gone_at",
+    "interaction_id",
+    "answered_by",
+    "answered_at",
+    "path",
+    "reason",
+    "sqlite_name",
+)
 _RETRY_SECONDS: Final = "1"
 
 

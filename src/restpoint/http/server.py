@@ -25,7 +25,7 @@ from uvicorn.supervisors import Multiprocess
 
 from restpoint import logs
 from restpoint._core.addresses import is_loopback
-from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
+from restpoint._core.retention_rules import SERVER_EXECUTION_TTL, TimeToLive
 from restpoint._storage import locate, migrations
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
@@ -54,7 +54,7 @@ _LARGEST_PORT: Final = 65_535
 class Settings:
     """The options of ``restpoint serve``.
 
-    ``ttl`` to ``history_retention`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
+    ``ttl`` to ``abandoned_after`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
     """
 
     target: str
@@ -63,9 +63,11 @@ class Settings:
     port: int = 8000
     workers: int = 1
     tokens_file: str | None = None
-    ttl: TimeToLive = DEFAULT_EXECUTION_TTL
+    ttl: TimeToLive = SERVER_EXECUTION_TTL
     history: Literal["full", "digest"] | None = None
     history_retention: float | None = None
+    idempotency_retention: float | None = None
+    abandoned_after: float | None = None
     concurrency: int = 100
     default: str | None = None
     log_json: bool = False
@@ -127,6 +129,8 @@ def make_app(settings: Settings) -> "Starlette":
         ttl_seconds=settings.ttl,
         history=settings.history,
         history_retention_seconds=settings.history_retention,
+        idempotency_retention_seconds=settings.idempotency_retention,
+        abandoned_after_seconds=settings.abandoned_after,
         concurrency=settings.concurrency,
         default=settings.default,
         providers=settings.providers_file,

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import bindparam, case, func, select, union_all
 
 from restpoint._core.timestamps import span
-from restpoint._storage import leases, verification
+from restpoint._storage import leases, progress, verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite import migrations
@@ -30,6 +30,7 @@ OVERDUE: Final = 60_000  # milliseconds after its deadline; by then a wait shoul
 UNSWEPT: Final = (
     600_000  # milliseconds after its time to live; by then the sweep, which runs now and then, should have come
 )
+_EXAMINED: Final = 10_000  # executions that run, the oldest ones
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
 _e, _i, _c = executions.c, interactions.c, consents.c
@@ -155,6 +156,11 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     count, execution_id, problem = connection.execute(_PROBLEMS).fetchone()
     word = f"{count} that no runner can go on with, such as {execution_id}: {problem}" if count else "none"
     yield Finding("problems", "warning" if count else "ok", word, {"runs": count})
+    found = progress.stranded(connection, now, _EXAMINED)
+    execution_id, problem = found[0] if found else ("", "")
+    others = f", and {len(found) - 1} others" if len(found) > 1 else ""
+    word = f"nobody goes on with {execution_id}{others}: {problem}" if found else "somebody goes on with all that run"
+    yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
     (count,) = connection.execute(_HELD).fetchone()
     yield Finding("holds", "ok", str(count), {"executions": count})
 

@@ -14,7 +14,13 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
     """The statements that make them, by the columns of ``history``, of which only ``detail`` may ever change."""
     return (
         *_lifecycle_triggers(
-            "execution", "executions", ("created_at",), ("status", "completed_at", "result", "error", "error_code")
+            "execution",
+            "executions",
+            ("created_at",),
+            (),
+            # What it ended with stays for as long as it has ended, which a retry of one that failed undoes.
+            f" OR ({one_of('OLD.status', TERMINAL)} AND NEW.status = OLD.status"
+            f" AND ({_differ(('completed_at', 'result', 'error', 'error_code'))}))",
         ),
         *_lifecycle_triggers(
             "interaction",
@@ -129,6 +135,7 @@ def _lifecycle_triggers(
     for source, dest in legal_moves(kind):
         moves.setdefault(source, []).append(dest)
     ends = tuple(status for status in statuses(kind) if status not in moves)
+    stays = f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)}))" if frozen else ""
     legal = " OR ".join(f"OLD.status = '{source}' AND {one_of('NEW.status', tuple(moves[source]))}" for source in moves)
     return [
         # One trigger for all of it, because each that fires costs a write 2 us; and on every update, because one of
@@ -137,8 +144,7 @@ def _lifecycle_triggers(
             f"{table}_move_as_the_lifecycle_allows",
             table,
             "UPDATE",
-            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal}))"
-            f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)})){nor}",
+            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal})){stays}{nor}",
             f"illegal transition of {article} {kind}, or a change of what stays",
         ),
         # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).
