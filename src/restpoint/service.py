@@ -195,6 +195,7 @@ class Service:
         *,
         status: str | Iterable[str] | None = None,
         workflow: str | None = None,
+        version: int | None = None,
         owner: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -202,8 +203,8 @@ class Service:
         """List the executions that the actor may see, the newest first; arguments as those of ``ExecutionStore.list``."""
         names = None if self.policy.sees_everything(actor) else actor.names
         return await self.store.list(
-            status=status, workflow=workflow, owner=owner, limit=limit, cursor=cursor, visible_to=names
-        )
+            status=status, workflow=workflow, version=version, owner=owner, limit=limit, cursor=cursor, visible_to=names,
+        )  # fmt: skip
 
     async def history(
         self, actor: Actor, execution_id: str, *, after: int = 0, limit: int | None = None

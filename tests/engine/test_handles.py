@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from restpoint import Context, ExecutionStore, Runner, WorkflowFailed, workflow
-from restpoint.errors import ExecutionCancelled, StoreClosed, WorkflowNotFound
-from runners import answer, question
+from restpoint.errors import ExecutionCancelled, InvalidArgument, StoreClosed, WorkflowNotFound
+from runners import answer, question, unloaded, until
 
 
 class Receipt(BaseModel):
@@ -84,3 +84,45 @@ async def test_a_handle_says_when_the_store_closes_first(store: ExecutionStore) 
     await store.close()
     with pytest.raises(StoreClosed):
         await waiting
+
+
+async def test_a_runner_names_at_its_start_the_open_executions_that_it_has_no_code_for(
+    store: ExecutionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Runner(store, [buy, buy_2, workflow("other")(plain)]) as runner:
+        first, second = await runner.start(buy, "tea"), await runner.start(buy, "cake")
+        await (await runner.start(buy_2, "tea")).result()
+        for started in (first, second):
+            await until(started.record, lambda started=started: started.record.pending_interactions)  # type: ignore[misc]
+    caplog.clear()
+    async with Runner(store, [buy_2]) as runner:
+        await unloaded(runner)
+        assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+            "2 open executions of buy@1: this process has no code for them; start one that has it, or cancel them"
+        ]
+    caplog.clear()
+    await store.cancel(first.id)
+    async with Runner(store, [buy_2]) as runner:
+        await unloaded(runner)
+        assert "1 open execution of buy@1" in caplog.text
+    caplog.clear()
+    async with Runner(store, [buy]) as runner:
+        await unloaded(runner)
+    assert "no code" not in caplog.text
+
+
+async def test_lists_are_filtered_by_the_version_of_the_workflow(store: ExecutionStore) -> None:
+    async with Runner(store, [buy, buy_2]) as runner:
+        first = await runner.start(buy, "tea")
+        second = await runner.start(buy_2, "tea")
+        await second.result()
+    assert {item.execution_id: item.version for item in (await store.list()).items} == {first.id: 1, second.id: 2}
+    for version, found in ((1, [first.id]), (2, [second.id]), (3, [])):
+        assert [item.execution_id for item in (await store.list(version=version)).items] == found
+    for filters in ({"workflow": "buy"}, {"status": "completed"}, {"visible_to": ["ada"]}, {"owner": "ada"}):
+        page = await store.list(version=2, **filters)
+        assert [item.execution_id for item in page.items] == (
+            [second.id] if set(filters) & {"workflow", "status"} else []
+        )
+    with pytest.raises(InvalidArgument, match="version"):
+        await store.list(version=0)

@@ -189,3 +189,13 @@ async def test_an_application_may_leave_out_the_routes_that_start(file: Path) ->
         paths = (await http.get("/openapi.json")).json()["paths"]
         assert not any(path.startswith("/v1") for path in paths)
         assert "/executions/{execution_id}" in paths
+
+
+async def test_executions_are_listed_by_the_version_of_their_workflow(file: Path) -> None:
+    async with served(make_app(file)) as http:
+        started = (await http.post("/v1/workflows/greet", json="Grace")).json()["execution_id"]
+        found = (await http.get("/executions", params={"version": 1, "workflow": "greet"})).json()["items"]
+        assert [(item["execution_id"], item["version"]) for item in found] == [(started, 1)]
+        assert (await http.get("/executions?version=2")).json()["items"] == []
+        refused = await http.get("/executions?version=one")
+        assert (refused.status_code, "version" in refused.json()["detail"]) == (400, True)

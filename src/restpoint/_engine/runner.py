@@ -121,6 +121,7 @@ class Runner:
         if self.concurrency:
             await file.database.write(partial(progress.announce, lease=file.lease, workflows=list(self._known)))
             await file.database.write(partial(claims.retry, known=list(self._known)))
+            self._later(self._name_strangers())
             self._unsubscribe = self.store.subscribe(self._heard)
             file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
@@ -157,6 +158,15 @@ class Runner:
             await asyncio.gather(*self._work, return_exceptions=True)
         await self._take_leave()
         self.threads.close()
+
+    async def _name_strangers(self) -> None:
+        """Log the open executions that this process has no code for, so that nobody waits for them in vain."""
+        with suppress(StorageError, StoreClosed):
+            for workflow, count in await progress.without_code(self._require().database, self._known):
+                log.warning(
+                    "%d open execution%s of %s: this process has no code for %s; start one that has it, or cancel %s",
+                    count, "s"[: count - 1], workflow, *(("them", "them") if count > 1 else ("it", "it")),
+                )  # fmt: skip
 
     async def _take_leave(self) -> None:
         """Say that this process runs these workflows no more."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, union_all
+from sqlalchemy import ColumnElement, bindparam, exists, func, literal_column, select, union_all
 
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import READ_ERRORS, unreadable
@@ -71,6 +71,9 @@ def _conditions(status: str | None, given: frozenset[str]) -> list[ColumnElement
         found.append(_column("workflow", by_index=status in {None, _DENSE}) == bindparam("workflow"))
     if "owner" in given:
         found.append(_column("owner", by_index=status in {None, _DENSE}) == bindparam("owner"))
+    if "version" in given:
+        its_run = (_r.execution_key == _e.key) & (_r.version == bindparam("version"))
+        found.append(exists(select(_r.execution_key).where(its_run).correlate(executions)))
     if "before" in given:
         found.append(_e.key < bindparam("before"))
     return found
@@ -116,6 +119,7 @@ async def page(
     *,
     statuses: Collection[str],
     workflow: str | None,
+    version: int | None,
     owner: str | None,
     limit: int,
     cursor: str | None,
@@ -124,7 +128,7 @@ async def page(
     """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
-    filters = {"workflow": workflow, "owner": owner, "before": _read_cursor(cursor)}
+    filters = {"workflow": workflow, "version": version, "owner": owner, "before": _read_cursor(cursor)}
     given = {name: value for name, value in filters.items() if value is not None}
     names: Sequence[str] = ()
     if audience is not None:  # groups own nothing; somebody must be named, or the page would have no filter

@@ -259,6 +259,7 @@ class ExecutionStore:
         *,
         status: str | Iterable[str] | None = None,
         workflow: str | None = None,
+        version: int | None = None,
         owner: str | None = None,
         visible_to: Collection[str] | None = None,
         limit: int = 50,
@@ -266,9 +267,12 @@ class ExecutionStore:
     ) -> Page:
         """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
-        Filters by one status or several, by workflow and by owner; and with ``visible_to``, to those whose owner is among
-        these names, or that have an open prompt which is addressed to one of them. Raises ``InvalidArgument``.
+        Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
+        those whose owner is among these names, or that have an open prompt which is addressed to one of them. Raises
+        ``InvalidArgument``.
         """
+        if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
+            raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
         wanted = [status] if isinstance(status, str) else list(status or ())
         if status is not None and not wanted:
             raise InvalidArgument("status is empty; name one or several, or none to list all.")
@@ -280,6 +284,7 @@ class ExecutionStore:
             file.database,
             statuses=names,
             workflow=workflow,
+            version=version,
             owner=owner,
             limit=limit,
             cursor=cursor,

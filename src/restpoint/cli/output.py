@@ -116,7 +116,7 @@ def show_list(items: Sequence[ExecutionListItem]) -> None:
         (
             item.execution_id,
             str(item.status),
-            item.workflow or "",
+            _workflow(item),
             item.owner or "",
             when(item.created_at) if wide else _relative_time(item.created_at),
             _note(item),
@@ -131,6 +131,11 @@ def show_list(items: Sequence[ExecutionListItem]) -> None:
 def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
     """The labels that an execution has, each with its name."""
     return [(name, str(value)) for name in ExecutionLabels.model_fields if (value := getattr(item, name))]
+
+
+def _workflow(item: ExecutionListItem) -> str:
+    """The name of its workflow, with the version where that is not the first."""
+    return f"{item.workflow or ''}@{item.version}" if (item.version or 1) > 1 else item.workflow or ""
 
 
 def _note(item: ExecutionListItem) -> str:

@@ -310,6 +310,7 @@ class Handlers:
             actor,
             status=parameters.STATUSES.of(request),
             workflow=parameters.WORKFLOW.of(request),
+            version=parameters.VERSION.of(request),
             owner=parameters.OWNER.of(request),
             limit=parameters.LIMIT.of(request) or _PAGE,
             cursor=parameters.CURSOR.of(request),

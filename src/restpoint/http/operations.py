@@ -195,7 +195,14 @@ def _starts(handlers: Handlers) -> list[Operation]:
 
 def _executions(handlers: Handlers) -> list[Operation]:
     tag = "executions"
-    filters = (parameters.STATUSES, parameters.WORKFLOW, parameters.OWNER, parameters.LIMIT, parameters.CURSOR)
+    filters = (
+        parameters.STATUSES,
+        parameters.WORKFLOW,
+        parameters.VERSION,
+        parameters.OWNER,
+        parameters.LIMIT,
+        parameters.CURSOR,
+    )
     id_, wait, after, limit = parameters.ID, parameters.WAIT, parameters.AFTER, parameters.LIMIT
     absent = (errors.ExecutionNotFound, errors.ExecutionGone)
     changed = (*absent, errors.IllegalTransition, errors.Conflict)
