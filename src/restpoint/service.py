@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
+from weakref import WeakKeyDictionary
 
 from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
@@ -99,6 +100,8 @@ class Service:
         self.store = store
         self.runner = runner
         self.policy = policy
+        self._told: WeakKeyDictionary[ExecutionRecord, tuple[int, Sequence[Mapping[str, Any]]]] = WeakKeyDictionary()
+        """What each execution had notified people of, as of a row of history."""
         self._auditor = Auditor(store.path, audit_key)
 
     # --- Starting ---
@@ -165,6 +168,17 @@ class Service:
     async def progress(self, view: View) -> "Progress":
         """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
         return await self.store.progress(view.record.execution_id)
+
+    async def notifications(self, view: View) -> "Sequence[Mapping[str, Any]]":
+        """What a workflow has notified people of: the newest 20, the oldest of them first."""
+        record = view.record
+        if record.version is None:
+            return ()
+        as_of, told = self._told.get(record, (-1, ()))
+        if as_of != record.state.as_of:  # a poll that finds nothing new reads nothing
+            as_of, told = record.state.as_of, await self.store.notifications(record.execution_id)
+            self._told[record] = as_of, told
+        return told
 
     async def failure(self, actor: Actor, view: View) -> "Failure | None":
         """What the workflow of a failed execution raised, with its traceback; None for actors who may not see that."""

@@ -395,6 +395,21 @@ async def read_closings(database: Database, execution_id: str) -> dict[str, int]
     return {row[0]: row[1] for row in await database.read(_CLOSINGS, {"id": execution_id})}
 
 
+_NOTIFICATIONS: Final = prepare(
+    limited(
+        select(_j.result, _j.recorded_at)
+        .where(_j.execution_key == _KEY_OF, _j.kind == word("notify"), _j.result.is_not(None))
+        .order_by(_j.recorded_at.desc(), _j.ordinal.desc())
+    )
+)
+
+
+async def read_notifications(database: Database, execution_id: str, most: int) -> list[tuple[str, int]]:
+    """The newest notifications of an execution, the oldest of them first: the prompt as JSON, and when (milliseconds)."""
+    rows = list(await database.read(_NOTIFICATIONS, {"id": execution_id, "max": most}))
+    return [(prompt, at) for prompt, at in reversed(rows)]
+
+
 async def read_run(database: Database, execution_id: str) -> tuple[str, str | None, bool]:
     """The input and the trace that a run was started with, and whether a step of it has failed and is tried again."""
     for text, trace, attempted in await database.read(_RUN, {"id": execution_id}):

@@ -19,7 +19,7 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
-from restpoint._core.serialization import check_text, encode
+from restpoint._core.serialization import check_text, decode, encode
 from restpoint._storage import (
     Address,
     Departure,
@@ -37,6 +37,7 @@ from restpoint._storage import (
     event_details,
     executions,
     history,
+    journal,
     listing,
     locate,
     progress,
@@ -296,6 +297,11 @@ class ExecutionStore:
         """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""
         file = self._file or await self.file()
         return await progress.progress(file.database, execution_id, file.clock.now())
+
+    async def notifications(self, execution_id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
+        """The newest notifications of a workflow, the oldest of them first, each as ``prompt`` and ``created_at`` (seconds)."""
+        found = await journal.read_notifications((await self.file()).database, execution_id, limit)
+        return [{"prompt": decode(prompt), "created_at": at / 1000} for prompt, at in found]
 
     async def failure(self, execution_id: str) -> Failure | None:
         """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""

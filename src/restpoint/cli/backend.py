@@ -14,7 +14,16 @@ from restpoint.access import OPERATOR, Actor
 from restpoint.cli.options import existing, times_to_live, user_name
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
-from restpoint.models import Event, Execution, ExecutionListItem, Failure, HistoryItem, OpenInteraction, StepUnderWay
+from restpoint.models import (
+    Event,
+    Execution,
+    ExecutionListItem,
+    Failure,
+    HistoryItem,
+    Notification,
+    OpenInteraction,
+    StepUnderWay,
+)
 
 if TYPE_CHECKING:
     from restpoint._core.execution_row import StartOptions
@@ -102,6 +111,8 @@ class FileBackend:
         execution.auth_url = None if consent is None else consent.auth_url
         execution.oauth_state = None if consent is None else consent.oauth_state
         execution.result = record.result
+        told = await self._service.notifications(view)
+        execution.notifications = [Notification.model_validate(each) for each in told]
         progress, failure = await self._service.progress(view), await self._service.failure(self.actor, view)
         execution.problem, execution.sleeping_until = progress.problem, progress.sleeping_until
         execution.steps = [StepUnderWay.model_validate(asdict(step)) for step in progress.steps]

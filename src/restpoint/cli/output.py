@@ -161,6 +161,9 @@ def show_execution(execution: Execution) -> None:
         "result": to_json(execution.result) if execution.status == "completed" else None,
     }
     lines += [(name, str(value)) for name, value in told.items() if value is not None]
+    lines += [
+        ("notified", f"{_moment(each.created_at)}: {one_line(each.prompt.text)}") for each in execution.notifications
+    ]
     lines += [("step", _step(step)) for step in execution.steps]
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))

@@ -280,7 +280,11 @@ class Handlers:
         return json_response({**self._status(actor, view, request, ""), **now}, headers=headers)
 
     async def _now(self, actor: Actor, view: View) -> dict[str, Any]:
-        """What a poll shows beside the record: what an execution that runs is doing, and what one that failed has raised."""
+        """What a poll shows beside the record: what was notified, what it is doing, and what it raised if it failed."""
+        told = await self.service.notifications(view)
+        return {**({"notifications": told} if told else {}), **await self._doing(actor, view)}
+
+    async def _doing(self, actor: Actor, view: View) -> dict[str, Any]:
         if view.status is ExecutionStatus.RUNNING:
             return bodies.progress_body(await self.service.progress(view))
         if view.status is ExecutionStatus.FAILED:
@@ -422,7 +426,7 @@ class Handlers:
 
 def _tag(view: View, now: dict[str, Any]) -> str:
     """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do, or what it is doing."""
-    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps"))
+    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps", "notifications"))
     state = "\0".join((*view.state, *doing)).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
 
