@@ -150,9 +150,9 @@ def _note(item: ExecutionListItem) -> str:
 def show_execution(execution: Execution) -> None:
     """Print one execution with its open prompts."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
-    lines += [*_labels(execution), *_times(execution)]
+    version = [] if execution.version is None else [("version", str(execution.version))]
+    lines += [*_labels(execution), *version, *_times(execution)]
     told = {
-        "version": execution.version,
         "held": execution.hold,
         "problem": execution.problem,
         "wakes": None if execution.sleeping_until is None else _moment(execution.sleeping_until),
