@@ -28,6 +28,7 @@
     │   ├── IdempotencyConflict            idempotency_conflict
     │   ├── LeaseLost                      lease_lost
     │   └── InvalidArgument                invalid_argument
+    │       └── TimeLimitRefused           time_limit_refused: asyncio's time limits do not outlast a restart
     ├── NotAllowed                         not_allowed: the policy forbids it to this actor; nothing was written
     │   └── FourEyes                       four_eyes
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
@@ -340,6 +341,18 @@ class InvalidArgument(Refused):
     """An argument is outside its documented range."""
 
     code = "invalid_argument"
+
+
+class TimeLimitRefused(InvalidArgument):
+    """A workflow waits for an answer, a consent or a sleep within a time limit of asyncio, which a restart would lose."""
+
+    code = "time_limit_refused"
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"The workflow waits within {limit}, which outlasts no restart, and is gone when the run leaves memory to wait. "
+            "Give the limit to the call itself, as in ctx.ask(..., timeout=60), or race the call with ctx.sleep."
+        )
 
 
 class NotAllowed(RestpointError):

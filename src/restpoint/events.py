@@ -121,7 +121,7 @@ class EventKind(StrEnum):
     )
     EXECUTION_RECOVERED = (
         "execution_recovered",
-        "The process that ran an execution is gone, and another may take it up.",
+        "The process that ran an execution is gone or stood still, and another may take it up.",
         _Effect(wakes_runner=True),
     )
     EXECUTION_STUCK = (

@@ -69,13 +69,20 @@ async def test_a_prompt_given_up_after_a_while_is_given_up_again_in_a_runner_tha
 ) -> None:
     """A replay must not be parked at a call that was given up: nothing would ever bring it back."""
 
+    async def give_up(ctx: Context, asking: asyncio.Task[Any]) -> None:
+        await ctx.step(str, "long enough")
+        asking.cancel()
+
     @workflow
     async def impatient(ctx: Context) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        impatience = asyncio.create_task(give_up(ctx, task))
         try:
-            async with asyncio.timeout(0.05):
-                await ctx.ask(question("Quick?"))
-        except TimeoutError:
-            pass
+            await ctx.ask(question("Quick?"))
+        except asyncio.CancelledError:
+            assert impatience.done()
+            task.uncancel()
         return (await ctx.ask(question("Take your time."))).text
 
     async with asyncio.timeout(PATIENCE):

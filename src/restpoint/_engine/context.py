@@ -113,7 +113,8 @@ class Context:
         - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``.
-        - ``asyncio.timeout`` around it is no deadline: it does not reach a run that has left memory.
+        - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
+          would not reach a run that has left memory.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
         ``InteractionWithdrawn`` when someone took the prompt back.

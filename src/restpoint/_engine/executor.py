@@ -25,6 +25,7 @@ from restpoint.errors import (
     NotJSON,
     ReplayMismatch,
     StepFailed,
+    TimeLimitRefused,
     WorkflowFailed,
 )
 from restpoint.logs import about
@@ -35,6 +36,7 @@ _LONGEST_TRACEBACK: Final = 20_000  # characters
 
 _EXPECTED: Final = (
     InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
+    TimeLimitRefused,
 )  # fmt: skip
 
 
@@ -50,7 +52,7 @@ async def follow(run: Run) -> None:
         except BaseException as error:
             if run.is_outcome(error):
                 span.fail(type(error).__qualname__)
-                await _fail(run, error)
+                await fail(run, error)
             elif isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise
         finally:
@@ -81,12 +83,13 @@ async def _complete(run: Run, result: Any) -> None:
     try:
         text = (await written(result, run.workflow.output)).text
     except NotJSON as error:
-        await _fail(run, error)
+        await fail(run, error)
         return
     await run.end(journal.complete, text, run.file.keeping)
 
 
-async def _fail(run: Run, error: BaseException) -> None:
+async def fail(run: Run, error: BaseException) -> None:
+    """Write a failure as the end of the execution."""
     try:
         await _record_failure(run, error)
     except Exception as defect:

@@ -1,17 +1,21 @@
-"""Slots and parking: which runs may work, which of them only wait, and when one that waits leaves memory.
+"""Parking: which runs only wait, and when one that waits leaves memory.
 
 A run *waits* when some of its branches await a prompt, a consent or an instant, and no branch is busy. It then gives its slot
 back, and is parked after ``hold_paused_for``: it leaves memory.
 """
 
 import asyncio
-from collections import deque
+import gc
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from types import CoroutineType, MethodType
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from restpoint._engine.calls import this_task
 from restpoint._engine.replay import TURNS
+from restpoint._engine.slots import Slots
+from restpoint.errors import TimeLimitRefused
 
 if TYPE_CHECKING:
     from restpoint._engine.run import Run
@@ -20,54 +24,29 @@ LEAVING: Final = "restpoint: this run leaves memory"
 """The message that the tasks of a run are cancelled with."""
 
 
-class Slots:
-    """How many runs may work at once, first come, first served. ``freed`` is set when one is free that the poller needs."""
-
-    def __init__(self, limit: int, freed: asyncio.Event) -> None:
-        self.free = limit
-        self.saturated = False
-        """Whether the poller stopped claiming because no slot was free."""
-        self._freed = freed
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    def try_take(self) -> bool:
-        """Take a slot if one is free that nobody waits for."""
-        if self.free <= 0 or self._queue:
-            return False
-        self.free -= 1
-        return True
-
-    async def take(self) -> None:
-        """Wait for a slot and take it."""
-        if self.try_take():
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give()
-            else:
-                self._queue.remove(turn)
-            raise
-
-    def give(self) -> None:
-        """Give a slot back."""
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                break
+def time_limit(task: asyncio.Task[Any]) -> str | None:
+    """The innermost time limit of asyncio that a suspended task is in, in words; None where there is none."""
+    found, running = None, cast("object", task.get_coro())
+    while isinstance(running, CoroutineType) and running.cr_frame is not None:
+        variables = running.cr_frame.f_locals
+        if running.cr_code in _LIMITED and variables.get("timeout") is not None:
+            found = f"asyncio.{running.cr_code.co_name} with a timeout"
         else:
-            self.free += 1
-        if self.saturated and not self._queue:
-            self._freed.set()
+            # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
+            kept = gc.get_referents(running)
+            if any(each.when() is not None for each in map(_timeout_of, kept) if each is not None):
+                found = "asyncio.timeout"
+        running = running.cr_await
+    return found
 
-    @property
-    def queued(self) -> int:
-        """How many runs wait for a slot."""
-        return len(self._queue)
+
+_LIMITED: Final = {asyncio.wait.__code__, asyncio.wait_for.__code__}
+
+
+def _timeout_of(kept: object) -> asyncio.Timeout | None:
+    owner = getattr(kept, "__self__", kept) if isinstance(kept, MethodType) else kept
+    is_exit = isinstance(kept, MethodType) or sys.version_info >= (3, 14)
+    return owner if is_exit and isinstance(owner, asyncio.Timeout) else None
 
 
 class _NoRun:
@@ -79,6 +58,9 @@ class _NoRun:
         raise asyncio.CancelledError("restpoint: this run left memory")
 
     async def park(self, waiting: Sequence[str | int | None]) -> None:
+        pass
+
+    def refuse(self, error: TimeLimitRefused) -> None:
         pass
 
 
@@ -93,10 +75,14 @@ class Parking:
         """What is awaited: ids of waits, instants, None for anything else."""
         self.activity = 0
         """Counts the calls that were made and the waits that are over."""
+        self.opens_waits = False
+        """Whether a wait was opened for the first time, and not by a replay. Only then time limits are looked for: executions
+        that have waited within one since before that was refused go on."""
         self.main: asyncio.Task[Any] | None = None
         """The workflow's first task."""
         self._run: Run | _NoRun = run
         self._slots = slots
+        self._owner = run.claim.owner
         # A suspect leaves at once when it waits: it would be blamed if another run killed the process.
         self._hold_seconds = 0 if run.claim.suspect else hold
         self._busy = 0
@@ -176,7 +162,7 @@ class Parking:
             while not self.has_slot:
                 # One of the branches takes the slot for all.
                 if self._taking_slot is None or self._taking_slot.done():
-                    if self._slots.try_take():
+                    if self._slots.try_take(self._owner):
                         self.has_slot = True
                         return
                     self._taking_slot = asyncio.create_task(self._take_slot())
@@ -184,7 +170,7 @@ class Parking:
                 self._run.check()
 
     async def _take_slot(self) -> None:
-        await self._slots.take()
+        await self._slots.take(self._owner)
         if self._run.exit_reason is not None:
             self._slots.give()
         else:
@@ -205,12 +191,22 @@ class Parking:
         self._looking = False
         if not self._only_waits:
             return
+        if self.opens_waits and (limit := self._time_limit()) is not None:
+            self._run.refuse(TimeLimitRefused(limit))
+            return
         if self.has_slot:
             self.has_slot = False
             self._slots.give()
         if self._hold is None and self._parking is None and not self._resting:
             loop = asyncio.get_running_loop()
             self._hold = loop.call_later(self._hold_seconds, self._hold_over, TURNS, self.activity)
+
+    def _time_limit(self) -> str | None:
+        """The time limit of asyncio in whose block a task of the run waits, in words; None where there is none.
+
+        Every task is suspended now, so what it is in can be seen.
+        """
+        return next(filter(None, (time_limit(task) for task in (self.main, *self.tasks) if task is not None)), None)
 
     def _hold_over(self, turns: int, activity: int) -> None:
         """Park the run, unless one of its tasks does something within the next turns of the loop."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
-from restpoint._engine.parking import Slots
+from restpoint._engine.slots import Slots
 from restpoint._storage import Claim, claims, leases
 from restpoint._store.open_file import OpenFile
 from restpoint.errors import StoreClosed
@@ -83,7 +83,7 @@ class Poller:
         file = self._file
         job = partial(
             claims.claim, lease=file.lease, known=list(self._known), most=most, suspects=0 if self._suspects else 1,
-            max_attempts=self._max_attempts, keeping=file.keeping,
+            max_attempts=self._max_attempts, keeping=file.keeping, after=self._slots.last_owner,
         )  # fmt: skip
         # Take the slots before the runs are claimed, because runs that are in memory may ask for a slot meanwhile.
         self._slots.free -= most
@@ -95,6 +95,7 @@ class Poller:
             if claiming.exception() is None:
                 claimed = claiming.result()
             for claim in claimed:
+                self._slots.given_to(claim.owner)
                 if claim.suspect:
                     over = asyncio.get_running_loop().call_later(_PROBATION, self.trust, claim.execution_id)
                     self._suspects[claim.execution_id] = over

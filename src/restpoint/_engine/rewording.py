@@ -33,7 +33,7 @@ def note(run: "Run", entry: Entry, call: Call, request: About) -> bool:
     if entry.call.name != call.name or not _is_same(entry, wait.prompt, request):
         return False
     detail = event_details.reworded(wait.prompt, request.text, digest=run.file.keeping.digest)
-    run.add(journal.reword, wait.id, detail)
+    run.queue(journal.reword, wait.id, detail)
     return True
 
 

@@ -12,13 +12,13 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec
 
 from restpoint._core.changes import Change, Wait
-from restpoint._core.threads import Returned, ThreadCall
 from restpoint._engine import rewording
+from restpoint._engine.attempts import Attempts
 from restpoint._engine.calls import Branch, current_branch, current_step, this_task
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.workflow import Workflow
-from restpoint._storage import Call, Claim, Entry, StepAttempts, Transaction, claims, journal
+from restpoint._storage import Call, Claim, Entry, Transaction, claims, journal
 from restpoint._store.identity_map import Creation
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
-ExitReason = Literal["parked", "ended", "lost", "stuck", "failing storage", "released"]
+ExitReason = Literal["parked", "ended", "lost", "stuck", "refused", "failing storage", "released"]
 
 _RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0  # for a cancelled workflow to end
@@ -60,6 +60,8 @@ class Run:
         self.file = file
         self.exit_reason: ExitReason | None = None
         self.problem: str | None = None
+        self.refusal: RestpointError | None = None
+        """Why the execution fails, whatever its workflow makes of it."""
         self.input_text = input_text
         self.trace = trace
         self.waits = waits or {}
@@ -68,8 +70,7 @@ class Run:
         self.has_branched = False
         self.got_on = False
         """Whether anything was recorded since it was claimed."""
-        self.attempts: dict[str, StepAttempts] = {}
-        """The steps that have failed and are tried again, by position, as the file has them."""
+        self.attempts = Attempts(self, runner.threads)
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
@@ -79,7 +80,6 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
-        self._thread_calls: set[ThreadCall] = set()
         self._creation: Creation | None = None
         self.use(Journal([], {}))
 
@@ -196,6 +196,12 @@ class Run:
             self.problem = str(error)
             self.leave("stuck")
 
+    def refuse(self, error: RestpointError) -> None:
+        """Leave memory, and fail the execution because its workflow does what could not be kept."""
+        if self.exit_reason is None:
+            self.refusal = error
+            self.leave("refused")
+
     def check(self) -> None:
         """Raise ``asyncio.CancelledError`` when the run is over."""
         if self.exit_reason is not None:
@@ -223,27 +229,12 @@ class Run:
         - Ctrl-C, and the closing of a coroutine that is not running;
         - of a step: the cancellation of its task, which was told to end ``cancellations`` times before the step began.
         """
-        if not self._goes_on():
+        if not self.goes_on():
             return False
         task = this_task()
         if isinstance(error, asyncio.CancelledError):
             return cancellations < 0 or task is None or task.cancelling() <= cancellations
         return task is not None and not isinstance(error, KeyboardInterrupt)
-
-    # --- Threads ---
-
-    async def in_thread(self, work: Callable[[], Any]) -> Returned:
-        """Call a function in a thread of the runner; what it returned, and what it raised."""
-        call = self._runner.threads.call(work)
-        self._thread_calls.add(call)
-        returned = await call
-        self._thread_calls.discard(call)
-        return returned
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether a thread is still at work in a step of it, which nothing can stop."""
-        return any(not call.is_over for call in self._thread_calls)
 
     # --- Calls ---
 
@@ -320,16 +311,10 @@ class Run:
     ) -> None:
         """Write with the fence of the claim, and return after COMMIT."""
         self.check()
-        await self._queue(job, *arguments, **named)
+        await self.queue(job, *arguments, **named)
         self.check()
 
-    def add(
-        self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
-    ) -> None:
-        """Write with the fence of the claim, and do not wait for it: the workflow must not notice."""
-        self._queue(job, *arguments, **named)
-
-    def _queue(
+    def queue(
         self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
     ) -> "asyncio.Future[None]":
         """Give a job to the writer; the future is done after COMMIT.
@@ -391,25 +376,6 @@ class Run:
             raise
         self.check()
 
-    async def step_outcome(self, call: Call, result: str | None, error: str | None) -> None:
-        """Write the outcome of a step, both as JSON, and remove its failed attempts from the file."""
-        attempted = self.attempts.pop(call.position, None) is not None
-        await self.outcome(journal.record_step, call, result, error, attempted=attempted)
-
-    async def attempt_failed(self, call: Call, attempts: int, error: str, next_at: int) -> None:
-        """Write that a step failed for the ``attempts``-th time, with ``error`` (JSON), and is tried again at ``next_at``."""
-        await self.write(journal.attempt_failed, call, attempts, error, next_at)
-        now = self.file.clock.now()
-        made = (call.position, call.name, call.fingerprint, attempts, error, now, next_at)
-        self.attempts[call.position] = StepAttempts(*made)
-        self.recorded()
-
-    def attempts_of(self, call: Call) -> StepAttempts | None:
-        """The failed attempts of a step; None where there are none, or where they were another step's."""
-        found = self.attempts.get(call.position)
-        is_same = found is not None and (found.name, found.fingerprint) == (call.name, call.fingerprint)
-        return found if is_same else None
-
     async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
         """Write the outcome of a call that has no other trace in the file than its entry in the journal."""
         await self.outcome(journal.record, call, result, error)
@@ -439,18 +405,11 @@ class Run:
 
     def abandon(self, call: Call, wait_id: str | None = None) -> None:
         """Record that the workflow itself stopped awaiting a call, so that no replay gives it an outcome either."""
-        if self._goes_on():
-            self._queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
+        if self.goes_on():
+            self.queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
             self.recorded()
 
-    def abandon_step(self, call: Call) -> None:
-        """Record that the workflow itself cancelled a step under way, so that no replay runs it again."""
-        if self._goes_on():
-            given, attempted = self.journal.order.newest_given, self.attempts.pop(call.position, None) is not None
-            self._queue(journal.record_step, call, given, None, journal.ABANDONED, attempted=attempted)
-            self.recorded()
-
-    def _goes_on(self) -> bool:
+    def goes_on(self) -> bool:
         """Whether what happens to a task of it is the workflow's own doing, because the run goes on in this process."""
         if self.exit_reason is None and self._runner.is_ending:
             self.leave("released")

@@ -20,10 +20,10 @@ from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.serialization import canonical, check_text, decode, encode
 from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
-from restpoint._engine.parking import Slots
 from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
+from restpoint._engine.slots import Slots
 from restpoint._engine.started import Started
 from restpoint._engine.workflow import Function, Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal, progress
@@ -52,8 +52,8 @@ _BLOCKED: Final = 5_000  # milliseconds within which a process that is told to e
 class Runner:
     """Runs the executions of some workflows in this process. Recommended as ``async with Runner(store, [...])``.
 
-    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. A process
-      with 0 only starts executions, for other processes to run.
+    - ``concurrency``: how many runs may work at once, from 0; one that waits for an answer or sleeps does not count. Owners
+      whose runs wait for that take turns. A process with 0 only starts executions, for other processes to run.
     - ``hold_paused_for``: seconds that a waiting run stays in memory; after that it costs only its rows.
     - ``max_attempts``: how often an execution may be taken up with nothing new recorded, because its process died or gave it
       up, before it is failed with the code ``attempts_exhausted``.
@@ -239,7 +239,11 @@ class Runner:
                 execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
-            claim = Claim(execution_id, file.lease, 1, found.name, found.version) if self.slots.try_take() else None
+            claim = None
+            if not self.slots.saturated and self.slots.try_take(
+                owner
+            ):  # else others in the file have their turns first
+                claim = Claim(execution_id, file.lease, 1, found.name, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -344,8 +348,7 @@ class Runner:
         closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
         run.use(Journal(entries, closings))
         if attempted:
-            failed = await journal.read_attempts(file.database, claim.execution_id)
-            run.attempts = {each.position: each for each in failed}
+            run.attempts.use(await journal.read_attempts(file.database, claim.execution_id))
         if self.consents is not None and any(entry.is_driven for entry in entries):
             # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
             run.outcomes |= await self.consents.outcomes(claim.execution_id)
@@ -392,9 +395,11 @@ class Runner:
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
             # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
-            pause = _BLOCKED if run.is_blocked else 0
+            pause = _BLOCKED if run.attempts.are_blocked else 0
             got_on = run.got_on or self.is_ending or run.problem is not None
             self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
+        elif run.refusal is not None:
+            self._later(executor.fail(run, run.refusal))
         elif run.exit_reason == "failing storage":
             self._later(self._try_again(run.claim))
 
@@ -429,7 +434,7 @@ class Runner:
         if self._closing:
             await self._release(claim, None)
             return
-        await self.slots.take()
+        await self.slots.take(claim.owner)
         await self._load(claim)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -141,10 +141,10 @@ async def carry_out(
             run, call, functools.partial(function, *arguments), function, trying, returned
         )
     except asyncio.CancelledError:
-        run.abandon_step(call)
+        run.attempts.abandon(call)
         raise
     with run.busy():
-        await run.step_outcome(call, None if result is None else result.text, kept)
+        await run.attempts.record_outcome(call, None if result is None else result.text, kept)
     if result is not None:
         return result.value
     failure = raised_failure(decode(kept))
@@ -156,7 +156,7 @@ async def _tried(
 ) -> tuple[Written | None, str | None, BaseException | None]:
     """The result of a step; or what the journal keeps of its failure, with the exception."""
     clock, failed = run.file.clock, 0
-    earlier = run.attempts_of(call)
+    earlier = run.attempts.of(call)
     if earlier is not None:
         failed = earlier.attempts
         if failed > trying.retries:  # the code has fewer retries now
@@ -178,7 +178,7 @@ async def _tried(
                 call.name, number, trying.retries + 1, pause / 1000, _shown(error),
             )  # fmt: skip
             due = clock.now() + pause
-            await run.attempt_failed(call, number, kept, due)
+            await run.attempts.record_failure(call, number, kept, due)
         await _rest(run, due)
     raise AssertionError("the last attempt returns or fails")
 
@@ -219,7 +219,7 @@ async def _called(
         if inspect.iscoroutinefunction(function):
             value = await work()
         else:
-            value, error = await run.in_thread(work)
+            value, error = await run.attempts.in_thread(work)
             if error is not None:
                 return None, error
             if inspect.isawaitable(value):  # a partial, a lambda or an object may return one

@@ -47,6 +47,7 @@ async def begin(
     *arguments: P.args, **named: P.kwargs,
 ) -> None:  # fmt: skip
     """Write the beginning of a wait or of a sleep, which has no ``wait_id``, with a job of ``journal.py``."""
+    run.parking.opens_waits = True
     try:
         with run.busy():
             await run.write(job, call, *arguments, **named)

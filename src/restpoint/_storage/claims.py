@@ -8,7 +8,7 @@ a runner drives an execution is in ``leases.py``.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, func, literal_column, null, select, union_all, update
@@ -22,7 +22,7 @@ from restpoint._storage.history import append
 from restpoint._storage.leases import Claim
 from restpoint._storage.schema import consents, executions, interactions, runs
 from restpoint._storage.sqlite.connection import ONE, ZERO, prepare, word, words
-from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint.errors import Conflict, LeaseLost
 from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN
@@ -59,13 +59,24 @@ _INHERIT: Final = prepare(
 )
 _IS_READY: Final = (_e.ready == ONE) & _e.lease.is_(None)
 _IS_KNOWN: Final = _e.workflow.concat(word("@")).concat(_r.version).in_(_values("known"))
-_READY: Final = prepare(
-    select(_e.key, _e.id, _e.epoch, _e.attempts, _e.workflow, _r.version)
+_RUN: Final = (
+    select(_e.key, _e.id, _e.epoch, _e.attempts, _e.workflow, _r.version, _e.owner)
     .select_from(executions.join(runs, _r.execution_key == _e.key))
-    .where(_IS_READY, _IS_KNOWN, _e.attempts.between(bindparam("least"), bindparam("most")))
-    .order_by(_e.key)
+    .where(_IS_READY, _IS_KNOWN)
     .limit(bindparam("max"))
     .offset(ZERO)
+)
+# Among what is not suspect: the oldest run of the next owner, and more of one owner. Nobody (NULL) comes before all names.
+_TRUSTED: Final = _RUN.where(_e.attempts < bindparam("below")).order_by(_e.owner, _e.key)
+_FIRST_OWNER: Final = prepare(_TRUSTED)
+_OWNER_AFTER_NOBODY: Final = prepare(_TRUSTED.where(_e.owner.is_not(None)))
+_OWNER_AFTER: Final = prepare(_TRUSTED.where(_e.owner > bindparam("after")))
+_MORE_OF: Final = prepare(
+    _TRUSTED.where(_e.owner.is_not_distinct_from(bindparam("owner")), _e.key > bindparam("behind"))
+)
+# ``attempts > 0`` as it is written is what the index knows.
+_GETTING_NOWHERE: Final = prepare(
+    _RUN.where(_e.attempts > ZERO, _e.attempts.between(bindparam("least"), bindparam("most"))).order_by(_e.key)
 )
 _CLAIM: Final = prepare(
     update(executions)
@@ -146,26 +157,63 @@ def claim(
     suspects: int,
     max_attempts: int,
     keeping: RetentionRules,
+    after: str | None = None,
 ) -> list[Claim]:
-    """Claim runs that are ready, the oldest first: at most ``most``, and of those that are suspect at most ``suspects``.
+    """Claim runs that are ready: at most ``most``, and of those that are suspect at most ``suspects``.
 
-    ``known`` are the workflows that this process has, as ``name@version``. Runs that were tried ``max_attempts`` times without
-    progress are failed instead, with the code ``attempts_exhausted``.
+    Owners take turns, from the next one ``after`` this owner on (None: nobody); the oldest run of each comes first. ``known``
+    are the workflows that this process has, as ``name@version``. Runs that were tried ``max_attempts`` times without progress
+    are failed instead, with the code ``attempts_exhausted``.
     """
     tx.execute(_AWAKE, {"now": tx.now})
     about = {"known": json.dumps(list(known))}
-    for _, execution_id, *_ in tx.all(_READY, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
+    for _, execution_id, *_ in tx.all(_GETTING_NOWHERE, {**about, "least": max_attempts, "most": 1 << 60, "max": most}):
         error = f"This execution was tried {max_attempts} times in a row and got no further: its process died, or gave it up."
         end(tx, execution_id, "fail", keeping, cause="attempts exhausted", error=error, code="attempts_exhausted")
-    found = tx.all(_READY, {**about, "least": 0, "most": min(SUSPECT, max_attempts) - 1, "max": most})
+    found = _by_turns(tx, {**about, "below": min(SUSPECT, max_attempts)}, most, after)
     if len(found) < most and suspects and max_attempts > SUSPECT:
-        found += tx.all(_READY, {**about, "least": SUSPECT, "most": max_attempts - 1, "max": min(most, suspects)})
+        few = {"least": SUSPECT, "most": max_attempts - 1, "max": min(most - len(found), suspects)}
+        found += tx.all(_GETTING_NOWHERE, {**about, **few})
     claims = []
-    for key, execution_id, epoch, attempts, workflow, version in found[:most]:
+    for key, execution_id, epoch, attempts, workflow, version, owner in found:
         if tx.execute(_CLAIM, {"run": key, "before": epoch, "the_lease": lease}).rowcount != 1:
             raise Conflict(f"The run of execution {execution_id}", "as it was read in the same transaction")
-        claims.append(Claim(execution_id, lease, epoch + 1, workflow, version, attempts >= SUSPECT))
+        claims.append(Claim(execution_id, lease, epoch + 1, workflow, version, attempts >= SUSPECT, owner))
     return claims
+
+
+def _by_turns(tx: Transaction, about: Mapping[str, Any], most: int, after: str | None) -> list[Row]:
+    """At most ``most`` runs that are ready: one of each owner, then another one of each, and so on."""
+    turn: list[Row] = []
+    owner, is_first = after, False
+    while len(turn) < most:
+        sql = _FIRST_OWNER if is_first else _OWNER_AFTER_NOBODY if owner is None else _OWNER_AFTER
+        row = tx.one(sql, {**about, "max": 1, "after": owner})
+        if row is None:
+            if is_first:
+                break
+            is_first = True  # all the way round
+        elif turn and row[_OWNED_BY] == turn[0][_OWNED_BY]:
+            break
+        else:
+            turn.append(row)
+            owner, is_first = row[_OWNED_BY], False
+    found = list(turn)
+    while turn and (left := most - len(found)) > 0:
+        # As many of each as the others leave; who comes first in this turn gets the odd ones.
+        share = -(-left // len(turn))
+        more = []
+        for last in turn:
+            these = tx.all(_MORE_OF, {**about, "max": share, "owner": last[_OWNED_BY], "behind": last[0]})[:left]
+            left -= len(these)
+            found += these
+            if len(these) == share:
+                more.append(these[-1])
+        turn = more
+    return found
+
+
+_OWNED_BY: Final = 6  # the place of the owner in a row of ``_RUN``
 
 
 def park(tx: Transaction, run: Claim, waits: Sequence[str], wake_at: int | None) -> bool:

@@ -78,7 +78,8 @@ _DRIVE: Final = prepare(
 class Claim:
     """The right of a process to write for an execution that it drives. Whoever has another epoch has lost that right.
 
-    ``workflow``, ``version`` and ``suspect`` tell a runner what to run; they are unset where a caller drives the execution.
+    ``workflow``, ``version``, ``suspect`` and ``owner`` tell a runner what to run, and for whom; they are unset where a caller
+    drives the execution.
     """
 
     execution_id: str
@@ -87,6 +88,7 @@ class Claim:
     workflow: str = ""
     version: int = 0
     suspect: bool = False
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

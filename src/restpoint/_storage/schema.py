@@ -80,7 +80,7 @@ executions: Final = Table(
         INTEGER,
         nullable=False,
         server_default=text("0"),
-        comment="processes that died running it since it last got on",
+        comment="how often its process died or gave it up since it last got on",
     ),
     Column("wake_at", INTEGER, comment="when it has slept enough"),
     Column("problem", TEXT, comment="why no runner can go on with it, until a process starts that may"),
@@ -102,7 +102,13 @@ Index(
     sqlite_where=text("expires_at IS NOT NULL AND hold IS NULL"),
 )
 # Only of what a runner runs, so that the others cost nothing.
-Index("executions_ready", executions.c.key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index("executions_ready", executions.c.owner, executions.c.key, sqlite_where=text("ready = 1 AND lease IS NULL"))
+Index(
+    "executions_getting_nowhere",
+    executions.c.attempts,
+    executions.c.key,
+    sqlite_where=text("ready = 1 AND lease IS NULL AND attempts > 0"),
+)
 Index("executions_claimed", executions.c.lease, sqlite_where=text("ready IS NOT NULL AND lease IS NOT NULL"))
 Index("executions_asleep", executions.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
 Index("executions_by_status", executions.c.status)
