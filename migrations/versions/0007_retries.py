@@ -45,13 +45,15 @@ UPGRADE = (
     PRIMARY KEY (execution_key),
     FOREIGN KEY(execution_key) REFERENCES executions ("key") ON DELETE CASCADE
 )""",
-    "CREATE INDEX interactions_open_of_execution ON interactions (execution_key, opened) WHERE status = 'pending'",
+    "CREATE INDEX interactions_open_of_execution ON interactions (execution_key, opened, assignees) WHERE status = 'pending'",
 )
 
-# Drops the idempotency keys of executions that were swept, the tracebacks of failures, and what processes said of their workflows,
-# which they say again. An execution that was retried goes on; an older release does not know the event that tells of it, so its
-# verification names that event, and says that the end of such an execution is not in the table any more.
+# Drops what failed before a retry from the journal (an older release would replay it), with what was emitted beside it; the
+# idempotency keys of executions that were swept; the tracebacks of failures; and what processes said of their workflows, which they
+# say again. An execution that was retried goes on. An older release does not know the event that tells of it, so its verification
+# names that event, and says that the end of such an execution is not in the table any more.
 DOWNGRADE = (
+    "DELETE FROM journal WHERE instr(position, '~') > 0",
     "DROP INDEX interactions_open_of_execution",
     "DROP TABLE failures",
     "DROP TABLE runners",

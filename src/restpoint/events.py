@@ -40,7 +40,7 @@ def _asked(wait: WaitKind) -> _Effect:
 
 def _closed(wait: WaitKind, status: WaitStatus, *, has_payload: bool = False, is_decision: bool = False) -> _Effect:
     return _Effect(
-        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision
+        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision, is_streamed=True
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ class ExecutionAcceptedOAuth(ExecutionOAuthRequiredStatus):
     status_url: str
 
 
-class InteractionResponseRequest(BaseModel):
+class InteractionResponseRequest(BaseModel, extra="forbid"):
     """The body that answers a prompt."""
 
     response: HumanResponse
@@ -177,9 +177,10 @@ class HistoryItem(BaseModel):
 
 
 class HistoryList(BaseModel):
-    """The history of an execution, in order."""
+    """A page of the history of an execution, in order. ``next_after`` is the ``after`` of the next page; null at the end."""
 
     items: list[HistoryItem]
+    next_after: int | None = None
 
 
 class WorkflowItem(BaseModel):

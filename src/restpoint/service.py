@@ -6,10 +6,13 @@ store or the runner. What an actor may not see does not exist for them: the erro
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 from weakref import WeakKeyDictionary
 
+from restpoint._core import json_thread
+from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
 from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
@@ -84,10 +87,18 @@ class View:
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of a history. ``next_after`` is the sequence that the next page comes after; None at the end."""
+
+    items: "Sequence[HistoryEntry]"
+    next_after: int | None
+
+
 class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
-    ``audit_key`` signs exports.
+    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start.
     """
 
     def __init__(
@@ -96,12 +107,14 @@ class Service:
         runner: "Runner | None" = None,
         policy: Policy = DEFAULT_POLICY,
         audit_key: "SigningKey | None" = None,
+        owner_limits: OwnerLimits | None = None,
     ) -> None:
         self.store = store
         self.runner = runner
         self.policy = policy
         self._told: WeakKeyDictionary[ExecutionRecord, tuple[int, Sequence[Mapping[str, Any]]]] = WeakKeyDictionary()
         """What each execution had notified people of, as of a row of history."""
+        self._limiter = None if owner_limits is None else OwnerLimiter(store, owner_limits)
         self._auditor = Auditor(store.path, audit_key)
 
     # --- Starting ---
@@ -121,19 +134,24 @@ class Service:
         workflow: str,
         input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
+        is_long: bool = False,
         trace: Mapping[str, str] | None = None,
         **options: "Unpack[StartOptions]",
     ) -> "Started":
         """Start a workflow; the actor owns the execution. The options are those of ``Runner.start``.
 
-        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
+        An input that ``is_long`` is checked in a thread, so that the event loop goes on meanwhile.
+        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted``, ``IdempotencyConflict`` and ``OwnerLimitReached``.
         """
         runner = self.runner
         if runner is None or workflow not in runner.workflows:
             raise WorkflowNotFound(workflow, self.startable(actor))
         if not self.policy.may_start(actor, workflow):
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
-        return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
+        if is_long:
+            input = await json_thread.run(runner.workflows[workflow].written, input)  # noqa: A001 - as above
+        async with nullcontext() if self._limiter is None else self._limiter.admitted(actor.id):
+            return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
 
     # --- Reading ---
 
@@ -220,26 +238,21 @@ class Service:
             status=status, workflow=workflow, version=version, owner=owner, limit=limit, cursor=cursor, visible_to=names,
         )  # fmt: skip
 
-    async def history(
-        self, actor: Actor, execution_id: str, *, after: int = 0, limit: int | None = None
-    ) -> "Sequence[HistoryEntry]":
-        """The history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
+    async def history(self, actor: Actor, execution_id: str, *, after: int = 0, limit: int = BATCH) -> HistoryPage:
+        """A page of the history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
 
-        It includes what was emitted and notified. Actors who may see everything may read it after the execution has left the
-        file, too. Raises ``ExecutionNotFound`` and ``NotAllowed``.
+        There are fewer where they are large; see ``ExecutionStore.events``. It includes what was emitted and notified. Actors
+        who may see everything may read it after the execution has left the file, too.
+
+        Raises ``ExecutionNotFound`` and ``NotAllowed``.
         """
         record = await self._readable(actor, execution_id)
-        entries: list[HistoryEntry] = []
-        while limit is None or len(entries) < limit:
-            most = BATCH if limit is None else min(limit - len(entries), BATCH)
-            found = await self.store.events(execution_id, after=after, limit=most)
-            entries += found
-            if len(found) < most:
-                break
-            after = found[-1].sequence
+        entries = await self.store.events(execution_id, after=after, limit=limit)
         if record is None and not entries and not after:
             raise ExecutionNotFound(execution_id)
-        return entries
+        last = entries[-1].sequence if entries else after
+        has_more = bool(entries) and bool(await self.store.events(execution_id, after=last, limit=1))
+        return HistoryPage(entries, last if has_more else None)
 
     async def follow(
         self, actor: Actor, execution_id: str, *, after: int = 0, reauthenticate: Reauthenticate | None = None

@@ -189,6 +189,23 @@ async def test_each_kind_is_answered_by_words_behind_the_id(
     assert answers(here) == [(response.model_dump(mode="json"), ME)]
 
 
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=list(FLAGS))
+async def test_an_answer_may_have_a_comment_which_the_history_shows(
+    here: Path, prompt: HumanPrompt, response: HumanResponse
+) -> None:
+    execution_id = await paused(here, prompt)
+    ran = typed("answer", execution_id, *FLAGS[prompt.input_type], "--comment", "Only after Friday", cwd=here)
+    assert ran.returncode == 0, ran.stderr
+    assert answers(here) == [({"comment": "Only after Friday", **response.model_dump(mode="json")}, ME)]
+    assert "(comment: Only after Friday)" in typed("history", execution_id, cwd=here).stdout
+
+
+async def test_a_comment_alone_is_no_answer(here: Path) -> None:
+    execution_id = await paused(here, TEXT)
+    ran = typed("answer", execution_id, "--comment", "Only after Friday", cwd=here)
+    assert (ran.returncode, answers(here)) == (2, [])
+
+
 async def test_a_blank_answer_to_a_required_prompt_is_refused_at_the_command_line(here: Path) -> None:
     execution_id = await paused(here, TEXT)
     ran = typed("answer", execution_id, "", cwd=here)

@@ -34,7 +34,7 @@ CLOSES: Final = {
 }  # fmt: skip
 ENDS: Final = {"execution_completed", "execution_failed", "execution_cancelled"}
 WAKES: Final = {"execution_created", "execution_recovered", "execution_retried", *CLOSES}
-STREAMED: Final = {"emitted", "notified", *OPENS}
+STREAMED: Final = {"emitted", "notified", *OPENS, *CLOSES}
 ERASED: Final = {
     "execution_failed", "execution_stuck", "interaction_asked", "interaction_reworded",
     "interaction_answered", "consent_asked", "consent_granted", "consent_denied",
@@ -146,7 +146,7 @@ async def test_an_event_that_is_not_in_the_list_is_reported_as_unknown_and_as_no
     # To an operator it is no damage; and where there is damage, that comes first.
     assert checked(path) == ("warning", "event_unknown")
     with sql(path) as connection:
-        name = "executions_move_as_the_lifecycle_allows"
+        name = "executions_labels_stay"
         ((trigger,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchall()
         connection.execute(f"DROP TRIGGER {name}")
         connection.execute("UPDATE executions SET owner = 'eve' WHERE owner = 'ada'")

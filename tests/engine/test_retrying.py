@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, Workflow, workflow
-from restpoint._storage import verification
+from restpoint._storage import migrations, verification
 from restpoint._storage.sqlite.connection import reading
 from restpoint.access import OPERATOR, Actor
 from restpoint.errors import (
@@ -22,7 +22,7 @@ from restpoint.errors import (
 )
 from restpoint.service import Service
 from runners import WAYS, answer, asked, ended, question
-from support import PATIENCE, ManualClock, folded_statuses, rows
+from support import PATIENCE, ManualClock, folded_statuses, rows, sql
 
 GRACE = Actor("grace", roles=frozenset({OPERATOR}))
 ADA = Actor("ada")
@@ -327,6 +327,62 @@ async def test_nothing_sweeps_an_execution_that_was_retried_until_it_has_ended_a
         assert sound(path) == ()
     # It failed and it completed; the view has the last end, once.
     assert rows(path, "SELECT status FROM sweeps") == [("completed",)]
+
+
+async def test_what_was_retried_goes_on_after_a_downgrade_and_an_upgrade(path: Path, clock: ManualClock) -> None:
+    bank = Bank("charge")
+
+    async def flow(ctx: Context) -> list[str]:
+        charged = await ctx.step(bank, "charge")
+        return [charged, (await ctx.ask(question("Now?"))).text]
+
+    async with ExecutionStore(database=path, clock=clock) as store, Runner(store, [of(flow)]) as runner:
+        record = await failed(store, runner)
+        bank.broken.clear()
+        await store.retry(record.execution_id)
+        await asked(record, "Now?")
+    (script,) = (migrations.scripts() / "versions").glob("*_retries.py")
+    before = f"{int(script.name[:4]) - 1:04d}"
+    migrations.downgrade(path, before)
+    assert rows(path, "SELECT position, kind FROM journal ORDER BY position") == [("1", "step"), ("2", "ask")]
+    migrations.upgrade(path)
+    async with ExecutionStore(database=path, clock=clock) as store, Runner(store, [of(flow)]):
+        found = await store.get(record.execution_id)
+        assert found is not None
+        await answer(store, found, "Now?", "yes")
+        await ended(found)
+        assert found.result == ["charge done", "yes"]
+        assert sound(path) == ()
+    assert bank.calls == ["charge", "charge"]
+
+
+@pytest.mark.parametrize(
+    ("forgery", "problem"),
+    [
+        ("UPDATE executions SET error = 'no'", "payload_differs"),
+        ("UPDATE executions SET status = 'failed', completed_at = 5", "status_differs"),
+        ("DELETE FROM executions", "execution_missing"),
+    ],
+)
+async def test_what_is_forged_of_an_execution_that_was_retried_is_found(
+    store: ExecutionStore, path: Path, forgery: str, problem: str
+) -> None:
+    bank = Bank("charge")
+
+    async def flow(ctx: Context) -> str:
+        await ctx.step(bank, "charge")
+        return (await ctx.ask(question("Now?"))).text
+
+    async with Runner(store, [of(flow)]) as runner:
+        record = await failed(store, runner)
+        bank.broken.clear()
+    await store.retry(record.execution_id)
+    assert sound(path) == ()
+    with sql(path) as connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute(forgery)
+    assert problem in [getattr(finding, "problem", None) for finding in sound(path)]
 
 
 async def test_only_an_execution_that_failed_can_be_retried(store: ExecutionStore) -> None:

@@ -82,7 +82,7 @@ async def test_every_verb_of_the_service_says_so(store: ExecutionStore, clock: M
     ):
         with pytest.raises(ExecutionGone):
             await refused
-    assert len(await service.history(OP, execution_id)) == 2, "its history stays, for those who see everything"
+    assert len((await service.history(OP, execution_id)).items) == 2, "its history stays, for those who see everything"
 
 
 async def test_where_the_history_is_gone_too_nobody_can_say(path: Path, clock: ManualClock) -> None:

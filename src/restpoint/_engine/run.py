@@ -393,7 +393,7 @@ class Run:
         self.record.detach_run(self._task, self._ended_elsewhere)
         while True:
             try:
-                await self.file.database.write(lambda tx: job(tx, self.claim, *arguments, **named))
+                await self.file.database.write(job, self.claim, *arguments, **named)
             except (LeaseLost, StoreClosed):
                 self.set_exit_reason("lost")
             except StorageError:

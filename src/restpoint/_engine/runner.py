@@ -36,6 +36,7 @@ from restpoint.errors import (
     LeaseLost,
     SealBroken,
     StorageError,
+    StorageFull,
     StoreClosed,
     WorkflowNotFound,
 )
@@ -111,16 +112,24 @@ class Runner:
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Begin to claim and run executions. Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``."""
+        """Begin to claim and run executions, or do so as soon as there is room where the disk is full.
+
+        Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``.
+        """
         if self._file is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         file = await self.store.file()
-        await file.take_lease()
         self._file = file
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
+        try:
+            await (self._poller.begin() if self.concurrency else file.take_lease())
+            if self.concurrency:
+                await file.database.write(progress.announce, lease=file.lease, workflows=list(self._known))
+        except StorageFull:
+            log.warning(
+                "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
+            )
         if self.concurrency:
-            await file.database.write(partial(progress.announce, lease=file.lease, workflows=list(self._known)))
-            await file.database.write(partial(claims.retry, known=list(self._known)))
             self._later(self._name_strangers())
             self._unsubscribe = self.store.subscribe(self._heard)
             file.lease_keeper.expired.append(self._stood_still)
@@ -156,6 +165,7 @@ class Runner:
             await asyncio.wait([asyncio.ensure_future(run.stopped()) for run in stopping], timeout=_TRY_AGAIN)
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
+        self.threads.close()
         await self._take_leave()
         self.threads.close()
 
@@ -173,8 +183,9 @@ class Runner:
         file = self._file
         if file is not None and self.concurrency:
             with suppress(StorageError, StoreClosed):
-                leave = partial(progress.announce, lease=file.lease, workflows=list(self._known), leaving=True)
-                await file.database.write(leave)
+                await file.database.write(
+                    progress.announce, lease=file.lease, workflows=list(self._known), leaving=True
+                )
 
     @property
     def accepts(self) -> bool:
@@ -233,6 +244,7 @@ class Runner:
         if self._file is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
+        own = await file.take_lease()
         with tracing.start_span(found.name, trace) as span:
             trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
@@ -240,10 +252,8 @@ class Runner:
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
-            if not self.slots.saturated and self.slots.try_take(
-                owner
-            ):  # else others in the file have their turns first
-                claim = Claim(execution_id, file.lease, 1, found.name, found.version, owner=owner)
+            if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
+                claim = Claim(execution_id, own, 1, found.name, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -274,7 +284,7 @@ class Runner:
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = file.database.write(lambda tx: journal.start(tx, row, what, lease, who))
+            starting = file.database.write(journal.start, row, what, lease, who)
         except BaseException:
             if run is not None:
                 self.slots.give()
@@ -364,7 +374,7 @@ class Runner:
 
     async def _leave_lost(self) -> None:
         try:
-            lost = await self._require().write(claims.lost, [run.claim for run in self._runs.values()])
+            lost = await self._require().database.write(claims.lost, [run.claim for run in self._runs.values()])
         except (StorageError, StoreClosed):
             return  # whatever it writes is refused all the same
         for claim in lost:

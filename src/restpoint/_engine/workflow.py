@@ -6,6 +6,7 @@ Pydantic types their input, their output and the results of their steps by the a
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_type_hints, overload
 
 from pydantic import ValidationError
@@ -21,6 +22,13 @@ Wording = Literal["free", "exact"]
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
 _NOTHING: Final = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInput:
+    """An input that a workflow has checked, as the JSON text to store."""
+
+    text: str
 
 
 class Workflow:
@@ -86,6 +94,8 @@ class Workflow:
         JSON is kept as it was given, without the defaults of its model, so that these may change. A model, and whatever else
         the annotation takes, must read back equal and of the same types.
         """
+        if isinstance(value, WrittenInput):
+            return value.text
         try:
             try:
                 text, _ = encode_exactly(value, limit=MAX_INPUT_BYTES)
@@ -103,6 +113,10 @@ class Workflow:
         except (ValidationError, RecursionError) as error:
             raise InputNotAccepted(f"This is no input of workflow {self.name}: {first_problem(error)}.") from None
         return text
+
+    def written(self, value: object) -> WrittenInput:
+        """Check an input, for ``write_input`` to take as it is. Raises ``InputNotAccepted``."""
+        return WrittenInput(self.write_input(value))
 
     def arguments(self, text: str) -> tuple[Any, ...]:
         """The arguments of the function after the context. Raises ``pydantic.ValidationError``."""

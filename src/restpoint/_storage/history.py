@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, case, func, insert, literal_column, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
-from restpoint._storage.schema import RETIRED, executions, history, history_anchor, journal
+from restpoint._storage.schema import executions, history, history_anchor, journal
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database, Row, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import DamagedFile
 from restpoint.events import EventKind
 
@@ -156,7 +157,26 @@ def _entry(row: Row) -> HistoryEntry:
         raise unreadable(f"row {sequence} of the history", error) from error
 
 
-_EVENTS_OF: Final = prepare(limited(_ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))))
+_EVENT_BYTES: Final = 1024 * 1024
+"""The bytes of details and payloads after which a batch of events ends; it has one event at least, whatever that one's size."""
+
+_PAYLOAD: Final = (
+    select(_j.result)
+    .select_from(journal.join(executions, _j.execution_key == _e.key))
+    .where(_e.id == bindparam("id"), _j.position == func.json_extract(_h.detail, literal_column("'$.position'")))
+    .scalar_subquery()
+)
+_HAS_PAYLOAD: Final = _h.event.in_([literal_column(f"'{kind}'") for kind in EventKind if kind.journal_field])
+_BYTES: Final = func.coalesce(func.length(_h.detail), ZERO) + case(
+    (_HAS_PAYLOAD, func.coalesce(func.length(_PAYLOAD), ZERO)), else_=ZERO
+)
+_OF: Final = (_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
+_BATCH: Final = limited(select(_h.sequence, _BYTES.label("bytes")).where(*_OF).order_by(_h.sequence)).subquery()
+_SUMS: Final = select(
+    _BATCH.c.sequence, (func.sum(_BATCH.c.bytes).over(order_by=_BATCH.c.sequence) - _BATCH.c.bytes).label("before")
+).subquery()
+_END_OF_BATCH: Final = select(func.max(_SUMS.c.sequence)).where(_SUMS.c.before < bindparam("bytes")).scalar_subquery()
+_EVENTS_OF: Final = prepare(_ENTRY.where(*_OF, _h.sequence <= _END_OF_BATCH))
 _retired = func.instr(_j.position, word(RETIRED))
 _JOURNALED: Final = prepare(
     select(_j.position, _j.result)
@@ -172,10 +192,11 @@ _JOURNALED: Final = prepare(
 async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
     """Return the events of an execution after a row of history, in order, at most ``most`` of them.
 
+    Fewer where they are large: a batch ends with the event that brings it to a mebibyte. It is empty only at the end.
     They have what the workflow emitted and notified. The journal keeps that for as long as the execution is in the file; the
     history only says where in the journal it stands.
     """
-    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
+    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most, "bytes": _EVENT_BYTES})
     entries = [_entry(row) for row in rows]
     positions = [shown[0] for entry in entries if (shown := _journaled(entry)) is not None]
     if not positions:

@@ -15,14 +15,15 @@ from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
-from restpoint._storage import waits
+from restpoint._storage import event_details, waits
 from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import RETIRED, executions, failures, history, journal, kept_keys, runs, step_attempts
+from restpoint._storage.schema import executions, failures, history, journal, kept_keys, runs, step_attempts
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
 
@@ -121,7 +122,7 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
         for statement in _FREE_KEY:
             tx.execute(statement, {"start": what.start})
     claimed = int(lease is not None)
-    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor)
+    create(tx, row.changed(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
     request = what.request[0] if what.request else None
     tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, request, row.id))
     return None
@@ -204,16 +205,19 @@ def attempt_failed(tx: Transaction, run: Claim, call: Call, attempts: int, error
         tx.execute(_GOT_ON, {"run": key})
 
 
-SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
-"""The events of the kinds of calls that show people something."""
+SHOWN: Final = {"emit": (EventKind.EMITTED, "data"), "notify": (EventKind.NOTIFIED, "prompt")}
+"""The kinds of calls that show people something: the event of each, and what the event calls the payload."""
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
-    """Record something for people to see, which blocks nothing. The journal has the payload, and the history says where."""
+    """Record something for people to see, which blocks nothing.
+
+    The journal has the payload; the history says where, and has its SHA-256.
+    """
     fenced = fence(tx, run)
-    status, event = fenced[1], SHOWN[call.kind]
+    status, (event, name) = fenced[1], SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
-    detail = encode({"position": call.position})
+    detail = event_details.shown(name, payload, call.position)
     sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
     tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
 

@@ -1,21 +1,21 @@
 """Lists of executions, a page at a time."""
 
 import functools
-import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, literal_column, select, union_all
+from sqlalchemy import ColumnElement, bindparam, case, exists, false, func, literal_column, or_, select, union_all
 
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, SUMMARIZED, ExecutionSummary, summary_of
-from restpoint._core.serialization import READ_ERRORS, unreadable
+from restpoint._core.serialization import READ_ERRORS, encode, unreadable
 from restpoint._storage.schema import executions, interactions, runs
-from restpoint._storage.sqlite.connection import limited, listed, prepare, word
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database
 from restpoint.access import GROUP
 from restpoint.errors import InvalidArgument
+from restpoint.lifecycle import PAUSED
 
 __all__ = ["MAX_PAGE", "ExecutionSummary", "Page", "page"]
 
@@ -40,11 +40,14 @@ _SUMMARY: Final = select(_e.key, *(_COLUMNS[name] for name in SUMMARIZED)).selec
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a page is filtered by, as far as its SQL depends on it: how many statuses and names of owners, and which others."""
+    """What a page is filtered by, as far as its SQL depends on it: the statuses, how many names, and which other filters.
+
+    ``owners`` is the number of names that may own executions, ``audience`` that of all to whom prompts may be addressed.
+    """
 
     statuses: tuple[str, ...]
-    names: int
-    is_addressed: bool
+    owners: int
+    audience: int
     given: frozenset[str]
 
 
@@ -53,29 +56,33 @@ def _page_query(shape: _Shape) -> str:
     """SQL: a page, merged from one ordered read of an index for each status and each name, which ends after a page."""
     branches = []
     for status in shape.statuses or (None,):
-        common = _conditions(status, shape.given)
-        if shape.names or shape.is_addressed:
-            branches += [_keys(*common, _owned_by(status, f"name{number}")) for number in range(shape.names)]
-            branches += [_addressed(*common)] if shape.is_addressed else []
-        else:
-            branches.append(_keys(*common))
+        if not shape.audience:
+            branches.append(_keys(*_conditions(status, shape.given)))
+            continue
+        for number in range(shape.owners):
+            owned = _column("owner", by_index=status in {None, _DENSE}) == bindparam(f"owner{number}")
+            branches.append(_keys(*_conditions(status, shape.given), owned))
+        if status is None or status in PAUSED:  # nothing is asked in any other
+            branches.append(_addressed(shape.audience, *_conditions(status, shape.given, by_index=False)))
+    if not branches:
+        branches.append(_keys(false()))
     keys = select(union_all(*(select(branch.c.key) for branch in branches)).subquery().c.key)
     return prepare(limited(_SUMMARY.where(_e.key.in_(keys)).order_by(_e.key.desc())))
 
 
-def _conditions(status: str | None, given: frozenset[str]) -> list[ColumnElement[bool]]:
-    found = (
-        [] if status is None else [_status_is(status, by_index=status != _DENSE or not given & {"owner", "workflow"})]
-    )
-    if "workflow" in given:
-        found.append(_column("workflow", by_index=status in {None, _DENSE}) == bindparam("workflow"))
-    if "owner" in given:
-        found.append(_column("owner", by_index=status in {None, _DENSE}) == bindparam("owner"))
+def _conditions(status: str | None, given: frozenset[str], *, by_index: bool = True) -> list[ColumnElement[bool]]:
+    """The filters but for the audience. Without ``by_index``, no index is to be used for them."""
+    found = []
+    if status is not None:
+        is_best = by_index and (status != _DENSE or not given & {"owner", "workflow"})
+        found.append(_column("status", by_index=is_best) == word(status))
+    is_best = by_index and status in {None, _DENSE}
+    found += [_column(name, by_index=is_best) == bindparam(name) for name in ("workflow", "owner") if name in given]
     if "version" in given:
         its_run = (_r.execution_key == _e.key) & (_r.version == bindparam("version"))
         found.append(exists(select(_r.execution_key).where(its_run).correlate(executions)))
     if "before" in given:
-        found.append(_e.key < bindparam("before"))
+        found.append((_e.key if by_index else literal_column("+executions.key")) < bindparam("before"))
     return found
 
 
@@ -88,28 +95,23 @@ def _column(name: str, *, by_index: bool) -> ColumnElement[Any]:
     return _e[name] if by_index else literal_column(f"+executions.{name}")
 
 
-def _status_is(status: str, *, by_index: bool) -> ColumnElement[bool]:
-    return _column("status", by_index=by_index) == word(status)
-
-
-def _owned_by(status: str | None, name: str) -> ColumnElement[bool]:
-    return _column("owner", by_index=status in {None, _DENSE}) == bindparam(name)
-
-
 def _keys(*conditions: ColumnElement[bool]) -> Any:
     return limited(select(_e.key).where(*conditions).order_by(_e.key.desc())).subquery()
 
 
-def _addressed(*conditions: ColumnElement[bool]) -> Any:
+def _addressed(names: int, *conditions: ColumnElement[bool]) -> Any:
     """The executions that have an open prompt which is addressed to one of the audience."""
     named = func.json_each(_i.assignees).table_valued("value")
     is_named = select(named.c.value).where(named.c.value.in_(listed("audience"))).correlate(interactions).exists()
+    # To look for a name as text costs a tenth of taking the list apart, which is left for those where it is found.
+    may_be_named = or_(*(func.instr(_i.assignees, bindparam(f"quoted{number}")) > ZERO for number in range(names)))
+    is_found = case((may_be_named, is_named), else_=ZERO) == ONE
     rows = interactions.join(executions, _e.key == _i.execution_key) if conditions else interactions
     return limited(
         select(_i.execution_key.label("key"))
         .distinct()
         .select_from(rows)
-        .where(_i.status == word("pending"), _i.assignees.is_not(None), is_named, *conditions)
+        .where(_i.status == word("pending"), _i.assignees.is_not(None), is_found, *conditions)
         .order_by(_i.execution_key.desc())
     ).subquery()
 
@@ -130,12 +132,15 @@ async def page(
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
     filters = {"workflow": workflow, "version": version, "owner": owner, "before": _read_cursor(cursor)}
     given = {name: value for name, value in filters.items() if value is not None}
+    owners: Sequence[str] = ()
     names: Sequence[str] = ()
-    if audience is not None:  # groups own nothing; somebody must be named, or the page would have no filter
-        names = [name for name in audience if not name.startswith(GROUP)] or [""]
-        given |= {f"name{number}": name for number, name in enumerate(names)}
-        given["audience"] = json.dumps(list(audience))
-    shape = _Shape(tuple(sorted(set(statuses))), len(names), audience is not None, frozenset(given) & set(filters))
+    if audience is not None:
+        names = list(audience) or [""]  # who is nobody sees nothing
+        owners = [name for name in names if not name.startswith(GROUP)]  # groups own nothing
+        given |= {f"owner{number}": name for number, name in enumerate(owners)}
+        given |= {f"quoted{number}": encode(name) for number, name in enumerate(names)}
+        given["audience"] = encode(names)
+    shape = _Shape(tuple(sorted(set(statuses))), len(owners), len(names), frozenset(given) & set(filters))
     rows = list(await database.read(_page_query(shape), {**given, "max": limit + 1}, lane="long"))
     try:
         items = tuple(summary_of(row[1:]) for row in rows[:limit])

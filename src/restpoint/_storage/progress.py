@@ -17,9 +17,10 @@ from sqlalchemy.dialects.sqlite import insert
 from restpoint._core.execution_row import ExecutionSummary
 from restpoint._core.timestamps import span
 from restpoint._storage.leases import Holder
-from restpoint._storage.schema import RETIRED, executions, failures, journal, leases, runners, runs, step_attempts
+from restpoint._storage.schema import executions, failures, journal, leases, runners, runs, step_attempts
 from restpoint._storage.sqlite.connection import ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 
 _e, _r, _l, _j, _a, _f = executions.c, runs.c, leases.c, journal.c, step_attempts.c, failures.c

@@ -21,7 +21,6 @@ from restpoint._storage.executions import read
 from restpoint._storage.history import append, head
 from restpoint._storage.journal import ABANDONED, WAITING
 from restpoint._storage.schema import (
-    RETIRED,
     consents,
     erasures,
     executions,
@@ -34,6 +33,7 @@ from restpoint._storage.schema import (
 )
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word
 from restpoint._storage.sqlite.database import Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import CannotRetry, Conflict
 from restpoint.events import EventKind
 from restpoint.lifecycle import move

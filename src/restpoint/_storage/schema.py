@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0007"
+REVISION: Final = "0009"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -148,10 +148,12 @@ interactions: Final = Table(
     CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
 )
 Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+# By the age of the waits of an execution; with the names, so that whom a list is for is found without reading the rows.
 Index(
     "interactions_open_of_execution",
     interactions.c.execution_key,
     interactions.c.opened,
+    interactions.c.assignees,
     sqlite_where=text("status = 'pending'"),
 )
 
@@ -234,10 +236,6 @@ journal: Final = Table(
     CheckConstraint("result IS NULL OR json_valid(result)", name="journal_result_is_json"),
     sqlite_with_rowid=False,
 )
-
-RETIRED: Final = "~"
-"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
-call has such a position, so no replay sees it."""
 
 step_attempts: Final = Table(
     "step_attempts",

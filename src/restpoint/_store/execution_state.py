@@ -58,31 +58,33 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
         return ExecutionState(event.sequence, event.execution, _NO_WAITS)
     if not state.row.version:  # not read yet: remember that the reading under way may be older than this
         return state._replace(as_of=event.sequence)
-    row, wait, still_open = _after(state.row, event), event.wait, state.open
+    wait, still_open = event.wait, state.open
     closed: tuple[Wait, ...] = ()
     if wait is not None and event.event.closes_wait:
         still_open = _without(still_open, wait.id)
         closed = (wait,)
     elif wait is not None:
-        still_open = {**still_open, wait.id: wait}
-    return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
+        still_open = {**still_open, wait.id: wait} if still_open else {wait.id: wait}
+    has_paused = state.has_paused or event.status != "running"
+    return ExecutionState(event.sequence, _after(state.row, event), still_open, closed, has_paused)
 
 
 def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
-    if event.status in TERMINAL:
-        if row.completed_at is None:
-            row = row._replace(
-                status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
-                result=event.result, error=event.error, error_code=event.code, problem=None,
-            )  # fmt: skip
+    if event.status == row.status:
+        pass
     elif event.event.undoes_end:
         row = _running_again(row)
-    elif event.status != row.status:
-        row = row.moved(event.status)
+    elif event.status not in TERMINAL:
+        row = row.changed(status=event.status)
+    elif row.completed_at is None:
+        row = row.changed(
+            status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
+            result=event.result, error=event.error, error_code=event.code, problem=None,
+        )  # fmt: skip
     if event.problem is not None:
-        row = row._replace(problem=event.problem)
+        row = row.changed(problem=event.problem)
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
-        row = row._replace(lease=event.lease, epoch=event.epoch)
+        row = row.changed(lease=event.lease, epoch=event.epoch)
     return row
 
 
@@ -135,7 +137,7 @@ def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> Ex
         as_of, kind = max(as_of, entry.sequence), entry.kind
         detail: Mapping[str, Any] = entry.detail if isinstance(entry.detail, dict) else {}
         if entry.to_status in TERMINAL and row.completed_at is None:
-            row = row._replace(
+            row = row.changed(
                 status=entry.to_status, completed_at=round(entry.time * 1000), error=detail.get("error"),
                 error_code=detail.get("code"), problem=None,
                 result="null" if detail.get("result_sha256") == _SHA256_OF_NULL else None,
@@ -143,7 +145,7 @@ def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> Ex
         elif kind is not None and kind.undoes_end:
             row = _running_again(row)
         elif entry.to_status is not None and row.completed_at is None and not (kind is not None and kind.opens_wait):
-            row = row.moved(entry.to_status)
+            row = row.changed(status=entry.to_status)
         if kind is None or not kind.closes_wait or (wait := still_open.get(entry.wait_id or "")) is None:
             continue
         status, response = str(kind.wait_status), detail.get("response")

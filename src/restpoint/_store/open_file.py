@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
@@ -29,7 +29,6 @@ from restpoint._storage import (
     Database,
     Observer,
     Synchronous,
-    Transaction,
     executions,
     history,
     leases,
@@ -42,14 +41,12 @@ from restpoint._store.lease_keeper import LeaseKeeper
 from restpoint._store.listener import Listener
 from restpoint._store.maintenance import Maintenance
 from restpoint._store.records import ExecutionRecord
-from restpoint.errors import InvalidArgument
+from restpoint.errors import InvalidArgument, StorageFull
 from restpoint.prompts.prompt_models import PromptModels
 
 log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Change], None]
-T = TypeVar("T")
-P = ParamSpec("P")
 
 _TASK_CANCELLED: Final = "its task was cancelled"
 _TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
@@ -71,6 +68,7 @@ class FileOptions:
     sweep_interval: int
     synchronous: Synchronous
     migrate: Literal["refuse", "auto"]
+    create: bool
     clock: Clock
     models: PromptModels
 
@@ -159,7 +157,7 @@ class OpenFile:
 
         Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
         """
-        await in_thread(migrations.prepare, options.path, options.migrate)
+        await in_thread(partial(migrations.prepare, options.path, options.migrate, create=options.create))
         database = await Database.open(options.path, options.clock, options.synchronous)
         database.observe(observer)
         try:
@@ -169,7 +167,12 @@ class OpenFile:
             current = {**options.fallback, **stored, **options.settings}
             settings.check(current)
             if options.remember and current != stored:
-                await database.write(partial(settings.change, given=current))
+                try:
+                    await database.write(settings.change, given=current)
+                except StorageFull:
+                    log.warning(
+                        "%s has no room to remember the settings of this process, which hold here", options.path
+                    )
             keeping = RetentionRules.read(
                 current.get(settings.TIMES_TO_LIVE) or {},
                 digest=current.get(settings.HISTORY) == "digest",
@@ -201,10 +204,10 @@ class OpenFile:
 
     @property
     def lease(self) -> int:
-        """The lease of this process, for those who have awaited ``take_lease``."""
+        """The lease of this process, for those who have awaited ``take_lease``. Raises ``StorageFull`` where it had no room."""
         lease = self.lease_keeper.lease
         if lease is None:
-            raise RuntimeError("take_lease comes first")
+            raise StorageFull("There is no room to write the lease of this process; make room on the disk of the file.")
         return lease
 
     # --- Claims ---
@@ -217,12 +220,6 @@ class OpenFile:
             if lease is not None and lease == self.lease_keeper.lease:  # this process held another record of it before
                 record.drive(lease, record.state.row.epoch)
         return record
-
-    def write(
-        self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
-    ) -> "asyncio.Future[T]":
-        """Queue a job of the storage with its arguments; see ``Database.write``."""
-        return self.database.write(lambda tx: job(tx, *arguments, **named))
 
     def claim(self, execution_id: str) -> Claim | None:
         """The claim by which this process drives an execution; None where it does not, or where nobody holds the record."""

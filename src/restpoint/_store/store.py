@@ -52,7 +52,7 @@ from restpoint._store.open_file import FileOptions, OpenFile, fallback_settings,
 from restpoint._store.prompt_request import PromptRequest
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
-from restpoint.errors import ExecutionGone, ExecutionNotFound, InvalidArgument, StoreClosed
+from restpoint.errors import ExecutionGone, ExecutionNotFound, InteractionNotFound, InvalidArgument, StoreClosed
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
 from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
@@ -85,6 +85,8 @@ class ExecutionStore:
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
+    - ``create``: make a new file also where a key ring, backups or a log show that there was one. Without that the store is not
+      opened then (``UnusableFile``), because the file was deleted or moved by mistake.
     - ``models``: the classes that prompts and responses are read as, whoever asked or answered, and in whichever process:
       a module that has ``HumanPrompt`` and ``HumanResponse``, such as that of the original store, or a ``PromptModels``.
       Default: those of ``restpoint.prompts``.
@@ -107,6 +109,7 @@ class ExecutionStore:
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
         migrate: Literal["refuse", "auto"] = "refuse",
+        create: bool = False,
         models: ModuleType | PromptModels | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -122,7 +125,16 @@ class ExecutionStore:
         self._models = PromptModels.of(models)
         fallback = fallback_settings(ttl_seconds)
         self._options = FileOptions(
-            path, settings, fallback, remember, interval, synchronous, migrate, clock or SystemClock(), self._models
+            path,
+            settings,
+            fallback,
+            remember,
+            interval,
+            synchronous,
+            migrate,
+            create,
+            clock or SystemClock(),
+            self._models,
         )
         self._observer: Observer | None = None
         self._subscribers: list[Callable[[Change], None]] = []
@@ -181,13 +193,11 @@ class ExecutionStore:
                     self._file = None
 
     async def _write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-        return await (await self.file()).write(job, *arguments, **named)
+        return await (await self.file()).database.write(job, *arguments, **named)
 
     async def check(self) -> None:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
-        database = (await self.file()).database
-        await database.pass_gate()
-        await history.last_sequence(database)
+        await (await self.file()).database.check()
 
     async def gauges(self) -> Gauges:
         """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
@@ -228,11 +238,11 @@ class ExecutionStore:
         check_priority(priority)
         who = actor_name(actor)
         file = self._file or await self.file()
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         row = ExecutionRow(
             file.identifiers.new(), "running", workflow=workflow, owner=owner, priority=priority, lease=lease
         )
-        writing = file.database.write(lambda tx: executions.create(tx, row, who))
+        writing = file.database.write(executions.create, row, who)
         creation = file.records.create(file.records.draft(row), writing)
         try:
             await writing
@@ -326,6 +336,8 @@ class ExecutionStore:
     async def events(self, execution_id: str, after: int = 0, limit: int = 500) -> Sequence[HistoryEntry]:
         """The history of an execution after the sequence ``after``, in order, at most ``limit`` entries.
 
+        There are fewer where they are large: a reading ends with the entry that brings it to a mebibyte. It is empty only at the
+        end, so read on after the last one until it is.
         ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
         """
         return await history.events_of((await self.file()).database, execution_id, after, limit)
@@ -371,7 +383,7 @@ class ExecutionStore:
         who = actor_name(actor)
         file = self._file or await self.file()
         wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
         record = file.records.get(execution_id) or await file.find(execution_id)
         if record is None:
@@ -381,12 +393,17 @@ class ExecutionStore:
             own = self._models.own_prompt(prompt)
         else:  # return the caller's own object, also where its class is another library's
             own = prompt if isinstance(prompt, BaseModel) else asked.prompt
-        with record.asking(wait_id) as asking:
-            await file.write(
+        asking = record.begin_asking(wait_id)
+        try:
+            await file.database.write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
                 chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
             )  # fmt: skip
-            return asking.pending
+        finally:
+            record.end_asking(asking)
+        if asking.pending is None:
+            raise InteractionNotFound(execution_id, wait_id)
+        return asking.pending
 
     async def set_oauth_required(
         self,
@@ -408,7 +425,9 @@ class ExecutionStore:
         file = self._file or await self.file()
         wait_id, lease = file.identifiers.new(), await file.take_lease()
         claim = file.claim(execution_id)
-        await file.write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
+        await file.database.write(
+            waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim
+        )
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Continue a paused execution: withdraws its consents, and the prompts that nobody awaits any more.
@@ -422,10 +441,12 @@ class ExecutionStore:
         """
         who = actor_name(actor)
         file = self._file or await self.file()
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         record = file.records.get(execution_id)
         awaited = () if record is None else record.awaited
-        claim = await file.write(executions.resume, execution_id, lease, file.claim(execution_id), who, awaited)
+        claim = await file.database.write(
+            executions.resume, execution_id, lease, file.claim(execution_id), who, awaited
+        )
         if claim is not None and (record := file.records.get(execution_id)) is not None:
             record.drive(claim.lease, claim.epoch)
 
@@ -437,7 +458,7 @@ class ExecutionStore:
         """
         text, who = encode(result), actor_name(actor)
         file = self._file or await self.file()
-        await file.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
+        await file.database.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
@@ -450,7 +471,9 @@ class ExecutionStore:
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
         file = self._file or await self.file()
-        await file.write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
+        await file.database.write(
+            executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id)
+        )
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """Cancel an execution: withdraws its open waits and cancels ``record.task``, wherever it runs.
@@ -486,16 +509,16 @@ class ExecutionStore:
         actor: ActorLike = None,
         authority: str | None = None,
     ) -> None:
-        """Answer a prompt. The same response again is a success, for as long as the execution is in the file.
+        """Answer a prompt. The same response of the same actor again is a success, as long as the execution is in the file.
 
         The history keeps the groups and roles of an ``Actor``, and by what right they answered: ``authority``, as
         ``Policy.authority`` has it, else ``application``, which vouches for whoever calls the store. Of an actor that is
         given as a name it keeps that name.
 
         Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
-        ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``,
-        and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can
-        anyone without a name.
+        ``InteractionAlreadyResolved`` (somebody else's was accepted, or another), ``InteractionExpired``,
+        ``InteractionWithdrawn``, and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot
+        answer it, nor can anyone without a name.
         """
         answer, who = read_response(response), actor_name(actor)
         file = self._file or await self.file()
@@ -508,7 +531,9 @@ class ExecutionStore:
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
         own = self._as_awaited(record, response, answer)
-        refusal = await file.write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
+        refusal = await file.database.write(
+            waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own
+        )
         if refusal is not None:
             raise refusal
 
@@ -561,7 +586,7 @@ class ExecutionStore:
         Its history stays. Raises ``ExecutionHeld``.
         """
         file = self._file or await self.file()
-        await file.write(retention.remove, execution_id, file.keeping, actor_name(actor))
+        await file.database.write(retention.remove, execution_id, file.keeping, actor_name(actor))
         file.records.drop(execution_id)
 
     async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:

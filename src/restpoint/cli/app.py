@@ -31,6 +31,10 @@ EXAMPLES: Final = {
     ),
     "demo": ("restpoint demo",),
     "tokens add": ("restpoint tokens add ada --group finance", "restpoint tokens add carol --role reader"),
+    "providers check": (
+        "restpoint providers check --providers providers.toml --public-url https://approvals.example.com",
+        "restpoint providers check github --providers providers.toml -o json",
+    ),
     "keys generate": ("restpoint keys generate --keys /etc/restpoint/keys",),
     "keys rotate": ("restpoint keys rotate",),
     "keys list": ("restpoint keys list",),
@@ -91,6 +95,7 @@ def application() -> typer.Typer:
     app.command("serve", rich_help_panel=running)(servers.serve)
     app.command("demo", rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
+    app.add_typer(oauth.providers, name="providers", rich_help_panel=running)
     app.add_typer(oauth.keys, name="keys", rich_help_panel=running)
     app.command("sweep", rich_help_panel=the_file)(files.sweep)
     app.command("hold", rich_help_panel=the_file)(retention.hold)

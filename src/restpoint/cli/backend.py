@@ -154,7 +154,13 @@ class FileBackend:
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Return the history of an execution."""
-        return [_item(entry) for entry in await self._service.history(self.actor, execution_id)]
+        items: list[HistoryItem] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self._service.history(self.actor, execution_id, after=after)
+            items += map(_item, page.items)
+            after = page.next_after
+        return items
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """Yield events as they happen: of one execution until it has ended, or of all executions without end.

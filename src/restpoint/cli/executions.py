@@ -99,13 +99,22 @@ def answer(
     yes: Annotated[bool | None, typer.Option("--yes/--no", help="The option that means yes, or no.")] = None,
     acknowledge: Annotated[bool, typer.Option("--acknowledge", help="Acknowledge a notification.")] = False,
     json: Annotated[str | None, typer.Option("--json", help="The response as JSON.")] = None,
+    comment: Annotated[
+        str | None, typer.Option("--comment", help="What you want to say beside the answer; the history keeps it.")
+    ] = None,
 ) -> None:
     """Answer a prompt. Without an answer after the id or in an option, it asks for one at the terminal."""
     from restpoint.cli import prompts
     from restpoint.cli.backend import open_backend
 
     options = prompts.Given(
-        words=answer, text=text, choices=tuple(choose or ()), yes=yes, acknowledge=acknowledge, json=json
+        words=answer,
+        text=text,
+        choices=tuple(choose or ()),
+        yes=yes,
+        acknowledge=acknowledge,
+        json=json,
+        comment=comment,
     )
 
     async def read() -> tuple[str, Any]:
@@ -124,7 +133,7 @@ def answer(
     if options.anything:
         response = prompts.given(waiting.prompt, options)
     elif ask:
-        response = prompts.asked(waiting)
+        response = prompts.asked(waiting, comment)
     else:
         raise terminal.Usage(
             "There is no terminal to ask at, and no answer is given to: "

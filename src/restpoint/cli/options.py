@@ -29,6 +29,10 @@ class Format(StrEnum):
 Database = Annotated[
     str, typer.Option("--database", "-d", envvar="RESTPOINT_DATABASE", help="The SQLite file: a path, or a URL.")
 ]
+Create = Annotated[
+    bool,
+    typer.Option("--create", help="Make a new file also where a key ring, backups or a log show that there was one."),
+]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -50,6 +54,14 @@ KeysFile = Annotated[
         envvar="RESTPOINT_KEYS_FILE",
         help="The key ring that seals secrets; by default a file beside the database.",
     ),
+]
+ProvidersFile = Annotated[
+    Path | None,
+    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
 ]
 Id = Annotated[
     str,

@@ -241,7 +241,8 @@ def about_detail(detail: object, cause: str | None) -> str:
         return cause or ""
     for name in ("prompt", "response"):
         if isinstance(said := detail.get(name), dict):
-            return one_line(summary_of(said))
+            comment = said.get("comment")
+            return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
     for name in ("data", "error", "reason"):
         if name in detail:
             value = detail[name]

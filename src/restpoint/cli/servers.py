@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, KeysFile, TimeToLive, seconds_or_never, times_to_live
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Create,
+    Database,
+    KeysFile,
+    ProvidersFile,
+    PublicUrl,
+    TimeToLive,
+    seconds_or_never,
+    times_to_live,
+)
 
 tokens = typer.Typer(help="The bearer tokens that the server accepts.", no_args_is_help=True)
 
@@ -17,15 +27,12 @@ TokensFile = Annotated[
         "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The accepted tokens; see `restpoint tokens add`."
     ),
 ]
-ProvidersFile = Annotated[
-    Path | None,
-    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
-]
 
 
 def serve(
     target: Annotated[str, typer.Argument(help="A .py file, or a module, with @workflow functions.")],
     database: Database = DEFAULT_DATABASE,
+    create: Create = False,
     host: Annotated[
         str,
         typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
@@ -35,10 +42,7 @@ def serve(
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
     keys: KeysFile = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
-    ] = None,
+    public_url: PublicUrl = None,
     trusted_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,6 +90,33 @@ def serve(
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
     ] = 100,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            "--max-connections",
+            envvar="RESTPOINT_MAX_CONNECTIONS",
+            min=8,
+            help="Connections at the same time, in each process; fewer where its limit of open files is low.",
+        ),
+    ] = 1_000,
+    owner_open: Annotated[
+        int | None,
+        typer.Option(
+            "--owner-open",
+            envvar="RESTPOINT_OWNER_OPEN",
+            min=1,
+            help="Executions that one owner may have open. Default: any.",
+        ),
+    ] = None,
+    owner_starts: Annotated[
+        int | None,
+        typer.Option(
+            "--owner-starts",
+            envvar="RESTPOINT_OWNER_STARTS",
+            min=1,
+            help="Starts of one owner in a minute. Default: any.",
+        ),
+    ] = None,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
     log_format: Annotated[
         Literal["text", "json"], typer.Option("--log-format", help="The format of the log.")
@@ -103,6 +134,7 @@ def serve(
             f"The server needs {missing.name}, which is not installed.\nRun: pip install 'restpoint[server]'"
         ) from None
 
+    from restpoint._store.owner_limits import OwnerLimits
     from restpoint.errors import InvalidArgument
 
     settings = server.Settings(
@@ -118,6 +150,8 @@ def serve(
         idempotency_retention=_retention(idempotency_retention),
         abandoned_after=_retention(abandoned_after),
         concurrency=concurrency,
+        max_connections=max_connections,
+        owner_limits=OwnerLimits(owner_open, owner_starts) if owner_open or owner_starts else None,
         default=default,
         log_json=log_format == "json",
         log_level=log_level.upper(),
@@ -125,6 +159,7 @@ def serve(
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
         trusted_origins=tuple(trusted_origin or ()),
+        create=create,
     )
     try:
         server.run(settings)

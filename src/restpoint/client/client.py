@@ -160,7 +160,7 @@ class Client:
         )
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel | Mapping[str, Any]) -> None:
-        """Answer a prompt. The same response again is a success.
+        """Answer a prompt. The same response of the same person again is a success.
 
         Raises ``ResponseNotAccepted``, ``InteractionAlreadyResolved``, ``InteractionExpired``, ``InteractionWithdrawn``,
         ``ExecutionNotFound`` and ``InteractionNotFound``.
@@ -222,7 +222,16 @@ class Client:
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Everything that happened to an execution, in order. Raises ``ExecutionNotFound``."""
-        return responses.read(HistoryList, await self._send("GET", f"{_path(execution_id)}/history")).items
+        items: list[HistoryItem] = []
+        after: int | None = 0
+        while after is not None:
+            reply = await self._send(
+                "GET", f"{_path(execution_id)}/history", params={"after": str(after)} if after else None
+            )
+            page = responses.read(HistoryList, reply)
+            items += page.items
+            after = page.next_after
+        return items
 
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""

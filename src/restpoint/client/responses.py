@@ -46,9 +46,12 @@ def body(reply: httpx.Response) -> Any:
 
 
 def read(model: type[M], reply: httpx.Response) -> M:
-    """The JSON of a reply as a model. Raises ``ServerUnreachable`` if it does not have that form."""
+    """The JSON of a reply as a model. Raises ``ServerUnreachable`` if it does not have that form.
+
+    Fields that this release does not know are left out, so that a newer server can be talked to.
+    """
     try:
-        return model.model_validate(body(reply))
+        return model.model_validate(body(reply), extra="ignore")
     except ValidationError as error:
         raise ServerUnreachable(
             str(reply.request.url), f"its reply is not what this release knows ({first_problem(error)})"

@@ -104,8 +104,6 @@ StartedExecution = TypeAliasType(
 class InteractionResponse(models.InteractionResponseRequest):
     """The response to a prompt, of the kind that the prompt asks for."""
 
-    model_config = ConfigDict(extra="forbid")
-
 
 class Cancellation(BaseModel):
     """Why an execution is cancelled, for its history."""
@@ -145,6 +143,16 @@ class ConsentDecision(BaseModel):
 
     proof: str | None = None
     decision: str | None = None
+
+
+class CallbackForm(BaseModel):
+    """A callback of a provider whose response mode is ``form_post``."""
+
+    state: str | None = None
+    code: str | None = None
+    iss: str | None = None
+    error: str | None = None
+    error_description: str | None = None
 
 
 class StreamEvent(BaseModel):

@@ -5,6 +5,7 @@ check, the chain of the history) can be left out. While SQLite checks the whole 
 and busy file run the quick checks every minute and all of them every night.
 """
 
+import glob
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -115,8 +116,12 @@ def _history(connection: sqlite3.Connection) -> Finding:
 
 
 def _log(path: Path) -> Finding:
+    path = path.resolve()  # SQLite keeps the log beside what a link leads to
     log = path.with_name(f"{path.name}-wal")
     size = log.stat().st_size if log.exists() else 0
+    if left := sorted(path.parent.glob(f"{glob.escape(path.name)}.*.replaced-wal")):
+        word = f"{_mb(size)}; {left[-1].name} is the log of a file that was replaced: delete it if nothing is missing"
+        return Finding("log", "warning", word, {"bytes": size})
     if size > LARGE_LOG_BYTES:
         return Finding("log", "warning", f"{_mb(size)}: some program keeps a snapshot open", {"bytes": size})
     return Finding("log", "ok", _mb(size), {"bytes": size})

@@ -1,7 +1,13 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
 
+from typing import Final
+
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
+
+RETIRED: Final = "~"
+"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
+call has such a position, so no replay sees it."""
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:
@@ -40,6 +46,21 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "consents",
             ("execution_key", "opened", "created_at", "provider", "scopes"),
             ("status", "closed_at", "denial", "begun_by"),
+        ),
+        # Each says who may do what, or what a workflow went by. They name columns that no program of ours updates, so they fire
+        # at no write of ours and cost nothing.
+        _stays("executions", "labels", ("workflow", "owner", "priority"), "what an execution was started with stays"),
+        _stays("interactions", "deadlines", ("deadline_at",), "the deadline of a prompt stays"),
+        _stays("consents", "deadlines", ("deadline_at",), "the deadline of a consent stays"),
+        _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
+        _refuse(
+            "journal_results_stay",
+            "journal",
+            "UPDATE OF execution_key, position, kind, name, result",
+            # A retry sets the call aside that is made again, by a suffix of its position.
+            f"OLD.result IS NOT NULL AND ({_differ(('execution_key', 'kind', 'name', 'result'))}"
+            f" OR (NEW.position IS NOT OLD.position AND instr(NEW.position, OLD.position || '{RETIRED}') <> 1))",
+            "what was recorded stays",
         ),
         _refuse(
             "executions_live_ones_stay",
@@ -119,6 +140,11 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
 def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:
     condition = f" WHEN {when}" if when else ""
     return f"CREATE TRIGGER {name} BEFORE {event} ON {table}{condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+
+
+def _stays(table: str, what: str, columns: tuple[str, ...], message: str) -> str:
+    """Refuse every change of these columns. A change of the rowid is refused by the triggers of the lifecycle."""
+    return _refuse(f"{table}_{what}_stay", table, f"UPDATE OF {', '.join(columns)}", _differ(columns), message)
 
 
 def _differ(columns: tuple[str, ...]) -> str:

@@ -73,7 +73,7 @@ _ANSWERS: Final = (
     " coalesce(a.cause = 'deadline', 0) AS by_default, json_extract(q.detail, '$.assignees') AS assignees,"
     " coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes,"
     " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
-    " json_extract(a.detail, '$.roles') AS actor_roles"
+    " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment"
     " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
     f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event = '{EventKind.INTERACTION_ANSWERED}'"
 )
@@ -124,7 +124,7 @@ VIEWS: Final = {
     "answers": _ANSWERS,
     "approvals": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
-        " authority, by_default, interaction_id FROM answers"
+        " authority, by_default, interaction_id, comment FROM answers"
         f" WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ({_words(_NO_DECISIONS)})"
     ),
     "execution_timeline": (
