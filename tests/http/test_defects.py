@@ -219,7 +219,9 @@ async def test_19_the_text_of_an_exception_stays_in_the_server(client: httpx.Asy
     told = started.text
     if door == "poll":
         body = await ended(client, started.json()["execution_id"])
-        assert "hunter2" in body.pop("failure")["message"]  # without authentication everyone is an operator, who is told
+        assert (
+            "hunter2" in body.pop("failure")["message"]
+        )  # without authentication everyone is an operator, who is told
         told = json.dumps(body)
     elif door == "stream":
         told = (await client.post("/v1/workflows/broken/stream")).text
