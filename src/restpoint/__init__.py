@@ -15,7 +15,8 @@ from restpoint._core.lazy_names import lazy_names
 if TYPE_CHECKING:
     from restpoint._core.oauth_token import OAuthToken
     from restpoint._engine.context import Context
-    from restpoint._engine.runner import Runner, Started
+    from restpoint._engine.runner import Runner
+    from restpoint._engine.started import Started
     from restpoint._engine.steps import step_key
     from restpoint._engine.workflow import Workflow, workflow
     from restpoint._storage import ExecutionSummary, HistoryEntry, Page
@@ -37,7 +38,8 @@ __all__ = [
 _HOMES = {
     "_core.oauth_token": ("OAuthToken",),
     "_engine.context": ("Context",),
-    "_engine.runner": ("Runner", "Started"),
+    "_engine.runner": ("Runner",),
+    "_engine.started": ("Started",),
     "_engine.steps": ("step_key",),
     "_engine.workflow": ("Workflow", "workflow"),
     "_storage": ("ExecutionSummary", "HistoryEntry", "Page"),

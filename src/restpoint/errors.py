@@ -97,7 +97,7 @@ class ExecutionGone(ExecutionNotFound):
     def __init__(self, execution_id: str, how: str, gone_at: float) -> None:
         super().__init__(execution_id)
         when = datetime.fromtimestamp(gone_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        why = ", when its time to live was over" if how == "swept" else ""
+        why = "" if how in {"removed", "erased"} else ", when its time to live was over"
         self.args = (f"Execution {execution_id} was {how} at {when}{why}. Its history tells how it went.",)
         self.how = how
         self.gone_at = gone_at
@@ -173,7 +173,7 @@ class InteractionAlreadyResolved(Refused):
     def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
         who = answered_by or "an unnamed actor"
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} was answered already, by {who} at "
+            f"Interaction {interaction_id} of execution {execution_id} has already been resolved by {who} at "
             f"{datetime.fromtimestamp(answered_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. That response stands."
         )
         self.execution_id = execution_id
@@ -305,13 +305,17 @@ class ResponseNotAccepted(Refused):
 
 
 class NotJSON(Refused):
-    """A value that must be stored is not JSON. ``path`` names the part, such as ``$.rows[3].price``."""
+    """A value that must be stored has no JSON that reads back equal and of the same types.
+
+    ``path`` names the part, such as ``$.rows[3].price``, and ``problem`` says what is wrong with it.
+    """
 
     code = "not_json"
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"The value at {path} cannot be stored: {problem}.")
         self.path = path
+        self.problem = problem
 
 
 class InputNotAccepted(Refused):

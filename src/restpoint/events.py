@@ -137,6 +137,11 @@ class EventKind(StrEnum):
     # --- Interactions ---
     INTERACTION_ASKED = "interaction_asked", "A prompt was put to people.", _asked("interaction")
     INTERACTION_CLAIMED = "interaction_claimed", "Somebody took a prompt to answer it.", _Effect(wait="interaction")
+    INTERACTION_REWORDED = (
+        "interaction_reworded",
+        "A workflow's code asks in other words now; the prompt stays as it was asked.",
+        _Effect(wait="interaction", has_payload=True),
+    )
     INTERACTION_ANSWERED = (
         "interaction_answered",
         "A prompt was answered, by a person or by its default at the deadline.",

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Discriminator, Field, model_validator
 
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.prompts import HumanPrompt, HumanResponse
+from restpoint.prompts import HumanPrompt, HumanPromptNotification, HumanResponse
 
 
 class _Execution(BaseModel):
@@ -89,6 +89,14 @@ class OpenInteraction(BaseModel):
     deadline: float | None = None
     assignees: list[str] | None = None
     four_eyes: bool = False
+
+
+class Notification(BaseModel):
+    """A message of a workflow that nobody waits for."""
+
+    prompt: HumanPromptNotification
+    created_at: float
+    """In seconds since the epoch."""
 
 
 class ExecutionLabels(BaseModel):
@@ -211,6 +219,8 @@ class Execution(ExecutionLabels, _AnyExecution):
     result: Any = None
     error: str | None = None
     error_code: str | None = None
+    notifications: list[Notification] = Field(default_factory=list)
+    """What its workflow notified people of: the newest 20, the oldest of them first."""
     steps: list[StepUnderWay] = Field(default_factory=list)
     """The steps that have failed and are tried again."""
     failure: Failure | None = None

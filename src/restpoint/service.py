@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
+from weakref import WeakKeyDictionary
 
 from restpoint._core import json_thread
 from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from restpoint._core.execution_row import StartOptions
-    from restpoint._engine.runner import Runner, Started
+    from restpoint._engine.runner import Runner
+    from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
     from restpoint._storage import Failure, HistoryEntry, Page, Progress
     from restpoint._store.futures import PendingInteraction, PendingOAuth
@@ -110,6 +112,8 @@ class Service:
         self.store = store
         self.runner = runner
         self.policy = policy
+        self._told: WeakKeyDictionary[ExecutionRecord, tuple[int, Sequence[Mapping[str, Any]]]] = WeakKeyDictionary()
+        """What each execution had notified people of, as of a row of history."""
         self._limiter = None if owner_limits is None else OwnerLimiter(store, owner_limits)
         self._auditor = Auditor(store.path, audit_key)
 
@@ -183,6 +187,17 @@ class Service:
         """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
         return await self.store.progress(view.record.execution_id)
 
+    async def notifications(self, view: View) -> "Sequence[Mapping[str, Any]]":
+        """What a workflow has notified people of: the newest 20, the oldest of them first."""
+        record = view.record
+        if record.version is None:
+            return ()
+        as_of, told = self._told.get(record, (-1, ()))
+        if as_of != record.state.as_of:  # a poll that finds nothing new reads nothing
+            as_of, told = record.state.as_of, await self.store.notifications(record.execution_id)
+            self._told[record] = as_of, told
+        return told
+
     async def failure(self, actor: Actor, view: View) -> "Failure | None":
         """What the workflow of a failed execution raised, with its traceback; None for actors who may not see that."""
         if view.status is not ExecutionStatus.FAILED or not self.policy.may_see_failure(
@@ -212,6 +227,7 @@ class Service:
         *,
         status: str | Iterable[str] | None = None,
         workflow: str | None = None,
+        version: int | None = None,
         owner: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -219,8 +235,8 @@ class Service:
         """List the executions that the actor may see, the newest first; arguments as those of ``ExecutionStore.list``."""
         names = None if self.policy.sees_everything(actor) else actor.names
         return await self.store.list(
-            status=status, workflow=workflow, owner=owner, limit=limit, cursor=cursor, visible_to=names
-        )
+            status=status, workflow=workflow, version=version, owner=owner, limit=limit, cursor=cursor, visible_to=names,
+        )  # fmt: skip
 
     async def history(self, actor: Actor, execution_id: str, *, after: int = 0, limit: int = BATCH) -> HistoryPage:
         """A page of the history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.

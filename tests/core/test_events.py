@@ -36,8 +36,8 @@ ENDS: Final = {"execution_completed", "execution_failed", "execution_cancelled"}
 WAKES: Final = {"execution_created", "execution_recovered", "execution_retried", *CLOSES}
 STREAMED: Final = {"emitted", "notified", *OPENS, *CLOSES}
 ERASED: Final = {
-    "execution_failed", "execution_stuck", "interaction_asked", "interaction_answered",
-    "consent_asked", "consent_granted", "consent_denied",
+    "execution_failed", "execution_stuck", "interaction_asked", "interaction_reworded",
+    "interaction_answered", "consent_asked", "consent_granted", "consent_denied",
 }  # fmt: skip
 
 # Some errors have a code that is called like an event, and whoever tells of errors spells codes.

@@ -72,7 +72,7 @@ async def test_a_step_runs_once_and_its_result_is_the_same_object_kind_on_every_
         seen.append(receipt)
         number = await ctx.step(note, receipt)
         reply = await ctx.ask(question("Ship it?"))
-        return {"number": number, "reply": reply.text, "due": order.due}
+        return {"number": number, "reply": reply.text, "due": str(order.due)}
 
     record = await completed(store, [buy], "buy", {"name": "tea", "due": "2026-12-01"}, {"Ship it?": "yes"}, **way)
     assert record.result == {"number": 7, "reply": "yes", "due": "2026-12-01"}

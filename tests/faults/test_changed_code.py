@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, Workflow, workflow
+from restpoint.prompts import HumanPromptNotification, HumanPromptText
 from runners import answer, asked, ended, question, unloaded, until
 
 done: list[str] = []
@@ -87,13 +88,25 @@ async def _added_step(ctx: Context, order: Order) -> Any:
 async def _changed_prompt(ctx: Context, order: Order) -> Any:
     await ctx.step(one, order.item)
     await ctx.step(two, order.item)
-    return (await ctx.ask(question("Delete everything?"))).text
+    return (await ctx.ask(question("Delete everything?"), name="deletion")).text
 
 
 async def _swapped_prompts(ctx: Context, order: Order) -> Any:
     await ctx.step(one, order.item)
     await ctx.step(two, order.item)
-    await ctx.ask(question("And then?"))
+    await ctx.ask(question("And then?"), name="last")
+
+
+async def _other_kind(ctx: Context, order: Order) -> Any:
+    await ctx.step(one, order.item)
+    await ctx.step(two, order.item)
+    await ctx.ask(HumanPromptNotification(text="Which way?"))
+
+
+async def _blank_text_allowed(ctx: Context, order: Order) -> Any:
+    await ctx.step(one, order.item)
+    await ctx.step(two, order.item)
+    await ctx.ask(HumanPromptText(text="Which way?", required=False))
 
 
 async def _changed_terms(ctx: Context, order: Order) -> Any:
@@ -149,12 +162,14 @@ CASES: list[tuple[Body, str, str]] = [
     (_removed_middle_step, "call 2 was recorded as step two", "ask text"),
     (_removed_last_step, "call 4 was recorded as step two", "ask text"),
     (_added_step, "call 2 was recorded as step two", "step one"),
-    (_changed_prompt, "call 3 was recorded as ask text", "ask text"),
-    (_swapped_prompts, "call 3 was recorded as ask text", "ask text"),
-    (_changed_terms, "call 3 was recorded as ask text", "ask text"),
+    (_changed_prompt, "call 3 was recorded as ask text “Which way?”", "ask deletion (text) “Delete everything?”"),
+    (_swapped_prompts, "call 3 was recorded as ask text “Which way?”", "ask last (text) “And then?”"),
+    (_other_kind, "call 3 was recorded as ask text “Which way?”", "ask notification “Which way?”"),
+    (_blank_text_allowed, "call 3 was recorded as ask text “Which way?”", "ask text “Which way?” under other rules"),
+    (_changed_terms, "call 3 was recorded as ask text “Which way?”", "ask text “Which way?” for finance"),
     (_step_for_ask, "call 3 was recorded as ask text", "step one"),
     (_ask_for_step, "call 1 was recorded as step one", "ask text"),
-    (_other_arguments, "call 1 was recorded as step one", "step one"),
+    (_other_arguments, "call 1 was recorded as step one", "step one with other arguments"),
     (_returns_early, "call 2 was recorded as step two", "nothing"),
     (_fails_early, "call 2 was recorded as step two", "nothing"),
     (_swallows_everything, "call 1 was recorded as step one", "step renamed"),

@@ -18,7 +18,7 @@ from schema_cases import hold_to_its_document
 from support import PATIENCE
 
 MEBIBYTE = 1024 * 1024
-DESCRIPTORS = 224  # of which the server keeps 64 connections
+DESCRIPTORS = 224  # of which the server keeps 80 connections
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
 BODIES = dict(slow_bodies.bodies())
 TAKEN = {

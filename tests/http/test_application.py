@@ -1,5 +1,6 @@
 """The ready application: its replies, and that middleware, routes and handlers which somebody adds to it are obeyed."""
 
+import asyncio
 import io
 import json
 import logging
@@ -12,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from restpoint import ExecutionStore, logs
+from restpoint import Context, ExecutionStore, logs, workflow
+from restpoint.prompts import HumanPromptText
 from serving import TEXT_ANSWER, make_app, served, whoever
+from support import PATIENCE
 
 
 class Counter:
@@ -170,3 +173,55 @@ async def test_what_is_logged_of_a_request_names_its_execution(
         ("restpoint.http.problems", mine, None),
         ("uvicorn.access", mine, None),
     ]
+
+
+async def test_an_application_may_leave_out_the_routes_that_start(file: Path) -> None:
+    app = make_app(file, starts=False)
+    async with served(app) as http:
+        started = await app.state.runner.start("greet", "Grace")
+        async with asyncio.timeout(PATIENCE):
+            while (body := (await http.get(f"/executions/{started.id}?wait=5")).json())["status"] == "running":
+                pass
+        for path in ("workflow", "workflow/stream", "workflows/greet", "workflows/greet/stream", "chat/stream"):
+            assert (await http.post(f"/v1/{path}", json="Ada")).json()["code"] == "route_not_found"
+        assert (await http.get("/workflows")).json()["code"] == "route_not_found"
+        assert (await http.post(body["response_url"], json=TEXT_ANSWER)).status_code == 204
+        assert await started.result() == "Grace Hopper"
+        paths = (await http.get("/openapi.json")).json()["paths"]
+        assert not any(path.startswith("/v1") for path in paths)
+        assert "/executions/{execution_id}" in paths
+
+
+async def test_executions_are_listed_by_the_version_of_their_workflow(file: Path) -> None:
+    async with served(make_app(file)) as http:
+        started = (await http.post("/v1/workflows/greet", json="Grace")).json()["execution_id"]
+        found = (await http.get("/executions", params={"version": 1, "workflow": "greet"})).json()["items"]
+        assert [(item["execution_id"], item["version"]) for item in found] == [(started, 1)]
+        assert (await http.get("/executions?version=2")).json()["items"] == []
+        refused = await http.get("/executions?version=one")
+        assert "version" in refused.json()["detail"]
+
+
+async def test_who_polls_is_told_of_notifications_the_oldest_first(file: Path) -> None:
+    async with served(make_app(file, workflows=[telling])) as http:
+        started = (await http.post("/v1/workflows/telling", json=None)).json()
+        assert started["status"] == "interaction_required"
+        body = await http.get(started["status_url"])
+        told = body.json()["notifications"]
+        assert [each["prompt"]["text"] for each in told] == ["Your order was packed.", "It is on its way."]
+        assert all(each["created_at"] >= body.json()["created_at"] for each in told)
+        known = {"if-none-match": body.headers["etag"]}
+        assert (await http.get(started["status_url"], headers=known)).status_code == 304
+        await http.post(started["response_url"], json=TEXT_ANSWER)
+        async with asyncio.timeout(PATIENCE):
+            while (ended := (await http.get(f"{started['status_url']}?wait=5")).json())["status"] != "completed":
+                pass
+        assert [each["prompt"]["text"] for each in ended["notifications"]][2:] == ["It has arrived."]
+
+
+@workflow
+async def telling(ctx: Context) -> None:
+    await ctx.notify("Your order was packed.")
+    await ctx.notify("It is on its way.")
+    await ctx.ask(HumanPromptText(text="Has it arrived?"))
+    await ctx.notify("It has arrived.")

@@ -165,7 +165,7 @@ async def test_a_client_that_takes_nothing_of_its_reply_is_dropped(file: Path) -
 
 def test_the_limit_of_connections_is_below_that_of_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    assert most_connections(1_000) == 96
+    assert most_connections(1_000) == 112
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert most_connections(1_000) == 1_000
 

@@ -218,7 +218,11 @@ async def test_19_the_text_of_an_exception_stays_in_the_server(client: httpx.Asy
     assert started.status_code == 422
     told = started.text
     if door == "poll":
-        told = json.dumps(await ended(client, started.json()["execution_id"]))
+        body = await ended(client, started.json()["execution_id"])
+        assert (
+            "hunter2" in body.pop("failure")["message"]
+        )  # without authentication everyone is an operator, who is told
+        told = json.dumps(body)
     elif door == "stream":
         told = (await client.post("/v1/workflows/broken/stream")).text
     assert "hunter2" not in told
@@ -297,6 +301,6 @@ async def test_26_executions_are_listed_filtered_told_counted_and_deleted(client
     assert [row["event"] for row in history][-1] == "execution_completed"
     assert (await client.delete(waiting["status_url"])).status_code == 409
     assert (await client.delete(f"/executions/{seen[0]}")).status_code == 204
-    assert (await client.get(f"/executions/{seen[0]}")).status_code == 404
+    assert (await client.get(f"/executions/{seen[0]}")).status_code == 410
     metrics = (await client.get("/metrics")).text
     assert 'restpoint_transitions_total{event="execution_completed"} 5.0' in metrics

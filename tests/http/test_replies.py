@@ -130,7 +130,7 @@ async def test_the_second_person_with_the_same_answer_hears_who_was_first(file: 
     problem = codes[1].json()
     assert (problem["code"], problem["answered_by"]) == ("already_resolved", "ada")
     assert isinstance(problem["answered_at"], float)
-    assert "answered already, by ada at 20" in problem["detail"]
+    assert "has already been resolved by ada at 20" in problem["detail"]
 
 
 @workflow

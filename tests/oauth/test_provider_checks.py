@@ -237,6 +237,7 @@ async def test_the_command_ends_with_5_where_a_provider_is_not_reached(tmp_path:
     [
         ((), "--providers"),
         (("--providers", "missing.toml"), "cannot be read"),
+        (("--providers", "empty.toml"), "has no provider"),
         (("other", "--providers", "providers.toml"), "It has: fake"),
         (("--providers", "providers.toml", "--public-url", "http://approvals.example"), "needs https"),
     ],
@@ -245,5 +246,6 @@ async def test_the_command_is_used_wrongly(
     tmp_path: Path, fake: FakeProvider, arguments: tuple[str, ...], problem: str
 ) -> None:
     configured(tmp_path, fake)
+    (tmp_path / "empty.toml").touch()
     done = await check(tmp_path, *arguments)
-    assert (done.returncode in {1, 2}, problem in done.stderr) == (True, True), done.stderr
+    assert (done.returncode, problem in done.stderr) == (2, True), done.stderr

@@ -5,6 +5,7 @@ import copy
 import pickle
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,25 @@ async def test_each_attempt_of_a_step_gets_a_fresh_token(path: Path, clock: Manu
         await at.browser.consent(told["auth_url"])
         assert await at.ended(told["execution_id"]) == at.provider.access_tokens[1]
         assert given == at.provider.access_tokens
+
+
+async def test_a_token_is_fresh_in_a_partial_too_which_keeps_its_named_arguments(
+    path: Path, clock: ManualClock
+) -> None:
+    async def call(greeting: str, token: OAuthToken, *, other: OAuthToken, times: int) -> list[Any]:
+        return [greeting, token.access_token, other.access_token, times]
+
+    @workflow
+    async def partly(ctx: Context) -> list[Any]:
+        token = await ctx.authorize("fake")
+        clock.step(7200)
+        return await ctx.step(partial(call, "hello", other=token, times=3), token)
+
+    async with site(path, clock=clock, workflows=[partly]) as at:
+        told = await at.asked("partly")
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == ["hello", *[at.provider.access_tokens[1]] * 2, 3]
+        assert len(at.provider.asked) == 2
 
 
 async def test_a_step_that_takes_long_asks_for_a_fresh_token_itself(path: Path, clock: ManualClock) -> None:

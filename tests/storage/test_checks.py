@@ -232,3 +232,10 @@ def test_a_dry_run_prints_the_sql_that_would_run_and_a_downgrade_says_what_it_dr
     ran = restpoint("db", "upgrade", "--dry-run", "--database", "absent.db")
     assert "CREATE TABLE executions" in ran.stdout
     assert not (tmp_path / "absent.db").exists()
+
+
+async def test_the_log_of_a_file_that_was_replaced_is_told(path: Path, clock: ManualClock) -> None:
+    await filled(path, clock)
+    path.with_name(f"{path.name}.20260101T000000000000Z.replaced-wal").touch()
+    assert bad(path) == {"log": "warning"}
+    assert "replaced-wal" in looked_at(path)["log"].word

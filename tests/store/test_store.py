@@ -385,7 +385,9 @@ async def test_the_same_answer_is_a_success_for_as_long_as_the_execution_is_ther
         await store.set_interaction_required(one, TEXT, "q", timeout=60)
         await store.resolve_interaction(one, "q", ADA, actor="first")
         before = dump(path)
-        await store.resolve_interaction(one, "q", {"input_type": "text", "text": "Ada"}, actor="second")
+        await store.resolve_interaction(one, "q", {"input_type": "text", "text": "Ada"}, actor="first")
+        with pytest.raises(InteractionAlreadyResolved, match="by first"):
+            await store.resolve_interaction(one, "q", ADA, actor="second")
         assert dump(path) == before
         clock.step(3600)  # past the deadline: it was answered in time
         await store.resolve_interaction(one, "q", ADA)

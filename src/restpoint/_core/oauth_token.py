@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 
@@ -46,6 +47,12 @@ class OAuthToken:
         return self if self.source is None else await self.source.fresh(self)
 
 
-async def with_fresh_tokens(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments of a step, with a fresh token for each token among them."""
-    return tuple([await each.fresh() if isinstance(each, OAuthToken) else each for each in arguments])
+async def with_fresh_tokens(call: partial[Any]) -> partial[Any]:
+    """Return the call of a step with a fresh token for each token among its arguments."""
+    positional = [await _fresh(each) for each in call.args]
+    named = {name: await _fresh(each) for name, each in call.keywords.items()}
+    return partial(call.func, *positional, **named)
+
+
+async def _fresh(argument: Any) -> Any:
+    return await argument.fresh() if isinstance(argument, OAuthToken) else argument

@@ -6,7 +6,6 @@ from contextvars import ContextVar
 from hashlib import sha256
 
 from restpoint._core.serialization import encode
-from restpoint._storage import Call
 from restpoint.errors import NotJSON
 
 
@@ -49,11 +48,6 @@ current_branch: ContextVar[Branch | None] = ContextVar("restpoint_branch", defau
 
 current_step: ContextVar[str | None] = ContextVar("restpoint_step", default=None)
 """The key of the step that calls."""
-
-
-def describe(call: Call) -> str:
-    """A call in words, for the two sides of a mismatch."""
-    return f"{call.kind} {call.name} ({call.fingerprint or 'any arguments'})"
 
 
 def fingerprint(*parts: str | int | None) -> str:

@@ -26,9 +26,9 @@ from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
-from restpoint._engine.calls import describe, fingerprint, fingerprint_of
+from restpoint._engine.calls import fingerprint, fingerprint_of
 from restpoint._engine.run import Run
-from restpoint._engine.steps import Trying, carry_out, name_of, recorded_outcome, result_type
+from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
 from restpoint._storage import Entry, journal
 from restpoint._store.prompt_request import PromptRequest
 from restpoint.errors import InvalidArgument
@@ -50,6 +50,7 @@ R = TypeVar("R", bound=HumanResponseBase)
 class AskTerms(TypedDict, total=False):
     """The options of ``Context.ask``."""
 
+    name: str | None
     timeout: float | timedelta | None
     assignees: Sequence[str] | None
     four_eyes: bool
@@ -97,6 +98,7 @@ class Context:
         self,
         prompt: HumanPrompt | BaseModel | Mapping[str, Any],
         *,
+        name: str | None = None,
         timeout: float | timedelta | None = None,
         assignees: Sequence[str] | None = None,
         four_eyes: bool = False,
@@ -105,6 +107,8 @@ class Context:
     ) -> Coroutine[Any, Any, Any]:
         """Ask a person and wait for the response, which a restart does not lose.
 
+        - ``name``: what the prompt is called in the journal; by default its kind. Changed code may word a prompt otherwise, and
+          gets the answer that was given; a prompt of another name it is not.
         - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
         - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
@@ -117,8 +121,9 @@ class Context:
         """
         asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
         terms = asked.terms
+        called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
         asked_for = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-        call, entry = self._run.call("ask", asked.prompt.input_type, asked_for)
+        call, entry = self._run.call("ask", called, asked_for, asked)
 
         async def answered() -> HumanResponse:
             run = self._run
@@ -154,7 +159,7 @@ class Context:
         return self._shown("emit", "data", encode(data))
 
     def _shown(self, kind: str, name: str, text: str) -> Coroutine[Any, Any, None]:
-        call, entry = self._run.call(kind, name, fingerprint(text))
+        call, entry = self._run.call(kind, name, fingerprint(text), text)
 
         async def shown() -> None:
             run = self._run
@@ -210,8 +215,9 @@ class Context:
     def _authorize_at(
         self, provider: str, scopes: tuple[str, ...] | None, due: int | None
     ) -> Coroutine[Any, Any, OAuthToken]:
-        asked_for = fingerprint(None if scopes is None else encode(list(scopes)))
-        call, entry = self._run.call(journal.AUTHORIZE, check_text("provider", provider, limit=1_000), asked_for)
+        wanted_scopes = None if scopes is None else encode(list(scopes))
+        name, asked_for = check_text("provider", provider, limit=1_000), fingerprint(wanted_scopes)
+        call, entry = self._run.call(journal.AUTHORIZE, name, asked_for, wanted_scopes)
 
         async def granted() -> OAuthToken:
             run = self._run
@@ -290,7 +296,8 @@ class Context:
 
         Its effect happens at least once: if the process dies before the result is written, another process calls it again.
         Inside it, ``restpoint.step_key()`` returns a key that is the same at every attempt. The result is JSON, typed by the
-        function's annotation.
+        function's annotation. It is read back before it is recorded, and must be equal and of the same types; so the workflow
+        gets the same on its first run as on every replay.
 
         - ``name``: its name in the journal; by default the function's own.
         - ``retries``: how often it is tried again when it raises, whatever it raises: after ``backoff`` seconds, then twice
@@ -301,7 +308,7 @@ class Context:
           and its result is not used.
 
         Raises ``StepFailed`` when the last attempt raised, or ``WorkflowFailed`` if that is what it raised; ``NotJSON`` for a
-        result that cannot be stored; and ``InvalidArgument``.
+        result that does not read back as it was; and ``InvalidArgument``.
         """
         if not callable(function):
             raise InvalidArgument(
@@ -322,11 +329,17 @@ class Context:
         async def stepped() -> Any:
             run = self._run
             if entry is not None:
-                await run.replayed(entry)
+                if entry.error is not None:
+                    await run.replayed(entry)
+                    raise raised_failure(decode(entry.error))
                 try:
-                    return recorded_outcome(entry, returned)
+                    with run.busy():
+                        value = await recorded_result(entry, returned)
                 except ValidationError as error:
-                    run.mismatch(call.position, f"{describe(call)} with the result {entry.result}", str(error))
+                    recorded = f"step {chosen} with the result {(entry.result or '')[:200]}"
+                    run.mismatch(call.position, recorded, f"step {chosen} with another result: {error}")
+                await run.replayed(entry)
+                return value
             await run.first_time()
             return await carry_out(run, call, function, arguments, trying, returned)
 
@@ -337,7 +350,7 @@ class Context:
     def sleep(self, duration: float | timedelta) -> Coroutine[Any, Any, None]:
         """Sleep for some seconds, or a ``timedelta``, from now; a restart does not start it again. Raises ``InvalidArgument``."""
         length = milliseconds("duration", _seconds(duration))
-        call, entry = self._run.call("sleep", "sleep", fingerprint(length))
+        call, entry = self._run.call("sleep", "sleep", fingerprint(length), length)
 
         async def slept() -> None:
             run = self._run

@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from restpoint._core import tracing
 from restpoint._core.serialization import first_problem, storable_text
-from restpoint._engine.calls import Branch, current_branch, describe
+from restpoint._engine.calls import Branch, current_branch
 from restpoint._engine.context import Context
+from restpoint._engine.rewording import recorded
 from restpoint._engine.run import Run
+from restpoint._engine.steps import written
 from restpoint._storage import journal
 from restpoint.errors import (
     ConsentDenied,
@@ -77,9 +79,9 @@ async def _call(run: Run) -> Any:
 async def _complete(run: Run, result: Any) -> None:
     unvisited = run.journal.unvisited
     if unvisited is not None:
-        run.mismatch(unvisited.call.position, describe(unvisited.call), "nothing: it has returned")
+        run.mismatch(unvisited.call.position, recorded(run, unvisited), "nothing: it has returned")
     try:
-        text = run.workflow.output.write(result)
+        text = (await written(result, run.workflow.output)).text
     except NotJSON as error:
         await fail(run, error)
         return
@@ -101,10 +103,10 @@ async def _record_failure(run: Run, error: BaseException) -> None:
     entry = run.journal.unvisited
     if entry is not None and not run.has_branched and entry.is_given:
         # The first time it got further than where it failed now, so the code has changed.
-        recorded, at = describe(entry.call), entry.call.position
+        was, at = recorded(run, entry), entry.call.position
         asked = f"nothing: it has raised {type(error).__name__}"
         log.error("workflow %s failed before what it has recorded", run.workflow.name, exc_info=error)
-        run.stuck(ReplayMismatch(run.claim.execution_id, at, recorded, asked))
+        run.stuck(ReplayMismatch(run.claim.execution_id, at, was, asked))
         return
     message, code, public = public_failure(error, run.workflow.name)
     log.log(

@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final, Literal
 
-from restpoint._engine.calls import describe
 from restpoint._storage import Call, Entry
 
 TURNS: Final = 25
@@ -324,12 +323,12 @@ class Journal:
         entry = self.entries.get(call.position)
         return entry is not None and entry.is_given
 
-    def watch(self, stalled: Callable[[str, str], None]) -> None:
-        """Call ``stalled`` with the position and the description of a recorded call that the replay does not come to."""
+    def watch(self, stalled: Callable[[Entry], None]) -> None:
+        """Call ``stalled`` with the entry of a recorded call that the replay does not come to."""
 
         def report() -> None:
             missing = self.order.missing
             position = self._numbers[missing] if isinstance(missing, int) else (missing or ("", ""))[1]
-            stalled(position, describe(self.entries[position].call))
+            stalled(self.entries[position])
 
         self.order.watch(report)

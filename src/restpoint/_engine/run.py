@@ -12,8 +12,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, ParamSpec
 
 from restpoint._core.changes import Change, Wait
+from restpoint._engine import rewording
 from restpoint._engine.attempts import Attempts
-from restpoint._engine.calls import Branch, current_branch, current_step, describe, this_task
+from restpoint._engine.calls import Branch, current_branch, current_step, this_task
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.workflow import Workflow
@@ -237,16 +238,20 @@ class Run:
 
     # --- Calls ---
 
-    def call(self, kind: str, name: str, fingerprint: str) -> tuple[Call, Entry | None]:
-        """The call that is made now, at its position, and the journal's entry there."""
+    def call(self, kind: str, name: str, fingerprint: str, about: rewording.About = None) -> tuple[Call, Entry | None]:
+        """The call that is made now, at its position, and the journal's entry there.
+
+        ``about`` is what it asks for, which may be the same in other words.
+        """
         self.check()
         self.parking.activity += 1
         if current_step.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
         call = Call(self._branch().next(), kind, name, fingerprint, self.journal.order.newest_given)
         entry = self.journal.visit(call)
-        if entry is not None and entry.call != call:
-            self.mismatch(call.position, describe(entry.call), describe(call))
+        if entry is not None and entry.call != call and not rewording.note(self, entry, call, about):
+            recorded, asked = rewording.recorded(self, entry), rewording.described(call, about)
+            self.mismatch(call.position, recorded, asked + (rewording.unlike(call) if asked == recorded else ""))
         return call, entry
 
     def _branch(self) -> Branch:
@@ -265,8 +270,9 @@ class Run:
         self.stuck(ReplayMismatch(self.claim.execution_id, position, recorded, asked))
         raise asyncio.CancelledError("restpoint: replay mismatch")
 
-    def _stalled(self, position: str, recorded: str) -> None:
-        self.stuck(ReplayMismatch(self.claim.execution_id, position, recorded, "nothing, and waits"))
+    def _stalled(self, entry: Entry) -> None:
+        recorded = rewording.recorded(self, entry)
+        self.stuck(ReplayMismatch(self.claim.execution_id, entry.call.position, recorded, "nothing, and waits"))
 
     async def replayed(self, entry: Entry) -> Entry:
         """The entry, when it is the turn of its outcome. Never returns for a call that the workflow abandoned."""
@@ -377,6 +383,7 @@ class Run:
     def recorded(self) -> None:
         """With ``replay_always``, which is for tests, leave memory after every write."""
         if self._runner.replay_always:
+            self.got_on = True  # what is queued is written before the claim is given up
             self.leave("released")
             self.check()
 

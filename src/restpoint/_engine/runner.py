@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from types import MappingProxyType, TracebackType
@@ -18,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from restpoint._core import tracing
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
-from restpoint._core.serialization import check_text, decode, encode
+from restpoint._core.serialization import canonical, check_text, decode, encode
 from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
 from restpoint._engine.poller import Poller
 from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
-from restpoint._engine.workflow import Workflow, by_key
+from restpoint._engine.started import Started
+from restpoint._engine.workflow import Function, Workflow, by_key
 from restpoint._storage import Claim, Start, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
@@ -48,14 +48,6 @@ log = logging.getLogger(__name__)
 
 _TRY_AGAIN: Final = 1.0  # seconds, after the storage failed
 _BLOCKED: Final = 5_000  # milliseconds within which a process that is told to end is gone
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An execution that was started: just now, or, where ``created`` is false, earlier with the same idempotency key."""
-
-    record: ExecutionRecord
-    created: bool
 
 
 class Runner:
@@ -138,6 +130,7 @@ class Runner:
                 "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
             )
         if self.concurrency:
+            self._later(self._name_strangers())
             self._unsubscribe = self.store.subscribe(self._heard)
             file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
@@ -174,6 +167,16 @@ class Runner:
             await asyncio.gather(*self._work, return_exceptions=True)
         self.threads.close()
         await self._take_leave()
+        self.threads.close()
+
+    async def _name_strangers(self) -> None:
+        """Log the open executions that this process has no code for, so that nobody waits for them in vain."""
+        with suppress(StorageError, StoreClosed):
+            for workflow, count in await progress.without_code(self._require().database, self._known):
+                log.warning(
+                    "%d open execution%s of %s: this process has no code for %s; start one that has it, or cancel %s",
+                    count, "s"[: count - 1], workflow, *(("them", "them") if count > 1 else ("it", "it")),
+                )  # fmt: skip
 
     async def _take_leave(self) -> None:
         """Say that this process runs these workflows no more."""
@@ -208,7 +211,7 @@ class Runner:
 
     async def start(
         self,
-        workflow: str,
+        workflow: str | Workflow | Function,
         input: Any = None,  # noqa: A002 - the word for it; any JSON or model
         *,
         owner: str | None = None,
@@ -217,8 +220,9 @@ class Runner:
         priority: int = 0,
         trace: Mapping[str, str] | None = None,
     ) -> Started:
-        """Start an execution of the workflow's newest version. It is in the file when this returns.
+        """Start an execution of a workflow. It is in the file when this returns; await the handle's ``result()`` for the rest.
 
+        - ``workflow``: its name, for its newest version here; or the function itself, for the version that it is.
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
         - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, until a
@@ -230,9 +234,7 @@ class Runner:
         The function begins before COMMIT, and its steps after it. Raises ``WorkflowNotFound``, ``InputNotAccepted``,
         ``IdempotencyConflict``, ``InvalidArgument``, ``NotJSON``, and ``StoreClosed`` if the runner is not open.
         """
-        found = self.workflows.get(workflow)
-        if found is None:
-            raise WorkflowNotFound(workflow, self.workflows)
+        found = self._find(workflow)
         text = found.write_input(input)
         who = None if actor is None else actor_id(actor)
         for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
@@ -243,26 +245,37 @@ class Runner:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
         own = await file.take_lease()
-        with tracing.start_span(workflow, trace) as span:
+        with tracing.start_span(found.name, trace) as span:
             trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
-                execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
+                execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
             what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
             if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
-                claim = Claim(execution_id, own, 1, workflow, found.version, owner=owner)
+                claim = Claim(execution_id, own, 1, found.name, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
                 run = Run(claim, found, draft, file, self, input_text=text, trace=span.carrier or None)
             outcome = await self._write_start(draft, row, what, run, who)
         if isinstance(outcome, ExecutionRecord):
-            return Started(outcome, created=True)
+            return Started(outcome, created=True, _output=found.output)
         record = await self.store.get(outcome)
         if record is None:  # it was swept, and its key is kept
             raise await self.store.absent(outcome)
-        return Started(record, created=False)
+        return Started(record, created=False, _output=found.output)
+
+    def _find(self, workflow: str | Workflow | Function) -> Workflow:
+        """The workflow that a start names. Raises ``WorkflowNotFound``."""
+        if isinstance(workflow, str):
+            found = self.workflows.get(workflow)
+        else:
+            found = next((each for each in self._known.values() if workflow in (each, each.function)), None)
+        if found is None:
+            name = workflow.key if isinstance(workflow, Workflow) else getattr(workflow, "__qualname__", str(workflow))
+            raise WorkflowNotFound(name, self.workflows)
+        return found
 
     async def _write_start(
         self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
@@ -445,10 +458,17 @@ class Runner:
             log.error("a run could not be looked after", exc_info=error)
 
 
-def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, bytes | None]:
-    """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
+def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, tuple[bytes, ...]]:
+    """The hashes of an idempotency key with its owner, and of the request; None and none without a key.
+
+    The request has two where its JSON is not in canonical form: that of the canonical form is stored from now on, and the other
+    one was stored by programs before.
+    """
     if key is None:
-        return None, None
-    canonical = json.dumps(json.loads(text), sort_keys=True)
-    asked = f"{row.workflow}\n{canonical}" + (f"\n{row.priority}" if row.priority else "")
-    return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()
+        return None, ()
+    asked = [
+        f"{row.workflow}\n{each}" + (f"\n{row.priority}" if row.priority else "") for each in (canonical(text), text)
+    ]
+    return sha256(json.dumps([row.owner, key]).encode()).digest(), tuple(
+        sha256(each.encode()).digest() for each in asked
+    )

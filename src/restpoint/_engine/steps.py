@@ -15,8 +15,9 @@ from restpoint._core import tracing
 from restpoint._core.clock import Clock
 from restpoint._core.oauth_token import with_fresh_tokens
 from restpoint._core.serialization import decode, encode, storable_text
+from restpoint._core.threads import in_thread
 from restpoint._engine.calls import current_step
-from restpoint._engine.workflow import Typed, typed
+from restpoint._engine.typed import Typed, Written, is_large, is_long, typed
 from restpoint._storage import Call, Entry
 from restpoint.errors import InvalidArgument, NotJSON, StepFailed, WorkflowFailed
 
@@ -82,7 +83,7 @@ def kept_failure(step: str, error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotJSON):
         return {
             "path": storable_text(error.path),
-            "problem": storable_text(f"step {step} returned it, and {storable_text(error)}"),
+            "problem": storable_text(f"{error.problem} (the step {step} returned it)"),
         }
     return {"step": step, "type": type(error).__name__, "message": storable_text(error)[:10_000]}
 
@@ -96,11 +97,17 @@ def raised_failure(failure: Mapping[str, Any]) -> Exception:
     return StepFailed(failure["step"], failure["type"], failure["message"])
 
 
-def recorded_outcome(entry: Entry, returned: Typed) -> Any:
-    """Return or raise what the journal has. Raises ``pydantic.ValidationError`` for a result of another type."""
-    if entry.error is not None:
-        raise raised_failure(decode(entry.error))
-    return returned.read(entry.result or "null")
+async def written(value: object, kind: Typed) -> Written:
+    """Write a value of the workflow's, beside the event loop if it is large. Raises ``NotJSON``."""
+    if is_large(value):
+        return await in_thread(functools.partial(kind.write, is_large=True), value)
+    return kind.write(value)
+
+
+async def recorded_result(entry: Entry, returned: Typed) -> Any:
+    """Read the result that the journal has. Raises ``pydantic.ValidationError`` for a result of another type."""
+    text = entry.result or "null"
+    return await in_thread(returned.read_beside, text) if is_long(text) else returned.read(text)
 
 
 # --- Trying --------------------------------------------------------------------------------------------------------------
@@ -131,22 +138,22 @@ async def carry_out(
     try:
         with run.busy():
             await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
-        text, kept, cause = await _tried(run, call, functools.partial(function, *arguments), trying, returned)
+        result, kept, cause = await _tried(run, call, functools.partial(function, *arguments), trying, returned)
     except asyncio.CancelledError:
         run.attempts.abandon(call)
         raise
     with run.busy():
-        await run.attempts.record_outcome(call, text, kept)
-    if text is not None:
-        return returned.read(text)
+        await run.attempts.record_outcome(call, None if result is None else result.text, kept)
+    if result is not None:
+        return result.value
     failure = raised_failure(decode(kept))
     raise failure from (None if isinstance(cause, WorkflowFailed | NotJSON) else cause)
 
 
 async def _tried(
     run: "Run", call: Call, work: functools.partial[Any], trying: Trying, returned: Typed
-) -> tuple[str | None, str | None, BaseException | None]:
-    """The result of a step as JSON; or what the journal keeps of its failure, with the exception."""
+) -> tuple[Written | None, str | None, BaseException | None]:
+    """The result of a step; or what the journal keeps of its failure, with the exception."""
     clock, failed = run.file.clock, 0
     earlier = run.attempts.of(call)
     if earlier is not None:
@@ -156,9 +163,9 @@ async def _tried(
         await _rest(run, min(earlier.next_at, clock.now() + round(_LONGEST_BACKOFF * 1000)))
     for number in count(failed + 1):
         with run.busy():
-            text, error = await _attempt(run, call, number, work, trying.timeout, returned)
+            result, error = await _attempt(run, call, number, work, trying.timeout, returned)
             if error is None:
-                return text, None, None
+                return result, None, None
             kept = encode(kept_failure(call.name, error))
             if isinstance(error, WorkflowFailed | NotJSON) or number > trying.retries:
                 if not isinstance(error, WorkflowFailed):
@@ -187,8 +194,8 @@ async def _rest(run: "Run", due: int) -> None:
 
 async def _attempt(
     run: "Run", call: Call, number: int, work: functools.partial[Any], timeout: float | None, returned: Typed
-) -> tuple[str | None, BaseException | None]:
-    """One attempt: the result as JSON, or what was raised. Raises nothing but what ends the run in this process."""
+) -> tuple[Written | None, BaseException | None]:
+    """One attempt: the result, or what was raised. Raises nothing but what ends the run in this process."""
     token = current_step.set(f"{run.claim.execution_id}:{call.position}")
     try:
         with tracing.step_span(call.name, number) as span:
@@ -201,11 +208,13 @@ async def _attempt(
         current_step.reset(token)
 
 
-async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> tuple[str | None, BaseException | None]:
+async def _called(
+    run: "Run", work: functools.partial[Any], returned: Typed
+) -> tuple[Written | None, BaseException | None]:
     """Call the function; one that is sync is called in a thread. Tokens are fresh when it gets them."""
     cancellations = run.cancellations()
     try:
-        work = functools.partial(work.func, *await with_fresh_tokens(work.args))
+        work = await with_fresh_tokens(work)
         if inspect.iscoroutinefunction(work.func):
             value = await work()
         else:
@@ -214,7 +223,7 @@ async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> 
                 return None, error
             if inspect.isawaitable(value):  # a partial, a lambda or an object may return one
                 value = await value
-        return returned.write(value), None
+        return await written(value, returned), None
     except BaseException as error:
         if not run.is_outcome(error, cancellations):
             raise
@@ -222,8 +231,8 @@ async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> 
 
 
 async def _in_time(
-    clock: Clock, calling: Coroutine[Any, Any, tuple[str | None, BaseException | None]], timeout: float
-) -> tuple[str | None, BaseException | None]:
+    clock: Clock, calling: Coroutine[Any, Any, tuple[Written | None, BaseException | None]], timeout: float
+) -> tuple[Written | None, BaseException | None]:
     """The outcome of an attempt, or ``TimeoutError`` where there is none after ``timeout`` seconds."""
     due = clock.now() + round(timeout * 1000)
     attempt, timer = asyncio.ensure_future(calling), asyncio.ensure_future(_until(clock, due))

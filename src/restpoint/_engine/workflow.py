@@ -1,66 +1,27 @@
 """Workflows: async functions of an application, with a name and a version.
 
-Pydantic types their input, their output and the results of their steps by the annotations of the functions. A value always goes
-through JSON, also where it is not read from the file, so a workflow sees the same objects on the first run as on a replay.
+Pydantic types their input, their output and the results of their steps by the annotations of the functions (``typed.py``).
 """
 
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, get_type_hints, overload
+from typing import Any, Final, Literal, get_type_hints, overload
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic import ValidationError
 
-from restpoint._core.serialization import MAX_RESULT_BYTES, decode, encode, first_problem
+from restpoint._core.serialization import encode_exactly, first_problem
+from restpoint._engine.typed import typed
 from restpoint.errors import InputNotAccepted, InvalidArgument, NotJSON
 
 Function = Callable[..., Awaitable[Any]]
+Wording = Literal["free", "exact"]
+"""Whether changed code may word a prompt otherwise than it was asked."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
 _NOTHING: Final = inspect.Parameter.empty
-
-
-class Typed:
-    """The type of an annotation, which writes its values as JSON text and reads them again."""
-
-    def __init__(self, annotation: Any) -> None:
-        self.annotation: Any = Any if annotation is None or annotation is _NOTHING else annotation
-        self.adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
-        self._is_any = self.annotation is Any
-
-    def write(self, value: object, *, limit: int = MAX_RESULT_BYTES) -> str:
-        """``value`` as JSON text. Raises ``NotJSON``."""
-        if self._is_any:
-            return encode(value, limit=limit)
-        try:
-            plain = self.adapter.dump_python(value, mode="json", warnings="error")
-        except (PydanticSerializationError, ValidationError, ValueError, RecursionError):
-            plain = value  # ``encode`` names the path of what is not JSON
-        return encode(plain, limit=limit)
-
-    def read(self, text: str) -> Any:
-        """The value of JSON text. Raises ``pydantic.ValidationError``."""
-        return decode(text) if self._is_any else self.adapter.validate_json(text)
-
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of its values; ``{}`` where there is none."""
-        try:
-            return self.adapter.json_schema()
-        except PydanticUserError:
-            return {}
-
-
-def typed(owner: str, annotation: Any) -> Typed:
-    """The type of an annotation. Raises ``InvalidArgument`` where pydantic has no schema for it."""
-    try:
-        return Typed(annotation)
-    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
-        raise InvalidArgument(
-            f"{owner} is annotated with {annotation!r}, which pydantic cannot read: {str(error).splitlines()[0]}"
-        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +34,7 @@ class WrittenInput:
 class Workflow:
     """A workflow, made by the decorator ``workflow``. ``version`` distinguishes its executions from those of other code."""
 
-    def __init__(self, function: Function, name: str, version: int) -> None:
+    def __init__(self, function: Function, name: str, version: int, wording: Wording = "free") -> None:
         if not inspect.iscoroutinefunction(function):
             raise InvalidArgument(
                 f"The workflow {name} is not a coroutine function; write: async def {name}(ctx, ...)."
@@ -84,8 +45,11 @@ class Workflow:
             )
         if type(version) is not int or not 1 <= version < 1 << 31:
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
+        if wording not in {"free", "exact"}:
+            raise InvalidArgument(f"wording is {wording!r}; give 'free' or 'exact'.")
         self.function = function
         self.name = name
+        self.wording = wording
         self.version = version
         self.description = inspect.getdoc(function)
         parameters = list(inspect.signature(function).parameters.values())
@@ -127,12 +91,18 @@ class Workflow:
     def write_input(self, value: object) -> str:
         """Check an input and return it as the JSON text to store. Raises ``InputNotAccepted``.
 
-        The text has the value as it was given, without the defaults of its model, so that these may change.
+        JSON is kept as it was given, without the defaults of its model, so that these may change. A model, and whatever else
+        the annotation takes, must read back equal and of the same types.
         """
         if isinstance(value, WrittenInput):
             return value.text
         try:
-            text = encode(value, limit=MAX_INPUT_BYTES)
+            try:
+                text, _ = encode_exactly(value, limit=MAX_INPUT_BYTES)
+            except NotJSON:
+                if not self.takes_input or self.input.is_any:
+                    raise
+                return self.input.write(value, limit=MAX_INPUT_BYTES).text
             if not self.takes_input:
                 if value not in (None, {}):
                     raise InputNotAccepted(f"The workflow {self.name} takes no input; send null, or nothing.")
@@ -165,20 +135,25 @@ class Workflow:
 @overload
 def workflow(function: Function, /) -> Workflow: ...
 @overload
-def workflow(name: str | None = None, /, *, version: int = 1) -> Callable[[Function], Workflow]: ...
 def workflow(
-    function: Function | str | None = None, /, *, version: int = 1
+    name: str | None = None, /, *, version: int = 1, wording: Wording = "free"
+) -> Callable[[Function], Workflow]: ...
+def workflow(
+    function: Function | str | None = None, /, *, version: int = 1, wording: Wording = "free"
 ) -> Workflow | Callable[[Function], Workflow]:
     """Make a workflow of an async function: ``@workflow``, ``@workflow("name")`` or ``@workflow("name", version=2)``.
 
     The function takes a ``Context`` and at most one more argument, the input. Give changed code a new ``version``, and keep the
-    old function beside it until its executions have ended. Raises ``InvalidArgument`` for a function that cannot be a workflow.
+    old function beside it until its executions have ended. With ``wording="exact"`` a prompt whose text, labels or
+    descriptions differ from what was asked is another prompt, and the execution is left for code that asks the same.
+
+    Raises ``InvalidArgument`` for a function that cannot be a workflow.
     """
     if callable(function):
-        return Workflow(function, getattr(function, "__name__", "workflow"), version)
+        return Workflow(function, getattr(function, "__name__", "workflow"), version, wording)
 
     def decorate(decorated: Function) -> Workflow:
-        return Workflow(decorated, decorated.__name__ if function is None else function, version)
+        return Workflow(decorated, decorated.__name__ if function is None else function, version, wording)
 
     return decorate
 

@@ -65,6 +65,11 @@ def asked(
     return _object(*fields)
 
 
+def reworded(asked: str, now: str, *, digest: bool) -> str:
+    """A prompt, which is JSON, as it was asked, and as the code of the workflow would ask it now."""
+    return _object(_payload("asked", asked, digest=digest), _payload("now", now, digest=digest))
+
+
 def shown(name: str, payload: str, position: str) -> str:
     """Something that a workflow told: the call that the journal has the payload of, and the SHA-256 of that payload.
 

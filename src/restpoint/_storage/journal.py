@@ -21,7 +21,7 @@ from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
 from restpoint._storage.schema import executions, failures, history, journal, kept_keys, runs, step_attempts
-from restpoint._storage.sqlite.connection import ZERO, prepare, word
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import IdempotencyConflict, LeaseLost
@@ -95,14 +95,14 @@ _FORGET_ATTEMPTS: Final = prepare(
 class Start:
     """What a run begins with. Payloads are JSON text.
 
-    ``start`` is a digest of an idempotency key, which is known for ``key_time`` milliseconds after the end; ``request`` is one of
-    what was asked for.
+    ``start`` is a digest of an idempotency key, which is known for ``key_time`` milliseconds after the end. ``request`` has the
+    digests that mean the same request, the first of which is stored.
     """
 
     input: str
     trace: str | None = None
     start: bytes | None = None
-    request: bytes | None = None
+    request: tuple[bytes, ...] = ()
     key_time: int = 0
 
 
@@ -116,14 +116,15 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
         for earlier, request, known_until in tx.all(_STARTED, {"start": what.start, "kept": what.key_time}):
             if known_until is not None and known_until <= tx.now:
                 continue
-            if request != what.request:
+            if request not in what.request:
                 raise IdempotencyConflict(earlier)
             return str(earlier)
         for statement in _FREE_KEY:
             tx.execute(statement, {"start": what.start})
     claimed = int(lease is not None)
     create(tx, row.changed(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
-    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
+    request = what.request[0] if what.request else None
+    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, request, row.id))
     return None
 
 
@@ -204,7 +205,8 @@ def attempt_failed(tx: Transaction, run: Claim, call: Call, attempts: int, error
         tx.execute(_GOT_ON, {"run": key})
 
 
-_SHOWN: Final = {"emit": (EventKind.EMITTED, "data"), "notify": (EventKind.NOTIFIED, "prompt")}
+SHOWN: Final = {"emit": (EventKind.EMITTED, "data"), "notify": (EventKind.NOTIFIED, "prompt")}
+"""The kinds of calls that show people something: the event of each, and what the event calls the payload."""
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
@@ -213,10 +215,35 @@ def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) ->
     The journal has the payload; the history says where, and has its SHA-256.
     """
     fenced = fence(tx, run)
-    status, (event, name) = fenced[1], _SHOWN[call.kind]
+    status, (event, name) = fenced[1], SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
     detail = event_details.shown(name, payload, call.position)
     sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
+    tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
+
+
+_REWORDED: Final = prepare(
+    limited(
+        select(_h.detail)
+        .where(
+            _h.execution_id == bindparam("id"),
+            _h.wait_id == bindparam("wait"),
+            _h.event == word(EventKind.INTERACTION_REWORDED),
+        )
+        .order_by(_h.sequence.desc()),
+        ONE,
+    )
+)
+
+
+def reword(tx: Transaction, run: Claim, wait_id: str, detail: str) -> None:
+    """Record that the code words a prompt otherwise than it was asked; once for each wording."""
+    _, status, _ = fence(tx, run)
+    told = tx.one(_REWORDED, {"id": run.execution_id, "wait": wait_id})
+    if told is not None and told[0] in {None, detail}:  # None: the wording was erased
+        return
+    event, moved = EventKind.INTERACTION_REWORDED, (status, status)
+    sequence = append(tx, event, run.execution_id, wait_id=wait_id, moved=moved, cause="changed code", detail=detail)
     tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
 
 
@@ -370,6 +397,21 @@ def _read_call(position: str, kind: str, name: str, fingerprint: str, seen: int 
 async def read_closings(database: Database, execution_id: str) -> dict[str, int]:
     """For each wait of an execution that was closed, the row of history that tells of it."""
     return {row[0]: row[1] for row in await database.read(_CLOSINGS, {"id": execution_id})}
+
+
+_NOTIFICATIONS: Final = prepare(
+    limited(
+        select(_j.result, _j.recorded_at)
+        .where(_j.execution_key == _KEY_OF, _j.kind == word("notify"), _j.result.is_not(None))
+        .order_by(_j.recorded_at.desc(), _j.ordinal.desc())
+    )
+)
+
+
+async def read_notifications(database: Database, execution_id: str, most: int) -> list[tuple[str, int]]:
+    """The newest notifications of an execution, the oldest of them first: the prompt as JSON, and when (milliseconds)."""
+    rows = list(await database.read(_NOTIFICATIONS, {"id": execution_id, "max": most}))
+    return [(prompt, at) for prompt, at in reversed(rows)]
 
 
 async def read_run(database: Database, execution_id: str) -> tuple[str, str | None, bool]:

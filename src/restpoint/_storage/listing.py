@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, case, false, func, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, bindparam, case, exists, false, func, literal_column, or_, select, union_all
 
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import READ_ERRORS, encode, unreadable
@@ -78,6 +78,9 @@ def _conditions(status: str | None, given: frozenset[str], *, by_index: bool = T
         found.append(_column("status", by_index=is_best) == word(status))
     is_best = by_index and status in {None, _DENSE}
     found += [_column(name, by_index=is_best) == bindparam(name) for name in ("workflow", "owner") if name in given]
+    if "version" in given:
+        its_run = (_r.execution_key == _e.key) & (_r.version == bindparam("version"))
+        found.append(exists(select(_r.execution_key).where(its_run).correlate(executions)))
     if "before" in given:
         found.append((_e.key if by_index else literal_column("+executions.key")) < bindparam("before"))
     return found
@@ -118,6 +121,7 @@ async def page(
     *,
     statuses: Collection[str],
     workflow: str | None,
+    version: int | None,
     owner: str | None,
     limit: int,
     cursor: str | None,
@@ -126,7 +130,7 @@ async def page(
     """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
-    filters = {"workflow": workflow, "owner": owner, "before": _read_cursor(cursor)}
+    filters = {"workflow": workflow, "version": version, "owner": owner, "before": _read_cursor(cursor)}
     given = {name: value for name, value in filters.items() if value is not None}
     owners: Sequence[str] = ()
     names: Sequence[str] = ()

@@ -18,10 +18,10 @@ from restpoint._core.execution_row import ExecutionSummary
 from restpoint._core.timestamps import span
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import executions, failures, journal, leases, runners, runs, step_attempts
-from restpoint._storage.sqlite.connection import ZERO, limited, listed, prepare, word
+from restpoint._storage.sqlite.connection import ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
-from restpoint.lifecycle import ExecutionStatus
+from restpoint.lifecycle import TERMINAL, ExecutionStatus
 
 _e, _r, _l, _j, _a, _f = executions.c, runs.c, leases.c, journal.c, step_attempts.c, failures.c
 
@@ -205,6 +205,22 @@ def stranded(connection: sqlite3.Connection, now: int, most: int) -> list[tuple[
     there = Processes.read(connection.execute(_LEASES).fetchall(), now)
     rows = connection.execute(_ALL_RUNNING, {"most": most}).fetchall()
     return [(row[0], problem) for row in rows if (problem := there.problem_of(row)) is not None]
+
+
+_OPEN_BY_CODE: Final = prepare(
+    select(_e.workflow, _r.version, func.count())
+    .select_from(executions.join(runs, _r.execution_key == _e.key))
+    .where(_e.status.in_(words(status for status in ExecutionStatus if status not in TERMINAL)))
+    .group_by(_e.workflow, _r.version)
+    .order_by(_e.workflow, _r.version)
+)
+
+
+async def without_code(database: Database, known: Collection[str]) -> list[tuple[str, int]]:
+    """The workflows that open executions have and that are not among the ``known`` (``name@version``), each with how many."""
+    rows = await database.read(_OPEN_BY_CODE, lane="long")
+    found = [(f"{workflow}@{version}", count) for workflow, version, count in rows]
+    return [(workflow, count) for workflow, count in found if workflow not in known]
 
 
 # --- Failures --------------------------------------------------------------------------------------------------------

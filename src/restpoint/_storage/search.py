@@ -117,7 +117,7 @@ async def departure(database: Database, execution_id: str) -> Departure | None:
         return Departure("erased" if cause == "erased" else "removed", time / 1000, owner)
     quoted = json.dumps(execution_id)
     for (swept_at,) in await database.read(_SWEPT_AT, {"after": sequence, "quoted_id": quoted}, lane="long"):
-        return Departure("swept", swept_at / 1000, owner)
+        return Departure(str(EventKind.SWEPT), swept_at / 1000, owner)
     return None
 
 

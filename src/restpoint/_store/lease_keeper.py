@@ -141,8 +141,8 @@ class LeaseKeeper:
         if error is not None:
             log.error("the lease of this process could not be renewed", exc_info=error)
         elif renewal.result():
-            log.warning(
-                "this process stood still for longer than its lease; it looks whether others took its runs over"
+            log.info(
+                "the lease of this process had run out, or the clock was set; looking for runs that others took over"
             )
             for hear in self.expired:
                 hear()

@@ -127,11 +127,6 @@ class Maintenance:
         Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
         total = 0
-        if self._clock.now() >= self._look_for_abandoned_at:
-            abandon = partial(retention.fail_abandoned, most=SWEPT_AT_ONCE, keeping=self._keeping)
-            while await self._database.write(abandon):  # noqa: ASYNC110 - a pause
-                await asyncio.sleep(vacuum.PAUSE_SECONDS)
-            self._look_for_abandoned_at = self._clock.now() + ABANDONED_INTERVAL
         while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)):
             self._records.swept(swept)
             total += len(swept)
@@ -139,6 +134,11 @@ class Maintenance:
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         while await self._database.write(partial(retention.forget_keys, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
+        if self._clock.now() >= self._look_for_abandoned_at:
+            abandon = partial(retention.fail_abandoned, most=SWEPT_AT_ONCE, keeping=self._keeping)
+            while await self._database.write(abandon):  # noqa: ASYNC110 - a pause
+                await asyncio.sleep(vacuum.PAUSE_SECONDS)
+            self._look_for_abandoned_at = self._clock.now() + ABANDONED_INTERVAL
         if self._history_retention is not None:
             before, last = self._clock.now() - self._history_retention, await history.last_sequence(self._database) - 1
             prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)

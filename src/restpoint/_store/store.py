@@ -19,7 +19,7 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
-from restpoint._core.serialization import check_text, encode
+from restpoint._core.serialization import check_text, decode, encode
 from restpoint._storage import (
     Address,
     Departure,
@@ -37,6 +37,7 @@ from restpoint._storage import (
     event_details,
     executions,
     history,
+    journal,
     listing,
     locate,
     progress,
@@ -269,6 +270,7 @@ class ExecutionStore:
         *,
         status: str | Iterable[str] | None = None,
         workflow: str | None = None,
+        version: int | None = None,
         owner: str | None = None,
         visible_to: Collection[str] | None = None,
         limit: int = 50,
@@ -276,9 +278,12 @@ class ExecutionStore:
     ) -> Page:
         """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
-        Filters by one status or several, by workflow and by owner; and with ``visible_to``, to those whose owner is among
-        these names, or that have an open prompt which is addressed to one of them. Raises ``InvalidArgument``.
+        Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
+        those whose owner is among these names, or that have an open prompt which is addressed to one of them. Raises
+        ``InvalidArgument``.
         """
+        if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
+            raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
         wanted = [status] if isinstance(status, str) else list(status or ())
         if status is not None and not wanted:
             raise InvalidArgument("status is empty; name one or several, or none to list all.")
@@ -290,6 +295,7 @@ class ExecutionStore:
             file.database,
             statuses=names,
             workflow=workflow,
+            version=version,
             owner=owner,
             limit=limit,
             cursor=cursor,
@@ -301,6 +307,11 @@ class ExecutionStore:
         """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""
         file = self._file or await self.file()
         return await progress.progress(file.database, execution_id, file.clock.now())
+
+    async def notifications(self, execution_id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
+        """The newest notifications of a workflow, the oldest of them first, each as ``prompt`` and ``created_at`` (seconds)."""
+        found = await journal.read_notifications((await self.file()).database, execution_id, limit)
+        return [{"prompt": decode(prompt), "created_at": at / 1000} for prompt, at in found]
 
     async def failure(self, execution_id: str) -> Failure | None:
         """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""

@@ -16,7 +16,16 @@ from restpoint.cli.options import existing, times_to_live, user_name
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound, NotAllowed
 from restpoint.events import EventKind
-from restpoint.models import Event, Execution, ExecutionListItem, Failure, HistoryItem, OpenInteraction, StepUnderWay
+from restpoint.models import (
+    Event,
+    Execution,
+    ExecutionListItem,
+    Failure,
+    HistoryItem,
+    Notification,
+    OpenInteraction,
+    StepUnderWay,
+)
 
 if TYPE_CHECKING:
     from restpoint._core.execution_row import StartOptions
@@ -107,7 +116,7 @@ class FileBackend:
         return only_one(part, await search.ids_with(self._database, part, CANDIDATES + 1))
 
     async def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
-        """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow`` and ``owner``."""
+        """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow``, ``version`` and ``owner``."""
         cursor: str | None = None
         while True:
             page = await self._service.list(self.actor, **filters, limit=200, cursor=cursor)
@@ -132,6 +141,8 @@ class FileBackend:
         execution.auth_url = None if consent is None else consent.auth_url
         execution.oauth_state = None if consent is None else consent.oauth_state
         execution.result = record.result
+        told = await self._service.notifications(view)
+        execution.notifications = [Notification.model_validate(each) for each in told]
         progress, failure = await self._service.progress(view), await self._service.failure(self.actor, view)
         execution.problem, execution.sleeping_until = progress.problem, progress.sleeping_until
         execution.steps = [StepUnderWay.model_validate(asdict(step)) for step in progress.steps]

@@ -36,6 +36,9 @@ def list_executions(
         list[str] | None, typer.Option("--status", "-s", help="Only with this status, such as failed; may be repeated.")
     ] = None,
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this workflow.")] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="Only of this version of its workflow.")
+    ] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Only of this owner.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many, the newest.")] = 50,
 ) -> None:
@@ -48,7 +51,7 @@ def list_executions(
         asked: dict[str, Any] = {}
         more = False
         async with open_backend(database, url) as backend:
-            async for item in backend.list(status=status or None, workflow=workflow, owner=owner):
+            async for item in backend.list(status=status or None, workflow=workflow, version=version, owner=owner):
                 if len(items) == limit:
                     more = True
                     break

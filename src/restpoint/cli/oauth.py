@@ -96,8 +96,10 @@ def check(
     if providers is None:
         raise terminal.Usage("Name the file of providers with --providers, or in RESTPOINT_PROVIDERS_FILE.")
     known = {each.name: each for each in read(providers, os.environ)}
+    if not known:
+        raise terminal.Usage(f"{providers} has no provider: it has one table for each, such as [github].")
     if unknown := [name for name in names or () if name not in known]:
-        raise terminal.Usage(f"{providers} has no provider {unknown[0]!r}. It has: {', '.join(known) or 'none'}.")
+        raise terminal.Usage(f"{providers} has no provider {unknown[0]!r}. It has: {', '.join(known)}.")
     base = None if public_url is None else check_url("public_url", public_url).rstrip("/")
     chosen = [known[name] for name in names or known]
     found = terminal.run(_findings(chosen, set(known), None if base is None else f"{base}{CALLBACK}"))

@@ -116,7 +116,7 @@ def show_list(items: Sequence[ExecutionListItem], asked: Mapping[str, OpenIntera
         (
             item.execution_id,
             str(item.status),
-            item.workflow or "",
+            _workflow(item),
             item.owner or "",
             when(item.created_at) if wide else _relative_time(item.created_at),
             _note(item, asked.get(item.execution_id)),
@@ -131,6 +131,11 @@ def show_list(items: Sequence[ExecutionListItem], asked: Mapping[str, OpenIntera
 def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
     """The labels that an execution has, each with its name."""
     return [(name, str(value)) for name in ExecutionLabels.model_fields if (value := getattr(item, name))]
+
+
+def _workflow(item: ExecutionListItem) -> str:
+    """The name of its workflow, with the version where that is not the first."""
+    return f"{item.workflow or ''}@{item.version}" if (item.version or 1) > 1 else item.workflow or ""
 
 
 def _note(item: ExecutionListItem, asked: OpenInteraction | None) -> str:
@@ -163,6 +168,9 @@ def show_execution(execution: Execution, answers: Sequence[HistoryItem] = ()) ->
         "result": to_json(execution.result) if execution.status == "completed" else None,
     }
     lines += [(name, str(value)) for name, value in told.items() if value is not None]
+    lines += [
+        ("notified", f"{_moment(each.created_at)}: {one_line(each.prompt.text)}") for each in execution.notifications
+    ]
     lines += [("step", _step(step)) for step in execution.steps]
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))

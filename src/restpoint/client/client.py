@@ -192,9 +192,9 @@ class Client:
 
         Raises ``ExecutionNotFound``, ``Refused`` and ``ExecutionHeld``.
         """
-        reply = await self._send("DELETE", _path(execution_id), accept={404})
+        reply = await self._send("DELETE", _path(execution_id), accept={404, 410})
         sent_again = reply.extensions.get("attempts", 1) > 1
-        if reply.status_code == HTTPStatus.NOT_FOUND and not sent_again:
+        if not reply.is_success and not sent_again:
             raise responses.error_in(reply)
 
     async def list(
@@ -202,6 +202,7 @@ class Client:
         *,
         status: str | Iterable[str] | None = None,
         workflow: str | None = None,
+        version: int | None = None,
         owner: str | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[ExecutionListItem]:
@@ -210,7 +211,7 @@ class Client:
         wanted = [status] if isinstance(status, str) else list(status or ())
         while True:
             params: dict[str, Any] = {"limit": page_size, "status": wanted}
-            params |= {"workflow": workflow, "owner": owner, "cursor": cursor}
+            params |= {"workflow": workflow, "version": version, "owner": owner, "cursor": cursor}
             params = {name: value for name, value in params.items() if value not in (None, [])}
             page = responses.read(ExecutionList, await self._send("GET", "/executions", params=params))
             for item in page.items:

@@ -95,7 +95,7 @@ def asgi_app(
     owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> Starlette:
-    """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
+    """The routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
 
     Mounted applications have no lifespan of their own: enter ``app.router.lifespan_context(app)`` in yours, so that SIGTERM and
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
@@ -117,7 +117,7 @@ def router(
     owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> "APIRouter":
-    """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
+    """The routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
 
     The arguments are those of ``asgi_app``. The routes are documented by their own ``/docs`` and ``/openapi.json`` below the
     prefix, and not in the document of the application.
@@ -165,6 +165,7 @@ def create_app(
     public_url: str | None = None,
     address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
+    starts: bool = True,
     owner_limits: OwnerLimits | None = None,
     title: str = _TITLE,
 ) -> Starlette:
@@ -217,6 +218,7 @@ def create_app(
         trusted_origins=trusted_origins,
         metrics=metrics,
         consents=consents,
+        starts=starts,
         public_url=public_url,
     )
 

@@ -27,12 +27,12 @@ from restpoint.http.problems import Problem
 from restpoint.http.requests import BODY_SECONDS
 
 MAX_CONNECTIONS: Final = 1_000
-ACCEPTED_AT_ONCE: Final = 32
+ACCEPTED_AT_ONCE: Final = 16
 """How many connections asyncio accepts in one turn of the loop, before this module sees the first of them."""
 
-_RESERVED_DESCRIPTORS: Final = (
-    64 + 3 * ACCEPTED_AT_ONCE
-)  # for the file and the log, and for what was accepted and not seen yet
+_RESERVED_DESCRIPTORS: Final = 64 + 5 * ACCEPTED_AT_ONCE
+"""Kept for the file and the log, and for connections on their way: accepted and not seen yet, or dropped and not closed yet."""
+
 _READ_BYTES: Final = 8 * 1024  # handled in one turn: h11 takes 25 us for each chunk, and a chunk may be six bytes
 _LOOK_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 10.0  # beyond the time of a body, after which a client that still sends one is dropped

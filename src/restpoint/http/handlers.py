@@ -70,6 +70,8 @@ class RouteOptions(TypedDict, total=False):
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.
     - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
+    - ``starts``: whether there are routes that start and list workflows. With False only executions are served, which the
+      application starts itself.
     - ``public_url``: the URL of the routes as clients see it, such as ``https://host.example/approvals``, where a proxy takes a
       part of the path away. Every address in a reply begins with its path. By default the one of ``consents``, or else the path
       that requests come to.
@@ -82,6 +84,7 @@ class RouteOptions(TypedDict, total=False):
     trusted_origins: Collection[str]
     metrics: Metrics | None
     consents: Consents | None
+    starts: bool
     public_url: str | None
 
 
@@ -114,6 +117,7 @@ class Handlers:
         )
         self._trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
         self._metrics = options.get("metrics")
+        self.starts = options.get("starts", True)
         consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
         public_url = options.get("public_url") or (None if consents is None else consents.links.public_url)
@@ -308,7 +312,11 @@ class Handlers:
         return json_response({**self._status(actor, view, request, ""), **now}, headers=headers)
 
     async def _now(self, actor: Actor, view: View) -> dict[str, Any]:
-        """What a poll shows beside the record: what an execution that runs is doing, and what one that failed has raised."""
+        """What a poll shows beside the record: what was notified, what it is doing, and what it raised if it failed."""
+        told = await self.service.notifications(view)
+        return {**({"notifications": told} if told else {}), **await self._doing(actor, view)}
+
+    async def _doing(self, actor: Actor, view: View) -> dict[str, Any]:
         if view.status is ExecutionStatus.RUNNING:
             return bodies.progress_body(await self.service.progress(view))
         if view.status is ExecutionStatus.FAILED:
@@ -338,6 +346,7 @@ class Handlers:
             actor,
             status=parameters.STATUSES.of(request),
             workflow=parameters.WORKFLOW.of(request),
+            version=parameters.VERSION.of(request),
             owner=parameters.OWNER.of(request),
             limit=parameters.LIMIT.of(request) or _PAGE,
             cursor=parameters.CURSOR.of(request),
@@ -455,7 +464,7 @@ class Handlers:
 
 def _tag(view: View, now: dict[str, Any]) -> str:
     """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do, or what it is doing."""
-    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps"))
+    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps", "notifications"))
     state = "\0".join((*view.state, *doing)).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
 

@@ -170,7 +170,8 @@ _OBJECT: Final = dict[str, Any]
 def operations(handlers: Handlers) -> list[Operation]:
     """Every operation, those that are called most often first: Starlette compares a path with one route after another."""
     often = {"start_default_workflow": 0, "get_execution": 1, "answer_interaction": 2, "start_workflow": 3}
-    table = [*_starts(handlers), *_executions(handlers), *_server(handlers), *_consents(handlers)]
+    starts = _starts(handlers) if handlers.starts else []
+    table = [*starts, *_executions(handlers), *_server(handlers), *_consents(handlers)]
     table += _audit(AuditHandlers(handlers.service, handlers.actor))
     return sorted(table, key=lambda each: often.get(each.id, len(often)))
 
@@ -209,7 +210,14 @@ def _starts(handlers: Handlers) -> list[Operation]:
 
 def _executions(handlers: Handlers) -> list[Operation]:
     tag = "executions"
-    filters = (parameters.STATUSES, parameters.WORKFLOW, parameters.OWNER, parameters.LIMIT, parameters.CURSOR)
+    filters = (
+        parameters.STATUSES,
+        parameters.WORKFLOW,
+        parameters.VERSION,
+        parameters.OWNER,
+        parameters.LIMIT,
+        parameters.CURSOR,
+    )
     id_, wait, after, limit = parameters.ID, parameters.WAIT, parameters.AFTER, parameters.LIMIT
     absent = (errors.ExecutionNotFound, errors.ExecutionGone)
     changed = (*absent, errors.IllegalTransition, errors.Conflict)

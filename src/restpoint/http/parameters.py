@@ -167,6 +167,7 @@ ID: Final = path("execution_id", "The id of an execution.")
 AFTER: Final = whole("after", "Only rows of history after this one.")
 LIMIT: Final = whole("limit", "How many at most.", 1, listing.MAX_PAGE)
 WORKFLOW: Final = text("workflow", "Only of this workflow.")
+VERSION: Final = whole("version", "Only of this version of its workflow.", 1, (1 << 31) - 1)
 OWNER: Final = text("owner", "Only of this owner.")
 CURSOR: Final = text("cursor", "next_cursor of the page before.")
 _STATUS: Final = {"type": "string", "enum": list(ExecutionStatus)}

@@ -12,6 +12,9 @@ from restpoint._core.serialization import MAX_TEXT_LENGTH
 class _Details(models.ExecutionLabels):
     created_at: float | None = Field(None, description="When it was created, in seconds since the epoch.")
     version: int | None = Field(None, description="The version of its workflow; null where no runner runs it.")
+    notifications: list[models.Notification] = Field(
+        [], description="What the workflow notified people of: the newest 20, the oldest of them first."
+    )
 
 
 class OpenInteraction(models.OpenInteraction):

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
 
 from restpoint.errors import InvalidArgument, ProviderUnreachable
 from restpoint.oauth.provider_client import Endpoints, ProviderClient, read_endpoints
@@ -165,7 +166,7 @@ async def _authorization(
     except ProviderUnreachable as error:
         return found("unreachable", _unreachable(provider, error))
     location = reply.headers.get("location", "")
-    told = dict(reply.url.copy_with(query=location.partition("?")[2].encode()).params) if location else {}
+    told = dict(parse_qsl(location.partition("?")[2].partition("#")[0]))
     entra = _ENTRA_ERROR.search(reply.text)
     if location.startswith(redirect_uri) and "error" in told:
         refusal = read_refusal(told["error"], told.get("error_description"))

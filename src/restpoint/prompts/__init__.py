@@ -19,7 +19,8 @@ from typing import Annotated, Any, Final, Self, get_args
 from pydantic import BaseModel, Discriminator, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
-from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, first_problem, unreadable
+from restpoint._core.sameness import difference
+from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES, first_problem, path_of, unreadable
 from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
 from restpoint.prompts.base import (
     AnswerOptions,
@@ -113,8 +114,11 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
 
 
 def write_prompt(prompt: HumanPrompt) -> str:
-    """The prompt as the JSON text that is stored. Raises ``PromptNotAccepted`` past the size limit."""
-    return _written(prompt, "prompt", MAX_PROMPT_BYTES, PromptNotAccepted)
+    """The prompt as the JSON text that is stored.
+
+    Raises ``PromptNotAccepted`` past the size limit, and where another prompt would be read back.
+    """
+    return _written(prompt, PROMPT, "prompt", MAX_PROMPT_BYTES, PromptNotAccepted)
 
 
 def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
@@ -137,8 +141,11 @@ def _with_one_kind(data: object) -> object:
 
 
 def write_response(response: HumanResponse) -> str:
-    """The response as the JSON text that is stored. Raises ``ResponseNotAccepted`` past the size limit."""
-    return _written(response, "response", MAX_RESPONSE_BYTES, ResponseNotAccepted)
+    """The response as the JSON text that is stored.
+
+    Raises ``ResponseNotAccepted`` past the size limit, and where another response would be read back.
+    """
+    return _written(response, RESPONSE, "response", MAX_RESPONSE_BYTES, ResponseNotAccepted)
 
 
 def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
@@ -165,9 +172,15 @@ def _data(value: BaseModel | Mapping[str, object]) -> object:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
-def _written(model: BaseModel, noun: str, limit: int, error: type[PromptNotAccepted | ResponseNotAccepted]) -> str:
+def _written(
+    model: BaseModel,
+    adapter: TypeAdapter[Any],
+    noun: str,
+    limit: int,
+    error: type[PromptNotAccepted | ResponseNotAccepted],
+) -> str:
     try:
-        text = model.model_dump_json()
+        text = model.model_dump_json(warnings=False)
     except (PydanticSerializationError, ValueError, RecursionError) as problem:
         raise error(f"This {noun} has no JSON form: {problem}.") from None
     size = len(text) if text.isascii() else len(text.encode())
@@ -175,6 +188,12 @@ def _written(model: BaseModel, noun: str, limit: int, error: type[PromptNotAccep
         raise error(
             f"The {noun} is {size} bytes of JSON and the limit is {limit}; keep large content elsewhere and link to it."
         )
+    try:
+        found = difference(model, adapter.validate_json(text))
+    except (ValidationError, RecursionError) as problem:
+        raise error(f"This {noun} cannot be read back: {first_problem(problem)}.") from None
+    if found is not None:
+        raise error(f"This {noun} would read back as another one: at {path_of(found[0])}, {found[1]}.")
     return text
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import ResponseNotAccepted
-from restpoint.prompts.options import Option
+from restpoint.prompts.options import Option, identity_of
 
 
 class HumanPromptModelType(StrEnum):
@@ -86,6 +86,11 @@ class HumanPromptBase(BaseModel, Generic[R], validate_assignment=True, extra="fo
     def summary(self) -> str:
         """What is asked, in words."""
         return self.text
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What the prompt is beside its wording: its kind, and its options by id and value, in any order."""
+        return (type(self).__name__, *sorted(map(identity_of, self.offers)))
 
     @property
     def offers(self) -> Sequence[Option]:

@@ -106,9 +106,9 @@ def offered(options: Sequence[Option], chosen: Option) -> Any:
     label. A word is the id, the value or the label of an option. Nothing is chosen where that stands for several options.
     """
     if {"id", "value"} <= chosen.model_fields_set and not isinstance(chosen, _BinaryWord | _MultipleWord):
-        wanted = _identity(chosen)
+        wanted = identity_of(chosen)
         for option in options:
-            if option.id == chosen.id and _identity(option) == wanted:
+            if option.id == chosen.id and identity_of(option) == wanted:
                 return option
         what, found = f"The option with id {_quoted(chosen.id)} and value {_quoted(chosen.value)}", []
     else:
@@ -162,7 +162,7 @@ def _shortened(text: str, width: int = 80) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def _identity(option: Option) -> tuple[str, str]:
+def identity_of(option: Option) -> tuple[str, str]:
     """What tells two options apart: the id and the value as JSON, where 1, true and "1" are three things."""
     return option.id, _comparable(option.value)
 
@@ -186,7 +186,7 @@ def refuse_repeats(chosen: Sequence[Option]) -> None:
     """Raise ``ResponseNotAccepted`` where an option is chosen twice."""
     seen = set()
     for option in chosen:
-        if (identity := _identity(option)) in seen:
+        if (identity := identity_of(option)) in seen:
             raise ResponseNotAccepted(f"The option {option.id} is chosen twice; choose each option once.")
         seen.add(identity)
 
@@ -195,7 +195,7 @@ def check_distinct(options: Sequence[Option]) -> None:
     """Raise ``ValueError`` where two options cannot be told apart."""
     if len({option.id for option in options}) == len(options):
         return
-    if len({_identity(option) for option in options}) != len(options):
+    if len({identity_of(option) for option in options}) != len(options):
         raise ValueError("two options have the same id and value, so an answer could not tell them apart")
 
 

@@ -37,6 +37,11 @@ class HumanPromptText(HumanPromptBase[HumanResponseText]):
     placeholder: str | None = None
     required: bool = True
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Also whether text is required: where it is not, blank text may have been the answer."""
+        return (*super().identity, self.required)
+
     def _checked(self, response: HumanResponseText) -> HumanResponseText:
         if self.required and not response.text.strip():
             raise ResponseNotAccepted("The prompt requires text and this response is blank.")

@@ -202,6 +202,8 @@ class Guard:
                     lock(self._index, fcntl.F_RDLCK, *_INDEX_IN_USE)
             except OSError as error:
                 log.debug("%s has only SQLite's own locks (%s)", self.path, error)
+                with suppress(OSError):
+                    lock(self._descriptor, fcntl.F_UNLCK, *_SHARED)
                 return
             self._held.locked += 1
             self._is_locked = True
