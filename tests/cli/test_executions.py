@@ -364,7 +364,7 @@ async def test_of_two_people_at_two_terminals_one_is_told_that_the_other_was_fir
         other.type("Grace\n")
         assert other.ended() == 1
     told = other.shown.replace("\r", "").splitlines()[-3:]
-    assert "was answered already" in told[0]
+    assert "already been resolved" in told[0]
     assert told[2] == f"  Try: restpoint history {execution_id}"
     assert [response["text"] for response, _ in answers(here)] == ["Ada"]
 
