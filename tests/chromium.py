@@ -50,6 +50,7 @@ class Sent:
 
     url: str
     referer: str
+    method: str
 
 
 class Browser:
@@ -186,4 +187,4 @@ class Browser:
             if message["method"] == "Network.requestWillBeSent":
                 request = message["params"]["request"]
                 if request["url"].startswith("http"):
-                    self._sent.append(Sent(request["url"], request["headers"].get("Referer", "")))
+                    self._sent.append(Sent(request["url"], request["headers"].get("Referer", ""), request["method"]))

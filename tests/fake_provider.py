@@ -29,10 +29,12 @@ CLIENT_SECRET = "canary-client-secret+%:6e1f"
 
 @dataclass
 class FakeProvider:
-    """``token`` is what the token endpoint does next: a name of ``_TOKEN``, or the JSON and status of its answer."""
+    """``token`` is what the token endpoint does next: a name of ``_token``, the JSON and status of its answer, or all of it."""
 
     issuer: str = ""
-    token: str | tuple[Any, int] = "grants"
+    token: str | tuple[Any, int] | Response = "grants"
+    authorization: Response | None = None
+    """What the authorization endpoint answers, where it does not send the browser back with a code."""
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_in: Any = 3600
     gives_refresh_tokens: bool = True
@@ -42,6 +44,12 @@ class FakeProvider:
     """Every request to the token endpoint, its form."""
     cookies: list[dict[str, str]] = field(default_factory=list)
     """What cookies came with each of them, though each answer sets one."""
+    resources: list[list[str]] = field(default_factory=list)
+    """What resources each of them names."""
+    authorizations: list[str] = field(default_factory=list)
+    """Every request to the authorization endpoint."""
+    encodings: list[str | None] = field(default_factory=list)
+    """What encodings each of them accepts."""
     redeemed: list[str] = field(default_factory=list)
     access_tokens: list[str] = field(default_factory=list)
     refresh_tokens: list[str] = field(default_factory=list)
@@ -74,6 +82,9 @@ class FakeProvider:
 
     async def _authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)
+        self.authorizations.append(str(request.url))
+        if self.authorization is not None:
+            return self.authorization
         code = f"canary-code-{secrets.token_hex(8)}"
         self.codes[code] = asked
         self.codes_given.append(code)
@@ -83,28 +94,34 @@ class FakeProvider:
         return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(back)}", 303)
 
     async def _token(self, request: Request) -> Response:
-        form = {key: values[0] for key, values in parse_qs((await request.body()).decode()).items()}
+        fields = parse_qs((await request.body()).decode())
+        form = {key: values[0] for key, values in fields.items()}
         self.asked.append(form)
+        self.resources.append(fields.get("resource", []))
         self.cookies.append(dict(request.cookies))
+        self.encodings.append(request.headers.get("accept-encoding"))
         self.arrived.set()
         if "code_verifier" in form:
             self.verifiers.append(form["code_verifier"])
         match self.token:
-            case "grants":
-                return self._grant(request, form)
-            case "hangs":
-                await self.let_go.wait()
+            case "grants" | "hangs":
+                if self.token == "hangs":
+                    await self.let_go.wait()
                 return self._grant(request, form)
             case "grants and hangs":
                 reply = self._grant(request, form)
                 await self.let_go.wait()
                 return reply
+            case "echoes":
+                told = " ".join((*form.values(), CLIENT_SECRET, request.headers.get("authorization", "")))
+                return JSONResponse({"error": "invalid_grant", "error_description": f"canary-said {told}"}, 400)
             case "html":
                 return HTMLResponse("<h1>Welcome</h1>")
-            case (bytes() as body, status):
-                return Response(body, status, media_type="application/json")
+            case Response() as reply:
+                return reply
             case (body, status):
-                return JSONResponse(body, status)
+                plain = isinstance(body, bytes)
+                return Response(body, status, media_type="application/json") if plain else JSONResponse(body, status)
         raise AssertionError(self.token)
 
     async def _repositories(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from restpoint import Context, WorkflowFailed, workflow
 from restpoint.access import Actor
 from restpoint.http.app import create_app
+from restpoint.http.connections import Config, ConnectionLimits
 from restpoint.prompts import HumanPromptBinary, HumanPromptCheckbox, HumanPromptText
 from support import CALL, MAIL, NO, PATIENCE, YES
 
@@ -138,12 +139,17 @@ class Server(uvicorn.Server):
         yield
 
 
-@asynccontextmanager
-async def served(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+def served(app: Any, **headers: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """A client of the app behind uvicorn on a port of its own. Ends as SIGTERM would."""
+    return served_within(ConnectionLimits(), app, **headers)
+
+
+@asynccontextmanager
+async def served_within(limits: ConnectionLimits, app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """As ``served``, with other limits of its connections."""
     listening = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sends small replies at once on sockets that say so
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=5)
+    config = Config(app, limits, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
     server = Server(config)
 
     async def run() -> None:

@@ -10,8 +10,8 @@ The rules of ``Policy``:
   answer its prompts that have no assignees.
 - An *assignee* of an open prompt sees the execution while the prompt is open, sees the prompts that are addressed to them,
   and answers those.
-- The role ``operator`` sees, answers, cancels and removes everything. The role ``reader``, for auditors, sees everything with
-  its history and changes nothing. Both may audit the whole file.
+- The role ``operator`` sees, answers, cancels, removes and retries everything. The role ``reader``, for auditors, sees
+  everything with its history and changes nothing. Both may audit the whole file.
 - The owner of the execution never answers a prompt with *four eyes*, not even as an operator.
 - A consent (``auth_url``, ``oauth_state``) is shown to the owner only; if the execution has no owner, to operators.
 - For everyone else the execution does not exist.
@@ -154,6 +154,14 @@ class Policy:
     def may_remove(self, actor: Actor, execution: Subject) -> bool:
         """Whether they may delete the execution after it has ended."""
         return OPERATOR in actor.roles or self.owns(actor, execution.owner)
+
+    def may_retry(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it
+        """Whether they may have the execution go on after it has failed."""
+        return OPERATOR in actor.roles
+
+    def may_see_failure(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it
+        """Whether they see what a workflow raised, with its traceback, beside the public message of a failure."""
+        return OPERATOR in actor.roles
 
     def may_read_history(self, actor: Actor, execution: Subject) -> bool:
         """Whether they may read the whole history, including the prompts and responses of others."""

@@ -5,6 +5,7 @@
     RestpointError
     ├── NotFound (KeyError)                the file has nothing with this id
     │   ├── ExecutionNotFound              execution_not_found
+    │   │   └── ExecutionGone              execution_gone: it was in the file, and was swept or removed
     │   ├── InteractionNotFound            interaction_not_found
     │   ├── WorkflowNotFound               workflow_not_found
     │   └── NothingToExport                nothing_to_export
@@ -19,6 +20,8 @@
     │   ├── ConsentExpired (TimeoutError)  consent_expired
     │   ├── ConsentWithdrawn               consent_withdrawn
     │   ├── ExecutionHeld                  execution_held
+    │   ├── CannotRetry                    cannot_retry
+    │   ├── OwnerLimitReached              owner_limit_reached
     │   ├── PromptNotAccepted              prompt_not_accepted
     │   ├── ResponseNotAccepted            response_not_accepted
     │   ├── NotJSON                        not_json
@@ -43,6 +46,7 @@
         ├── StorageFull                    storage_full
         ├── DamagedFile                    damaged_file
         ├── UnusableFile                   unusable_file
+        ├── FileGone                       file_gone
         ├── SchemaTooOld                   schema_too_old
         └── SchemaTooNew                   schema_too_new
 
@@ -50,6 +54,7 @@ The original store raised ``KeyError`` and ``ValueError``, so the classes that r
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import ClassVar
 
 
@@ -79,6 +84,23 @@ class ExecutionNotFound(NotFound):
             f"Execution {execution_id} not found. It never existed, was removed, or its time to live ended."
         )
         self.execution_id = execution_id
+
+
+class ExecutionGone(ExecutionNotFound):
+    """The execution was in the file, and left it.
+
+    ``how`` is ``swept`` (its time to live was over), ``removed`` or ``erased``; ``gone_at`` is when, in seconds since the epoch.
+    """
+
+    code = "execution_gone"
+
+    def __init__(self, execution_id: str, how: str, gone_at: float) -> None:
+        super().__init__(execution_id)
+        when = datetime.fromtimestamp(gone_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        why = ", when its time to live was over" if how == "swept" else ""
+        self.args = (f"Execution {execution_id} was {how} at {when}{why}. Its history tells how it went.",)
+        self.how = how
+        self.gone_at = gone_at
 
 
 class InteractionNotFound(NotFound):
@@ -141,7 +163,7 @@ class Conflict(Refused):
 
 
 class InteractionAlreadyResolved(Refused):
-    """Another response was accepted first. Sending the same response again is a retry and succeeds.
+    """Somebody's response was accepted first. Whoever sent that one may send it again: a retry succeeds.
 
     ``answered_at`` is in milliseconds since the epoch.
     """
@@ -151,8 +173,8 @@ class InteractionAlreadyResolved(Refused):
     def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
         who = answered_by or "an unnamed actor"
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} has already been resolved with another response "
-            f"by {who} at {answered_at} ms since the epoch. The first response stands."
+            f"Interaction {interaction_id} of execution {execution_id} was answered already, by {who} at "
+            f"{datetime.fromtimestamp(answered_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. That response stands."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
@@ -202,10 +224,10 @@ class InteractionExists(Refused):
 
 
 class ConsentDenied(Refused):
-    """A consent was denied. ``denial_code`` is the OAuth error code.
+    """A consent was denied. ``denial_code`` is the OAuth error code, usually ``access_denied`` (RFC 6749, section 4.1.2.1).
 
-    ``access_denied`` means that the person said no. Codes such as ``invalid_grant`` come from the provider, when it refused the
-    authorization code (RFC 6749, sections 4.1.2.1 and 5.2). ``invalid_token_response`` means that its answer has no token.
+    The person said no, or the provider did in their place. An error that is nobody's refusal, such as ``invalid_client``,
+    ends no consent: it stays open, and the log of the server says what to correct.
     """
 
     code = "consent_denied"
@@ -247,6 +269,27 @@ class ExecutionHeld(Refused):
         super().__init__(f"Execution {execution_id} is on hold ({reason}). Release it before removing it.")
         self.execution_id = execution_id
         self.reason = reason
+
+
+class CannotRetry(Refused):
+    """A failed execution cannot go on from what is recorded of it; ``reason`` says why."""
+
+    code = "cannot_retry"
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(f"Execution {execution_id} cannot be retried: {reason} Start a new one.")
+        self.execution_id = execution_id
+        self.reason = reason
+
+
+class OwnerLimitReached(Refused):
+    """An owner has as many executions as the server allows. Try again after ``retry_after`` seconds."""
+
+    code = "owner_limit_reached"
+
+    def __init__(self, owner: str, what: str, retry_after: int) -> None:
+        super().__init__(f"{owner} {what}. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
 
 
 class PromptNotAccepted(Refused):
@@ -469,6 +512,15 @@ class UnusableFile(StorageError):
     """The path cannot hold a restpoint file: not a database, a directory, read-only, or without a parent folder."""
 
     code = "unusable_file"
+
+
+class FileGone(StorageError):
+    """The file or its log was deleted, moved, replaced or cut short while it was open.
+
+    What was acknowledged before is where the file went to. Writes are refused until it is back in its place.
+    """
+
+    code = "file_gone"
 
 
 class SchemaTooOld(StorageError):

@@ -20,6 +20,7 @@ class _Effect:
     """What an event does; ``EventKind`` documents each attribute."""
 
     ends_as: ExecutionStatus | None = None
+    undoes_end: bool = False
     wait: WaitKind | None = None
     wait_status: WaitStatus | None = None
     opens_wait: bool = False
@@ -39,7 +40,7 @@ def _asked(wait: WaitKind) -> _Effect:
 
 def _closed(wait: WaitKind, status: WaitStatus, *, has_payload: bool = False, is_decision: bool = False) -> _Effect:
     return _Effect(
-        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision
+        wait=wait, wait_status=status, wakes_runner=True, has_payload=has_payload, is_decision=is_decision, is_streamed=True
     )  # fmt: skip
 
 
@@ -58,6 +59,8 @@ class EventKind(StrEnum):
     """What happened, as a sentence."""
     ends_as: ExecutionStatus | None
     """The status that the execution ends with; None where the event does not end it."""
+    undoes_end: bool
+    """Whether the execution, which had ended, runs again."""
     wait: WaitKind | None
     """The kind of wait that the event is about; None where it is about no single wait."""
     wait_status: WaitStatus | None
@@ -84,7 +87,7 @@ class EventKind(StrEnum):
         self = str.__new__(cls, name)
         self._value_ = name
         self.description = self.__doc__ = description
-        self.ends_as = effect.ends_as
+        self.ends_as, self.undoes_end = effect.ends_as, effect.undoes_end
         self.wait, self.wait_status = effect.wait, effect.wait_status
         self.opens_wait = effect.opens_wait
         self.closes_wait = effect.wait is not None and effect.wait_status in ends(effect.wait)
@@ -110,6 +113,11 @@ class EventKind(StrEnum):
         "execution_cancelled",
         "An execution was cancelled.",
         _Effect(ends_as=ExecutionStatus.CANCELLED),
+    )
+    EXECUTION_RETRIED = (
+        "execution_retried",
+        "A failed execution was taken up again at the call that failed; the detail names what is called again.",
+        _Effect(undoes_end=True, wakes_runner=True),
     )
     EXECUTION_RECOVERED = (
         "execution_recovered",
@@ -215,3 +223,5 @@ CLOSINGS: Final = tuple(kind for kind in EventKind if kind.closes_wait)
 """The events that close a wait."""
 ENDINGS: Final = tuple(kind for kind in EventKind if kind.ends_as is not None)
 """The events that end an execution."""
+UNDOINGS: Final = tuple(kind for kind in EventKind if kind.undoes_end)
+"""The events by which an execution that had ended runs again."""

@@ -44,6 +44,7 @@ class WaitStatus(StrEnum):
 
 PAUSED: Final = (ExecutionStatus.INTERACTION_REQUIRED, ExecutionStatus.OAUTH_REQUIRED)
 TERMINAL: Final = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
+"""The statuses of an execution that has ended. Of these only ``failed`` can be left, by a retry."""
 OPEN: Final = (WaitStatus.PENDING, WaitStatus.EXCHANGING)
 
 _LIVE: Final = ["running", "interaction_required", "oauth_required"]
@@ -68,6 +69,7 @@ EXECUTION: Final = Machine(
         {"trigger": "complete", "source": "running", "dest": "completed"},
         {"trigger": "fail", "source": _LIVE, "dest": "failed"},
         {"trigger": "cancel", "source": _LIVE, "dest": "cancelled"},
+        {"trigger": "retry", "source": "failed", "dest": "running"},
     ],
 )
 INTERACTION: Final = Machine(

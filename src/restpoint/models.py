@@ -70,7 +70,7 @@ class ExecutionAcceptedOAuth(ExecutionOAuthRequiredStatus):
     status_url: str
 
 
-class InteractionResponseRequest(BaseModel):
+class InteractionResponseRequest(BaseModel, extra="forbid"):
     """The body that answers a prompt."""
 
     response: HumanResponse
@@ -99,8 +99,33 @@ class ExecutionLabels(BaseModel):
     priority: int = 0
 
 
+class StepUnderWay(BaseModel):
+    """A step that has failed so many times and is tried again. Times are seconds since the epoch."""
+
+    name: str
+    attempts: int
+    failed_at: float
+    next_at: float
+    error_type: str
+    error_message: str
+
+
+class Failure(BaseModel):
+    """What a workflow raised. Only operators see it."""
+
+    type: str
+    message: str
+    traceback: str
+
+
 class _AnyExecution(_Execution):
     status: ExecutionStatus
+    version: int | None = None
+    """The version of its workflow; None where no runner runs it."""
+    problem: str | None = None
+    """Why nobody goes on with it; None where somebody does, or nobody need."""
+    sleeping_until: float | None = None
+    """Until when it sleeps, in seconds since the epoch; None where it does not sleep."""
 
 
 class ExecutionListItem(ExecutionLabels, _AnyExecution):
@@ -144,9 +169,10 @@ class HistoryItem(BaseModel):
 
 
 class HistoryList(BaseModel):
-    """The history of an execution, in order."""
+    """A page of the history of an execution, in order. ``next_after`` is the ``after`` of the next page; null at the end."""
 
     items: list[HistoryItem]
+    next_after: int | None = None
 
 
 class WorkflowItem(BaseModel):
@@ -185,6 +211,10 @@ class Execution(ExecutionLabels, _AnyExecution):
     result: Any = None
     error: str | None = None
     error_code: str | None = None
+    steps: list[StepUnderWay] = Field(default_factory=list)
+    """The steps that have failed and are tried again."""
+    failure: Failure | None = None
+    """What the workflow of a failed execution raised; None for clients that are no operators."""
 
     @model_validator(mode="before")
     @classmethod

@@ -6,12 +6,16 @@ store or the runner. What an actor may not see does not exist for them: the erro
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
+from restpoint._core import json_thread
+from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
 from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
+    ExecutionGone,
     ExecutionNotFound,
     FourEyes,
     IllegalTransition,
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from restpoint._core.execution_row import StartOptions
     from restpoint._engine.runner import Runner, Started
     from restpoint._engine.workflow import Workflow
-    from restpoint._storage import HistoryEntry, Page
+    from restpoint._storage import Failure, HistoryEntry, Page, Progress
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore
@@ -74,15 +78,25 @@ class View:
 
     @property
     def state(self) -> tuple[str, ...]:
-        """The status and the ids of the open waits, to compare two views by."""
+        """The status and the ids of the open waits, to compare two views by; of one that has ended, when: it may end again."""
+        if self.ended:
+            return (self.status, str(self.record.completed_at))
         consent = () if self.consent is None else (self.consent.consent_id,)
         return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of a history. ``next_after`` is the sequence that the next page comes after; None at the end."""
+
+    items: "Sequence[HistoryEntry]"
+    next_after: int | None
 
 
 class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
-    ``audit_key`` signs exports.
+    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start.
     """
 
     def __init__(
@@ -91,10 +105,12 @@ class Service:
         runner: "Runner | None" = None,
         policy: Policy = DEFAULT_POLICY,
         audit_key: "SigningKey | None" = None,
+        owner_limits: OwnerLimits | None = None,
     ) -> None:
         self.store = store
         self.runner = runner
         self.policy = policy
+        self._limiter = None if owner_limits is None else OwnerLimiter(store, owner_limits)
         self._auditor = Auditor(store.path, audit_key)
 
     # --- Starting ---
@@ -114,19 +130,24 @@ class Service:
         workflow: str,
         input: Any = None,  # noqa: A002 - what the workflow calls it; any JSON
         *,
+        is_long: bool = False,
         trace: Mapping[str, str] | None = None,
         **options: "Unpack[StartOptions]",
     ) -> "Started":
         """Start a workflow; the actor owns the execution. The options are those of ``Runner.start``.
 
-        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted`` and ``IdempotencyConflict``.
+        An input that ``is_long`` is checked in a thread, so that the event loop goes on meanwhile.
+        Raises ``WorkflowNotFound``, ``NotAllowed``, ``InputNotAccepted``, ``IdempotencyConflict`` and ``OwnerLimitReached``.
         """
         runner = self.runner
         if runner is None or workflow not in runner.workflows:
             raise WorkflowNotFound(workflow, self.startable(actor))
         if not self.policy.may_start(actor, workflow):
             raise NotAllowed(f"{actor.id} may not start the workflow {workflow}.")
-        return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
+        if is_long:
+            input = await json_thread.run(runner.workflows[workflow].written, input)  # noqa: A001 - as above
+        async with nullcontext() if self._limiter is None else self._limiter.admitted(actor.id):
+            return await runner.start(workflow, input, owner=actor.id, actor=actor, trace=trace, **options)
 
     # --- Reading ---
 
@@ -134,7 +155,7 @@ class Service:
         """The execution as it is now. Raises ``ExecutionNotFound``."""
         record = await self.store.get(execution_id)
         if record is None:
-            raise ExecutionNotFound(execution_id)
+            raise await self._absent(actor, execution_id)
         return self.view(actor, record)
 
     def view(self, actor: Actor, record: "ExecutionRecord") -> View:
@@ -157,6 +178,18 @@ class Service:
         if consent is not None and not policy.may_see_consent(actor, subject):
             consent = None
         return View(record, status, tuple(prompts), frozenset(answerable), consent)
+
+    async def progress(self, view: View) -> "Progress":
+        """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
+        return await self.store.progress(view.record.execution_id)
+
+    async def failure(self, actor: Actor, view: View) -> "Failure | None":
+        """What the workflow of a failed execution raised, with its traceback; None for actors who may not see that."""
+        if view.status is not ExecutionStatus.FAILED or not self.policy.may_see_failure(
+            actor, _subject(view.record, ())
+        ):
+            return None
+        return await self.store.failure(view.record.execution_id)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
         """Wait until the status or the open waits differ from those of ``seen``.
@@ -189,26 +222,21 @@ class Service:
             status=status, workflow=workflow, owner=owner, limit=limit, cursor=cursor, visible_to=names
         )
 
-    async def history(
-        self, actor: Actor, execution_id: str, *, after: int = 0, limit: int | None = None
-    ) -> "Sequence[HistoryEntry]":
-        """The history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
+    async def history(self, actor: Actor, execution_id: str, *, after: int = 0, limit: int = BATCH) -> HistoryPage:
+        """A page of the history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
 
-        It includes what was emitted and notified. Actors who may see everything may read it after the execution has left the
-        file, too. Raises ``ExecutionNotFound`` and ``NotAllowed``.
+        There are fewer where they are large; see ``ExecutionStore.events``. It includes what was emitted and notified. Actors
+        who may see everything may read it after the execution has left the file, too.
+
+        Raises ``ExecutionNotFound`` and ``NotAllowed``.
         """
         record = await self._readable(actor, execution_id)
-        entries: list[HistoryEntry] = []
-        while limit is None or len(entries) < limit:
-            most = BATCH if limit is None else min(limit - len(entries), BATCH)
-            found = await self.store.events(execution_id, after=after, limit=most)
-            entries += found
-            if len(found) < most:
-                break
-            after = found[-1].sequence
+        entries = await self.store.events(execution_id, after=after, limit=limit)
         if record is None and not entries and not after:
             raise ExecutionNotFound(execution_id)
-        return entries
+        last = entries[-1].sequence if entries else after
+        has_more = bool(entries) and bool(await self.store.events(execution_id, after=last, limit=1))
+        return HistoryPage(entries, last if has_more else None)
 
     async def follow(
         self, actor: Actor, execution_id: str, *, after: int = 0, reauthenticate: Reauthenticate | None = None
@@ -233,9 +261,8 @@ class Service:
                     after = entry.sequence
                     yield entry
                 if entries:
-                    if any(
-                        entry.to_status in TERMINAL or entry.kind is EventKind.EXECUTION_REMOVED for entry in entries
-                    ):
+                    # Only the last entry counts: before it, the execution may have failed and been retried.
+                    if entries[-1].to_status in TERMINAL or entries[-1].kind is EventKind.EXECUTION_REMOVED:
                         record = None
                     continue
                 if news is None:
@@ -270,6 +297,8 @@ class Service:
         """Answer a prompt. Raises what ``ExecutionStore.resolve_interaction`` does, ``NotAllowed`` and ``FourEyes``."""
         try:
             question: Question = await self.store.address(execution_id, interaction_id)
+        except ExecutionNotFound:
+            raise await self._absent(actor, execution_id) from None
         except InteractionNotFound:
             await self.status(
                 actor, execution_id
@@ -302,6 +331,17 @@ class Service:
         await self.store.cancel(execution_id, reason, actor=actor)
         return self.view(actor, view.record)
 
+    async def retry(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
+        """Let a failed execution go on at the call that failed, and return it as it is then; see ``ExecutionStore.retry``.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
+        """
+        view = await self.status(actor, execution_id)
+        if not self.policy.may_retry(actor, _subject(view.record, view.record.pending_interactions)):
+            raise NotAllowed(f"{actor.id} may not retry execution {execution_id}: that takes the role operator.")
+        await self.store.retry(execution_id, reason, actor=actor)
+        return self.view(actor, view.record)
+
     async def remove(self, actor: Actor, execution_id: str) -> None:
         """Delete an execution that has ended; its history stays.
 
@@ -316,12 +356,19 @@ class Service:
 
     # --- Inside ---
 
+    async def _absent(self, actor: Actor, execution_id: str) -> ExecutionNotFound:
+        """The error for an execution that is not in the file: whoever could have seen it is told when it left."""
+        left = await self.store.departure(execution_id)
+        if left is None or not self.policy.may_see(actor, Subject(left.owner)):
+            return ExecutionNotFound(execution_id)
+        return ExecutionGone(execution_id, left.how, left.at)
+
     async def _readable(self, actor: Actor, execution_id: str) -> "ExecutionRecord | None":
         """The execution whose history the actor may read; None where it left the file and they may see everything."""
         record = await self.store.get(execution_id)
         if record is None:
             if not self.policy.sees_everything(actor):
-                raise ExecutionNotFound(execution_id)
+                raise await self._absent(actor, execution_id)
             return None
         self._must_read(actor, record)
         return record

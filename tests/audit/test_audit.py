@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from inside import Command
-from restpoint import EventKind, ExecutionStore
+from restpoint import Context, EventKind, ExecutionStore, Runner, workflow
 from restpoint._core import timestamps
 from restpoint._storage import audit_queries, history, verification
 from restpoint._storage.hash_chain import Head, read_head
@@ -29,6 +29,7 @@ from restpoint.audit import reports, signing
 from restpoint.errors import DamagedFile, FourEyes, InvalidArgument, NothingToExport, UnusableFile
 from restpoint.prompts import HumanPromptBinary, HumanPromptText, HumanResponseBinary
 from restpoint.service import Service
+from runners import until
 from served import TARGET, served, typed
 from support import ADA, NO, PAIRS, PATIENCE, START, TEXT, YES, ManualClock, file_of, rows, sql
 
@@ -46,10 +47,11 @@ COLUMNS = {
     "answers": (
         "execution_id interaction_id answered_by answered_at answered_ms asked_at waited_ms prompt response sequence at at_ms"
         " workflow owner question position decision approved by_default assignees four_eyes authority actor_groups actor_roles"
+        " comment"
     ),
     "approvals": (
         "sequence at at_ms execution_id workflow owner question decision approved approved_by authority by_default"
-        " interaction_id"
+        " interaction_id comment"
     ),
     "execution_timeline": ("sequence at at_ms execution_id after_ms event status actor cause about wait_id detail"),
     "answers_by_others": (
@@ -377,6 +379,14 @@ async def test_verification_says_which_row_what_is_wrong_and_what_that_means(
         ("UPDATE executions SET error = NULL WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET error_code = 'paid' WHERE status = 'failed'", "payload_differs"),
         ("UPDATE executions SET result = '{}' WHERE status = 'completed'", "payload_differs"),
+        ("UPDATE executions SET hold = 'forged'", "hold_differs"),
+        ("UPDATE executions SET hold = NULL WHERE hold IS NOT NULL", "hold_differs"),
+        ("UPDATE interactions SET assignees = NULL WHERE status = 'pending'", "payload_differs"),
+        ("UPDATE interactions SET assignees = '[\"eve\"]' WHERE status = 'pending'", "payload_differs"),
+        ("UPDATE interactions SET four_eyes = NULL WHERE status = 'pending'", "payload_differs"),
+        ("UPDATE interactions SET deadline_at = 1 WHERE status = 'pending'", "payload_differs"),
+        ("UPDATE interactions SET deadline_at = NULL WHERE status = 'pending'", "payload_differs"),
+        ("UPDATE interactions SET on_deadline = 'default' WHERE status = 'pending'", "payload_differs"),
         ("DELETE FROM interactions WHERE status = 'pending'", "wait_differs"),
         ("DELETE FROM interactions WHERE answered_by = 'joan'", "wait_differs"),
         ("UPDATE interactions SET status = 'withdrawn', closed_at = 1 WHERE status = 'pending'", "wait_differs"),
@@ -387,7 +397,10 @@ async def test_what_the_tables_say_is_compared_with_the_history(
     store: ExecutionStore, path: Path, clock: ManualClock, statement: str, problem: str
 ) -> None:
     await a_busy_week(store, clock)
-    await asked(store)
+    await asked(store, assignees=["bob"], four_eyes=True, timeout=60, on_deadline="fail")
+    held, _ = await asked(store)
+    await store.cancel(held)
+    await store.hold(held, "an audit")
     await store.close()
     assert verdict(path).holds
     with unguarded(path) as connection:
@@ -395,6 +408,101 @@ async def test_what_the_tables_say_is_compared_with_the_history(
     found = verdict(path)
     assert problem in [finding.problem for finding in found.findings]
     assert found.findings[0].sequence is None
+
+
+@workflow
+async def pay(ctx: Context, order: dict[str, Any]) -> str:
+    """Shows what it was told to pay, and asks."""
+    paid = await ctx.step(lambda: f"100 EUR to {order['to']}", name="price")
+    await ctx.emit({"amount": 100, "to": order["to"]})
+    await ctx.notify(f"{paid} are due")
+    await ctx.ask(HumanPromptText(text="Pay?"))
+    return paid
+
+
+FORGED = (
+    "UPDATE executions SET owner = 'zoe'",
+    "UPDATE executions SET workflow = 'gift'",
+    "UPDATE executions SET priority = 9",
+    "UPDATE interactions SET deadline_at = 1",
+    "UPDATE runs SET input = replace(input, 'ada', 'mallory')",
+    "UPDATE runs SET version = 2",
+    "UPDATE journal SET result = replace(result, '100', '9999') WHERE kind = 'step'",
+    "UPDATE journal SET result = replace(result, '100', '9999') WHERE kind = 'emit'",
+    "UPDATE journal SET result = replace(result, '100', '9999') WHERE kind = 'notify'",
+)
+
+
+async def a_paused_run(store: ExecutionStore) -> None:
+    async with Runner(store, [pay], hold_paused_for=0) as runner:
+        record = (await runner.start("pay", {"to": "ada"}, owner="ada", actor="ada")).record
+        await until(record, lambda: record.status == "interaction_required")
+    await store.close()
+
+
+@pytest.mark.parametrize("statement", FORGED)
+async def test_what_decides_who_may_do_what_and_what_was_recorded_is_never_changed(
+    store: ExecutionStore, path: Path, statement: str
+) -> None:
+    await a_paused_run(store)
+    with sql(path) as connection, pytest.raises(sqlite3.IntegrityError, match="stays"):
+        connection.execute(statement)
+    assert verdict(path).holds
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        (FORGED[0], "The workflow or owner or priority or created_at of execution"),
+        (FORGED[4], "The input of execution"),
+        ("DELETE FROM runs", "The input of execution"),
+        (FORGED[7], "The emitted at position"),
+        (FORGED[8], "The notified at position"),
+        ("DELETE FROM journal WHERE kind = 'emit'", "The emitted at position"),
+    ],
+)
+async def test_what_a_run_was_given_and_what_it_showed_is_compared_with_the_history(
+    store: ExecutionStore, path: Path, statement: str, what: str
+) -> None:
+    await a_paused_run(store)
+    assert verdict(path).holds
+    with unguarded(path) as connection:
+        assert connection.execute(statement).rowcount == 1
+    (finding,) = verdict(path).findings
+    assert finding.problem == "payload_differs"
+    assert finding.what.startswith(what)
+
+
+async def test_an_owner_who_got_round_four_eyes_is_reported(store: ExecutionStore, path: Path) -> None:
+    """The owner is another one while the answer is given, and is put back, with no trigger in force."""
+    execution_id, interaction_id = await asked(store, assignees=["ada", "bob"], four_eyes=True)
+    honest = await asked(store, assignees=["ada", "bob"], four_eyes=True)
+    by_default = await asked(store, assignees=["bob"], four_eyes=True, timeout=1, default=SURE)
+    await store.resolve_interaction(*honest, SURE, actor="bob")
+    with unguarded(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'zoe' WHERE id = ?", (execution_id,))
+    await store.resolve_interaction(execution_id, interaction_id, SURE, actor="ada")
+    with unguarded(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'ada' WHERE id = ?", (execution_id,))
+    for removed in (False, True):
+        (finding,) = verdict(path).findings
+        assert finding.problem == "four_eyes_violated"
+        assert interaction_id in finding.what
+        assert "its owner, ada" in finding.what
+        if not removed:
+            for each in (execution_id, honest[0], by_default[0]):
+                await store.remove(each)
+
+
+async def test_a_report_and_the_views_show_the_comment_of_an_answer(
+    store: ExecutionStore, path: Path, restpoint: Command
+) -> None:
+    ids = await asked(store)
+    body = {"type": "binary_choice", "selected_option": "yes", "comment": "Only after Friday"}
+    await store.resolve_interaction(*ids, body, actor="ada")
+    assert [row["comment"] for row in told(path, "answers")] == ["Only after Friday"]
+    assert [row["comment"] for row in told(path, "approvals")] == ["Only after Friday"]
+    assert "Only after Friday" in restpoint("audit", "report", "approvals").stdout
 
 
 async def test_a_digest_history_is_compared_too(path: Path, fresh: Path, clock: ManualClock) -> None:

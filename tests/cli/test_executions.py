@@ -189,6 +189,23 @@ async def test_each_kind_is_answered_by_words_behind_the_id(
     assert answers(here) == [(response.model_dump(mode="json"), ME)]
 
 
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=list(FLAGS))
+async def test_an_answer_may_have_a_comment_which_the_history_shows(
+    here: Path, prompt: HumanPrompt, response: HumanResponse
+) -> None:
+    execution_id = await paused(here, prompt)
+    ran = typed("answer", execution_id, *FLAGS[prompt.input_type], "--comment", "Only after Friday", cwd=here)
+    assert ran.returncode == 0, ran.stderr
+    assert answers(here) == [({"comment": "Only after Friday", **response.model_dump(mode="json")}, ME)]
+    assert "(comment: Only after Friday)" in typed("history", execution_id, cwd=here).stdout
+
+
+async def test_a_comment_alone_is_no_answer(here: Path) -> None:
+    execution_id = await paused(here, TEXT)
+    ran = typed("answer", execution_id, "--comment", "Only after Friday", cwd=here)
+    assert (ran.returncode, answers(here)) == (2, [])
+
+
 async def test_a_blank_answer_to_a_required_prompt_is_refused_at_the_command_line(here: Path) -> None:
     execution_id = await paused(here, TEXT)
     ran = typed("answer", execution_id, "", cwd=here)
@@ -348,6 +365,22 @@ async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
     seen += [json.loads(line)["event"] for line in rest.splitlines()]
     assert seen == ["execution_created", "interaction_asked", "interaction_answered", "execution_completed"]
     assert watching.returncode == 0
+
+
+@pytest.mark.parametrize("whom", ["one", "all"])
+async def test_whoever_watches_is_told_of_what_nobody_goes_on_with(here: Path, whom: str) -> None:
+    async with store_in(here) as store:
+        execution_id = (await store.create_execution()).execution_id
+    async with watching_process(here, *([execution_id] if whom == "one" else [])) as watching:
+        assert watching.stderr is not None
+        if whom == "all":
+            await watching.stderr.readline()
+        told = (await watching.stderr.readline()).decode()
+        assert told.startswith(f"Nobody goes on with {execution_id}: The process that ran it is gone")
+        watching.send_signal(signal.SIGINT)
+        _, words = await watching.communicate()
+    assert watching.returncode == 0
+    assert b"Traceback" not in words
 
 
 async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:

@@ -19,7 +19,7 @@ from restpoint._storage import history, verification
 from restpoint._storage.hash_chain import Finding
 from restpoint._storage.sqlite import checks
 from restpoint._storage.sqlite.connection import reading
-from restpoint.events import CLOSINGS, ENDINGS
+from restpoint.events import CLOSINGS, ENDINGS, UNDOINGS
 from restpoint.lifecycle import ends
 from support import ADA, START, TEXT, file_of, rows, sql
 
@@ -33,8 +33,8 @@ CLOSES: Final = {
     "consent_granted", "consent_denied", "consent_expired", "consent_withdrawn",
 }  # fmt: skip
 ENDS: Final = {"execution_completed", "execution_failed", "execution_cancelled"}
-WAKES: Final = {"execution_created", "execution_recovered", *CLOSES}
-STREAMED: Final = {"emitted", "notified", *OPENS}
+WAKES: Final = {"execution_created", "execution_recovered", "execution_retried", *CLOSES}
+STREAMED: Final = {"emitted", "notified", *OPENS, *CLOSES}
 ERASED: Final = {
     "execution_failed", "execution_stuck", "interaction_asked", "interaction_answered",
     "consent_asked", "consent_granted", "consent_denied",
@@ -57,6 +57,7 @@ def test_an_event_does_what_it_is_known_for() -> None:
     assert {str(kind) for kind in EventKind if kind.opens_wait} == OPENS
     assert {str(kind) for kind in CLOSINGS} == CLOSES
     assert {str(kind) for kind in ENDINGS} == ENDS
+    assert {str(kind) for kind in UNDOINGS} == {"execution_retried"}
     assert {str(kind) for kind in EventKind if kind.wakes_runner} == WAKES
     assert {str(kind) for kind in EventKind if kind.is_streamed} == STREAMED
     assert {str(kind) for kind in EventKind if kind.has_payload} == ERASED
@@ -145,7 +146,7 @@ async def test_an_event_that_is_not_in_the_list_is_reported_as_unknown_and_as_no
     # To an operator it is no damage; and where there is damage, that comes first.
     assert checked(path) == ("warning", "event_unknown")
     with sql(path) as connection:
-        name = "executions_move_as_the_lifecycle_allows"
+        name = "executions_labels_stay"
         ((trigger,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchall()
         connection.execute(f"DROP TRIGGER {name}")
         connection.execute("UPDATE executions SET owner = 'eve' WHERE owner = 'ada'")

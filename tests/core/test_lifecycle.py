@@ -18,7 +18,7 @@ from restpoint import ExecutionStore, lifecycle
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import FOREVER
-from restpoint._storage import executions, queries, waits
+from restpoint._storage import executions, queries, retries, waits
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.database import Database
 from restpoint.errors import (
@@ -35,7 +35,7 @@ INTERACTION: Final = ("pending", "answered", "expired", "withdrawn")
 CONSENT: Final = ("pending", "exchanging", "granted", "denied", "expired", "withdrawn")
 STATUSES: Final = {"execution": EXECUTION, "interaction": INTERACTION, "consent": CONSENT}
 TRIGGERS: Final = {
-    "execution": ("ask", "authorize", "settle", "complete", "fail", "cancel"),
+    "execution": ("ask", "authorize", "settle", "complete", "fail", "cancel", "retry"),
     "interaction": ("answer", "expire", "withdraw"),
     "consent": ("redeem", "retry", "grant", "deny", "expire", "withdraw"),
 }
@@ -52,6 +52,7 @@ LEGAL: Final[dict[str, dict[tuple[str, str], set[str]]]] = {
         **{(paused, "settle"): set(LIVE) for paused in PAUSED},
         **{(live, "fail"): {"failed"} for live in LIVE},
         **{(live, "cancel"): {"cancelled"} for live in LIVE},
+        ("failed", "retry"): {"running"},
     },
     "interaction": {
         ("pending", "answer"): {"answered"},
@@ -120,6 +121,23 @@ def test_the_refusal_of_an_illegal_move_says_what_is_legal() -> None:
 
 Trigger = Callable[[ExecutionStore, str], Awaitable[Any]]
 
+# Only what a runner ran can go on; so these executions get what a runner would have written at the start.
+A_RUN: Final = (
+    "INSERT INTO runs (execution_key, version, input) SELECT key, 1, 'null' FROM executions WHERE status = 'failed'"
+)
+
+
+async def retry(store: ExecutionStore, one: str) -> None:
+    with sql(store.path) as connection:
+        connection.execute(A_RUN)
+    await store.retry(one, "try again")
+
+
+def retry_in(tx: Any, one: str) -> None:
+    tx.execute(A_RUN, ())
+    retries.retry(tx, one, None, None)
+
+
 CALLS: Final[dict[str, Trigger]] = {
     "ask": lambda store, one: store.set_interaction_required(one, TEXT),
     "authorize": lambda store, one: store.set_oauth_required(one, "https://id.example/go", "state"),
@@ -127,6 +145,7 @@ CALLS: Final[dict[str, Trigger]] = {
     "complete": lambda store, one: store.set_completed(one, {"n": 1}),
     "fail": lambda store, one: store.set_failed(one, "it broke", code="broken"),
     "cancel": lambda store, one: store.cancel(one, "why not"),
+    "retry": retry,
 }
 # Documented as idempotent: nothing moves, nothing is written, nobody is refused.
 NOTHING_HAPPENS: Final = {("running", "settle"), ("cancelled", "cancel")}
@@ -361,6 +380,7 @@ JOBS: Final[dict[str, Callable[[str, str], Job]]] = {
     "complete": lambda one, _: lambda tx: executions.complete(tx, one, "1", FOREVER, None),
     "fail": lambda one, _: lambda tx: executions.fail(tx, one, "it broke", None, FOREVER, None),
     "cancel": lambda one, _: lambda tx: executions.cancel(tx, one, None, FOREVER, None),
+    "retry": lambda one, _: lambda tx: retry_in(tx, one),
 }
 
 

@@ -14,7 +14,7 @@ from restpoint import ExecutionStore, models, prompts
 from restpoint._core.serialization import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._storage.sqlite.views import VIEWS
-from restpoint.errors import PromptNotAccepted, ResponseNotAccepted
+from restpoint.errors import InteractionAlreadyResolved, PromptNotAccepted, ResponseNotAccepted
 from restpoint.prompts import (
     PROMPT,
     PROMPTS,
@@ -48,8 +48,9 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
+from restpoint.prompts.base import MAX_COMMENT_LENGTH
 from restpoint.prompts.options import MAX_OPTIONS
-from support import CALL, KINDS, MAIL, NO, PAIRS, TEXT, YES, ManualClock, dump, rows
+from support import ADA, CALL, KINDS, MAIL, NO, PAIRS, TEXT, YES, ManualClock, dump, rows
 
 CHECKBOX = HumanPromptCheckbox(text="How?", options=[MAIL, CALL])
 RADIO = HumanPromptRadio(text="How?", options=[MAIL, CALL])
@@ -147,6 +148,68 @@ def test_the_envelopes_carry_a_prompt_and_a_response() -> None:
         assert InteractionPrompt.model_validate_json(asked.model_dump_json()) == asked
         assert InteractionResponse.model_validate_json(answered.model_dump_json()) == answered
         assert json.loads(asked.model_dump_json())["timestamp"] == "2025-01-13T10:00:03Z"
+
+
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=KINDS)
+def test_an_unknown_field_is_refused_by_name(prompt: HumanPrompt, response: HumanResponse) -> None:
+    asking, answering = prompt.model_dump(mode="json"), response.model_dump(mode="json")
+    with pytest.raises(PromptNotAccepted, match="timout: there is no such field"):
+        read_prompt({**asking, "timout": 60})
+    with pytest.raises(ValidationError, match="timout"):
+        type(prompt).model_validate({**asking, "timout": 60})
+    with pytest.raises(ResponseNotAccepted, match="remark: there is no such field"):
+        read_response({**answering, "remark": "only after Friday"})
+    with pytest.raises(ValidationError, match="remark"):
+        type(response).model_validate({**answering, "remark": "only after Friday"})
+    for name, body, read in (("options", asking, read_prompt), ("selected_option", answering, read_response)):
+        if name in body:
+            options = body[name] if isinstance(body[name], list) else [body[name]]
+            options[0]["lable"] = "Yes"
+            with pytest.raises((PromptNotAccepted, ResponseNotAccepted), match="lable: there is no such field"):
+                read(body)
+    with pytest.raises(ValidationError, match="treshold"):
+        InteractionPrompt(**ENVELOPE, content=prompt, treshold=1)  # type: ignore[call-arg]
+
+
+def test_a_kind_under_both_names_is_taken_where_they_agree() -> None:
+    assert read_response({"type": "text", "input_type": "text", "text": "Ada"}) == ADA
+    with pytest.raises(ResponseNotAccepted, match="differ"):
+        read_response({"type": "text", "input_type": "radio", "text": "Ada"})
+
+
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=KINDS)
+async def test_every_response_may_have_a_comment_which_is_kept(
+    store: ExecutionStore, path: Path, prompt: HumanPrompt, response: HumanResponse
+) -> None:
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, prompt)
+    future = pending.future
+    body = {**response.model_dump(mode="json"), "comment": "Only after Friday.\nAda"}
+    for _ in range(2):
+        await store.resolve_interaction(record.execution_id, pending.interaction_id, body, actor="ada")
+    answer = await future
+    assert answer.comment == "Only after Friday.\nAda"
+    assert answer.model_copy(update={"comment": None}) == accepts(prompt, response)
+    told = rows(
+        path, "SELECT json_extract(detail, '$.response.comment') FROM history WHERE event = 'interaction_answered'"
+    )
+    assert told == [("Only after Friday.\nAda",)]
+    with pytest.raises(InteractionAlreadyResolved):
+        await store.resolve_interaction(record.execution_id, pending.interaction_id, response, actor="ada")
+
+
+@pytest.mark.parametrize(("prompt", "response"), PAIRS, ids=KINDS)
+def test_a_response_without_a_comment_has_no_field_of_it(prompt: HumanPrompt, response: HumanResponse) -> None:
+    for comment in (None, "", " \n"):
+        same = read_response({**response.model_dump(mode="json"), "comment": comment})
+        assert same == response
+        assert "comment" not in json.loads(write_response(accepts(prompt, same)))
+
+
+@pytest.mark.parametrize("comment", ["x" * (MAX_COMMENT_LENGTH + 1), "a\x00b", "a\x1b[31mb", 7, ["x"]])
+def test_a_comment_that_is_too_long_or_no_plain_text_is_refused(comment: object) -> None:
+    with pytest.raises(ResponseNotAccepted, match="comment"):
+        read_response({"type": "text", "text": "Ada", "comment": comment})
 
 
 @pytest.mark.parametrize("timestamp", ["", "2025-01-13", "2025-13-13T10:00:03Z", "2025-01-13T10:00:03+00:00", "soon"])
@@ -298,7 +361,6 @@ def test_blank_text_answers_only_a_prompt_that_does_not_require_text(text: str) 
 @pytest.mark.parametrize(
     "option",
     [
-        MultipleChoiceOption(),
         MultipleChoiceOption(id="mail", value="call"),
         MultipleChoiceOption(id="call", value="mail"),
         MultipleChoiceOption(id="MAIL", value="mail"),
@@ -307,10 +369,86 @@ def test_blank_text_answers_only_a_prompt_that_does_not_require_text(text: str) 
     ],
 )
 def test_an_option_that_was_not_offered_is_refused_naming_what_was(option: MultipleChoiceOption) -> None:
-    with pytest.raises(ResponseNotAccepted, match=r"mail \(mail\), call \(call\)"):
+    with pytest.raises(ResponseNotAccepted, match=r"mail \(E-mail\), call \(Call\)"):
         accepts(RADIO, HumanResponseRadio(selected_option=option))
     with pytest.raises(ResponseNotAccepted, match="was not offered"):
         accepts(CHECKBOX, HumanResponseCheckbox.model_validate({"selected_options": [MAIL, option]}))
+
+
+SHORT: list[Any] = [
+    "call",
+    "Call",
+    {"id": "call"},
+    {"value": "call"},
+    {"label": "Call"},
+    {"id": "call", "label": "Ring up"},
+    MultipleChoiceOption(id="call"),
+]
+
+
+@pytest.mark.parametrize("chosen", SHORT, ids=map(str, SHORT))
+async def test_the_id_the_value_or_the_label_of_an_option_is_enough(store: ExecutionStore, chosen: Any) -> None:
+    assert accepts(RADIO, HumanResponseRadio(selected_option=chosen)) == HumanResponseRadio(selected_option=CALL)
+    ticked = accepts(CHECKBOX, read_response({"type": "checkbox", "selected_options": [MAIL.model_dump(), chosen]}))
+    assert ticked == HumanResponseCheckbox(selected_options=[MAIL, CALL])
+    record = await store.create_execution()
+    pending = await store.set_interaction_required(record.execution_id, RADIO)
+    future = pending.future
+    body = {"type": "radio", "selected_option": chosen}
+    await store.resolve_interaction(record.execution_id, pending.interaction_id, body)
+    assert await future == HumanResponseRadio(selected_option=CALL)
+
+
+@pytest.mark.parametrize("chosen", [*SHORT, CALL], ids=str)
+def test_an_option_means_the_same_to_whoever_reads_the_response_as_json(chosen: Any) -> None:
+    response = HumanResponseRadio(selected_option=chosen)
+    read = RESPONSE.validate_json(response.model_dump_json())
+    assert accepts(RADIO, read) == accepts(RADIO, response) == HumanResponseRadio(selected_option=CALL)
+
+
+def test_the_options_of_a_binary_prompt_may_be_chosen_by_a_value_that_is_no_text() -> None:
+    one = BinaryHumanPromptOption(id="one", label="One", value=1)
+    true = BinaryHumanPromptOption(id="true", label="True", value=True)
+    prompt = HumanPromptBinary(text="?", options=[one, true])
+    for chosen, option in ((1, one), (1.0, one), (True, true), ({"value": 1}, one), ({"value": True}, true)):
+        body = {"type": "binary_choice", "selected_option": chosen}
+        assert accepts(prompt, read_response(body)) == HumanResponseBinary(selected_option=option)
+
+
+CROSSED = HumanPromptRadio(
+    text="Which?",
+    options=[
+        MultipleChoiceOption(id="1", label="First", value="2"),
+        MultipleChoiceOption(id="2", label="Second", value="1"),
+    ],
+)
+
+
+@pytest.mark.parametrize("chosen", ["1", "2"])
+def test_a_word_that_stands_for_several_options_is_refused_naming_them(chosen: Any) -> None:
+    with pytest.raises(ResponseNotAccepted, match=rf"'{chosen}' stands for several options: 1 \(First\), 2 \(Second\)"):
+        accepts(CROSSED, HumanResponseRadio(selected_option=chosen))
+    with pytest.raises(NotUnderstood, match=r"stands for several options: 1 \(First\), 2 \(Second\)"):
+        CROSSED.typed(chosen)
+    by_id = accepts(CROSSED, read_response({"type": "radio", "selected_option": {"id": chosen}}))
+    assert by_id.model_dump()["selected_option"]["id"] == chosen
+
+
+def test_an_option_without_id_value_and_label_is_refused() -> None:
+    for option in (MultipleChoiceOption(), MultipleChoiceOption(description="The quick one")):
+        with pytest.raises(ResponseNotAccepted, match="has no id, no value and no label"):
+            accepts(RADIO, HumanResponseRadio(selected_option=option))
+
+
+def test_no_message_about_options_shows_a_default_that_nobody_chose() -> None:
+    bare = HumanPromptBinary(text="?", options=[BinaryHumanPromptOption(id="yes"), BinaryHumanPromptOption(id="no")])
+    choices: list[Any] = ["maybe", {"id": "maybe"}, {"value": "maybe"}, {"label": "maybe"}, {}]
+    for chosen in choices:
+        with pytest.raises(ResponseNotAccepted) as refused:
+            accepts(bare, read_response({"type": "binary_choice", "selected_option": chosen}))
+        assert "default" not in str(refused.value)
+    for chosen in ({"id": "yes"}, BinaryHumanPromptOption(id="yes")):
+        assert accepts(bare, HumanResponseBinary(selected_option=chosen)).summary == bare.options[0].label  # type: ignore[arg-type]
 
 
 def test_the_stored_option_is_as_it_was_offered() -> None:

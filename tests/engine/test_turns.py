@@ -57,7 +57,7 @@ async def test_each_owner_gets_one_slot_before_any_gets_another(
 ) -> None:
     async with Runner(store, [noting], concurrency=0) as starting:
         await _start(starting, "a1", "a2", "a3", "a4", "b1", "c1", "c2", "-1")
-        claimed = await file_of(store).write(
+        claimed = await file_of(store).database.write(
             claims.claim, lease=file_of(store).lease, known=["noting@1"], most=most, suspects=1, max_attempts=5,
             keeping=FOREVER, after=after,
         )  # fmt: skip

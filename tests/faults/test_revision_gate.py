@@ -106,7 +106,7 @@ async def test_a_running_program_notices_a_real_upgrade(
 def only_data(scripts: Path) -> None:
     (script,) = (scripts / "versions").glob(f"{NEWER}_*.py")
     header, _, _ = script.read_text().partition("def upgrade")
-    statement = "UPDATE executions SET owner = 'x'"
+    statement = "UPDATE executions SET error = 'x'"
     script.write_text(
         f'{header}def upgrade() -> None:\n    op.execute("{statement}")\n\n\ndef downgrade() -> None:\n    pass\n'
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from elsewhere import environment
+from elsewhere import environment, run_python
 from marks import need_program
 from restpoint import ExecutionStore
 from restpoint._storage.sqlite import migrations
@@ -47,11 +47,12 @@ static int fails(int of_kind) {
 }
 int fsync(int fd) { return fails(1) ? -1 : syscall(SYS_fsync, fd); }
 int fdatasync(int fd) { return fails(1) ? -1 : syscall(SYS_fdatasync, fd); }
+/* The index of the log grows by writes of one byte, into the room that emptying the former one gave. */
 ssize_t pwrite64(int fd, const void *data, size_t size, off_t at) {
-    return fails(2) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
+    return size > 1 && fails(2) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
 }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
-    return fails(2) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
+    return size > 1 && fails(2) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
 }
 """
 
@@ -161,6 +162,55 @@ for case in json.loads(sys.argv[1]):
         run(case)
         os._exit(0)  # no store is closed, as when the process is killed
     os.waitpid(pid, 0)
+"""
+
+
+FULL = """
+import asyncio, ctypes, errno, json, logging, os, sys
+from restpoint import ExecutionStore
+from serving import make_app, served
+from support import TEXT
+
+path = sys.argv[1]
+shim = ctypes.CDLL(None)
+lines = []
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        lines.append(record)
+
+async def leave():
+    store = await ExecutionStore(database=path).open()
+    record = await store.create_execution()
+    await store.set_interaction_required(record.execution_id, TEXT)
+    os._exit(0)  # as when it is killed
+
+async def serve():
+    told = {}
+    async with served(make_app(path, ttl_seconds=700)) as client:
+        async def statuses():
+            start = await client.post("/v1/workflows/greet?wait=0", json="Ada")
+            ready = await client.get("/readyz")
+            items = (await client.get("/executions")).json()["items"]
+            return [start.status_code, start.json().get("code"), ready.status_code, len(items)]
+
+        told["full"] = [await statuses() for _ in range(20)]
+        shim.shim_arm(0, 0, 0, 0)
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+        told["room"] = await statuses()
+    return told
+
+if (pid := os.fork()) == 0:
+    asyncio.run(leave())
+os.waitpid(pid, 0)
+logging.getLogger("restpoint").addHandler(Kept())
+shim.shim_arm(2, 1, 1, errno.ENOSPC)
+told = asyncio.run(serve())
+errors = [record.created for record in lines if record.levelno >= logging.ERROR]
+told["closest"] = min((after - before for before, after in zip(errors, errors[1:])), default=None)
+told["errors"] = [record.getMessage() for record in lines if record.levelno >= logging.ERROR]
+print(json.dumps(told))
 """
 
 
@@ -280,6 +330,16 @@ def test_a_full_disk_refuses_writes_and_space_brings_them_back(shim: Path, tmp_p
     ]
     for case, outcome in zip(cases, run(cases, tmp_path, shim), strict=True):
         check(case, outcome, {"StorageFull"}, {"SQLITE_FULL"})
+
+
+def test_a_server_starts_on_a_full_disk_serves_reads_and_goes_on_once_there_is_room(shim: Path, path: Path) -> None:
+    migrations.upgrade(path)
+    env = environment(LD_PRELOAD=f"./{shim.name}")
+    told = run_python(FULL, path, env=env, cwd=shim.parent, timeout=PATIENCE)
+    assert told["full"] == [[507, "storage_full", 503, 1]] * 20
+    assert told["room"] == [202, None, 200, 2]
+    assert "There is no room for this write" in told["errors"][0]
+    assert told["closest"] is None or told["closest"] > 0.9, "at most one line a second"
 
 
 @pytest.mark.parametrize("most", [10, pytest.param(50, marks=pytest.mark.deep)])

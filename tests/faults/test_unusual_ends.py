@@ -222,7 +222,7 @@ async def test_a_run_that_is_given_back_by_a_server_that_ends_counts_no_attempt(
         await begun.wait()
     assert rows(path, "SELECT attempts, ready, lease, wake_at FROM executions") == [(0, 1, None, None)]
     lease = file_of(store).lease
-    claimed = await file_of(store).write(
+    claimed = await file_of(store).database.write(
         claims.claim, lease=lease, known=["work@1"], most=1, suspects=1, max_attempts=5, keeping=FOREVER
     )
     assert len(claimed) == 1

@@ -12,9 +12,10 @@ from starlette.requests import Request
 
 from restpoint import ExecutionStore
 from restpoint.access import Actor, Policy
-from restpoint.http import bearer_tokens, handlers
+from restpoint.http import bearer_tokens
 from restpoint.http.requests import LOCAL_ACTOR
-from serving import PEOPLE, TEXT_ANSWER, asked, ended, events, make_app, served, take, whoever
+from restpoint.prompts import HumanPromptText
+from serving import GATES, PEOPLE, TEXT_ANSWER, asked, ended, events, make_app, served, take, whoever
 from support import PATIENCE, YES
 
 ABSENT = "01890000-0000-7000-8000-000000000000"
@@ -137,9 +138,8 @@ async def test_an_assignee_whose_prompt_is_answered_follows_no_more(file: Path) 
     ids=["lost the role", "is known no more", "is refused by the application"],
 )
 async def test_who_may_not_see_it_any_more_follows_no_more(
-    file: Path, monkeypatch: pytest.MonkeyPatch, route: str, now: Actor | HTTPException | None, code: str
+    file: Path, route: str, now: Actor | HTTPException | None, code: str
 ) -> None:
-    monkeypatch.setattr(handlers, "FRESH", 0)
     people: dict[str, Actor | HTTPException | None] = dict(PEOPLE)
 
     async def whoever_still(request: Request) -> Actor | None:
@@ -207,7 +207,11 @@ async def test_this_machine_is_let_in_as_the_operator_under_each_of_its_names(
 
 
 async def test_what_a_proxy_hands_on_is_not_from_this_machine(client: httpx.AsyncClient) -> None:
-    for header in ("x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto", "via"):
+    for header in (
+        "x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto", "via", "X-Forwarded-Port",
+        "x-forwarded-prefix", "x-forwarded-anything", "cf-connecting-ip", "CF-RAY", "true-client-ip", "x-client-ip",
+        "fastly-client-ip", "x-original-forwarded-for", "x-envoy-external-address",
+    ):  # fmt: skip
         reply = await client.get("/executions", headers={header: "for=10.0.0.1"})
         assert reply.status_code == 403, header
 
@@ -275,3 +279,92 @@ async def test_executions_without_an_owner_are_an_operators(file: Path) -> None:
     assert (seen["op"].json()["oauth_state"], seen["eye"].json()["oauth_state"]) == ("x", "")
     assert seen["ada"].status_code == 404
     assert json.dumps(sorted(PEOPLE)) == '["ada", "eye", "grace", "joan", "op"]'
+
+
+# --- Rights that end while a request is under way ---------------------------------------------------------------------
+
+
+class Door:
+    """An ``authenticate`` that lets in whom it knows still, and tells when it was asked."""
+
+    def __init__(self) -> None:
+        self.people = dict(PEOPLE)
+        self.asked = asyncio.Event()
+
+    def __call__(self, request: Request) -> Actor | None:
+        self.asked.set()
+        return self.people.get(request.headers.get("x-user", ""))
+
+
+class Gate(asyncio.Event):
+    """An event that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Any:
+        self.reached.set()
+        return await super().wait()
+
+
+async def test_a_long_poll_of_a_token_that_was_revoked_says_nothing_new(file: Path) -> None:
+    door = Door()
+    async with served(make_app(file, authenticate=door)) as client:
+        paused = await asked(client, "greet", **as_("ada"))
+        door.asked.clear()
+        poll = asyncio.create_task(client.get(f"{paused['status_url']}?wait=60", headers=as_("eye")))
+        async with asyncio.timeout(PATIENCE):
+            await door.asked.wait()
+        del door.people["eye"]
+        await client.post(paused["response_url"], json=TEXT_ANSWER, headers=as_("ada"))
+        reply = await poll
+    assert (reply.status_code, reply.json()["code"]) == (401, "not_authenticated")
+
+
+async def test_a_start_that_waits_for_its_result_asks_again_who_sent_it(file: Path) -> None:
+    door = Door()
+    async with served(make_app(file, authenticate=door)) as client:
+        gate = GATES["gate"] = Gate()
+        start = asyncio.create_task(client.post("/v1/workflows/gated?wait=60", json="gate", headers=as_("ada")))
+        async with asyncio.timeout(PATIENCE):
+            await gate.reached.wait()
+        del door.people["ada"]
+        gate.set()
+        reply = await start
+    assert (reply.status_code, reply.json()["code"]) == (401, "not_authenticated")
+
+
+async def test_an_export_ends_when_its_auditor_is_none_any_more(file: Path) -> None:
+    door, app = Door(), None
+    app = make_app(file, authenticate=door)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message.get("body"):
+            door.people.pop("eye", None)
+
+    async with app.router.lifespan_context(app):
+        store = app.state.store
+        for _ in range(4):
+            await asked_here(store, "a" * 600_000)
+        headers = [(b"x-user", b"eye"), (b"host", b"localhost")]
+        scope = {
+            "type": "http", "method": "GET", "path": "/audit/query", "raw_path": b"/audit/query", "root_path": "",
+            "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "server": ("localhost", 80),
+            "scheme": "http", "http_version": "1.1",
+        }  # fmt: skip
+        await app(scope, receive_nothing, send)
+    assert sent[0]["status"] == 200
+    assert [bool(each.get("body")) for each in sent[1:]] == [True]
+    assert sent[-1]["more_body"]
+
+
+async def asked_here(store: ExecutionStore, text: str) -> None:
+    record = await store.create_execution()
+    await store.set_interaction_required(record.execution_id, HumanPromptText(text=text))
+
+
+async def receive_nothing() -> Any:
+    await asyncio.Event().wait()

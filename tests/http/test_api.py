@@ -24,6 +24,7 @@ from starlette.routing import Mount, Route
 from elsewhere import environment
 from marks import within
 from restpoint import ExecutionStore, Runner
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._storage import queries
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite.database import Database
@@ -263,7 +264,7 @@ async def test_a_start_stream_has_what_the_workflow_gave_out_what_it_asks_and_it
             if each.name == "interaction_required":
                 assert (await client.post(each.data["response_url"], json=TEXT_ANSWER)).status_code == 204
     names = [each.name for each in taken]
-    assert names == ["message", "notification", "interaction_required", "message", "message"]
+    assert names == ["message", "notification", "interaction_required", "interaction_answered", "message", "message"]
     assert [each.data for each in taken if each.name == "message"] == [{"done": 1}, "two", "Hopper"]
     assert taken[1].data["prompt"]["text"] == "half\u2028way\x85\r\n\r\nevent: forged"
     assert all(len(each.lines) == 1 and each.lines[0].splitlines() == each.lines for each in taken)
@@ -471,6 +472,24 @@ async def test_readiness_ends_with_the_file_and_with_the_process(file: Path) -> 
         app.state.shutdown()
         reply = await client.get("/readyz")
         assert (reply.status_code, reply.json()["code"]) == (503, "not_ready")
+
+
+async def test_readiness_ends_while_the_file_is_not_in_its_place(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STORAGE_FAILURES, "_next", 0.0)  # whatever was logged within the last second
+    async with served(make_app(file)) as client:
+        await asked(client, "greet")
+        away = file.rename(file.with_name("away.db"))  # noqa: ASYNC240
+        for _ in range(5):
+            reply = await client.post("/v1/workflows/greet", json="Ada")
+            assert (reply.status_code, reply.json()["code"]) == (503, "file_gone")
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "file_gone")
+        assert "was deleted or moved" in caplog.text
+        away.rename(file)
+        assert (await client.post("/v1/workflows/greet", json="Ada")).status_code == 202
+        assert (await client.get("/readyz")).status_code == 200
 
 
 def with_other_revision(file: Path, revision: str) -> None:

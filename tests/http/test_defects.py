@@ -95,6 +95,40 @@ async def test_9_either_word_for_the_kind_and_either_form_of_a_checkbox_is_taken
     assert result == (["mail", "call"] if many else ["mail"])
 
 
+@pytest.mark.parametrize("chosen", ["call", "Call", {"id": "call"}, {"value": "call"}])
+async def test_9_the_id_the_value_or_the_label_of_an_option_is_enough(
+    client: httpx.AsyncClient, chosen: str | dict[str, str]
+) -> None:
+    body = await asked(client, "choose")
+    response = {"type": "checkbox", "selected_options": [chosen], "comment": "In the morning, please."}
+    reply = await client.post(body["response_url"], json={"response": response})
+    assert reply.status_code == 204, reply.text
+    assert (await ended(client, body["execution_id"]))["result"] == ["call"]
+    history = (await client.get(f"/executions/{body['execution_id']}/history")).json()["items"]
+    (kept,) = [row["detail"]["response"] for row in history if row["event"] == "interaction_answered"]
+    assert kept["selected_options"] == [option for option in body["prompt"]["options"] if option["id"] == "call"]
+    assert kept["comment"] == "In the morning, please."
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"response": {"type": "text", "text": "ok", "remark": "x"}}, "remark"),
+        ({"response": {"type": "text", "text": "ok", "comment": 7}}, "comment"),
+        ({"response": {"type": "text", "text": "ok"}, "comment": "x"}, "comment"),
+    ],
+)
+async def test_9_a_field_that_there_is_not_is_refused_by_name(
+    client: httpx.AsyncClient, body: dict[str, Any], field: str
+) -> None:
+    waiting = await asked(client, "greet")
+    reply = await client.post(waiting["response_url"], json=body)
+    assert 400 <= reply.status_code < 500
+    assert field in reply.json()["detail"]
+    after = (await client.get(waiting["status_url"])).json()
+    assert after["interaction_id"] == waiting["interaction_id"]
+
+
 async def test_10_the_same_answer_again_is_a_success_and_another_one_is_told_who_was_first(
     guarded: httpx.AsyncClient,
 ) -> None:

@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 from starlette.datastructures import Headers
 
+from restpoint.http.json_bodies import MAX_BODY_BYTES
 from restpoint.http.problems import Problem
-from restpoint.http.requests import MAX_BODY_BYTES, read_body
+from restpoint.http.requests import read_body
 
 MEBIBYTE = 1 << 20
 

@@ -1,7 +1,9 @@
 """FAULTS row 26: callbacks that are not what they seem. At most one exchange, and nothing under another person's name."""
 
 import asyncio
+import random
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from consents import KEYS, Ring, Site, site
+from consents import KEYS, USED, Ring, Site, site
 from fake_provider import CLIENT_ID, CLIENT_SECRET, Surfer, fake_provider, query
 from restpoint._storage import consents
 from restpoint.errors import ConsentExpired
@@ -18,7 +20,7 @@ from restpoint.oauth.providers import Provider
 from runners import answer, unloaded, until
 from runners import asked as asked_prompt
 from serving import whoever
-from support import ManualClock, dump, file_of, rows
+from support import PATIENCE, ManualClock, dump, file_of, rows
 
 ADA, GRACE = {"x-user": "ada"}, {"x-user": "grace"}
 
@@ -306,24 +308,6 @@ async def test_a_provider_that_is_down_before_anyone_sets_out(path: Path) -> Non
         assert at.consent(told["execution_id"])[:3] == ("pending", 1, 0)
 
 
-async def test_a_provider_that_refuses_for_good_denies(path: Path) -> None:
-    async with site(path) as at:
-        for code in ("invalid_grant", "invalid_client", "unauthorized_client"):
-            at.provider.token = ({"error": code, "error_description": "<script>canary</script>"}, 400)
-            told = await at.asked()
-            reply = await at.browser.consent(told["auth_url"])
-            assert (reply.status_code, "canary" in reply.text) == (200, False)
-            assert await at.ended(told["execution_id"]) == {"denied": code}
-
-
-async def test_an_answer_without_a_token_denies(path: Path) -> None:
-    async with site(path) as at:
-        at.provider.token = ({"token_type": "Bearer"}, 200)
-        told = await at.asked()
-        await at.browser.consent(told["auth_url"])
-        assert await at.ended(told["execution_id"]) == {"denied": "invalid_token_response"}
-
-
 async def test_a_cookie_of_one_exchange_is_not_sent_in_another(path: Path) -> None:
     async with site(path) as at:
         for _ in range(2):
@@ -359,6 +343,149 @@ async def test_a_consent_that_ends_during_the_exchange_stores_no_token(path: Pat
         assert at.consent(told["execution_id"]) == ("withdrawn", 1, 0, 0, "local")
 
 
+# --- All of it, many times ---------------------------------------------------------------------------------------------
+
+
+class Attacks:
+    """What may happen to a consent of Ada before the right callback comes. Each leaves it open, and says what it did."""
+
+    def __init__(self, at: Site, beside: Site, clock: ManualClock, chance: random.Random) -> None:
+        self.at, self.beside, self.clock, self.chance = at, beside, clock, chance
+        self.counts: Counter[str] = Counter()
+        self.told: dict[str, Any] = {}
+        self.back = ""
+
+    async def set_out(self) -> None:
+        self.back = await self.at.browser.to_the_callback(await self.at.link(self.told["execution_id"], **ADA))
+
+    async def begin(self) -> None:
+        self.told = await self.at.asked(**ADA)
+        await self.set_out()
+
+    def changed(self, **changes: str) -> str:
+        """The right callback with other parameters."""
+        return str(httpx.URL(self.back).copy_merge_params(changes))
+
+    async def refused(self, url: str, status: int, browser: Surfer | None = None, person: Any = ADA) -> None:
+        reply = await (browser or self.at.browser).http.get(self.anywhere(url), headers=person)
+        assert reply.status_code == status, reply.text
+        assert self.at.consent(self.told["execution_id"])[0] == "pending"
+
+    def anywhere(self, url: str) -> str:
+        """The same address at one of the two servers."""
+        there = str(self.chance.choice((self.at, self.beside)).client.base_url).rstrip("/")
+        return url.replace(str(self.at.client.base_url).rstrip("/"), there)
+
+    async def forged(self) -> None:
+        await self.refused(self.changed(state="x" * 43), 400)
+
+    async def replaced(self) -> None:
+        old = self.back
+        await self.set_out()
+        await self.refused(old, 400)
+
+    async def expired(self) -> None:
+        self.clock.step(601)
+        await self.refused(self.back, 410)
+        await self.set_out()
+
+    async def other_browser(self) -> None:
+        async with Surfer(**ADA) as other:
+            await self.refused(self.back, 403, other)
+
+    async def other_person(self) -> None:
+        await self.refused(self.back, 403, person=GRACE)
+
+    async def wrong_issuer(self) -> None:
+        await self.refused(self.changed(iss="https://evil.example"), 400)
+
+    async def without_code(self) -> None:
+        await self.refused(self.changed(code=""), 400)
+
+    async def error_of_the_provider(self) -> None:
+        code, status = self.chance.choice((("server_error", 502), ("invalid_scope", 503), ("something_new", 502)))
+        await self.refused(self.changed(error=code), status)
+        await self.refused(self.back, 409)
+        await self.set_out()
+
+    async def error_of_the_token_endpoint(self) -> None:
+        replies: list[tuple[Any, int]] = [
+            ((None, 500), 502), (({"error": "invalid_client"}, 401), 503), (({"error": "invalid_grant"}, 400), 502),
+            (({"access_token": "a\r\nb"}, 200), 503), ((b"<h1>Welcome</h1>", 200), 502), (("later", 429), 502),
+        ]  # fmt: skip
+        self.at.provider.token, status = self.chance.choice(replies)
+        await self.refused(self.back, status)
+        self.at.provider.token = "grants"
+        await self.refused(self.back, 409)
+        await self.set_out()
+
+    async def hanging_token_endpoint(self) -> None:
+        self.at.provider.token = "hangs"
+        clients = [each.consents._client for each in (self.at, self.beside)]
+        for client in clients:
+            client._timeout = 0.1  # seconds; for nothing but this request
+        await self.refused(self.back, 502)
+        for client in clients:
+            client._timeout = PATIENCE
+        self.at.provider.token = "grants"
+        await self.set_out()
+
+    async def suffer(self) -> None:
+        """Some of them, in any order."""
+        attacks = [
+            self.forged, self.replaced, self.expired, self.other_browser, self.other_person, self.wrong_issuer,
+            self.without_code, self.error_of_the_provider, self.error_of_the_token_endpoint, self.hanging_token_endpoint,
+        ]  # fmt: skip
+        for attack in self.chance.sample(attacks, self.chance.randrange(1, len(attacks) + 1)):
+            await attack()
+            self.counts[attack.__name__] += 1
+
+    async def complete(self) -> None:
+        """Several right callbacks at once, at both servers, and one of Grace's browser among them."""
+        coming = [self.at.browser.http.get(self.anywhere(self.back)) for _ in range(4)]
+        coming.append(self.at.browser.http.get(self.anywhere(self.back), headers=GRACE))
+        statuses = sorted([reply.status_code for reply in await asyncio.gather(*coming)])
+        assert statuses[0] == 200
+        assert set(statuses[1:]) <= {403, 409}
+        self.counts["callbacks at once"] += len(statuses)
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(300, marks=pytest.mark.deep)])
+async def test_26_whatever_calls_back_there_is_one_token_and_it_is_that_of_the_right_person(
+    path: Path, clock: ManualClock, rounds: int
+) -> None:
+    seed = random.randrange(1 << 30)
+    async with (
+        site(path, authenticate=whoever, clock=clock) as at,
+        site(path, at.provider, authenticate=whoever, clock=clock) as beside,
+    ):
+        at.browser.http.headers.update(ADA)
+        attacks = Attacks(at, beside, clock, random.Random(seed))
+        mine: dict[str, str] = {}
+        for _ in range(rounds):
+            await attacks.begin()
+            await attacks.suffer()
+            await attacks.complete()
+            mine[attacks.told["execution_id"]] = query(attacks.back)["code"]
+            assert await at.ended(attacks.told["execution_id"]) == ["read", "write"]
+        provider = at.provider
+        sent = [form["code"] for form in provider.asked]
+        assert len(set(sent)) == len(sent), "a code was sent twice"
+        # The token that a step got is the one that the provider made for the code of that execution.
+        made = dict(zip(provider.redeemed, provider.access_tokens, strict=True))
+        assert [token.access_token for token in USED[-rounds:]] == [made[code] for code in mine.values()]
+        foreign = (
+            "SELECT count(*) FROM consents c JOIN executions e ON e.key = c.execution_key WHERE c.begun_by != e.owner"
+        )
+        assert rows(path, foreign) == [(0,)]
+        granted = "SELECT execution_id FROM history WHERE event = 'consent_granted'"
+        assert sorted(id_ for (id_,) in rows(path, granted)) == sorted(mine), "each was granted once"
+        print(
+            f"seed {seed}: {rounds} consents, {dict(attacks.counts)}; {len(sent)} exchanges, {len(set(sent))} codes, "
+            f"{len(mine)} tokens, 0 codes sent twice, 0 tokens under another person"
+        )
+
+
 # --- The page and its link -------------------------------------------------------------------------------------------
 
 
@@ -375,6 +502,29 @@ async def test_a_browser_without_credentials_comes_by_the_link_of_its_person(pat
         assert (await browser.http.get(bare)).status_code == 200, "the browser that set out may do so again"
         assert (await browser.http.get(back)).status_code == 200
         assert await at.ended(told["execution_id"]) == ["read", "write"]
+
+
+async def test_who_cannot_go_on_is_told_how_to_get_a_new_link(path: Path, clock: ManualClock) -> None:
+    async with site(path, authenticate=whoever, clock=clock) as at, Surfer() as other:
+        told = await at.asked(**ADA)
+        page = await at.browser.http.get(told["auth_url"])
+        back = await at.browser.to_the_callback(told["auth_url"])
+        seen = [
+            await other.http.get(told["auth_url"]),  # the link was used
+            await other.http.get(back),  # another browser set out
+            await at.browser.http.get(f"{at.client.base_url}/auth/redirect?code=c&state=forged"),
+            await at.browser.press(page),  # the form is of the attempt before
+        ]
+        clock.step(901)
+        seen.append(await at.browser.press(page))  # the form is too old
+        assert [reply.status_code for reply in seen] == [404, 403, 400, 409, 403]
+        for reply in seen:
+            assert "To get a new one" in reply.text, reply.text
+            assert "restpoint authorize" in reply.text
+        link = await at.link(
+            told["execution_id"], **ADA
+        )  # as the page says: whatever shows the execution has a new one
+        assert (await other.consent(link)).status_code == 200
 
 
 async def test_a_link_is_good_for_a_quarter_of_an_hour(path: Path, clock: ManualClock) -> None:

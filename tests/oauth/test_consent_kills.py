@@ -198,8 +198,10 @@ async def everything_happens(place: Place, browser: Surfer) -> list[str]:
     broken = await start(url, "breaks")
     replies.append((await browser.consent(broken["auth_url"])).text)
     await poll(url, broken["execution_id"], until="failed")
-    provider.token = ({"error": "invalid_grant", "error_description": "canary-code-in-a-description"}, 400)
-    provider.codes_given.append("canary-code-in-a-description")
+    provider.token = "echoes"
+    echoed = await start(url)
+    replies.append((await browser.consent(echoed["auth_url"])).text)
+    provider.token = ({"error": "access_denied"}, 403)
     denied = await start(url)
     replies.append((await browser.consent(denied["auth_url"])).text)
     await poll(url, denied["execution_id"], until="failed")
@@ -212,7 +214,7 @@ async def everything_happens(place: Place, browser: Surfer) -> list[str]:
     body = await poll(url, paused["execution_id"], until="interaction_required")
     under_way = await start(url)
     await browser.to_the_callback(under_way["auth_url"])
-    for told in (done, broken, denied, failed, paused, under_way):
+    for told in (done, broken, echoed, denied, failed, paused, under_way):
         await seen(told)
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
         replies.append((await client.get(f"{url}/metrics")).text)
@@ -226,6 +228,7 @@ async def everything_happens(place: Place, browser: Surfer) -> list[str]:
         replies.append(events.text)
     assert any(form["grant_type"] == "refresh_token" for form in provider.asked), "nothing was refreshed"
     await place.kill()
+    assert any("canary-said" in line for line in place.said), "the log lacks what the provider said of its error"
     return replies
 
 

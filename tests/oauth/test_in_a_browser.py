@@ -14,7 +14,7 @@ from chromium import Browser
 from provider import Provider
 from restpoint._storage.sqlite import migrations
 from restpoint.http import bearer_tokens
-from served import PATIENCE, Served, Terminal
+from served import PATIENCE, Served, Terminal, typed
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +46,15 @@ async def careful(ctx: Context, issuer: str) -> str:
     return "granted"
 
 @workflow
+async def by_form(ctx: Context, issuer: str) -> dict[str, str]:
+    return await ctx.step(whose, issuer, await ctx.authorize("by_form", scopes=SCOPES))
+
+@workflow
+async def misconfigured(ctx: Context, issuer: str) -> str:
+    await ctx.authorize("without_pkce", scopes=SCOPES)
+    return "granted"
+
+@workflow
 async def unhurried(ctx: Context, issuer: str) -> dict[str, str]:
     token = await ctx.authorize("corporate", scopes=SCOPES)
     await ctx.ask(HumanPromptText(text="Shall I look?"))
@@ -59,6 +68,21 @@ issuer = "{issuer}"
 client_id = "{client_id}"
 client_secret_env = "CORPORATE_CLIENT_SECRET"
 authorization_parameters = {{ prompt = "consent" }} # or the provider gives no refresh token
+
+[by_form]
+title = "Example Corporation"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret_env = "CORPORATE_CLIENT_SECRET"
+authorization_parameters = {{ prompt = "consent" }}
+response_mode = "form_post"
+
+[without_pkce]
+title = "Example Corporation"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret_env = "CORPORATE_CLIENT_SECRET"
+pkce = false # which this provider insists on
 """
 
 ADA = {"sub": "ada", "email": "ada@example.org"}
@@ -193,6 +217,51 @@ def test_a_person_consents_and_the_workflow_uses_the_token(site: Site, openid: P
     told_by_us = [each for each in browser.sent() if each.referer.startswith(site.url)]
     assert [each for each in told_by_us if each.referer != f"{site.url}/" or not each.url.startswith(site.url)] == []
     assert browser.driver.get_cookies() == []
+
+
+def test_a_provider_sends_its_answer_as_a_form_of_its_own_site(
+    site: Site, openid: Provider, browser: Browser, another_browser: Browser
+) -> None:
+    told = site.begin("by_form")
+    set_out(browser, told)
+    browser.press("Allow")
+    browser.until("Access granted")
+    posts = [each for each in browser.sent() if each.url.startswith(f"{site.url}/auth/redirect")]
+    assert [each.method for each in posts] == ["POST", "GET"]
+    assert site.result(told) == ADA
+    assert openid.token_requests() == [("authorization_code", 200)]
+
+    another_browser.open(posts[-1].url)
+    another_browser.until("Used already")
+
+
+def test_a_request_that_the_provider_refuses_is_no_refusal_of_the_person(
+    site: Site, openid: Provider, browser: Browser
+) -> None:
+    told = site.begin("misconfigured")
+    browser.open(told["auth_url"])
+    browser.press("Continue to Example Corporation")
+    browser.until("Not set up")
+    assert site.poll(told)["status"] == "oauth_required"
+    assert "invalid_request (" in site.everything().decode(errors="replace")
+    assert openid.token_requests() == []
+
+
+def test_the_providers_are_checked_at_the_provider_itself(site: Site, openid: Provider) -> None:
+    variables = {"CORPORATE_CLIENT_SECRET": openid.client_secret}
+    command = ("providers", "check", "--providers", "providers.toml", "--public-url", site.url)
+    right = typed(*command, "corporate", cwd=site.folder, **variables)
+    assert (right.returncode, "ok: token endpoint" in right.stdout) == (0, True), right.stdout
+    for wrong, said in (
+        ((*command, "without_pkce"), "wrong: authorization endpoint: It answered invalid_request"),
+        ((*command[:-1], f"{site.url}/elsewhere", "corporate"), "exactly this redirect URI is not registered"),
+    ):
+        told = typed(*wrong, cwd=site.folder, **variables)
+        assert (told.returncode, said in told.stdout) == (1, True), told.stdout
+    told = typed(*command, "corporate", cwd=site.folder, CORPORATE_CLIENT_SECRET="canary-wrong")
+    assert (told.returncode, "wrong: token endpoint: It answered invalid_client" in told.stdout) == (1, True), (
+        told.stdout
+    )
 
 
 def test_a_person_refuses_at_the_provider_and_the_workflow_may_go_on(

@@ -1,5 +1,6 @@
 """Providers are read strictly, so that a mistake is told at the start and not to the first person who consents."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def test_a_file_of_providers_is_read_with_secrets_from_the_environment(tmp_path:
         ('[a]\nissuer = "https://i"', "client_id"),
         ('[a]\nclient_id = 1\nissuer = "https://i"', "needs client_id to be text"),
         ('[a]\nclient_id = "i"\nissuer = "https://i"\nscopes = "x"', "needs scopes to be a list"),
+        ('[a]\nclient_id = "i"\nissuer = "https://i"\nresource = "x"', "needs resource to be a list"),
+        ('[a]\nclient_id = "i"\nissuer = "https://i"\npkce = "no"', "needs pkce to be true or false"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused(tmp_path: Path, table: str, problem: str) -> None:
@@ -97,6 +100,22 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ({"token_endpoint_auth_method": "client_secret_post"}, "no client secret"),
         ({"authorization_parameters": {"state": "x"}}, "sets state"),
         ({"authorization_parameters": {"x": 1}}, "needs text"),
+        ({"issuer": "https://login.example/{tenantid}"}, "metadata_issuer"),
+        (
+            {"issuer": None, "metadata_issuer": ISSUER, "authorization_endpoint": ISSUER, "token_endpoint": ISSUER},
+            "no issuer at whose address",
+        ),
+        ({"pkce": False}, "cannot do without PKCE"),
+        ({"response_mode": "fragment"}, "one of 'query', 'form_post'"),
+        ({"token_response_format": "xml"}, "one of 'json', 'form'"),
+        ({"scope_parameter": "state"}, "name of a parameter"),
+        ({"scope_separator": ";"}, "one of ' ', ','"),
+        ({"scope_parameter": "a b"}, "name of a parameter"),
+        ({"resource": "https://api.example"}, "to be a list"),
+        ({"resource": ["api"]}, "absolute URI"),
+        ({"resource": ["https://api.example#x"]}, "absolute URI"),
+        ({"issuer": "https://login.example:99999"}, "begins with https"),
+        ({"issuer": "https://login.example/" + "a" * 3_000}, "begins with https"),
         ({"redirect_uri": "https://approvals.example/callback"}, "ends with /auth/redirect"),
         ({"redirect_uri": "https://approvals.example/auth/redirect/other"}, "ends with /auth/redirect"),
     ],
@@ -136,10 +155,43 @@ async def test_metadata_that_are_not_this_issuers_are_refused(
 async def test_metadata_from_elsewhere_name_no_endpoint_on_this_machine(provider_client: ProviderClient) -> None:
     issuer = "https://login.example"
     told = {"issuer": issuer, "authorization_endpoint": f"{issuer}/a", "token_endpoint": "http://127.0.0.1:9200/token"}
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=told))
+    body = httpx.Response(200, json=told).content
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield body
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
     provider_client._http = httpx.AsyncClient(transport=transport)
     with pytest.raises(InvalidArgument, match="token_endpoint"):
         await provider_client.endpoints(Provider("corporate", "id", "secret", issuer=issuer))
+
+
+@pytest.mark.parametrize(
+    ("told", "advice"),
+    [
+        ("SLASH", "the slash at the end: set issuer = "),
+        ("https://login.example/{tenantid}/v2.0", "TENANT-ID"),
+        ("https://other.example", "set metadata_issuer = 'https://other.example'"),
+        (None, "Correct its issuer, or configure both endpoints"),
+    ],
+)
+async def test_who_has_the_wrong_issuer_is_told_what_to_configure(
+    provider_client: ProviderClient, told: str | None, advice: str
+) -> None:
+    async with fake_provider() as fake:
+        fake.metadata = {"issuer": f"{fake.issuer}/" if told == "SLASH" else told}
+        with pytest.raises(InvalidArgument, match=re.escape(advice)):
+            await provider_client.endpoints(fake.provider())
+
+
+async def test_a_way_to_send_the_secret_that_is_not_known_here_is_told(provider_client: ProviderClient) -> None:
+    async with fake_provider() as fake:
+        fake.metadata = {"token_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth"]}
+        with pytest.raises(InvalidArgument, match="private_key_jwt, tls_client_auth"):
+            await provider_client.endpoints(fake.provider())
+        configured = fake.provider("configured", token_endpoint_auth_method="client_secret_post")
+        assert (await provider_client.endpoints(configured)).auth_method == "client_secret_post"
 
 
 async def test_an_issuer_that_has_no_metadata_is_not_reached(provider_client: ProviderClient) -> None:

@@ -1,16 +1,22 @@
 """Tokens after the consent: refreshed when they have expired, sealed anew when keys are rotated, kept from everyone else."""
 
 import asyncio
+import copy
+import pickle
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from consents import KEYS, USED, Ring, Site, site
+from consents import KEYS, USED, Ring, Site, site, use
+from restpoint import Context, workflow
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._storage import consents
 from restpoint._store.records import ExecutionRecord
+from restpoint.errors import StorageError
+from restpoint.oauth import tokens
 from restpoint.oauth.keyring import Key, Vault, as_text, new_key, sealed_with
 from restpoint.oauth.tokens import reseal
 from runners import answer, asked, unloaded
@@ -159,23 +165,240 @@ async def test_what_a_provider_says_of_the_life_of_a_token_is_taken_with_care(pa
             assert USED[-1].expires_at == (None if seconds is None else clock.now() / 1000 + seconds)
 
 
-async def test_a_life_that_is_no_number_leaves_nothing_in_between(path: Path) -> None:
-    async with site(path) as at:
-        said: list[object] = ["soon", [], {}]
-        for told in said:
-            at.provider.expires_in = told
-            started = await at.asked()
-            reply = await at.browser.consent(started["auth_url"])
-            status = {200: "granted", 502: "pending"}[reply.status_code]
-            assert at.consent(started["execution_id"])[0] == status
+# --- Within a run ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_token_that_cannot_be_stored_is_none(path: Path) -> None:
+async def test_a_token_that_expires_within_a_run_is_fresh_at_the_next_step(path: Path, clock: ManualClock) -> None:
+    @workflow
+    async def long_run(ctx: Context) -> list[str]:
+        token = await ctx.authorize("fake")
+        await ctx.step(use, token)
+        clock.step(7200)
+        await ctx.step(use, token)
+        return await ctx.step(use, token)
+
+    async with site(path, clock=clock, workflows=[long_run]) as at:
+        told = await at.asked("long_run")
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == ["read"]
+        given = [(token.access_token, token.expires_at) for token in USED[-3:]]
+        now = clock.now() / 1000
+        old, new = at.provider.access_tokens
+        assert given == [(old, now - 3600), (new, now + 3600), (new, now + 3600)]
+
+
+async def test_each_attempt_of_a_step_gets_a_fresh_token(path: Path, clock: ManualClock) -> None:
+    given: list[str] = []
+
+    async def flaky(token: OAuthToken) -> str:
+        given.append(token.access_token)
+        if len(given) == 1:
+            clock.step(7200)
+            raise OSError("the service is down")
+        return token.access_token
+
+    @workflow
+    async def tries(ctx: Context) -> str:
+        return await ctx.step(flaky, await ctx.authorize("fake"), retries=1, backoff=0)
+
+    async with site(path, clock=clock, workflows=[tries]) as at:
+        told = await at.asked("tries")
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == at.provider.access_tokens[1]
+        assert given == at.provider.access_tokens
+
+
+async def test_a_step_that_takes_long_asks_for_a_fresh_token_itself(path: Path, clock: ManualClock) -> None:
+    async def long_step(box: list[OAuthToken]) -> list[str]:
+        first = await box[0].fresh()
+        clock.step(7200)
+        second = await box[0].fresh()
+        again = await second.fresh()
+        return [first.access_token, second.access_token, again.access_token]
+
+    @workflow
+    async def careful(ctx: Context) -> list[str]:
+        return await ctx.step(long_step, [await ctx.authorize("fake")])
+
+    async with site(path, clock=clock, workflows=[careful]) as at:
+        told = await at.asked("careful")
+        await at.browser.consent(told["auth_url"])
+        old, new = await at.ended(told["execution_id"]) and at.provider.access_tokens
+        assert await at.ended(told["execution_id"]) == [old, new, new]
+
+
+async def test_a_token_whose_execution_has_ended_is_as_it_was(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock) as at:
+        told = await at.asked()
+        await at.browser.consent(told["auth_url"])
+        await at.ended(told["execution_id"])
+        clock.step(7200)
+        assert await USED[-1].fresh() is USED[-1]
+        assert len(at.provider.asked) == 1
+
+
+async def test_a_key_that_is_lost_within_a_run_fails_no_step(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = Ring()
+
+    @workflow
+    async def loses_its_key(ctx: Context) -> list[str]:
+        token = await ctx.authorize("fake")
+        ring.keys = [as_text(new_key())]
+        clock.step(7200)
+        return await ctx.step(use, token)
+
+    async with site(path, clock=clock, ring=ring, workflows=[loses_its_key]) as at:
+        told = await at.asked("loses_its_key")
+        await at.browser.consent(told["auth_url"])
+        assert await at.ended(told["execution_id"]) == ["read"]
+        assert USED[-1].access_token == at.provider.access_tokens[0]
+    assert "is not in the ring" in caplog.text
+
+
+async def test_a_token_may_be_copied_and_sent_to_another_process_where_it_stays_as_it_is(path: Path) -> None:
     async with site(path) as at:
-        at.provider.token = (b'{"access_token": "\\ud800", "token_type": "Bearer"}', 200)
-        started = await at.asked()
-        await at.browser.consent(started["auth_url"])
-        assert await at.ended(started["execution_id"]) == {"denied": "invalid_token_response"}
+        told = await at.asked()
+        await at.browser.consent(told["auth_url"])
+        await at.ended(told["execution_id"])
+        token = USED[-1]
+        assert copy.deepcopy(token) == token
+        assert asdict(token)["access_token"] == token.access_token
+        elsewhere = pickle.loads(pickle.dumps(token))
+        assert (elsewhere, await elsewhere.fresh()) == (token, elsewhere)
+
+
+async def test_a_token_of_a_short_life_is_not_refreshed_before_half_of_it_is_over(
+    path: Path, clock: ManualClock
+) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        at.provider.expires_in = 30
+        record = await paused(at)
+        clock.step(14)
+        first = await outcome(at, record.execution_id)
+        assert await first.fresh() == first
+        clock.step(2)
+        assert (await first.fresh()).access_token == at.provider.access_tokens[1]
+        assert len(at.provider.asked) == 2
+
+
+# --- A refresh token that the provider has replaced --------------------------------------------------------------------
+
+
+async def test_a_wrong_member_beside_a_refreshed_token_costs_neither_of_the_tokens(
+    path: Path, clock: ManualClock
+) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        beside: tuple[dict[str, Any], ...] = (
+            {"error": None}, {"error": ""}, {"token_type": None}, {"expires_in": "3600.0"}, {"scope": 5},
+        )  # fmt: skip
+        sent = at.provider.refresh_tokens[-1]
+        for number, wrong in enumerate(beside):
+            clock.step(7200)
+            at.provider.token = (
+                {
+                    "access_token": f"a{number}",
+                    "token_type": "Bearer",
+                    "expires_in": 3600,
+                    "refresh_token": f"r{number}",
+                    **wrong,
+                },
+                200,
+            )
+            assert (await outcome(at, record.execution_id)).access_token == f"a{number}"
+            assert at.provider.asked[-1]["refresh_token"] == sent
+            sent = f"r{number}"
+
+
+async def test_a_refresh_token_that_comes_without_a_usable_access_token_is_kept(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(7200)
+        at.provider.token = ({"access_token": "", "refresh_token": "replaced"}, 200)
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[0]
+        at.provider.token = ({"access_token": "new", "expires_in": 3600}, 200)
+        assert (await outcome(at, record.execution_id)).access_token == "new"
+        assert at.provider.asked[-1]["refresh_token"] == "replaced"
+
+
+async def test_who_is_cancelled_while_a_token_is_refreshed_does_not_lose_the_new_one(
+    path: Path, clock: ManualClock
+) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(7200)
+        at.provider.token = "grants and hangs"
+        at.provider.arrived.clear()
+        asking = asyncio.ensure_future(outcome(at, record.execution_id))
+        await at.provider.arrived.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        waiting = asyncio.ensure_future(outcome(at, record.execution_id))  # joins the refresh that goes on
+        at.provider.let_go.set()
+        assert (await waiting).access_token == at.provider.access_tokens[1]
+        assert len(at.provider.asked) == 2
+
+
+async def test_a_rotation_of_keys_during_a_refresh_does_not_lose_the_new_token(path: Path, clock: ManualClock) -> None:
+    ring, new = Ring(), as_text(new_key())
+    async with site(path, ring=ring, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(7200)
+        at.provider.token = "grants and hangs"
+        at.provider.arrived.clear()
+        asking = asyncio.ensure_future(outcome(at, record.execution_id))
+        await at.provider.arrived.wait()
+        ring.keys = [new, KEYS]
+        assert await reseal(file_of(at.store).database, Vault(ring)) == (1, 0)
+        at.provider.let_go.set()
+        assert (await asking).access_token == at.provider.access_tokens[1]
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[1]
+        assert rows(path, "SELECT lease FROM consents") == [(None,)]
+        at.provider.token = "grants"
+        clock.step(7200)
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[2]
+
+
+async def test_a_new_token_is_stored_when_the_storage_works_again(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_token, failures = consents.replace_token, [1, 2]
+
+    def replace(*arguments: Any, **named: Any) -> bool:
+        if failures:
+            failures.pop()
+            raise StorageError("the disk is full")
+        return replace_token(*arguments, **named)
+
+    monkeypatch.setattr(consents, "replace_token", replace)
+    monkeypatch.setattr(tokens, "_RETRY_DELAY", 0.0)
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(7200)
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[1]
+        assert failures == []
+        assert (await outcome(at, record.execution_id)).access_token == at.provider.access_tokens[1]
+        assert len(at.provider.asked) == 2
+
+
+async def test_a_server_that_ends_waits_for_the_reply_to_a_refresh(path: Path, clock: ManualClock) -> None:
+    async with site(path, clock=clock, hold=0.0) as at:
+        record = await paused(at)
+        clock.step(7200)
+        at.provider.token = "grants and hangs"
+        at.provider.arrived.clear()
+        asking = asyncio.ensure_future(outcome(at, record.execution_id))
+        await at.provider.arrived.wait()
+        closing = asyncio.ensure_future(at.consents.close())
+        at.provider.let_go.set()
+        await closing
+        assert (await asking).access_token == at.provider.access_tokens[1]
+        provider = at.provider
+    provider.token = "grants"
+    async with site(path, provider, clock=clock) as at:
+        assert (await outcome(at, record.execution_id)).access_token == provider.access_tokens[1]
 
 
 # --- Rotation --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ async def test_no_byte_of_what_a_person_said_is_left_and_all_of_the_trail_is(pat
             "execution_removed",
         ]
         assert [entry.detail for entry in await store.events(ids["run"]) if entry.event == "emitted"] == [
-            {"position": "2"}
+            {"position": "2", "data_sha256": sha256(b'{"told":"canary-5-emitted"}').hexdigest()}
         ]
         kept = await store.get(ids["answered"])
         assert kept is not None

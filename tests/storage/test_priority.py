@@ -1,5 +1,6 @@
 """The priority that an execution is given: it is kept, listed and told, and what the file says of it is verified."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ async def test_a_priority_that_another_program_changed_is_found(
     with reading(path) as connection:
         assert verification.verify(connection).holds
     with sql(path) as connection:
+        with pytest.raises(sqlite3.IntegrityError, match="what an execution was started with stays"):
+            connection.execute("UPDATE executions SET priority = ?", (written,))
+        connection.execute("DROP TRIGGER executions_labels_stay")
         connection.execute("UPDATE executions SET priority = ?", (written,))
     with reading(path) as connection:
         assert [finding.problem for finding in verification.verify(connection).findings] == ["payload_differs"]

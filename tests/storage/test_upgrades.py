@@ -52,7 +52,7 @@ async def go_on(path: Path) -> None:
             assert await future == response
             await store.set_completed(record.execution_id, "done")
         several = named["asks several"]
-        await store.resolve_interaction(several, "first", PAIRS[0][1])  # as it was answered before
+        await store.resolve_interaction(several, "first", PAIRS[0][1], actor="grace")  # as it was answered before
         await store.resolve_interaction(several, "second", PAIRS[2][1], actor="grace")
         for name in ("asks several", "consents"):
             record = await store.get(named[name])

@@ -1,5 +1,6 @@
 """The fold: what is known of an execution after an event, after a reading of the file, and after its history."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -71,6 +72,30 @@ def test_of_an_execution_that_was_not_read_an_event_says_only_how_new_a_reading_
     assert (state.as_of, state.is_read) == (3, False)
     assert replace(state, Snapshot(2, ROW, ())) is None
     assert replace(state, Snapshot(3, ROW, ())) == (3, ROW, {}, (), False)
+
+
+FAILS = Change(
+    4, "e", EventKind.EXECUTION_FAILED, "running", "failed", 4_000, error="no", code="no_luck", expires_at=5_000
+)
+RETRIES = Change(5, "e", EventKind.EXECUTION_RETRIED, "failed", "running", 6_000)
+
+
+def test_an_execution_that_is_retried_is_as_if_it_had_not_ended_and_may_end_again() -> None:
+    retried = folded(CREATED, ASKS, ANSWERS, FAILS, RETRIES)
+    assert (retried.row.status, retried.row.completed_at, retried.row.expires_at) == ("running", None, None)
+    assert (retried.row.error, retried.row.error_code, retried.row.created_at) == (None, None, 1_000)
+    again = fold(retried, dataclasses.replace(COMPLETES, sequence=7))
+    assert (again.row.status, again.row.completed_at, again.row.result) == ("completed", 4_000, '"done"')
+
+
+def test_the_history_of_what_was_retried_tells_its_last_end() -> None:
+    history = [
+        *HISTORY[:4],
+        entry(5, EventKind.EXECUTION_RETRIED, "running"),
+        entry(6, EventKind.EXECUTION_CANCELLED, "cancelled"),
+    ]
+    state = end_by_history(folded(CREATED, ASKS), history)
+    assert (state.row.status, state.row.completed_at, state.row.error) == ("cancelled", 6_000, None)
 
 
 def test_what_no_runner_can_go_on_with_says_why_until_it_ends() -> None:

@@ -18,6 +18,11 @@ def uuid7(milliseconds: int, random: bytes) -> str:
     return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{rest[:3]}-{variant}{rest[3:6]}-{rest[6:18]}"
 
 
+def first_id_at(milliseconds: int) -> str:
+    """What sorts before every id that was made at a time (milliseconds since the epoch) or later, and after all earlier ones."""
+    return f"{max(milliseconds, 0) >> 16:08x}-{max(milliseconds, 0) & 0xFFFF:04x}"
+
+
 class Identifiers:
     """Makes ids. It reads random bytes in blocks, because one system call for each id costs more than the id itself."""
 

@@ -21,6 +21,15 @@ class _DefaultTTL(int):
 DEFAULT_EXECUTION_TTL: Final[int] = _DefaultTTL(600)
 """Seconds that an ended execution stays if neither the caller nor the file sets a rule."""
 
+SERVER_EXECUTION_TTL: Final[int] = _DefaultTTL(30 * 86_400)
+"""Seconds that an ended execution stays if neither whoever runs a server nor the file sets a rule: 30 days."""
+
+IDEMPOTENCY_RETENTION: Final = 86_400_000
+"""Milliseconds after the end of an execution for which its idempotency key is known, unless a rule is set: a day."""
+
+ABANDONED_AFTER: Final = 90 * 86_400_000
+"""Milliseconds without an event after which an execution that nothing can go on with is failed, unless a rule is set: 90 days."""
+
 WORKFLOWS: Final = "workflows"
 
 
@@ -46,20 +55,29 @@ class RetentionRules:
     """Rules by name of workflow. A status that is missing there gets its rule from ``statuses``."""
     digest: bool = False
     """Whether history stores the SHA-256 of an error instead of the error."""
+    idempotency: int | None = IDEMPOTENCY_RETENTION
+    """Milliseconds after the end for which an idempotency key is known; None means for ever."""
+    abandoned: int | None = ABANDONED_AFTER
+    """Milliseconds without an event after which an execution that nothing can go on with is failed; None means never."""
 
     def of(self, status: str, workflow: str | None) -> int | None:
         """How long an execution of this workflow stays after it ended with ``status``: milliseconds, or None for ever."""
         rule = self.workflows.get(workflow or "", {})
         return rule[status] if status in rule else self.statuses.get(status, _DEFAULT)
 
+    @property
+    def key_time(self) -> int:
+        """Milliseconds after the end for which an idempotency key is known: very many where that is for ever."""
+        return 1 << 62 if self.idempotency is None else self.idempotency
+
     def plain(self) -> dict[str, Any]:
         """Return the rules as JSON data, for the settings in the file."""
         return {"statuses": dict(self.statuses), WORKFLOWS: {name: dict(rule) for name, rule in self.workflows.items()}}
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any], *, digest: bool) -> Self:
-        """Return the rules that ``plain`` returned as JSON data."""
-        return cls(plain.get("statuses", {}), plain.get(WORKFLOWS, {}), digest)
+    def read(cls, plain: Mapping[str, Any], **others: Any) -> Self:
+        """Return the rules that ``plain`` returned as JSON data; ``others`` are the further fields."""
+        return cls(plain.get("statuses", {}), plain.get(WORKFLOWS, {}), **others)
 
 
 _DEFAULT: Final = DEFAULT_EXECUTION_TTL * 1000

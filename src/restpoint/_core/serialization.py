@@ -21,6 +21,7 @@ MAX_RESULT_BYTES: Final = 64 * 1024 * 1024
 MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of an error or a reason
 MAX_DEPTH: Final = 100  # levels; pydantic's JSON parser stops at 200, and a prompt wraps the value in a few more
 
+_MOST_ERRORS: Final = 1_000
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,9 +92,12 @@ def storable_text(text: object) -> str:
 def first_problem(error: Exception) -> str:
     """What is wrong first, as ``where: what``, by the error of a validation; without the value that was refused."""
     if isinstance(error, ValidationError):
+        if error.error_count() > _MOST_ERRORS:  # pydantic can only list them all, which takes microseconds for each
+            return f"it is wrong in {error.error_count()} places"
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else first["msg"]
+        what = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"]
+        return f"{where}: {what}" if where else what
     return str(error) or type(error).__name__
 
 

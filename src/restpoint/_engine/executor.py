@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -28,6 +29,8 @@ from restpoint.errors import (
 from restpoint.logs import about
 
 log = logging.getLogger(__name__)
+
+_LONGEST_TRACEBACK: Final = 20_000  # characters
 
 _EXPECTED: Final = (
     InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
@@ -108,7 +111,14 @@ async def _record_failure(run: Run, error: BaseException) -> None:
         logging.INFO if public else logging.ERROR,
         "workflow %s failed: %s", run.workflow.name, code, exc_info=None if public else error,
     )  # fmt: skip
-    await run.end(journal.fail, message, code, run.file.keeping)
+    raised = type(error).__qualname__, storable_text(error), _traceback_of(error)
+    await run.end(journal.fail, message, code, run.file.keeping, raised)
+
+
+def _traceback_of(error: BaseException) -> str:
+    """What Python prints of an exception; of a long one the end, where it was raised."""
+    text = storable_text("".join(traceback.format_exception(error)))
+    return text if len(text) <= _LONGEST_TRACEBACK else f"...{text[-_LONGEST_TRACEBACK:]}"
 
 
 def public_failure(error: BaseException, workflow: str) -> tuple[str, str, bool]:

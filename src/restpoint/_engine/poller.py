@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._engine.slots import Slots
 from restpoint._storage import Claim, claims, leases
 from restpoint._store.open_file import OpenFile
-from restpoint.errors import StoreClosed
+from restpoint.errors import StorageError, StoreClosed
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +48,27 @@ class Poller:
         self._take_up = take_up
         self._max_attempts = max_attempts
         self._suspects: dict[str, asyncio.TimerHandle] = {}
+        self._has_begun = False
+
+    async def begin(self) -> None:
+        """Take the lease of this process, and up again what no process could go on with. Raises ``StorageError``."""
+        await self._file.take_lease()
+        if not self._has_begun:
+            await self._file.database.write(partial(claims.retry, known=list(self._known)))
+            self._has_begun = True
 
     async def look_for_work(self) -> None:
         """Claim what is ready, at each event that makes one ready and every ``INTERVAL``, until cancelled or the store closes."""
         while True:
             self._news.clear()
             try:
+                await self.begin()
                 await self._claim()
             except StoreClosed:
                 return
+            except StorageError as error:
+                STORAGE_FAILURES.error(log, "no work could be claimed; trying again: %s", error)
+                await asyncio.sleep(_TRY_AGAIN)
             except Exception:  # no error may stop this process from claiming
                 log.exception("no work could be claimed; trying again")
                 await asyncio.sleep(_TRY_AGAIN)
@@ -116,10 +129,13 @@ class Poller:
         while True:
             file = self._file
             try:
-                if await leases.any_lost(file.database, file.clock.now(), file.lease):
-                    await file.database.write(partial(claims.inherit, own=file.lease))
+                own = await file.take_lease()
+                if await leases.any_lost(file.database, file.clock.now(), own):
+                    await file.database.write(partial(claims.inherit, own=own))
             except StoreClosed:
                 return
+            except StorageError as error:
+                STORAGE_FAILURES.error(log, "the leases could not be read; trying again: %s", error)
             except Exception:
                 log.exception("the leases could not be read; trying again")
             await asyncio.sleep(_DEAD_INTERVAL)

@@ -377,6 +377,7 @@ class Run:
     def recorded(self) -> None:
         """With ``replay_always``, which is for tests, leave memory after every write."""
         if self._runner.replay_always:
+            self.got_on = True  # what is queued is written before the claim is given up
             self.leave("released")
             self.check()
 
@@ -387,7 +388,7 @@ class Run:
         self.record.detach_run(self._task, self._ended_elsewhere)
         while True:
             try:
-                await self.file.database.write(lambda tx: job(tx, self.claim, *arguments, **named))
+                await self.file.database.write(job, self.claim, *arguments, **named)
             except (LeaseLost, StoreClosed):
                 self.set_exit_reason("lost")
             except StorageError:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,17 +26,17 @@ from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.workflow import Workflow, by_key
-from restpoint._storage import Claim, Start, claims, journal
+from restpoint._storage import Claim, Start, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
 from restpoint.errors import (
-    ExecutionNotFound,
     InvalidArgument,
     LeaseLost,
     SealBroken,
     StorageError,
+    StorageFull,
     StoreClosed,
     WorkflowNotFound,
 )
@@ -119,15 +120,24 @@ class Runner:
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Begin to claim and run executions. Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``."""
+        """Begin to claim and run executions, or do so as soon as there is room where the disk is full.
+
+        Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``.
+        """
         if self._file is not None or self._closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         file = await self.store.file()
-        await file.take_lease()
         self._file = file
         self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
+        try:
+            await (self._poller.begin() if self.concurrency else file.take_lease())
+            if self.concurrency:
+                await file.database.write(progress.announce, lease=file.lease, workflows=list(self._known))
+        except StorageFull:
+            log.warning(
+                "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
+            )
         if self.concurrency:
-            await file.database.write(partial(claims.retry, known=list(self._known)))
             self._unsubscribe = self.store.subscribe(self._heard)
             file.lease_keeper.expired.append(self._stood_still)
             self._looking = [
@@ -163,6 +173,16 @@ class Runner:
         while self._work:
             await asyncio.gather(*self._work, return_exceptions=True)
         self.threads.close()
+        await self._take_leave()
+
+    async def _take_leave(self) -> None:
+        """Say that this process runs these workflows no more."""
+        file = self._file
+        if file is not None and self.concurrency:
+            with suppress(StorageError, StoreClosed):
+                await file.database.write(
+                    progress.announce, lease=file.lease, workflows=list(self._known), leaving=True
+                )
 
     @property
     def accepts(self) -> bool:
@@ -201,8 +221,9 @@ class Runner:
 
         - ``input``: any JSON value or model that the workflow's annotation accepts.
         - ``owner``: the id of the actor whose execution it is. ``actor``: who starts it, for the history.
-        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, for as
-          long as that is in the file.
+        - ``idempotency_key``: the same request of the same owner with the same key returns the first execution again, until a
+          day (``idempotency_retention_seconds`` of the store) after it has ended; the order of an object's members does not
+          matter. Raises ``ExecutionGone`` where that execution has left the file by then.
         - ``priority``: a whole number from -100 to 100 that lists show; it changes no order of work.
         - ``trace``: the caller's trace context, as W3C headers.
 
@@ -221,17 +242,16 @@ class Runner:
         if self._file is None or self._closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
+        own = await file.take_lease()
         with tracing.start_span(workflow, trace) as span:
             trace_text = encode(span.carrier) if span.carrier else None
             row = ExecutionRow(
                 execution_id, "running", workflow=workflow, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, trace_text, *_digests(idempotency_key, row, text))
+            what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
-            if not self.slots.saturated and self.slots.try_take(
-                owner
-            ):  # else others in the file have their turns first
-                claim = Claim(execution_id, file.lease, 1, workflow, found.version, owner=owner)
+            if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
+                claim = Claim(execution_id, own, 1, workflow, found.version, owner=owner)
             draft = file.records.draft(row)
             run = None
             if claim is not None:
@@ -240,8 +260,8 @@ class Runner:
         if isinstance(outcome, ExecutionRecord):
             return Started(outcome, created=True)
         record = await self.store.get(outcome)
-        if record is None:  # swept in this very moment
-            raise ExecutionNotFound(outcome)
+        if record is None:  # it was swept, and its key is kept
+            raise await self.store.absent(outcome)
         return Started(record, created=False)
 
     async def _write_start(
@@ -251,7 +271,7 @@ class Runner:
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = file.database.write(lambda tx: journal.start(tx, row, what, lease, who))
+            starting = file.database.write(journal.start, row, what, lease, who)
         except BaseException:
             if run is not None:
                 self.slots.give()
@@ -341,7 +361,7 @@ class Runner:
 
     async def _leave_lost(self) -> None:
         try:
-            lost = await self._require().write(claims.lost, [run.claim for run in self._runs.values()])
+            lost = await self._require().database.write(claims.lost, [run.claim for run in self._runs.values()])
         except (StorageError, StoreClosed):
             return  # whatever it writes is refused all the same
         for claim in lost:
@@ -429,5 +449,6 @@ def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | Non
     """The hashes of an idempotency key with its owner, and of the request; two None without a key."""
     if key is None:
         return None, None
-    asked = f"{row.workflow}\n{text}" + (f"\n{row.priority}" if row.priority else "")
+    canonical = json.dumps(json.loads(text), sort_keys=True)
+    asked = f"{row.workflow}\n{canonical}" + (f"\n{row.priority}" if row.priority else "")
     return sha256(json.dumps([row.owner, key]).encode()).digest(), sha256(asked.encode()).digest()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from restpoint._core import tracing
 from restpoint._core.clock import Clock
+from restpoint._core.oauth_token import with_fresh_tokens
 from restpoint._core.serialization import decode, encode, storable_text
 from restpoint._engine.calls import current_step
 from restpoint._engine.workflow import Typed, typed
@@ -130,7 +131,7 @@ async def carry_out(
     try:
         with run.busy():
             await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
-        text, kept, cause = await _tried(run, call, functools.partial(function, *arguments), function, trying, returned)
+        text, kept, cause = await _tried(run, call, functools.partial(function, *arguments), trying, returned)
     except asyncio.CancelledError:
         run.attempts.abandon(call)
         raise
@@ -143,7 +144,7 @@ async def carry_out(
 
 
 async def _tried(
-    run: "Run", call: Call, work: Callable[[], Any], function: Callable[..., Any], trying: Trying, returned: Typed
+    run: "Run", call: Call, work: functools.partial[Any], trying: Trying, returned: Typed
 ) -> tuple[str | None, str | None, BaseException | None]:
     """The result of a step as JSON; or what the journal keeps of its failure, with the exception."""
     clock, failed = run.file.clock, 0
@@ -155,7 +156,7 @@ async def _tried(
         await _rest(run, min(earlier.next_at, clock.now() + round(_LONGEST_BACKOFF * 1000)))
     for number in count(failed + 1):
         with run.busy():
-            text, error = await _attempt(run, call, number, work, function, trying.timeout, returned)
+            text, error = await _attempt(run, call, number, work, trying.timeout, returned)
             if error is None:
                 return text, None, None
             kept = encode(kept_failure(call.name, error))
@@ -185,14 +186,13 @@ async def _rest(run: "Run", due: int) -> None:
 
 
 async def _attempt(
-    run: "Run", call: Call, number: int, work: Callable[[], Any], function: Callable[..., Any], timeout: float | None,
-    returned: Typed,
-) -> tuple[str | None, BaseException | None]:  # fmt: skip
+    run: "Run", call: Call, number: int, work: functools.partial[Any], timeout: float | None, returned: Typed
+) -> tuple[str | None, BaseException | None]:
     """One attempt: the result as JSON, or what was raised. Raises nothing but what ends the run in this process."""
     token = current_step.set(f"{run.claim.execution_id}:{call.position}")
     try:
         with tracing.step_span(call.name, number) as span:
-            calling = _called(run, work, function, returned)
+            calling = _called(run, work, returned)
             outcome = await (calling if timeout is None else _in_time(run.file.clock, calling, timeout))
             if outcome[1] is not None:
                 span.fail(type(outcome[1]).__qualname__)
@@ -201,13 +201,12 @@ async def _attempt(
         current_step.reset(token)
 
 
-async def _called(
-    run: "Run", work: Callable[[], Any], function: Callable[..., Any], returned: Typed
-) -> tuple[str | None, BaseException | None]:
-    """Call the function; one that is sync is called in a thread."""
+async def _called(run: "Run", work: functools.partial[Any], returned: Typed) -> tuple[str | None, BaseException | None]:
+    """Call the function; one that is sync is called in a thread. Tokens are fresh when it gets them."""
     cancellations = run.cancellations()
     try:
-        if inspect.iscoroutinefunction(function):
+        work = functools.partial(work.func, *await with_fresh_tokens(work.args))
+        if inspect.iscoroutinefunction(work.func):
             value = await work()
         else:
             value, error = await run.attempts.in_thread(work)

@@ -7,6 +7,7 @@ through JSON, also where it is not read from the file, so a workflow sees the sa
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final, get_type_hints, overload
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -60,6 +61,13 @@ def typed(owner: str, annotation: Any) -> Typed:
         raise InvalidArgument(
             f"{owner} is annotated with {annotation!r}, which pydantic cannot read: {str(error).splitlines()[0]}"
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInput:
+    """An input that a workflow has checked, as the JSON text to store."""
+
+    text: str
 
 
 class Workflow:
@@ -121,6 +129,8 @@ class Workflow:
 
         The text has the value as it was given, without the defaults of its model, so that these may change.
         """
+        if isinstance(value, WrittenInput):
+            return value.text
         try:
             text = encode(value, limit=MAX_INPUT_BYTES)
             if not self.takes_input:
@@ -133,6 +143,10 @@ class Workflow:
         except (ValidationError, RecursionError) as error:
             raise InputNotAccepted(f"This is no input of workflow {self.name}: {first_problem(error)}.") from None
         return text
+
+    def written(self, value: object) -> WrittenInput:
+        """Check an input, for ``write_input`` to take as it is. Raises ``InputNotAccepted``."""
+        return WrittenInput(self.write_input(value))
 
     def arguments(self, text: str) -> tuple[Any, ...]:
         """The arguments of the function after the context. Raises ``pydantic.ValidationError``."""

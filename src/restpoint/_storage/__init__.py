@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
+        progress,
         queries,
         retention,
+        retries,
         search,
         settings,
         verification,
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from restpoint._storage.journal import Call, Entry, Start, StepAttempts
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
+    from restpoint._storage.progress import Failure, Progress
     from restpoint._storage.queries import Address, Snapshot
     from restpoint._storage.schema import REVISION
+    from restpoint._storage.search import Departure
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
@@ -48,11 +52,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
-    "Database", "Entry", "Erasure", "ExecutionSummary", "Filters", "Gauges", "Head", "HistoryEntry", "HistoryRow",
-    "Observer", "Page", "Row", "Snapshot", "Start", "StepAttempts", "Synchronous", "Transaction", "Verdict",
-    "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure", "event_details", "executions",
-    "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations", "queries", "reading",
-    "retention", "search", "settings", "vacuum", "verification", "waits",
+    "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
+    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts",
+    "Synchronous", "Transaction", "Verdict", "audit_queries", "backup", "checks", "claims", "consents", "counts",
+    "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
+    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
+    "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -65,15 +70,18 @@ _HOMES = {
     "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
+    "progress": ("Failure", "Progress"),
     "queries": ("Address", "Snapshot"),
     "schema": ("REVISION",),
+    "search": ("Departure",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
     "verification": ("Verdict",),
 }
 _MODULES = (
-    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "queries", "retention", "search", "settings", "verification", "waits",
+    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
+    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
+    "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ A file with ``history="digest"`` has the SHA-256 of the payload in its place.
 
 from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, literal_column
@@ -21,10 +22,20 @@ APPLICATION: Final = "application"
 """The authority of an actor whom an application named to the store itself, where no policy was asked."""
 
 
-def created(row: ExecutionRow) -> str | None:
-    """An execution was created, with these labels. There is no detail where it has none."""
-    default = ExecutionRow._field_defaults
-    told = {name: value for name in LABELS if (value := getattr(row, name)) != default[name]}
+_labels: Final = attrgetter(*LABELS)
+_NO_LABELS: Final = tuple(ExecutionRow._field_defaults[name] for name in LABELS)
+
+
+def created(row: ExecutionRow, begins_with: str | None = None) -> str | None:
+    """An execution was created, with these labels, and as a run with this input, which is JSON.
+
+    Of the input it tells the SHA-256, unless it is null. There is no detail where there is nothing to tell.
+    """
+    labels, told = _labels(row), {}
+    if labels != _NO_LABELS:  # most have none, and pay for no loop
+        told = {name: value for name, value, none in zip(LABELS, labels, _NO_LABELS, strict=True) if value != none}
+    if begins_with not in {None, "null"}:
+        told["input_sha256"] = _sha256(str(begins_with))
     return encode(told) if told else None
 
 
@@ -34,15 +45,32 @@ def failed(error: str, code: str | None, *, digest: bool) -> str:
     return encode({**told, "code": code})
 
 
-def asked(prompt: str, terms: Terms = NO_TERMS, *, digest: bool, position: str | None = None) -> str:
-    """A prompt, which is JSON, with whom it is addressed to and at which call of its workflow it was asked."""
+def asked(
+    prompt: str, terms: Terms = NO_TERMS, *, digest: bool, position: str | None = None, timeout: int | None = None
+) -> str:
+    """A prompt, which is JSON: whom it is addressed to, at which call of its workflow it was asked, and its deadline.
+
+    ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire.
+    """
     fields = [_payload("prompt", prompt, digest=digest)]
     if terms.assignees is not None or terms.four_eyes:
         fields.append(f'"assignees":{terms.assignees or "null"}')
         fields.append(f'"four_eyes":{"true" if terms.four_eyes else "false"}')
     if position is not None:
         fields.append(f'"position":{encode(position)}')
+    if timeout is not None:
+        fields.append(f'"timeout_ms":{timeout}')
+    if terms.on_deadline is not None:
+        fields.append(f'"on_deadline":"{terms.on_deadline}"')
     return _object(*fields)
+
+
+def shown(name: str, payload: str, position: str) -> str:
+    """Something that a workflow told: the call that the journal has the payload of, and the SHA-256 of that payload.
+
+    ``name`` is what an event calls the payload; a reader of events sees it under that name.
+    """
+    return _object(f'"position":{encode(position)}', _payload(name, payload, digest=True))
 
 
 def answered(response: str, *, digest: bool, actor: Actor | None = None, authority: str | None = None) -> str:

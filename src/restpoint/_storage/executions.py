@@ -14,10 +14,11 @@ The transitions of waits are in ``waits.py``, the statements in ``statements.py`
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from restpoint._core.changes import Change, Wait
-from restpoint._core.execution_row import OF_EXECUTIONS, ExecutionRow
+from restpoint._core.execution_row import AT_FIRST, ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._storage import event_details, leases, statements
 from restpoint._storage.history import append
@@ -81,11 +82,14 @@ def from_state(
 # --- Executions ------------------------------------------------------------------------------------------------------
 
 
-def create(tx: Transaction, row: ExecutionRow, actor: str | None) -> None:
-    """Create the execution of this row, at the time of the transaction."""
-    row = row._replace(created_at=tx.now)
-    tx.execute(statements.CREATE, row[: len(OF_EXECUTIONS)])
-    detail = event_details.created(row)
+_at_first: Final = attrgetter(*AT_FIRST)
+
+
+def create(tx: Transaction, row: ExecutionRow, actor: str | None, begins_with: str | None = None) -> None:
+    """Create the execution of this row, at the time of the transaction. ``begins_with`` is the input of a run, as JSON."""
+    row = row.changed(created_at=tx.now)
+    tx.execute(statements.CREATE, _at_first(row))
+    detail = event_details.created(row, begins_with)
     event = EventKind.EXECUTION_CREATED
     sequence = append(tx, event, row.id, moved=(None, row.status), actor=actor, detail=detail)
     tx.emit(Change(sequence, row.id, event, None, row.status, tx.now, execution=row))

@@ -8,17 +8,19 @@ from the end.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, case, func, insert, literal_column, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
 from restpoint._storage.schema import executions, history, history_anchor, journal
-from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database, Row, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import DamagedFile
 from restpoint.events import EventKind
 
@@ -155,35 +157,68 @@ def _entry(row: Row) -> HistoryEntry:
         raise unreadable(f"row {sequence} of the history", error) from error
 
 
-_EVENTS_OF: Final = prepare(limited(_ENTRY.where(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))))
+_EVENT_BYTES: Final = 1024 * 1024
+"""The bytes of details and payloads after which a batch of events ends; it has one event at least, whatever that one's size."""
+
+_PAYLOAD: Final = (
+    select(_j.result)
+    .select_from(journal.join(executions, _j.execution_key == _e.key))
+    .where(_e.id == bindparam("id"), _j.position == func.json_extract(_h.detail, literal_column("'$.position'")))
+    .scalar_subquery()
+)
+_HAS_PAYLOAD: Final = _h.event.in_([literal_column(f"'{kind}'") for kind in EventKind if kind.journal_field])
+_BYTES: Final = func.coalesce(func.length(_h.detail), ZERO) + case(
+    (_HAS_PAYLOAD, func.coalesce(func.length(_PAYLOAD), ZERO)), else_=ZERO
+)
+_OF: Final = (_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
+_BATCH: Final = limited(select(_h.sequence, _BYTES.label("bytes")).where(*_OF).order_by(_h.sequence)).subquery()
+_SUMS: Final = select(
+    _BATCH.c.sequence, (func.sum(_BATCH.c.bytes).over(order_by=_BATCH.c.sequence) - _BATCH.c.bytes).label("before")
+).subquery()
+_END_OF_BATCH: Final = select(func.max(_SUMS.c.sequence)).where(_SUMS.c.before < bindparam("bytes")).scalar_subquery()
+_EVENTS_OF: Final = prepare(_ENTRY.where(*_OF, _h.sequence <= _END_OF_BATCH))
+_retired = func.instr(_j.position, word(RETIRED))
 _JOURNALED: Final = prepare(
     select(_j.position, _j.result)
     .select_from(journal.join(executions, _j.execution_key == _e.key))
-    .where(_e.id == bindparam("id"), _j.position.in_(listed("positions")))
+    .where(
+        _e.id == bindparam("id"),
+        _j.position.in_(listed("positions"))
+        | ((_retired > ZERO) & func.substr(_j.position, ONE, _retired - ONE).in_(listed("positions"))),
+    )
 )
 
 
 async def events_of(database: Database, execution_id: str, after: int, most: int) -> list[HistoryEntry]:
     """Return the events of an execution after a row of history, in order, at most ``most`` of them.
 
+    Fewer where they are large: a batch ends with the event that brings it to a mebibyte. It is empty only at the end.
     They have what the workflow emitted and notified. The journal keeps that for as long as the execution is in the file; the
     history only says where in the journal it stands.
     """
-    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most})
+    rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most, "bytes": _EVENT_BYTES})
     entries = [_entry(row) for row in rows]
     positions = [shown[0] for entry in entries if (shown := _journaled(entry)) is not None]
     if not positions:
         return entries
     journaled = await database.read(_JOURNALED, {"id": execution_id, "positions": json.dumps(positions)})
-    values = {position: decode(result) for position, result in journaled if result is not None}
+    values: dict[str, dict[float, Any]] = {}
+    for where, result in journaled:
+        position, _, retired_at = where.partition(RETIRED)
+        values.setdefault(position, {})[int(retired_at) if retired_at else math.inf] = result
     return [_with_payload(entry, values) for entry in entries]
 
 
-def _with_payload(entry: HistoryEntry, values: Mapping[str, Any]) -> HistoryEntry:
-    """The entry with its payload of the journal, which ``values`` has by position; as it is where it has none."""
+def _with_payload(entry: HistoryEntry, values: Mapping[str, Mapping[float, Any]]) -> HistoryEntry:
+    """The entry with its payload of the journal; as it is where it has none.
+
+    ``values`` has the results by position, and by the row of history with which they were retired, infinity if they were not.
+    """
     match _journaled(entry):
         case (position, name) if position in values:
-            return replace(entry, detail={**entry.detail, name: values[position]})
+            at_that_time = min((until for until in values[position] if until > entry.sequence), default=math.inf)
+            result = values[position].get(at_that_time)
+            return entry if result is None else replace(entry, detail={**entry.detail, name: decode(result)})
         case _:
             return entry
 

@@ -8,25 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, null, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
-from restpoint._storage import waits
+from restpoint._storage import event_details, waits
 from restpoint._storage.claims import fence
 from restpoint._storage.executions import create, end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import executions, history, journal, runs, step_attempts
-from restpoint._storage.sqlite.connection import prepare
+from restpoint._storage.schema import executions, failures, history, journal, kept_keys, runs, step_attempts
+from restpoint._storage.sqlite.connection import ZERO, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import IdempotencyConflict, LeaseLost
 from restpoint.events import CLOSINGS, EventKind
 
-_e, _r, _j, _h, _a = executions.c, runs.c, journal.c, history.c, step_attempts.c
+_e, _r, _j, _h, _a, _k = executions.c, runs.c, journal.c, history.c, step_attempts.c, kept_keys.c
 
 _KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
 _INSERT: Final = prepare(
@@ -39,9 +40,19 @@ _INSERT: Final = prepare(
     order=("version", "input", "trace", "start", "request", "id"),
 )  # fmt: skip
 _STARTED: Final = prepare(
-    select(_e.id, _r.request_sha256)
-    .select_from(runs.join(executions, _e.key == _r.execution_key))
-    .where(_r.start_sha256 == bindparam("start"))
+    union_all(
+        select(_e.id, _r.request_sha256, _e.completed_at + bindparam("kept"))
+        .select_from(runs.join(executions, _e.key == _r.execution_key))
+        .where(_r.start_sha256 == bindparam("start")),
+        select(_k.execution_id, _k.request_sha256, _k.expires_at).where(_k.start_sha256 == bindparam("start")),
+    )
+)
+# The time of the key is over, so that it may start another execution.
+_FREE_KEY: Final = (
+    prepare(
+        update(runs).where(_r.start_sha256 == bindparam("start")).values(start_sha256=null(), request_sha256=null())
+    ),
+    prepare(delete(kept_keys).where(_k.start_sha256 == bindparam("start"))),
 )
 _GOT_ON: Final = prepare(update(executions).where(_e.key == bindparam("run")).values(attempts=literal_column("0")))
 _RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
@@ -72,6 +83,7 @@ _ATTEMPTED: Final = prepare(
     ),
     order=tuple(step_attempts.c.keys()),
 )
+_RAISED: Final = prepare(insert(failures), order=tuple(failures.c.keys()))
 _FORGET_ATTEMPTS: Final = prepare(
     delete(step_attempts).where(_a.execution_key == bindparam("run"), _a.position == bindparam("at"))
 )
@@ -81,12 +93,17 @@ _FORGET_ATTEMPTS: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a run begins with. Payloads are JSON text; ``start`` is a digest of an idempotency key, ``request`` of the rest."""
+    """What a run begins with. Payloads are JSON text.
+
+    ``start`` is a digest of an idempotency key, which is known for ``key_time`` milliseconds after the end; ``request`` is one of
+    what was asked for.
+    """
 
     input: str
     trace: str | None = None
     start: bytes | None = None
     request: bytes | None = None
+    key_time: int = 0
 
 
 def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
@@ -96,13 +113,16 @@ def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, ac
     ``IdempotencyConflict``.
     """
     if what.start is not None:
-        earlier = tx.one(_STARTED, {"start": what.start})
-        if earlier is not None:
-            if earlier[1] != what.request:
-                raise IdempotencyConflict(earlier[0])
-            return str(earlier[0])
+        for earlier, request, known_until in tx.all(_STARTED, {"start": what.start, "kept": what.key_time}):
+            if known_until is not None and known_until <= tx.now:
+                continue
+            if request != what.request:
+                raise IdempotencyConflict(earlier)
+            return str(earlier)
+        for statement in _FREE_KEY:
+            tx.execute(statement, {"start": what.start})
     claimed = int(lease is not None)
-    create(tx, row._replace(lease=lease, epoch=claimed, ready=1 - claimed), actor)
+    create(tx, row.changed(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
     tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, what.request, row.id))
     return None
 
@@ -184,15 +204,18 @@ def attempt_failed(tx: Transaction, run: Claim, call: Call, attempts: int, error
         tx.execute(_GOT_ON, {"run": key})
 
 
-_SHOWN: Final = {"emit": EventKind.EMITTED, "notify": EventKind.NOTIFIED}
+_SHOWN: Final = {"emit": (EventKind.EMITTED, "data"), "notify": (EventKind.NOTIFIED, "prompt")}
 
 
 def show(tx: Transaction, run: Claim, call: Call, ordinal: int, payload: str) -> None:
-    """Record something for people to see, which blocks nothing. The journal has the payload, and the history says where."""
+    """Record something for people to see, which blocks nothing.
+
+    The journal has the payload; the history says where, and has its SHA-256.
+    """
     fenced = fence(tx, run)
-    status, event = fenced[1], _SHOWN[call.kind]
+    status, (event, name) = fenced[1], _SHOWN[call.kind]
     _write(tx, fenced, call, payload, None, ordinal)
-    detail = encode({"position": call.position})
+    detail = event_details.shown(name, payload, call.position)
     sequence = append(tx, event, run.execution_id, moved=(status, status), detail=detail)
     tx.emit(Change(sequence, run.execution_id, event, status, status, tx.now))
 
@@ -272,9 +295,12 @@ def complete(tx: Transaction, run: Claim, result: str, keeping: RetentionRules) 
     end(tx, run.execution_id, "complete", keeping, result=result)
 
 
-def fail(tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules) -> None:
-    """End the execution with an error."""
-    fence(tx, run)
+def fail(
+    tx: Transaction, run: Claim, error: str, code: str, keeping: RetentionRules, raised: tuple[str, str, str]
+) -> None:
+    """End the execution with an error. ``raised`` is for operators: the class, the message and the traceback of what it was."""
+    key, _, _ = fence(tx, run)
+    tx.execute(_RAISED, (key, *raised))
     end(tx, run.execution_id, "fail", keeping, error=error, code=code)
 
 
@@ -287,7 +313,7 @@ _RUN: Final = prepare(
 )
 _JOURNAL: Final = prepare(
     select(_j.position, _j.kind, _j.name, _j.fingerprint, _j.seen, _j.result, _j.error, _j.ordinal).where(
-        _j.execution_key == _KEY_OF
+        _j.execution_key == _KEY_OF, func.instr(_j.position, word(RETIRED)) == ZERO
     )
 )
 _CLOSINGS: Final = prepare(

@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0007"
+REVISION: Final = "0009"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -111,6 +111,9 @@ Index(
 )
 Index("executions_claimed", executions.c.lease, sqlite_where=text("ready IS NOT NULL AND lease IS NOT NULL"))
 Index("executions_asleep", executions.c.wake_at, sqlite_where=text("wake_at IS NOT NULL"))
+Index("executions_by_status", executions.c.status)
+Index("executions_by_workflow", executions.c.workflow, sqlite_where=text("workflow IS NOT NULL"))
+Index("executions_by_owner", executions.c.owner, sqlite_where=text("owner IS NOT NULL"))
 Index("executions_with_a_problem", executions.c.key, sqlite_where=text("problem IS NOT NULL"))
 
 interactions: Final = Table(
@@ -145,6 +148,14 @@ interactions: Final = Table(
     CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
 )
 Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+# By the age of the waits of an execution; with the names, so that whom a list is for is found without reading the rows.
+Index(
+    "interactions_open_of_execution",
+    interactions.c.execution_key,
+    interactions.c.opened,
+    interactions.c.assignees,
+    sqlite_where=text("status = 'pending'"),
+)
 
 consents: Final = Table(
     "consents",
@@ -260,6 +271,26 @@ runs: Final = Table(
 )
 Index("runs_start_is_unique", runs.c.start_sha256, unique=True, sqlite_where=text("start_sha256 IS NOT NULL"))
 
+failures: Final = Table(
+    "failures",
+    metadata,
+    Column("execution_key", INTEGER, ForeignKey("executions.key", ondelete="CASCADE"), primary_key=True),
+    Column("type", TEXT, nullable=False, comment="the class of what the workflow raised"),
+    Column("message", TEXT, nullable=False, comment="for operators"),
+    Column("traceback", TEXT, nullable=False, comment="for operators"),
+)
+
+kept_keys: Final = Table(
+    "kept_keys",
+    metadata,
+    Column("start_sha256", BLOB, nullable=False, primary_key=True, comment="as runs had it, of what has left the file"),
+    Column("request_sha256", BLOB, nullable=False),
+    Column("execution_id", TEXT, nullable=False, comment="the execution that was started with this key"),
+    Column("expires_at", INTEGER, nullable=False, comment="when the key may start another one"),
+    sqlite_with_rowid=False,
+)
+Index("kept_keys_expire", kept_keys.c.expires_at)
+
 history: Final = Table(
     "history",
     metadata,
@@ -319,6 +350,15 @@ leases: Final = Table(
     sqlite_autoincrement=True,  # the id of a dead process must never name a living one
 )
 
+
+# Beside the leases, because a lease that was taken for a dead process's is made anew when it is renewed.
+runners: Final = Table(
+    "runners",
+    metadata,
+    Column("lease", INTEGER, nullable=False, primary_key=True, comment="leases.id of the process"),
+    Column("workflow", TEXT, nullable=False, primary_key=True, comment="name@version of one that a runner of it runs"),
+    sqlite_with_rowid=False,
+)
 
 # Not ours to make, so not in the metadata: what SQLite and Alembic keep of the file.
 sqlite_master: Final = table("sqlite_master", *map(column, ("type", "name", "sql", "rowid")))

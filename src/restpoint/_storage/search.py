@@ -1,16 +1,18 @@
 """Search for executions by a part of their id, and for what has happened to any of them."""
 
+import json
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, union
 
 from restpoint._storage.history import HistoryEntry, events_of
 from restpoint._storage.schema import executions, history
-from restpoint._storage.sqlite.connection import limited, prepare, word
+from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row
-from restpoint.events import EventKind
+from restpoint.events import ENDINGS, EventKind
 
 _e, _h = executions.c, history.c
 _MOST: Final = 500  # rows of history at a time
@@ -65,6 +67,58 @@ def ids_in_history(connection: sqlite3.Connection, part: str, most: int) -> list
 
 def _ids(rows: Iterable[Row]) -> list[str]:
     return [execution_id for (execution_id,) in rows]
+
+
+_LEAVING: Final = prepare(
+    select(_h.sequence, _h.event, _h.time, _h.cause, _h.detail)
+    .where(
+        _h.execution_id == bindparam("id"),
+        _h.event.in_(words((EventKind.EXECUTION_CREATED, EventKind.EXECUTION_REMOVED, *ENDINGS))),
+    )
+    .order_by(_h.sequence)
+)
+_SWEPT_AT: Final = prepare(
+    limited(
+        select(_h.time)
+        .where(
+            _h.execution_id.is_(None),
+            _h.event == word(EventKind.SWEPT),
+            _h.sequence > bindparam("after"),
+            func.instr(_h.detail, bindparam("quoted_id")) > literal_column("0"),
+        )
+        .order_by(_h.sequence),
+        ONE,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How an execution left the file: ``swept``, ``removed`` or ``erased``, when (seconds since the epoch), and whose it was."""
+
+    how: str
+    at: float
+    owner: str | None
+
+
+async def departure(database: Database, execution_id: str) -> Departure | None:
+    """How an execution left the file, for one that is not in it; None where the history does not tell."""
+    owner, last = None, None
+    for row in await database.read(_LEAVING, {"id": execution_id}):
+        sequence, event, time, cause, detail = row
+        if event == EventKind.EXECUTION_CREATED:
+            owner = json.loads(detail).get("owner") if detail else None
+        else:
+            last = sequence, event, time, cause
+    if last is None:
+        return None
+    sequence, event, time, cause = last
+    if event == EventKind.EXECUTION_REMOVED:
+        return Departure("erased" if cause == "erased" else "removed", time / 1000, owner)
+    quoted = json.dumps(execution_id)
+    for (swept_at,) in await database.read(_SWEPT_AT, {"after": sequence, "quoted_id": quoted}, lane="long"):
+        return Departure(EventKind.SWEPT.value, swept_at / 1000, owner)
+    return None
 
 
 async def happened_since(database: Database, sequence: int) -> list[HistoryEntry]:

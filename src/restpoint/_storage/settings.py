@@ -30,6 +30,12 @@ TIMES_TO_LIVE: Final = "times_to_live"
 HISTORY_RETENTION: Final = "history_retention"
 """How long history stays, in milliseconds; null: for ever."""
 
+IDEMPOTENCY_RETENTION: Final = "idempotency_retention"
+"""How long after the end of an execution its idempotency key is known, in milliseconds; null: for ever."""
+
+ABANDONED_AFTER: Final = "abandoned_after"
+"""After how long without an event an execution is failed that nothing can go on with, in milliseconds; null: never."""
+
 _ALL: Final = prepare(select(settings.c.name, settings.c.value))
 _SET: Final = prepare(
     insert(settings)
@@ -79,6 +85,8 @@ _SOUND: Final[Mapping[str, Callable[[object], bool]]] = {
     HISTORY: lambda value: value in ("full", "digest"),
     TIMES_TO_LIVE: _are_rules,
     HISTORY_RETENTION: _is_time,
+    IDEMPOTENCY_RETENTION: _is_time,
+    ABANDONED_AFTER: _is_time,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import and_, bindparam, case, exists, func, insert, null, select, union_all, update
 from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
-from restpoint._core.execution_row import OF_EXECUTIONS
+from restpoint._core.execution_row import AT_FIRST
 from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite.connection import ONE, ZERO, prepare, word, words
 from restpoint.lifecycle import OPEN
@@ -42,8 +42,8 @@ EXPECTED: Final = ("status", "open_waits", "epoch", "lease", "hold", "secrets")
 EXECUTION: Final = prepare(select(*(_e[name] for name in EXPECTED)).where(_THIS))
 WORKFLOW: Final = prepare(select(_e.workflow).where(_THIS))
 CREATE: Final = prepare(
-    insert(executions).values({name: _given(f"the_{name}") for name in OF_EXECUTIONS}),
-    order=tuple(f"the_{name}" for name in OF_EXECUTIONS),
+    insert(executions).values({name: _given(f"the_{name}") for name in AT_FIRST}),
+    order=tuple(f"the_{name}" for name in AT_FIRST),
 )
 
 

@@ -145,8 +145,9 @@ def answer(
     keeping: RetentionRules,
     given: BaseModel | None = None,
 ) -> InteractionExpired | None:
-    """Record a response to an open interaction. The same response again changes nothing and is a success.
+    """Record a response to an open interaction. The same response of the same actor again changes nothing and is a success.
 
+    Of another actor it is refused, or they would believe that it was they who decided.
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. ``given`` is
     the response as the caller's own object, which the event carries to those who wait here. An open interaction whose
     deadline has passed expires here and now, and the refusal is returned: raised, it would undo the expiry. One with four
@@ -155,7 +156,7 @@ def answer(
     to = move("interaction", wait_id, "pending", "answer")
     values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
     if tx.execute(statements.ANSWER, values).rowcount != 1:
-        return _not_answered(tx, execution_id, wait_id, response, keeping)
+        return _not_answered(tx, execution_id, wait_id, response, actor, keeping)
     wait = Wait("interaction", wait_id, to, 0, 0, None, response=response, given=given)
     execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
     settle(tx, execution, wait, actor=actor, detail=detail)
@@ -163,16 +164,16 @@ def answer(
 
 
 def _not_answered(
-    tx: Transaction, execution_id: str, wait_id: str, response: str, keeping: RetentionRules
+    tx: Transaction, execution_id: str, wait_id: str, response: str, actor: str | None, keeping: RetentionRules
 ) -> InteractionExpired | None:
-    """Refuse with the reason why the interaction took no response, unless it has this very response already."""
+    """Refuse with the reason why the interaction took no response, unless it has this very response of this actor already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
         read(tx, execution_id)
         raise InteractionNotFound(execution_id, wait_id)
     status, waits, wait_key, wait_status, deadline_at, stored, answered_by, closed_at = row
     if wait_status == "answered":
-        if stored == response:
+        if stored == response and answered_by == actor:
             return None
         raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
     if wait_status == "withdrawn":

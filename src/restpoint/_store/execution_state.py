@@ -14,7 +14,7 @@ from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, ExecutionRow
 from restpoint._core.serialization import encode
 from restpoint._storage import HistoryEntry, Snapshot
-from restpoint.lifecycle import OPEN, TERMINAL
+from restpoint.lifecycle import OPEN, TERMINAL, ExecutionStatus
 
 _NO_WAITS: Final[Mapping[str, Wait]] = MappingProxyType({})
 _SHA256_OF_NULL: Final = sha256(b"null").hexdigest()
@@ -58,30 +58,50 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
         return ExecutionState(event.sequence, event.execution, _NO_WAITS)
     if not state.row.version:  # not read yet: remember that the reading under way may be older than this
         return state._replace(as_of=event.sequence)
-    row, wait, still_open = _after(state.row, event), event.wait, state.open
+    wait, still_open = event.wait, state.open
     closed: tuple[Wait, ...] = ()
     if wait is not None and event.event.closes_wait:
-        still_open = {key: each for key, each in still_open.items() if key != wait.id} or _NO_WAITS
+        still_open = _without(still_open, wait.id)
         closed = (wait,)
     elif wait is not None:
-        still_open = {**still_open, wait.id: wait}
-    return ExecutionState(event.sequence, row, still_open, closed, state.has_paused or event.status != "running")
+        still_open = {**still_open, wait.id: wait} if still_open else {wait.id: wait}
+    has_paused = state.has_paused or event.status != "running"
+    return ExecutionState(event.sequence, _after(state.row, event), still_open, closed, has_paused)
 
 
 def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
-    if event.status in TERMINAL:
-        if row.completed_at is None:
-            row = row._replace(
-                status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
-                result=event.result, error=event.error, error_code=event.code, problem=None,
-            )  # fmt: skip
-    elif event.status != row.status:
-        row = row.moved(event.status)
+    if event.status == row.status:
+        pass
+    elif event.event.undoes_end:
+        row = _running_again(row)
+    elif event.status not in TERMINAL:
+        row = row.changed(status=event.status)
+    elif row.completed_at is None:
+        row = row.changed(
+            status=event.status, lease=None, completed_at=event.at, expires_at=event.expires_at,
+            result=event.result, error=event.error, error_code=event.code, problem=None,
+        )  # fmt: skip
     if event.problem is not None:
-        row = row._replace(problem=event.problem)
+        row = row.changed(problem=event.problem)
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
-        row = row._replace(lease=event.lease, epoch=event.epoch)
+        row = row.changed(lease=event.lease, epoch=event.epoch)
     return row
+
+
+def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:
+    """The open waits but for one. A copy as a whole: to look at each of thousands costs more than the rest of an answer."""
+    if len(still_open) <= 1:
+        return _NO_WAITS if closed in still_open else still_open
+    left = dict(still_open)
+    left.pop(closed, None)
+    return left
+
+
+def _running_again(row: ExecutionRow) -> ExecutionRow:
+    """The row of an execution that had ended and runs again: its expiry is taken back too."""
+    return row._replace(
+        status=ExecutionStatus.RUNNING, completed_at=None, expires_at=None, result=None, error=None, error_code=None
+    )
 
 
 def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
@@ -117,13 +137,15 @@ def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> Ex
         as_of, kind = max(as_of, entry.sequence), entry.kind
         detail: Mapping[str, Any] = entry.detail if isinstance(entry.detail, dict) else {}
         if entry.to_status in TERMINAL and row.completed_at is None:
-            row = row._replace(
+            row = row.changed(
                 status=entry.to_status, completed_at=round(entry.time * 1000), error=detail.get("error"),
                 error_code=detail.get("code"), problem=None,
                 result="null" if detail.get("result_sha256") == _SHA256_OF_NULL else None,
             )  # fmt: skip
+        elif kind is not None and kind.undoes_end:
+            row = _running_again(row)
         elif entry.to_status is not None and row.completed_at is None and not (kind is not None and kind.opens_wait):
-            row = row.moved(entry.to_status)
+            row = row.changed(status=entry.to_status)
         if kind is None or not kind.closes_wait or (wait := still_open.get(entry.wait_id or "")) is None:
             continue
         status, response = str(kind.wait_status), detail.get("response")

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from restpoint._core.clock import Clock, elapse
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._storage import Database, leases
 from restpoint._store.futures import Observer
 from restpoint._store.listener import Listener
@@ -180,5 +181,7 @@ async def _logged(change: Awaitable[None] | Coroutine[Any, Any, None]) -> None:
     """Await a change for which no caller waits, and log its error."""
     try:
         await change
+    except StorageError as error:
+        STORAGE_FAILURES.error(log, "a change in the background failed: %s", error)
     except RestpointError:
         log.exception("a change in the background failed")

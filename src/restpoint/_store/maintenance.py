@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 DEADLINES_AT_ONCE: Final = 100
 SWEPT_AT_ONCE: Final = 100
 PRUNED_AT_ONCE: Final = 500
+ABANDONED_INTERVAL: Final = 3_600_000
+"""Milliseconds between two looks for executions that nothing can go on with: each reads all the old ones that are in the file."""
 
 
 class Maintenance:
@@ -46,6 +48,7 @@ class Maintenance:
         """Executions that this process has swept."""
         self.swept_at: int | None = None
         """When its last sweep succeeded, in milliseconds since the epoch."""
+        self._look_for_abandoned_at = 0
         self._next_deadline: int | None = None
         self._inexpirable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
@@ -124,10 +127,17 @@ class Maintenance:
         Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
         total = 0
-        while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE)):
+        if self._clock.now() >= self._look_for_abandoned_at:
+            abandon = partial(retention.fail_abandoned, most=SWEPT_AT_ONCE, keeping=self._keeping)
+            while await self._database.write(abandon):  # noqa: ASYNC110 - a pause
+                await asyncio.sleep(vacuum.PAUSE_SECONDS)
+            self._look_for_abandoned_at = self._clock.now() + ABANDONED_INTERVAL
+        while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)):
             self._records.swept(swept)
             total += len(swept)
             self.swept += len(swept)
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
+        while await self._database.write(partial(retention.forget_keys, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         if self._history_retention is not None:
             before, last = self._clock.now() - self._history_retention, await history.last_sequence(self._database) - 1

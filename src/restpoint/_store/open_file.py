@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
 from restpoint._core.ids import Identifiers
-from restpoint._core.retention_rules import RetentionRules, TimeToLive, is_default, milliseconds, times_to_live
+from restpoint._core.retention_rules import (
+    ABANDONED_AFTER,
+    DEFAULT_EXECUTION_TTL,
+    IDEMPOTENCY_RETENTION,
+    RetentionRules,
+    TimeToLive,
+    is_default,
+    milliseconds,
+    times_to_live,
+)
 from restpoint._core.threads import in_thread
 from restpoint._storage import (
     Claim,
@@ -20,7 +29,6 @@ from restpoint._storage import (
     Database,
     Observer,
     Synchronous,
-    Transaction,
     executions,
     history,
     leases,
@@ -33,14 +41,12 @@ from restpoint._store.lease_keeper import LeaseKeeper
 from restpoint._store.listener import Listener
 from restpoint._store.maintenance import Maintenance
 from restpoint._store.records import ExecutionRecord
-from restpoint.errors import InvalidArgument
+from restpoint.errors import InvalidArgument, StorageFull
 from restpoint.prompts.prompt_models import PromptModels
 
 log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Change], None]
-T = TypeVar("T")
-P = ParamSpec("P")
 
 _TASK_CANCELLED: Final = "its task was cancelled"
 _TASK_FAILED: Final = "The task of this execution ended with an error, which is in the log."
@@ -50,24 +56,38 @@ _TASK_FAILED: Final = "The task of this execution ended with an error, which is 
 class FileOptions:
     """The arguments of a store that concern its file.
 
-    ``settings`` are those of the file's settings that were given; with ``remember`` they are saved in the file.
+    ``settings`` are those of the file's settings that were given; ``fallback`` are those that hold where neither the caller nor
+    the file has any. With ``remember`` both are saved in the file.
     ``sweep_interval`` is in milliseconds. ``models`` are the classes that prompts and responses are read as.
     """
 
     path: Path
     settings: Mapping[str, Any]
+    fallback: Mapping[str, Any]
     remember: bool
     sweep_interval: int
     synchronous: Synchronous
     migrate: Literal["refuse", "auto"]
+    create: bool
     clock: Clock
     models: PromptModels
 
 
+def fallback_settings(ttl_seconds: TimeToLive) -> dict[str, Any]:
+    """The settings of the file where it has none: a server has another default time to live than a store."""
+    if not is_default(ttl_seconds) or ttl_seconds == DEFAULT_EXECUTION_TTL:
+        return {}
+    return {settings.TIMES_TO_LIVE: times_to_live(ttl_seconds).plain()}
+
+
 def given_settings(
-    ttl_seconds: TimeToLive, history: Literal["full", "digest"] | None, history_retention_seconds: float | None
+    ttl_seconds: TimeToLive, history: Literal["full", "digest"] | None, **seconds: float | None
 ) -> dict[str, Any]:
-    """The settings of the file that the arguments of a store give. Raises ``InvalidArgument``."""
+    """The settings of the file that the arguments of a store give. Raises ``InvalidArgument``.
+
+    ``seconds`` are the arguments ``NAME_seconds`` of a store for the settings that are times, by their NAME; ``math.inf`` is for
+    ever.
+    """
     given: dict[str, Any] = {}
     times = times_to_live(ttl_seconds)
     if not is_default(ttl_seconds):
@@ -76,11 +96,9 @@ def given_settings(
         if history not in {"full", "digest"}:
             raise InvalidArgument(f"history is 'full' or 'digest', not {history!r}.")
         given[settings.HISTORY] = history
-    if history_retention_seconds is not None:
-        forever = history_retention_seconds == math.inf
-        given[settings.HISTORY_RETENTION] = (
-            None if forever else milliseconds("history_retention_seconds", history_retention_seconds)
-        )
+    for name, time in seconds.items():
+        if time is not None:
+            given[name] = None if time == math.inf else milliseconds(f"{name}_seconds", time)
     return given
 
 
@@ -139,18 +157,28 @@ class OpenFile:
 
         Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
         """
-        await in_thread(migrations.prepare, options.path, options.migrate)
+        await in_thread(partial(migrations.prepare, options.path, options.migrate, create=options.create))
         database = await Database.open(options.path, options.clock, options.synchronous)
         database.observe(observer)
         try:
             position = await history.last_sequence(database)
             stored = await settings.read(database)
-            current = {**stored, **options.settings}  # arguments override the settings stored in the file
+            # Arguments override the settings stored in the file, and those override the defaults of a server.
+            current = {**options.fallback, **stored, **options.settings}
             settings.check(current)
             if options.remember and current != stored:
-                await database.write(partial(settings.change, given=options.settings))
-            rules = current.get(settings.TIMES_TO_LIVE) or {}
-            keeping = RetentionRules.read(rules, digest=current.get(settings.HISTORY) == "digest")
+                try:
+                    await database.write(settings.change, given=current)
+                except StorageFull:
+                    log.warning(
+                        "%s has no room to remember the settings of this process, which hold here", options.path
+                    )
+            keeping = RetentionRules.read(
+                current.get(settings.TIMES_TO_LIVE) or {},
+                digest=current.get(settings.HISTORY) == "digest",
+                idempotency=current.get(settings.IDEMPOTENCY_RETENTION, IDEMPOTENCY_RETENTION),
+                abandoned=current.get(settings.ABANDONED_AFTER, ABANDONED_AFTER),
+            )
         except BaseException:
             await database.close()
             raise
@@ -176,10 +204,10 @@ class OpenFile:
 
     @property
     def lease(self) -> int:
-        """The lease of this process, for those who have awaited ``take_lease``."""
+        """The lease of this process, for those who have awaited ``take_lease``. Raises ``StorageFull`` where it had no room."""
         lease = self.lease_keeper.lease
         if lease is None:
-            raise RuntimeError("take_lease comes first")
+            raise StorageFull("There is no room to write the lease of this process; make room on the disk of the file.")
         return lease
 
     # --- Claims ---
@@ -192,12 +220,6 @@ class OpenFile:
             if lease is not None and lease == self.lease_keeper.lease:  # this process held another record of it before
                 record.drive(lease, record.state.row.epoch)
         return record
-
-    def write(
-        self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
-    ) -> "asyncio.Future[T]":
-        """Queue a job of the storage with its arguments; see ``Database.write``."""
-        return self.database.write(lambda tx: job(tx, *arguments, **named))
 
     def claim(self, execution_id: str) -> Claim | None:
         """The claim by which this process drives an execution; None where it does not, or where nobody holds the record."""

@@ -50,7 +50,9 @@ class PromptRequest(NamedTuple):
 
     def detail(self, keeping: RetentionRules, position: str | None = None) -> str:
         """The detail of the event that records it; ``position`` is that of the call of a workflow."""
-        return event_details.asked(self.text, self.terms, digest=keeping.digest, position=position)
+        return event_details.asked(
+            self.text, self.terms, digest=keeping.digest, position=position, timeout=self.timeout
+        )
 
 
 def _read_terms(

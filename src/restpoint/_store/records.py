@@ -10,7 +10,7 @@ A record shows its ``ExecutionState``, which is replaced and never changed: see 
 import asyncio
 import weakref
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, SUMMARIZED, ExecutionSummary, summary_of
@@ -23,7 +23,6 @@ from restpoint.errors import (
     ExecutionCancelled,
     ExecutionNotFound,
     InteractionExpired,
-    InteractionNotFound,
     InteractionWithdrawn,
     RestpointError,
     StoreClosed,
@@ -34,40 +33,21 @@ from restpoint.prompts.prompt_models import PromptModels
 
 
 class Asking:
-    """For ``with``: a prompt that is being written. ``pending`` is set at COMMIT, also where the prompt is closed by then."""
+    """A prompt that is being written: see ``ExecutionRecord.begin_asking``."""
 
-    __slots__ = ("_pending", "_record", "wait_id")
+    __slots__ = ("pending", "wait_id")
 
-    def __init__(self, record: "ExecutionRecord", wait_id: str) -> None:
-        self._record = record
+    def __init__(self, wait_id: str) -> None:
         self.wait_id = wait_id
-        self._pending: PendingInteraction | None = None
-
-    def __enter__(self) -> Self:
-        self._record.askings = (*self._record.askings, self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._record.askings = tuple(each for each in self._record.askings if each is not self)
-
-    def look(self) -> None:
-        """Keep the prompt, if it is open now. Called at each change of the record."""
-        if self._pending is None:
-            self._pending = self._record.open_interaction(self.wait_id)
-
-    @property
-    def pending(self) -> PendingInteraction:
-        """The prompt that was asked."""
-        if self._pending is None:
-            raise InteractionNotFound(self._record.execution_id, self.wait_id)
-        return self._pending
+        self.pending: PendingInteraction | None = None
+        """Set at COMMIT, and kept where the prompt is closed by the time that its caller looks."""
 
 
 class ExecutionRecord:
     """One execution, live. Times are seconds since the epoch."""
 
     __slots__ = (
-        "__weakref__", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch", "askings",
+        "__weakref__", "_askings", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch",
         "detachment", "models", "state",
     )  # fmt: skip
 
@@ -86,8 +66,7 @@ class ExecutionRecord:
         # Tuples, because a record that has none of either holds no container for the garbage collector to walk.
         self._observers: tuple[Observer, ...] = ()
         self._pending: dict[str, weakref.ref[PendingInteraction]] = {}
-        self.askings: tuple[Asking, ...] = ()
-        """Its prompts that are being written. For the store."""
+        self._askings: tuple[Asking, ...] = ()
         self.detachment: RestpointError | None = None
         """Why it does not follow its execution any more; None while it does. For the store."""
 
@@ -117,6 +96,11 @@ class ExecutionRecord:
     def priority(self) -> int:
         """Its priority, a whole number from -100 to 100, which changes no order of work."""
         return self.state.row.priority
+
+    @property
+    def version(self) -> int | None:
+        """The version of its workflow; None where no runner runs it."""
+        return self.state.row.run_version
 
     @property
     def created_at(self) -> float:
@@ -168,7 +152,7 @@ class ExecutionRecord:
     @property
     def summary(self) -> ExecutionSummary:
         """Its summary, as in a list. ``hold`` is as it was last read from the file."""
-        row = self.state.row._replace(open_waits=len(self.state.open))
+        row = self.state.row.changed(open_waits=len(self.state.open))
         return summary_of(tuple(getattr(row, name) for name in SUMMARIZED))
 
     @property
@@ -265,7 +249,7 @@ class ExecutionRecord:
     def awaited(self) -> frozenset[str]:
         """The interactions whose futures someone in this process awaits, and those that are being asked at this moment."""
         pending = [each for reference in self._pending.values() if (each := reference()) is not None]
-        asked = (asking.wait_id for asking in self.askings)
+        asked = (asking.wait_id for asking in self._askings)
         return frozenset((*(each.interaction_id for each in pending if each.is_awaited), *asked))
 
     def watch(self, waiter: object) -> None:
@@ -286,9 +270,17 @@ class ExecutionRecord:
         if self._task is task:
             self._task = None
 
-    def asking(self, interaction_id: str) -> Asking:
-        """For ``with``: keep the prompt that is written meanwhile under this id, from COMMIT on."""
-        return Asking(self, interaction_id)
+    def begin_asking(self, interaction_id: str) -> Asking:
+        """Keep the prompt that is going to be written under this id, from COMMIT on, until ``end_asking`` is called."""
+        asking = Asking(interaction_id)
+        self._askings = (*self._askings, asking)
+        return asking
+
+    def end_asking(self, asking: Asking) -> None:
+        """Undo ``begin_asking``."""
+        left = list(self._askings)
+        left.remove(asking)
+        self._askings = tuple(left)
 
     def open_interaction(self, interaction_id: str) -> PendingInteraction | None:
         """The open prompt with this id; None where it is not open."""
@@ -344,7 +336,7 @@ class ExecutionRecord:
     def drive(self, lease: int, epoch: int) -> None:
         """Note that this process drives the execution from now on, of which there is no event."""
         self._claim = Claim(self.execution_id, lease, epoch)
-        self.state = self.state._replace(row=self.state.row._replace(lease=lease, epoch=epoch))
+        self.state = self.state._replace(row=self.state.row.changed(lease=lease, epoch=epoch))
 
     def become(self, state: ExecutionState) -> None:
         """Replace the state, and resolve futures and events by the difference of the two states."""
@@ -362,11 +354,16 @@ class ExecutionRecord:
                 self._ended()
         for wait in state.closed:
             self._settle(wait)
-        for asking in self.askings:
-            asking.look()
+        if self._askings:
+            self._keep_asked()
         # Compare the waits too: a reading as of the newest row known here may show that another process closed one before it.
         if self._observers and (state.as_of != old.as_of or state.open.keys() != old.open.keys()):
             self._tell_observers(None)
+
+    def _keep_asked(self) -> None:
+        for asking in self._askings:
+            if asking.pending is None:
+                asking.pending = self.open_interaction(asking.wait_id)
 
     def _settle(self, wait: Wait) -> None:
         """Resolve the future of a closed interaction."""

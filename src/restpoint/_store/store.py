@@ -22,11 +22,14 @@ from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, m
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import (
     Address,
+    Departure,
     Erasure,
+    Failure,
     Gauges,
     HistoryEntry,
     Observer,
     Page,
+    Progress,
     Synchronous,
     Transaction,
     counts,
@@ -36,16 +39,19 @@ from restpoint._storage import (
     history,
     listing,
     locate,
+    progress,
     queries,
     retention,
+    retries,
+    search,
     waits,
 )
 from restpoint._store.futures import PendingInteraction
-from restpoint._store.open_file import FileOptions, OpenFile, given_settings
+from restpoint._store.open_file import FileOptions, OpenFile, fallback_settings, given_settings
 from restpoint._store.prompt_request import PromptRequest
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
-from restpoint.errors import ExecutionNotFound, InvalidArgument, StoreClosed
+from restpoint.errors import ExecutionGone, ExecutionNotFound, InteractionNotFound, InvalidArgument, StoreClosed
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
 from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
@@ -69,11 +75,17 @@ class ExecutionStore:
     - ``database``: a path or a URL ``sqlite+aiosqlite:///PATH``. Default: ``RESTPOINT_DATABASE``, else ``restpoint.db``.
     - ``history``: ``"full"`` keeps prompts and responses in the history, ``"digest"`` only their SHA-256.
     - ``history_retention_seconds``: how long history stays; ``math.inf`` keeps it.
-    - ``remember``: save these three in the file, for programs that open it without them, such as the command line. One that
+    - ``idempotency_retention_seconds``: how long after the end of an execution its idempotency key is known, also when the
+      execution was swept by then. A day by default.
+    - ``abandoned_after_seconds``: an execution that no runner runs, and whose process is gone, is failed with the code
+      ``abandoned`` when nothing has happened to it for so long. 90 days by default; ``math.inf``: never.
+    - ``remember``: save these five in the file, for programs that open it without them, such as the command line. One that
       is not given is as the file has it; a new file has 600 seconds, ``"full"``, and keeps its history.
     - ``sweep_interval_seconds``: how often the sweep runs while the store is open.
     - ``synchronous``: ``"FULL"`` survives loss of power; ``"NORMAL"`` may then lose the last transitions.
     - ``migrate``: ``"refuse"`` a file of an older release, or upgrade it (``"auto"``), after a backup beside it.
+    - ``create``: make a new file also where a key ring, backups or a log show that there was one. Without that the store is not
+      opened then (``UnusableFile``), because the file was deleted or moved by mistake.
     - ``models``: the classes that prompts and responses are read as, whoever asked or answered, and in whichever process:
       a module that has ``HumanPrompt`` and ``HumanResponse``, such as that of the original store, or a ``PromptModels``.
       Default: those of ``restpoint.prompts``.
@@ -90,19 +102,38 @@ class ExecutionStore:
         database: str | os.PathLike[str] | None = None,
         history: Literal["full", "digest"] | None = None,
         history_retention_seconds: float | None = None,
+        idempotency_retention_seconds: float | None = None,
+        abandoned_after_seconds: float | None = None,
         remember: bool = True,
         sweep_interval_seconds: float = 60.0,
         synchronous: Synchronous = "FULL",
         migrate: Literal["refuse", "auto"] = "refuse",
+        create: bool = False,
         models: ModuleType | PromptModels | None = None,
         clock: Clock | None = None,
     ) -> None:
         path = locate(database if database is not None else os.environ.get("RESTPOINT_DATABASE", DEFAULT_DATABASE))
-        settings = given_settings(ttl_seconds, history, history_retention_seconds)
+        settings = given_settings(
+            ttl_seconds,
+            history,
+            history_retention=history_retention_seconds,
+            idempotency_retention=idempotency_retention_seconds,
+            abandoned_after=abandoned_after_seconds,
+        )
         interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
         self._models = PromptModels.of(models)
+        fallback = fallback_settings(ttl_seconds)
         self._options = FileOptions(
-            path, settings, remember, interval, synchronous, migrate, clock or SystemClock(), self._models
+            path,
+            settings,
+            fallback,
+            remember,
+            interval,
+            synchronous,
+            migrate,
+            create,
+            clock or SystemClock(),
+            self._models,
         )
         self._observer: Observer | None = None
         self._subscribers: list[Callable[[Change], None]] = []
@@ -161,13 +192,11 @@ class ExecutionStore:
                     self._file = None
 
     async def _write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-        return await (await self.file()).write(job, *arguments, **named)
+        return await (await self.file()).database.write(job, *arguments, **named)
 
     async def check(self) -> None:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
-        database = (await self.file()).database
-        await database.pass_gate()
-        await history.last_sequence(database)
+        await (await self.file()).database.check()
 
     async def gauges(self) -> Gauges:
         """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
@@ -208,11 +237,11 @@ class ExecutionStore:
         check_priority(priority)
         who = actor_name(actor)
         file = self._file or await self.file()
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         row = ExecutionRow(
             file.identifiers.new(), "running", workflow=workflow, owner=owner, priority=priority, lease=lease
         )
-        writing = file.database.write(lambda tx: executions.create(tx, row, who))
+        writing = file.database.write(executions.create, row, who)
         creation = file.records.create(file.records.draft(row), writing)
         try:
             await writing
@@ -256,10 +285,35 @@ class ExecutionStore:
         for name in wanted:
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
-        names, database = [str(name) for name in wanted], (await self.file()).database
-        return await listing.page(
-            database, statuses=names, workflow=workflow, owner=owner, limit=limit, cursor=cursor, audience=visible_to
+        names, file = [str(name) for name in wanted], await self.file()
+        page = await listing.page(
+            file.database,
+            statuses=names,
+            workflow=workflow,
+            owner=owner,
+            limit=limit,
+            cursor=cursor,
+            audience=visible_to,
         )
+        return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
+
+    async def progress(self, execution_id: str) -> Progress:
+        """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""
+        file = self._file or await self.file()
+        return await progress.progress(file.database, execution_id, file.clock.now())
+
+    async def failure(self, execution_id: str) -> Failure | None:
+        """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
+        return await progress.failure((await self.file()).database, execution_id)
+
+    async def departure(self, execution_id: str) -> Departure | None:
+        """How and when an execution left the file; None if it is in the file, or if the history has nothing of it."""
+        return await search.departure((await self.file()).database, execution_id)
+
+    async def absent(self, execution_id: str) -> ExecutionNotFound:
+        """The error for an execution that is not in the file: ``ExecutionGone`` where the history tells how it left."""
+        left = await self.departure(execution_id)
+        return ExecutionNotFound(execution_id) if left is None else ExecutionGone(execution_id, left.how, left.at)
 
     async def history(self, execution_id: str) -> Sequence[HistoryEntry]:
         """The whole history of an execution, in order, also after it was swept. Raises ``ExecutionNotFound``."""
@@ -271,6 +325,8 @@ class ExecutionStore:
     async def events(self, execution_id: str, after: int = 0, limit: int = 500) -> Sequence[HistoryEntry]:
         """The history of an execution after the sequence ``after``, in order, at most ``limit`` entries.
 
+        There are fewer where they are large: a reading ends with the entry that brings it to a mebibyte. It is empty only at the
+        end, so read on after the last one until it is.
         ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
         """
         return await history.events_of((await self.file()).database, execution_id, after, limit)
@@ -316,7 +372,7 @@ class ExecutionStore:
         who = actor_name(actor)
         file = self._file or await self.file()
         wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
         record = file.records.get(execution_id) or await file.find(execution_id)
         if record is None:
@@ -326,12 +382,17 @@ class ExecutionStore:
             own = self._models.own_prompt(prompt)
         else:  # return the caller's own object, also where its class is another library's
             own = prompt if isinstance(prompt, BaseModel) else asked.prompt
-        with record.asking(wait_id) as asking:
-            await file.write(
+        asking = record.begin_asking(wait_id)
+        try:
+            await file.database.write(
                 waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
                 chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
             )  # fmt: skip
-            return asking.pending
+        finally:
+            record.end_asking(asking)
+        if asking.pending is None:
+            raise InteractionNotFound(execution_id, wait_id)
+        return asking.pending
 
     async def set_oauth_required(
         self,
@@ -353,7 +414,9 @@ class ExecutionStore:
         file = self._file or await self.file()
         wait_id, lease = file.identifiers.new(), await file.take_lease()
         claim = file.claim(execution_id)
-        await file.write(waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim)
+        await file.database.write(
+            waits.authorize, execution_id, wait_id, auth_url, oauth_state, due, lease, who, claim=claim
+        )
 
     async def set_running(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """Continue a paused execution: withdraws its consents, and the prompts that nobody awaits any more.
@@ -367,10 +430,12 @@ class ExecutionStore:
         """
         who = actor_name(actor)
         file = self._file or await self.file()
-        lease = await file.take_lease()
+        lease = file.lease_keeper.lease or await file.take_lease()
         record = file.records.get(execution_id)
         awaited = () if record is None else record.awaited
-        claim = await file.write(executions.resume, execution_id, lease, file.claim(execution_id), who, awaited)
+        claim = await file.database.write(
+            executions.resume, execution_id, lease, file.claim(execution_id), who, awaited
+        )
         if claim is not None and (record := file.records.get(execution_id)) is not None:
             record.drive(claim.lease, claim.epoch)
 
@@ -382,7 +447,7 @@ class ExecutionStore:
         """
         text, who = encode(result), actor_name(actor)
         file = self._file or await self.file()
-        await file.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
+        await file.database.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
         self, execution_id: str, error: str, *, code: str | None = None, actor: ActorLike = None
@@ -395,7 +460,9 @@ class ExecutionStore:
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
         file = self._file or await self.file()
-        await file.write(executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id))
+        await file.database.write(
+            executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id)
+        )
 
     async def cancel(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
         """Cancel an execution: withdraws its open waits and cancels ``record.task``, wherever it runs.
@@ -406,6 +473,19 @@ class ExecutionStore:
         _check_texts(reason=reason)
         who = actor_name(actor)
         await self._write(executions.cancel, execution_id, reason, (await self.file()).keeping, who)
+
+    async def retry(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> None:
+        """Let a failed execution go on at the call that failed, in whichever process has a runner for its workflow.
+
+        What people answered and what its steps returned is kept. The step that failed runs again, and a prompt or consent that
+        nobody answered is asked again. Where its own code raised, that runs again, and raises again unless it has changed. Its
+        time to live begins anew when it ends.
+
+        Raises ``NotJSON``, ``ExecutionNotFound``, ``IllegalTransition`` unless it has failed, and ``CannotRetry`` where no runner
+        ran it, or where what is recorded of it is not whole any more.
+        """
+        _check_texts(reason=reason)
+        await self._write(retries.retry, execution_id, actor_name(actor), reason)
 
     # --- Waits ---
 
@@ -418,16 +498,16 @@ class ExecutionStore:
         actor: ActorLike = None,
         authority: str | None = None,
     ) -> None:
-        """Answer a prompt. The same response again is a success, for as long as the execution is in the file.
+        """Answer a prompt. The same response of the same actor again is a success, as long as the execution is in the file.
 
         The history keeps the groups and roles of an ``Actor``, and by what right they answered: ``authority``, as
         ``Policy.authority`` has it, else ``application``, which vouches for whoever calls the store. Of an actor that is
         given as a name it keeps that name.
 
         Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
-        ``InteractionAlreadyResolved`` (another response was accepted), ``InteractionExpired``, ``InteractionWithdrawn``,
-        and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot answer it, nor can
-        anyone without a name.
+        ``InteractionAlreadyResolved`` (somebody else's was accepted, or another), ``InteractionExpired``,
+        ``InteractionWithdrawn``, and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot
+        answer it, nor can anyone without a name.
         """
         answer, who = read_response(response), actor_name(actor)
         file = self._file or await self.file()
@@ -440,7 +520,9 @@ class ExecutionStore:
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
         own = self._as_awaited(record, response, answer)
-        refusal = await file.write(waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own)
+        refusal = await file.database.write(
+            waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own
+        )
         if refusal is not None:
             raise refusal
 
@@ -492,8 +574,9 @@ class ExecutionStore:
 
         Its history stays. Raises ``ExecutionHeld``.
         """
-        await self._write(retention.remove, execution_id, actor_name(actor))
-        (await self.file()).records.drop(execution_id)
+        file = self._file or await self.file()
+        await file.database.write(retention.remove, execution_id, file.keeping, actor_name(actor))
+        file.records.drop(execution_id)
 
     async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:
         """Erase everything that one execution holds, also of one that has left the file; see ``erasure.py``.

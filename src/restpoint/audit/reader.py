@@ -25,7 +25,7 @@ from restpoint.errors import ExecutionNotFound
 T = TypeVar("T")
 
 AT_ONCE: Final = 2
-_LINES: Final = 500  # rows in one piece
+_PIECE_BYTES: Final = 256 * 1024  # of lines that are sent together; a line may be longer
 
 
 class Auditor:
@@ -107,5 +107,12 @@ class Auditor:
 
 
 def _lines(answers: Iterator[Answer]) -> Iterator[bytes]:
-    while rows := list(islice(answers, _LINES)):
-        yield b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in rows)
+    lines, size = [], 0
+    for row in answers:
+        lines.append(to_json(row, inf_nan_mode="null") + b"\n")
+        size += len(lines[-1])
+        if size >= _PIECE_BYTES:
+            yield b"".join(lines)
+            lines, size = [], 0
+    if lines:
+        yield b"".join(lines)

@@ -28,7 +28,7 @@ QUESTIONS: Final = {
             "approvals",
             "Who approved what",
             "approvals",
-            ("at", "approved_by", "decision", "question", "workflow", "execution_id", "authority"),
+            ("at", "approved_by", "decision", "comment", "question", "workflow", "execution_id", "authority"),
         ),
         Question(
             "others",

@@ -17,6 +17,7 @@ EXAMPLES: Final = {
     ),
     "authorize": ("restpoint authorize 4f1c09 --url http://127.0.0.1:8000",),
     "cancel": ("restpoint cancel 4f1c09 --reason 'The order was withdrawn'",),
+    "retry": ("restpoint retry 4f1c09", "restpoint retry 4f1c09 --reason 'The bank answers again'"),
     "watch": ("restpoint watch", "restpoint watch 4f1c09 -o jsonl"),
     "history": ("restpoint history 4f1c09",),
     "start": (
@@ -30,6 +31,10 @@ EXAMPLES: Final = {
     ),
     "demo": ("restpoint demo",),
     "tokens add": ("restpoint tokens add ada --group finance", "restpoint tokens add carol --role reader"),
+    "providers check": (
+        "restpoint providers check --providers providers.toml --public-url https://approvals.example.com",
+        "restpoint providers check github --providers providers.toml -o json",
+    ),
     "keys generate": ("restpoint keys generate --keys /etc/restpoint/keys",),
     "keys rotate": ("restpoint keys rotate",),
     "keys list": ("restpoint keys list",),
@@ -81,6 +86,7 @@ def application() -> typer.Typer:
         (executions.answer, "answer"),
         (oauth.authorize, "authorize"),
         (executions.cancel, "cancel"),
+        (executions.retry, "retry"),
         (executions.watch, "watch"),
         (executions.history, "history"),
         (executions.start, "start"),
@@ -89,6 +95,7 @@ def application() -> typer.Typer:
     app.command("serve", rich_help_panel=running)(servers.serve)
     app.command("demo", rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
+    app.add_typer(oauth.providers, name="providers", rich_help_panel=running)
     app.add_typer(oauth.keys, name="keys", rich_help_panel=running)
     app.command("sweep", rich_help_panel=the_file)(files.sweep)
     app.command("hold", rich_help_panel=the_file)(retention.hold)

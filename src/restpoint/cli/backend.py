@@ -14,7 +14,7 @@ from restpoint.access import OPERATOR, Actor
 from restpoint.cli.options import existing, times_to_live, user_name
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound
-from restpoint.models import Event, Execution, ExecutionListItem, HistoryItem, OpenInteraction
+from restpoint.models import Event, Execution, ExecutionListItem, Failure, HistoryItem, OpenInteraction, StepUnderWay
 
 if TYPE_CHECKING:
     from restpoint._core.execution_row import StartOptions
@@ -102,6 +102,10 @@ class FileBackend:
         execution.auth_url = None if consent is None else consent.auth_url
         execution.oauth_state = None if consent is None else consent.oauth_state
         execution.result = record.result
+        progress, failure = await self._service.progress(view), await self._service.failure(self.actor, view)
+        execution.problem, execution.sleeping_until = progress.problem, progress.sleeping_until
+        execution.steps = [StepUnderWay.model_validate(asdict(step)) for step in progress.steps]
+        execution.failure = None if failure is None else Failure.model_validate(asdict(failure))
         return execution
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
@@ -133,9 +137,19 @@ class FileBackend:
         """Cancel an execution."""
         await self._service.cancel(self.actor, execution_id, reason)
 
+    async def retry(self, execution_id: str, reason: str | None) -> None:
+        """Let a failed execution go on at the call that failed."""
+        await self._service.retry(self.actor, execution_id, reason)
+
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Return the history of an execution."""
-        return [_item(entry) for entry in await self._service.history(self.actor, execution_id)]
+        items: list[HistoryItem] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self._service.history(self.actor, execution_id, after=after)
+            items += map(_item, page.items)
+            after = page.next_after
+        return items
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
         """Yield events as they happen: of one execution until it has ended, or of all executions without end.
@@ -193,6 +207,10 @@ class ServerBackend:
     async def cancel(self, execution_id: str, reason: str | None) -> None:
         """As ``FileBackend.cancel``."""
         await self._client.cancel(execution_id, reason)
+
+    async def retry(self, execution_id: str, reason: str | None) -> None:
+        """As ``FileBackend.retry``."""
+        await self._client.retry(execution_id, reason)
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """As ``FileBackend.history``."""

@@ -1,13 +1,29 @@
-"""Commands on executions: list, show, answer, cancel, watch. They work on the file, also while a server runs, or with --url."""
+"""Commands on executions: list, show, answer, cancel, retry, watch. They work on the file, beside a server too, or with --url."""
 
+import asyncio
 import sys
+from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from restpoint.cli import terminal
 from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, Output, TimeToLive, Url
+from restpoint.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from restpoint.cli.backend import FileBackend, ServerBackend
+    from restpoint.models import HistoryItem
+
+    Backend = FileBackend | ServerBackend
+
+_QUIET_SECONDS: Final = 2.0
+"""Seconds without an event after which ``watch`` looks for executions that nobody goes on with."""
+
+_LOOKED_AT: Final = 100  # executions that run, the newest
 
 
 def list_executions(
@@ -80,13 +96,22 @@ def answer(
     yes: Annotated[bool | None, typer.Option("--yes/--no", help="The option that means yes, or no.")] = None,
     acknowledge: Annotated[bool, typer.Option("--acknowledge", help="Acknowledge a notification.")] = False,
     json: Annotated[str | None, typer.Option("--json", help="The response as JSON.")] = None,
+    comment: Annotated[
+        str | None, typer.Option("--comment", help="What you want to say beside the answer; the history keeps it.")
+    ] = None,
 ) -> None:
     """Answer a prompt. Without an answer after the id or in an option, it asks for one at the terminal."""
     from restpoint.cli import prompts
     from restpoint.cli.backend import open_backend
 
     options = prompts.Given(
-        words=answer, text=text, choices=tuple(choose or ()), yes=yes, acknowledge=acknowledge, json=json
+        words=answer,
+        text=text,
+        choices=tuple(choose or ()),
+        yes=yes,
+        acknowledge=acknowledge,
+        json=json,
+        comment=comment,
     )
 
     async def read() -> tuple[str, Any]:
@@ -105,7 +130,7 @@ def answer(
     if options.anything:
         response = prompts.given(waiting.prompt, options)
     elif ask:
-        response = prompts.asked(waiting)
+        response = prompts.asked(waiting, comment)
     else:
         raise terminal.Usage(
             "There is no terminal to ask at, and no answer is given to: "
@@ -131,6 +156,33 @@ def cancel(
             execution_id = await backend.find(execution)
             await backend.cancel(execution_id, reason)
             terminal.print_message(f"Cancelled {execution_id}.")
+
+    terminal.run(work())
+
+
+def retry(
+    execution: Id,
+    database: Database = DEFAULT_DATABASE,
+    url: Url = None,
+    reason: Annotated[str | None, typer.Option("--reason", "-r", help="The reason; it goes into the history.")] = None,
+) -> None:
+    """Let a failed execution go on at the call that failed. What people answered is kept, and not asked again."""
+    from restpoint.cli.backend import open_backend
+
+    async def work() -> None:
+        async with open_backend(database, url) as backend:
+            execution_id = await backend.find(execution)
+            await backend.retry(execution_id, reason)
+            entries = await backend.history(execution_id)
+        retried = [entry for entry in entries if entry.kind is not None and entry.kind.undoes_end][-1]
+        again = retried.detail.get("again", []) if isinstance(retried.detail, dict) else []
+        what = ", ".join(f"{call['kind']} {call['name']}" for call in again)
+        terminal.print_message(f"{execution_id} runs again.")
+        terminal.print_message(
+            f"Called again: {terminal.one_line(what)}."
+            if again
+            else "No recorded call failed last: its own code runs again, and fails again unless it has changed."
+        )
 
     terminal.run(work())
 
@@ -167,16 +219,54 @@ def watch(
             execution_id = await backend.find(execution) if execution is not None else None
             if execution_id is None:
                 terminal.print_message("Watching; Ctrl-C ends it.")
-            async for item in backend.follow(execution_id, 0):
-                if output is Format.TABLE:
-                    terminal.print_data(shown.event_line(item, with_id=execution_id is None))
-                else:
-                    shown.show_json(item, Format.JSONL)
+            async with aclosing(_followed(backend, execution_id)) as items:
+                async for item in items:
+                    if output is Format.TABLE:
+                        terminal.print_data(shown.event_line(item, with_id=execution_id is None))
+                    else:
+                        shown.show_json(item, Format.JSONL)
 
     try:
         terminal.run(work())
     except KeyboardInterrupt:
         terminal.print_message()
+
+
+async def _followed(backend: "Backend", execution_id: str | None) -> "AsyncGenerator[HistoryItem, None]":
+    """Events as they happen. While none comes, a message says which executions nobody goes on with, once for each reason."""
+    told: set[tuple[str, str]] = set()
+    events = backend.follow(execution_id, 0)
+    coming = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait([coming], timeout=_QUIET_SECONDS)
+            if not done:
+                for who, problem in await _problems(backend, execution_id):
+                    if (who, problem) not in told:
+                        told.add((who, problem))
+                        terminal.print_message(f"Nobody goes on with {who}: {problem}")
+                continue
+            item = coming.result()
+            if item is None:
+                return
+            yield item
+            coming = asyncio.ensure_future(anext(events, None))
+    finally:
+        coming.cancel()
+
+
+async def _problems(backend: "Backend", execution_id: str | None) -> list[tuple[str, str]]:
+    """The executions that nobody goes on with, each with why: this one, or those among the newest that run."""
+    found: list[Any] = []
+    if execution_id is not None:
+        with suppress(NotFound):  # it was swept meanwhile
+            found.append(await backend.show(execution_id))
+    else:
+        async for item in backend.list(status=["running"]):
+            found.append(item)
+            if len(found) == _LOOKED_AT:
+                break
+    return [(each.execution_id, each.problem) for each in found if each.problem is not None]
 
 
 def start(

@@ -11,6 +11,7 @@ import typer
 from restpoint.cli import terminal
 from restpoint.cli.options import (
     DEFAULT_DATABASE,
+    Create,
     Database,
     FileOnly,
     Format,
@@ -44,6 +45,7 @@ def upgrade(
     database: Database = DEFAULT_DATABASE,
     revision: Annotated[str, typer.Argument(help="The target revision.")] = "head",
     *,
+    create: Create = False,
     dry_run: DryRun = False,
 ) -> None:
     """Create the file, or upgrade it to the newest revision. A backup is made beside it first."""
@@ -53,7 +55,7 @@ def upgrade(
     if dry_run:
         terminal.print_data(migrations.plan(path, revision, "upgrade"))
         return
-    backup = migrations.upgrade(path, revision, actor=user_name())
+    backup = migrations.upgrade(path, revision, actor=user_name(), create=create)
     if backup is not None:
         terminal.print_message(f"The file as it was: {backup}")
     terminal.print_message(f"{path} is at revision {migrations.current(path)}")

@@ -1,6 +1,7 @@
-"""Commands for OAuth: the link to a consent page, and the keys that seal tokens."""
+"""Commands for OAuth: the link to a consent page, the check of providers, and the keys that seal tokens."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from restpoint.cli.options import (
     Id,
     KeysFile,
     Output,
+    ProvidersFile,
+    PublicUrl,
     Url,
     existing,
     path_of,
@@ -22,9 +25,17 @@ from restpoint.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from restpoint.oauth.keyring import KeyFile, KeyText
+    from collections.abc import Sequence
 
+    from restpoint.oauth.keyring import KeyFile, KeyText
+    from restpoint.oauth.provider_checks import Finding
+    from restpoint.oauth.providers import Provider
+
+providers = typer.Typer(help="The OAuth providers that workflows get consents of.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that seal secrets in the file.", no_args_is_help=True)
+
+
+_CHECK_SECONDS = 10.0  # for each request to a provider
 
 
 def authorize(execution: Id, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:
@@ -66,6 +77,59 @@ def authorize(execution: Id, database: Database = DEFAULT_DATABASE, url: Url = N
     terminal.print_message(f"The consent is {outcome}.")
     if outcome != "granted":
         raise typer.Exit(terminal.REFUSED)
+
+
+@providers.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="The providers to check; all by default.")] = None,
+    providers: ProvidersFile = None,
+    public_url: PublicUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Say what is wrong with the configuration of providers, and what to do. It asks them, and changes nothing there or here.
+
+    Each provider is sent an authorization request that nobody follows, and a made-up code.
+    """
+    from restpoint.cli import output as shown
+    from restpoint.oauth.providers import CALLBACK, check_url, read
+
+    if providers is None:
+        raise terminal.Usage("Name the file of providers with --providers, or in RESTPOINT_PROVIDERS_FILE.")
+    known = {each.name: each for each in read(providers, os.environ)}
+    if unknown := [name for name in names or () if name not in known]:
+        raise terminal.Usage(f"{providers} has no provider {unknown[0]!r}. It has: {', '.join(known) or 'none'}.")
+    base = None if public_url is None else check_url("public_url", public_url).rstrip("/")
+    chosen = [known[name] for name in names or known]
+    found = terminal.run(_findings(chosen, set(known), None if base is None else f"{base}{CALLBACK}"))
+    if output is Format.TABLE:
+        for finding in found:
+            terminal.print_data(
+                f"{finding.provider}: {finding.verdict}: {finding.subject}: {terminal.printable(finding.text)}\n"
+            )
+    else:
+        shown.show_items([asdict(finding) for finding in found], output)
+    verdicts = {finding.verdict for finding in found}
+    if "wrong" in verdicts:
+        raise typer.Exit(terminal.REFUSED)
+    if "unreachable" in verdicts:
+        raise typer.Exit(terminal.STORAGE)
+
+
+async def _findings(chosen: "Sequence[Provider]", known: set[str], redirect_uri: str | None) -> "list[Finding]":
+    from restpoint.oauth.provider_checks import check_endpoints, check_metadata
+    from restpoint.oauth.provider_client import ProviderClient
+
+    client, found = ProviderClient(_CHECK_SECONDS), []
+    try:
+        for provider in chosen:
+            uri = provider.redirect_uri or redirect_uri
+            findings, endpoints = await check_metadata(client, provider, uri, known - {provider.name})
+            found += findings
+            if endpoints is not None and uri is not None:
+                found += await check_endpoints(client, provider, endpoints, uri)
+    finally:
+        await client.close()
+    return found
 
 
 @keys.command()

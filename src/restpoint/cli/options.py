@@ -29,6 +29,10 @@ class Format(StrEnum):
 Database = Annotated[
     str, typer.Option("--database", "-d", envvar="RESTPOINT_DATABASE", help="The SQLite file: a path, or a URL.")
 ]
+Create = Annotated[
+    bool,
+    typer.Option("--create", help="Make a new file also where a key ring, backups or a log show that there was one."),
+]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -50,6 +54,14 @@ KeysFile = Annotated[
         envvar="RESTPOINT_KEYS_FILE",
         help="The key ring that seals secrets; by default a file beside the database.",
     ),
+]
+ProvidersFile = Annotated[
+    Path | None,
+    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
 ]
 Id = Annotated[
     str,
@@ -117,17 +129,17 @@ def seconds_or_never(text: str) -> float | None:
     return seconds
 
 
-def times_to_live(rules: Sequence[str] | None) -> Any:
+def times_to_live(rules: Sequence[str] | None, *, serving: bool = False) -> Any:
     """Parse ``--ttl``: rules of the form ``[WORKFLOW:][STATUS=]SECONDS`` or ``never``, for the argument ``ttl_seconds``.
 
-    Without rules, it returns the default of that argument.
+    Without rules, it returns the default of that argument, or of a server.
     """
-    from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, WORKFLOWS
+    from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, SERVER_EXECUTION_TTL, WORKFLOWS
     from restpoint.lifecycle import TERMINAL
 
     words = [word for rule in rules or () for word in re.split(r"[,\s]+", rule) if word]
     if not words:
-        return DEFAULT_EXECUTION_TTL
+        return SERVER_EXECUTION_TTL if serving else DEFAULT_EXECUTION_TTL
     general: dict[str, float | None] = {}
     workflows: dict[str, dict[str, float | None]] = {}
     # Apply the rules for all statuses first, so that the order of the options does not matter.
@@ -149,6 +161,7 @@ TimeToLive = Annotated[
         "--ttl",
         envvar="RESTPOINT_TTL",
         metavar="[WORKFLOW:][STATUS=]SECONDS|never",
-        help="How long an ended execution stays in the file; may be repeated. Default: the rule in the file, or 600.",
+        help="How long an ended execution stays in the file; may be repeated. Default: the rule in the file; where it has none, "
+        "600, and 2592000 (30 days) with a server.",
     ),
 ]

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import one_line, print_data, printable
-from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction
+from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction, StepUnderWay
 from restpoint.prompts import summary_of
 
 T = TypeVar("T")
@@ -136,6 +136,8 @@ def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
 def _note(item: ExecutionListItem) -> str:
     parts = [f"{name} {value}" for name, value in _labels(item) if name not in _LABEL_COLUMNS]
     parts += [f"held: {one_line(item.hold, 30)}"] if item.hold is not None else []
+    parts += [one_line(item.problem)] if item.problem else []
+    parts += [f"sleeps until {when(item.sleeping_until)}"] if item.sleeping_until else []
     parts += [one_line(item.error)] if item.error else [f"{item.open_waits} open"] if item.open_waits else []
     return "; ".join(parts)
 
@@ -143,25 +145,42 @@ def _note(item: ExecutionListItem) -> str:
 def show_execution(execution: Execution) -> None:
     """Print one execution with its open prompts."""
     lines = [("id", execution.execution_id), ("status", str(execution.status))]
-    lines += _labels(execution)
-    for name in ("created_at", "completed_at", "expires_at"):
-        moment = getattr(execution, name)
-        if moment is not None:
-            lines.append((name.removesuffix("_at"), f"{when(moment)} UTC ({_relative_time(moment)})"))
-    if execution.hold is not None:
-        lines.append(("held", execution.hold))
-    if execution.status == "completed":
-        lines.append(("result", to_json(execution.result)))
-    if execution.error is not None:
-        lines.append(("error", execution.error))
-    if execution.error_code is not None:
-        lines.append(("code", execution.error_code))
+    version = [] if execution.version is None else [("version", str(execution.version))]
+    lines += [*_labels(execution), *version, *_times(execution)]
+    told = {
+        "held": execution.hold,
+        "problem": execution.problem,
+        "wakes": None if execution.sleeping_until is None else _moment(execution.sleeping_until),
+        "error": execution.error,
+        "code": execution.error_code,
+        "result": to_json(execution.result) if execution.status == "completed" else None,
+    }
+    lines += [(name, str(value)) for name, value in told.items() if value is not None]
+    lines += [("step", _step(step)) for step in execution.steps]
     if execution.auth_url is not None:
         lines.append(("consent at", execution.auth_url or f"(see: restpoint authorize {execution.execution_id})"))
     for name, value in lines:
         print_data(f"{name:<11} {printable(value)}\n")
+    if execution.failure is not None:
+        print_data(f"{'raised':<11} {printable(one_line(execution.failure.message))}\n")
+        print_data("".join(f"  {printable(line)}\n" for line in execution.failure.traceback.splitlines()))
     for waiting in execution.interactions:
         print_data("\n" + _prompt(waiting))
+
+
+def _times(execution: Execution) -> list[tuple[str, str]]:
+    """When it was created, ended and expires, as far as it has."""
+    moments = {name: getattr(execution, name) for name in ("created_at", "completed_at", "expires_at")}
+    return [(name.removesuffix("_at"), _moment(moment)) for name, moment in moments.items() if moment is not None]
+
+
+def _moment(moment: float) -> str:
+    return f"{when(moment)} UTC ({_relative_time(moment)})"
+
+
+def _step(step: StepUnderWay) -> str:
+    tries = f"{step.attempts} attempt{'s' if step.attempts > 1 else ''} failed"
+    return f"{step.name}: {tries}, the last with {step.error_type}: {one_line(step.error_message)}; next {_moment(step.next_at)}"
 
 
 def _prompt(waiting: OpenInteraction) -> str:
@@ -214,7 +233,8 @@ def about_detail(detail: object, cause: str | None) -> str:
         return cause or ""
     for name in ("prompt", "response"):
         if isinstance(said := detail.get(name), dict):
-            return one_line(summary_of(said))
+            comment = said.get("comment")
+            return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
     for name in ("data", "error", "reason"):
         if name in detail:
             value = detail[name]

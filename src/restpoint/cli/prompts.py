@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -25,11 +25,12 @@ class Given(AnswerOptions):
 
     words: str | None = None
     json: str | None = None
+    comment: str | None = None
 
     @property
     def anything(self) -> bool:
-        """Whether it says anything."""
-        return self != Given()
+        """Whether it says anything of the answer, to which a comment does not belong."""
+        return replace(self, comment=None) != Given()
 
     def __post_init__(self) -> None:
         said = (
@@ -80,14 +81,14 @@ def which(execution: Execution, wanted: str | None, *, ask: bool) -> OpenInterac
 def given(prompt: HumanPrompt, options: Given) -> HumanResponse:
     """The response that the command line means. Raises ``Usage`` where it means none, and ``ResponseNotAccepted``."""
     if options.json is not None:
-        return _read_json(prompt, options.json)
+        return _read_json(prompt, options.json, options.comment)
     if options.words is not None:
-        return _understood(prompt.typed, options.words)
-    return _understood(prompt.given, options)
+        return _with_comment(_understood(prompt.typed, options.words), options.comment)
+    return _with_comment(_understood(prompt.given, options), options.comment)
 
 
-def asked(waiting: OpenInteraction) -> HumanResponse:
-    """The response that the person at the terminal types. Asks again until it is one."""
+def asked(waiting: OpenInteraction, comment: str | None = None) -> HumanResponse:
+    """The response that the person at the terminal types, with the comment. Asks again until it is one."""
     prompt = waiting.prompt
     print_message(printable(prompt.text))
     if waiting.deadline is not None:
@@ -102,7 +103,7 @@ def asked(waiting: OpenInteraction) -> HumanResponse:
     while True:
         typed = _read(printable(prompt.question))
         try:
-            return prompt.typed(typed)
+            return _with_comment(prompt.typed(typed), comment)
         except (NotUnderstood, ResponseNotAccepted) as error:
             print_message(printable(str(error)))
 
@@ -114,7 +115,11 @@ def _understood(understand: Callable[[T], HumanResponse], answer: T) -> HumanRes
         raise Usage(str(error)) from None
 
 
-def _read_json(prompt: HumanPrompt, text: str) -> HumanResponse:
+def _with_comment(response: HumanResponse, comment: str | None) -> HumanResponse:
+    return response if comment is None else read_response({**response.model_dump(mode="json"), "comment": comment})
+
+
+def _read_json(prompt: HumanPrompt, text: str, comment: str | None) -> HumanResponse:
     try:
         data = from_json(text)
     except ValueError as error:
@@ -123,7 +128,10 @@ def _read_json(prompt: HumanPrompt, text: str) -> HumanResponse:
         ) from None
     if not isinstance(data, dict):
         raise Usage('--json is no response.\nGive one like {"type": "text", "text": "Ada"}')
-    return prompt.accepts(read_response({"type": str(prompt.input_type), **data}))
+    if comment is not None and "comment" in data:
+        raise Usage("Two comments are given.\nGive one, in the JSON or with --comment.")
+    said = {} if comment is None else {"comment": comment}
+    return prompt.accepts(read_response({"type": str(prompt.input_type), **data, **said}))
 
 
 def _read(question: str) -> str:

@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, KeysFile, TimeToLive, seconds_or_never, times_to_live
+from restpoint.cli.options import (
+    DEFAULT_DATABASE,
+    Create,
+    Database,
+    KeysFile,
+    ProvidersFile,
+    PublicUrl,
+    TimeToLive,
+    seconds_or_never,
+    times_to_live,
+)
 
 tokens = typer.Typer(help="The bearer tokens that the server accepts.", no_args_is_help=True)
 
@@ -17,15 +27,12 @@ TokensFile = Annotated[
         "--tokens-file", envvar="RESTPOINT_TOKENS_FILE", help="The accepted tokens; see `restpoint tokens add`."
     ),
 ]
-ProvidersFile = Annotated[
-    Path | None,
-    typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
-]
 
 
 def serve(
     target: Annotated[str, typer.Argument(help="A .py file, or a module, with @workflow functions.")],
     database: Database = DEFAULT_DATABASE,
+    create: Create = False,
     host: Annotated[
         str,
         typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
@@ -35,10 +42,7 @@ def serve(
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
     keys: KeysFile = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),
-    ] = None,
+    public_url: PublicUrl = None,
     trusted_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,9 +69,54 @@ def serve(
             help="How long history stays. Default: the rule in the file, or for ever.",
         ),
     ] = None,
+    idempotency_retention: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-retention",
+            envvar="RESTPOINT_IDEMPOTENCY_RETENTION",
+            metavar="SECONDS|never",
+            help="How long an idempotency key is known after the end. Default: the rule in the file, or 86400 (a day).",
+        ),
+    ] = None,
+    abandoned_after: Annotated[
+        str | None,
+        typer.Option(
+            "--abandoned-after",
+            envvar="RESTPOINT_ABANDONED_AFTER",
+            metavar="SECONDS|never",
+            help="When to fail what no runner runs and a dead process left. Default: the rule in the file, or 7776000 (90 days).",
+        ),
+    ] = None,
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, help="Runs at the same time, in each process.")
     ] = 100,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            "--max-connections",
+            envvar="RESTPOINT_MAX_CONNECTIONS",
+            min=8,
+            help="Connections at the same time, in each process; fewer where its limit of open files is low.",
+        ),
+    ] = 1_000,
+    owner_open: Annotated[
+        int | None,
+        typer.Option(
+            "--owner-open",
+            envvar="RESTPOINT_OWNER_OPEN",
+            min=1,
+            help="Executions that one owner may have open. Default: any.",
+        ),
+    ] = None,
+    owner_starts: Annotated[
+        int | None,
+        typer.Option(
+            "--owner-starts",
+            envvar="RESTPOINT_OWNER_STARTS",
+            min=1,
+            help="Starts of one owner in a minute. Default: any.",
+        ),
+    ] = None,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
     log_format: Annotated[
         Literal["text", "json"], typer.Option("--log-format", help="The format of the log.")
@@ -85,6 +134,7 @@ def serve(
             f"The server needs {missing.name}, which is not installed.\nRun: pip install 'restpoint[server]'"
         ) from None
 
+    from restpoint._store.owner_limits import OwnerLimits
     from restpoint.errors import InvalidArgument
 
     settings = server.Settings(
@@ -94,10 +144,14 @@ def serve(
         port=port,
         workers=workers,
         tokens_file=None if tokens_file is None else str(tokens_file),
-        ttl=times_to_live(ttl),
+        ttl=times_to_live(ttl, serving=True),
         history=history,
         history_retention=_retention(history_retention),
+        idempotency_retention=_retention(idempotency_retention),
+        abandoned_after=_retention(abandoned_after),
         concurrency=concurrency,
+        max_connections=max_connections,
+        owner_limits=OwnerLimits(owner_open, owner_starts) if owner_open or owner_starts else None,
         default=default,
         log_json=log_format == "json",
         log_level=log_level.upper(),
@@ -105,6 +159,7 @@ def serve(
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
         trusted_origins=tuple(trusted_origin or ()),
+        create=create,
     )
     try:
         server.run(settings)

@@ -160,7 +160,7 @@ class Client:
         )
 
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel | Mapping[str, Any]) -> None:
-        """Answer a prompt. The same response again is a success.
+        """Answer a prompt. The same response of the same person again is a success.
 
         Raises ``ResponseNotAccepted``, ``InteractionAlreadyResolved``, ``InteractionExpired``, ``InteractionWithdrawn``,
         ``ExecutionNotFound`` and ``InteractionNotFound``.
@@ -172,6 +172,20 @@ class Client:
         """Cancel an execution; does nothing if it is cancelled already. Raises ``IllegalTransition`` if it ended otherwise."""
         body = encode({} if reason is None else {"reason": reason})
         await self._send("POST", f"{_path(execution_id)}/cancel", body=body)
+
+    async def retry(self, execution_id: str, reason: str | None = None) -> None:
+        """Let a failed execution go on at the call that failed; what people answered is kept. That takes the role operator.
+
+        Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
+        """
+        body = encode({} if reason is None else {"reason": reason})
+        reply = await self._send("POST", f"{_path(execution_id)}/retry", body=body, accept={409})
+        if reply.is_success:
+            return
+        error = responses.error_in(reply)
+        # Where the request was sent again, the first one may have had the execution running already.
+        if reply.extensions.get("attempts", 1) == 1 or not isinstance(error, errors.IllegalTransition):
+            raise error
 
     async def remove(self, execution_id: str) -> None:
         """Delete an execution that has ended; its history stays.
@@ -207,7 +221,16 @@ class Client:
 
     async def history(self, execution_id: str) -> Sequence[HistoryItem]:
         """Everything that happened to an execution, in order. Raises ``ExecutionNotFound``."""
-        return responses.read(HistoryList, await self._send("GET", f"{_path(execution_id)}/history")).items
+        items: list[HistoryItem] = []
+        after: int | None = 0
+        while after is not None:
+            reply = await self._send(
+                "GET", f"{_path(execution_id)}/history", params={"after": str(after)} if after else None
+            )
+            page = responses.read(HistoryList, reply)
+            items += page.items
+            after = page.next_after
+        return items
 
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""

@@ -16,7 +16,7 @@ from restpoint.errors import Refused, RestpointError, ServerUnreachable, by_code
 M = TypeVar("M", bound=BaseModel)
 
 _LONGEST_PAUSE: Final = 30.0
-_MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "path", "reason", "sqlite_name")
+_MEMBERS: Final = ("execution_id", "how", "gone_at", "interaction_id", "answered_by", "path", "reason", "sqlite_name")
 _BY_STATUS: Final = {
     401: "not_allowed",
     403: "not_allowed",
@@ -46,9 +46,12 @@ def body(reply: httpx.Response) -> Any:
 
 
 def read(model: type[M], reply: httpx.Response) -> M:
-    """The JSON of a reply as a model. Raises ``ServerUnreachable`` if it does not have that form."""
+    """The JSON of a reply as a model. Raises ``ServerUnreachable`` if it does not have that form.
+
+    Fields that this release does not know are left out, so that a newer server can be talked to.
+    """
     try:
-        return model.model_validate(body(reply))
+        return model.model_validate(body(reply), extra="ignore")
     except ValidationError as error:
         raise ServerUnreachable(
             str(reply.request.url), f"its reply is not what this release knows ({first_problem(error)})"

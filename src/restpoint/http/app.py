@@ -13,11 +13,13 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
     app.mount("/approvals", approvals)
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -27,22 +29,28 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from restpoint import logs
+from restpoint._core.retention_rules import SERVER_EXECUTION_TTL
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
-from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore, TimeToLive
+from restpoint._storage import migrations
+from restpoint._store.owner_limits import OwnerLimits
+from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
+from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
 from restpoint.http.pages import reference
+from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import MAX_BODY_BYTES, mount_of
+from restpoint.http.requests import refuse_two_lengths
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.keyring import Vault, vault_for
 from restpoint.oauth.providers import Provider
@@ -52,7 +60,9 @@ from restpoint.service import Service
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ["Authenticate", "asgi_app", "bearer", "create_app", "router"]
+__all__ = ["Authenticate", "OwnerLimits", "asgi_app", "bearer", "create_app", "router"]
+
+log = logging.getLogger(__name__)
 
 _TITLE: Final = "restpoint"
 _SENT_BY_PAGES: Final = (
@@ -82,6 +92,7 @@ def asgi_app(
     *,
     policy: Policy = DEFAULT_POLICY,
     audit_key: SigningKey | None = None,
+    owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> Starlette:
     """All routes as an ASGI application, to be mounted in one that opens and closes the store and the runner itself.
@@ -90,9 +101,10 @@ def asgi_app(
     SIGINT end long polls and streams at once. Raises ``InvalidArgument`` for a default that is no workflow here.
 
     ``policy`` says who may do what. ``audit_key`` signs the heads and the manifests of exports that auditors take away; see
-    ``restpoint audit keygen``. The other options are:
+    ``restpoint audit keygen``. ``owner_limits`` say how many executions one owner may have open and start in a minute; beyond
+    that a start is answered with 429 and Retry-After. The other options are:
     """
-    handlers = Handlers(Service(store, runner, policy, audit_key), **options)
+    handlers = Handlers(Service(store, runner, policy, audit_key, owner_limits), **options)
     return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
 
 
@@ -102,6 +114,7 @@ def router(
     *,
     policy: Policy = DEFAULT_POLICY,
     audit_key: SigningKey | None = None,
+    owner_limits: OwnerLimits | None = None,
     **options: Unpack[RouteOptions],
 ) -> "APIRouter":
     """All routes for ``include_router`` of a FastAPI application, with any prefix and dependencies; needs ``fastapi``.
@@ -111,7 +124,7 @@ def router(
     """
     from fastapi import APIRouter
 
-    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, **options)
+    app = asgi_app(store, runner, policy=policy, audit_key=audit_key, owner_limits=owner_limits, **options)
     made = APIRouter(lifespan=app.router.lifespan_context)
     for route in app.routes:
         if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint):
@@ -134,26 +147,32 @@ def create_app(
     tokens_file: str | os.PathLike[str] | None = None,
     policy: Policy = DEFAULT_POLICY,
     default: str | None = None,
-    ttl_seconds: TimeToLive = DEFAULT_EXECUTION_TTL,
+    ttl_seconds: TimeToLive = SERVER_EXECUTION_TTL,
     history: Literal["full", "digest"] | None = None,
     history_retention_seconds: float | None = None,
+    idempotency_retention_seconds: float | None = None,
+    abandoned_after_seconds: float | None = None,
     migrate: Literal["refuse", "auto"] = "refuse",
+    create: bool = False,
     concurrency: int = 100,
     hold_paused_for: float = 5.0,
     max_attempts: int = 5,
     max_body_bytes: int = MAX_BODY_BYTES,
+    max_body_values: int = MAX_BODY_VALUES,
     trusted_origins: Collection[str] = (),
     providers: Iterable[Provider] | str | os.PathLike[str] | None = None,
     keys: Vault | str | os.PathLike[str] | None = None,
     public_url: str | None = None,
     address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
+    owner_limits: OwnerLimits | None = None,
     title: str = _TITLE,
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
 
-    ``database`` to ``migrate`` are those of ``ExecutionStore``, ``concurrency`` to ``max_attempts`` those of ``Runner``, the
-    others those of ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
+    ``database`` to ``create`` are those of ``ExecutionStore``, but an ended execution stays for 30 days where neither
+    ``ttl_seconds`` nor the file says how long; ``concurrency`` to ``max_attempts`` those of ``Runner``, the others those of
+    ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
     ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
     neither that nor ``authenticate``, only requests from this machine are answered.
 
@@ -176,9 +195,13 @@ def create_app(
         database=database,
         history=history,
         history_retention_seconds=history_retention_seconds,
+        idempotency_retention_seconds=idempotency_retention_seconds,
+        abandoned_after_seconds=abandoned_after_seconds,
         migrate=migrate,
+        create=create,
     )
-    consents = _consents(store, providers, keys, public_url, address)
+    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
+    consents = _consents(store, providers, keys, public_url, address, create=create)
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
@@ -186,13 +209,15 @@ def create_app(
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
     metrics = Metrics(store, runner, consents)
     handlers = Handlers(
-        Service(store, runner, policy, None if signing is None else SigningKey.read(signing)),
+        Service(store, runner, policy, None if signing is None else SigningKey.read(signing), owner_limits),
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,
+        max_body_values=max_body_values,
         trusted_origins=trusted_origins,
         metrics=metrics,
         consents=consents,
+        public_url=public_url,
     )
 
     @asynccontextmanager
@@ -223,34 +248,55 @@ def _consents(
     keys: Vault | str | os.PathLike[str] | None,
     public_url: str | None,
     address: str | None,
+    *,
+    create: bool,
 ) -> Consents | None:
     given = providers if providers is not None else os.environ.get("RESTPOINT_PROVIDERS_FILE")
     if not given:
         return None
     found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
-    vault = keys if isinstance(keys, Vault) else vault_for(store.path, keys, os.environ)
-    public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
-    return Consents(store, found, vault, public_url=public_url, address=address)
+    if not isinstance(keys, Vault):
+        if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
+            migrations.prepare(store.path, create=create)
+        keys = vault_for(store.path, keys, os.environ)
+    return Consents(store, found, keys, public_url=public_url, address=address)
 
 
 # --- Routes ----------------------------------------------------------------------------------------------------------
 
 
 class _Endpoint:
-    """A handler as an ASGI application that turns every error into a problem."""
+    """A handler as an ASGI application that turns every error into a problem.
 
-    def __init__(self, handler: Handler) -> None:
+    ``query`` are the names that the query may have, None for any.
+    """
+
+    def __init__(self, handler: Handler, query: frozenset[str] | None) -> None:
         self._handler = handler
+        self._query = query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
-            response = await self.respond(Request(scope, receive, send))
-            await response(scope, receive, send)
+            response = await self.respond(DispatchedRequest(scope, receive, send))
+            try:
+                await response(scope, receive, send)
+            except Problem as problem:  # the reply has begun, so all that is left is to end it too early
+                log.warning("a reply was cut off: %s", problem)
 
     async def respond(self, request: Request) -> Response:
         """The reply to a request. Raises the ``HTTPException`` of an application's ``authenticate``."""
         logs.add(execution_id=request.path_params.get("execution_id"))
+        response = await self._respond(request)
+        # What is shown is for whoever asked, now, and no browser should guess what it is (Fetch, section 3.6).
+        response.headers.setdefault("cache-control", "no-store")
+        response.headers.setdefault("x-content-type-options", "nosniff")
+        return response
+
+    async def _respond(self, request: Request) -> Response:
         try:
+            refuse_two_lengths(request)
+            if self._query is not None:
+                refuse_unknown(request, self._query)
             return await self._handler(request)
         except HTTPException:
             raise
@@ -265,13 +311,14 @@ class _Routes:
 
     def __init__(self, handlers: Handlers, title: str) -> None:
         self._title = title
+        self._base_of = handlers.base_of
         self._operations = operations(handlers)
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
-            yield _route(each.path, each.handler, each.method, each.id)
-        yield _route("/openapi.json", self.openapi, "GET", "openapi")
-        yield _route("/docs", self.docs, "GET", "docs")
+            yield Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
+        yield Route("/openapi.json", _Endpoint(self.openapi, frozenset()), methods=["GET"], name="openapi")
+        yield Route("/docs", _Endpoint(self.docs, frozenset()), methods=["GET"], name="docs")
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -279,16 +326,12 @@ class _Routes:
 
     async def openapi(self, request: Request) -> Response:
         """The OpenAPI document."""
-        servers = [{"url": mount_of(request, "/openapi.json") or "/"}]
+        servers = [{"url": self._base_of(request, "/openapi.json") or "/"}]
         return Response(to_json({**self._document, "servers": servers}), media_type="application/json")
 
     async def docs(self, _: Request) -> Response:
         """The OpenAPI document as a page for people."""
         return reference.page(self._document)
-
-
-def _route(path: str, handler: Handler, method: str, name: str) -> Route:
-    return Route(path, _Endpoint(handler), methods=[method], name=name)
 
 
 def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
@@ -301,8 +344,20 @@ def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
     return lifespan
 
 
+class _Application(Starlette):
+    """Starlette whose requests go to their routes past its layers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, with the dispatcher in front of them unless the application has middleware of its own."""
+        layers = super().build_middleware_stack()
+        if self.user_middleware:
+            return layers
+        first = takewhile(lambda route: isinstance(getattr(route, "endpoint", None), _Endpoint), self.router.routes)
+        return Dispatcher(self, (route for route in first if isinstance(route, Route)), layers)
+
+
 def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Starlette:
-    app = Starlette(
+    app = _Application(
         routes=list(routes), lifespan=lifespan, exception_handlers={HTTPException: _refuse, Exception: _fail}
     )
     app.router.redirect_slashes = False  # a redirect would name a host that the request made up
@@ -313,6 +368,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """The problem that stands for what Starlette says in plain text: no such route, or not with this method."""
     if not isinstance(error, HTTPException):
         raise error
+    try:
+        refuse_two_lengths(request)
+    except Problem as problem:
+        return problem.response()
     if error.status_code == 405:
         allowed = ", ".join(_methods(request.app.routes, request.scope))
         text = f"{request.url.path[:200]} takes {allowed}."

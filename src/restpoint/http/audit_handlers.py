@@ -8,14 +8,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from restpoint.access import Actor
 from restpoint.audit.export import MEDIA_TYPES, Format
 from restpoint.audit.reports import QUESTIONS, Filters
+from restpoint.errors import NotAllowed
 from restpoint.http import parameters
 from restpoint.http.bodies import json_response
+from restpoint.http.problems import Problem
 from restpoint.service import Service
 
 LINES: Final = MEDIA_TYPES["jsonl"]
@@ -34,7 +37,7 @@ class AuditHandlers:
         """Query the rows of the history."""
         auditor = self._service.auditor(await self._actor(request))
         after, limit = parameters.AFTER.of(request) or 0, parameters.ROWS.of(request)
-        return await _streamed(request, auditor.events(_filters(request), after, limit), LINES)
+        return await self._streamed(request, auditor.events(_filters(request), after, limit), LINES)
 
     async def questions(self, request: Request) -> Response:
         """List the questions that can be asked."""
@@ -46,19 +49,19 @@ class AuditHandlers:
         """Answer a question with rows of the history."""
         auditor = self._service.auditor(await self._actor(request))
         rows = auditor.answers(request.path_params["question"], _filters(request))
-        return await _streamed(request, rows, LINES)
+        return await self._streamed(request, rows, LINES)
 
     async def timeline(self, request: Request) -> Response:
         """Show everything that happened to one execution."""
         auditor = self._service.auditor(await self._actor(request))
-        return await _streamed(request, auditor.timeline(request.path_params["execution_id"]), LINES)
+        return await self._streamed(request, auditor.timeline(request.path_params["execution_id"]), LINES)
 
     async def export(self, request: Request) -> Response:
         """Export a range of the history, as bytes that are the same every time."""
         auditor = self._service.auditor(await self._actor(request))
         form, limits = _range(request)
         headers = {"content-disposition": f'attachment; filename="history.{form}"'}
-        return await _streamed(request, auditor.export(form, **limits), MEDIA_TYPES[form], headers)
+        return await self._streamed(request, auditor.export(form, **limits), MEDIA_TYPES[form], headers)
 
     async def manifest(self, request: Request) -> Response:
         """Describe the bytes of an export."""
@@ -70,6 +73,41 @@ class AuditHandlers:
         """Show the newest row of the history, to be kept elsewhere."""
         head = await self._service.auditor(await self._actor(request)).head()
         return json_response(head, headers=_UNSTORED)
+
+    async def _streamed(
+        self,
+        request: Request,
+        pieces: AsyncGenerator[bytes, None],
+        media_type: str,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        """A reply that is sent in pieces. The first is read before the reply begins, so that a refusal still has a status.
+
+        Before each further piece the credentials are looked at again: an export of a large file takes minutes.
+        """
+        try:
+            first = await anext(pieces, b"")
+        except BaseException:
+            await pieces.aclose()
+            raise
+
+        async def all_of_it() -> AsyncIterator[bytes]:
+            async with aclosing(pieces):
+                if request.method == "HEAD":
+                    return
+                yield first
+                async for piece in pieces:
+                    await self._check_again(request)
+                    yield piece
+
+        return StreamingResponse(all_of_it(), headers={**_UNSTORED, **(headers or {})}, media_type=media_type)
+
+    async def _check_again(self, request: Request) -> None:
+        """Raise ``Problem`` where whoever sent the request may not audit any more."""
+        try:
+            self._service.auditor(await self._actor(request))
+        except (HTTPException, NotAllowed) as error:
+            raise Problem("not_allowed", f"The credentials of an auditor are not valid any more: {error}") from error
 
 
 def _filters(request: Request) -> Filters:
@@ -91,23 +129,3 @@ def _range(request: Request) -> tuple[Format, dict[str, int | None]]:
         "until": parameters.TO.of(request),
     }
     return parameters.FORMAT.of(request) or "jsonl", limits
-
-
-async def _streamed(
-    request: Request, pieces: AsyncGenerator[bytes, None], media_type: str, headers: dict[str, str] | None = None
-) -> Response:
-    """A reply that is sent in pieces. The first is read before the reply begins, so that a refusal still has a status."""
-    try:
-        first = await anext(pieces, b"")
-    except BaseException:
-        await pieces.aclose()
-        raise
-
-    async def all_of_it() -> AsyncIterator[bytes]:
-        async with aclosing(pieces):
-            if request.method != "HEAD":
-                yield first
-                async for piece in pieces:
-                    yield piece
-
-    return StreamingResponse(all_of_it(), headers={**_UNSTORED, **(headers or {})}, media_type=media_type)

@@ -4,17 +4,22 @@ The bodies are made as plain dicts, because a poll is the request that is made m
 by the models of ``schemas.py``; a test holds every reply to its model.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint._core.execution_row import LABELS
+from restpoint._storage import Progress
 from restpoint._store.futures import PendingInteraction
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.service import View
+
+_labels: Final = attrgetter(*LABELS)
 
 
 @lru_cache(maxsize=1024)
@@ -39,7 +44,8 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
     body: dict[str, Any] = {
         "execution_id": execution_id,
         "status": status.value,
-        **{name: getattr(record, name) for name in LABELS},
+        **dict(zip(LABELS, _labels(record), strict=True)),
+        "version": record.version,
         "created_at": record.created_at,
     }
     if view.ended:
@@ -49,25 +55,31 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
         elif status is ExecutionStatus.FAILED:
             body["error"], body["error_code"] = record.error or "", record.error_code
         return body
-    if status is ExecutionStatus.INTERACTION_REQUIRED and (prompt := view.prompt) is not None:
-        body |= prompt_body(prompt, execution_id, base)
-        body["deadline"] = prompt.deadline
+    prompts = [(prompt, prompt_body(prompt, execution_id, base)) for prompt in view.prompts]
+    if status is ExecutionStatus.INTERACTION_REQUIRED and (first := view.prompt) is not None:
+        body |= next(shown for prompt, shown in prompts if prompt is first)
+        body["deadline"] = first.deadline
     elif status is ExecutionStatus.OAUTH_REQUIRED:
         # Both contain the state, which only the person who grants the consent may see: they are empty for everyone else.
         body["auth_url"] = consent_url
         body["oauth_state"] = "" if view.consent is None else view.consent.oauth_state
     body["interactions"] = [
         {
-            **prompt_body(prompt, execution_id, base),
+            **shown,
             "created_at": prompt.created_at,
             "deadline": prompt.deadline,
             "assignees": list(prompt.assignees) or None,
             "four_eyes": prompt.four_eyes,
             "may_answer": prompt.interaction_id in view.answerable,
         }
-        for prompt in view.prompts
+        for prompt, shown in prompts
     ]
     return body
+
+
+def progress_body(progress: Progress) -> dict[str, Any]:
+    """What an execution that runs is doing."""
+    return {"problem": progress.problem, "sleeping_until": progress.sleeping_until, "steps": list(progress.steps)}
 
 
 def prompt_body(prompt: PendingInteraction, execution_id: str, base: str) -> dict[str, Any]:
@@ -79,6 +91,18 @@ def prompt_body(prompt: PendingInteraction, execution_id: str, base: str) -> dic
     }
 
 
+class _JSONResponse(Response):
+    """A reply of JSON, whose headers are written once: Starlette compares, looks up and adds, which costs three times that."""
+
+    media_type = "application/json"
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Set the headers, which have lower-case names and none of these two."""
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
+        if headers:
+            self.raw_headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def json_response(data: object, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:
-    """A reply of JSON. A number that JSON does not have (NaN, infinity) becomes null."""
-    return Response(to_json(data, inf_nan_mode="null"), status, headers, "application/json")
+    """A reply of JSON; the names of ``headers`` are in lower case. A number that JSON does not have (NaN) becomes null."""
+    return _JSONResponse(to_json(data, inf_nan_mode="null"), status, headers)

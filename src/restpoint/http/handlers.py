@@ -3,46 +3,54 @@
 ``operations.py`` has the table of the routes that they serve.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from restpoint import logs
-from restpoint._core import tracing
+from restpoint._core import json_thread, tracing
 from restpoint._engine.workflow import Workflow
 from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, Subject
-from restpoint.errors import ExecutionCancelled, ExecutionNotFound, InvalidArgument, NotAllowed, WorkflowNotFound
+from restpoint.errors import (
+    ExecutionCancelled,
+    ExecutionNotFound,
+    InvalidArgument,
+    NotAllowed,
+    StorageError,
+    WorkflowNotFound,
+)
 from restpoint.events import EventKind
-from restpoint.http import bodies, parameters, requests
+from restpoint.http import bodies, json_bodies, parameters, requests
 from restpoint.http.bodies import json_response
+from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES, BodyLimits
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
-from restpoint.http.problems import Problem
+from restpoint.http.problems import STATUS, Problem, problem_of
 from restpoint.http.sse import EventStream, LongRequests, event
-from restpoint.lifecycle import TERMINAL, ExecutionStatus
+from restpoint.lifecycle import ExecutionStatus
 from restpoint.oauth.flow import Consents
-from restpoint.service import Reauthenticate, Service, View
+from restpoint.oauth.providers import check_url
+from restpoint.service import BATCH, Reauthenticate, Service, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
 START_WAIT: Final = 10.0
 """Seconds that a start waits for an outcome, unless ``?wait=`` says otherwise."""
 
-FRESH: Final = 15.0
-"""Seconds for which a stream uses one result of ``authenticate``; then it calls ``authenticate`` again."""
-
 _PAGE: Final = 50
+_RESPONSE_VALUES: Final = 10_000  # of a response, which is checked on the event loop: two thousand options, written out
 _END: Final = "-end"
 _UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
@@ -51,22 +59,30 @@ _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
 class RouteOptions(TypedDict, total=False):
     """What may be said of the routes of a service.
 
-    - ``authenticate``: says who sent a request; None is answered with 401. For a stream it is asked again while that lasts,
-      with the same request. Without one, only requests from this machine are answered, as the operator ``local``.
+    - ``authenticate``: says who sent a request; None is answered with 401. It is asked again, with the same request, before each
+      reply of a long poll and each part of a stream or an export. Without one, only requests from this machine are answered, as
+      the operator ``local``.
     - ``default``: the workflow that ``/v1/workflow`` starts; where there is only one workflow, that one.
     - ``max_body_bytes``: larger bodies are refused with 413; 4 MiB by default.
+    - ``max_body_values``: bodies with more JSON values (lists, objects and their members count as one each) are refused with
+      422; 50,000 by default. What a body may cost the event loop depends on it, so raise it only for callers whom you trust.
     - ``trusted_origins``: origins of pages whose browsers may send requests that change something, such as
       ``https://inbox.example``.
     - ``metrics``: what ``/metrics`` shows.
     - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
+    - ``public_url``: the URL of the routes as clients see it, such as ``https://host.example/approvals``, where a proxy takes a
+      part of the path away. Every address in a reply begins with its path. By default the one of ``consents``, or else the path
+      that requests come to.
     """
 
     authenticate: Authenticate | None
     default: str | None
     max_body_bytes: int
+    max_body_values: int
     trusted_origins: Collection[str]
     metrics: Metrics | None
     consents: Consents | None
+    public_url: str | None
 
 
 class _Start(NamedTuple):
@@ -93,11 +109,15 @@ class Handlers:
         self.service = service
         self.long_requests = LongRequests()
         self._authenticate: Authenticate = options.get("authenticate") or requests.local
-        self._limit = options.get("max_body_bytes", requests.MAX_BODY_BYTES)
+        self._limits = BodyLimits(
+            options.get("max_body_bytes", MAX_BODY_BYTES), options.get("max_body_values", MAX_BODY_VALUES)
+        )
         self._trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
         self._metrics = options.get("metrics")
         consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
+        public_url = options.get("public_url") or (None if consents is None else consents.links.public_url)
+        self._base = None if public_url is None else urlsplit(check_url("public_url", public_url)).path.rstrip("/")
         known = service.workflows
         if default is not None and default not in known:
             raise InvalidArgument(
@@ -106,6 +126,10 @@ class Handlers:
         self.default = default if default is not None else next(iter(known)) if len(known) == 1 else None
 
     # --- Requests ---
+
+    def base_of(self, request: Request, path: str) -> str:
+        """The path that clients find the routes under, from a request to the route that has this ``path`` in itself."""
+        return requests.mount_of(request, path) if self._base is None else self._base
 
     async def _actor_or_none(self, request: Request) -> Actor | None:
         found = self._authenticate(request)
@@ -122,19 +146,14 @@ class Handlers:
             )
         return actor
 
-    def _reauthenticates(self, request: Request, actor: Actor) -> Reauthenticate:
-        """Return a function that says who sent a request: it calls ``authenticate`` again every ``FRESH`` seconds."""
-        clock = asyncio.get_running_loop().time
-        answered = clock()
+    def _reauthenticates(self, request: Request) -> Reauthenticate:
+        """Return a function that says who sent a request, now: it calls ``authenticate`` again."""
 
         async def reauthenticate() -> Actor:
-            nonlocal actor, answered
-            if clock() - answered >= FRESH:
-                try:
-                    actor, answered = await self.actor(request), clock()
-                except HTTPException as error:  # of an application's authenticate
-                    raise Problem("refused", str(error.detail), status=error.status_code) from error
-            return actor
+            try:
+                return await self.actor(request)
+            except HTTPException as error:  # of an application's authenticate
+                raise Problem("refused", str(error.detail), status=error.status_code) from error
 
         return reauthenticate
 
@@ -157,12 +176,14 @@ class Handlers:
                 async with self.long_requests.at_most(limit):
                     while record.status is ExecutionStatus.RUNNING:
                         await record.changed()
+            start = start._replace(actor=await self.actor(request))  # who may have lost their rights meanwhile
         return self._outcome(start)
 
     async def _start(self, request: Request, path: str, read: Callable[[Workflow | None, Any], Input]) -> _Start:
         options = parameters.start_options(request)
         actor = await self._writer(request)
-        data = requests.parse(await requests.read_body(request, self._limit))
+        body = await requests.read_body(request, self._limits.bytes)
+        data = await json_bodies.parse(body, self._limits)
         named = request.path_params.get("name")
         own = path if named is None else path.replace("/v1/workflow", f"/v1/workflows/{named}", 1)
         name = self.default if named is None else named
@@ -170,9 +191,11 @@ class Handlers:
             raise WorkflowNotFound("(default)", self.service.startable(actor))
         trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
         given = Input(data) if named is not None else read(self.service.workflows.get(name), data)
-        started = await self.service.start(actor, name, given.value, trace=trace or None, **options)
+        started = await self.service.start(
+            actor, name, given.value, is_long=len(body) >= json_thread.LONG, trace=trace or None, **options
+        )
         logs.add(execution_id=started.record.execution_id, workflow=name)
-        return _Start(actor, given, started.record, started.created, requests.mount_of(request, own), request)
+        return _Start(actor, given, started.record, started.created, self.base_of(request, own), request)
 
     def _outcome(self, start: _Start) -> Response:
         record, headers = start.record, start.headers
@@ -201,20 +224,22 @@ class Handlers:
 
     def _streamed(self, start: _Start) -> Response:
         request = start.request
-        reauthenticate = self._reauthenticates(request, start.actor)
+        reauthenticate = self._reauthenticates(request)
         return EventStream(self._run_events(start, reauthenticate), self.long_requests, headers=start.headers)
 
     async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
         actor, record = start.actor, start.record
+        end: HistoryEntry | None = None  # the last one counts: an execution that failed may have been retried
         async for entry in self.service.follow(actor, record.execution_id, reauthenticate=reauthenticate):
             shown = self._shown(start, entry)
             if shown is not None:
                 yield shown
-            if entry.to_status in TERMINAL:
-                with suppress(ExecutionNotFound):  # swept already: the record knows
-                    await self.service.status(actor, record.execution_id)
-                yield self._last(start, entry)
-                return
+            if entry.kind is not None and (entry.kind.ends_as is not None or entry.kind.undoes_end):
+                end = entry if entry.kind.ends_as is not None else None
+        with suppress(ExecutionNotFound):  # swept already: the record knows
+            await self.service.status(actor, record.execution_id)
+        if end is not None:
+            yield self._last(start, end)
 
     def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
         """The event of a row of history in the stream of a start, or None; prompts and consents only while they are open."""
@@ -239,6 +264,13 @@ class Handlers:
                 name = "oauth_required"
                 url = self._address(start.actor, record.execution_id, consents[0], start.request, base)
                 data = {"auth_url": url, "oauth_state": consents[0].oauth_state}
+            case kind if kind.closes_wait:  # without the response, which the history has
+                if kind.wait == "consent" and not self.service.policy.may_see_consent(
+                    start.actor, Subject(record.owner)
+                ):
+                    return None
+                name = str(kind)
+                data = {f"{kind.wait}_id": entry.wait_id, "status": kind.wait_status, "actor": entry.actor}
             case _:
                 name, data = str(entry.kind), _detail(entry)
         return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
@@ -261,19 +293,31 @@ class Handlers:
         view = await self.service.status(actor, execution_id)
         # Several lines are one list (RFC 9110, section 5.3).
         known = ", ".join(request.headers.getlist("if-none-match"))
-        if limit and not view.ended and (not known or _names(known, _tag(view))):
+        if limit and not view.ended and (not known or _names(known, _tag(view, await self._now(actor, view)))):
             try:
                 async with self.long_requests.at_most(limit):
-                    view = await self.service.wait_for_change(actor, view)
+                    await self.service.wait_for_change(actor, view)
             except TimeoutError:
-                view = await self.service.status(actor, execution_id)
-        headers = {"etag": _tag(view), "cache-control": "no-store"}
+                pass
+            actor = await self.actor(request)  # who may have lost their rights meanwhile
+            view = await self.service.status(actor, execution_id)
+        now = await self._now(actor, view)
+        headers = {"etag": _tag(view, now), "cache-control": "no-store"}
         if known and _names(known, headers["etag"]):
             return Response(status_code=304, headers=headers)
-        return json_response(self._status(actor, view, request, ""), headers=headers)
+        return json_response({**self._status(actor, view, request, ""), **now}, headers=headers)
+
+    async def _now(self, actor: Actor, view: View) -> dict[str, Any]:
+        """What a poll shows beside the record: what an execution that runs is doing, and what one that failed has raised."""
+        if view.status is ExecutionStatus.RUNNING:
+            return bodies.progress_body(await self.service.progress(view))
+        if view.status is ExecutionStatus.FAILED:
+            failure = await self.service.failure(actor, view)
+            return {} if failure is None else {"failure": failure}
+        return {} if view.ended else {"problem": view.record.problem}
 
     def _status(self, actor: Actor, view: View, request: Request, tail: str) -> dict[str, Any]:
-        base = requests.mount_of(request, f"/executions/{view.record.execution_id}{tail}")
+        base = self.base_of(request, f"/executions/{view.record.execution_id}{tail}")
         return bodies.status_body(view, base, self._link(actor, view, request, base))
 
     def _link(self, actor: Actor, view: View, request: Request, base: str) -> str:
@@ -303,13 +347,13 @@ class Handlers:
     async def history(self, request: Request) -> Response:
         """Show what happened to an execution."""
         actor = await self.actor(request)
-        entries = await self.service.history(
+        page = await self.service.history(
             actor,
             request.path_params["execution_id"],
             after=parameters.AFTER.of(request) or 0,
-            limit=parameters.LIMIT.of(request),
+            limit=parameters.LIMIT.of(request) or BATCH,
         )
-        return json_response({"items": entries}, headers=_UNSTORED)
+        return json_response(page, headers=_UNSTORED)
 
     async def events(self, request: Request) -> Response:
         """Stream what happens to an execution, from any row of its history on."""
@@ -320,9 +364,9 @@ class Handlers:
         if number is not None:
             after = parameters.read_whole("Last-Event-ID", number)
         await self.service.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
-        if last != number:
+        if last != number and not (await self.service.history(actor, execution_id, after=after, limit=1)).items:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        events = self._all_events(actor, execution_id, after, self._reauthenticates(request, actor))
+        events = self._all_events(actor, execution_id, after, self._reauthenticates(request))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
 
     async def _all_events(
@@ -341,7 +385,8 @@ class Handlers:
     async def answer(self, request: Request) -> Response:
         """Answer a prompt."""
         actor = await self._writer(request)
-        body = requests.object_of(await requests.read_body(request, self._limit), ["response"])
+        limits = replace(self._limits, values=min(self._limits.values, _RESPONSE_VALUES))
+        body = await requests.read_object(request, limits, ["response"])
         response = body.get("response")
         if not isinstance(response, dict):
             raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
@@ -351,13 +396,22 @@ class Handlers:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel an execution."""
-        actor = await self._writer(request)
-        body = requests.object_of(await requests.read_body(request, self._limit), ["reason"], optional=True)
+        actor, reason = await self._writer(request), await self._reason(request)
+        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
+        return json_response(self._status(actor, view, request, "/cancel"))
+
+    async def retry(self, request: Request) -> Response:
+        """Let a failed execution go on at the call that failed."""
+        actor, reason = await self._writer(request), await self._reason(request)
+        view = await self.service.retry(actor, request.path_params["execution_id"], reason)
+        return json_response(self._status(actor, view, request, "/retry"))
+
+    async def _reason(self, request: Request) -> str | None:
+        body = await requests.read_object(request, self._limits, ["reason"], optional=True)
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem("invalid_body", "The reason must be text.")
-        view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
-        return json_response(self._status(actor, view, request, "/cancel"))
+        return reason
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""
@@ -378,10 +432,15 @@ class Handlers:
         return json_response({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Say whether the server takes work: it can read its file, which has this program's revision, and is not closing."""
+        """Say whether the server takes work: it can use its file, whose revision is this program's, and is not closing."""
         if self.long_requests.ending or (self.service.runner is not None and not self.service.runner.accepts):
             raise Problem("not_ready", "The server is going down, or not up yet.", headers={"retry-after": "1"})
-        await self.service.store.check()
+        try:
+            await self.service.store.check()
+        except StorageError as error:
+            problem = problem_of(error)
+            problem.status = STATUS["not_ready"]  # a full disk, too
+            raise problem from error
         return json_response({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:
@@ -394,9 +453,10 @@ class Handlers:
         return Response(await self._metrics.text(), media_type=CONTENT_TYPE)
 
 
-def _tag(view: View) -> str:
-    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do."""
-    state = "\0".join(view.state).encode()
+def _tag(view: View, now: dict[str, Any]) -> str:
+    """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do, or what it is doing."""
+    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps"))
+    state = "\0".join((*view.state, *doing)).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
 
 

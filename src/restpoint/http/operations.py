@@ -18,7 +18,7 @@ from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
 from restpoint.http.parameters import Parameter, path, text
 from restpoint.models import ExecutionList, HistoryList, WorkflowList
-from restpoint.oauth.providers import CALLBACK
+from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 
 Handler = Callable[[Request], Awaitable[Response]]
 _Error = type[errors.RestpointError] | str
@@ -65,13 +65,26 @@ class Operation:
     kind: Literal["guarded", "open", "page"] = "guarded"
 
     @property
+    def query(self) -> frozenset[str] | None:
+        """The names that its query may have; None where it may have any.
+
+        A page takes no offence: whoever links to it may have added something, and a provider may send parameters to a callback
+        that OAuth does not know, which a client ignores (RFC 6749, section 4.1.2).
+        """
+        if self.kind == "page":
+            return None
+        return frozenset(each.name for each in self.parameters if each.place == "query")
+
+    @property
     def codes(self) -> list[str]:
         """The codes of every problem that it can be answered with."""
         found = ["internal_error", *self.errors]
+        if self.query is not None:
+            found += ["unknown_parameter", errors.InvalidArgument, "malformed_request"]
         if self.kind == "guarded":
             found += [*_GUARDED, *_STORAGE]
             found += [] if self.method == "GET" else ["cross_site"]
-            found += [] if self.body is None else ["malformed_json", "body_too_large", "invalid_body"]
+            found += [] if self.body is None else _BODY
         return sorted({each if isinstance(each, str) else each.code for each in found})
 
 
@@ -79,6 +92,7 @@ _STORAGE: Final[tuple[type[errors.RestpointError], ...]] = (
     errors.StoreClosed,
     *(kind for kind in errors.by_code().values() if issubclass(kind, errors.StorageError)),
 )
+_BODY: Final = ("malformed_json", "request_timeout", "body_too_large", "body_too_complex", "invalid_body")
 _GUARDED: Final = ("not_authenticated", "loopback_only", errors.NotAllowed, errors.InvalidArgument)
 
 # --- Bodies ----------------------------------------------------------------------------------------------------------
@@ -162,8 +176,9 @@ def operations(handlers: Handlers) -> list[Operation]:
 
 
 def _starts(handlers: Handlers) -> list[Operation]:
-    refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionCancelled, errors.InputNotAccepted,
-               errors.WorkflowFailed, errors.IdempotencyConflict)  # fmt: skip
+    refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionGone, errors.ExecutionCancelled,
+               errors.InputNotAccepted, errors.WorkflowFailed, errors.IdempotencyConflict,
+               errors.OwnerLimitReached)  # fmt: skip
     name = path("name", "The name of a workflow.")
     tag, started, streamed = "workflows", {200: _RESULT, 202: _ACCEPTED}, {200: _STREAM}
     start, stream = handlers.start, handlers.start_stream
@@ -196,7 +211,8 @@ def _executions(handlers: Handlers) -> list[Operation]:
     tag = "executions"
     filters = (parameters.STATUSES, parameters.WORKFLOW, parameters.OWNER, parameters.LIMIT, parameters.CURSOR)
     id_, wait, after, limit = parameters.ID, parameters.WAIT, parameters.AFTER, parameters.LIMIT
-    changed = (errors.ExecutionNotFound, errors.IllegalTransition, errors.Conflict)
+    absent = (errors.ExecutionNotFound, errors.ExecutionGone)
+    changed = (*absent, errors.IllegalTransition, errors.Conflict)
     return [
         Operation(
             "GET", "/executions", handlers.list, "list_executions", tag,
@@ -204,16 +220,16 @@ def _executions(handlers: Handlers) -> list[Operation]:
         ),
         Operation(
             "GET", "/executions/{execution_id}", handlers.status, "get_execution", tag,
-            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, (errors.ExecutionNotFound,), (id_, wait, parameters.KNOWN_TAG),
+            {200: _EXECUTION, 304: Reply("Nothing has changed.")}, absent, (id_, wait, parameters.KNOWN_TAG),
         ),
         Operation(
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
-            (errors.ExecutionNotFound,), (id_, after, parameters.LAST_EVENT),
+            absent, (id_, after, parameters.LAST_EVENT),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
-            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, (errors.ExecutionNotFound,),
+            {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, absent,
             (id_, after, limit),
         ),
         Operation(
@@ -226,6 +242,11 @@ def _executions(handlers: Handlers) -> list[Operation]:
         Operation(
             "POST", "/executions/{execution_id}/cancel", handlers.cancel, "cancel_execution", tag, {200: _EXECUTION},
             changed, (id_,), Content(schemas.Cancellation | None, examples={"reason": {"reason": "Paid already"}}),
+        ),
+        Operation(
+            "POST", "/executions/{execution_id}/retry", handlers.retry, "retry_execution", tag, {200: _EXECUTION},
+            (*changed, errors.CannotRetry), (id_,),
+            Content(schemas.Retrial | None, examples={"reason": {"reason": "The bank answers again"}}),
         ),
         Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},
@@ -242,10 +263,10 @@ def _consents(handlers: Handlers) -> list[Operation]:
     tag, page = "consents", "/executions/{execution_id}/consents/{consent_id}"
     consent = path("consent_id", "The id of one of its consents.")
     ticket = text("ticket", "Shows for whom the link was made.")
-    returned = tuple(
-        text(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).")
-        for name in ("state", "code", "iss", "error", "error_description")
-    )
+    returned = tuple(text(name, "As OAuth 2.0 has it (RFC 6749, section 4.1.2).") for name in CALLBACK_PARAMETERS)
+    posted = Content(schemas.CallbackForm, ("application/x-www-form-urlencoded",))
+    back = {200: _PAGE, 303: Reply("On to the same address with GET.")}
+    provider = path("provider", "The name of a provider.")
     form = Content(schemas.ConsentDecision, ("application/x-www-form-urlencoded",))
     shown = {200: _PAGE}
     return [
@@ -257,7 +278,12 @@ def _consents(handlers: Handlers) -> list[Operation]:
         Operation("GET", CALLBACK, pages.callback, "receive_callback", tag, shown, (), returned, kind="page"),
         Operation(
             "GET", f"{CALLBACK}/{{provider}}", pages.callback, "receive_callback_of_provider", tag, shown, (),
-            (path("provider", "The name of a provider."), *returned), kind="page",
+            (provider, *returned), kind="page",
+        ),
+        Operation("POST", CALLBACK, pages.receive_form, "receive_callback_form", tag, back, (), (), posted, kind="page"),
+        Operation(
+            "POST", f"{CALLBACK}/{{provider}}", pages.receive_form, "receive_callback_form_of_provider", tag, back, (),
+            (provider,), posted, kind="page",
         ),
     ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 ``operations.py`` says which operation has which of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -16,12 +16,15 @@ from restpoint._storage import listing
 from restpoint.audit.export import FORMATS, Format, form_of
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
+from restpoint.http.problems import Problem
 from restpoint.lifecycle import ExecutionStatus
 
 T = TypeVar("T")
 
 MAX_WAIT_SECONDS: Final = 60.0
 _MAX_SEQUENCE: Final = (1 << 63) - 1
+_MAX_FIELDS: Final = 100
+_PARSED: Final = "restpoint.query"
 _MAX_KEY: Final = 255  # characters
 
 
@@ -56,14 +59,36 @@ class Parameter(Generic[T]):
         return None if text is None else self.read(text)
 
     def _query_text(self, request: Request) -> str | None:
-        query = request.scope["query_string"]
-        if not query:
-            return None
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-        given = [value for name, value in pairs if name == self.name]
+        given = [value for name, value in _query(request) if name == self.name]
         if len(given) > 1 and not self.repeated:
             raise InvalidArgument(f"{self.name} is given {len(given)} times; give it once.")
         return ",".join(given) if given else None
+
+
+def refuse_unknown(request: Request, known: Collection[str]) -> None:
+    """Raise ``Problem`` 400 where the query has a name that is not among the known ones, and ``InvalidArgument``."""
+    unknown = sorted({name for name, _ in _query(request)} - set(known))
+    if unknown:
+        named = ", ".join(repr(name[:80]) for name in unknown[:5])
+        has = f"the parameters here are {', '.join(sorted(known))}" if known else "there are none here"
+        raise Problem("unknown_parameter", f"The query has {named}; {has}.")
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    """The names and values of the query, which is parsed once for each request. Raises ``InvalidArgument``."""
+    scope = request.scope
+    if not scope["query_string"]:
+        return []
+    found: list[tuple[str, str]] | None = scope.get(_PARSED)
+    if found is None:
+        try:
+            found = parse_qsl(
+                scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS
+            )
+        except ValueError:
+            raise InvalidArgument(f"The query has more than {_MAX_FIELDS} parameters; give fewer.") from None
+        scope[_PARSED] = found
+    return found
 
 
 # --- Kinds of parameters ---------------------------------------------------------------------------------------------

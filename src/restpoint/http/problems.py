@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint import errors
+from restpoint._core.log_limit import STORAGE_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -20,36 +21,54 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 _HTTP_STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
+    "malformed_request": 400,
+    "unknown_parameter": 400,
     "not_authenticated": 401,
     "cross_site": 403,
     "loopback_only": 403,
     "no_metrics": 404,
     "route_not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "body_too_large": 413,
+    "body_too_complex": 422,
     "invalid_body": 422,
     "internal_error": 500,
     "not_ready": 503,
+    "too_many_connections": 503,
 }
 """The codes that only HTTP has."""
 
 _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.NotAllowed: 403,
     errors.FourEyes: 403,
+    errors.ExecutionGone: 410,  # RFC 9110, section 15.5.11
     errors.IllegalTransition: 409,
     errors.Conflict: 409,
     errors.InteractionAlreadyResolved: 409,
     errors.InteractionExists: 409,
     errors.ExecutionHeld: 409,
+    errors.CannotRetry: 409,
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
+    errors.OwnerLimitReached: 429,
     errors.StoreClosed: 503,
     errors.StorageFull: 507,
 }
 """The errors whose status does not follow from what they derive from."""
 
-_MEMBERS: Final = ("execution_id", "interaction_id", "answered_by", "answered_at", "path", "reason", "sqlite_name")
+_MEMBERS: Final = (
+    "execution_id",
+    "how",
+    "gone_at",
+    "interaction_id",
+    "answered_by",
+    "answered_at",
+    "path",
+    "reason",
+    "sqlite_name",
+)
 _RETRY_SECONDS: Final = "1"
 
 
@@ -103,7 +122,7 @@ class Problem(Exception):
             **self.members,
         }
         # Caches may keep a 404 or 410 that says nothing about it (RFC 9110, section 15.1).
-        headers = {"cache-control": "no-store", **(self.headers or {})}
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **(self.headers or {})}
         return Response(to_json(body, inf_nan_mode="null"), self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -116,11 +135,14 @@ def problem_of(error: Exception) -> Problem:
         return Problem("internal_error", "The server has a defect; its log says more. Trying again may help.")
     status, detail = _status_of(type(error)), str(error)
     if isinstance(error, errors.StorageError):
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            log.error("the storage failed a request: %s", error)
+        STORAGE_FAILURES.error(log, "the storage failed a request: %s", error)
         detail = "The storage failed; nothing was acknowledged. Try again, and have the operator read the log."
+        if status == HTTPStatus.INSUFFICIENT_STORAGE:
+            detail = "The server has no room to write; nothing was written. Try again once its operator has made room."
     retry = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
     headers = {"retry-after": _RETRY_SECONDS} if retry else {}
+    if isinstance(error, errors.OwnerLimitReached):
+        headers = {"retry-after": str(error.retry_after)}
     members: dict[str, Any] = {
         name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
     }

@@ -3,27 +3,47 @@
 What is refused here is refused before anything is parsed further or written.
 """
 
+import asyncio
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic_core import from_json
 from starlette.requests import Request
 
 from restpoint._core.addresses import is_loopback
 from restpoint.access import OPERATOR, Actor
 from restpoint.errors import InvalidArgument
+from restpoint.http import json_bodies
+from restpoint.http.json_bodies import BodyLimits
 from restpoint.http.problems import Problem
 
-MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+BODY_SECONDS: Final = 60.0
+"""How long a body may take to arrive."""
 LOCAL_ACTOR: Final = Actor("local", roles=frozenset({OPERATOR}))
 """The actor of every request from this machine, on a server without authentication."""
 
 _DRAINED_BYTES: Final = 16 * 1024 * 1024  # read and thrown away, so that the client gets to read the refusal
 _PROXY_HEADERS: Final = frozenset(
-    {b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
-)
+    {
+        b"forwarded", b"via", b"x-real-ip", b"true-client-ip", b"x-client-ip", b"x-cluster-client-ip", b"fastly-client-ip",
+        b"x-envoy-external-address", b"x-azure-clientip", b"x-appengine-user-ip", b"cdn-loop",
+    }
+)  # fmt: skip
+_PROXY_PREFIXES: Final = (b"x-forwarded", b"x-original-", b"cf-")
+
+
+def refuse_two_lengths(request: Request) -> None:
+    """Raise ``Problem`` 400 where a request has Content-Length beside Transfer-Encoding, which smuggling needs (RFC 9112, 6.1).
+
+    A proxy and a server that believe different ones of the two see different requests on one connection.
+    """
+    if "transfer-encoding" in request.headers and "content-length" in request.headers:
+        raise Problem(
+            "malformed_request",
+            "The request has both Content-Length and Transfer-Encoding. Send one of them (RFC 9112, section 6.1).",
+            headers={"connection": "close"},
+        )
 
 
 def mount_of(request: Request, path: str) -> str:
@@ -33,7 +53,19 @@ def mount_of(request: Request, path: str) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes, whatever Content-Length says. Raises ``Problem`` 413."""
+    """The body, at most ``limit`` bytes, whatever Content-Length says.
+
+    Raises ``Problem``: 413 for a longer one, and 408 for one that has not arrived after ``BODY_SECONDS``.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_body(request, limit)
+    except TimeoutError:
+        text = f"The body did not arrive within {BODY_SECONDS:g} seconds. Send it again, at once."
+        raise Problem("request_timeout", text, headers={"connection": "close"}) from None
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length") or ""
     over = declared.isdecimal() and int(declared[:20]) > limit
     size, chunks = 0, []
@@ -55,19 +87,11 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def parse(body: bytes) -> Any:
-    """The JSON of a body; None for an empty one. Raises ``Problem`` 400."""
-    if not body:
-        return None
-    try:
-        return from_json(body, allow_inf_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise Problem("malformed_json", f"The body is not JSON that can be read: {error}.") from None
-
-
-def object_of(body: bytes, keys: Collection[str], *, optional: bool = False) -> dict[str, Any]:
+async def read_object(
+    request: Request, limits: BodyLimits, keys: Collection[str], *, optional: bool = False
+) -> dict[str, Any]:
     """The JSON object of a body that has these keys and no others. Raises ``Problem``."""
-    data = parse(body)
+    data = await json_bodies.parse(await read_body(request, limits.bytes), limits)
     if data is None and optional:
         return {}
     if not isinstance(data, dict):
@@ -134,17 +158,17 @@ def _host_and_port(origin: str) -> str:
 def local(request: Request) -> Actor:
     """The actor of a request from this machine, on a server without authentication. Raises ``Problem`` 403 for any other.
 
-    A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host; a proxy on
-    this machine names its client in a header.
+    A browser of this machine that was led here under another name (DNS rebinding) sends that name as its Host. A proxy on
+    this machine is known by any header that proxies add; one that adds none cannot be told from a user of the machine.
     """
-    client = "" if request.client is None else request.client.host
-    forwarded = any(name in _PROXY_HEADERS for name, _ in request.headers.raw)
+    client = "" if (address := request.client) is None else address.host
+    forwarded = any(name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES) for name, _ in request.headers.raw)
     if is_loopback(client) and not forwarded and is_loopback(_host_name(request.headers.get("host") or "")):
         return LOCAL_ACTOR
     raise Problem(
         "loopback_only",
-        "This server has no authentication and answers only its own machine, as localhost. Give it a tokens file "
-        "(RESTPOINT_TOKENS_FILE) or an authenticate function to let others in.",
+        "This server has no authentication and answers only its own machine, as localhost and without a proxy. Give it a "
+        "tokens file (RESTPOINT_TOKENS_FILE) or an authenticate function to let others in.",
     )
 
 

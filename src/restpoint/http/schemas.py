@@ -11,6 +11,7 @@ from restpoint._core.serialization import MAX_TEXT_LENGTH
 
 class _Details(models.ExecutionLabels):
     created_at: float | None = Field(None, description="When it was created, in seconds since the epoch.")
+    version: int | None = Field(None, description="The version of its workflow; null where no runner runs it.")
 
 
 class OpenInteraction(models.OpenInteraction):
@@ -21,6 +22,9 @@ class OpenInteraction(models.OpenInteraction):
 
 class _Live(_Details):
     interactions: list[OpenInteraction] = Field([], description="Every open prompt, the oldest first.")
+    problem: str | None = Field(
+        None, description="Why nobody goes on with it; null where somebody does, or nobody need."
+    )
 
 
 class _Ended(_Details):
@@ -34,6 +38,9 @@ class _Asks(_Live):
 
 class ExecutionRunning(models.ExecutionRunningStatus, _Live):
     """An execution that is at work: nothing is asked."""
+
+    sleeping_until: float | None = Field(None, description="Until when it sleeps, in seconds since the epoch.")
+    steps: list[models.StepUnderWay] = Field([], description="The steps that have failed and are tried again.")
 
 
 class ExecutionInteractionRequired(models.ExecutionInteractionRequiredStatus, _Asks):
@@ -52,6 +59,7 @@ class ExecutionFailed(models.ExecutionFailedStatus, _Ended):
     """An execution that ended with an error: ``error`` is for people, ``error_code`` is stable."""
 
     error_code: str | None = None
+    failure: models.Failure | None = Field(None, description="What the workflow raised; for operators only.")
 
 
 class ExecutionCancelled(models.ExecutionCancelledStatus, _Ended):
@@ -93,8 +101,6 @@ StartedExecution = TypeAliasType(
 class InteractionResponse(models.InteractionResponseRequest):
     """The response to a prompt, of the kind that the prompt asks for."""
 
-    model_config = ConfigDict(extra="forbid")
-
 
 class Cancellation(BaseModel):
     """Why an execution is cancelled, for its history."""
@@ -103,6 +109,10 @@ class Cancellation(BaseModel):
 
     # What may be stored (check_text): no NUL, and not without end.
     reason: Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\u0000]*$")] | None = None
+
+
+class Retrial(Cancellation):
+    """Why a failed execution is taken up again, for its history."""
 
 
 class Health(BaseModel):
@@ -130,6 +140,16 @@ class ConsentDecision(BaseModel):
 
     proof: str | None = None
     decision: str | None = None
+
+
+class CallbackForm(BaseModel):
+    """A callback of a provider whose response mode is ``form_post``."""
+
+    state: str | None = None
+    code: str | None = None
+    iss: str | None = None
+    error: str | None = None
+    error_description: str | None = None
 
 
 class StreamEvent(BaseModel):

@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.reduction import DupFd
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -25,11 +26,13 @@ from uvicorn.supervisors import Multiprocess
 
 from restpoint import logs
 from restpoint._core.addresses import is_loopback
-from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive
+from restpoint._core.retention_rules import SERVER_EXECUTION_TTL, TimeToLive
 from restpoint._storage import locate, migrations
+from restpoint._store.owner_limits import OwnerLimits
 from restpoint.errors import InvalidArgument, RestpointError
 from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.connections import MAX_CONNECTIONS, Config, ConnectionLimits, limit_log_lines
 from restpoint.http.requests import check_origin
 from restpoint.oauth import providers
 from restpoint.oauth.keyring import vault_for
@@ -47,6 +50,7 @@ _LAST_SECONDS: Final = 4.0
 
 _READY_SECONDS: Final = 60
 _HUNG_SECONDS: Final = 30  # after which a worker that gives no sign is replaced
+_QUEUED: Final = 2048  # connections that the kernel keeps until they are accepted
 _LARGEST_PORT: Final = 65_535
 
 
@@ -54,7 +58,7 @@ _LARGEST_PORT: Final = 65_535
 class Settings:
     """The options of ``restpoint serve``.
 
-    ``ttl`` to ``history_retention`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
+    ``ttl`` to ``abandoned_after`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
     """
 
     target: str
@@ -63,10 +67,14 @@ class Settings:
     port: int = 8000
     workers: int = 1
     tokens_file: str | None = None
-    ttl: TimeToLive = DEFAULT_EXECUTION_TTL
+    ttl: TimeToLive = SERVER_EXECUTION_TTL
     history: Literal["full", "digest"] | None = None
     history_retention: float | None = None
+    idempotency_retention: float | None = None
+    abandoned_after: float | None = None
     concurrency: int = 100
+    max_connections: int = MAX_CONNECTIONS
+    owner_limits: OwnerLimits | None = None
     default: str | None = None
     log_json: bool = False
     log_level: str = "WARNING"
@@ -74,6 +82,7 @@ class Settings:
     keys_file: str | None = None
     public_url: str | None = None
     trusted_origins: tuple[str, ...] = ()
+    create: bool = False
     address: str | None = None
     """The base URL at which it listens, once it does."""
 
@@ -85,11 +94,12 @@ def run(settings: Settings) -> None:
     ``StorageError`` if the file cannot be used.
     """
     _check(settings)
-    listening = _bind(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
-    config = uvicorn.Config(
+    config = Config(
         partial(make_app, settings),
+        ConnectionLimits(settings.max_connections),
         factory=True,
         host=settings.host,
         workers=settings.workers,
@@ -100,6 +110,7 @@ def run(settings: Settings) -> None:
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
     logs.setup(json=settings.log_json, level=settings.log_level)
+    limit_log_lines()
     # uvicorn raises the signal again after a clean end, and the process should exit with 0 then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -117,6 +128,7 @@ def make_app(settings: Settings) -> "Starlette":
     parent = multiprocessing.parent_process()
     if parent is not None:
         logs.setup(json=settings.log_json, level=settings.log_level)
+        limit_log_lines()
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, partial(_told_to_end, signal.getsignal(number)))
@@ -127,7 +139,10 @@ def make_app(settings: Settings) -> "Starlette":
         ttl_seconds=settings.ttl,
         history=settings.history,
         history_retention_seconds=settings.history_retention,
+        idempotency_retention_seconds=settings.idempotency_retention,
+        abandoned_after_seconds=settings.abandoned_after,
         concurrency=settings.concurrency,
+        owner_limits=settings.owner_limits,
         default=settings.default,
         providers=settings.providers_file,
         keys=settings.keys_file,
@@ -159,23 +174,24 @@ def _check(settings: Settings) -> None:
     for origin in settings.trusted_origins:
         check_origin(origin)
     path = locate(settings.database)
-    migrations.prepare(path, "refuse")
+    migrations.prepare(path, "refuse", create=settings.create)
     if settings.providers_file is not None:
         vault_for(path, settings.keys_file, os.environ)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises ``InvalidArgument``."""
     if not 0 <= port <= _LARGEST_PORT:
         raise InvalidArgument(f"port is {port}; give one from 0 to {_LARGEST_PORT}, 0 for any that is free.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise InvalidArgument(f"{host} is no address of this machine: {error.strerror}.") from None
-    made = socket.socket(family, kind, protocol)
+    made = _Listening(family, kind, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
-        made.listen(2048)
+        made.listen()
     except OSError as error:
         made.close()
         if error.errno == errno.EADDRINUSE:
@@ -201,6 +217,25 @@ def _announce(url: str, workers: int) -> None:
 def _end_with_parent(parent: Any) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Listening(socket.socket):
+    """A listening socket, which asyncio may not make listen with its own, short queue.
+
+    asyncio takes one number for the queue of the kernel and for how many connections it accepts in one turn of the loop. The
+    queue should be long, and the turn short.
+    """
+
+    def listen(self, backlog: int = 0, /) -> None:
+        super().listen(max(backlog, _QUEUED))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it goes to a worker process, as ``multiprocessing`` does it for a socket itself."""
+        return _listening, (DupFd(self.fileno()), self.family, self.type, self.proto)
+
+
+def _listening(descriptor: Any, family: int, kind: int, protocol: int) -> _Listening:
+    return _Listening(family, kind, protocol, fileno=descriptor.detach())
 
 
 def _told_to_end(then: Any, number: int, frame: FrameType | None) -> None:

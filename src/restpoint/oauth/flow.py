@@ -11,10 +11,10 @@ code runs between two writes, so a code is never sent twice, whatever happens to
 
 import asyncio
 import logging
-import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -29,8 +29,10 @@ from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
 from restpoint.lifecycle import OPEN
 from restpoint.oauth.keyring import Vault
-from restpoint.oauth.provider_client import Endpoints, ProviderClient, TokenRefused
-from restpoint.oauth.providers import CALLBACK, Provider, by_name
+from restpoint.oauth.provider_checks import log_problems, mix_up_risk
+from restpoint.oauth.provider_client import Endpoints, ProviderClient
+from restpoint.oauth.providers import Provider, by_name
+from restpoint.oauth.refusals import Refusal, TokenRefused, read_refusal
 from restpoint.oauth.signed_links import STATE_SECONDS, SignedLinks, cookie_name, on_https, urlpath, with_ticket
 from restpoint.oauth.tokens import TokenStore, associated_data, token_data
 
@@ -38,11 +40,9 @@ log = logging.getLogger(__name__)
 
 _RECOVER_INTERVAL: Final = 1.0  # seconds
 _RETRY_DELAY: Final = 1.0  # seconds, after the storage failed
-_CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
-_TEMPORARY: Final = frozenset({"temporarily_unavailable", "server_error"})  # RFC 6749, section 4.1.2.1
 
 Outcome = Literal[
-    "granted", "denied", "failed", "malformed", "forged", "replayed", "expired", "other_browser", "other_person",
+    "granted", "denied", "failed", "not_set_up", "malformed", "forged", "replayed", "expired", "other_browser", "other_person",
     "wrong_issuer", "wrong_address", "sealed",
 ]  # fmt: skip
 
@@ -109,19 +109,26 @@ class Consents:
         self._file: OpenFile | None = None
         self._tokens: TokenStore
         self._exchanges: set[asyncio.Task[CallbackResult]] = set()
-        self._recovering: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self._closing = False
         self._warned: set[str] = set()
 
     # --- Opening and closing ---
 
     async def open(self) -> Self:
-        """Start the task that resets consents whose exchange a dead process left unfinished, now and once a second."""
+        """Check the providers, and reset consents whose exchange a dead process left unfinished, both in the background.
+
+        A provider that is wrong or not reached is told in the log, and stops nothing: the others may be right.
+        """
         file = await self.store.file()
-        await file.take_lease()
+        with suppress(errors.StorageFull):  # which the storage logs; ``_recover`` takes it once there is room
+            await file.take_lease()
         self._file = file
         self._tokens = TokenStore(file, self._vault, self._client, self.provider, self.refreshes)
-        self._recovering = asyncio.create_task(self._recover(), name="restpoint:recover_consents")
+        self._background = [
+            asyncio.create_task(self._recover(), name="restpoint:recover_consents"),
+            asyncio.create_task(log_problems(self._client, self.providers.values(), self.links.redirect_uri())),
+        ]
         return self
 
     async def __aenter__(self) -> Self:
@@ -133,20 +140,24 @@ class Consents:
     async def close(self) -> None:
         """Stop. A running exchange is cancelled and its consent is pending again, for another attempt."""
         self._closing = True
-        tasks = [*self._exchanges, *([self._recovering] if self._recovering is not None else [])]
-        for task in tasks:
+        for task in (tasks := [*self._exchanges, *self._background]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._file is not None:
+            await self._tokens.close()
         await self._client.close()
 
     async def _recover(self) -> None:
         file = self._require()
         while True:
             try:
+                await file.take_lease()
                 if await consents.left_behind(file.database):
                     await file.database.write(consents.recover)
             except errors.StoreClosed:
                 return
+            except errors.StorageFull:
+                pass  # the storage logs it
             except Exception:
                 log.exception("unfinished consents of dead processes could not be reset; trying again")
             await asyncio.sleep(_RECOVER_INTERVAL)
@@ -213,7 +224,7 @@ class Consents:
         """
         file, provider = self._require(), self.provider(consent.provider)
         endpoints = await self._client.endpoints(provider)
-        redirect_uri = provider.redirect_uri or f"{self.links.public_url or here}{CALLBACK}"
+        redirect_uri = provider.redirect_uri or self.links.redirect_uri(here) or ""
         self._warn_about_mix_up(provider, endpoints, redirect_uri)
         state, cookie, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         attempt = Attempt(
@@ -225,16 +236,10 @@ class Consents:
         return AuthorizationRequest(url, cookie, redirect_uri)
 
     def _warn_about_mix_up(self, provider: Provider, endpoints: Endpoints, redirect_uri: str) -> None:
-        """Warn if a callback cannot be attributed to one of several providers (mix-up attack, RFC 9700, section 4.4.2)."""
-        own = f"{CALLBACK}/{provider.name}"
-        if len(self.providers) == 1 or endpoints.sends_issuer or redirect_uri.endswith(own) or own in self._warned:
-            return
-        self._warned.add(own)
-        log.warning(
-            "the provider %s does not promise to send iss (RFC 9207), so another provider could impersonate it: register a "
-            "redirect URI that ends with %s there, and configure it as its redirect_uri",
-            provider.name, own,
-        )  # fmt: skip
+        risk = mix_up_risk(provider, endpoints, redirect_uri, set(self.providers) - {provider.name})
+        if risk is not None and provider.name not in self._warned:
+            self._warned.add(provider.name)
+            log.warning("%s", risk)
 
     async def deny(self, consent: Consent, person: str) -> None:
         """Record that the person said no on our page. Raises ``ConsentExpired``, ``Conflict`` and ``IllegalTransition``."""
@@ -268,13 +273,16 @@ class Consents:
         try:
             provider = self.provider(consent.provider)
             endpoints = await self._client.endpoints(provider)
-        except (errors.ProviderUnreachable, errors.InvalidArgument) as error:
+        except errors.ProviderUnreachable as error:
             return CallbackResult("failed", consent, str(error))
+        except errors.InvalidArgument as error:
+            log.error("a callback of consent %s was not handled: %s", consent.id, error)  # noqa: TRY400 - no traceback
+            return CallbackResult("not_set_up", consent)
         others = {each.issuer for each in self.providers.values() if each is not provider}
         if not endpoints.has_issuer(parameters.get("iss"), others):
             return CallbackResult("wrong_issuer", consent)
-        if "error" in parameters:
-            return await self._provider_denied(consent, parameters["error"])
+        if parameters.get("error"):
+            return await self._refused(consent, provider, parameters)
         code = parameters.get("code")
         return await self._redeem(consent, provider, endpoints, code) if code else CallbackResult("malformed", consent)
 
@@ -292,20 +300,21 @@ class Consents:
         )
         return next((outcome for outcome, wrong in checks if wrong), None)
 
-    async def _provider_denied(self, consent: Consent, error: str) -> CallbackResult:
-        """Record the error of the provider. It is untrusted text, so only a code of the known form is kept."""
+    async def _refused(self, consent: Consent, provider: Provider, parameters: Mapping[str, str]) -> CallbackResult:
+        """Record an error response of the provider's authorization endpoint (RFC 6749, section 4.1.2.1)."""
         file = self._require()
-        code = error if _CODE.fullmatch(error) else "unknown_error"
+        refusal = read_refusal(parameters["error"], parameters.get("error_description"), [parameters["state"]])
         try:
-            if code in _TEMPORARY:
-                await file.database.write(partial(consents.spend, consent=consent))
-                return CallbackResult("failed", consent, f"{consent.provider} cannot do it now ({code}).")
-            await file.database.write(partial(consents.deny, consent=consent, code=code, actor=consent.begun_by))
+            if refusal.kind == "denied":
+                job = partial(consents.deny, consent=consent, code=refusal.code, actor=consent.begun_by)
+                await file.database.write(job)
+                return CallbackResult("denied", consent, refusal.code)
+            await file.database.write(partial(consents.spend, consent=consent))
         except errors.ConsentExpired:
             return CallbackResult("expired", consent)
         except (errors.Conflict, errors.IllegalTransition):
             return CallbackResult("replayed", consent)
-        return CallbackResult("denied", consent, code)
+        return _kept_open(consent, provider, refusal)
 
     async def _redeem(self, consent: Consent, provider: Provider, endpoints: Endpoints, code: str) -> CallbackResult:
         try:
@@ -343,9 +352,12 @@ class Consents:
             await self._give_back(consent, "the provider could not be asked")
             return CallbackResult("failed", consent, str(error))
         except TokenRefused as error:
-            log.warning("the provider %s refused a code: %s", provider.name, error.code)
-            job = partial(consents.deny, consent=consent, code=error.code, actor=None, lease=file.lease)
-            return CallbackResult("denied" if await self._record(job) else "expired", consent, error.code)
+            code = error.refusal.code
+            if error.refusal.kind != "denied":
+                await self._give_back(consent, f"the provider refused the code: {code}")
+                return _kept_open(consent, provider, error.refusal)
+            job = partial(consents.deny, consent=consent, code=code, actor=None, lease=file.lease)
+            return CallbackResult("denied" if await self._record(job) else "expired", consent, code)
         except asyncio.CancelledError:
             await self._give_back(consent, "the server went down")
             raise
@@ -377,6 +389,16 @@ class Consents:
                 await asyncio.sleep(_RETRY_DELAY)
             else:
                 return True
+
+
+def _kept_open(consent: Consent, provider: Provider, refusal: Refusal) -> CallbackResult:
+    """Tell the operator of an error that is nobody's refusal. The person may try again."""
+    if refusal.kind == "not_set_up":
+        text = "consent %s stays open: the provider %s refuses how it is configured here: %s; run: restpoint providers check"
+        log.error(text, consent.id, provider.name, refusal)
+        return CallbackResult("not_set_up", consent)
+    log.warning("the provider %s gave no token, and the consent %s stays open: %s", provider.name, consent.id, refusal)
+    return CallbackResult("failed", consent, f"The provider {provider.shown} answered with the error {refusal.code}.")
 
 
 def _digest(secret: str) -> bytes:

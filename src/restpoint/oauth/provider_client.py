@@ -8,31 +8,29 @@ import asyncio
 import json
 import re
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hmac import compare_digest
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
-from restpoint._core.serialization import encode
-from restpoint.errors import InvalidArgument, NotJSON, ProviderUnreachable
+from restpoint.errors import InvalidArgument, ProviderUnreachable
 from restpoint.oauth.providers import AuthMethod, Provider, check_url
+from restpoint.oauth.refusals import one_line
+from restpoint.oauth.token_replies import TokenReply, read_reply
 
 if TYPE_CHECKING:
     import httpx
 
 _METADATA_SECONDS: Final = 3600.0
 _MAX_BYTES: Final = 256 * 1024
-_CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
-_RETRYABLE: Final = (408, 425, 429)
 _WELL_KNOWN: Final = ("openid-configuration", "oauth-authorization-server")
 _OK, _SERVER_ERROR = 200, 500
-_MAX_LIFETIME: Final = 100 * 365 * 86_400  # seconds
-_STANDARD: Final = frozenset(
-    {"access_token", "token_type", "scope", "expires_in", "expires_at", "refresh_token", "id_token"}
-)
+_TENANT: Final = "{tenantid}"
+_TENANTS: Final = r"[0-9A-Za-z.-]{1,100}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +47,11 @@ class Endpoints:
         """Whether a callback with ``iss`` is of this provider (RFC 9207, section 2.4). ``others`` are the other issuers."""
         if iss is None:
             return not self.sends_issuer
-        return iss not in others if self.issuer is None else compare_digest(iss.encode(), self.issuer.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class TokenReply:
-    """A token response (RFC 6749, section 5.1). ``expires_in`` is in seconds."""
-
-    access_token: str = field(repr=False)
-    token_type: str
-    scopes: tuple[str, ...] | None
-    expires_in: float | None
-    refresh_token: str | None = field(repr=False)
-    id_token: str | None = field(repr=False)
-    extra: dict[str, Any] = field(repr=False)
-
-
-class TokenRefused(Exception):
-    """The provider refused for good. ``code`` is its OAuth error code (RFC 6749, section 5.2)."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+        if self.issuer is None:
+            return iss not in others
+        if _TENANT in self.issuer:
+            return re.fullmatch(re.escape(self.issuer).replace(re.escape(_TENANT), _TENANTS), iss) is not None
+        return compare_digest(iss.encode(), self.issuer.encode())
 
 
 class ProviderClient:
@@ -97,15 +78,17 @@ class ProviderClient:
         secret = provider.client_secret is not None
         if provider.authorization_endpoint is not None and provider.token_endpoint is not None:
             method = provider.token_endpoint_auth_method or ("client_secret_basic" if secret else "none")
-            return Endpoints(provider.authorization_endpoint, provider.token_endpoint, method, provider.issuer)
+            issuer = provider.metadata_issuer or provider.issuer
+            return Endpoints(provider.authorization_endpoint, provider.token_endpoint, method, issuer)
         read_at, known = self._known.get(provider.name, (0.0, None))
         if known is not None and time.monotonic() - read_at < _METADATA_SECONDS:
             return known
-        found = _endpoints(provider, await self._metadata(provider))
+        found = read_endpoints(provider, await self.metadata(provider))
         self._known[provider.name] = time.monotonic(), found
         return found
 
-    async def _metadata(self, provider: Provider) -> dict[str, Any]:
+    async def metadata(self, provider: Provider) -> dict[str, Any]:
+        """Read the metadata at the provider's issuer. Raises ``ProviderUnreachable``."""
         from authlib.oauth2.rfc8414 import get_well_known_url
 
         issuer = provider.issuer or ""
@@ -129,6 +112,10 @@ class ProviderClient:
                 )
         raise ProviderUnreachable(provider.shown, "it has no metadata at its issuer's address")
 
+    async def get(self, provider: Provider, url: str) -> "httpx.Response":
+        """Send a request as a browser would, and follow no redirect. Raises ``ProviderUnreachable``."""
+        return await self._send(provider.shown, "GET", url, {"accept": "text/html"}, None)
+
     # --- The flow ---
 
     def authorization_url(
@@ -143,9 +130,13 @@ class ProviderClient:
         """Return the URL of the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256)."""
         from authlib.common.urls import add_params_to_uri
 
-        place = add_params_to_uri(endpoints.authorization, list(provider.authorization_parameters.items()))
+        extra = [*provider.authorization_parameters.items(), *(("resource", each) for each in provider.resource)]
+        if provider.response_mode is not None:
+            extra.append(("response_mode", provider.response_mode))
+        place = add_params_to_uri(endpoints.authorization, extra)
+        asked = {provider.scope_parameter: provider.scope_separator.join(scopes) or None}
         url, _ = self._protocol(provider, endpoints, redirect_uri).create_authorization_url(
-            place, state=state, code_verifier=verifier, scope=" ".join(scopes) or None
+            place, state=state, code_verifier=verifier if provider.pkce else None, **asked
         )
         return str(url)
 
@@ -153,30 +144,19 @@ class ProviderClient:
         self, provider: Provider, endpoints: Endpoints, code: str, verifier: str, redirect_uri: str
     ) -> TokenReply:
         """Exchange a code for a token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
-        client = self._protocol(provider, endpoints, redirect_uri)
-        return await self._token_request(
-            provider, client.fetch_token(endpoints.token, code=code, code_verifier=verifier, grant_type="authorization_code")
-        )  # fmt: skip
+        reply = await self._protocol(provider, endpoints, redirect_uri).fetch_token(
+            endpoints.token,
+            code=code,
+            code_verifier=verifier if provider.pkce else None,
+            grant_type="authorization_code",
+        )
+        return _read(provider, reply, (code, verifier))
 
     async def refresh(self, provider: Provider, endpoints: Endpoints, refresh_token: str) -> TokenReply:
         """Exchange a refresh token for a new token. Raises ``TokenRefused`` and ``ProviderUnreachable``."""
         client = self._protocol(provider, endpoints, None)
-        return await self._token_request(provider, client.refresh_token(endpoints.token, refresh_token=refresh_token))
-
-    async def _token_request(self, provider: Provider, request: Any) -> TokenReply:
-        from authlib.oauth2.base import OAuth2Error
-        from httpx import HTTPStatusError
-
-        try:
-            answer = await request
-        except OAuth2Error as error:
-            code = str(error.error)
-            raise TokenRefused(code if _CODE.fullmatch(code) else "unknown_error") from None
-        except HTTPStatusError as error:
-            raise ProviderUnreachable(provider.shown, f"it answered {error.response.status_code}") from None
-        except (ValueError, TypeError, ArithmeticError, RecursionError):
-            raise ProviderUnreachable(provider.shown, "its answer is not a token response") from None
-        return _token_reply(answer)
+        reply = await client.refresh_token(endpoints.token, refresh_token=refresh_token)
+        return _read(provider, reply, (refresh_token,), refresh=True)
 
     def _protocol(self, provider: Provider, endpoints: Endpoints, redirect_uri: str | None) -> Any:
         from authlib.oauth2.client import OAuth2Client
@@ -184,16 +164,18 @@ class ProviderClient:
         send = self._send
 
         class Client(OAuth2Client):  # type: ignore[misc] # Authlib has no types
-            """Authlib's protocol over our own transport, because Authlib's httpx classes choose their HTTP package themselves."""
+            """Authlib's requests over our own transport, because Authlib's httpx classes choose their HTTP package themselves.
+
+            The replies are read in ``token_replies.py``: Authlib takes a member ``error`` that is null for an error.
+            """
 
             async def _fetch_token(
                 self, url: str, body: str = "", headers: Any = None, auth: Any = None, **_: Any
             ) -> Any:
+                if provider.resource:
+                    body = f"{body}&{urlencode([('resource', each) for each in provider.resource])}"
                 url, headers, body = auth.prepare("POST", url, dict(headers), body)
-                reply = await send(provider.shown, "POST", url, headers, body.encode())
-                if reply.status_code in _RETRYABLE:
-                    reply.raise_for_status()
-                return self.parse_response_token(reply)
+                return await send(provider.shown, "POST", url, headers, body.encode())
 
             async def _refresh_token(self, url: str, **rest: Any) -> Any:
                 return await self._fetch_token(url, **rest)
@@ -218,13 +200,14 @@ class ProviderClient:
             # Keep no cookies: a cookie from the exchange of one person must not be sent in that of another.
             no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
             self._http = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, cookies=no_cookies)
+        headers = {**headers, "accept-encoding": "identity"}
         try:
             async with (
                 asyncio.timeout(self._timeout),
                 self._http.stream(method, url, headers=headers, content=body) as reply,
             ):
                 content = bytearray()
-                async for chunk in reply.aiter_bytes():
+                async for chunk in reply.aiter_raw():
                     content += chunk
                     if len(content) > _MAX_BYTES:
                         raise ProviderUnreachable(shown, f"its answer is larger than {_MAX_BYTES} bytes")
@@ -232,7 +215,38 @@ class ProviderClient:
             raise ProviderUnreachable(shown, f"it did not answer within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise ProviderUnreachable(shown, type(error).__name__) from None
-        return httpx.Response(reply.status_code, content=bytes(content), request=reply.request)
+        return httpx.Response(
+            reply.status_code,
+            headers={each: reply.headers[each] for each in ("content-type", "location") if each in reply.headers},
+            content=_unpacked(shown, reply.headers.get("content-encoding", ""), bytes(content)),
+            request=reply.request,
+        )
+
+
+def _unpacked(shown: str, encoding: str, content: bytes) -> bytes:
+    """Return content that a provider compressed although it was asked not to. Raises ``ProviderUnreachable``.
+
+    At most ``_MAX_BYTES`` are unpacked: a thousand times what was sent may come out of gzip.
+    """
+    match encoding.strip().lower():
+        case "" | "identity":
+            return content
+        case "gzip" | "x-gzip" | "deflate":
+            packed = zlib.decompressobj(wbits=47)  # which finds out whether it is gzip or zlib
+            try:
+                unpacked = packed.decompress(content, _MAX_BYTES + 1)
+            except zlib.error:
+                raise ProviderUnreachable(shown, "its compressed answer cannot be unpacked") from None
+            if len(unpacked) > _MAX_BYTES:
+                raise ProviderUnreachable(shown, f"its answer is larger than {_MAX_BYTES} bytes")
+            return unpacked
+    raise ProviderUnreachable(shown, "its answer is compressed in a way that was not asked for")
+
+
+def _read(provider: Provider, reply: "httpx.Response", sent: tuple[str, ...], *, refresh: bool = False) -> TokenReply:
+    secrets = tuple(secret for each in (*sent, provider.client_secret) if each for secret in (each, quote_plus(each)))
+    content_type = reply.headers.get("content-type", "").lower()
+    return read_reply(provider, reply.status_code, content_type, reply.content, secrets, refresh=refresh)
 
 
 def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
@@ -242,12 +256,14 @@ def _basic(client: Any, _: str, uri: str, headers: dict[str, str], body: str) ->
     return uri, headers, body
 
 
-def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
-    if metadata.get("issuer") != provider.issuer:
-        raise InvalidArgument(
-            f"The metadata of the provider {provider.name} name the issuer {str(metadata.get('issuer'))[:200]!r} and not "
-            f"{provider.issuer!r}; both must be identical (RFC 8414, section 3.3). Correct its issuer."
-        )
+def read_endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
+    """Return the endpoints in a provider's metadata, every member of which may be of any type (RFC 8414, section 2).
+
+    Raises ``InvalidArgument`` if they are of another issuer or incomplete; it says what to configure.
+    """
+    issuer = provider.metadata_issuer or provider.issuer
+    if metadata.get("issuer") != issuer:
+        raise InvalidArgument(_wrong_issuer(provider, metadata.get("issuer")))
     places = []
     for key in ("authorization_endpoint", "token_endpoint"):
         place = metadata.get(key)
@@ -260,43 +276,50 @@ def _endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
         if str(provider.issuer).startswith("https:") and not place.startswith("https:"):
             raise InvalidArgument(f"{name} is {place[:200]!r}, but its issuer is https; configure both endpoints.")
         places.append(check_url(name, place))
-    method = provider.token_endpoint_auth_method
-    if method is None:
-        supported = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-        basic: AuthMethod = "client_secret_basic" if "client_secret_basic" in supported else "client_secret_post"
-        method = "none" if provider.client_secret is None else basic
     sends = metadata.get("authorization_response_iss_parameter_supported") is True
-    return Endpoints(places[0], places[1], method, provider.issuer, sends)
+    return Endpoints(places[0], places[1], _auth_method(provider, metadata), issuer, sends)
 
 
-def _seconds(value: object) -> float | None:
-    """Return the lifetime of a token in seconds; None if the value is missing or malformed."""
-    try:
-        seconds = float(value) if isinstance(value, int | float | str) else -1.0
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds <= _MAX_LIFETIME else None
+def _wrong_issuer(provider: Provider, told: object) -> str:
+    """Return what to configure where the metadata name another issuer than the configuration."""
+    wanted = provider.metadata_issuer or provider.issuer or ""
+    named = one_line(str(told))[:200]
+    begin = (
+        f"The metadata of the provider {provider.name} name the issuer {named!r} and not {wanted!r}; both must be identical "
+        "(RFC 8414, section 3.3)."
+    )
+    if not isinstance(told, str):
+        return f"{begin} Correct its issuer, or configure both endpoints."
+    if "{" in told:
+        return (
+            f"{begin} The issuer in them stands for many tenants. If all people are of one tenant, give the issuer of that "
+            "tenant, such as https://login.microsoftonline.com/TENANT-ID/v2.0. If people of any tenant may consent, set "
+            f"metadata_issuer = {named!r}, and give the provider a redirect_uri of its own that ends with "
+            f"/auth/redirect/{provider.name}."
+        )
+    if told.rstrip("/") == wanted.rstrip("/"):
+        return f"{begin} They differ in the slash at the end: set issuer = {named!r}."
+    return (
+        f"{begin} If {named!r} is the provider that you mean, set issuer to it; if its metadata are found at "
+        f"{provider.issuer!r} only, set metadata_issuer = {named!r}."
+    )
 
 
-def _token_reply(answer: dict[str, Any]) -> TokenReply:
-    token, kind = answer.get("access_token"), answer.get("token_type", "Bearer")
-    try:
-        encode(dict(answer))
-    except NotJSON:
-        token = None  # a response that cannot be stored is refused
-    if not isinstance(token, str) or not token or not isinstance(kind, str):
-        raise TokenRefused("invalid_token_response")
-    scope, seconds = answer.get("scope"), answer.get("expires_in")
-    if isinstance(scope, str):  # some providers separate scopes by commas
-        scope = scope.replace(",", " ").split()
-    scopes = tuple(scope) if isinstance(scope, list) and all(isinstance(each, str) for each in scope) else None
-    refresh, identity = answer.get("refresh_token"), answer.get("id_token")
-    return TokenReply(
-        token,
-        kind,
-        scopes,
-        _seconds(seconds),
-        refresh if isinstance(refresh, str) and refresh else None,
-        identity if isinstance(identity, str) else None,
-        {key: value for key, value in answer.items() if key not in _STANDARD},
+def _auth_method(provider: Provider, metadata: dict[str, Any]) -> AuthMethod:
+    """Return how this client proves itself at the token endpoint: as configured, or in a way that the metadata name."""
+    if provider.token_endpoint_auth_method is not None:
+        return provider.token_endpoint_auth_method
+    if provider.client_secret is None:
+        return "none"
+    named = metadata.get("token_endpoint_auth_methods_supported")
+    known: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post")
+    if not isinstance(named, list) or not named:
+        return known[0]  # the default of RFC 8414, section 2
+    for method in known:
+        if method in named:
+            return method
+    raise InvalidArgument(
+        f"The metadata of the provider {provider.name} name no way to send a client secret that restpoint has "
+        f"({one_line(', '.join(map(str, named)))[:200]}). Register the client for one of {', '.join(known)}, and set "
+        "token_endpoint_auth_method to it."
     )

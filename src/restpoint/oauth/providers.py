@@ -20,7 +20,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -33,16 +33,25 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 CALLBACK: Final = "/auth/redirect"
 """The path of the redirect URI, below the mount of the routes. ``/NAME`` after it is a redirect URI for one provider."""
 
+CALLBACK_PARAMETERS: Final = ("state", "code", "iss", "error", "error_description")
+"""What a callback is made of (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207, section 2)."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+")
+_MAX_URL: Final = 2_000  # characters
 _RESERVED: Final = frozenset(
     {"client_id", "client_secret", "redirect_uri", "response_type", "response_mode", "scope", "state",
-     "code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri"}
+     "code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri", "resource"}
 )  # fmt: skip
-_KEYS: Final = frozenset(
-    {"issuer", "authorization_endpoint", "token_endpoint", "client_id", "client_secret_env", "scopes",
-     "token_endpoint_auth_method", "authorization_parameters", "redirect_uri", "title"}
-)  # fmt: skip
+_NOT_TEXT: Final = {"scopes": list, "resource": list, "authorization_parameters": dict, "pkce": bool}
+_IN_TOML: Final = {list: "a list", dict: "a table", bool: "true or false", str: "text"}
+_IN_WORDS: Final = {
+    "response_mode": ("query", "form_post"),
+    "token_response_format": ("json", "form"),
+    "scope_separator": (" ", ","),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,20 @@ class Provider:
       default is the first of them, at the address where the consent was opened.
     - ``title`` is the name that people see.
 
+    The other settings are for providers that differ from the standard:
+
+    - ``metadata_issuer`` is the issuer as the metadata name it, where that is not ``issuer``, the address at which they are. It
+      may contain ``{tenantid}``, which stands for any one tenant.
+    - ``pkce`` is False for a provider that refuses PKCE (RFC 7636). Then nothing but the client secret protects a code that was
+      stolen, so it needs one.
+    - ``response_mode`` is ``form_post`` for a provider that sends its answer as a form, else ``query``, its default.
+    - ``resource`` names the resources that the token is for, at both endpoints (RFC 8707).
+    - ``scope_parameter`` is the parameter that has the scopes, ``scope`` by default; ``scope_separator`` is what stands between
+      two of them, a space by default, or a comma.
+    - ``token_path`` is the member of the token response that has the token, with a dot before each next member.
+    - ``token_type`` is what the provider calls a bearer token, if not ``Bearer``.
+    - ``token_response_format`` is ``json`` or ``form``, where the provider's ``Content-Type`` does not say.
+
     Raises ``InvalidArgument``.
     """
 
@@ -73,9 +96,19 @@ class Provider:
     authorization_parameters: Mapping[str, str] = field(default_factory=dict)
     redirect_uri: str | None = None
     title: str | None = None
+    metadata_issuer: str | None = None
+    pkce: bool = True
+    response_mode: Literal["query", "form_post"] | None = None
+    resource: tuple[str, ...] = ()
+    scope_parameter: str = "scope"
+    scope_separator: Literal[" ", ","] = " "
+    token_path: str | None = None
+    token_type: str | None = None
+    token_response_format: Literal["json", "form"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scopes", read_scopes(self.scopes))
+        object.__setattr__(self, "resource", _read_resource(self.name, self.resource))
         for key in ("issuer", "authorization_endpoint", "token_endpoint", "redirect_uri"):
             url = getattr(self, key)
             if url is not None:
@@ -95,6 +128,29 @@ class Provider:
             (
                 self.issuer is not None and "?" in self.issuer,
                 "has an issuer with a query; an issuer has none (RFC 8414, section 2)",
+            ),
+            (
+                self.issuer is not None and "{" in self.issuer,
+                "has an issuer with braces; issuer is the address of the metadata, and what they name goes into metadata_issuer",
+            ),
+            (
+                self.metadata_issuer is not None and self.issuer is None,
+                "has a metadata_issuer, and no issuer at whose address the metadata are",
+            ),
+            (
+                not self.pkce and self.client_secret is None,
+                "has no client secret, so it cannot do without PKCE: anyone could redeem a stolen code",
+            ),
+            (
+                not _PARAMETER.fullmatch(self.scope_parameter) or self.scope_parameter in _RESERVED - {"scope"},
+                f"has the scope_parameter {self.scope_parameter[:50]!r}; it is the name of a parameter, such as user_scope",
+            ),
+            *(
+                (
+                    getattr(self, key) not in {None, *words},
+                    f"has the {key} {getattr(self, key)!r}; it is one of {', '.join(map(repr, words))}",
+                )
+                for key, words in _IN_WORDS.items()
             ),
             (
                 method is not None and method not in methods,
@@ -135,6 +191,19 @@ class Provider:
         return None
 
 
+def _read_resource(provider: str, resource: Iterable[str]) -> tuple[str, ...]:
+    """Return the resources. Raises ``InvalidArgument`` for one that is no absolute URI (RFC 8707, section 2)."""
+    if isinstance(resource, str):
+        raise InvalidArgument(f"The provider {provider!r} needs resource to be a list, such as [{resource[:200]!r}].")
+    read = tuple(resource)
+    for uri in read:
+        if not _URI.fullmatch(str(uri)):
+            raise InvalidArgument(
+                f"The provider {provider!r} has the resource {str(uri)[:200]!r}; it is an absolute URI without a fragment."
+            )
+    return read
+
+
 def read_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return the scopes in order, without duplicates. Raises ``InvalidArgument`` for a malformed one (RFC 6749, section 3.3)."""
     if isinstance(scopes, str):
@@ -150,10 +219,10 @@ def check_url(name: str, url: str) -> str:
     """Return ``url`` if it is https, or http on this machine (RFC 8252, section 7.3). Raises ``InvalidArgument`` otherwise."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = parts.hostname if parts.port != 0 else None  # which raises ValueError for a port that is none
     except ValueError:
         parts, host = urlsplit(""), None
-    if not host or parts.scheme not in {"http", "https"}:
+    if not host or parts.scheme not in {"http", "https"} or len(url) > _MAX_URL:
         raise InvalidArgument(f"{name} is {url[:200]!r}; give a URL that begins with https://")
     if parts.scheme == "http" and not is_loopback(host):
         raise InvalidArgument(f"{name} is {url[:200]!r}; a URL beyond this machine needs https.")
@@ -184,8 +253,9 @@ def _provider(name: str, table: object, environ: Mapping[str, str]) -> Provider:
             f"{where} has its client_secret in the file; put it into an environment variable and name the variable in "
             "client_secret_env."
         )
-    if unknown := sorted(set(settings) - _KEYS):
-        raise InvalidArgument(f"{where} has the unknown key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}.")
+    known = {each.name for each in fields(Provider)} - {"name", "client_secret"} | {"client_secret_env"}
+    if unknown := sorted(set(settings) - known):
+        raise InvalidArgument(f"{where} has the unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}.")
     variable = settings.pop("client_secret_env", None)
     secret = None
     if variable is not None:
@@ -193,9 +263,9 @@ def _provider(name: str, table: object, environ: Mapping[str, str]) -> Provider:
         if not secret:
             raise InvalidArgument(f"{where} takes its secret from {variable}, which is not set in the environment.")
     for key, value in settings.items():
-        wanted = list if key == "scopes" else dict if key == "authorization_parameters" else str
+        wanted: type = _NOT_TEXT.get(key, str)
         if not isinstance(value, wanted):
-            raise InvalidArgument(f"{where} needs {key} to be {'text' if wanted is str else f'a {wanted.__name__}'}.")
+            raise InvalidArgument(f"{where} needs {key} to be {_IN_TOML[wanted]}.")
     if "client_id" not in settings:
         raise InvalidArgument(f"{where} needs the client_id that it was registered with.")
     return Provider(name, client_secret=secret, **settings)

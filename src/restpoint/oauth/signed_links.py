@@ -15,7 +15,7 @@ from restpoint._core.serialization import decode, encode
 from restpoint._storage import Consent
 from restpoint.errors import SealBroken
 from restpoint.oauth.keyring import Vault
-from restpoint.oauth.providers import Provider, check_url
+from restpoint.oauth.providers import CALLBACK, Provider, check_url
 
 STATE_SECONDS: Final = 600
 """How long an attempt is valid: the time that the person may spend at the provider."""
@@ -78,6 +78,11 @@ class SignedLinks:
         """The configured hosts of the pages, with their ports, in lower case."""
         known = (self.public_url, *(provider.mount for provider in self._providers.values()))
         return frozenset(urlsplit(url).netloc.lower() for url in known if url)
+
+    def redirect_uri(self, here: str | None = None) -> str | None:
+        """Return the redirect URI of providers that have none of their own; None if no base URL is known."""
+        base = self.public_url or here or self.address
+        return None if base is None else f"{base}{CALLBACK}"
 
     def page_url(self, provider: str, execution_id: str, consent_id: str, here: str | None = None) -> str:
         """Return the URL of a consent's page, or an empty text if no base URL is known.

@@ -136,7 +136,8 @@ def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
     """The response in its stored form, with each option as the prompt offered it.
 
     Raises ``ResponseNotAccepted`` where the response is no answer to this prompt: it is of another kind, is blank although
-    text is required, or chooses an option twice or one that was not offered (options are compared by id and value).
+    text is required, or chooses an option twice or one that was not offered. An option that has an id and a value is compared
+    by both; one of the id, the value and the label is enough where it stands for one option only.
     """
     return prompt.accepts(response)
 
@@ -195,7 +196,7 @@ class InteractionStatus(StrEnum):
     FAILED = "failed"
 
 
-class InteractionBase(BaseModel):
+class InteractionBase(BaseModel, extra="forbid"):
     """What ``InteractionPrompt`` and ``InteractionResponse`` share. ``timestamp`` is like ``2025-01-13T10:00:03Z``."""
 
     id: str

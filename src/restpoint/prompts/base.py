@@ -1,12 +1,13 @@
 """What every kind of prompt has: its fields, and what its class answers for."""
 
+import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Final, Generic, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import ResponseNotAccepted
@@ -25,8 +26,41 @@ class HumanPromptModelType(StrEnum):
     OAUTH_CONSENT = "oauth_consent"
 
 
-class HumanResponseBase(BaseModel):
-    """What every response has."""
+MAX_COMMENT_LENGTH: Final = 10_000
+"""Characters of the comment of a response."""
+
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def _plain_text(comment: str | None) -> str | None:
+    """The comment as plain text, where blank is none. Raises ``ValueError`` for a control character but tab and line ends."""
+    if comment is None or not comment.strip():
+        return None
+    if found := _CONTROLS.search(comment):
+        raise ValueError(f"a comment is plain text, and this one has the control character U+{ord(found[0]):04X}")
+    return comment
+
+
+class HumanResponseBase(BaseModel, extra="forbid"):
+    """What every response has.
+
+    ``comment`` is what the person wants to say beside the answer: plain text of at most ``MAX_COMMENT_LENGTH`` characters; None
+    if there is nothing, and then the JSON form has no such field. It never changes what was answered.
+    """
+
+    comment: Annotated[str | None, AfterValidator(_plain_text)] = Field(
+        default=None, max_length=MAX_COMMENT_LENGTH, exclude_if=lambda comment: comment is None
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_under_either_name(cls, data: object) -> object:
+        if isinstance(data, Mapping) and "input_type" in data:
+            kind = data["input_type"]
+            if data.get("type", kind) != kind:
+                raise ValueError("type and input_type are the same thing and differ; give one of them")
+            return {**{name: value for name, value in data.items() if name != "input_type"}, "type": kind}
+        return data
 
     @property
     @abstractmethod
@@ -37,7 +71,7 @@ class HumanResponseBase(BaseModel):
 R = TypeVar("R", bound=HumanResponseBase)
 
 
-class HumanPromptBase(BaseModel, Generic[R], validate_assignment=True):
+class HumanPromptBase(BaseModel, Generic[R], validate_assignment=True, extra="forbid"):
     """What every prompt has. ``R`` is the class of the responses that it takes.
 
     ``text`` is shown to the person. ``timeout`` is in seconds, from the moment of asking (None: no deadline). ``error``

@@ -18,11 +18,14 @@ from restpoint.prompts.options import (
     NO,
     YES,
     BinaryHumanPromptOption,
+    ChosenBinary,
+    ChosenOption,
     MultipleChoiceOption,
     Option,
     called,
     check_distinct,
     meant,
+    named,
     offered,
     refuse_repeats,
 )
@@ -80,10 +83,10 @@ class _Choice(HumanPromptBase[R]):
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotUnderstood(f"{word!r} stands for several options; type more of it, or its number.")
-        known = ", ".join(option.id for option in self.offers[:_NAMED])
-        more = ", …" if len(self.offers) > _NAMED else ""
-        raise NotUnderstood(f"{word!r} is no option.\nThe options are: {_shortened(known + more, 200)}.")
+            raise NotUnderstood(
+                f"{word!r} stands for several options: {named(found)}.\nType more of it, or the number of the option."
+            )
+        raise NotUnderstood(f"{word!r} is no option.\nThe options are: {named(self.offers, _NAMED)}.")
 
     def _plainly(self, *, yes: bool) -> str:
         """The id of the option that means yes, or no. Only a binary prompt has one."""
@@ -92,9 +95,7 @@ class _Choice(HumanPromptBase[R]):
         )
 
     def _how_to_choose(self) -> str:
-        shown = ", ".join(f"{option.id} ({_shortened(option.label, 30)})" for option in self.offers[:_NAMED])
-        more = ", …" if len(self.offers) > _NAMED else ""
-        return f"Choose with --choose, by id or label: {shown}{more}"
+        return f"Choose with --choose, by id or label: {named(self.offers, _NAMED)}"
 
 
 # --- Two options -----------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ class HumanResponseBinary(HumanResponseBase, validate_assignment=True):
     """The choice of a binary prompt."""
 
     type: Literal[HumanPromptModelType.BINARY_CHOICE] = HumanPromptModelType.BINARY_CHOICE
-    selected_option: BinaryHumanPromptOption
+    selected_option: ChosenBinary
 
     @property
     def summary(self) -> str:
@@ -149,7 +150,7 @@ class HumanResponseRadio(HumanResponseBase, validate_assignment=True):
     """The choice of a radio prompt."""
 
     type: Literal[HumanPromptModelType.RADIO] = HumanPromptModelType.RADIO
-    selected_option: MultipleChoiceOption
+    selected_option: ChosenOption
 
     @property
     def summary(self) -> str:
@@ -170,8 +171,8 @@ class HumanResponseCheckbox(HumanResponseBase):
 
     type: Literal[HumanPromptModelType.CHECKBOX] = HumanPromptModelType.CHECKBOX
     # Either of the two may be given, so neither is required, but both are always there.
-    selected_option: MultipleChoiceOption = Field(default=None)  # type: ignore[assignment]
-    selected_options: list[MultipleChoiceOption] = Field(default_factory=list, max_length=MAX_OPTIONS)
+    selected_option: ChosenOption = Field(default=None)  # type: ignore[assignment]
+    selected_options: list[ChosenOption] = Field(default_factory=list, max_length=MAX_OPTIONS)
 
     @model_validator(mode="before")
     @classmethod
@@ -229,7 +230,7 @@ class HumanResponseDropdown(HumanResponseBase, validate_assignment=True):
     """The choice of a dropdown prompt."""
 
     type: Literal[HumanPromptModelType.DROPDOWN] = HumanPromptModelType.DROPDOWN
-    selected_option: MultipleChoiceOption
+    selected_option: ChosenOption
 
     @property
     def summary(self) -> str:
@@ -243,8 +244,3 @@ class HumanPromptDropdown(HumanPromptMultipleChoiceBase[HumanResponseDropdown]):
     response_model: ClassVar[type[HumanResponseBase]] = HumanResponseDropdown
 
     input_type: Literal[HumanPromptModelType.DROPDOWN] = HumanPromptModelType.DROPDOWN
-
-
-def _shortened(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"

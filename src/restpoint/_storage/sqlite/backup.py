@@ -7,6 +7,7 @@ the name of a backup is a good one.
 """
 
 import fcntl
+import glob
 import os
 import re
 import sqlite3
@@ -22,12 +23,16 @@ from restpoint._core.secret_files import flush
 from restpoint._core.serialization import encode
 from restpoint._storage.history import HEAD, append
 from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.sqlite import guard
 from restpoint._storage.sqlite.connection import (
+    STAMP,
+    beside,
     create_empty,
     file_revision,
     inspect,
     open_connection,
     opened,
+    set_log_aside,
     storage_error,
 )
 from restpoint._storage.sqlite.database import Transaction
@@ -35,14 +40,9 @@ from restpoint._storage.verification import verify
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
 from restpoint.events import EventKind
 
-STAMP: Final = "%Y%m%dT%H%M%S%fZ"
-"""How a backup's name gives its time, in UTC. Names sort by time."""
-
 _HEADER: Final = b"SQLite format 3\x00"
 _STAMPED: Final = r"\d{8}T\d{12}Z"
 _IN_USE_SECONDS: Final = 1.0
-# The bytes on which every SQLite connection holds its locks (https://www.sqlite.org/lockingv3.html, "locking_page").
-_LOCK_FROM, _LOCK_BYTES = 0x40000000, 512
 _PAGES_AT_ONCE: Final = -1  # all: SQLite copies a log's snapshot without keeping writers waiting
 
 
@@ -83,6 +83,16 @@ def stamped(path: Path, folder: Path) -> Path:
     return folder / f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.backup"
 
 
+def left_behind(path: Path) -> list[Path]:
+    """Return what a file that was at ``path`` has left: its log, its key ring, backups, the newest first."""
+    log, ring = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}.keys")
+    left = [log] if log.is_file() and log.stat().st_size else []
+    kinds = ("backup", "bak", "replaced")
+    copies = [each for kind in kinds for each in path.parent.glob(f"{glob.escape(path.name)}.*.{kind}")]
+    left += sorted(copies, key=lambda each: each.name, reverse=True)
+    return left + ([ring] if ring.is_file() else [])
+
+
 def rotate(path: Path, folder: Path, keep: int) -> list[Path]:
     """Delete all but the ``keep`` newest backups of ``path`` in ``folder``, and return those that were deleted.
 
@@ -101,8 +111,7 @@ def rotate(path: Path, folder: Path, keep: int) -> list[Path]:
 def _is_ours(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
-    with path.open("rb") as file:
-        header = file.read(72)
+    header = guard.beginning(path, 72)
     # https://www.sqlite.org/fileformat2.html, section 1.3: the application id is at offset 68.
     return header[: len(_HEADER)] == _HEADER and int.from_bytes(header[68:72], "big") == APPLICATION_ID
 
@@ -166,7 +175,12 @@ def restore(source: Path, path: Path, actor: str | None = None) -> Restored:
             if revision == REVISION:
                 _tell(unfinished, head, source, actor)
             flush(unfinished)
-            replaced = _set_aside(path) if standing == "file" else None
+            aside = beside(path, "replaced")
+            set_log_aside(path, aside)
+            replaced = None
+            if standing == "file":
+                replaced = aside
+                os.link(path, aside)  # a second name
             unfinished.replace(path)
             flush(path.parent)
     except OSError as error:
@@ -201,8 +215,7 @@ def _restorable(source: Path, path: Path) -> str:
 
 def _has_header(path: Path) -> bool:
     """Whether SQLite would take the file for a database. If not, SQLite would delete its log, and data that might be saved."""
-    with path.open("rb") as file:
-        return file.read(len(_HEADER)) == _HEADER
+    return guard.beginning(path, len(_HEADER)) == _HEADER
 
 
 @contextmanager
@@ -227,28 +240,19 @@ def _alone(path: Path, *, exists: bool) -> Iterator[dict[str, object] | None]:
         if (getattr(error, "sqlite_errorname", None) or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise in_use from error
         # Damaged: then its log is set aside with it.
+    if guard.used_here(path):
+        raise in_use
     with path.open("r+b") as file:
         give_up = time.monotonic() + _IN_USE_SECONDS
         while True:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_FROM)
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, guard.LOCK_BYTES, guard.PENDING_BYTE)
                 break
             except OSError as error:
                 if time.monotonic() > give_up:
                     raise in_use from error
                 time.sleep(0.05)
         yield head
-
-
-def _set_aside(path: Path) -> Path:
-    """Give the file that is to be replaced a second name, and its log too. Opens nothing, because that would unlock it."""
-    aside = path.with_name(f"{path.name}.{datetime.now(UTC).strftime(STAMP)}.replaced")
-    os.link(path, aside)
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():  # which would be taken for the restored file's
-        log.rename(aside.with_name(f"{aside.name}-wal"))
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    return aside
 
 
 def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: str | None) -> None:

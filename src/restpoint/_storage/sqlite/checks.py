@@ -5,6 +5,7 @@ check, the chain of the history) can be left out. While SQLite checks the whole 
 and busy file run the quick checks every minute and all of them every night.
 """
 
+import glob
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import bindparam, case, func, select, union_all
 
 from restpoint._core.timestamps import span
-from restpoint._storage import leases, verification
+from restpoint._storage import leases, progress, verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite import migrations
@@ -30,6 +31,7 @@ OVERDUE: Final = 60_000  # milliseconds after its deadline; by then a wait shoul
 UNSWEPT: Final = (
     600_000  # milliseconds after its time to live; by then the sweep, which runs now and then, should have come
 )
+_EXAMINED: Final = 10_000  # executions that run, the oldest ones
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
 _e, _i, _c = executions.c, interactions.c, consents.c
@@ -114,8 +116,12 @@ def _history(connection: sqlite3.Connection) -> Finding:
 
 
 def _log(path: Path) -> Finding:
+    path = path.resolve()  # SQLite keeps the log beside what a link leads to
     log = path.with_name(f"{path.name}-wal")
     size = log.stat().st_size if log.exists() else 0
+    if left := sorted(path.parent.glob(f"{glob.escape(path.name)}.*.replaced-wal")):
+        word = f"{_mb(size)}; {left[-1].name} is the log of a file that was replaced: delete it if nothing is missing"
+        return Finding("log", "warning", word, {"bytes": size})
     if size > LARGE_LOG_BYTES:
         return Finding("log", "warning", f"{_mb(size)}: some program keeps a snapshot open", {"bytes": size})
     return Finding("log", "ok", _mb(size), {"bytes": size})
@@ -155,6 +161,11 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     count, execution_id, problem = connection.execute(_PROBLEMS).fetchone()
     word = f"{count} that no runner can go on with, such as {execution_id}: {problem}" if count else "none"
     yield Finding("problems", "warning" if count else "ok", word, {"runs": count})
+    found = progress.stranded(connection, now, _EXAMINED)
+    execution_id, problem = found[0] if found else ("", "")
+    others = f", and {len(found) - 1} others" if len(found) > 1 else ""
+    word = f"nobody goes on with {execution_id}{others}: {problem}" if found else "somebody goes on with all that run"
+    yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
     (count,) = connection.execute(_HELD).fetchone()
     yield Finding("holds", "ok", str(count), {"executions": count})
 

@@ -7,7 +7,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,6 +32,7 @@ from sqlalchemy.pool import NullPool
 
 from restpoint import errors
 from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, sqlite_master
+from restpoint._storage.sqlite import guard
 
 Synchronous = Literal["FULL", "NORMAL"]
 Connection = sqlite3.Connection
@@ -154,11 +156,31 @@ def _problem(path: Path) -> str | None:
 
 
 def create_empty(path: Path) -> None:
-    """Make an empty file readable by its owner only; SQLite gives its log and index the same mode."""
+    """Make an empty file readable by its owner only; SQLite gives its log and index the same mode. Leaves one that exists."""
+    if path.exists():
+        return
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):  # never close a descriptor of a file that may be open: see ``guard``
+            os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise errors.UnusableFile(f"{path} cannot be created: {error.strerror}.") from error
+
+
+STAMP: Final = "%Y%m%dT%H%M%S%fZ"
+"""How the name of a backup or of a replaced file gives its time, in UTC. Names sort by time."""
+
+
+def beside(path: Path, kind: str, what: str = "") -> Path:
+    """A name beside the file for what it is now, such as ``restpoint.db.20261129T120000000000Z.replaced``."""
+    return path.with_name(f"{path.name}.{what}{datetime.now(UTC).strftime(STAMP)}.{kind}")
+
+
+def set_log_aside(path: Path, aside: Path) -> None:
+    """Move a log that is at ``path`` beside ``aside``: SQLite would take it for that of the next file there. Opens nothing."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        log.rename(aside.with_name(f"{aside.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
 
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
@@ -175,7 +197,7 @@ def storage_error(error: Exception) -> errors.StorageError:
         return errors.StorageBusy(
             "Another program kept the database file locked for too long; nothing was written.", name
         )
-    if name == "SQLITE_FULL":
+    if name in {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}:  # the second for the 32 kB of the index of the log
         return errors.StorageFull(
             "There is no room for this write; make room and try again. Nothing was written.", name
         )
@@ -284,7 +306,7 @@ def opened(
     For a file that is no database the message says what to name ``instead``.
     """
     try:
-        with closing(open_connection(path, mode, wait=wait)) as connection:
+        with guard.in_use(path), closing(open_connection(path, mode, wait=wait)) as connection:
             yield connection
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":

@@ -13,12 +13,13 @@ registers. A job's future cannot be cancelled: a cancelled caller still waits fo
 
 import asyncio
 import logging
+import os
 import sqlite3
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import func, select
@@ -26,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
 from restpoint._core.threads import in_thread
-from restpoint._storage.schema import REVISION, alembic_version, history
+from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     Synchronous,
     check_revision,
@@ -46,7 +47,7 @@ from restpoint._storage.sqlite.writer import (
     Transaction,
     Writer,
 )
-from restpoint.errors import InvalidArgument, StoreClosed
+from restpoint.errors import FileGone, InvalidArgument, StorageFull, StoreClosed
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -56,9 +57,13 @@ __all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _MOST_TURNS: Final = 5
 """Iterations of the loop after which the waiting jobs are handed over, even if each iteration brought more."""
+
+_ROOM_BYTES: Final = 1024 * 1024
+"""After a write found no room, the file counts as writable again once this much is free: a small write finds room sooner."""
 
 _GLANCE: Final = prepare(
     select(
@@ -127,11 +132,17 @@ class Database:
             raise
         return self
 
-    def write(self, function: Callable[[Transaction], T]) -> "asyncio.Future[T]":
-        """Queue a job. The future resolves after COMMIT and after the sink, or with what the job or the storage raised."""
+    def write(
+        self, function: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> "asyncio.Future[T]":
+        """Queue a job: a function that is called with the transaction and these arguments.
+
+        The future resolves after COMMIT and after the sink, or with what the job or the storage raised.
+        """
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidArgument("This store was opened in another event loop; make one store for each loop.")
-        job = Job(function, self._loop)
+        job: Job[T] = Job(loop=self._loop)
+        job.function, job.arguments, job.named = function, arguments, named
         if self._writer is None:
             job.set_exception(StoreClosed("The store is closed; make a new one to go on."))
             return job
@@ -146,7 +157,8 @@ class Database:
         """Queue a job from a thread other than the loop's, which may be blocked meanwhile. ``done`` is called on the loop."""
         writer = self._writer
         if writer is not None:
-            job = Job(function, self._loop)
+            job: Job[T] = Job(loop=self._loop)
+            job.function, job.arguments, job.named = function, (), {}
             job.add_done_callback(done)
             self._from_threads.append(job)
             writer.put([job])
@@ -253,6 +265,23 @@ class Database:
             return None
         return row[0] if row is not None and row[1] == REVISION else None
 
+    async def check(self) -> None:
+        """Raise what a read or a write would raise now, without writing unless the last write failed."""
+        writer = self._writer
+        if writer is None:
+            raise StoreClosed("The store is closed; make a new one to go on.")
+        try:
+            await in_thread(writer.guard.check)
+        except FileGone:
+            await self.write(_try_to_write)  # so that the writer logs it, and saves the log
+            raise
+        if writer.failure is not None:
+            if isinstance(writer.failure, StorageFull):
+                await in_thread(_find_room, self.path)
+            await self.write(_try_to_write)
+        await self.pass_gate()
+        await self.read(_GLANCE)
+
     async def pass_gate(self) -> None:
         """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
 
@@ -275,6 +304,7 @@ class Database:
                     raise storage_error(error.orig if isinstance(error.orig, Exception) else error) from error
                 raw = await connection.get_raw_connection()
                 self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
+                self._writer.guard.check()  # this may be long after the file was opened, and another one may stand there
         return self._readers[lane][1]
 
     async def close(self) -> None:
@@ -298,10 +328,23 @@ class Database:
             await in_thread(writer.join)
 
 
+def _find_room(path: Path) -> None:
+    """Raise ``StorageFull`` where next to nothing can be written beside the file."""
+    free = os.statvfs(path.parent)
+    if free.f_bavail * free.f_frsize < _ROOM_BYTES:
+        raise StorageFull(f"There is no room for writes to {path}; make room on its disk.", "SQLITE_FULL")
+
+
+def _try_to_write(tx: Transaction) -> None:
+    """Write a page that says what it said before."""
+    tx.execute(f"PRAGMA application_id = {APPLICATION_ID}", ())
+
+
 def _resolve(batch: list[Job[Any]]) -> None:
     for job in batch:
         if job.error is not None:
             job.set_exception(job.error)
         else:
             job.set_result(job.value)
-        del job.function  # the writer may hold the job a little longer; it must not hold what the function refers to
+        # The writer may hold the job a little longer; it must not hold what the job refers to.
+        del job.function, job.arguments, job.named

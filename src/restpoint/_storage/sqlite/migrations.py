@@ -10,7 +10,6 @@ import glob
 import os
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from restpoint._core import secret_files
 from restpoint._core.addresses import DEFAULT_DATABASE
 from restpoint._core.clock import SystemClock
 from restpoint._storage.history import migrated
@@ -25,6 +25,7 @@ from restpoint._storage.schema import REVISION, ddl, metadata, sqlite_master
 from restpoint._storage.sqlite import backup as backups
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
+    beside,
     check_revision,
     create_empty,
     file_revision,
@@ -32,6 +33,7 @@ from restpoint._storage.sqlite.connection import (
     locate,
     open_connection,
     opened,
+    set_log_aside,
     storage_error,
     use_log,
     word,
@@ -57,11 +59,11 @@ def scripts() -> Path:
     return packaged if packaged.is_dir() else here.parents[4] / "migrations"
 
 
-def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
+def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse", *, create: bool = False) -> None:
     """Make sure that a file of the current revision is at ``path``.
 
-    Creates it if there is none. For an older file it raises ``SchemaTooOld``, or upgrades the file if ``mode`` is ``auto``; for a
-    newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
+    Creates it if there is none; see ``upgrade`` for ``create``. For an older file it raises ``SchemaTooOld``, or upgrades it
+    if ``mode`` is ``auto``; for a newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
     """
     if mode not in {"refuse", "auto"}:
         raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
@@ -75,17 +77,46 @@ def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse") -> None:
                     raise
             else:
                 return
-    upgrade(path)
+    upgrade(path, create=create)
 
 
-def upgrade(path: Path, revision: str = "head", *, actor: str | None = None) -> Path | None:
+def upgrade(path: Path, revision: str = "head", *, actor: str | None = None, create: bool = False) -> Path | None:
     """Bring the file to ``revision``; create it if it is absent. A file that held anything is backed up first.
+
+    Where a key ring, backups or a log show that there was a file, it was deleted or moved, and a new one in its place would hide
+    that: then an absent or empty file is refused with ``UnusableFile``, unless ``create`` is true.
 
     The history of a file that was at another revision gets an event, with the ``actor``. Returns the backup, or None.
 
     Raises ``SchemaTooNew`` for a file whose revision this program does not know.
     """
+    _movable(path, revision, "upgrade")
+    _make(path, create=create)
     return _migrate(path, revision, "upgrade", actor)
+
+
+def _make(path: Path, *, create: bool) -> None:
+    """Make an empty file if there is none. Raises ``UnusableFile`` where there was one, unless ``create`` is true."""
+    if inspect(path) == "file":
+        return
+    with secret_files.folder_lock(path.parent):
+        left = backups.left_behind(path)
+        found = inspect(path)  # after that: a file that another process is making has a log only once it has a page
+        if found != "file" and left and not create:
+            raise UnusableFile(_was_here(path, left))
+        if found == "absent":
+            set_log_aside(path, beside(path, "replaced"))  # SQLite would delete it
+            create_empty(path)
+
+
+def _was_here(path: Path, left: list[Path]) -> str:
+    names = ", ".join(each.name for each in left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+    backup = next((each for each in left if each.suffix in {".backup", ".bak", ".replaced"}), "BACKUP")
+    return (
+        f"{path} is {'empty' if path.exists() else 'missing'}, and beside it there is {names}: there was a file here, with its "
+        f"executions. Move it back, or run `restpoint db restore {backup} --database {path}`, or allow a new, empty file with "
+        "--create on the command line, create=True in Python."
+    )
 
 
 def downgrade(path: Path, revision: str, *, actor: str | None = None) -> Path | None:
@@ -178,7 +209,6 @@ def _movable(path: Path, revision: str, direction: Direction) -> str | None:
 
 def _migrate(path: Path, revision: str, direction: Direction, actor: str | None) -> Path | None:
     _movable(path, revision, direction)
-    create_empty(path)
     config = _config()
     config.attributes["path"] = path
     config.attributes["actor"] = actor
@@ -223,7 +253,7 @@ def run_environment(context: "EnvironmentContext") -> None:
         path = locate(os.environ.get("RESTPOINT_DATABASE") or config.get_main_option("sqlalchemy.url") or DEFAULT_URL)
         if inspect(path) == "file":
             current(path)  # refuses another program's file before touching it
-        create_empty(path)
+        _make(path, create=False)
     engine = _engine(path)
     try:
         with engine.connect() as connection:
@@ -276,8 +306,7 @@ def _run(context: "EnvironmentContext", connection: "Connection", path: Path) ->
             # Another connection still sees the file as it was: the transaction has not been committed.
             for unfinished in path.parent.glob(f"{glob.escape(path.name)}.*.bak.unfinished"):
                 unfinished.unlink(missing_ok=True)  # of a migration that was killed; nobody else is in here
-            stamp = datetime.now(UTC).strftime(backups.STAMP)
-            target = path.with_name(f"{path.name}.{before}-{stamp}.bak")
+            target = beside(path, "bak", f"{before}-")
             # Only SQLite's quick check: the full one would keep every writer waiting.
             backups.backup(path, target, verified=False)
             context.config.attributes["backup"] = target

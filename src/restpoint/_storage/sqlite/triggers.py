@@ -1,7 +1,13 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
 
+from typing import Final
+
 from restpoint.events import EventKind
 from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
+
+RETIRED: Final = "~"
+"""Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
+call has such a position, so no replay sees it."""
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:
@@ -14,7 +20,13 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
     """The statements that make them, by the columns of ``history``, of which only ``detail`` may ever change."""
     return (
         *_lifecycle_triggers(
-            "execution", "executions", ("created_at",), ("status", "completed_at", "result", "error", "error_code")
+            "execution",
+            "executions",
+            ("created_at",),
+            (),
+            # What it ended with stays for as long as it has ended, which a retry of one that failed undoes.
+            f" OR ({one_of('OLD.status', TERMINAL)} AND NEW.status = OLD.status"
+            f" AND ({_differ(('completed_at', 'result', 'error', 'error_code'))}))",
         ),
         *_lifecycle_triggers(
             "interaction",
@@ -34,6 +46,21 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "consents",
             ("execution_key", "opened", "created_at", "provider", "scopes"),
             ("status", "closed_at", "denial", "begun_by"),
+        ),
+        # Each says who may do what, or what a workflow went by. They name columns that no program of ours updates, so they fire
+        # at no write of ours and cost nothing.
+        _stays("executions", "labels", ("workflow", "owner", "priority"), "what an execution was started with stays"),
+        _stays("interactions", "deadlines", ("deadline_at",), "the deadline of a prompt stays"),
+        _stays("consents", "deadlines", ("deadline_at",), "the deadline of a consent stays"),
+        _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
+        _refuse(
+            "journal_results_stay",
+            "journal",
+            "UPDATE OF execution_key, position, kind, name, result",
+            # A retry sets the call aside that is made again, by a suffix of its position.
+            f"OLD.result IS NOT NULL AND ({_differ(('execution_key', 'kind', 'name', 'result'))}"
+            f" OR (NEW.position IS NOT OLD.position AND instr(NEW.position, OLD.position || '{RETIRED}') <> 1))",
+            "what was recorded stays",
         ),
         _refuse(
             "executions_live_ones_stay",
@@ -115,6 +142,11 @@ def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:
     return f"CREATE TRIGGER {name} BEFORE {event} ON {table}{condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
 
 
+def _stays(table: str, what: str, columns: tuple[str, ...], message: str) -> str:
+    """Refuse every change of these columns. A change of the rowid is refused by the triggers of the lifecycle."""
+    return _refuse(f"{table}_{what}_stay", table, f"UPDATE OF {', '.join(columns)}", _differ(columns), message)
+
+
 def _differ(columns: tuple[str, ...]) -> str:
     return " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in columns)
 
@@ -129,6 +161,7 @@ def _lifecycle_triggers(
     for source, dest in legal_moves(kind):
         moves.setdefault(source, []).append(dest)
     ends = tuple(status for status in statuses(kind) if status not in moves)
+    stays = f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)}))" if frozen else ""
     legal = " OR ".join(f"OLD.status = '{source}' AND {one_of('NEW.status', tuple(moves[source]))}" for source in moves)
     return [
         # One trigger for all of it, because each that fires costs a write 2 us; and on every update, because one of
@@ -137,8 +170,7 @@ def _lifecycle_triggers(
             f"{table}_move_as_the_lifecycle_allows",
             table,
             "UPDATE",
-            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal}))"
-            f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)})){nor}",
+            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal})){stays}{nor}",
             f"illegal transition of {article} {kind}, or a change of what stays",
         ),
         # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).

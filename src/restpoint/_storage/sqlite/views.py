@@ -10,7 +10,7 @@ The SQL of a view is in the files of its revision, so a change of it takes a new
 
 from typing import Final
 
-from restpoint.events import ENDINGS, EventKind
+from restpoint.events import ENDINGS, UNDOINGS, EventKind
 from restpoint.prompts import PROMPTS
 from restpoint.prompts.options import NO, YES
 
@@ -73,7 +73,7 @@ _ANSWERS: Final = (
     " coalesce(a.cause = 'deadline', 0) AS by_default, json_extract(q.detail, '$.assignees') AS assignees,"
     " coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes,"
     " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
-    " json_extract(a.detail, '$.roles') AS actor_roles"
+    " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment"
     " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
     f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event = '{EventKind.INTERACTION_ANSWERED}'"
 )
@@ -124,7 +124,7 @@ VIEWS: Final = {
     "answers": _ANSWERS,
     "approvals": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
-        " authority, by_default, interaction_id FROM answers"
+        " authority, by_default, interaction_id, comment FROM answers"
         f" WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ({_words(_NO_DECISIONS)})"
     ),
     "execution_timeline": (
@@ -155,6 +155,7 @@ VIEWS: Final = {
         " json_extract(h.detail, '$.attempt') AS attempt, json_extract(h.detail, '$.code') AS error_code"
         f" FROM history AS h {_created('h')} WHERE h.event = '{EventKind.EXECUTION_RECOVERED}'"
         f" OR (h.event = '{EventKind.EXECUTION_FAILED}' AND h.cause IN ('recover', 'attempts exhausted'))"
+        f" OR h.event IN ({_words(UNDOINGS)})"
     ),
     "sweeps": (
         f"SELECT {_when('g')}, g.execution_id, {_WHOSE}, g.how, g.actor, e.to_status AS status, {instant('e.time')} AS ended_at"
@@ -164,7 +165,9 @@ VIEWS: Final = {
         " UNION ALL SELECT sequence, time, execution_id, 'removed', actor FROM history"
         f" WHERE event = '{EventKind.EXECUTION_REMOVED}') AS g"
         f" {_created('g')} LEFT JOIN history AS e ON e.execution_id = g.execution_id"
-        f" AND e.event IN ({_words(ENDINGS)})"
+        # One that was retried has ended more than once; the last end counts.
+        " AND e.sequence = (SELECT max(l.sequence) FROM history AS l WHERE l.execution_id = g.execution_id"
+        f" AND l.event IN ({_words(ENDINGS)}))"
     ),
     "four_eyes_violations": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, answered_by, authority, interaction_id"

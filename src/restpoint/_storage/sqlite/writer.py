@@ -17,6 +17,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -24,17 +25,21 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._storage.schema import APPLICATION_ID, REVISION
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
     REVISION_OF_FILE,
     Synchronous,
+    beside,
     check_revision,
     open_connection,
+    set_log_aside,
     storage_error,
     use_log,
 )
-from restpoint.errors import InvalidArgument, StorageError
+from restpoint._storage.sqlite.guard import Guard
+from restpoint.errors import FileGone, InvalidArgument, StorageBusy, StorageError, UnusableFile
 
 log = logging.getLogger(__name__)
 
@@ -104,13 +109,16 @@ class Transaction:
 class Job(asyncio.Future[T]):
     """A write and its outcome. A cancelled task stays at the await until the outcome is known."""
 
-    __slots__ = ("error", "function", "value")
+    __slots__ = ("arguments", "error", "function", "named", "value")
 
-    def __init__(self, function: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self.function = function
-        self.value: T
-        self.error: Exception | None = None
+    # Set by ``Database.write``, because an __init__ in Python costs as much as all else that it does.
+    function: Callable[..., T]
+    """Is called with the transaction and these arguments."""
+    arguments: tuple[object, ...]
+    named: Mapping[str, object]
+    # Set by the writer.
+    value: T
+    error: Exception | None
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio.Future
         """Do nothing, because the outcome will come."""
@@ -127,8 +135,16 @@ class Writer:
         self._tell = tell
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self.observer: Observer | None = None
-        self._connection = self._connect()
+        self.guard = guard_of(path)
+        try:
+            self._connection = self._connect()
+        except BaseException:
+            self.guard.close()
+            raise
         self._broken = False
+        self._log_is_saved = False
+        self.failure: StorageError | None = None
+        """What the storage failed the newest batch with; None once a batch was committed. Read by the loop."""
         self.reached = 0
         """The last row of history of the newest transaction whose COMMIT was called for, and did not fail. Read by the loop."""
         self._thread = threading.Thread(target=self._run, name=f"restpoint-writer:{path.name}", daemon=True)
@@ -138,6 +154,8 @@ class Writer:
         try:
             check_revision(connection, self._path)
             use_log(connection)
+            connection.execute(REVISION_OF_FILE).fetchone()  # opens the log
+            self.guard.connected()
         except BaseException:
             connection.close()
             raise
@@ -177,10 +195,25 @@ class Writer:
                         job.error = error
                 if observer is not None:
                     _observe(observer, batch, time.perf_counter() - began)
+                self._note(batch)
                 self._tell(batch, committed)
                 del batch, committed  # while this thread waits for more, it must not keep what the jobs refer to
         finally:
+            with suppress(FileGone):  # a log that is not the file's must neither be moved into the file nor be deleted
+                self.guard.check()
+                self.guard.unlock()
             self._connection.close()
+            self.guard.close()
+
+    def _note(self, batch: list[Job[Any]]) -> None:
+        """Keep and log what the storage failed jobs of a batch with."""
+        failures = [job.error for job in batch if isinstance(job.error, StorageError)]
+        if failures:
+            STORAGE_FAILURES.error(log, "%s refused a write: %s", self._path, failures[0])
+            self.failure = None if isinstance(failures[0], StorageBusy) else failures[0]
+        elif self.failure is not None and any(job.error is None for job in batch):
+            log.warning("%s takes writes again", self._path)
+            self.failure = None
 
     def _next(self) -> list[Job[Any]] | None:
         """The next batch, with all that was put meanwhile; None for the end."""
@@ -198,23 +231,31 @@ class Writer:
 
     def _commit(self, batch: list[Job[Any]]) -> list[Committed]:
         """Run the jobs of a batch in one transaction, or one by one if that fails. Returns what each transaction did."""
-        committing, reached = False, 0
+        committing, committed, reached = False, False, 0
         try:
             self._begin()
+            self.guard.check_before()
             transaction = self._run_jobs(batch)
             transaction.close()
             committing, reached = True, self.reached
             if transaction.head:  # before COMMIT, because a reader may see its rows before this thread runs again
                 self.reached = transaction.head[0]
             self._connection.execute("COMMIT")
+            committed = True
+            self.guard.leave()
+            self.guard.check_after()
         except _Spoiled:
             self._rollback()
             return [] if len(batch) == 1 else [each for job in batch for each in self._commit([job])]
         except Exception as error:  # noqa: BLE001 - nothing of the batch is stored, and each caller must hear why
             self._rollback()
+            error = self._explained(error)
             if committing:
                 self.reached = reached
+            if committing and not committed:
                 self._overwrite()
+            if isinstance(error, FileGone):
+                self._save_log()
             for job in batch:
                 # A refusal too: it may rest on a batch-mate's write that is not stored after all.
                 job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
@@ -240,7 +281,7 @@ class Writer:
         before, deferred = self._connection.total_changes, len(transaction.deferred)
         job.error = None
         try:
-            job.value = job.function(transaction)
+            job.value = job.function(transaction, *job.arguments, **job.named)
         except Exception as error:
             job.error = storage_error(error) if isinstance(error, sqlite3.Error | UnicodeDecodeError) else error
             if isinstance(error, UnicodeEncodeError):
@@ -252,14 +293,18 @@ class Writer:
     def _begin(self) -> None:
         """BEGIN IMMEDIATE, waiting for other processes."""
         if self._broken:
+            self.guard.check()
             self._connection = self._connect()
             self._broken = False
         give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
         pause = 0.0002
         while True:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                break
+                if self.guard.enter():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    break
+                if time.monotonic() > give_up:
+                    raise StorageBusy("Another program keeps writing to the file; nothing was written.")
             except sqlite3.OperationalError as error:
                 if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
                     raise
@@ -288,6 +333,39 @@ class Writer:
             log.debug("nothing could be written over a refused transaction", exc_info=True)
             self._rollback()
 
+    def _explained(self, error: Exception) -> Exception:
+        """SQLite's failure, or ``FileGone`` where that is why."""
+        if isinstance(error, sqlite3.Error):
+            try:
+                self.guard.check_before()
+            except FileGone as gone:
+                return gone
+            except OSError:
+                log.debug("the file could not be looked at", exc_info=True)
+        return error
+
+    def _save_log(self) -> None:
+        """Move the log into the file where somebody deleted only the log: what was acknowledged before would be gone with it.
+
+        Where another file stands at the path, move the log away from it: it is not that file's.
+        """
+        if self.guard.is_beside_another_file():
+            aside = beside(self._path.resolve(), "replaced")
+            set_log_aside(self._path.resolve(), aside)
+            log.warning("the log of the file that was replaced at %s is now %s-wal", self._path, aside)
+        if self._log_is_saved:
+            return
+        with self.guard.alone_with_the_file() as may_write:
+            if not may_write:
+                return
+            try:
+                _, frames, moved = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except sqlite3.Error as error:
+                STORAGE_FAILURES.error(log, "the deleted log of %s could not be saved: %s", self._path, error)
+            else:
+                self._log_is_saved = moved == frames
+                log.warning("of the deleted log of %s, %d of %d pages are saved in the file", self._path, moved, frames)
+
     def _rollback(self) -> None:
         try:
             if self._connection.in_transaction:
@@ -297,6 +375,16 @@ class Writer:
             log.exception("rolling back failed; %s is opened again for the next write", self._path)
             self._connection.close()
             self._broken = True
+        finally:
+            self.guard.leave()
+
+
+def guard_of(path: Path) -> Guard:
+    """A guard for the file. Raises ``UnusableFile``."""
+    try:
+        return Guard(path)
+    except OSError as error:
+        raise UnusableFile(f"{path} cannot be opened: {error.strerror}.") from error
 
 
 def _observe(observer: Observer, batch: list[Job[Any]], seconds: float) -> None:

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -32,7 +32,7 @@ from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import is_from_another_site, read_body
 from restpoint.oauth.flow import Callback, CallbackResult, Consents
-from restpoint.oauth.providers import CALLBACK
+from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 from restpoint.oauth.signed_links import STATE_SECONDS, cookie_name, on_https, page_path, urlpath
 
 log = logging.getLogger(__name__)
@@ -41,16 +41,23 @@ _MOST_FORM_BYTES: Final = 16 * 1024
 _UNAUTHORIZED: Final = 401
 
 _UNCHANGED: Final = "Nothing was changed."
+_NEW_LINK: Final = (
+    "A link is good for 15 minutes, and until somebody sets out with it. To get a new one, go back to where you got it and "
+    "reload that, or ask whoever sent it: whatever shows the execution shows a new link, and so does the command restpoint "
+    "authorize."
+)
+_NOT_SET_UP: Final = "This server lacks what this consent needs; its log says what."
 _RESULTS: Final = {
     "granted": ("Access granted", "The workflow goes on. You may close this window.", 200),
     "denied": ("Access refused", "The workflow was told. You may close this window.", 200),
     "failed": ("That did not work yet", "", 502),
+    "not_set_up": ("Not set up", f"{_NOT_SET_UP} Nothing is lost: try again when it was corrected.", 503),
     "sealed": ("That did not work yet", f"This server cannot open what it sealed; its log says why. {_UNCHANGED}", 503),
     "malformed": ("This is no callback", f"The address lacks what a provider would have sent. {_UNCHANGED}", 400),
-    "forged": ("Not known here", f"Nobody here set out with this state, or set out again since. {_UNCHANGED}", 400),
+    "forged": ("Not known here", f"Nobody here set out with this state, or set out again since. {_UNCHANGED} {_NEW_LINK}", 400),
     "replayed": ("Used already", f"This answer was taken before, or the consent is over. {_UNCHANGED}", 409),
     "expired": ("Too late", "The time for this consent, or for this attempt, is over.", 410),
-    "other_browser": ("Another browser", f"It was another browser that set out. Open the link again. {_UNCHANGED}", 403),
+    "other_browser": ("Another browser", f"It was another browser that set out. {_UNCHANGED} {_NEW_LINK}", 403),
     "other_person": ("Another person", f"It was another person who set out. {_UNCHANGED}", 403),
     "wrong_issuer": ("Another provider", f"This is not of the provider that you were sent to. {_UNCHANGED}", 400),
     "wrong_address": ("Another address", f"This came to another address than it was asked for at. {_UNCHANGED}", 400),
@@ -65,7 +72,9 @@ _OVER: Final = {
 _NO_RESULT: Final = (
     "This was taken before, and came to nothing: nobody was granted or refused anything. You may try again."
 )
-_RETRIABLE: Final = frozenset({"failed", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"})
+_RETRIABLE: Final = frozenset(
+    {"failed", "not_set_up", "malformed", "replayed", "expired", "wrong_issuer", "wrong_address"}
+)
 
 
 class ConsentPages:
@@ -94,6 +103,14 @@ class ConsentPages:
     async def callback(self, request: Request) -> Response:
         """Receive the browser that a provider sent back."""
         return await self._page(request, self._callback)
+
+    async def receive_form(self, request: Request) -> Response:
+        """Take a callback that a provider sent as a form (OAuth 2.0 Form Post Response Mode), and go on with it by GET.
+
+        A browser sends no ``SameSite=Lax`` cookie with a form of another site, and it does with the GET after a redirect. So
+        the cookie stays as strict as it is, and there is one way to handle a callback. Nothing is decided here.
+        """
+        return await self._page(request, self._receive_form)
 
     # --- Inside ---
 
@@ -153,7 +170,7 @@ class ConsentPages:
         # The proof in the form cannot be forged. But a person with a proof for their own consent must not make another person's
         # browser send it: that browser would go to the provider unasked, and the consent would get the other person's token.
         if is_from_another_site(request, self.consents.links.hosts):
-            raise Problem("cross_site", "A page of another site sent this. Open the link again.")
+            raise Problem("cross_site", f"A page of another site sent this. Open the link again. {_NEW_LINK}")
         body = await read_body(request, _MOST_FORM_BYTES)
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
         sent = dict(_pairs(body.decode("ascii", "replace"), 10))
@@ -163,7 +180,7 @@ class ConsentPages:
             consent = await self.consents.find(execution_id, consent_id)
             proof = self.consents.links.read_proof(consent, sent.get("proof"), self.consents.now)
         if consent is None or proof is None:
-            text = "This form is too old, or not of this server. Open the link again."
+            text = f"This form is too old, or not of this server. {_NEW_LINK}"
             return html.words("Open the link again", text, 403)
         if actor is not None and actor.id != proof.person:
             raise errors.ExecutionNotFound(execution_id)
@@ -190,6 +207,13 @@ class ConsentPages:
             Callback(parameters, request.cookies, None if actor is None else actor.id, path)
         )
         return await self._answer(result, path)
+
+    async def _receive_form(self, request: Request) -> Response:
+        body = await read_body(request, _MOST_FORM_BYTES)
+        pairs = _pairs(body.decode("ascii", "replace"), 50)
+        known = [(name, value) for name, value in pairs if name in CALLBACK_PARAMETERS]
+        # Relative, so that it is right behind a proxy that takes a part of the path away.
+        return RedirectResponse(f"?{urlencode(known)}", 303, dict(html.HEADERS))
 
     async def _answer(self, result: CallbackResult, path: str) -> Response:
         title, text, status = _RESULTS[result.outcome]
@@ -225,18 +249,22 @@ def _wrong(error: Exception) -> Response:
         case errors.ConsentExpired():
             shown = ("Too late", _OVER["expired"], 410)
         case errors.Conflict() | errors.IllegalTransition():
-            shown = ("Not any more", "Something happened to this consent meanwhile. Open the link again.", 409)
+            shown = (
+                "Not any more",
+                f"Something happened to this consent meanwhile. Open the link again. {_NEW_LINK}",
+                409,
+            )
         case errors.ProviderUnreachable():
             shown = ("That did not work yet", f"{error} Go back, and try again in a moment.", 502)
         case errors.NotFound():
             shown = (
                 "Not found",
-                "There is no such consent, or this link is not yours, or not good any more. Get a new one.",
+                f"There is no such consent, or this link is not yours, or not good any more. {_NEW_LINK}",
                 404,
             )
         case errors.InvalidArgument():
             log.error("a consent cannot be asked for: %s", error)
-            shown = ("Not set up", "This server lacks what this consent needs; its log says what.", 503)
+            shown = ("Not set up", _NOT_SET_UP, 503)
         case _:
             problem = problem_of(error)
             shown = (title, problem.detail, problem.status)

@@ -1,13 +1,13 @@
 """Indexes of what is ready: by owner, because owners take turns, and of what has been tried without getting on.
 
-Revision ID: 0007
-Revises: 0006
+Revision ID: 0008
+Revises: 0007
 """
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
