@@ -1,5 +1,6 @@
 """What a workflow is told of an answer: the value, and who gave it, when, and with which comment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -37,7 +38,7 @@ def answer_of(run: "Run", call: Call, model: type[BaseModel] | None, response: A
 
     Raises ``PromptDeclined``. Where the model has changed so that the answer is none of it, the code does not fit the journal.
     """
-    stored = decode(closed.response)
+    stored: Mapping[str, Any] = decode(closed.response) or {}
     comment, at = stored.get("comment"), closed.closed_at or 0
     value = response
     if model is not None:
