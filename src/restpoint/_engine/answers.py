@@ -1,6 +1,5 @@
 """What a workflow is told of an answer: the value, and who gave it, when, and with which comment."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -14,6 +13,8 @@ from restpoint.errors import PromptDeclined
 from restpoint.prompts.form_models import read_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from restpoint._engine.run import Run
 
 T = TypeVar("T")
