@@ -103,6 +103,15 @@ def answer(
     ] = None,
     yes: Annotated[bool | None, typer.Option("--yes/--no", help="The option that means yes, or no.")] = None,
     acknowledge: Annotated[bool, typer.Option("--acknowledge", help="Acknowledge a notification.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A field of a form, as NAME=VALUE; repeat it for each field, and for several choices."
+        ),
+    ] = None,
+    decline: Annotated[
+        bool, typer.Option("--decline", help="Decline to fill in a form, for the reason in --comment.")
+    ] = False,
     json: Annotated[str | None, typer.Option("--json", help="The response as JSON.")] = None,
     comment: Annotated[
         str | None, typer.Option("--comment", help="What you want to say beside the answer; the history keeps it.")
@@ -118,6 +127,8 @@ def answer(
         choices=tuple(choose or ()),
         yes=yes,
         acknowledge=acknowledge,
+        settings=tuple(settings or ()),
+        decline=decline,
         json=json,
         comment=comment,
     )
@@ -143,7 +154,7 @@ def answer(
         raise terminal.Usage(
             "There is no terminal to ask at, and no answer is given to: "
             f"{terminal.one_line(waiting.prompt.summary)}\n"
-            "Give the answer after the id, or with --text, --choose, --yes, --no, --acknowledge or --json."
+            "Give the answer after the id, or with --text, --choose, --yes, --no, --acknowledge, --set, --decline or --json."
         )
     terminal.run(send(execution_id, waiting.interaction_id, response))
     terminal.print_message(f"Answered {waiting.interaction_id}.")

@@ -227,6 +227,11 @@ def _prompt(waiting: OpenInteraction) -> str:
     lines += [f"    {option.id:<12} {option.label}" for option in options[:100]]
     if len(options) > 100:
         lines.append(f"    … and {len(options) - 100} more")
+    for field in prompt.fields:
+        lines.append(f"    {field.name:<12} {field.title} ({field.wanted}){'' if field.required else ', optional'}")
+        lines += [f"      {option.id:<10} {option.label}" for option in field.options[:20]]
+        if len(field.options) > 20:
+            lines.append(f"      … and {len(field.options) - 20} more")
     return "".join(f"{printable(line)}\n" for line in lines)
 
 
