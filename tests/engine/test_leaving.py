@@ -163,3 +163,36 @@ async def test_a_run_that_leaves_while_its_write_is_committed_goes_no_further(
             go_on.set()
         await unloaded(runner)
     assert reached == []
+
+
+@pytest.mark.parametrize("caught", [asyncio.CancelledError, BaseException])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_a_workflow_that_swallows_every_cancellation_in_a_loop_does_not_hold_the_process(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], caught: type[BaseException]
+) -> None:
+    monkeypatch.setattr(run, "_GRACE_SECONDS", 0.0)
+    rounds: list[None] = []
+    over = asyncio.Event()
+
+    @workflow
+    async def stubborn(ctx: Context) -> None:
+        while not over.is_set() and len(rounds) < 100_000:
+            rounds.append(None)
+            try:
+                await ctx.ask(question("Go on?"))
+            except caught:
+                continue
+
+    try:
+        async with asyncio.timeout(PATIENCE), Runner(store, [stubborn, quick], **way) as runner:
+            record = (await runner.start("stubborn")).record
+            await until(record, lambda: record.pending_interactions)
+            await store.cancel(record.execution_id)
+            await ended((await runner.start("quick")).record)  # the loop goes on
+            await unloaded(runner)
+        assert len(rounds) < 1_000
+    finally:
+        over.set()
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("restpoint:"):  # it would wait for ever
+                task.cancel()

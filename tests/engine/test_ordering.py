@@ -1,10 +1,14 @@
 """The order in which a workflow is given its outcomes: the same on a replay, down to what its tasks do between two of them."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine.replay import Order
-from runners import PATIENCE, answer, asked, ended, question
+from restpoint.prompts import HumanResponseText
+from runners import PATIENCE, WAYS, answer, asked, ended, question
 
 TURNS = 10
 """Turns of the loop that a task of the workflow below needs for what it does after an answer."""
@@ -58,3 +62,34 @@ async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_o
                 await asyncio.sleep(0)
         assert order.newest_given == number
     await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_tasks_that_are_done_at_once_are_gone_through_by_their_list_in_the_same_order_on_every_replay(
+    store: ExecutionStore, way: dict[str, Any]
+) -> None:
+    people = [f"person {number}" for number in range(6)]
+
+    @workflow
+    async def first_come(ctx: Context) -> list[str]:
+        asked_for = [asyncio.create_task(ctx.ask(question(person))) for person in people]
+        noted: list[str] = []
+        while asked_for:
+            done, _ = await asyncio.wait(asked_for, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in asked_for if task in done]:
+                asked_for.remove(task)
+                noted.append(await ctx.step(str, task.result().text))
+        return noted
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [first_come], **way) as runner:
+        record = (await runner.start("first_come")).record
+        await asked(record, *people)
+        await asyncio.gather(
+            *(
+                store.resolve_interaction(
+                    record.execution_id, each.interaction_id, HumanResponseText(text=each.prompt.text)
+                )
+                for each in reversed(record.pending_interactions)
+            )
+        )
+        assert sorted((await ended(record)).result) == people

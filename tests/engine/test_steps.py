@@ -197,6 +197,40 @@ async def test_an_attempt_that_takes_longer_than_its_timeout_is_cancelled_and_ha
     assert cancelled == [0, 1]
 
 
+async def test_a_clock_that_is_set_back_makes_neither_a_backoff_nor_a_timeout_longer(
+    store: ExecutionStore, clock: ManualClock
+) -> None:
+    begun: list[asyncio.Event] = [asyncio.Event(), asyncio.Event()]
+
+    async def slow() -> str:
+        next(each for each in begun if not each.is_set()).set()
+        await asyncio.Event().wait()
+        return "never"
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        try:
+            return await ctx.step(slow, retries=1, backoff=17.0, timeout=33)
+        except StepFailed as error:
+            return error.error_type
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [work]) as runner:
+        record = (await runner.start("work")).record
+        for each in begun:
+            await each.wait()
+            await _rests(clock, clock.now() + 33_000)
+            clock.step(-7200)  # seconds
+            await _rests(clock, clock.now() + 33_000)
+            clock.step(33)
+            if each is begun[0]:
+                await _rests(clock, clock.now() + 17_000)
+                clock.step(-7200)
+                await _rests(clock, clock.now() + 17_000)
+                clock.step(17)
+        await ended(record)
+    assert record.result == "TimeoutError"
+
+
 async def test_a_sync_step_that_takes_longer_than_its_timeout_has_failed_though_its_thread_goes_on(
     store: ExecutionStore, clock: ManualClock
 ) -> None:

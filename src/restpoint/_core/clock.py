@@ -34,3 +34,14 @@ async def elapse(clock: Clock, duration: int) -> None:
     start = clock.now()
     while start <= clock.now() < start + duration:
         await clock.sleep_until(start + duration)
+
+
+async def pass_until(clock: Clock, due: int, longest: int) -> None:
+    """Return at ``due`` (milliseconds since the epoch), which is at most ``longest`` milliseconds away.
+
+    Where the clock is set back meanwhile, return ``longest`` milliseconds after that was seen, and not when the clock says
+    ``due`` again: a pause or a time limit of seconds must not become one of hours.
+    """
+    while (now := clock.now()) < due:
+        due = min(due, now + longest)
+        await clock.sleep_until(due)

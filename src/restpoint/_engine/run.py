@@ -37,6 +37,12 @@ ExitReason = Literal["parked", "ended", "lost", "stuck", "refused", "failing sto
 
 _RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0  # for a cancelled workflow to end
+_MOST_REFUSED: Final = 20
+"""Calls after the end of a run that are answered with ``asyncio.CancelledError``. A workflow that asks for more swallows it."""
+
+
+class RunIsOver(BaseException):
+    """Ends a workflow that swallows ``asyncio.CancelledError`` after the end of its run."""
 
 
 class Run:
@@ -80,6 +86,7 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
+        self._refused = 0
         self._creation: Creation | None = None
         self.use(Journal([], {}))
 
@@ -241,9 +248,11 @@ class Run:
     def call(self, kind: str, name: str, fingerprint: str, about: rewording.About = None) -> tuple[Call, Entry | None]:
         """The call that is made now, at its position, and the journal's entry there.
 
-        ``about`` is what it asks for, which may be the same in other words.
+        ``about`` is what it asks for, which may be the same in other words. A call after the end of the run has neither a
+        position nor an entry, and ``first_time`` refuses it.
         """
-        self.check()
+        if self.exit_reason is not None:
+            return Call("", kind, name, fingerprint, 0), None
         self.parking.activity += 1
         if current_step.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
@@ -300,8 +309,24 @@ class Run:
 
     async def first_time(self) -> None:
         """Return when every recorded outcome was given: a new call comes after them."""
+        if self.exit_reason is not None:
+            await self._refuse_call()
         with self.busy():
             await self.journal.order.caught_up()
+        self.check()
+
+    async def _refuse_call(self) -> None:
+        """Raise ``asyncio.CancelledError`` for a call after the end of the run, without holding the loop meanwhile.
+
+        A workflow that swallows cancellations and calls on in a loop must not stop everything else that the process does. One
+        that catches nothing but ``CancelledError`` ends after some calls, by ``RunIsOver``; any other waits for ever.
+        """
+        self._refused += 1
+        if self._refused > 2 * _MOST_REFUSED:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(0)
+        if self._refused > _MOST_REFUSED:
+            raise RunIsOver(f"restpoint: this run is {self.exit_reason}, and its workflow swallows cancellations")
         self.check()
 
     # --- Writing ---

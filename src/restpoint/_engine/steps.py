@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from restpoint._core import tracing
-from restpoint._core.clock import Clock
+from restpoint._core.clock import Clock, pass_until
 from restpoint._core.oauth_token import with_fresh_tokens
 from restpoint._core.serialization import decode, encode, storable_text
 from restpoint._core.threads import in_thread
@@ -160,7 +160,7 @@ async def _tried(
         failed = earlier.attempts
         if failed > trying.retries:  # the code has fewer retries now
             return None, earlier.error, None
-        await _rest(run, min(earlier.next_at, clock.now() + round(_LONGEST_BACKOFF * 1000)))
+        await _rest(run, earlier.next_at, round(_LONGEST_BACKOFF * 1000))
     for number in count(failed + 1):
         with run.busy():
             result, error = await _attempt(run, call, number, work, trying.timeout, returned)
@@ -177,18 +177,22 @@ async def _tried(
                 call.name, number, trying.retries + 1, pause / 1000, _shown(error),
             )  # fmt: skip
             due = clock.now() + pause
+<<<<<<< HEAD
             await run.attempts.record_failure(run, call, number, kept, due)
         await _rest(run, due)
+=======
+            await run.attempts.record_failure(call, number, kept, due)
+        await _rest(run, due, pause)
+>>>>>>> reports
     raise AssertionError("the last attempt returns or fails")
 
 
-async def _rest(run: "Run", due: int) -> None:
-    """Return at ``due`` (milliseconds since the epoch). Until then the step needs no slot."""
+async def _rest(run: "Run", due: int, longest: int) -> None:
+    """Return at ``due`` (milliseconds since the epoch), ``longest`` milliseconds from now at most. The step needs no slot."""
     clock = run.file.clock
     if clock.now() < due:
         with run.parking.rest():
-            while clock.now() < due:
-                await clock.sleep_until(due)
+            await pass_until(clock, due, longest)
         await run.parking.be_here()
 
 
@@ -234,8 +238,9 @@ async def _in_time(
     clock: Clock, calling: Coroutine[Any, Any, tuple[Written | None, BaseException | None]], timeout: float
 ) -> tuple[Written | None, BaseException | None]:
     """The outcome of an attempt, or ``TimeoutError`` where there is none after ``timeout`` seconds."""
-    due = clock.now() + round(timeout * 1000)
-    attempt, timer = asyncio.ensure_future(calling), asyncio.ensure_future(_until(clock, due))
+    limit = round(timeout * 1000)
+    timer = asyncio.ensure_future(pass_until(clock, clock.now() + limit, limit))
+    attempt = asyncio.ensure_future(calling)
     try:
         await asyncio.wait({attempt, timer}, return_when=asyncio.FIRST_COMPLETED)
         if attempt.done():
@@ -246,11 +251,6 @@ async def _in_time(
         if not attempt.done():
             attempt.cancel()
             await asyncio.wait({attempt}, timeout=_GRACE_SECONDS)
-
-
-async def _until(clock: Clock, due: int) -> None:
-    while clock.now() < due:
-        await clock.sleep_until(due)
 
 
 def _shown(error: BaseException) -> str:

@@ -55,7 +55,11 @@ _RESULTS: Final = {
     "sealed": ("That did not work yet", f"This server cannot open what it sealed; its log says why. {_UNCHANGED}", 503),
     "malformed": ("This is no callback", f"The address lacks what a provider would have sent. {_UNCHANGED}", 400),
     "forged": ("Not known here", f"Nobody here set out with this state, or set out again since. {_UNCHANGED} {_NEW_LINK}", 400),
-    "replayed": ("Used already", f"This answer was taken before, or the consent is over. {_UNCHANGED}", 409),
+    "replayed": (  # a browser may come back twice, and show the reply to its second request only
+        "Used already",
+        f"This answer was taken before, so nothing more is needed from you: you may close this window. {_UNCHANGED}",
+        409,
+    ),
     "expired": ("Too late", "The time for this consent, or for this attempt, is over.", 410),
     "other_browser": ("Another browser", f"It was another browser that set out. {_UNCHANGED} {_NEW_LINK}", 403),
     "other_person": ("Another person", f"It was another person who set out. {_UNCHANGED}", 403),
