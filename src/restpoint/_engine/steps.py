@@ -177,13 +177,8 @@ async def _tried(
                 call.name, number, trying.retries + 1, pause / 1000, _shown(error),
             )  # fmt: skip
             due = clock.now() + pause
-<<<<<<< HEAD
             await run.attempts.record_failure(run, call, number, kept, due)
-        await _rest(run, due)
-=======
-            await run.attempts.record_failure(call, number, kept, due)
         await _rest(run, due, pause)
->>>>>>> reports
     raise AssertionError("the last attempt returns or fails")
 
 
