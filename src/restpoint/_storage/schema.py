@@ -179,7 +179,9 @@ assignments: Final = Table(
         primary_key=True,
         comment="an assignee; the execution's owner where there are none; and '' for those who may answer everything",
     ),
-    Column("due", INTEGER, nullable=False, primary_key=True, comment="due_at or deadline_at; the largest number: neither"),
+    Column(
+        "due", INTEGER, nullable=False, primary_key=True, comment="due_at or deadline_at; the largest number: neither"
+    ),
     Column("urgency", INTEGER, nullable=False, primary_key=True, comment="the priority, with the opposite sign"),
     Column("opened", INTEGER, nullable=False, primary_key=True, comment="interactions.opened"),
     Column("interaction_key", INTEGER, nullable=False),

@@ -159,10 +159,14 @@ def _assignment_triggers() -> tuple[str, ...]:
     """What keeps ``assignments`` as the open prompts are: the only triggers that write."""
     return (
         f"CREATE TRIGGER interactions_are_assigned AFTER INSERT ON interactions BEGIN {_assign('NEW')}; END",
-        "CREATE TRIGGER interactions_are_assigned_anew AFTER UPDATE OF assignees ON interactions"
-        f" WHEN NEW.status = 'pending' BEGIN {_unassign('OLD')}; {_assign('NEW')}; END",
-        "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions"
-        f" WHEN OLD.status = 'pending' AND NEW.status <> 'pending' BEGIN {_unassign('NEW')}; END",
+        (
+            "CREATE TRIGGER interactions_are_assigned_anew AFTER UPDATE OF assignees ON interactions"
+            f" WHEN NEW.status = 'pending' BEGIN {_unassign('OLD')}; {_assign('NEW')}; END"
+        ),
+        (
+            "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions"
+            f" WHEN OLD.status = 'pending' AND NEW.status <> 'pending' BEGIN {_unassign('NEW')}; END"
+        ),
     )
 
 
