@@ -26,7 +26,7 @@ from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
-from restpoint._engine.calls import fingerprint, fingerprint_of
+from restpoint._engine.calls import asked_for, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
 from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
 from restpoint._storage import Entry, journal
@@ -56,6 +56,9 @@ class AskTerms(TypedDict, total=False):
     four_eyes: bool
     on_deadline: Literal["raise", "fail"]
     default: HumanResponse | BaseModel | Mapping[str, Any] | None
+    other_than: str | BaseModel | Sequence[str | BaseModel] | None
+    priority: int | None
+    due: float | timedelta | None
 
 
 class Context:
@@ -104,6 +107,9 @@ class Context:
         four_eyes: bool = False,
         on_deadline: Literal["raise", "fail"] = "raise",
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
+        other_than: str | BaseModel | Sequence[str | BaseModel] | None = None,
+        priority: int | None = None,
+        due: float | timedelta | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Ask a person and wait for the response, which a restart does not lose.
 
@@ -111,6 +117,11 @@ class Context:
           gets the answer that was given; a prompt of another name it is not.
         - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
         - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
+        - ``other_than``: what an earlier ``ask`` of this execution returned, or the id of its interaction; or several of these.
+          Who answered that must not answer this one.
+        - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
+        - ``due``: when it should be answered, in seconds from now or as a ``timedelta``, for the order of inboxes. Nothing
+          happens then.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``.
         - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
@@ -119,11 +130,13 @@ class Context:
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
         ``InteractionWithdrawn`` when someone took the prompt back.
         """
-        asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
+        others = None if other_than is None else self._run.answered.ids_of(other_than)
+        asked = PromptRequest.read(
+            prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)
+        )
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
-        asked_for = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-        call, entry = self._run.call("ask", called, asked_for, asked)
+        call, entry = self._run.call("ask", called, asked_for(asked.text, terms, terms.default_response), asked)
 
         async def answered() -> HumanResponse:
             run = self._run
@@ -134,7 +147,9 @@ class Context:
                 await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
                 wait_id = await self._opened(entry)
-            return await waiting.answer(run, wait_id, call)
+            response = await waiting.answer(run, wait_id, call)
+            run.answered.add(wait_id, response)
+            return response
 
         return answered()
 

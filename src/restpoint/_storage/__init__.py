@@ -57,9 +57,9 @@ __all__ = [
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
     "HistoryEntry", "HistoryRow", "InboxItem", "InboxPage", "Observer", "Page", "Progress", "Row", "Snapshot", "Start",
     "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims",
-    "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
-    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
-    "vacuum", "verification", "waits",
+    "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases",
+    "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search",
+    "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
