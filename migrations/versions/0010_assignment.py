@@ -19,27 +19,44 @@ UPGRADE = (
     "ALTER TABLE interactions ADD COLUMN excluded TEXT",
     "ALTER TABLE interactions ADD COLUMN claimed_by TEXT",
     "ALTER TABLE interactions ADD COLUMN claimed_at INTEGER",
+    # Where a file was downgraded before, its history still tells these.
+    (
+        "UPDATE interactions SET priority = json_extract(h.detail, '$.priority'), due_at = h.time + "
+        "json_extract(h.detail, '$.due_ms'), excluded = nullif((SELECT json_group_array(actor) FROM (SELECT "
+        "DISTINCT a.actor FROM history AS a WHERE a.execution_id = h.execution_id AND a.event = "
+        "'interaction_answered' AND a.actor IS NOT NULL AND a.wait_id IN (SELECT value FROM json_each(h.detail, "
+        "'$.other_than')) ORDER BY a.actor)), '[]') FROM history AS h WHERE h.sequence = interactions.opened AND "
+        "(json_type(h.detail, '$.priority') = 'integer' OR json_type(h.detail, '$.due_ms') = 'integer' OR "
+        "json_type(h.detail, '$.other_than') = 'array')"
+    ),
+    (
+        "UPDATE interactions SET claimed_by = h.actor, claimed_at = h.time FROM history AS h, executions AS e "
+        "WHERE h.event = 'interaction_claimed' AND e.id = h.execution_id AND interactions.execution_key = e.key "
+        "AND interactions.id = h.wait_id AND NOT EXISTS (SELECT 1 FROM history AS l WHERE l.execution_id = "
+        "h.execution_id AND l.wait_id = h.wait_id AND l.sequence > h.sequence AND l.event IN "
+        "('interaction_claimed', 'interaction_released', 'interaction_delegated', 'interaction_reassigned'))"
+    ),
     (
         "CREATE INDEX interactions_by_answerer ON interactions (answered_by, execution_key) WHERE answered_by IS "
         "NOT NULL"
     ),
     """CREATE TABLE assignments (
-	name TEXT NOT NULL,
-	due INTEGER NOT NULL,
-	urgency INTEGER NOT NULL,
-	opened INTEGER NOT NULL,
-	interaction_key INTEGER NOT NULL,
-	PRIMARY KEY (name, due, urgency, opened)
+    name TEXT NOT NULL,
+    due INTEGER NOT NULL,
+    urgency INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    interaction_key INTEGER NOT NULL,
+    PRIMARY KEY (name, due, urgency, opened)
 )
  WITHOUT ROWID""",
     (
         "INSERT INTO assignments (name, due, urgency, opened, interaction_key) SELECT n.name, "
-        "coalesce(i.deadline_at, 9223372036854775807), -e.priority, i.opened, i.key FROM (SELECT key, '' AS name "
-        "FROM interactions WHERE status = 'pending' UNION SELECT i.key, each.value FROM interactions AS i, "
-        "json_each(i.assignees) AS each WHERE i.status = 'pending' UNION SELECT i.key, e.owner FROM interactions "
-        "AS i JOIN executions AS e ON e.key = i.execution_key WHERE i.status = 'pending' AND i.assignees IS NULL "
-        "AND e.owner IS NOT NULL) AS n JOIN interactions AS i ON i.key = n.key JOIN executions AS e ON e.key = "
-        "i.execution_key"
+        "min(coalesce(i.due_at, 9223372036854775807), coalesce(i.deadline_at, 9223372036854775807)), "
+        "-coalesce(i.priority, e.priority), i.opened, i.key FROM (SELECT key, '' AS name FROM interactions WHERE "
+        "status = 'pending' UNION SELECT i.key, each.value FROM interactions AS i, json_each(i.assignees) AS each "
+        "WHERE i.status = 'pending' UNION SELECT i.key, e.owner FROM interactions AS i JOIN executions AS e ON "
+        "e.key = i.execution_key WHERE i.status = 'pending' AND i.assignees IS NULL AND e.owner IS NOT NULL) AS n "
+        "JOIN interactions AS i ON i.key = n.key JOIN executions AS e ON e.key = i.execution_key"
     ),
     (
         "CREATE TRIGGER interactions_move_as_the_lifecycle_allows BEFORE UPDATE ON interactions WHEN NEW.key IS "
@@ -124,8 +141,8 @@ UPGRADE = (
     ),
 )
 
-# Drops the claims, due dates and priorities of prompts, and who must not answer them beside the owner; the history keeps all of
-# it. A prompt that was delegated stays addressed to whom it was addressed to last.
+# Drops the claims, due dates and priorities of prompts, and who must not answer them beside the owner, all of which the history
+# keeps. A prompt that was delegated stays addressed to whom it was addressed to last.
 DOWNGRADE = (
     "DROP TRIGGER interactions_move_as_the_lifecycle_allows",
     "DROP TRIGGER interactions_are_assigned",
