@@ -115,7 +115,8 @@ async def answers(folder: Path, count: int) -> None:
     """Print what an answer costs in a file with the table, in one without, and the ratio."""
     files = {"with": folder / "with.db", "without": folder / "without.db"}
     took: dict[str, list[float]] = {name: [] for name in files}
-    stores, asked = {}, {}
+    stores: dict[str, ExecutionStore] = {}
+    asked: dict[str, list[tuple[str, str, str]]] = {}
     for name, path in files.items():
         stores[name] = await ExecutionStore(database=path, sweep_interval_seconds=NEVER, synchronous="NORMAL").open()
         if name == "without":

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from restpoint._engine.runner import Runner
     from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
-    from restpoint._storage import Failure, HistoryEntry, InboxItem, Page, Progress
+    from restpoint._storage import Failure, HistoryEntry, Page, Progress
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore
@@ -61,7 +61,8 @@ class View:
     """An execution as one actor sees it at one moment.
 
     ``prompts`` are the open prompts that they may see, the oldest first, and ``answerable`` the ids of those that they may
-    answer. ``consent`` is the oldest open consent, if they may see it.
+    answer. ``consent`` is the oldest open consent, if they may see it. ``state`` is the status and what may change of the open
+    waits, to compare two views by; of an execution that has ended, when it did, because it may end again.
     """
 
     record: "ExecutionRecord"
@@ -69,6 +70,7 @@ class View:
     prompts: "tuple[PendingInteraction, ...]"
     answerable: frozenset[str]
     consent: "PendingOAuth | None"
+    state: tuple[str, ...]
 
     @property
     def ended(self) -> bool:
@@ -82,14 +84,6 @@ class View:
             if prompt.interaction_id in self.answerable:
                 return prompt
         return self.prompts[0] if self.prompts else None
-
-    @property
-    def state(self) -> tuple[str, ...]:
-        """The status and what may change of the open waits, to compare two views by; of one that has ended, when it did."""
-        if self.ended:
-            return (self.status, str(self.record.completed_at))
-        consent = () if self.consent is None else (self.consent.consent_id,)
-        return (self.status, *(_told(prompt) for prompt in self.prompts), *consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +177,8 @@ class Service:
         if not policy.may_see(actor, subject):
             raise ExecutionNotFound(record.execution_id)
         if status not in PAUSED:
-            return View(record, status, (), frozenset(), None)
+            state = (status, str(record.completed_at)) if status in TERMINAL else (status,)
+            return View(record, status, (), frozenset(), None, state)
         prompts, answerable = [], []
         for prompt in pending:
             question = Question(owner, prompt.assignees, prompt.four_eyes, prompt.excluded)
@@ -194,7 +189,9 @@ class Service:
         consent = record.pending_oauth
         if consent is not None and not policy.may_see_consent(actor, subject):
             consent = None
-        return View(record, status, tuple(prompts), frozenset(answerable), consent)
+        # Now, because the prompts follow what happens to them.
+        state = (status, *map(_told, prompts), *(() if consent is None else (consent.consent_id,)))
+        return View(record, status, tuple(prompts), frozenset(answerable), consent, state)
 
     async def progress(self, view: View) -> "Progress":
         """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
@@ -267,7 +264,7 @@ class Service:
         ``ExecutionStore.inbox``; a page may have fewer than ``limit`` where the policy refuses many. Raises ``InvalidArgument``.
         """
         names, policy = self.policy.inbox_names(actor), self.policy
-        items: list[InboxItem] = []
+        items: list[Any] = []
         for _ in range(_INBOX_READINGS):
             page = await self.store.inbox(names, workflow=workflow, limit=limit - len(items), cursor=cursor)
             for item in page.items:

@@ -38,10 +38,10 @@ def kept(path: Path) -> set[tuple[Any, ...]]:
 
 
 async def asked(
-    store: ExecutionStore, owner: str | None = "ada", text: str = "?", priority: int = 0, **terms: Any
-) -> Any:
+    store: ExecutionStore, owner: str | None = "ada", text: str = "?", urgency: int = 0, **terms: Any
+) -> tuple[str, str]:
     """An execution that asks this."""
-    record = await store.create_execution(owner=owner, priority=priority)
+    record = await store.create_execution(owner=owner, priority=urgency)
     pending = await store.set_interaction_required(record.execution_id, HumanPromptText(text=text), **terms)
     return record.execution_id, pending.interaction_id
 

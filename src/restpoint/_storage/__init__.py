@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         verification,
         waits,
     )
-    from restpoint._storage.assignments import InboxItem, InboxPage
+    from restpoint._storage.assignments import InboxPage
     from restpoint._storage.audit_queries import Answer, Filters
     from restpoint._storage.consents import Attempt, Consent
     from restpoint._storage.counts import Gauges
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
-    "HistoryEntry", "HistoryRow", "InboxItem", "InboxPage", "Observer", "Page", "Progress", "Row", "Snapshot", "Start",
+    "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Snapshot", "Start",
     "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims",
     "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases",
     "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search",
@@ -63,7 +63,7 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "assignments": ("InboxItem", "InboxPage"),
+    "assignments": ("InboxPage",),
     "audit_queries": ("Answer", "Filters"),
     "consents": ("Attempt", "Consent"),
     "counts": ("Gauges",),

@@ -96,6 +96,13 @@ def _newer(known: Wait | None, wait: Wait) -> Wait:
     return wait if wait.given is not None else dataclasses.replace(wait, given=known.given)
 
 
+def _as_read(known: Wait | None, read: Wait) -> Wait:
+    """An open wait as it was read: the one that is known, unless it is for others now, or claimed by others."""
+    if known is None or (known.assignees, known.claimed_by) != (read.assignees, read.claimed_by):
+        return _newer(known, read)
+    return known
+
+
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:
     """The open waits but for one. A copy as a whole: to look at each of thousands costs more than the rest of an answer."""
     if len(still_open) <= 1:
@@ -120,7 +127,7 @@ def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
     if reading.as_of < state.as_of or not {wait.id for wait in reading.waits}.issuperset(state.open):
         return None
     found = [wait for wait in reading.waits if wait.status in OPEN]
-    still_open = {wait.id: _newer(state.open.get(wait.id), wait) for wait in sorted(found, key=attrgetter("opened"))}
+    still_open = {wait.id: _as_read(state.open.get(wait.id), wait) for wait in sorted(found, key=attrgetter("opened"))}
     closed = tuple(wait for wait in reading.waits if wait.status not in OPEN)
     has_paused = state.has_paused or reading.row.version > 1 or reading.row.status != "running"
     return ExecutionState(reading.as_of, reading.row, still_open, closed, has_paused)
