@@ -43,7 +43,9 @@ def beyond_schemas(reply: Any) -> bool:
         return False
     problem = json.loads(reply.content)
     return (
-        problem["code"] in {"response_not_accepted", "idempotency_conflict"} or "is not a cursor" in problem["detail"]
+        problem["code"] in {"response_not_accepted", "idempotency_conflict"}
+        or "is not a cursor" in problem["detail"]
+        or "can reach nobody" in problem["detail"]
     )
 
 
@@ -63,7 +65,7 @@ def hold_to_its_document(url: str, examples: int, half: int) -> dict[str, int]:
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     statuses: dict[str, int] = {}
     operations = list(schema.get_all_operations())
-    assert len(operations) == 30
+    assert len(operations) == 35
     for found in operations[half::2]:
         operation = found.ok()  # type: ignore[union-attr]
         cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))

@@ -9,11 +9,12 @@ The rules of ``Policy``:
 - The *owner* of an execution is who started it. They see it, read its history, cancel it, remove it after it has ended, and
   answer its prompts that have no assignees.
 - An *assignee* of an open prompt sees the execution while the prompt is open, sees the prompts that are addressed to them,
-  and answers those.
-- The role ``operator`` sees, answers, cancels, removes and retries everything. The role ``reader``, for auditors, sees
+  and answers those, claims them, or hands them on. Whoever has answered a prompt sees its execution from then on.
+- The role ``operator`` sees, answers, reassigns, cancels, removes and retries everything. The role ``reader``, for auditors, sees
   everything with its history and changes nothing. Both may audit the whole file.
 - The owner of the execution never answers a prompt with *four eyes*, not even as an operator. Where the owner or the actor is
-  ``local``, nobody can tell whether they are one person, so the answer is refused too.
+  ``local``, nobody can tell whether they are one person, so the answer is refused too. The same goes for whoever answered a
+  prompt that another one names as *other than*.
 - A consent (``auth_url``, ``oauth_state``) is shown to the owner only; if the execution has no owner, to operators.
 - For everyone else the execution does not exist.
 """
@@ -89,23 +90,29 @@ def actor_name(actor: ActorLike) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The facts of an execution that the policy uses. ``assignees`` are those of all its open prompts."""
+    """The facts of an execution that the policy uses. ``assignees`` are those of all its open prompts.
+
+    ``answered_by`` are people who have answered a prompt of it; for ``may_see`` the one who asks is among them if they have.
+    """
 
     owner: str | None
     assignees: frozenset[str] = frozenset()
+    answered_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The facts of a prompt that the policy uses. They never change.
+    """The facts of a prompt that the policy uses. Only ``assignees`` may change while it is open.
 
     ``owner`` is who started the execution (None if that is unknown). ``assignees`` are the people and groups that the prompt is
-    addressed to; none means the owner. With ``four_eyes`` the owner must not answer it.
+    addressed to; none means the owner. With ``four_eyes`` the owner must not answer it. ``excluded`` are the people who must not
+    answer it because they answered another prompt.
     """
 
     owner: str | None
     assignees: tuple[str, ...] = ()
     four_eyes: bool = False
+    excluded: tuple[str, ...] = ()
 
 
 class Policy:
@@ -127,6 +134,8 @@ class Policy:
         """Whether the execution exists for them."""
         if self.owns(actor, execution.owner) or self.sees_everything(actor):
             return True
+        if actor.id in execution.answered_by:
+            return True
         return bool(execution.assignees) and not actor.names.isdisjoint(execution.assignees)
 
     def may_see_prompt(self, actor: Actor, prompt: Question) -> bool:
@@ -140,9 +149,27 @@ class Policy:
         owns = self.owns(actor, prompt.owner)
         if prompt.four_eyes and (owns or (prompt.owner is not None and LOCAL in {actor.id, prompt.owner})):
             return False
+        if prompt.excluded and (actor.id in prompt.excluded or LOCAL in {actor.id, *prompt.excluded}):
+            return False
         if OPERATOR in actor.roles:
             return True
         return not actor.names.isdisjoint(prompt.assignees) if prompt.assignees else owns
+
+    def inbox_names(self, actor: Actor) -> frozenset[str] | None:
+        """The names whose prompts they may be able to answer; None: all. Their inbox has those of them that they may answer.
+
+        A prompt goes by the names of its assignees, or by that of the owner where it has none.
+        """
+        return None if OPERATOR in actor.roles else actor.names
+
+    def may_delegate(self, actor: Actor, prompt: Question) -> bool:
+        """Whether they may hand this prompt on to somebody else: it is addressed to them, and they may answer it."""
+        reached = not actor.names.isdisjoint(prompt.assignees) if prompt.assignees else self.owns(actor, prompt.owner)
+        return reached and self.may_answer(actor, prompt)
+
+    def may_reassign(self, actor: Actor, prompt: Question) -> bool:  # noqa: ARG002 - subclasses use it
+        """Whether they may address this prompt to others, whoever it is addressed to, and end the claims of others."""
+        return OPERATOR in actor.roles
 
     def authority(self, actor: Actor, prompt: Question) -> str:
         """Return by what right they answer this prompt, for the history.

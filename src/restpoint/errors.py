@@ -13,6 +13,7 @@
     │   ├── IllegalTransition              illegal_transition
     │   ├── Conflict                       conflict
     │   ├── InteractionAlreadyResolved     already_resolved
+    │   ├── InteractionClaimed             interaction_claimed
     │   ├── InteractionExpired (TimeoutError)   interaction_expired
     │   ├── InteractionWithdrawn           interaction_withdrawn
     │   ├── InteractionExists              interaction_exists
@@ -32,7 +33,8 @@
     │   └── InvalidArgument                invalid_argument
     │       └── TimeLimitRefused           time_limit_refused: asyncio's time limits do not outlast a restart
     ├── NotAllowed                         not_allowed: the policy forbids it to this actor; nothing was written
-    │   └── FourEyes                       four_eyes
+    │   ├── FourEyes                       four_eyes
+    │   └── SamePerson                     same_person
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
     ├── StepFailed                         step_failed: a step of a workflow raised, and so did its retries
     ├── WorkflowFailed                     workflow_failed: a workflow raises it to give up, with a code of its own
@@ -181,6 +183,26 @@ class InteractionAlreadyResolved(Refused):
         self.interaction_id = interaction_id
         self.answered_by = answered_by
         self.answered_at = answered_at
+
+
+class InteractionClaimed(Refused):
+    """Somebody else has claimed the prompt, so only they may answer it until they release it.
+
+    ``claimed_at`` is in milliseconds since the epoch.
+    """
+
+    code = "interaction_claimed"
+
+    def __init__(self, execution_id: str, interaction_id: str, claimed_by: str, claimed_at: int) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} is claimed by {claimed_by} since "
+            f"{datetime.fromtimestamp(claimed_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. Ask them to answer or to release it, "
+            "or an operator to reassign it."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+        self.claimed_by = claimed_by
+        self.claimed_at = claimed_at
 
 
 class InteractionExpired(Refused, TimeoutError):
@@ -410,6 +432,20 @@ class FourEyes(NotAllowed):
             f"Interaction {interaction_id} of execution {execution_id} needs a second pair of eyes: whoever started the "
             "execution cannot answer it, nor can anyone who may be the same person. Have someone else answer; where nobody can "
             "be told apart, as on a server without tokens, start and answer with tokens (restpoint serve --tokens-file)."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
+class SamePerson(NotAllowed):
+    """The prompt must be answered by someone else than whoever answered another one."""
+
+    code = "same_person"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} must be answered by someone other than whoever answered "
+            "the prompt before it, and by someone who can be told from them. Ask a colleague."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id

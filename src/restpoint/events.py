@@ -24,6 +24,9 @@ class _Effect:
     wait: WaitKind | None = None
     wait_status: WaitStatus | None = None
     opens_wait: bool = False
+    claims: bool = False
+    releases: bool = False
+    readdresses: bool = False
     wakes_runner: bool = False
     has_payload: bool = False
     keeps_digest_only: bool = False
@@ -69,6 +72,12 @@ class EventKind(StrEnum):
     """Whether the execution has one more open wait."""
     closes_wait: bool
     """Whether the wait is over: it is answered, granted or denied, or nobody can answer it any more."""
+    claims: bool
+    """Whether its actor has claimed the prompt from then on."""
+    releases: bool
+    """Whether nobody has claimed the prompt from then on."""
+    readdresses: bool
+    """Whether the prompt is addressed to others from then on: those whom the detail names."""
     wakes_runner: bool
     """Whether a runner may have something to do now: a run was started, was left behind, or a wait of it was closed."""
     has_payload: bool
@@ -90,6 +99,7 @@ class EventKind(StrEnum):
         self.ends_as, self.undoes_end = effect.ends_as, effect.undoes_end
         self.wait, self.wait_status = effect.wait, effect.wait_status
         self.opens_wait = effect.opens_wait
+        self.claims, self.releases, self.readdresses = effect.claims, effect.releases, effect.readdresses
         self.closes_wait = effect.wait is not None and effect.wait_status in ends(effect.wait)
         self.wakes_runner = effect.wakes_runner
         self.has_payload, self.keeps_digest_only = effect.has_payload, effect.keeps_digest_only
@@ -136,7 +146,26 @@ class EventKind(StrEnum):
     NOTIFIED = "notified", "A workflow told people something that needs no answer.", _shown("prompt")
     # --- Interactions ---
     INTERACTION_ASKED = "interaction_asked", "A prompt was put to people.", _asked("interaction")
-    INTERACTION_CLAIMED = "interaction_claimed", "Somebody took a prompt to answer it.", _Effect(wait="interaction")
+    INTERACTION_CLAIMED = (
+        "interaction_claimed",
+        "Somebody took a prompt to answer it; until they release it nobody else may.",
+        _Effect(wait="interaction", claims=True),
+    )
+    INTERACTION_RELEASED = (
+        "interaction_released",
+        "The claim of a prompt was ended, so others may answer it again.",
+        _Effect(wait="interaction", releases=True),
+    )
+    INTERACTION_DELEGATED = (
+        "interaction_delegated",
+        "Somebody whom a prompt was addressed to handed it on; the detail names whom it is addressed to now.",
+        _Effect(wait="interaction", releases=True, readdresses=True),
+    )
+    INTERACTION_REASSIGNED = (
+        "interaction_reassigned",
+        "A prompt was addressed to others; the detail names whom it is addressed to now.",
+        _Effect(wait="interaction", releases=True, readdresses=True),
+    )
     INTERACTION_REWORDED = (
         "interaction_reworded",
         "A workflow's code asks in other words now; the prompt stays as it was asked.",
@@ -230,3 +259,7 @@ ENDINGS: Final = tuple(kind for kind in EventKind if kind.ends_as is not None)
 """The events that end an execution."""
 UNDOINGS: Final = tuple(kind for kind in EventKind if kind.undoes_end)
 """The events by which an execution that had ended runs again."""
+CLAIMINGS: Final = tuple(kind for kind in EventKind if kind.claims or kind.releases)
+"""The events after which a prompt is claimed by somebody else than before, or by nobody."""
+READDRESSINGS: Final = tuple(kind for kind in EventKind if kind.readdresses)
+"""The events that address a prompt to others."""

@@ -89,6 +89,44 @@ class OpenInteraction(BaseModel):
     deadline: float | None = None
     assignees: list[str] | None = None
     four_eyes: bool = False
+    priority: int = 0
+    due: float | None = None
+    """When it should be answered; nothing happens then."""
+    claimed_by: str | None = None
+    """Who alone may answer it now; None: nobody has claimed it."""
+    claimed_at: float | None = None
+
+
+class InboxItem(BaseModel):
+    """An open prompt in an inbox. Times are seconds since the epoch."""
+
+    execution_id: str
+    interaction_id: str
+    workflow: str | None = None
+    owner: str | None = None
+    priority: int = 0
+    """Its own, or else that of its execution."""
+    due: float | None = None
+    """When it should be answered; nothing happens then."""
+    deadline: float | None = None
+    """When it cannot be answered any more."""
+    created_at: float
+    assignees: list[str] = Field(default_factory=list)
+    four_eyes: bool = False
+    excluded: list[str] = Field(default_factory=list)
+    """People who must not answer it, because they answered another prompt."""
+    claimed_by: str | None = None
+    """Who alone may answer it now; None: nobody has claimed it."""
+    claimed_at: float | None = None
+    prompt: HumanPrompt
+    response_url: str = ""
+
+
+class InboxList(BaseModel):
+    """A page of an inbox, the most urgent first. ``next_cursor`` gets the next page; it is None on the last one."""
+
+    items: list[InboxItem]
+    next_cursor: str | None = None
 
 
 class Notification(BaseModel):

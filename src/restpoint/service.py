@@ -7,15 +7,17 @@ store or the runner. What an actor may not see does not exist for them: the erro
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
 from weakref import WeakKeyDictionary
 
 from restpoint._core import json_thread
+from restpoint._storage import InboxPage
 from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
-from restpoint.access import DEFAULT_POLICY, Actor, Policy, Question, Subject
+from restpoint.access import DEFAULT_POLICY, OPERATOR, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
+    Conflict,
     ExecutionGone,
     ExecutionNotFound,
     FourEyes,
@@ -23,6 +25,7 @@ from restpoint.errors import (
     InteractionNotFound,
     NotAllowed,
     RestpointError,
+    SamePerson,
     StorageError,
     StoreClosed,
     WorkflowNotFound,
@@ -50,13 +53,16 @@ Reauthenticate = Callable[[], Awaitable[Actor]]
 BATCH: Final = 500
 """Rows of history that are read at a time."""
 
+_INBOX_READINGS: Final = 10  # for a page, where the policy refuses some of what is read
+
 
 @dataclass(frozen=True, slots=True)
 class View:
     """An execution as one actor sees it at one moment.
 
     ``prompts`` are the open prompts that they may see, the oldest first, and ``answerable`` the ids of those that they may
-    answer. ``consent`` is the oldest open consent, if they may see it.
+    answer. ``consent`` is the oldest open consent, if they may see it. ``state`` is the status and what may change of the open
+    waits, to compare two views by; of an execution that has ended, when it did, because it may end again.
     """
 
     record: "ExecutionRecord"
@@ -64,6 +70,7 @@ class View:
     prompts: "tuple[PendingInteraction, ...]"
     answerable: frozenset[str]
     consent: "PendingOAuth | None"
+    state: tuple[str, ...]
 
     @property
     def ended(self) -> bool:
@@ -77,14 +84,6 @@ class View:
             if prompt.interaction_id in self.answerable:
                 return prompt
         return self.prompts[0] if self.prompts else None
-
-    @property
-    def state(self) -> tuple[str, ...]:
-        """The status and the ids of the open waits, to compare two views by; of one that has ended, when: it may end again."""
-        if self.ended:
-            return (self.status, str(self.record.completed_at))
-        consent = () if self.consent is None else (self.consent.consent_id,)
-        return (self.status, *(prompt.interaction_id for prompt in self.prompts), *consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,28 +159,39 @@ class Service:
         record = await self.store.get(execution_id)
         if record is None:
             raise await self._absent(actor, execution_id)
-        return self.view(actor, record)
+        try:
+            return self.view(actor, record)
+        except ExecutionNotFound:
+            if not await self.store.has_answered(execution_id, actor.id):
+                raise
+            return self.view(actor, record, has_answered=True)
 
-    def view(self, actor: Actor, record: "ExecutionRecord") -> View:
-        """The execution as this process knows it. Raises ``ExecutionNotFound`` where the actor may not see it."""
+    def view(self, actor: Actor, record: "ExecutionRecord", *, has_answered: bool = False) -> View:
+        """The execution as this process knows it. Raises ``ExecutionNotFound`` where the actor may not see it.
+
+        ``has_answered`` says that they have answered a prompt of it, which ``status`` finds out.
+        """
         policy, owner, status = self.policy, record.owner, record.status
         pending = record.pending_interactions if status in PAUSED else ()
-        subject = _subject(record, pending)
+        subject = _subject(record, pending, actor.id if has_answered else None)
         if not policy.may_see(actor, subject):
             raise ExecutionNotFound(record.execution_id)
         if status not in PAUSED:
-            return View(record, status, (), frozenset(), None)
+            state = (status, str(record.completed_at)) if status in TERMINAL else (status,)
+            return View(record, status, (), frozenset(), None, state)
         prompts, answerable = [], []
         for prompt in pending:
-            question = Question(owner, prompt.assignees, prompt.four_eyes)
+            question = Question(owner, prompt.assignees, prompt.four_eyes, prompt.excluded)
             if policy.may_see_prompt(actor, question):
                 prompts.append(prompt)
-                if policy.may_answer(actor, question):
+                if prompt.claimed_by in {None, actor.id} and policy.may_answer(actor, question):
                     answerable.append(prompt.interaction_id)
         consent = record.pending_oauth
         if consent is not None and not policy.may_see_consent(actor, subject):
             consent = None
-        return View(record, status, tuple(prompts), frozenset(answerable), consent)
+        # Now, because the prompts follow what happens to them.
+        state = (status, *map(_told, prompts), *(() if consent is None else (consent.consent_id,)))
+        return View(record, status, tuple(prompts), frozenset(answerable), consent, state)
 
     async def progress(self, view: View) -> "Progress":
         """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
@@ -212,14 +222,21 @@ class Service:
         Waits without limit: wrap it in ``asyncio.timeout``. Raises ``ExecutionNotFound`` when the execution is removed or the
         actor may not see it any more, and ``StoreClosed``.
         """
-        view = self.view(actor, seen.record)
+        view = await self._seen_again(actor, seen.record)
         while view.state == seen.state and not view.ended:
             await view.record.changed()
             if view.record.is_detached:
                 view = await self.status(actor, view.record.execution_id)
-            else:  # the record is as new as the change, so the file need not be read
-                view = self.view(actor, view.record)
+            else:
+                view = await self._seen_again(actor, view.record)
         return view
+
+    async def _seen_again(self, actor: Actor, record: "ExecutionRecord") -> View:
+        """The execution as this process knows it: the record is as new as any change, so the file need not be read for most."""
+        try:
+            return self.view(actor, record)
+        except ExecutionNotFound:
+            return await self.status(actor, record.execution_id)
 
     async def list(
         self,
@@ -237,6 +254,27 @@ class Service:
         return await self.store.list(
             status=status, workflow=workflow, version=version, owner=owner, limit=limit, cursor=cursor, visible_to=names,
         )  # fmt: skip
+
+    async def inbox(
+        self, actor: Actor, *, workflow: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> InboxPage:
+        """The open prompts that the actor may answer: by ``due`` or ``deadline``, then by priority, then by age.
+
+        Those that somebody else has claimed are among them, because they may come free. Arguments are as those of
+        ``ExecutionStore.inbox``; a page may have fewer than ``limit`` where the policy refuses many. Raises ``InvalidArgument``.
+        """
+        names, policy = self.policy.inbox_names(actor), self.policy
+        items: list[Any] = []
+        for _ in range(_INBOX_READINGS):
+            page = await self.store.inbox(names, workflow=workflow, limit=limit - len(items), cursor=cursor)
+            for item in page.items:
+                question = Question(item.owner, item.assignees, item.four_eyes, item.excluded)
+                if policy.may_answer(actor, question):
+                    items.append(item)
+            cursor = page.next_cursor
+            if cursor is None or len(items) == limit:
+                break
+        return InboxPage(tuple(items), cursor)
 
     async def history(self, actor: Actor, execution_id: str, *, after: int = 0, limit: int = BATCH) -> HistoryPage:
         """A page of the history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
@@ -310,9 +348,114 @@ class Service:
         interaction_id: str,
         response: "HumanResponse | BaseModel | Mapping[str, Any]",
     ) -> None:
-        """Answer a prompt. Raises what ``ExecutionStore.resolve_interaction`` does, ``NotAllowed`` and ``FourEyes``."""
+        """Answer a prompt.
+
+        Raises what ``ExecutionStore.resolve_interaction`` does, ``NotAllowed``, ``FourEyes`` and ``SamePerson``.
+        """
+
+        async def act(question: Question) -> None:
+            await self.store.resolve_interaction(
+                execution_id, interaction_id, response, actor=actor,
+                authority=self.policy.authority(actor, question), addressed=question.assignees,
+            )  # fmt: skip
+
+        await self._judged(actor, execution_id, interaction_id, self.policy.may_answer, act)
+
+    async def claim(self, actor: Actor, execution_id: str, interaction_id: str) -> None:
+        """Claim a prompt, so that nobody else answers it meanwhile. Nothing happens where the actor has claimed it already.
+
+        Raises what ``ExecutionStore.claim_interaction`` does, ``NotAllowed``, ``FourEyes`` and ``SamePerson``.
+        """
+
+        async def act(question: Question) -> None:
+            await self.store.claim_interaction(
+                execution_id, interaction_id, actor=actor,
+                authority=self.policy.authority(actor, question), addressed=question.assignees,
+            )  # fmt: skip
+
+        await self._judged(actor, execution_id, interaction_id, self.policy.may_answer, act)
+
+    async def release(self, actor: Actor, execution_id: str, interaction_id: str, reason: str | None = None) -> None:
+        """End the actor's claim of a prompt; whoever may reassign the prompt ends that of anyone. Where there is none, nothing.
+
+        Raises what ``ExecutionStore.release_interaction`` does, and ``NotAllowed``.
+        """
+
+        async def act(question: Question) -> None:
+            anyone = self.policy.may_reassign(actor, question)
+            await self.store.release_interaction(execution_id, interaction_id, reason, anyone=anyone, actor=actor)
+
+        await self._judged(actor, execution_id, interaction_id, self._may_release, act)
+
+    def _may_release(self, actor: Actor, question: Question) -> bool:
+        return self.policy.may_answer(actor, question) or self.policy.may_reassign(actor, question)
+
+    async def delegate(
+        self, actor: Actor, execution_id: str, interaction_id: str, to: str, reason: str | None = None
+    ) -> None:
+        """Hand a prompt on to a person, or to a group as ``group:NAME``.
+
+        ``to`` takes the place of what the prompt reached the actor by: their id, or else their group. Everyone else whom it is
+        addressed to keeps it. Raises what ``ExecutionStore.address_interaction`` does, ``NotAllowed``, ``FourEyes`` and
+        ``SamePerson``.
+        """
+
+        async def act(question: Question) -> None:
+            authority = self.policy.authority(actor, question)
+            through = actor.id if authority == "assignee" else authority
+            names = [to if name == through else name for name in question.assignees]
+            names += [] if to in names else [to]
+            await self.store.address_interaction(
+                execution_id, interaction_id, list(dict.fromkeys(names)), reason,
+                event=EventKind.INTERACTION_DELEGATED, anyone=False, actor=actor, authority=authority,
+                addressed=question.assignees,
+            )  # fmt: skip
+
+        await self._judged(actor, execution_id, interaction_id, self.policy.may_delegate, act)
+
+    async def reassign(
+        self, actor: Actor, execution_id: str, interaction_id: str, to: Sequence[str], reason: str | None = None
+    ) -> None:
+        """Address a prompt to these people and groups and to nobody else, which ends a claim. That takes the role operator.
+
+        Raises what ``ExecutionStore.address_interaction`` does, and ``NotAllowed``.
+        """
+
+        async def act(_: Question) -> None:
+            await self.store.address_interaction(
+                execution_id, interaction_id, to, reason, actor=actor, authority=OPERATOR
+            )
+
+        await self._judged(actor, execution_id, interaction_id, self.policy.may_reassign, act)
+
+    async def _judged(
+        self,
+        actor: Actor,
+        execution_id: str,
+        interaction_id: str,
+        may: Callable[[Actor, Question], bool],
+        act: Callable[[Question], Awaitable[None]],
+    ) -> None:
+        """Do something with a prompt if the actor may, judged by whom it is addressed to at that moment."""
+        question = await self._question(actor, execution_id, interaction_id)
+        if may(actor, question):
+            try:
+                return await act(question)
+            except Conflict:  # it was addressed to others meanwhile
+                question = await self._question(actor, execution_id, interaction_id, as_stored=True)
+                if may(actor, question):
+                    return await act(question)
+        # This process may not have heard yet that it is addressed to them now.
+        question = await self._question(actor, execution_id, interaction_id, as_stored=True)
+        if not may(actor, question):
+            await self._refuse(actor, execution_id, interaction_id, question)
+        return await act(question)
+
+    async def _question(
+        self, actor: Actor, execution_id: str, interaction_id: str, *, as_stored: bool = False
+    ) -> Question:
         try:
-            question: Question = await self.store.address(execution_id, interaction_id)
+            return await self.store.address(execution_id, interaction_id, as_stored=as_stored)
         except ExecutionNotFound:
             raise await self._absent(actor, execution_id) from None
         except InteractionNotFound:
@@ -320,21 +463,21 @@ class Service:
                 actor, execution_id
             )  # hide existence: report the execution, not the interaction, as missing
             raise
-        if not self.policy.may_answer(actor, question):
-            await self._refuse(actor, execution_id, interaction_id, question)
-        authority = self.policy.authority(actor, question)
-        await self.store.resolve_interaction(execution_id, interaction_id, response, actor=actor, authority=authority)
 
     async def _refuse(self, actor: Actor, execution_id: str, interaction_id: str, question: Question) -> None:
         await self.status(actor, execution_id)
-        if not self.policy.may_see_prompt(actor, question):
+        policy = self.policy
+        if not policy.may_see_prompt(actor, question):
             raise InteractionNotFound(execution_id, interaction_id)
-        without = Question(question.owner, question.assignees)
-        if question.four_eyes and (self.policy.owns(actor, question.owner) or self.policy.may_answer(actor, without)):
-            raise FourEyes(execution_id, interaction_id)
+        if not policy.may_answer(actor, question):
+            without = replace(question, four_eyes=False)
+            if question.four_eyes and (policy.owns(actor, question.owner) or policy.may_answer(actor, without)):
+                raise FourEyes(execution_id, interaction_id)
+            if question.excluded and policy.may_answer(actor, replace(question, excluded=())):
+                raise SamePerson(execution_id, interaction_id)
         asked = ", ".join(question.assignees) or question.owner or "an operator"
         raise NotAllowed(
-            f"Interaction {interaction_id} of execution {execution_id} is addressed to {asked}; {actor.id} cannot answer it."
+            f"Interaction {interaction_id} of execution {execution_id} is addressed to {asked}; {actor.id} may not do that."
         )
 
     async def cancel(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
@@ -405,7 +548,17 @@ class Service:
             self._must_read(actor, record)
 
 
-def _subject(record: "ExecutionRecord", pending: "tuple[PendingInteraction, ...]") -> Subject:
-    if not pending:
+def _subject(
+    record: "ExecutionRecord", pending: "tuple[PendingInteraction, ...]", answerer: str | None = None
+) -> Subject:
+    if not pending and answerer is None:
         return Subject(record.owner)
-    return Subject(record.owner, frozenset(name for prompt in pending for name in prompt.assignees))
+    answered_by = frozenset[str]() if answerer is None else frozenset((answerer,))
+    return Subject(record.owner, frozenset(name for prompt in pending for name in prompt.assignees), answered_by)
+
+
+def _told(prompt: "PendingInteraction") -> str:
+    """A prompt, and what may change of it while it is open."""
+    if prompt.claimed_by is None and not prompt.assignees:
+        return prompt.interaction_id
+    return "\n".join((prompt.interaction_id, f"{prompt.claimed_by}", *prompt.assignees))

@@ -28,6 +28,11 @@ class Wait:
     """Whether it was withdrawn because its execution ended."""
     assignees: str | None = None
     four_eyes: int | None = None
+    excluded: str | None = None
+    priority: int | None = None
+    due_at: int | None = None
+    claimed_by: str | None = None
+    claimed_at: int | None = None
     provider: str | None = None
     """The provider of a consent that restpoint drives; None for a consent that the caller drives."""
     scopes: str | None = None
@@ -68,12 +73,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Whom an interaction is addressed to, and what happens at its deadline. ``assignees`` and the response are JSON text."""
+    """Whom an interaction is addressed to, how it stands in their inboxes, and what happens at its deadline.
+
+    ``assignees``, ``other_than`` (the ids of prompts whose answerers must not answer it) and the response are JSON text. ``due``
+    is in milliseconds from the asking.
+    """
 
     assignees: str | None = None
     four_eyes: int | None = None
     on_deadline: Literal["default", "fail"] | None = None
     default_response: str | None = None
+    priority: int | None = None
+    due: int | None = None
+    other_than: str | None = None
 
 
 NO_TERMS: Final = Terms()

@@ -2,11 +2,13 @@
 
 import asyncio
 import weakref
+from contextlib import suppress
 from contextvars import ContextVar
 from hashlib import sha256
 
+from restpoint._core.changes import Terms
 from restpoint._core.serialization import encode
-from restpoint.errors import NotJSON
+from restpoint.errors import InvalidArgument, NotJSON
 
 
 def this_task() -> "asyncio.Task[object] | None":
@@ -53,6 +55,37 @@ current_step: ContextVar[str | None] = ContextVar("restpoint_step", default=None
 def fingerprint(*parts: str | int | None) -> str:
     """A hash of what a call asks for."""
     return sha256("\0".join(["" if part is None else f"={part}" for part in parts]).encode()).hexdigest()[:16]
+
+
+def asked_for(text: str, terms: Terms, default: str | None) -> str:
+    """A hash of a prompt and of the rules that it is asked under, but for when it is due and how urgent it is."""
+    others = () if terms.other_than is None else (terms.other_than,)
+    return fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default, *others)
+
+
+class Answered:
+    """What the workflow was given for answered prompts, by which it may name them: ``other_than`` of ``Context.ask``."""
+
+    def __init__(self) -> None:
+        self._responses: weakref.WeakValueDictionary[str, object] = weakref.WeakValueDictionary()
+
+    def add(self, wait_id: str, response: object) -> None:
+        """Note what the workflow is given for the answer to a prompt."""
+        with suppress(TypeError):  # a class of the application's own that has no weak references: its id names it
+            self._responses[wait_id] = response
+
+    def ids_of(self, other_than: object) -> list[str]:
+        """The ids of prompts, each of which may be given as what the workflow got for it. Raises ``InvalidArgument``."""
+        each_of = other_than if isinstance(other_than, list | tuple) else [other_than]
+        return [one if isinstance(one, str) else self._id_of(one) for one in each_of]
+
+    def _id_of(self, response: object) -> str:
+        for wait_id, given in self._responses.items():
+            if given is response:
+                return wait_id
+        raise InvalidArgument(
+            "other_than takes what ctx.ask returned in this execution, the very object and no copy, or the id of an interaction."
+        )
 
 
 def fingerprint_of(arguments: tuple[object, ...]) -> str:

@@ -27,7 +27,7 @@ from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
 from restpoint._engine.answers import Answer, answer_of
-from restpoint._engine.calls import fingerprint, fingerprint_of
+from restpoint._engine.calls import asked_for, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
 from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
 from restpoint._storage import Entry, journal
@@ -61,6 +61,9 @@ class AskTerms(TypedDict, total=False):
     four_eyes: bool
     on_deadline: Literal["raise", "fail"]
     default: HumanResponse | BaseModel | Mapping[str, Any] | None
+    other_than: str | BaseModel | Sequence[str | BaseModel] | None
+    priority: int | None
+    due: float | timedelta | None
 
 
 class FormOptions(TypedDict, total=False):
@@ -126,6 +129,11 @@ class Context:
           gets the answer that was given; a prompt of another name it is not.
         - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
         - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
+        - ``other_than``: what an earlier ``ask`` of this execution returned, or the id of its interaction; or several of these.
+          Who answered that must not answer this one.
+        - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
+        - ``due``: when it should be answered, in seconds from now or as a ``timedelta``, for the order of inboxes. Nothing
+          happens then.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``, a response or a model of the form.
         - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
@@ -164,6 +172,9 @@ class Context:
         four_eyes: bool = False,
         on_deadline: Literal["raise", "fail"] = "raise",
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
+        other_than: str | BaseModel | Sequence[str | BaseModel] | None = None,
+        priority: int | None = None,
+        due: float | timedelta | None = None,
         **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
         model: type[BaseModel] | None = None
@@ -172,11 +183,13 @@ class Context:
             prompt, default = form_of(model, **form), default_of(model, default)
         elif form:
             raise InvalidArgument(f"A prompt says {', '.join(form)} itself; give it there, or ask for a model.")
-        asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
+        others = None if other_than is None else self._run.answered.ids_of(other_than)
+        asked = PromptRequest.read(
+            prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)
+        )
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
-        asked_for = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-        call, entry = self._run.call("ask", called, asked_for, asked)
+        call, entry = self._run.call("ask", called, asked_for(asked.text, terms, terms.default_response), asked)
 
         async def answered() -> Any:
             run = self._run
@@ -188,7 +201,9 @@ class Context:
             else:
                 wait_id = await self._opened(entry)
             answer = answer_of(run, call, model, *await waiting.answer(run, wait_id, call))
-            return answer if is_whole else answer.value
+            given = answer if is_whole else answer.value
+            run.answered.add(wait_id, given)
+            return given
 
         return answered()
 

@@ -8,7 +8,7 @@ wordings.
 from typing import TYPE_CHECKING, Final
 
 from restpoint._core.serialization import decode
-from restpoint._engine.calls import fingerprint
+from restpoint._engine.calls import asked_for
 from restpoint._storage import Call, Entry, event_details, journal
 from restpoint._store.prompt_request import PromptRequest
 from restpoint.errors import DamagedFile, ResponseNotAccepted
@@ -48,8 +48,7 @@ def _is_same(entry: Entry, text: str, request: PromptRequest) -> bool:
     except (DamagedFile, ResponseNotAccepted):
         return False
     # The journal has no more of the rules than what went into the fingerprint.
-    terms = request.terms
-    return entry.call.fingerprint == fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default)
+    return entry.call.fingerprint == asked_for(text, request.terms, default)
 
 
 # --- In words ---
@@ -90,7 +89,8 @@ def unlike(call: Call) -> str:
     if call.kind == "ask":
         # The journal has no words for these.
         return (
-            " under other rules (assignees, four eyes, what its deadline does, whether text is required, or declining)"
+            " under other rules (assignees, four eyes, other than whom, what its deadline does, whether text is required, "
+            "or declining)"
         )
     return " with other arguments" if call.kind == "step" else " of another kind or length"
 

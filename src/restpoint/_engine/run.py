@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, Pa
 from restpoint._core.changes import Change, Wait
 from restpoint._engine import rewording
 from restpoint._engine.attempts import Attempts
-from restpoint._engine.calls import Branch, current_branch, current_step, this_task
+from restpoint._engine.calls import Answered, Branch, current_branch, current_step, this_task
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.workflow import Workflow
@@ -71,6 +71,7 @@ class Run:
         self.input_text = input_text
         self.trace = trace
         self.waits = waits or {}
+        self.answered = Answered()
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """The outcomes of consents that restpoint drives, as far as they are known."""
         self.has_branched = False

@@ -11,6 +11,7 @@ from restpoint._core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from restpoint._storage import (
+        assignments,
         audit_queries,
         claims,
         consents,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         verification,
         waits,
     )
+    from restpoint._storage.assignments import InboxPage
     from restpoint._storage.audit_queries import Answer, Filters
     from restpoint._storage.consents import Attempt, Consent
     from restpoint._storage.counts import Gauges
@@ -53,14 +55,15 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
-    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts",
-    "Synchronous", "Transaction", "Verdict", "audit_queries", "backup", "checks", "claims", "consents", "counts",
-    "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
-    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
-    "vacuum", "verification", "waits",
+    "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Snapshot", "Start",
+    "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims",
+    "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases",
+    "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search",
+    "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
+    "assignments": ("InboxPage",),
     "audit_queries": ("Answer", "Filters"),
     "consents": ("Attempt", "Consent"),
     "counts": ("Gauges",),
@@ -79,7 +82,7 @@ _HOMES = {
     "verification": ("Verdict",),
 }
 _MODULES = (
-    "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
+    "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
     "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
     "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",

@@ -33,7 +33,7 @@ from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, Finding
 from restpoint._storage.schema import consents, executions, history, interactions, journal, runs
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word, words
-from restpoint.events import ENDINGS, UNDOINGS, EventKind, WaitKind
+from restpoint.events import CLAIMINGS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN
 
 _NAMED: Final = 5  # differences between tables and history that are reported, of each kind
@@ -160,10 +160,59 @@ _is_last_end = _h.event.in_(words((*ENDINGS, *UNDOINGS))) & (
 _was_undone = _h.event.in_(words(UNDOINGS))
 _answers = _of_waits.join(history, (_h.execution_id == _e.id) & (_h.wait_id == _i.id))
 _askings = _of_waits.join(history, _h.sequence == _i.opened)
+
+
+def _last_told(kinds: tuple[EventKind, ...], what: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """What the newest of these events of a prompt tells."""
+    last: ScalarSelect[Any] = (
+        limited(
+            select(what)
+            .where(_l.execution_id == _e.id, _l.wait_id == _i.id, _l.event.in_(words(kinds)))
+            .order_by(_l.sequence.desc()),
+            ONE,
+        )
+        .correlate(executions, interactions)
+        .scalar_subquery()
+    )
+    return last
+
+
+_l = history.alias("l").c
+_readdressed = _last_told(READDRESSINGS, func.json_extract(_l.detail, word("$.assignees")))
+_claimed = _last_told(CLAIMINGS, case((_l.event.in_(words(kind for kind in CLAIMINGS if kind.claims)), _l.actor)))
+_others = func.json_each(_in_detail("other_than")).table_valued("value", name="others")
+_kept_out = func.json_each(_i.excluded).table_valued("value", name="kept_out")
+# Somebody answered one of the prompts that the detail names, and is not kept from answering this one.
+_is_let_in = (
+    exists(_l.actor)
+    .where(
+        _l.execution_id == _e.id,
+        _l.event == word(EventKind.INTERACTION_ANSWERED),
+        _l.wait_id.in_(select(_others.c.value).correlate(history)),
+        _l.actor.is_not(None),
+        _l.actor.not_in(select(_kept_out.c.value).correlate(interactions)),
+    )
+    .correlate(executions, interactions, history)
+)
+_is_open = _i.status == word("pending")
 # What decides who may answer, until when, and what then: by column, its name and how it differs. A detail that
 # has timeout_ms tells of the deadline.
 _RIGHTS: Final = {
-    "assignees": ("assignees", _in_detail("assignees").is_distinct_from(_i.assignees)),
+    "assignees": (
+        "assignees",
+        (_is_open | _in_detail("assignees").is_distinct_from(_i.assignees))
+        & func.coalesce(_readdressed, _in_detail("assignees")).is_distinct_from(_i.assignees),
+    ),
+    "claimed_by": (
+        "claim",
+        (_is_open | _i.claimed_by.is_not(None)) & _claimed.is_distinct_from(_i.claimed_by),
+    ),
+    "excluded": (
+        "other than",
+        case((_in_detail("other_than").is_(None), _i.excluded.is_not(None)), else_=_is_let_in),
+    ),
+    "priority": ("priority", _in_detail("priority").is_distinct_from(_i.priority)),
+    "due_at": ("due date", (_in_detail("due_ms") + _h.time).is_distinct_from(_i.due_at)),
     "four_eyes": ("four eyes", func.coalesce(_in_detail("four_eyes"), ZERO) != func.coalesce(_i.four_eyes, ZERO)),
     "deadline_at": (
         "deadline",

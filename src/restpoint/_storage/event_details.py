@@ -50,7 +50,8 @@ def asked(
 ) -> str:
     """A prompt, which is JSON: whom it is addressed to, at which call of its workflow it was asked, and its deadline.
 
-    ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire.
+    ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire; the prompts whose
+    answerers must not answer it, its own priority and its due date where it has any.
     """
     fields = [_payload("prompt", prompt, digest=digest)]
     if terms.assignees is not None or terms.four_eyes:
@@ -62,6 +63,12 @@ def asked(
         fields.append(f'"timeout_ms":{timeout}')
     if terms.on_deadline is not None:
         fields.append(f'"on_deadline":"{terms.on_deadline}"')
+    if terms.other_than is not None:
+        fields.append(f'"other_than":{terms.other_than}')
+    if terms.priority is not None:
+        fields.append(f'"priority":{terms.priority}')
+    if terms.due is not None:
+        fields.append(f'"due_ms":{terms.due}')
     return _object(*fields)
 
 
@@ -85,6 +92,17 @@ def answered(response: str, *, digest: bool, actor: Actor | None = None, authori
     """
     payload = _payload("response", response, digest=digest)
     return _object(payload) if actor is None else _object(payload, _credentials(actor, authority or APPLICATION))
+
+
+def claimed(actor: Actor, authority: str | None = None) -> str:
+    """A claim: by what right the actor made it, with their groups and roles."""
+    return _object(_credentials(actor, authority or APPLICATION))
+
+
+def readdressed(assignees: str, actor: Actor | None = None, authority: str | None = None) -> str:
+    """Whom a prompt is addressed to now, which is a JSON list, and by what right the actor did that."""
+    told = f'"assignees":{assignees}'
+    return _object(told) if actor is None else _object(told, _credentials(actor, authority or APPLICATION))
 
 
 def consent(provider: str, scopes: tuple[str, ...]) -> str:

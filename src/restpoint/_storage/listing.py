@@ -62,6 +62,7 @@ def _page_query(shape: _Shape) -> str:
         for number in range(shape.owners):
             owned = _column("owner", by_index=status in {None, _DENSE}) == bindparam(f"owner{number}")
             branches.append(_keys(*_conditions(status, shape.given), owned))
+            branches.append(_answered(f"owner{number}", *_conditions(status, shape.given, by_index=False)))
         if status is None or status in PAUSED:  # nothing is asked in any other
             branches.append(_addressed(shape.audience, *_conditions(status, shape.given, by_index=False)))
     if not branches:
@@ -97,6 +98,18 @@ def _column(name: str, *, by_index: bool) -> ColumnElement[Any]:
 
 def _keys(*conditions: ColumnElement[bool]) -> Any:
     return limited(select(_e.key).where(*conditions).order_by(_e.key.desc())).subquery()
+
+
+def _answered(name: str, *conditions: ColumnElement[bool]) -> Any:
+    """The executions that have a prompt which somebody answered."""
+    rows = interactions.join(executions, _e.key == _i.execution_key) if conditions else interactions
+    return limited(
+        select(_i.execution_key.label("key"))
+        .distinct()
+        .select_from(rows)
+        .where(_i.answered_by == bindparam(name), *conditions)
+        .order_by(_i.execution_key.desc())
+    ).subquery()
 
 
 def _addressed(names: int, *conditions: ColumnElement[bool]) -> Any:

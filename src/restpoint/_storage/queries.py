@@ -126,7 +126,7 @@ async def missing(database: Database, execution_id: str, wait_id: str) -> NotFou
 
 
 _ADDRESS: Final = prepare(
-    select(_e.owner, _i.assignees, _i.four_eyes, _i.status)
+    select(_e.owner, _i.assignees, _i.four_eyes, _i.excluded, _i.status)
     .select_from(executions.outerjoin(interactions, (_i.execution_key == _e.key) & (_i.id == bindparam("wait"))))
     .where(_e.id == bindparam("id"))
 )
@@ -134,19 +134,21 @@ _ADDRESS: Final = prepare(
 
 @dataclass(frozen=True, slots=True)
 class Address(Question):
-    """Whom an interaction is addressed to and whose its execution is, with its status now, which alone may change."""
+    """Whom an interaction is addressed to and whose its execution is, with its status now."""
 
     status: str = "pending"
 
 
 async def address(database: Database, execution_id: str, interaction_id: str) -> Address:
     """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-    for owner, assignees, four_eyes, status in await database.read(
+    for owner, assignees, four_eyes, excluded, status in await database.read(
         _ADDRESS, {"id": execution_id, "wait": interaction_id}
     ):
         if status is None:
             raise InteractionNotFound(execution_id, interaction_id)
-        return Address(owner, tuple(decode(assignees) or ()), bool(four_eyes), status)
+        return Address(
+            owner, tuple(decode(assignees) or ()), bool(four_eyes), tuple(decode(excluded) or ()), status=status
+        )
     raise ExecutionNotFound(execution_id)
 
 

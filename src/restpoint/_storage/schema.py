@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0009"
+REVISION: Final = "0010"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -140,6 +140,11 @@ interactions: Final = Table(
         "on_deadline", TEXT, comment="none: expires; 'default': is answered with default_response; 'fail': ends all"
     ),
     Column("default_response", TEXT),
+    Column("priority", INTEGER, comment="for the order of inboxes; none: that of its execution"),
+    Column("due_at", INTEGER, comment="when it should be answered; nothing happens then"),
+    Column("excluded", TEXT, comment="JSON list of the people who must not answer it, having answered another one"),
+    Column("claimed_by", TEXT, comment="who alone may answer it now"),
+    Column("claimed_at", INTEGER),
     UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
     CheckConstraint(one_of("status", statuses("interaction")), name="interactions_status_is_known"),
     CheckConstraint("(status = 'answered') = (response IS NOT NULL)", name="interactions_answered_means_a_response"),
@@ -155,6 +160,32 @@ Index(
     interactions.c.opened,
     interactions.c.assignees,
     sqlite_where=text("status = 'pending'"),
+)
+Index(
+    "interactions_by_answerer",
+    interactions.c.answered_by,
+    interactions.c.execution_key,
+    sqlite_where=text("answered_by IS NOT NULL"),
+)
+
+# Made of the open prompts by the triggers alone, so it is as they are whatever program writes them.
+assignments: Final = Table(
+    "assignments",
+    metadata,
+    Column(
+        "name",
+        TEXT,
+        nullable=False,
+        primary_key=True,
+        comment="an assignee; the execution's owner where there are none; and '' for those who may answer everything",
+    ),
+    Column(
+        "due", INTEGER, nullable=False, primary_key=True, comment="due_at or deadline_at; the largest number: neither"
+    ),
+    Column("urgency", INTEGER, nullable=False, primary_key=True, comment="the priority, with the opposite sign"),
+    Column("opened", INTEGER, nullable=False, primary_key=True, comment="interactions.opened"),
+    Column("interaction_key", INTEGER, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 consents: Final = Table(

@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
 from restpoint._core.execution_row import AT_FIRST
 from restpoint._storage.schema import consents, executions, interactions
-from restpoint._storage.sqlite.connection import ONE, ZERO, prepare, word, words
+from restpoint._storage.sqlite.connection import ONE, ZERO, listed, prepare, word, words
 from restpoint.access import LOCAL
 from restpoint.lifecycle import OPEN
 
@@ -106,6 +106,9 @@ ASK: Final = prepare(
             "four_eyes",
             "on_deadline",
             "default_response",
+            "priority",
+            "due_at",
+            "excluded",
         ],
         select(
             _e.key,
@@ -119,6 +122,9 @@ ASK: Final = prepare(
             _given("eyes"),
             _given("then"),
             _given("the_default"),
+            _given("the_priority"),
+            _given("due"),
+            _given("the_excluded"),
         ).where(_AS_EXPECTED),
     ),
     order=(
@@ -131,6 +137,9 @@ ASK: Final = prepare(
         "eyes",
         "then",
         "the_default",
+        "the_priority",
+        "due",
+        "the_excluded",
         *_EXPECTED,
     ),
 )
@@ -159,35 +168,92 @@ FORGET_SECRETS: Final = prepare(
     order=("id",),
 )
 INTERACTION: Final = prepare(
-    select(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at)
+    select(
+        *(_e.status, _e.open_waits, _i.key, _i.status, _i.deadline_at, _i.response, _i.answered_by, _i.closed_at),
+        *(_i.claimed_by, _i.claimed_at, _i.assignees, _i.excluded),
+    )
     .select_from(executions.join(interactions, _i.execution_key == _e.key))
     .where(_THIS, _i.id == _given("wait"))
 )
+# Four eyes: someone with a name who is not the execution's owner, where that has a name, and neither is anybody.
+_IS_NOT_THE_OWNER: Final = (
+    _i.four_eyes.is_(None)
+    | (_i.four_eyes == ZERO)
+    | ~exists(
+        select(_e.key).where(
+            _THIS,
+            (_e.owner == word(LOCAL)) | func.coalesce(_given("who"), _e.owner).in_([_e.owner, word(LOCAL)]),
+            _e.owner.is_not(None),
+        )
+    )
+)
+_excluded: Final = func.json_each(_i.excluded).table_valued("value")
+# As four eyes, for those who answered another prompt.
+_IS_NOT_EXCLUDED: Final = _i.excluded.is_(None) | ~exists(
+    select(_excluded.c.value)
+    .where(
+        (_excluded.c.value == word(LOCAL))
+        | func.coalesce(_given("who"), word(LOCAL)).in_([_excluded.c.value, word(LOCAL)])
+    )
+    .correlate(interactions)
+)
+# Without the assignees that the actor's right was judged by, any will do; '' stands for none.
+_IS_ADDRESSED_AS_KNOWN: Final = func.coalesce(_i.assignees, word("")) == func.coalesce(
+    _given("addressed"), _i.assignees, word("")
+)
+_MAY: Final = (
+    _i.execution_key == _ITS_KEY,
+    _i.id == _given("wait"),
+    _i.status == _given("expected_status"),
+    _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
+    _IS_NOT_THE_OWNER,
+    _IS_NOT_EXCLUDED,
+    _i.claimed_by.is_(None) | (_i.claimed_by == _given("who")),
+    _IS_ADDRESSED_AS_KNOWN,
+)
+RIGHTS: Final = ("id", "wait", "expected_status", "at", "id", "who", "who", "who", "addressed")
+"""The parameters of what whoever answers or claims a prompt must meet; see ``waits.rights``."""
+
 ANSWER: Final = prepare(
     update(interactions)
-    .where(
-        _i.execution_key == _ITS_KEY,
-        _i.id == _given("wait"),
-        _i.status == _given("expected_status"),
-        _i.deadline_at.is_(None) | (_i.deadline_at > _given("at")),
-        # Four eyes: someone with a name who is not the execution's owner, where that has a name, and neither is anybody.
-        _i.four_eyes.is_(None)
-        | (_i.four_eyes == ZERO)
-        | ~exists(
-            select(_e.key).where(
-                _THIS,
-                (_e.owner == word(LOCAL)) | func.coalesce(_given("who"), _e.owner).in_([_e.owner, word(LOCAL)]),
-                _e.owner.is_not(None),
-            )
-        ),
-    )
+    .where(*_MAY)
     .values(
         status=_given("to_status"),
         closed_at=_given("now"),
         response=_given("the_response"),
         answered_by=_given("actor"),
     ),
-    order=("to_status", "now", "the_response", "actor", "id", "wait", "expected_status", "at", "id", "who"),
+    order=("to_status", "now", "the_response", "actor", *RIGHTS),
+)
+CLAIM: Final = prepare(
+    update(interactions).where(*_MAY).values(claimed_by=_given("actor"), claimed_at=_given("now")),
+    order=("actor", "now", *RIGHTS),
+)
+RELEASE: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(claimed_by=null(), claimed_at=null()),
+    order=("wait_key", "expected_status"),
+)
+ADDRESS: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(assignees=_given("the_assignees"), claimed_by=null(), claimed_at=null()),
+    order=("the_assignees", "wait_key", "expected_status"),
+)
+ANSWERERS: Final = prepare(
+    select(_i.id, _i.status, _i.answered_by).where(_i.execution_key == _ITS_KEY, _i.id.in_(listed("waits")))
+)
+OF_A_PROMPT: Final = (
+    *("id", "status", "opened", "created_at", "deadline_at", "prompt", "assignees", "four_eyes", "excluded"),
+    *("priority", "due_at", "claimed_by", "claimed_at"),
+)
+"""The columns of an interaction that its events carry, which are fields of ``Wait``."""
+
+OPEN_INTERACTION: Final = prepare(
+    select(_e.status, _i.key, _i.answered_by, _i.closed_at, *(_i[name] for name in OF_A_PROMPT))
+    .select_from(executions.join(interactions, _i.execution_key == _e.key))
+    .where(_THIS, _i.id == _given("wait"))
 )
 WAIT_STATUS: Final = prepare(
     union_all(

@@ -4,25 +4,30 @@ The functions are jobs for the writer and follow the rules of ``executions.py``,
 """
 
 import sqlite3
+from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._core.serialization import decode
+from restpoint._core.serialization import decode, encode
 from restpoint._storage import event_details, leases, statements
 from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
 from restpoint._storage.sqlite.database import Transaction
+from restpoint.access import LOCAL
 from restpoint.errors import (
     Conflict,
     FourEyes,
     InteractionAlreadyResolved,
+    InteractionClaimed,
     InteractionExists,
     InteractionExpired,
     InteractionNotFound,
     InteractionWithdrawn,
+    InvalidArgument,
+    SamePerson,
 )
 from restpoint.events import EventKind
 from restpoint.lifecycle import move
@@ -49,12 +54,34 @@ def ask(
     caller's own object, which the event carries to those who wait here. Where a ``lease`` is given, it drives the execution
     from now on; ``claim`` is the claim that it has already.
 
-    Raises ``InteractionExists``, and ``LeaseLost`` if the execution was taken over from whoever has ``claim``.
+    Raises ``InteractionExists``, ``LeaseLost`` if the execution was taken over from whoever has ``claim``, and for
+    ``terms.other_than`` ``InteractionNotFound``, and ``InvalidArgument`` for a prompt that nobody has answered.
     """
+    excluded = None if terms.other_than is None else _answerers(tx, execution_id, terms.other_than)
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
+    due_at = None if terms.due is None else tx.now + terms.due
+    wait.excluded, wait.priority, wait.due_at = excluded, terms.priority, due_at
     content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-    _open(tx, execution_id, wait, "ask", statements.ASK, content, lease, actor, detail, claim, chosen=chosen)
+    standing = (terms.priority, due_at, excluded)
+    _open(
+        tx, execution_id, wait, "ask", statements.ASK, (*content, *standing), lease, actor, detail, claim, chosen=chosen
+    )
+
+
+def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | None:
+    """Who answered these prompts of an execution, as JSON. The default of a deadline, and somebody without a name, are nobody."""
+    found = {row[0]: row[1:] for row in tx.all(statements.ANSWERERS, {"id": execution_id, "waits": other_than})}
+    for wait_id in decode(other_than):
+        if wait_id not in found:
+            read(tx, execution_id)
+            raise InteractionNotFound(execution_id, wait_id)
+        if found[wait_id][0] != "answered":
+            raise InvalidArgument(
+                f"other_than names the prompt {wait_id}, which is {found[wait_id][0]}; ask once somebody has answered it."
+            )
+    people = sorted({answered_by for _, answered_by in found.values() if answered_by is not None})
+    return encode(people) if people else None
 
 
 def authorize(
@@ -144,6 +171,8 @@ def answer(
     detail: str,
     keeping: RetentionRules,
     given: BaseModel | None = None,
+    *,
+    addressed: str | None = None,
 ) -> InteractionExpired | None:
     """Record a response to an open interaction. The same response of the same actor again changes nothing and is a success.
 
@@ -151,12 +180,15 @@ def answer(
     ``response`` must have passed ``prompts.accepts``; a prompt never changes, so that check needs no transaction. ``given`` is
     the response as the caller's own object, which the event carries to those who wait here. An open interaction whose
     deadline has passed expires here and now, and the refusal is returned: raised, it would undo the expiry. One with four
-    eyes takes none of the execution's owner, and none of nobody where the execution has an owner: raises ``FourEyes``.
+    eyes takes none of the execution's owner, and none of nobody where the execution has an owner: raises ``FourEyes``. Nor does
+    one take any of those whom ``other_than`` excludes (``SamePerson``), or of anybody else while someone has claimed it
+    (``InteractionClaimed``). ``addressed`` are the assignees that the actor's right was judged by (see ``rights``): where the
+    prompt has others by now, it raises ``Conflict``.
     """
     to = move("interaction", wait_id, "pending", "answer")
-    values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
+    values = (to, tx.now, response, actor, *rights(tx, execution_id, wait_id, actor, addressed))
     if tx.execute(statements.ANSWER, values).rowcount != 1:
-        return _not_answered(tx, execution_id, wait_id, response, actor, keeping)
+        return _not_answered(tx, execution_id, wait_id, response, actor, addressed, keeping)
     wait = Wait(
         "interaction", wait_id, to, 0, 0, None, response=response, answered_by=actor, closed_at=tx.now, given=given
     )
@@ -165,15 +197,44 @@ def answer(
     return None
 
 
+def rights(
+    tx: Transaction, execution_id: str, wait_id: str, actor: str | None, addressed: str | None
+) -> tuple[object, ...]:
+    """The values of ``statements.RIGHTS``. ``addressed`` is a JSON list; ``''`` for nobody, None where it does not matter."""
+    return (execution_id, wait_id, "pending", tx.now, execution_id, actor, actor, actor, addressed)
+
+
+def refuse(execution_id: str, wait_id: str, row: tuple[Any, ...], actor: str | None, addressed: str | None) -> NoReturn:
+    """Raise why an actor may not answer or claim a prompt, whose ``row`` says that it is open and not past its deadline.
+
+    ``row`` has claimed_by, claimed_at, assignees and excluded.
+    """
+    claimed_by, claimed_at, assignees, excluded = row
+    if addressed is not None and addressed != (assignees or ""):
+        raise Conflict(f"Interaction {wait_id} of execution {execution_id}", "addressed to others by now")
+    if claimed_by is not None and claimed_by != actor:
+        raise InteractionClaimed(execution_id, wait_id, claimed_by, claimed_at)
+    people = decode(excluded) or ()
+    if people and (actor is None or LOCAL in {actor, *people} or actor in people):
+        raise SamePerson(execution_id, wait_id)
+    raise FourEyes(execution_id, wait_id)
+
+
 def _not_answered(
-    tx: Transaction, execution_id: str, wait_id: str, response: str, actor: str | None, keeping: RetentionRules
+    tx: Transaction,
+    execution_id: str,
+    wait_id: str,
+    response: str,
+    actor: str | None,
+    addressed: str | None,
+    keeping: RetentionRules,
 ) -> InteractionExpired | None:
     """Refuse with the reason why the interaction took no response, unless it has this very response of this actor already."""
     row = tx.one(statements.INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
         read(tx, execution_id)
         raise InteractionNotFound(execution_id, wait_id)
-    status, waits, wait_key, wait_status, deadline_at, stored, answered_by, closed_at = row
+    status, waits, wait_key, wait_status, deadline_at, stored, answered_by, closed_at, *claim = row
     if wait_status == "answered":
         if stored == response and actor in {answered_by, None}:  # a caller who names nobody vouches for the repeat
             return None
@@ -181,7 +242,7 @@ def _not_answered(
     if wait_status == "withdrawn":
         raise InteractionWithdrawn(execution_id, wait_id)
     if wait_status == "pending" and (deadline_at is None or deadline_at > tx.now):
-        raise FourEyes(execution_id, wait_id)
+        refuse(execution_id, wait_id, tuple(claim), actor, addressed)
     if wait_status == "pending":
         wait = Wait("interaction", wait_id, wait_status, 0, 0, deadline_at)
         _fall_due(tx, Execution(execution_id, status, waits), wait_key, wait, keeping)

@@ -4,6 +4,7 @@ Everything here is pure: a state never changes, and each function returns a new 
 shows its newest state, and resolves futures by the difference of two states.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from operator import attrgetter
@@ -64,7 +65,7 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
         still_open = _without(still_open, wait.id)
         closed = (wait,)
     elif wait is not None:
-        still_open = {**still_open, wait.id: wait} if still_open else {wait.id: wait}
+        still_open = {**still_open, wait.id: _newer(still_open.get(wait.id), wait)} if still_open else {wait.id: wait}
     has_paused = state.has_paused or event.status != "running"
     return ExecutionState(event.sequence, _after(state.row, event), still_open, closed, has_paused)
 
@@ -86,6 +87,20 @@ def _after(row: ExecutionRow, event: Change) -> ExecutionRow:
     if event.lease is not None and (event.lease, event.epoch) != (row.lease, row.epoch):
         row = row.changed(lease=event.lease, epoch=event.epoch)
     return row
+
+
+def _newer(known: Wait | None, wait: Wait) -> Wait:
+    """An open wait as it is now, with the caller's own prompt if this process had it."""
+    if known is None or known.given is None:
+        return wait
+    return wait if wait.given is not None else dataclasses.replace(wait, given=known.given)
+
+
+def _as_read(known: Wait | None, read: Wait) -> Wait:
+    """An open wait as it was read: the one that is known, unless it is for others now, or claimed by others."""
+    if known is None or (known.assignees, known.claimed_by) != (read.assignees, read.claimed_by):
+        return _newer(known, read)
+    return known
 
 
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:
@@ -112,7 +127,7 @@ def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
     if reading.as_of < state.as_of or not {wait.id for wait in reading.waits}.issuperset(state.open):
         return None
     found = [wait for wait in reading.waits if wait.status in OPEN]
-    still_open = {wait.id: state.open.get(wait.id, wait) for wait in sorted(found, key=attrgetter("opened"))}
+    still_open = {wait.id: _as_read(state.open.get(wait.id), wait) for wait in sorted(found, key=attrgetter("opened"))}
     closed = tuple(wait for wait in reading.waits if wait.status not in OPEN)
     has_paused = state.has_paused or reading.row.version > 1 or reading.row.status != "running"
     return ExecutionState(reading.as_of, reading.row, still_open, closed, has_paused)

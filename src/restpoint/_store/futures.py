@@ -50,8 +50,10 @@ class Observer(asyncio.Future[None]):
 class PendingInteraction:
     """An open prompt of an execution.
 
-    ``created_at`` and ``deadline`` are in seconds since the epoch; ``deadline`` is None where there is none. ``assignees`` are
-    the people and groups that it is addressed to; with ``four_eyes``, the execution's owner must not answer it.
+    Times are in seconds since the epoch: ``created_at``; ``deadline``; ``due``, when it should be answered; and ``claimed_at``.
+    Each is None where there is none. ``assignees`` are the people and groups that it is addressed to now, and ``claimed_by`` is
+    who alone may answer it now. With ``four_eyes``, the execution's owner must not answer it, and ``excluded`` are others who
+    must not. ``priority`` is its own; None: that of the execution.
     """
 
     __slots__ = (
@@ -63,10 +65,15 @@ class PendingInteraction:
         "_record",
         "_text",
         "assignees",
+        "claimed_at",
+        "claimed_by",
         "created_at",
         "deadline",
+        "due",
+        "excluded",
         "four_eyes",
         "interaction_id",
+        "priority",
     )
 
     def __init__(self, record: "ExecutionRecord", wait: Wait) -> None:
@@ -75,12 +82,21 @@ class PendingInteraction:
         self._text = wait.prompt or ""
         self.created_at = wait.created_at / 1000
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
-        self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
+        self.due = None if wait.due_at is None else wait.due_at / 1000
+        self.priority = wait.priority
         self.four_eyes = bool(wait.four_eyes)
+        self.excluded: tuple[str, ...] = tuple(decode(wait.excluded) or ())
+        self.follow(wait)
         self._record = record
         self._future: weakref.ref[AnswerFuture] | None = None
         self._outcome: BaseModel | RestpointError | None = None
         self._closed: Wait | None = None
+
+    def follow(self, wait: Wait) -> None:
+        """Take over what may change while it is open: whom it is addressed to, and who has claimed it. For the store."""
+        self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
+        self.claimed_by = wait.claimed_by
+        self.claimed_at = None if wait.claimed_at is None else wait.claimed_at / 1000
 
     @property
     def prompt(self) -> HumanPrompt:

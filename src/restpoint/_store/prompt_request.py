@@ -1,13 +1,15 @@
 """A prompt to be asked, checked together with the options that it is asked with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Terms
+from restpoint._core.execution_row import check_priority
 from restpoint._core.retention_rules import RetentionRules, milliseconds
-from restpoint._core.serialization import encode
+from restpoint._core.serialization import check_text, encode
 from restpoint._storage import event_details
 from restpoint.access import check_assignee
 from restpoint.errors import InvalidArgument
@@ -39,14 +41,24 @@ class PromptRequest(NamedTuple):
         four_eyes: bool,
         on_deadline: Literal["raise", "fail"],
         default: HumanResponse | BaseModel | Mapping[str, Any] | None,
+        other_than: str | Sequence[str] | None = None,
+        priority: int | None = None,
+        due: float | None = None,
     ) -> "PromptRequest":
-        """Check the arguments of ``ExecutionStore.set_interaction_required``; ``timeout`` is in seconds.
+        """Check the arguments of ``ExecutionStore.set_interaction_required``; ``timeout`` and ``due`` are in seconds.
 
         Raises ``PromptNotAccepted``, ``InvalidArgument``, ``NotJSON``, and ``ResponseNotAccepted`` for the default.
         """
         asked = read_prompt(prompt)
         seconds = asked.timeout if timeout is None else timeout
         text, terms = write_prompt(asked), _read_terms(asked, assignees, four_eyes, on_deadline, default)
+        if other_than is not None or priority is not None or due is not None:
+            terms = replace(
+                terms,
+                other_than=_read_other_than(other_than),
+                priority=None if priority is None else check_priority(priority),
+                due=None if due is None else milliseconds("due", due),
+            )
         return cls(asked, text, terms, None if seconds is None else milliseconds("timeout", seconds))
 
     def detail(self, keeping: RetentionRules, position: str | None = None) -> str:
@@ -54,6 +66,28 @@ class PromptRequest(NamedTuple):
         return event_details.asked(
             self.text, self.terms, digest=keeping.digest, position=position, timeout=self.timeout
         )
+
+
+def read_assignees(assignees: Sequence[str]) -> str:
+    """The people and groups that a prompt is addressed to, as a JSON list. Raises ``InvalidArgument`` and ``NotJSON``."""
+    if isinstance(assignees, str) or not assignees:
+        raise InvalidArgument(
+            "assignees is a list of people and groups, with at least one in it; None addresses nobody."
+        )
+    for name in assignees:
+        check_assignee(name)
+    return encode(list(assignees))
+
+
+def _read_other_than(other_than: str | Sequence[str] | None) -> str | None:
+    if other_than is None:
+        return None
+    wait_ids = [other_than] if isinstance(other_than, str) else list(other_than)
+    if not wait_ids:
+        raise InvalidArgument("other_than is empty; name an answered prompt by its id, or leave it out.")
+    for wait_id in wait_ids:
+        check_text("other_than", wait_id, limit=200)
+    return encode(wait_ids)
 
 
 def _read_terms(
@@ -65,12 +99,6 @@ def _read_terms(
 ) -> Terms:
     if assignees is None and not four_eyes and default is None and on_deadline == "raise":
         return NO_TERMS
-    if isinstance(assignees, str) or (assignees is not None and not assignees):
-        raise InvalidArgument(
-            "assignees is a list of people and groups, with at least one in it; None addresses nobody."
-        )
-    for name in assignees or ():
-        check_assignee(name)
     if on_deadline not in {"raise", "fail"}:
         raise InvalidArgument(
             f"on_deadline is 'raise' or 'fail', not {on_deadline!r}; give a default to have it answered."
@@ -81,5 +109,5 @@ def _read_terms(
     then: Literal["default", "fail"] | None = (
         "default" if default is not None else "fail" if on_deadline == "fail" else None
     )
-    names = None if assignees is None else encode(list(assignees))
+    names = None if assignees is None else read_assignees(assignees)
     return Terms(names, 1 if four_eyes else None, then, response)

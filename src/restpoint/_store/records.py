@@ -288,11 +288,15 @@ class ExecutionRecord:
         return None if wait is None else self._interaction(wait)
 
     def address(self, interaction_id: str) -> Address | None:
-        """Whom an open interaction is addressed to, which never changes; None where it is not open."""
+        """Whom an open interaction is addressed to, as far as this process knows; None where it is not open.
+
+        Another process may have addressed it to others since.
+        """
         wait = self._open(interaction_id)
         if wait is None:
             return None
-        return Address(self.owner, tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), wait.status)
+        people = tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), tuple(decode(wait.excluded) or ())
+        return Address(self.owner, *people, status=wait.status)
 
     def open_prompt(self, interaction_id: str) -> HumanPrompt | None:
         """The prompt of an open interaction, read from its JSON: the caller's object may have changed since."""
@@ -309,6 +313,8 @@ class ExecutionRecord:
         if pending is None:
             pending = PendingInteraction(self, wait)
             self._pending[wait.id] = weakref.ref(pending)
+        else:
+            pending.follow(wait)
         return pending
 
     # --- How it changes ---

@@ -27,11 +27,13 @@ from restpoint._storage import (
     Failure,
     Gauges,
     HistoryEntry,
+    InboxPage,
     Observer,
     Page,
     Progress,
     Synchronous,
     Transaction,
+    assignments,
     counts,
     erasure,
     event_details,
@@ -49,10 +51,11 @@ from restpoint._storage import (
 )
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.open_file import FileOptions, OpenFile, fallback_settings, given_settings
-from restpoint._store.prompt_request import PromptRequest
+from restpoint._store.prompt_request import PromptRequest, read_assignees
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
 from restpoint.errors import ExecutionGone, ExecutionNotFound, InteractionNotFound, InvalidArgument, StoreClosed
+from restpoint.events import EventKind
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
 from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
@@ -279,8 +282,8 @@ class ExecutionStore:
         """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
         Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
-        those whose owner is among these names, or that have an open prompt which is addressed to one of them. Raises
-        ``InvalidArgument``.
+        those whose owner is among these names, or that have an open prompt which is addressed to one of them, or a prompt that
+        one of them answered. Raises ``InvalidArgument``.
         """
         if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
@@ -342,10 +345,34 @@ class ExecutionStore:
         """
         return await history.events_of((await self.file()).database, execution_id, after, limit)
 
-    async def address(self, execution_id: str, interaction_id: str) -> Address:
-        """Whom an interaction is addressed to. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
+    async def has_answered(self, execution_id: str, name: str) -> bool:
+        """Whether someone of this name has answered a prompt of the execution."""
+        return await assignments.has_answered((await self.file()).database, execution_id, name)
+
+    async def inbox(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        workflow: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> InboxPage:
+        """The open prompts that are addressed to one of these names (groups as ``group:NAME``), or to nobody where they own it.
+
+        Without ``names``, every open prompt. They come by ``due`` or ``deadline``, then by priority, then by age, ``limit``
+        (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``. Raises ``InvalidArgument``.
+        """
+        whose = (assignments.EVERYONE,) if names is None else sorted(set(names) - {assignments.EVERYONE})
+        database = (await self.file()).database
+        return await assignments.inbox(database, whose, workflow=workflow, limit=limit, cursor=cursor)
+
+    async def address(self, execution_id: str, interaction_id: str, *, as_stored: bool = False) -> Address:
+        """Whom an interaction is addressed to, as this process knows it, or ``as_stored``: as the file has it now.
+
+        Raises ``ExecutionNotFound`` and ``InteractionNotFound``.
+        """
         file = self._file or await self.file()
-        record = file.records.get(execution_id)
+        record = None if as_stored else file.records.get(execution_id)
         known = None if record is None else record.address(interaction_id)
         return known or await queries.address(file.database, execution_id, interaction_id)
 
@@ -362,6 +389,9 @@ class ExecutionStore:
         four_eyes: bool = False,
         on_deadline: Literal["raise", "fail"] = "raise",
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
+        other_than: str | Sequence[str] | None = None,
+        priority: int | None = None,
+        due: float | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
@@ -371,12 +401,18 @@ class ExecutionStore:
           execution's owner. Who else may answer is up to the policy of ``access.py``, which the service asks.
         - At the deadline the prompt expires, or with ``on_deadline="fail"`` the execution fails too (code
           ``deadline_passed``), or it is answered with ``default``, a response that it accepts.
+        - ``other_than``: the id of an answered prompt of this execution, or several. Who answered those must not answer this one,
+          which the store holds as it holds ``four_eyes``.
+        - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
+        - ``due``: when it should be answered, in seconds from now, for the order of inboxes. Nothing happens then.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
         the execution, stood still, and another process took it over.
         """
-        asked = PromptRequest.read(prompt, timeout, assignees, four_eyes, on_deadline, default)
+        asked = PromptRequest.read(
+            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due
+        )
         if interaction_id == "":
             raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
         chosen = None if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)
@@ -508,17 +544,20 @@ class ExecutionStore:
         *,
         actor: ActorLike = None,
         authority: str | None = None,
+        addressed: Sequence[str] | None = None,
     ) -> None:
         """Answer a prompt. The same response of the same actor again is a success, as long as the execution is in the file.
 
         The history keeps the groups and roles of an ``Actor``, and by what right they answered: ``authority``, as
         ``Policy.authority`` has it, else ``application``, which vouches for whoever calls the store. Of an actor that is
-        given as a name it keeps that name.
+        given as a name it keeps that name. ``addressed`` are the assignees that their right was judged by: where the prompt has
+        others by now, ``Conflict`` is raised.
 
         Raises ``ResponseNotAccepted`` (with the reason), ``ExecutionNotFound``, ``InteractionNotFound``,
         ``InteractionAlreadyResolved`` (somebody else's was accepted, or another), ``InteractionExpired``,
-        ``InteractionWithdrawn``, and ``FourEyes`` for a prompt that asked for them: whoever started the execution cannot
-        answer it, nor can anyone without a name.
+        ``InteractionWithdrawn``, ``InteractionClaimed`` while somebody else has claimed it, ``FourEyes`` for a prompt that asked
+        for them: whoever started the execution cannot answer it, nor can anyone without a name; and ``SamePerson`` for one that
+        must be answered by others than a prompt before it.
         """
         answer, who = read_response(response), actor_name(actor)
         file = self._file or await self.file()
@@ -532,10 +571,85 @@ class ExecutionStore:
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
         own = self._as_awaited(record, response, answer)
         refusal = await file.database.write(
-            waits.answer, execution_id, interaction_id, text, who, detail, file.keeping, own
+            waits.answer,
+            execution_id,
+            interaction_id,
+            text,
+            who,
+            detail,
+            file.keeping,
+            own,
+            addressed=_as_list(addressed),
         )
         if refusal is not None:
             raise refusal
+
+    async def claim_interaction(
+        self,
+        execution_id: str,
+        interaction_id: str,
+        *,
+        actor: Actor | str,
+        authority: str | None = None,
+        addressed: Sequence[str] | None = None,
+    ) -> None:
+        """Have the actor alone answer an open prompt, until they answer it, release it, or it is addressed to others.
+
+        Nothing happens where they have claimed it already. ``authority`` and ``addressed`` are as ``resolve_interaction`` has
+        them. Raises ``InteractionClaimed`` (by somebody else), and what answering raises for this actor.
+        """
+        who = check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000)
+        detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
+        await self._write(assignments.claim, execution_id, interaction_id, who, detail, _as_list(addressed))
+
+    async def release_interaction(
+        self,
+        execution_id: str,
+        interaction_id: str,
+        reason: str | None = None,
+        *,
+        anyone: bool = False,
+        actor: ActorLike = None,
+    ) -> None:
+        """End the actor's claim of an open prompt, or with ``anyone`` that of anyone. Nothing happens where there is none.
+
+        Raises ``InteractionClaimed`` where somebody else has claimed it, ``NotJSON``, ``ExecutionNotFound``,
+        ``InteractionNotFound``, and why the prompt is not open.
+        """
+        _check_texts(reason=reason)
+        who = actor_name(actor)
+        await self._write(assignments.release, execution_id, interaction_id, who, reason, anyone=anyone)
+
+    async def address_interaction(
+        self,
+        execution_id: str,
+        interaction_id: str,
+        assignees: Sequence[str],
+        reason: str | None = None,
+        *,
+        event: Literal[EventKind.INTERACTION_DELEGATED, EventKind.INTERACTION_REASSIGNED] = (
+            EventKind.INTERACTION_REASSIGNED
+        ),
+        anyone: bool = True,
+        actor: ActorLike = None,
+        authority: str | None = None,
+        addressed: Sequence[str] | None = None,
+    ) -> None:
+        """Address an open prompt to other people and groups, which ends a claim of it. Its deadline stays.
+
+        ``event`` says how: handed on by somebody whom it was addressed to, or reassigned. Without ``anyone``, a claim of somebody
+        else is respected: ``InteractionClaimed``. ``authority`` and ``addressed`` are as ``resolve_interaction`` has them.
+        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, ``NotJSON``, ``ExecutionNotFound``,
+        ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
+        """
+        _check_texts(reason=reason)
+        names = read_assignees(assignees)
+        credentials = actor if isinstance(actor, Actor) else None
+        detail = event_details.readdressed(names, credentials, authority)
+        await self._write(
+            assignments.address, event, execution_id, interaction_id, names, actor_name(actor), reason, detail,
+            _as_list(addressed), anyone=anyone,
+        )  # fmt: skip
 
     def _as_awaited(
         self, record: ExecutionRecord | None, response: BaseModel | Mapping[str, Any], answer: HumanResponse
@@ -635,6 +749,11 @@ class ExecutionStore:
         file = self._file or await self.file()
         async for row in queries.expired(file.database, file.clock.now()):
             yield row
+
+
+def _as_list(addressed: Sequence[str] | None) -> str | None:
+    """Assignees as the file has them; the empty text for nobody. None: it does not matter whom."""
+    return None if addressed is None else encode(list(addressed)) if addressed else ""
 
 
 def _check_texts(**texts: str | None) -> None:

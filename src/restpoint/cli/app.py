@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from restpoint.cli import audit, executions, files, oauth, retention, servers, terminal
+from restpoint.cli import audit, executions, files, inbox, oauth, retention, servers, terminal
 
 EXAMPLES: Final = {
     "list": ("restpoint list --status interaction_required", "restpoint list --url http://127.0.0.1:8000 -o jsonl"),
@@ -17,6 +17,11 @@ EXAMPLES: Final = {
         "restpoint answer 4f1c09 --set amount=70 --set note='As agreed on Monday'",
         "restpoint answer 4f1c09 --decline --comment 'Not my customer'",
     ),
+    "inbox": ("restpoint inbox", "restpoint inbox --workflow refund --url http://127.0.0.1:8000 -o jsonl"),
+    "claim": ("restpoint claim 4f1c09",),
+    "unclaim": ("restpoint unclaim 4f1c09",),
+    "delegate": ("restpoint delegate 4f1c09 grace", "restpoint delegate 4f1c09 group:legal --reason 'Your contract'"),
+    "reassign": ("restpoint reassign 4f1c09 grace group:finance --reason 'Ada is on holiday'",),
     "authorize": ("restpoint authorize 4f1c09 --url http://127.0.0.1:8000",),
     "cancel": ("restpoint cancel 4f1c09 --reason 'The order was withdrawn'",),
     "retry": ("restpoint retry 4f1c09", "restpoint retry 4f1c09 --reason 'The bank answers again'"),
@@ -95,6 +100,11 @@ def application() -> typer.Typer:
         (executions.retry, "retry"),
         (executions.watch, "watch"),
         (executions.history, "history"),
+        (inbox.inbox, "inbox"),
+        (inbox.claim, "claim"),
+        (inbox.unclaim, "unclaim"),
+        (inbox.delegate, "delegate"),
+        (inbox.reassign, "reassign"),
         (executions.start, "start"),
     ):
         app.command(name, rich_help_panel=waiting)(command)

@@ -22,6 +22,7 @@ from restpoint.models import (
     ExecutionListItem,
     Failure,
     HistoryItem,
+    InboxItem,
     Notification,
     OpenInteraction,
     StepUnderWay,
@@ -131,10 +132,13 @@ class FileBackend:
         view = await self._service.status(self.actor, execution_id)
         record, consent = view.record, view.consent
         execution = Execution.model_validate(asdict(record.summary))
-        shown = ("interaction_id", "prompt", "created_at", "deadline", "four_eyes")
+        shown = ("interaction_id", "prompt", "created_at", "deadline", "four_eyes", "due", "claimed_by", "claimed_at")
         execution.interactions = [
             OpenInteraction(
-                **{name: getattr(pending, name) for name in shown}, response_url="", assignees=list(pending.assignees)
+                **{name: getattr(pending, name) for name in shown},
+                response_url="",
+                assignees=list(pending.assignees),
+                priority=record.priority if pending.priority is None else pending.priority,
             )
             for pending in view.prompts
         ]
@@ -156,6 +160,33 @@ class FileBackend:
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """Answer a prompt."""
         await self._service.answer(self.actor, execution_id, interaction_id, response)
+
+    async def inbox(self, *, workflow: str | None = None) -> AsyncIterator[InboxItem]:
+        """Yield the open prompts that the actor may answer, the most urgent first."""
+        cursor: str | None = None
+        while True:
+            page = await self._service.inbox(self.actor, workflow=workflow, limit=200, cursor=cursor)
+            for item in page.items:
+                yield InboxItem.model_validate(asdict(item))
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def claim(self, execution_id: str, interaction_id: str) -> None:
+        """Claim a prompt."""
+        await self._service.claim(self.actor, execution_id, interaction_id)
+
+    async def unclaim(self, execution_id: str, interaction_id: str, reason: str | None) -> None:
+        """End the claim of a prompt."""
+        await self._service.release(self.actor, execution_id, interaction_id, reason)
+
+    async def delegate(self, execution_id: str, interaction_id: str, to: str, reason: str | None) -> None:
+        """Hand a prompt on."""
+        await self._service.delegate(self.actor, execution_id, interaction_id, to, reason)
+
+    async def reassign(self, execution_id: str, interaction_id: str, to: Sequence[str], reason: str | None) -> None:
+        """Address a prompt to others."""
+        await self._service.reassign(self.actor, execution_id, interaction_id, to, reason)
 
     async def consent_url(self, execution_id: str, consent_id: str) -> str:
         """Return the link to the page of an open consent; empty if it belongs to someone else.
@@ -252,6 +283,26 @@ class ServerBackend:
     async def answer(self, execution_id: str, interaction_id: str, response: BaseModel) -> None:
         """As ``FileBackend.answer``."""
         await self._client.answer(execution_id, interaction_id, response)
+
+    def inbox(self, *, workflow: str | None = None) -> AsyncIterator[InboxItem]:
+        """As ``FileBackend.inbox``."""
+        return self._client.inbox(workflow=workflow)
+
+    async def claim(self, execution_id: str, interaction_id: str) -> None:
+        """As ``FileBackend.claim``."""
+        await self._client.claim(execution_id, interaction_id)
+
+    async def unclaim(self, execution_id: str, interaction_id: str, reason: str | None) -> None:
+        """As ``FileBackend.unclaim``."""
+        await self._client.release(execution_id, interaction_id, reason)
+
+    async def delegate(self, execution_id: str, interaction_id: str, to: str, reason: str | None) -> None:
+        """As ``FileBackend.delegate``."""
+        await self._client.delegate(execution_id, interaction_id, to, reason)
+
+    async def reassign(self, execution_id: str, interaction_id: str, to: Sequence[str], reason: str | None) -> None:
+        """As ``FileBackend.reassign``."""
+        await self._client.reassign(execution_id, interaction_id, to, reason)
 
     async def consent_url(self, execution_id: str, _consent_id: str, /) -> str:
         """As ``FileBackend.consent_url``."""

@@ -15,7 +15,15 @@ from pydantic import BaseModel
 from restpoint._core.timestamps import span
 from restpoint.cli.options import Format
 from restpoint.cli.terminal import HIDDEN, one_line, print_data, printable
-from restpoint.models import Execution, ExecutionLabels, ExecutionListItem, HistoryItem, OpenInteraction, StepUnderWay
+from restpoint.models import (
+    Execution,
+    ExecutionLabels,
+    ExecutionListItem,
+    HistoryItem,
+    InboxItem,
+    OpenInteraction,
+    StepUnderWay,
+)
 from restpoint.prompts import summary_of
 
 T = TypeVar("T")
@@ -128,6 +136,21 @@ def show_list(items: Sequence[ExecutionListItem], asked: Mapping[str, OpenIntera
     table(("id", "status", "workflow", "owner", "created (UTC)", "note") if wide else _NARROW, rows, _STYLES)
 
 
+def show_inbox(items: Sequence[InboxItem]) -> None:
+    """Print the prompts of an inbox, one line each."""
+    wide = not is_rich_terminal() or width() >= _WIDE
+    rows: list[tuple[str, ...]] = []
+    for item in items:
+        due = min((moment for moment in (item.due, item.deadline) if moment is not None), default=None)
+        until = "" if due is None else when(due) if wide else _relative_time(due)
+        claimed = f"claimed by {item.claimed_by}: " if item.claimed_by is not None else ""
+        asked = f"{claimed}{one_line(item.prompt.summary, 60)}"
+        others = (str(item.priority or ""), item.owner or "", ", ".join(item.assignees)) if wide else ()
+        rows.append((item.execution_id, item.workflow or "", until, *others, asked))
+    more = ("priority", "owner", "for") if wide else ()
+    table(("id", "workflow", "due (UTC)" if wide else "due", *more, "asks"), rows)
+
+
 def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
     """The labels that an execution has, each with its name."""
     return [(name, str(value)) for name in ExecutionLabels.model_fields if (value := getattr(item, name))]
@@ -220,6 +243,10 @@ def _prompt(waiting: OpenInteraction) -> str:
         lines.append(f"{'until':<11} {when(waiting.deadline)} UTC ({_relative_time(waiting.deadline)})")
     if waiting.assignees:
         lines.append(f"{'for':<11} {', '.join(waiting.assignees)}")
+    if waiting.claimed_by is not None and waiting.claimed_at is not None:
+        lines.append(f"{'claimed':<11} by {waiting.claimed_by}, {_moment(waiting.claimed_at)}")
+    if waiting.due is not None:
+        lines.append(f"{'due':<11} {_moment(waiting.due)}")
     if waiting.four_eyes:
         lines.append(f"{'four eyes':<11} whoever started it cannot answer")
     lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
@@ -270,6 +297,8 @@ def about_detail(detail: object, cause: str | None) -> str:
         if isinstance(said := detail.get(name), dict):
             comment = said.get("comment")
             return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
+    if isinstance(to := detail.get("assignees"), list):
+        return one_line(f"to {', '.join(map(str, to))}" + (f": {cause}" if cause else ""))
     for name in ("data", "error", "reason"):
         if name in detail:
             value = detail[name]

@@ -8,7 +8,7 @@ may lengthen. What the server refuses raises the same error as the store would: 
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
@@ -25,7 +25,17 @@ from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.sse import read_events
 from restpoint.lifecycle import ExecutionStatus
-from restpoint.models import Event, Execution, ExecutionList, ExecutionListItem, HistoryItem, HistoryList, WorkflowItem
+from restpoint.models import (
+    Event,
+    Execution,
+    ExecutionList,
+    ExecutionListItem,
+    HistoryItem,
+    HistoryList,
+    InboxItem,
+    InboxList,
+    WorkflowItem,
+)
 
 POLL_SECONDS: Final = 25
 """Seconds that one long poll waits."""
@@ -168,6 +178,51 @@ class Client:
         path = f"{_path(execution_id)}/interactions/{_segment(interaction_id)}/response"
         await self._send("POST", path, body=encode({"response": response}))
 
+    async def claim(self, execution_id: str, interaction_id: str) -> None:
+        """Claim a prompt, so that nobody else answers it meanwhile; nothing happens where this client has done so already.
+
+        Raises ``InteractionClaimed`` (by somebody else), ``NotAllowed``, and why the prompt is not open.
+        """
+        await self._on_prompt(execution_id, interaction_id, "claim", None)
+
+    async def release(self, execution_id: str, interaction_id: str, reason: str | None = None) -> None:
+        """End the claim of a prompt; nothing happens where there is none. Operators end that of anyone.
+
+        Raises ``InteractionClaimed`` (by somebody else), ``NotAllowed``, and why the prompt is not open.
+        """
+        await self._on_prompt(execution_id, interaction_id, "release", {"reason": reason})
+
+    async def delegate(self, execution_id: str, interaction_id: str, to: str, reason: str | None = None) -> None:
+        """Hand a prompt that is addressed to this client on to a person, or to a group as ``group:NAME``.
+
+        Raises ``InteractionClaimed`` (by somebody else), ``NotAllowed``, ``InvalidArgument``, and why the prompt is not open.
+        """
+        await self._on_prompt(execution_id, interaction_id, "delegate", {"to": to, "reason": reason}, accept={403, 404})
+
+    async def reassign(
+        self, execution_id: str, interaction_id: str, to: Sequence[str], reason: str | None = None
+    ) -> None:
+        """Address a prompt to these people and groups and to nobody else. That takes the role operator.
+
+        Raises ``NotAllowed``, ``InvalidArgument``, and why the prompt is not open.
+        """
+        await self._on_prompt(execution_id, interaction_id, "reassign", {"to": list(to), "reason": reason})
+
+    async def _on_prompt(
+        self,
+        execution_id: str,
+        interaction_id: str,
+        verb: str,
+        body: Mapping[str, Any] | None,
+        accept: Collection[int] = (),
+    ) -> None:
+        path = f"{_path(execution_id)}/interactions/{_segment(interaction_id)}/{verb}"
+        said = None if body is None else encode({name: value for name, value in body.items() if value is not None})
+        reply = await self._send("POST", path, body=said, accept=set(accept))
+        # Where it was sent again, the first one may have handed the prompt on already.
+        if not reply.is_success and reply.extensions.get("attempts", 1) == 1:
+            raise responses.error_in(reply)
+
     async def cancel(self, execution_id: str, reason: str | None = None) -> None:
         """Cancel an execution; does nothing if it is cancelled already. Raises ``IllegalTransition`` if it ended otherwise."""
         body = encode({} if reason is None else {"reason": reason})
@@ -214,6 +269,19 @@ class Client:
             params |= {"workflow": workflow, "version": version, "owner": owner, "cursor": cursor}
             params = {name: value for name, value in params.items() if value not in (None, [])}
             page = responses.read(ExecutionList, await self._send("GET", "/executions", params=params))
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def inbox(self, *, workflow: str | None = None, page_size: int = 100) -> AsyncIterator[InboxItem]:
+        """The open prompts that this client may answer, the most urgent first, page after page. Raises ``InvalidArgument``."""
+        cursor = None
+        while True:
+            given = {"limit": page_size, "workflow": workflow, "cursor": cursor}
+            params = {name: value for name, value in given.items() if value is not None}
+            page = responses.read(InboxList, await self._send("GET", "/inbox", params=params))
             for item in page.items:
                 yield item
             cursor = page.next_cursor

@@ -102,6 +102,8 @@ def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointEr
         setattr(error, name, members.get(name))
     if (answered_at := members.get("answered_at")) is not None:
         error.answered_at = round(answered_at * 1000)  # type: ignore[attr-defined] # the wire has seconds
+    if (claimed_at := members.get("claimed_at")) is not None:
+        error.claimed_at = round(claimed_at * 1000)  # type: ignore[attr-defined]
     if isinstance(error, ResponseNotAccepted):
         error.errors = _field_errors(members.get("errors"))
     return error

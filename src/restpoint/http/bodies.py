@@ -5,6 +5,7 @@ by the models of ``schemas.py``; a test holds every reply to its model.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
@@ -14,7 +15,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from restpoint._core.execution_row import LABELS
-from restpoint._storage import Progress
+from restpoint._storage import InboxPage, Progress
 from restpoint._store.futures import PendingInteraction
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.service import View
@@ -70,11 +71,24 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
             "deadline": prompt.deadline,
             "assignees": list(prompt.assignees) or None,
             "four_eyes": prompt.four_eyes,
+            "priority": record.priority if prompt.priority is None else prompt.priority,
+            "due": prompt.due,
+            "claimed_by": prompt.claimed_by,
+            "claimed_at": prompt.claimed_at,
             "may_answer": prompt.interaction_id in view.answerable,
         }
         for prompt, shown in prompts
     ]
     return body
+
+
+def inbox_body(page: InboxPage, base: str) -> dict[str, Any]:
+    """A page of an inbox, each prompt with the address that its response is sent to."""
+    items = [
+        {**asdict(item), "response_url": response_url(base, item.execution_id, item.interaction_id)}
+        for item in page.items
+    ]
+    return {"items": items, "next_cursor": page.next_cursor}
 
 
 def progress_body(progress: Progress) -> dict[str, Any]:

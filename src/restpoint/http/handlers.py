@@ -353,6 +353,18 @@ class Handlers:
         )
         return json_response(page, headers=_UNSTORED)
 
+    async def inbox(self, request: Request) -> Response:
+        """List the open prompts that the actor may answer."""
+        actor = await self.actor(request)
+        page = await self.service.inbox(
+            actor,
+            workflow=parameters.WORKFLOW.of(request),
+            limit=parameters.LIMIT.of(request) or _PAGE,
+            cursor=parameters.CURSOR.of(request),
+        )
+        base = self.base_of(request, "/inbox")
+        return json_response(bodies.inbox_body(page, base), headers=_UNSTORED)
+
     async def history(self, request: Request) -> Response:
         """Show what happened to an execution."""
         actor = await self.actor(request)
@@ -401,6 +413,42 @@ class Handlers:
             raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
         ids = request.path_params
         await self.service.answer(actor, ids["execution_id"], ids["interaction_id"], response)
+        return Response(status_code=204)
+
+    async def claim(self, request: Request) -> Response:
+        """Claim a prompt."""
+        actor = await self._writer(request)
+        await requests.read_object(request, self._limits, [], optional=True)
+        ids = request.path_params
+        await self.service.claim(actor, ids["execution_id"], ids["interaction_id"])
+        return Response(status_code=204)
+
+    async def release(self, request: Request) -> Response:
+        """End the claim of a prompt."""
+        actor, reason = await self._writer(request), await self._reason(request)
+        ids = request.path_params
+        await self.service.release(actor, ids["execution_id"], ids["interaction_id"], reason)
+        return Response(status_code=204)
+
+    async def delegate(self, request: Request) -> Response:
+        """Hand a prompt on."""
+        actor = await self._writer(request)
+        body = await requests.read_object(request, self._limits, ["to", "reason"])
+        to, reason, ids = body.get("to"), body.get("reason"), request.path_params
+        if not isinstance(to, str) or not isinstance(reason, str | None):
+            raise Problem("invalid_body", 'The body must be {"to": "..."}: a person, or a group as group:NAME.')
+        await self.service.delegate(actor, ids["execution_id"], ids["interaction_id"], to, reason)
+        return Response(status_code=204)
+
+    async def reassign(self, request: Request) -> Response:
+        """Address a prompt to others."""
+        actor = await self._writer(request)
+        body = await requests.read_object(request, self._limits, ["to", "reason"])
+        to, reason, ids = body.get("to"), body.get("reason"), request.path_params
+        is_list = isinstance(to, list) and bool(to) and all(isinstance(name, str) for name in to)
+        if not is_list or not isinstance(reason, str | None):
+            raise Problem("invalid_body", 'The body must be {"to": ["...", ...]}: people, and groups as group:NAME.')
+        await self.service.reassign(actor, ids["execution_id"], ids["interaction_id"], to or [], reason)
         return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ from restpoint.http.schemas import ProblemDetails
 _TAGS: Final = {
     "workflows": "What can be started, and starting it.",
     "executions": "What runs, waits and has ended: polls, streams, answers, cancellations.",
+    "inbox": "What waits for whom: inboxes, claims, and handing a prompt on.",
     "consents": "The pages of OAuth consents, for browsers.",
     "audit": "The history, for auditors; it takes the role reader or operator.",
     "server": "Health and metrics.",

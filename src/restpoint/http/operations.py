@@ -17,7 +17,7 @@ from restpoint.http import parameters, schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
 from restpoint.http.parameters import Parameter, path, text
-from restpoint.models import ExecutionList, HistoryList, WorkflowList
+from restpoint.models import ExecutionList, HistoryList, InboxList, WorkflowList
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -120,6 +120,10 @@ _WAITING: Final[dict[str, Any]] = {
             "deadline": 1795994588.91,
             "assignees": None,
             "four_eyes": False,
+            "priority": 0,
+            "due": None,
+            "claimed_by": None,
+            "claimed_at": None,
             "may_answer": True,
         }
     ],
@@ -171,7 +175,7 @@ def operations(handlers: Handlers) -> list[Operation]:
     """Every operation, those that are called most often first: Starlette compares a path with one route after another."""
     often = {"start_default_workflow": 0, "get_execution": 1, "answer_interaction": 2, "start_workflow": 3}
     starts = _starts(handlers) if handlers.starts else []
-    table = [*starts, *_executions(handlers), *_server(handlers), *_consents(handlers)]
+    table = [*starts, *_executions(handlers), *_assignment(handlers), *_server(handlers), *_consents(handlers)]
     table += _audit(AuditHandlers(handlers.service, handlers.actor))
     return sorted(table, key=lambda each: often.get(each.id, len(often)))
 
@@ -244,7 +248,8 @@ def _executions(handlers: Handlers) -> list[Operation]:
             "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", handlers.answer,
             "answer_interaction", tag, {204: _DONE},
             (*changed, errors.InteractionNotFound, errors.InteractionAlreadyResolved, errors.FourEyes, errors.InteractionExpired,
-             errors.InteractionWithdrawn, errors.ResponseNotAccepted, errors.NotJSON),
+             errors.InteractionWithdrawn, errors.ResponseNotAccepted, errors.NotJSON, errors.InteractionClaimed,
+             errors.SamePerson),
             (id_, path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
         ),
         Operation(
@@ -259,6 +264,35 @@ def _executions(handlers: Handlers) -> list[Operation]:
         Operation(
             "DELETE", "/executions/{execution_id}", handlers.remove, "remove_execution", tag, {204: _DONE},
             (*changed, errors.ExecutionHeld), (id_,),
+        ),
+    ]  # fmt: skip
+
+
+def _assignment(handlers: Handlers) -> list[Operation]:
+    """Who does what: the inbox, and the verbs on one open prompt but for answering it."""
+    tag, prompt = "inbox", "/executions/{execution_id}/interactions/{interaction_id:path}"
+    ids = (parameters.ID, path("interaction_id", "The id of one of its prompts."))
+    closed = (errors.ExecutionNotFound, errors.ExecutionGone, errors.InteractionNotFound, errors.InteractionAlreadyResolved,
+              errors.InteractionExpired, errors.InteractionWithdrawn)  # fmt: skip
+    refused = (*closed, errors.InteractionClaimed, errors.FourEyes, errors.SamePerson, errors.Conflict, errors.NotJSON)
+    reason = Content(schemas.Cancellation | None, examples={"reason": {"reason": "On holiday"}})
+    return [
+        Operation(
+            "GET", "/inbox", handlers.inbox, "list_inbox", tag,
+            {200: Reply("A page of the open prompts that the caller may answer, the most urgent first.", Content(InboxList))},
+            (), (parameters.WORKFLOW, parameters.LIMIT, parameters.CURSOR),
+        ),
+        Operation("POST", f"{prompt}/claim", handlers.claim, "claim_interaction", tag, {204: _DONE}, refused, ids),
+        Operation(
+            "POST", f"{prompt}/release", handlers.release, "release_interaction", tag, {204: _DONE}, refused, ids, reason
+        ),
+        Operation(
+            "POST", f"{prompt}/delegate", handlers.delegate, "delegate_interaction", tag, {204: _DONE}, refused, ids,
+            Content(schemas.Delegation, examples={"group": {"to": "group:legal"}}, required=True),
+        ),
+        Operation(
+            "POST", f"{prompt}/reassign", handlers.reassign, "reassign_interaction", tag, {204: _DONE}, refused, ids,
+            Content(schemas.Reassignment, examples={"people": {"to": ["grace", "group:finance"]}}, required=True),
         ),
     ]  # fmt: skip
 

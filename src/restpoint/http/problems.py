@@ -42,10 +42,12 @@ _HTTP_STATUS: Final[Mapping[str, int]] = {
 _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.NotAllowed: 403,
     errors.FourEyes: 403,
+    errors.SamePerson: 403,
     errors.ExecutionGone: 410,  # RFC 9110, section 15.5.11
     errors.IllegalTransition: 409,
     errors.Conflict: 409,
     errors.InteractionAlreadyResolved: 409,
+    errors.InteractionClaimed: 409,
     errors.InteractionExists: 409,
     errors.ExecutionHeld: 409,
     errors.CannotRetry: 409,
@@ -65,6 +67,8 @@ _MEMBERS: Final = (
     "interaction_id",
     "answered_by",
     "answered_at",
+    "claimed_by",
+    "claimed_at",
     "path",
     "reason",
     "sqlite_name",
@@ -153,4 +157,6 @@ def problem_of(error: Exception) -> Problem:
         members["errors"] = [each._asdict() for each in error.errors]  # as RFC 9457, section 3, has them
     if isinstance(error, errors.InteractionAlreadyResolved):
         members["answered_at"] = error.answered_at / 1000  # seconds, as everywhere on the wire
+    if isinstance(error, errors.InteractionClaimed):
+        members["claimed_at"] = error.claimed_at / 1000
     return Problem(error.code, detail, status=status, headers=headers, **members)

@@ -114,6 +114,18 @@ class Cancellation(BaseModel):
     reason: Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\u0000]*$")] | None = None
 
 
+class Delegation(Cancellation):
+    """Whom a prompt is handed on to: a person by id, or a group as ``group:NAME``; and why, for the history."""
+
+    to: str
+
+
+class Reassignment(Cancellation):
+    """The people and groups that a prompt is addressed to from now on; and why, for the history."""
+
+    to: Annotated[list[str], Field(min_length=1)]
+
+
 class Retrial(Cancellation):
     """Why a failed execution is taken up again, for its history."""
 

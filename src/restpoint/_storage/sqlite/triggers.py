@@ -1,4 +1,7 @@
-"""The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python."""
+"""The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python.
+
+Three of them write: they keep the table of ``assignments`` as the open prompts are.
+"""
 
 from typing import Final
 
@@ -31,11 +34,25 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         *_lifecycle_triggers(
             "interaction",
             "interactions",
-            ("execution_key", "opened", "created_at", "assignees", "four_eyes", "on_deadline"),
-            ("status", "answered_by", "closed_at"),
+            (
+                "execution_key",
+                "opened",
+                "created_at",
+                "four_eyes",
+                "on_deadline",
+                "priority",
+                "due_at",
+                "excluded",
+            ),
+            ("status", "answered_by", "closed_at", "assignees", "claimed_by", "claimed_at"),
             # Four eyes: the owner of the execution does not answer this prompt, through any program.
             " OR (NEW.status = 'answered' AND OLD.four_eyes = 1"
             " AND NEW.answered_by = (SELECT owner FROM executions WHERE key = OLD.execution_key))"
+            # Nor does anybody who answered another prompt that this one must not be answered with.
+            " OR (NEW.status = 'answered' AND OLD.excluded IS NOT NULL"
+            " AND NEW.answered_by IN (SELECT value FROM json_each(OLD.excluded)))"
+            # While somebody has claimed it nobody else answers it, and nobody else's claim takes the place of theirs.
+            " OR (NEW.status = 'answered' AND NEW.answered_by <> OLD.claimed_by) OR NEW.claimed_by <> OLD.claimed_by"
             # What was said stays too, unless an erasure names a row of history that told of it.
             f" OR (({_differ(('prompt', 'default_response'))} OR (OLD.status <> 'pending' AND {_differ(('response',))}))"
             " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
@@ -53,6 +70,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         _stays("interactions", "deadlines", ("deadline_at",), "the deadline of a prompt stays"),
         _stays("consents", "deadlines", ("deadline_at",), "the deadline of a consent stays"),
         _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
+        *_assignment_triggers(),
         _refuse(
             "journal_results_stay",
             "journal",
@@ -134,6 +152,54 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "there is one anchor of the history",
         ),
         _refuse("history_anchor_stays", "history_anchor", "DELETE", "", "the anchor of the history stays"),
+    )
+
+
+def _assignment_triggers() -> tuple[str, ...]:
+    """What keeps ``assignments`` as the open prompts are: the only triggers that write."""
+    return (
+        f"CREATE TRIGGER interactions_are_assigned AFTER INSERT ON interactions BEGIN {_assign('NEW')}; END",
+        (
+            "CREATE TRIGGER interactions_are_assigned_anew AFTER UPDATE OF assignees ON interactions"
+            f" WHEN NEW.status = 'pending' BEGIN {_unassign('OLD')}; {_assign('NEW')}; END"
+        ),
+        (
+            "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions"
+            f" WHEN OLD.status = 'pending' AND NEW.status <> 'pending' BEGIN {_unassign('NEW')}; END"
+        ),
+    )
+
+
+_NEVER: Final = 9223372036854775807
+
+
+def _names(row: str) -> str:
+    """SQL: those who find a prompt in their inbox; a name that stands twice in its list is one."""
+    return (
+        f"SELECT '' AS name UNION SELECT value FROM json_each({row}.assignees) UNION SELECT owner FROM executions"
+        f" WHERE key = {row}.execution_key AND {row}.assignees IS NULL AND owner IS NOT NULL"
+    )
+
+
+def _place(row: str) -> tuple[str, str]:
+    """SQL: where a prompt stands among the others of an inbox, before its age: when it is due, and how urgent it is."""
+    due = f"min(coalesce({row}.due_at, {_NEVER}), coalesce({row}.deadline_at, {_NEVER}))"
+    return due, f"-coalesce({row}.priority, (SELECT priority FROM executions WHERE key = {row}.execution_key))"
+
+
+def _assign(row: str) -> str:
+    due, urgency = _place(row)
+    return (
+        "INSERT INTO assignments (name, due, urgency, opened, interaction_key)"
+        f" SELECT name, {due}, {urgency}, {row}.opened, {row}.key FROM ({_names(row)})"
+    )
+
+
+def _unassign(row: str) -> str:
+    due, urgency = _place(row)
+    return (
+        f"DELETE FROM assignments WHERE name IN ({_names(row)}) AND due = {due} AND urgency = {urgency}"
+        f" AND opened = {row}.opened"
     )
 
 

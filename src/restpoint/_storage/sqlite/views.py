@@ -10,7 +10,7 @@ The SQL of a view is in the files of its revision, so a change of it takes a new
 
 from typing import Final
 
-from restpoint.events import ENDINGS, UNDOINGS, EventKind
+from restpoint.events import ENDINGS, READDRESSINGS, UNDOINGS, EventKind
 from restpoint.prompts import PROMPTS
 from restpoint.prompts.options import NO, YES
 
@@ -62,6 +62,12 @@ def _approved(detail: str) -> str:
     )
 
 
+# Whom the prompt was addressed to when it was answered: as the last event before that told.
+_ASSIGNEES: Final = (
+    "coalesce((SELECT json_extract(d.detail, '$.assignees') FROM history AS d WHERE d.execution_id = a.execution_id"
+    f" AND d.wait_id = a.wait_id AND d.event IN ({_words(READDRESSINGS)}) AND d.sequence < a.sequence"
+    " ORDER BY d.sequence DESC LIMIT 1), json_extract(q.detail, '$.assignees'))"
+)
 _ANSWERS: Final = (
     "SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by,"
     f" {instant('a.time')} AS answered_at, a.time AS answered_ms, {instant('q.time')} AS asked_at,"
@@ -70,7 +76,7 @@ _ANSWERS: Final = (
     f" {instant('a.time')} AS at, a.time AS at_ms, {_WHOSE},"
     " json_extract(q.detail, '$.prompt.text') AS question, json_extract(q.detail, '$.position') AS position,"
     f" {_decision('a.detail')} AS decision, {_approved('a.detail')} AS approved,"
-    " coalesce(a.cause = 'deadline', 0) AS by_default, json_extract(q.detail, '$.assignees') AS assignees,"
+    f" coalesce(a.cause = 'deadline', 0) AS by_default, {_ASSIGNEES} AS assignees,"
     " coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes,"
     " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
     " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment"
