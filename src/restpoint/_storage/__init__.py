@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
+        people,
         progress,
         queries,
         retention,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from restpoint._storage.journal import Call, Entry, Start, StepAttempts
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
+    from restpoint._storage.people import Asked, StepDone
     from restpoint._storage.progress import Failure, Progress
     from restpoint._storage.queries import Address, Snapshot
     from restpoint._storage.schema import REVISION
@@ -51,12 +53,12 @@ if TYPE_CHECKING:
     from restpoint._storage.verification import Verdict
 
 __all__ = [
-    "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
+    "REVISION", "Address", "Answer", "Asked", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
-    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts",
+    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts", "StepDone",
     "Synchronous", "Transaction", "Verdict", "audit_queries", "backup", "checks", "claims", "consents", "counts",
     "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
-    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
+    "migrations", "owner_counts", "people", "progress", "queries", "reading", "retention", "retries", "search", "settings",
     "vacuum", "verification", "waits",
 ]  # fmt: skip
 
@@ -70,6 +72,7 @@ _HOMES = {
     "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
+    "people": ("Asked", "StepDone"),
     "progress": ("Failure", "Progress"),
     "queries": ("Address", "Snapshot"),
     "schema": ("REVISION",),
@@ -80,7 +83,7 @@ _HOMES = {
 }
 _MODULES = (
     "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
+    "history", "journal", "leases", "listing", "owner_counts", "people", "progress", "queries", "retention", "retries",
     "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
