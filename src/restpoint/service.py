@@ -33,11 +33,11 @@ from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from restpoint._core.execution_row import StartOptions
+    from restpoint._core.execution_row import StartOptions, StepDone
     from restpoint._engine.runner import Runner
     from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
-    from restpoint._storage import Asked, Failure, HistoryEntry, Page, Progress, StepDone
+    from restpoint._storage import Asked, Failure, HistoryEntry, Page, Progress
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
-        people,
         progress,
         queries,
         retention,
@@ -42,9 +41,8 @@ if TYPE_CHECKING:
     from restpoint._storage.journal import Call, Entry, Start, StepAttempts
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
-    from restpoint._storage.people import Asked, StepDone
     from restpoint._storage.progress import Failure, Progress
-    from restpoint._storage.queries import Address, Snapshot
+    from restpoint._storage.queries import Address, Asked, Snapshot
     from restpoint._storage.schema import REVISION
     from restpoint._storage.search import Departure
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
@@ -55,10 +53,10 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
-    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts", "StepDone",
+    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts",
     "Synchronous", "Transaction", "Verdict", "audit_queries", "backup", "checks", "claims", "consents", "counts",
     "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
-    "migrations", "owner_counts", "people", "progress", "queries", "reading", "retention", "retries", "search", "settings",
+    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
     "vacuum", "verification", "waits",
 ]  # fmt: skip
 
@@ -72,9 +70,9 @@ _HOMES = {
     "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
-    "people": ("Asked", "StepDone"),
+    "people": ("Asked"),
     "progress": ("Failure", "Progress"),
-    "queries": ("Address", "Snapshot"),
+    "queries": ("Address", "Asked", "Snapshot"),
     "schema": ("REVISION",),
     "search": ("Departure",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
@@ -83,7 +81,7 @@ _HOMES = {
 }
 _MODULES = (
     "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "owner_counts", "people", "progress", "queries", "retention", "retries",
+    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
     "search", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from restpoint._core.addresses import DEFAULT_DATABASE
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
-from restpoint._core.execution_row import ExecutionRow, check_priority
+from restpoint._core.execution_row import ExecutionRow, StepDone, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._storage import (
@@ -31,7 +31,6 @@ from restpoint._storage import (
     Observer,
     Page,
     Progress,
-    StepDone,
     Synchronous,
     Transaction,
     counts,
@@ -41,7 +40,6 @@ from restpoint._storage import (
     history,
     journal,
     listing,
-    people,
     locate,
     progress,
     queries,
@@ -356,15 +354,15 @@ class ExecutionStore:
 
     async def asked(self, execution_id: str, interaction_id: str) -> Asked:
         """An interaction, in any status. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-        return await people.asked((await self.file()).database, execution_id, interaction_id)
+        return await queries.asked((await self.file()).database, execution_id, interaction_id)
 
     async def answered_by(self, actor: str, *, limit: int = 50) -> Sequence[Asked]:
         """What this actor answered, the newest first, at most ``limit``, as far as the executions are in the file."""
-        return await people.answered_by((await self.file()).database, actor, limit)
+        return await queries.answered_by((await self.file()).database, actor, limit)
 
     async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
         """The steps of a run that have an outcome, in the order of their outcomes."""
-        return await people.steps((await self.file()).database, execution_id, limit)
+        return await progress.steps((await self.file()).database, execution_id, limit)
 
     async def touched(self, after: int | None) -> tuple[int, Collection[str]]:
         """The newest row of history, and the executions that rows after ``after`` are about, whichever process wrote them.

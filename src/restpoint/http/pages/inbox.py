@@ -98,14 +98,20 @@ class InboxPages:
         """Show what whoever asks has answered."""
         actor, base = await self._who(request)
         return self._show(
-            "decided.html", actor, base, items=await self._service.answered(actor, limit=_MOST_DECIDED), most=_MOST_DECIDED
+            "decided.html",
+            actor,
+            base,
+            items=await self._service.answered(actor, limit=_MOST_DECIDED),
+            most=_MOST_DECIDED,
         )
 
     async def attention(self, request: Request) -> Response:
         """Show the executions that have failed or that nobody goes on with."""
         actor, base = await self._who(request)
         if not self._service.policy.sees_everything(actor):
-            raise errors.NotAllowed(f"{actor.id} may not see what needs an operator: that takes the role operator or reader.")
+            raise errors.NotAllowed(
+                f"{actor.id} may not see what needs an operator: that takes the role operator or reader."
+            )
         failed = await self._service.list(actor, status=ExecutionStatus.FAILED, limit=_MOST_ATTENTION)
         alive = await self._service.list(actor, status=[ExecutionStatus.RUNNING, *PAUSED], limit=_MOST_ATTENTION)
         stuck = [each for each in alive.items if each.problem is not None]
@@ -205,7 +211,9 @@ class InboxPages:
         asked = await self._service.asked(actor, execution_id, interaction_id)
         state = _state(asked)
         may_answer = state == "open" and self._service.policy.may_answer(actor, asked)
-        following = [each for each in await waiting(self._service, actor) if each.address != (execution_id, interaction_id)]
+        following = [
+            each for each in await waiting(self._service, actor) if each.address != (execution_id, interaction_id)
+        ]
         return self._show(
             "prompt.html",
             actor,
@@ -219,6 +227,7 @@ class InboxPages:
             refused=sent is not None and not sent.mistakes,
             following=following,
             moments=await self._moments(actor, asked.execution_id, asked.owner),
+            prompt_url=lambda each: f"{base}{_prompt_path(execution_id, each)}",
         )
 
     async def _sees_execution(self, actor: Actor, asked: Asked) -> bool:
@@ -255,6 +264,7 @@ class InboxPages:
             may_cancel=not view.ended and policy.may_cancel(actor, subject),
             may_retry=view.status is ExecutionStatus.FAILED and policy.may_retry(actor, subject),
             moments=await self._moments(actor, execution_id, view.record.owner),
+            prompt_url=lambda each: f"{base}{_prompt_path(execution_id, each)}",
             mistake=mistake,
         )
 
@@ -317,11 +327,17 @@ class InboxPages:
 
 
 _WORDS: Final = {
-    "not_authenticated": ("Please sign in", "The inbox shows each person what waits for them, so it needs to know who you are."),
+    "not_authenticated": (
+        "Please sign in",
+        "The inbox shows each person what waits for them, so it needs to know who you are.",
+    ),
     "execution_not_found": ("Not found", "There is nothing here, or it is not for you to see."),
     "interaction_not_found": ("Not found", "There is no such question, or it is not for you to see."),
     "execution_gone": ("No longer here", "This was kept for its time, and was deleted then."),
-    "cross_site": ("Sent from another site", "A page of another site sent this, so nothing was changed. Open the page here."),
+    "cross_site": (
+        "Sent from another site",
+        "A page of another site sent this, so nothing was changed. Open the page here.",
+    ),
 }
 
 

@@ -1,7 +1,8 @@
 """What tells open pages that something has changed: one look at the history for all of them, whichever process wrote it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -19,12 +20,12 @@ class Touched:
         self._ids: set[str] = set()
         self._news = asyncio.Event()
 
-    def add(self, ids: Set[str]) -> None:
+    def add(self, ids: AbstractSet[str]) -> None:
         """These were touched, too."""
         self._ids |= ids
         self._news.set()
 
-    async def next(self) -> Set[str]:
+    async def next(self) -> AbstractSet[str]:
         """Those that were touched since the last call; waits until there are any."""
         await self._news.wait()
         self._news.clear()
@@ -58,7 +59,9 @@ class Changes:
 
     async def _look(self, position: int) -> None:
         while True:
-            with suppress(RestpointError):  # the storage failed, which its own log says; or the store is closed for good
+            with suppress(
+                RestpointError
+            ):  # the storage failed, which its own log says; or the store is closed for good
                 position, ids = await self._store.touched(position)
                 if ids:
                     for page in self._pages:

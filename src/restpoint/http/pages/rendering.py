@@ -50,7 +50,10 @@ def markdown(text: str) -> Markup:
     """
     if len(text) > _MOST_MARKDOWN:
         return Markup('<pre class="long" tabindex="0" dir="auto">{}</pre>').format(text)
-    tokens = _MARKDOWN.parse(text)
+    return _rendered(_MARKDOWN.parse(text))
+
+
+def _rendered(tokens: Sequence[Token]) -> Markup:
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1:]) + 1, 6)}"
@@ -62,6 +65,21 @@ def markdown(text: str) -> Markup:
             if inner.type == "link_open":
                 inner.attrSet("rel", "noopener noreferrer nofollow")
     return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704 - made above, with HTML off
+
+
+def opening(text: str) -> tuple[Markup, Markup]:
+    """The title of a text in Markdown, and the rest of it.
+
+    The title is its first block where that is one line, and else its headline, which the rest then begins with again.
+    """
+    if len(text) <= _MOST_MARKDOWN:
+        first, *_ = tokens = [*_MARKDOWN.parse(text), Token("", "", 0)]
+        inline = tokens[1] if first.type in {"heading_open", "paragraph_open"} else None
+        line = "" if inline is None else _plain(inline.children or ())
+        if inline is not None and 0 < len(line.strip()) <= _SHOWN and "\n" not in line:
+            title = _rendered([inline])
+            return title, _rendered(tokens[3:-1])
+    return Markup("{}").format(headline(text)), markdown(text)
 
 
 def headline(text: str) -> str:
@@ -114,6 +132,15 @@ def span(seconds: float) -> str:
     return " ".join(words) or "less than a minute"
 
 
+def about(seconds: float) -> str:
+    """A length of time in words, rounded to one unit."""
+    for unit, size in _UNITS:
+        count = round(abs(seconds) / size)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "a moment"
+
+
 def who(name: str | None) -> str:
     """A person or a group, as people say it."""
     if name is None:
@@ -135,7 +162,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "markdown": markdown, "headline": headline, "short": short, "answer": answer, "data": data, "moment": moment,
-        "span": span, "who": who,
+        "span": span, "about": about, "opening": opening, "who": who,
     }  # fmt: skip
     made.globals["asset"] = lambda name: f"assets/{name}?{asset_digest(name)}"
     return made
@@ -171,5 +198,3 @@ async def asset(request: Request) -> Response:
         raise Problem("route_not_found", f"There is no {name[:80]} here.")
     headers = {"cache-control": "max-age=31536000, immutable", "x-content-type-options": "nosniff"}
     return Response(_asset(name), 200, headers, _MEDIA_TYPES[name.rpartition(".")[2]])
-
-

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from restpoint import prompts
-from restpoint._storage import HistoryEntry, StepDone
+from restpoint._core.execution_row import StepDone
+from restpoint._storage import HistoryEntry
 from restpoint.events import EventKind
+from restpoint.lifecycle import WaitStatus
 
 Tone = Literal["plain", "ask", "good", "bad", "quiet"]
 
@@ -23,6 +25,8 @@ class Moment:
     is_markdown: bool = False
     comment: str = ""
     data: Any = None
+    asked: str | None = None
+    """The id of the interaction, where the line says that a prompt was asked."""
 
 
 _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
@@ -62,8 +66,8 @@ def timeline(entries: Iterable[HistoryEntry], steps: Sequence[StepDone]) -> list
 
 def _step(step: StepDone) -> Moment:
     if step.has_failed:
-        return Moment(step.at, "Step failed", "bad", text=step.name)
-    return Moment(step.at, "Step done", "plain", text=step.name)
+        return Moment(step.at, f"Step {step.name} failed", "bad")
+    return Moment(step.at, f"Step {step.name}")
 
 
 def _moment(entry: HistoryEntry) -> Moment:
@@ -72,24 +76,26 @@ def _moment(entry: HistoryEntry) -> Moment:
         return Moment(entry.time, entry.event, "quiet", entry.actor)
     title, tone = _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
     detail = entry.detail if isinstance(entry.detail, Mapping) else {}
+    text = "" if kind.wait_status == WaitStatus.EXPIRED else entry.cause or ""
+    more: dict[str, Any] = {}
     match kind:
-        case EventKind.INTERACTION_ASKED:
-            names = detail.get("assignees") or ()
-            return Moment(entry.time, title, tone, entry.actor, _asked(detail), True, _whom(names))  # noqa: FBT003
-        case EventKind.NOTIFIED:
-            return Moment(entry.time, title, tone, entry.actor, _asked(detail), is_markdown=True)
         case EventKind.INTERACTION_ANSWERED:
             return _answered(entry, detail, title, tone)
+        case EventKind.INTERACTION_ASKED:
+            text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+        case EventKind.NOTIFIED:
+            text, more = _asked(detail), {"is_markdown": True}
         case EventKind.EMITTED:
-            return Moment(entry.time, title, tone, data=detail.get("data"))
+            more = {"data": detail.get("data")}
         case EventKind.EXECUTION_FAILED:
-            return Moment(entry.time, title, tone, entry.actor, str(detail.get("error") or ""))
+            text = str(detail.get("error") or "")
         case EventKind.EXECUTION_STUCK:
-            return Moment(entry.time, title, tone, entry.actor, str(detail.get("problem") or entry.cause or ""))
+            text = str(detail.get("problem") or text)
         case EventKind.CONSENT_ASKED | EventKind.CONSENT_GRANTED | EventKind.CONSENT_DENIED:
-            return Moment(entry.time, title, tone, entry.actor, str(detail.get("provider") or ""))
+            text = str(detail.get("provider") or "")
         case _:
-            return Moment(entry.time, title, tone, entry.actor, entry.cause or "")
+            pass
+    return Moment(entry.time, title, tone, entry.actor, text, **more)
 
 
 def _answered(entry: HistoryEntry, detail: Mapping[str, Any], title: str, tone: Tone) -> Moment:

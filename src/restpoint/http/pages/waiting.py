@@ -71,7 +71,12 @@ def _open(view: View) -> list[Waiting]:
         provider = consent.provider or ""
         found.append(
             Waiting(
-                record.execution_id, consent.consent_id, *labels, consent.deadline, consent.created_at, provider=provider
+                record.execution_id,
+                consent.consent_id,
+                *labels,
+                consent.deadline,
+                consent.created_at,
+                provider=provider,
             )
         )
     return found
