@@ -70,7 +70,7 @@ async def tell(ctx: Context) -> str:
     await ctx.emit({"done": 1, "script": NASTY})
     with suppress(InteractionExpired):
         await ctx.ask(HumanPromptText(text="Is anybody there?"), timeout=0.05)
-    return (await ctx.ask(PROMPTS["text"])).text
+    return (await ctx.ask(HumanPromptText(text="What shall we tell her?"))).text
 
 
 def look_up(number: str) -> str:

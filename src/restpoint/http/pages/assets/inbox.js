@@ -76,6 +76,7 @@ function follow(main) {
   let wasLost = false;
   source.addEventListener("error", () => { wasLost = true; });
   source.addEventListener("open", () => {
+    main.dataset.following = "";
     if (wasLost) refresh().catch(() => {});
     wasLost = false;
   });
