@@ -14,6 +14,7 @@ from restpoint._core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from restpoint._core.oauth_token import OAuthToken
+    from restpoint._engine.answers import Answer
     from restpoint._engine.context import Context
     from restpoint._engine.runner import Runner
     from restpoint._engine.started import Started
@@ -24,19 +25,20 @@ if TYPE_CHECKING:
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import DEFAULT_EXECUTION_TTL, ExecutionStore
     from restpoint.access import Actor
-    from restpoint.errors import ConsentDenied, StepFailed, WorkflowFailed
+    from restpoint.errors import ConsentDenied, PromptDeclined, StepFailed, WorkflowFailed
     from restpoint.events import EventKind
     from restpoint.lifecycle import ExecutionStatus
     from restpoint.prompts.prompt_models import PromptModels
 
 __all__ = [
-    "DEFAULT_EXECUTION_TTL", "Actor", "ConsentDenied", "Context", "EventKind", "ExecutionRecord", "ExecutionStatus",
+    "DEFAULT_EXECUTION_TTL", "Actor", "Answer", "ConsentDenied", "Context", "EventKind", "ExecutionRecord", "ExecutionStatus",
     "ExecutionStore", "ExecutionSummary", "HistoryEntry", "OAuthToken", "Page", "PendingInteraction", "PendingOAuth",
-    "PromptModels", "Runner", "Started", "StepFailed", "Workflow", "WorkflowFailed", "step_key", "workflow",
+    "PromptDeclined", "PromptModels", "Runner", "Started", "StepFailed", "Workflow", "WorkflowFailed", "step_key", "workflow",
 ]  # fmt: skip
 
 _HOMES = {
     "_core.oauth_token": ("OAuthToken",),
+    "_engine.answers": ("Answer",),
     "_engine.context": ("Context",),
     "_engine.runner": ("Runner",),
     "_engine.started": ("Started",),
@@ -47,7 +49,7 @@ _HOMES = {
     "_store.records": ("ExecutionRecord",),
     "_store.store": ("DEFAULT_EXECUTION_TTL", "ExecutionStore"),
     "access": ("Actor",),
-    "errors": ("ConsentDenied", "StepFailed", "WorkflowFailed"),
+    "errors": ("ConsentDenied", "PromptDeclined", "StepFailed", "WorkflowFailed"),
     "events": ("EventKind",),
     "lifecycle": ("ExecutionStatus",),
     "prompts.prompt_models": ("PromptModels",),

@@ -16,6 +16,7 @@
     │   ├── InteractionExpired (TimeoutError)   interaction_expired
     │   ├── InteractionWithdrawn           interaction_withdrawn
     │   ├── InteractionExists              interaction_exists
+    │   ├── PromptDeclined                 prompt_declined: by whoever a form asked
     │   ├── ConsentDenied                  consent_denied
     │   ├── ConsentExpired (TimeoutError)  consent_expired
     │   ├── ConsentWithdrawn               consent_withdrawn
@@ -53,9 +54,9 @@
 The original store raised ``KeyError`` and ``ValueError``, so the classes that replace them inherit from them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class RestpointError(Exception):
@@ -223,6 +224,21 @@ class InteractionExists(Refused):
         self.interaction_id = interaction_id
 
 
+class PromptDeclined(Refused):
+    """Whoever was asked declined to fill in a form. Times are seconds since the epoch.
+
+    ``reason`` is what they said, ``declined_by`` who it was (None: somebody whom nobody named), and ``declined_at`` when.
+    """
+
+    code = "prompt_declined"
+
+    def __init__(self, reason: str, declined_by: str | None, declined_at: float) -> None:
+        super().__init__(f"{declined_by or 'An unnamed actor'} declined: {reason}")
+        self.reason = reason
+        self.declined_by = declined_by
+        self.declined_at = declined_at
+
+
 class ConsentDenied(Refused):
     """A consent was denied. ``denial_code`` is the OAuth error code, usually ``access_denied`` (RFC 6749, section 4.1.2.1).
 
@@ -298,10 +314,21 @@ class PromptNotAccepted(Refused):
     code = "prompt_not_accepted"
 
 
+class FieldError(NamedTuple):
+    """What is wrong with one field of a form: the JSON pointer to it (RFC 6901, as a URI fragment), and a sentence."""
+
+    pointer: str
+    detail: str
+
+
 class ResponseNotAccepted(Refused):
-    """The response does not fit the prompt."""
+    """The response does not fit the prompt. For a form, ``errors`` has what is wrong with each field."""
 
     code = "response_not_accepted"
+
+    def __init__(self, message: str, *, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
 
 
 class NotJSON(Refused):

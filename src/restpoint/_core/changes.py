@@ -31,6 +31,8 @@ class Wait:
     provider: str | None = None
     """The provider of a consent that restpoint drives; None for a consent that the caller drives."""
     scopes: str | None = None
+    answered_by: str | None = None
+    closed_at: int | None = None
     given: "BaseModel | None" = None
     """The prompt or the response as the caller in this process gave it, which may be of a class of another library."""
 

@@ -17,7 +17,7 @@ A call gets its position when it is made, also where it is awaited later or in a
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, Required, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,6 +26,7 @@ from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
+from restpoint._engine.answers import Answer, answer_of
 from restpoint._engine.calls import fingerprint, fingerprint_of
 from restpoint._engine.run import Run
 from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
@@ -42,13 +43,17 @@ from restpoint.prompts import (
     read_prompt,
     write_prompt,
 )
+from restpoint.prompts.form_models import default_of, form_of
 
 T = TypeVar("T")
 R = TypeVar("R", bound=HumanResponseBase)
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
 class AskTerms(TypedDict, total=False):
-    """The options of ``Context.ask``."""
+    """The options of ``Context.ask`` and ``Context.answer_to``."""
 
     name: str | None
     timeout: float | timedelta | None
@@ -56,6 +61,18 @@ class AskTerms(TypedDict, total=False):
     four_eyes: bool
     on_deadline: Literal["raise", "fail"]
     default: HumanResponse | BaseModel | Mapping[str, Any] | None
+
+
+class FormOptions(TypedDict, total=False):
+    """What is said of the form that asks for a model."""
+
+    text: Required[str]
+    initial: BaseModel | Mapping[str, Any] | None
+    actions: Sequence[Literal["submit", "decline"]]
+
+
+class FormTerms(AskTerms, FormOptions, total=False):
+    """The options of ``Context.ask`` and ``Context.answer_to`` where they ask for a model."""
 
 
 class Context:
@@ -87,6 +104,8 @@ class Context:
 
     # Prompts are BaseModels too; a type checker takes the first signature that fits.
     @overload
+    def ask(self, prompt: type[M], **terms: Unpack[FormTerms]) -> Coroutine[Any, Any, M]: ...
+    @overload
     def ask(  # type: ignore[overload-overlap]
         self, prompt: HumanPromptBase[R], **terms: Unpack[AskTerms]
     ) -> Coroutine[Any, Any, R]: ...
@@ -94,38 +113,72 @@ class Context:
     def ask(
         self, prompt: BaseModel | Mapping[str, Any], **terms: Unpack[AskTerms]
     ) -> Coroutine[Any, Any, HumanResponse]: ...
-    def ask(
+    def ask(self, prompt: Any, **terms: Any) -> Coroutine[Any, Any, Any]:
+        """Ask a person and wait for the response, which a restart does not lose.
+
+        The prompt is one of ``restpoint.prompts``, and its response is returned. Or it is a class of pydantic models: then a form
+        asks for the fields, and the model is returned. A model has fields of str, int, float, bool, date, datetime and AnyUrl,
+        Enums and Literals of texts and lists of these two, and says no more than the schema of a form can.
+
+        - ``text``: what a form says, and only that takes it. ``initial``: values that it shows at first. ``actions``:
+          ``("submit", "decline")`` if it may be declined, with a reason; then ``PromptDeclined`` is raised.
+        - ``name``: what the prompt is called in the journal; by default its kind. Changed code may word a prompt otherwise, and
+          gets the answer that was given; a prompt of another name it is not.
+        - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
+        - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
+        - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
+          code ``deadline_passed``; or the prompt is answered with ``default``, a response or a model of the form.
+        - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
+          would not reach a run that has left memory.
+
+        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
+        ``InteractionWithdrawn`` when someone took the prompt back; ``PromptDeclined``.
+        """
+        return self._ask(prompt, is_whole=False, **terms)
+
+    @overload
+    def answer_to(self, prompt: type[M], **terms: Unpack[FormTerms]) -> Coroutine[Any, Any, Answer[M]]: ...
+    @overload
+    def answer_to(  # type: ignore[overload-overlap]
+        self, prompt: HumanPromptBase[R], **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, Answer[R]]: ...
+    @overload
+    def answer_to(
+        self, prompt: BaseModel | Mapping[str, Any], **terms: Unpack[AskTerms]
+    ) -> Coroutine[Any, Any, Answer[HumanResponse]]: ...
+    def answer_to(self, prompt: Any, **terms: Any) -> Coroutine[Any, Any, Any]:
+        """Ask as ``ask`` does, and return the ``Answer``: the value, who answered, when, and with which comment.
+
+        To the journal it is the same call, so code may change from one to the other.
+        """
+        return self._ask(prompt, is_whole=True, **terms)
+
+    def _ask(
         self,
-        prompt: HumanPrompt | BaseModel | Mapping[str, Any],
+        prompt: HumanPrompt | BaseModel | Mapping[str, Any] | type[BaseModel],
         *,
+        is_whole: bool,
         name: str | None = None,
         timeout: float | timedelta | None = None,
         assignees: Sequence[str] | None = None,
         four_eyes: bool = False,
         on_deadline: Literal["raise", "fail"] = "raise",
         default: HumanResponse | BaseModel | Mapping[str, Any] | None = None,
+        **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
-        """Ask a person and wait for the response, which a restart does not lose.
-
-        - ``name``: what the prompt is called in the journal; by default its kind. Changed code may word a prompt otherwise, and
-          gets the answer that was given; a prompt of another name it is not.
-        - ``timeout``: seconds from now, or a ``timedelta``; overrides the prompt's own.
-        - ``assignees``: the people and groups that it is addressed to. With ``four_eyes`` the owner must not answer it.
-        - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
-          code ``deadline_passed``; or the prompt is answered with ``default``.
-        - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
-          would not reach a run that has left memory.
-
-        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
-        ``InteractionWithdrawn`` when someone took the prompt back.
-        """
+        model: type[BaseModel] | None = None
+        if isinstance(prompt, type):
+            model = prompt
+            prompt, default = form_of(model, **form), default_of(model, default)
+        elif form:
+            raise InvalidArgument(f"A prompt says {', '.join(form)} itself; give it there, or ask for a model.")
         asked = PromptRequest.read(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default)
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
         asked_for = fingerprint(asked.text, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
         call, entry = self._run.call("ask", called, asked_for, asked)
 
-        async def answered() -> HumanResponse:
+        async def answered() -> Any:
             run = self._run
             if entry is None:
                 await run.first_time()
@@ -134,7 +187,8 @@ class Context:
                 await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
                 wait_id = await self._opened(entry)
-            return await waiting.answer(run, wait_id, call)
+            answer = answer_of(run, call, model, *await waiting.answer(run, wait_id, call))
+            return answer if is_whole else answer.value
 
         return answered()
 

@@ -23,6 +23,7 @@ from restpoint.errors import (
     InteractionExpired,
     InteractionWithdrawn,
     NotJSON,
+    PromptDeclined,
     ReplayMismatch,
     StepFailed,
     TimeLimitRefused,
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 _LONGEST_TRACEBACK: Final = 20_000  # characters
 
 _EXPECTED: Final = (
-    InteractionExpired, InteractionWithdrawn, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
+    InteractionExpired, InteractionWithdrawn, PromptDeclined, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
     TimeLimitRefused,
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from restpoint._engine.calls import fingerprint
 from restpoint._storage import Call, Entry, event_details, journal
 from restpoint._store.prompt_request import PromptRequest
 from restpoint.errors import DamagedFile, ResponseNotAccepted
-from restpoint.prompts import HumanPrompt, accepts, read_response, stored_prompt, write_response
+from restpoint.prompts import FormField, HumanPrompt, accepts, read_response, stored_prompt, write_response
 
 if TYPE_CHECKING:
     from restpoint._engine.run import Run
@@ -89,19 +89,26 @@ def unlike(call: Call) -> str:
     """What to add where the two sides have the same words."""
     if call.kind == "ask":
         # The journal has no words for these.
-        return " under other rules (assignees, four eyes, what its deadline does, or whether text is required)"
+        return " under other rules (assignees, four eyes, what its deadline does, whether text is required, or declining)"
     return " with other arguments" if call.kind == "step" else " of another kind or length"
 
 
 def _prompt(call: Call, prompt: HumanPrompt, assignees: str | None, four_eyes: int | None) -> str:
     kind = "" if call.name == prompt.input_type else f" ({prompt.input_type})"
     options = ", ".join(f"{option.id}={option.value}" for option in prompt.offers)
+    fields = ", ".join(_field(field) for field in prompt.fields)
     return (
         f"{kind} “{_quoted(prompt.text)}”"
         + (f" with the options {_quoted(options)}" if options else "")
+        + (f" with the fields {_quoted(fields)}" if fields else "")
         + (f" for {', '.join(decode(assignees))}" if assignees else "")
         + (" under four eyes" if four_eyes else "")
     )
+
+
+def _field(field: FormField) -> str:
+    options = "/".join(option.value for option in field.options)
+    return f"{field.name} ({field.kind}{f' of {options}' if options else ''})"
 
 
 def _quoted(text: str) -> str:

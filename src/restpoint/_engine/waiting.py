@@ -57,14 +57,14 @@ async def begin(
         raise
 
 
-async def answer(run: Run, wait_id: str, call: Call) -> HumanResponse:
-    """Return the response to an interaction, or raise how it was closed without one."""
+async def answer(run: Run, wait_id: str, call: Call) -> tuple[HumanResponse, Wait]:
+    """Return the response to an interaction and the row that has it, or raise how it was closed without one."""
     closed = run.waits.get(wait_id)
     if closed is not None and closed.status != "pending":
         _trace_closed(run, closed, call)
         with run.busy():
             await _give(run, call, wait_id)
-        return _outcome(run, closed)
+        return _outcome(run, closed), closed
     pending = run.pending.get(wait_id)
     if pending is None:
         raise DamagedFile(f"The journal of execution {run.claim.execution_id} names a wait that is not in the file.")
@@ -88,7 +88,9 @@ async def answer(run: Run, wait_id: str, call: Call) -> HumanResponse:
     tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=status)
     if isinstance(outcome, RestpointError):
         raise outcome
-    return outcome
+    if pending.closed is None:
+        raise DamagedFile(f"The answer to a prompt of execution {run.claim.execution_id} is not in the file.")
+    return outcome, pending.closed
 
 
 def consent_page(run: Run, provider: str, wait_id: str) -> str:

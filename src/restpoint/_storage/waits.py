@@ -157,7 +157,9 @@ def answer(
     values = (to, tx.now, response, actor, execution_id, wait_id, "pending", tx.now, execution_id, actor)
     if tx.execute(statements.ANSWER, values).rowcount != 1:
         return _not_answered(tx, execution_id, wait_id, response, actor, keeping)
-    wait = Wait("interaction", wait_id, to, 0, 0, None, response=response, given=given)
+    wait = Wait(
+        "interaction", wait_id, to, 0, 0, None, response=response, answered_by=actor, closed_at=tx.now, given=given
+    )
     execution = Execution(execution_id, "interaction_required", 1)  # the usual state, which the settling verifies
     settle(tx, execution, wait, actor=actor, detail=detail)
     return None
@@ -219,7 +221,7 @@ def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, 
         to = move("interaction", wait.id, wait.status, "answer")
         if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
             raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
-        wait.status, wait.response = to, default
+        wait.status, wait.response, wait.closed_at = to, default, tx.now
         detail = event_details.answered(default or "", digest=keeping.digest)
         settle(tx, execution, wait, cause="deadline", detail=detail)
         return

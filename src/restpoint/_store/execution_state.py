@@ -155,5 +155,5 @@ def end_by_history(state: ExecutionState, history: Iterable[HistoryEntry]) -> Ex
         text = None if response is None else encode(response)
         ended = entry.to_status in TERMINAL
         closed.append(Wait(wait.kind, wait.id, status, wait.opened, wait.created_at, wait.deadline_at,
-                           response=text, ended=ended))  # fmt: skip
+                           response=text, ended=ended, answered_by=entry.actor, closed_at=round(entry.time * 1000)))  # fmt: skip
     return ExecutionState(as_of, row, still_open, tuple(closed), state.has_paused or row.status != "running")

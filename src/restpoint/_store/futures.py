@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from restpoint._store.records import ExecutionRecord
 
 
-class Answer(asyncio.Future[HumanResponse]):
+class AnswerFuture(asyncio.Future[HumanResponse]):
     """The future of a pending interaction, which it keeps in memory, so that the answer finds it."""
 
     def __init__(self, pending: "PendingInteraction") -> None:
@@ -56,6 +56,7 @@ class PendingInteraction:
 
     __slots__ = (
         "__weakref__",
+        "_closed",
         "_future",
         "_outcome",
         "_prompt",
@@ -77,8 +78,9 @@ class PendingInteraction:
         self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
         self.four_eyes = bool(wait.four_eyes)
         self._record = record
-        self._future: weakref.ref[Answer] | None = None
+        self._future: weakref.ref[AnswerFuture] | None = None
         self._outcome: BaseModel | RestpointError | None = None
+        self._closed: Wait | None = None
 
     @property
     def prompt(self) -> HumanPrompt:
@@ -104,7 +106,7 @@ class PendingInteraction:
         """
         future = self._future() if self._future is not None else None
         if future is None or future.cancelled():
-            future = Answer(self)
+            future = AnswerFuture(self)
             self._future = weakref.ref(future)
             outcome = self._outcome or self._record.detachment
             if outcome is None:
@@ -126,9 +128,26 @@ class PendingInteraction:
         """Whether this process knows how it was closed."""
         return self._outcome is not None
 
-    def settle(self, outcome: BaseModel | RestpointError) -> None:
+    @property
+    def closed(self) -> Wait | None:
+        """The interaction as it was closed; None while it is open, and where this process does not know. For the engine."""
+        return self._closed
+
+    @property
+    def answered_by(self) -> str | None:
+        """Who answered it; None while it is open, where nobody was named, and where the answer is the default."""
+        return None if self._closed is None else self._closed.answered_by
+
+    @property
+    def answered_at(self) -> float | None:
+        """When it was answered, in seconds since the epoch; None where it was not."""
+        if self._closed is None or self._closed.status != "answered" or self._closed.closed_at is None:
+            return None
+        return self._closed.closed_at / 1000
+
+    def settle(self, outcome: BaseModel | RestpointError, closed: Wait | None = None) -> None:
         """Resolve the future with a response, or with the error that it raises. For the store."""
-        self._outcome = outcome
+        self._outcome, self._closed = outcome, closed
         future = self._future() if self._future is not None else None
         if future is not None:
             _settle(future, outcome)
@@ -138,7 +157,7 @@ class PendingInteraction:
         return f"<PendingInteraction {self.interaction_id} {state}>"
 
 
-def _settle(future: Answer, outcome: BaseModel | RestpointError) -> None:
+def _settle(future: AnswerFuture, outcome: BaseModel | RestpointError) -> None:
     if future.done():
         return
     if isinstance(outcome, RestpointError):

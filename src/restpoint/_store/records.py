@@ -372,7 +372,7 @@ class ExecutionRecord:
         if pending is None:
             return
         if wait.status == "answered":
-            pending.settle(wait.given or read_answer(self.models, wait))
+            pending.settle(wait.given or read_answer(self.models, wait), wait)
         elif wait.status == "expired":
             pending.settle(InteractionExpired(self.execution_id, wait.id))
         elif wait.ended:

@@ -40,6 +40,9 @@ from restpoint.prompts.choices import (
     HumanResponseDropdown,
     HumanResponseRadio,
 )
+from restpoint.prompts.form import HumanPromptForm, HumanResponseForm
+from restpoint.prompts.form_fields import FormField
+from restpoint.prompts.form_schema import FormSchema
 from restpoint.prompts.options import BinaryHumanPromptOption, MultipleChoiceOption
 from restpoint.prompts.plain import (
     HumanPromptNotification,
@@ -50,13 +53,13 @@ from restpoint.prompts.plain import (
 
 __all__ = [
     "PROMPT", "PROMPTS", "RESPONSE", "RESPONSES", "AnswerOptions", "BinaryChoiceOptionsType", "BinaryHumanPromptOption",
-    "HumanPrompt", "HumanPromptBase", "HumanPromptBinary", "HumanPromptCheckbox", "HumanPromptDropdown",
-    "HumanPromptModelType", "HumanPromptMultipleChoiceBase", "HumanPromptNotification", "HumanPromptRadio",
-    "HumanPromptText", "HumanResponse", "HumanResponseBase", "HumanResponseBinary", "HumanResponseCheckbox",
-    "HumanResponseDropdown", "HumanResponseNotification", "HumanResponseRadio", "HumanResponseText", "InteractionBase",
-    "InteractionPrompt", "InteractionResponse", "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType",
-    "NotUnderstood", "accepts", "read_prompt", "read_response", "stored_prompt", "summary_of", "write_prompt",
-    "write_response",
+    "FormField", "FormSchema", "HumanPrompt", "HumanPromptBase", "HumanPromptBinary", "HumanPromptCheckbox",
+    "HumanPromptDropdown", "HumanPromptForm", "HumanPromptModelType", "HumanPromptMultipleChoiceBase",
+    "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText", "HumanResponse", "HumanResponseBase",
+    "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown", "HumanResponseForm", "HumanResponseNotification",
+    "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt", "InteractionResponse",
+    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "read_prompt",
+    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
 ]  # fmt: skip
 
 HumanPrompt = Annotated[
@@ -65,7 +68,8 @@ HumanPrompt = Annotated[
     | HumanPromptBinary
     | HumanPromptRadio
     | HumanPromptCheckbox
-    | HumanPromptDropdown,
+    | HumanPromptDropdown
+    | HumanPromptForm,
     Discriminator("input_type"),
 ]
 
@@ -82,7 +86,8 @@ HumanResponse = Annotated[
     | Annotated[HumanResponseBinary, Tag("binary_choice")]
     | Annotated[HumanResponseRadio, Tag("radio")]
     | Annotated[HumanResponseCheckbox, Tag("checkbox")]
-    | Annotated[HumanResponseDropdown, Tag("dropdown")],
+    | Annotated[HumanResponseDropdown, Tag("dropdown")]
+    | Annotated[HumanResponseForm, Tag("form")],
     Discriminator(_response_kind),
 ]
 
@@ -116,8 +121,9 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
 def write_prompt(prompt: HumanPrompt) -> str:
     """The prompt as the JSON text that is stored.
 
-    Raises ``PromptNotAccepted`` past the size limit, and where another prompt would be read back.
+    Raises ``PromptNotAccepted`` past the size limit, where another prompt would be read back, and where it cannot be asked.
     """
+    prompt.check()
     return _written(prompt, PROMPT, "prompt", MAX_PROMPT_BYTES, PromptNotAccepted)
 
 

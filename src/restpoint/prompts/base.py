@@ -5,13 +5,16 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Generic, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint.errors import ResponseNotAccepted
 from restpoint.prompts.options import Option, identity_of
+
+if TYPE_CHECKING:
+    from restpoint.prompts.form_fields import FormField
 
 
 class HumanPromptModelType(StrEnum):
@@ -23,6 +26,7 @@ class HumanPromptModelType(StrEnum):
     RADIO = "radio"
     CHECKBOX = "checkbox"
     DROPDOWN = "dropdown"
+    FORM = "form"
     OAUTH_CONSENT = "oauth_consent"
 
 
@@ -97,6 +101,14 @@ class HumanPromptBase(BaseModel, Generic[R], validate_assignment=True, extra="fo
         """The options that may be chosen; none where the answer is no choice."""
         return ()
 
+    @property
+    def fields(self) -> "Sequence[FormField]":
+        """The fields that are filled in; none where the prompt is no form."""
+        return ()
+
+    def check(self) -> None:
+        """Raise ``PromptNotAccepted`` where the prompt cannot be asked although it can be read."""
+
     def accepts(self, response: BaseModel) -> R:
         """The response in its stored form. Raises ``ResponseNotAccepted`` where it does not answer this prompt."""
         if not isinstance(response, self.response_model):
@@ -135,6 +147,10 @@ class AnswerOptions:
     choices: tuple[str, ...] = ()
     yes: bool | None = None
     acknowledge: bool = False
+    settings: tuple[str, ...] = ()
+    """Fields of a form, as ``name=value``."""
+    decline: bool = False
+    comment: str | None = None
 
 
 class NotUnderstood(ValueError):

@@ -1,0 +1,138 @@
+"""The fields of a form as they are shown and filled in: on a page, on a command line, or by another program that asks people."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from restpoint.prompts.base import NotUnderstood
+from restpoint.prompts.form_schema import WANTED, FieldKind, FormSchema
+from restpoint.prompts.options import NO, YES, MultipleChoiceOption, meant, named
+
+LEFT_OUT: Final = object()
+"""What stands for a field that an answer leaves out."""
+
+_LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,1000}")
+_FRACTION: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LIMITS: Final = ("minimum", "maximum", "min_length", "max_length", "min_items", "max_items")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """A field of a form, for whoever shows it.
+
+    ``title`` is its name where the schema has no title. ``default`` is the value that it shows at first, as JSON has it; None
+    where it begins empty. With ``has_default``, an answer that leaves it out gets the default of the schema. ``options`` are
+    what may be chosen. The limits are None where there are none: of the value of a number (``minimum``, ``maximum``), the
+    characters of a text (``min_length``, ``max_length``), and how many options may be chosen (``min_items``, ``max_items``). One
+    that is ``readonly`` shows its value, and is not filled in.
+    """
+
+    name: str
+    title: str
+    description: str
+    kind: FieldKind
+    required: bool
+    default: Any
+    has_default: bool
+    options: tuple[MultipleChoiceOption, ...]
+    minimum: int | float | None
+    maximum: int | float | None
+    min_length: int | None
+    max_length: int | None
+    min_items: int | None
+    max_items: int | None
+    multiline: bool
+    readonly: bool
+
+    def read(self, words: Sequence[str]) -> Any:
+        """The JSON value that a person means by some words: one, or for several choices any number. Raises ``NotUnderstood``.
+
+        An option goes by its value, title, number or beginning; yes and no go by the usual words. A date-time without an offset
+        is UTC. The value may still be one that the schema refuses.
+        """
+        if self.kind == "multiple choice":
+            return [self._option(word) for word in words if word]
+        if len(words) != 1:
+            raise NotUnderstood("This field takes one value.")
+        word = words[0]
+        match self.kind:
+            case "single choice":
+                return self._option(word)
+            case "boolean":
+                return self._boolean(word)
+            case "number" | "integer":
+                return self._number(word.strip())
+            case "date-time" if _LOCAL.fullmatch(word):
+                return f"{word}{':00' if len(word) == len('2026-01-31T09:30') else ''}Z"
+        return word
+
+    def submitted(self, words: Sequence[str] | None) -> Any:
+        """The JSON value that a submitted HTML form has for this field, or ``LEFT_OUT``. Raises ``NotUnderstood``.
+
+        ``words`` are the values under its name; None or ``[""]`` where nothing was ticked, chosen or typed. That is no, or no
+        options, where an answer has the field anyway: where it is required or began with a value.
+        """
+        if words and words != [""]:
+            return self.read([word.replace("\r\n", "\n") for word in words])  # as HTML submits the end of a line
+        if self.kind in {"boolean", "multiple choice"} and (self.required or self.default is not None):
+            return False if self.kind == "boolean" else []
+        if not words or not self.has_default:
+            return LEFT_OUT
+        if self.kind == "text":
+            return ""
+        raise NotUnderstood("This field cannot be left empty.")  # left out, it would get its default
+
+    def _option(self, word: str) -> str:
+        if any(option.value == word for option in self.options):
+            return word
+        found = meant(self.options, word.strip())
+        if len(found) == 1:
+            return found[0].value
+        if found:
+            raise NotUnderstood(f"{word!r} stands for several options: {named(found)}.")
+        raise NotUnderstood(f"{word!r} is no option. Choose among: {named(self.options)}.")
+
+    @staticmethod
+    def _boolean(word: str) -> bool:
+        low = word.strip().lower()
+        if low in {*YES, "on", "1"}:
+            return True
+        if low in {*NO, "off", "0"}:
+            return False
+        raise NotUnderstood("Give yes or no.")
+
+    def _number(self, word: str) -> int | float:
+        try:
+            if _WHOLE.fullmatch(word):
+                return int(word)
+            if self.kind == "number" and _FRACTION.fullmatch(word) and math.isfinite(number := float(word)):
+                return number
+        except ValueError:
+            pass
+        raise NotUnderstood(WANTED[self.kind])
+
+
+def fields_of(schema: FormSchema, initial: Mapping[str, Any]) -> tuple[FormField, ...]:
+    """The fields of a schema, in their order. One that ``initial`` has a value for shows that at first."""
+    required, found = frozenset(schema.required or ()), []
+    for name, each in schema.properties.items():
+        limits = {limit: getattr(each, limit, None) for limit in _LIMITS}
+        found.append(
+            FormField(
+                name=name,
+                title=each.title or name,
+                description=each.description or "",
+                kind=each.kind,
+                required=name in required,
+                default=initial.get(name, each.default),
+                has_default=name not in required and each.default is not None,
+                options=each.offers,
+                multiline=bool(getattr(each, "multiline", False)),
+                readonly=bool(each.readonly),
+                **limits,
+            )
+        )
+    return tuple(found)
