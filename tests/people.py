@@ -17,6 +17,7 @@ from restpoint.prompts import (
     HumanPromptBinary,
     HumanPromptCheckbox,
     HumanPromptDropdown,
+    HumanPromptForm,
     HumanPromptNotification,
     HumanPromptRadio,
     HumanPromptText,
@@ -29,6 +30,23 @@ NASTY = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 LONG = "An option whose label is far longer than anybody should write it " * 8
 ARABIC = "هل توافق على رد مبلغ ١٢٠ يورو إلى العميل؟"
 
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "customer": {"type": "string", "title": "Customer", "x-readonly": True, "default": "Grace Hopper"},
+        "amount": {"type": "number", "title": "Amount in EUR", "minimum": 0, "description": "As on the receipt"},
+        "parcels": {"type": "integer", "title": "Parcels", "default": 1},
+        "way": {"type": "string", "title": "Way of the refund", "enum": ["bank", "voucher"]},
+        "country": {"type": "string", "title": "Country", "enum": [f"country {n}" for n in range(20)]},
+        "reasons": {"type": "array", "title": "Reasons", "items": {"type": "string", "enum": ["late", "broken"]}},
+        "email": {"type": "string", "title": "E-mail address", "format": "email"},
+        "on": {"type": "string", "title": "Day", "format": "date"},
+        "at": {"type": "string", "title": "Moment", "format": "date-time"},
+        "urgent": {"type": "boolean", "title": "It is urgent"},
+        "note": {"type": "string", "title": NASTY, "description": NASTY, "x-multiline": True},
+    },
+    "required": ["amount", "way", "urgent"],
+}
 _POST = MultipleChoiceOption(id="post", label="By letter", value="post", description="Two to three days")
 _OPTIONS = [MAIL, CALL, _POST]
 
@@ -39,6 +57,7 @@ PROMPTS: dict[str, HumanPrompt] = {
     "radio": HumanPromptRadio(text="How shall we reach her?", options=_OPTIONS),
     "checkbox": HumanPromptCheckbox(text="Which ways may we use?", options=_OPTIONS),
     "dropdown": HumanPromptDropdown(text="Which way is the best?", options=_OPTIONS),
+    "form": HumanPromptForm(text="What shall be refunded?", requested_schema=_FORM, actions=["submit", "decline"]),  # type: ignore[arg-type] # JSON
     "arabic": HumanPromptText(text=ARABIC),
     "long": HumanPromptRadio(
         text="x" * 500, options=[MultipleChoiceOption(id=str(n), label=LONG[:500], value=str(n)) for n in range(3)]

@@ -33,6 +33,21 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
         "option=0&option=2",
         {"selected_options": [PROMPTS["checkbox"].options[n].model_dump() for n in (0, 2)]},  # type: ignore[union-attr]
     ),
+    "form": (
+        "content.amount=12.5&content.way=bank&content.reasons=late&content.note=a%0D%0Ab&content.country=&action=submit",
+        {
+            "action": "submit",
+            "content": {
+                "customer": "Grace Hopper",
+                "amount": 12.5,
+                "parcels": 1,
+                "way": "bank",
+                "reasons": ["late"],
+                "urgent": False,
+                "note": "a\nb",
+            },
+        },
+    ),
     "dropdown": ("option=0", {"selected_option": PROMPTS["dropdown"].options[0].model_dump()}),  # type: ignore[union-attr]
 }
 
@@ -163,6 +178,8 @@ async def test_each_kind_is_answered_with_its_form(inbox: httpx.AsyncClient, kin
         ("dropdown", "option=&comment=kept", "Choose one of the options."),
         ("checkbox", "comment=kept", "Choose at least one of the options."),
         ("checkbox", "option=0&option=0&comment=kept", "chosen twice"),
+        ("form", "action=submit&content.note=kept&content.way=bank&content.amount=much", "Amount in EUR: "),
+        ("form", "action=decline&content.note=kept", "Say in the comment why you decline."),
         ("binary_choice", "comment=kept", "Choose one of the options."),
         ("notification", "comment=kept" + "x" * 10_000, "The comment has 10,004 characters"),
         ("text", "text=kept&comment=%00", "control character"),
@@ -187,6 +204,12 @@ async def test_what_was_chosen_is_still_chosen_after_a_mistake(inbox: httpx.Asyn
     reply = await post(inbox, path, "ada", f"option=0&option=2&comment={'x' * 10_001}")
     chosen = [each["value"] for each in Read(reply.text).of("input") if "checked" in each]
     assert (reply.status_code, chosen) == (422, ["0", "2"])
+
+
+async def test_a_form_is_declined_with_a_reason(inbox: httpx.AsyncClient) -> None:
+    path = await asked_by(inbox, "ada", "form")
+    assert (await post(inbox, path, "ada", "action=decline&comment=Not+mine")).status_code == 303
+    assert "Not mine" in (await page(inbox, path, "ada")).words
 
 
 async def test_who_comes_second_is_told_who_was_first_and_keeps_what_they_wrote(inbox: httpx.AsyncClient) -> None:
@@ -277,6 +300,7 @@ async def test_a_change_that_is_not_possible_any_more_says_why(inbox: httpx.Asyn
 
 async def test_script_in_every_text_field_is_shown_as_text(inbox: httpx.AsyncClient) -> None:
     radio, text = await asked_by(inbox, "ada", "nasty"), await asked_by(inbox, "ada", "nasty_text")
+    form = await asked_by(inbox, "ada", "form")
     comment = httpx.QueryParams({"option": "0", "text": NASTY, "comment": NASTY})
     wrong = await post(inbox, radio, "ada", f"comment={'x' * 10_001}&{comment}&option=7")
     await post(inbox, text, "ada", str(comment))
@@ -287,6 +311,7 @@ async def test_script_in_every_text_field_is_shown_as_text(inbox: httpx.AsyncCli
         "/decided",
         radio,
         text,
+        form,
         f"/view/{execution_of(text)}",
         f"/view/{told}",
         "/attention",

@@ -273,6 +273,7 @@ async def test_no_page_in_no_state_has_a_barrier(inbox: httpx.AsyncClient, brows
         "radio",
         "checkbox",
         "dropdown",
+        "form",
         "arabic",
         "long",
         "long_binary",
@@ -311,7 +312,7 @@ async def test_no_page_in_no_state_has_a_barrier(inbox: httpx.AsyncClient, brows
                     person.open(address)
                     look(f"{address} as {name}")
             person = Person(browser, inbox, "ada")
-            for path in (paths[0], paths[3], paths[5]):  # with a mistake
+            for path in (paths[0], paths[3], paths[6]):  # with a mistake
                 person.open(path)
                 browser.press("Send the answer")
                 browser.until("Your answer was not sent yet")

@@ -89,7 +89,9 @@ def unlike(call: Call) -> str:
     """What to add where the two sides have the same words."""
     if call.kind == "ask":
         # The journal has no words for these.
-        return " under other rules (assignees, four eyes, what its deadline does, whether text is required, or declining)"
+        return (
+            " under other rules (assignees, four eyes, what its deadline does, whether text is required, or declining)"
+        )
     return " with other arguments" if call.kind == "step" else " of another kind or length"
 
 

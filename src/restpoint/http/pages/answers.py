@@ -9,11 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from pydantic_core import to_json
+
+from restpoint.errors import ResponseNotAccepted
 from restpoint.http.problems import Problem
 from restpoint.prompts.base import MAX_COMMENT_LENGTH
+from restpoint.prompts.form import HumanPromptForm
+from restpoint.prompts.form_fields import FormField
+from restpoint.prompts.form_schema import pointer_to
 from restpoint.prompts.options import MAX_OPTIONS
 
 _MOST_FIELDS: Final = MAX_OPTIONS + 100
+_OF_FORM: Final = "content."
+"""What the name of a field of a form begins with, so that it is none of the other names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +56,26 @@ class Sent:
         return next(iter(self.fields.get(name, ())), "")
 
     @property
-    def typed(self) -> list[tuple[str, str]]:
-        """What a person wrote, with the name of the field: it is shown again where it was not taken."""
-        return [(name, self.one(name)) for name in ("text", "comment") if self.one(name).strip()]
+    def typed(self) -> list[str]:
+        """What a person wrote: it is shown again where it was not taken."""
+        return [
+            value
+            for name, values in self.fields.items()
+            if name in {"text", "comment"} or name.startswith(_OF_FORM)
+            for value in values
+            if value.strip()
+        ]
+
+    def shown(self, field: FormField) -> list[str]:
+        """What a field of a form shows: what was sent, or at first the value that it begins with."""
+        if self.fields:
+            return list(self.fields.get(f"{_OF_FORM}{field.name}", ()))
+        if field.default is None or field.default is False:
+            return []
+        if field.default is True:
+            return ["yes"]
+        given = field.default if isinstance(field.default, list) else [field.default]
+        return [each if isinstance(each, str) else to_json(each).decode() for each in given]
 
     def is_chosen(self, place: int) -> bool:
         """Whether the option at this place of the prompt was chosen."""
@@ -97,6 +122,30 @@ def _options(prompt: Mapping[str, Any], sent: Sent) -> dict[str, Any]:
     return {"selected_options": chosen}
 
 
+def form_of(prompt: Mapping[str, Any]) -> HumanPromptForm:
+    """The prompt of a form, with its fields."""
+    return HumanPromptForm.model_validate(prompt)
+
+
+def _form(prompt: Mapping[str, Any], sent: Sent) -> dict[str, Any]:
+    if sent.one("action") == "decline":
+        if not sent.one("comment").strip():
+            sent.mistakes.append(Mistake("comment", "Say in the comment why you decline."))
+        return {"action": "decline"}
+    form = form_of(prompt)
+    values = {name.removeprefix(_OF_FORM): each for name, each in sent.fields.items() if name.startswith(_OF_FORM)}
+    try:
+        return {"action": "submit", "content": form.submitted(values).content}
+    except ResponseNotAccepted as refused:
+        places = {pointer_to(field.name): (f"field-{n}", field.title) for n, field in enumerate(form.fields)}
+        for error in refused.errors:
+            place, title = places.get(error.pointer, ("comment", ""))
+            sent.mistakes.append(Mistake(place, f"{title}: {error.detail}"))
+        if not refused.errors:
+            sent.mistakes.append(Mistake("field-0", str(refused)))
+        return {}
+
+
 def _chosen(prompt: Mapping[str, Any], sent: Sent) -> list[Any]:
     options, places = prompt["options"], sent.fields.get("option", ())
     return [options[int(each)] for each in places if each.isascii() and each.isdecimal() and int(each) < len(options)]
@@ -109,4 +158,5 @@ READERS: Final[Mapping[str, Callable[[Mapping[str, Any], Sent], dict[str, Any]]]
     "radio": _one_option,
     "checkbox": _options,
     "dropdown": _one_option,
+    "form": _form,
 }

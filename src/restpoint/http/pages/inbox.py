@@ -18,7 +18,7 @@ from restpoint._storage import Asked
 from restpoint.access import Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
-from restpoint.http.pages.answers import Mistake, Sent, response_of
+from restpoint.http.pages.answers import Mistake, Sent, form_of, response_of
 from restpoint.http.pages.live import Changes
 from restpoint.http.pages.timeline import timeline
 from restpoint.http.pages.waiting import waiting
@@ -220,6 +220,7 @@ class InboxPages:
             base,
             status,
             asked=asked,
+            fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
             may_answer=may_answer,
             sees_execution=await self._sees_execution(actor, asked),
