@@ -85,7 +85,7 @@ async def test_a_workflow_gets_the_model_that_it_asked_for(store: ExecutionStore
 async def test_who_answered_and_when_and_the_comment_are_the_same_on_every_replay(
     store: ExecutionStore, clock: ManualClock, way: str, kind: str
 ) -> None:
-    told = []
+    told: list[Any] = []
 
     async def body(ctx: Context) -> None:
         if kind == "form":
@@ -252,13 +252,15 @@ async def test_the_stored_schema_takes_an_answer_without_the_code(store: Executi
 # --- What is refused ---
 
 
-async def test_a_model_that_no_form_can_say_is_refused_when_the_call_is_made(store: ExecutionStore) -> None:
-    class Nested(BaseModel):
-        refund: Refund
+class WithNested(BaseModel):
+    refund: Refund
 
+
+async def test_a_model_that_no_form_can_say_is_refused_when_the_call_is_made(store: ExecutionStore) -> None:
     async def body(ctx: Context) -> str:
+        model: type[BaseModel] = WithNested
         try:
-            ctx.ask(Nested, text="Refund?")
+            await ctx.ask(model, text="Refund?")
         except PromptNotAccepted as error:
             return str(error)
         return ""
@@ -271,7 +273,7 @@ async def test_a_model_that_no_form_can_say_is_refused_when_the_call_is_made(sto
 async def test_a_prompt_takes_no_text_beside_itself(store: ExecutionStore) -> None:
     async def body(ctx: Context) -> str:
         try:
-            ctx.ask(question("Well?"), text="Well?")  # type: ignore[call-overload]
+            await ctx.ask(question("Well?"), text="Well?")  # type: ignore[call-overload]
         except InvalidArgument as error:
             return str(error)
         return ""
@@ -279,3 +281,30 @@ async def test_a_prompt_takes_no_text_beside_itself(store: ExecutionStore) -> No
     async with Runner(store, [Workflow(body, "flow", 1)]) as runner:
         record = await ended((await runner.start("flow")).record)
     assert "says text itself" in str(record.result)
+
+
+def test_a_model_that_no_form_can_say_is_refused_when_the_workflow_is_decorated() -> None:
+    async def body(ctx: Context) -> None:
+        await ctx.ask(question("Well?"))
+        await ctx.ask(WithNested, text="Refund?")
+
+    with pytest.raises(PromptNotAccepted, match="field 'refund'"):
+        Workflow(body, "flow", 1)
+
+
+def test_a_model_of_the_function_around_a_workflow_is_looked_at_too() -> None:
+    class Nested(BaseModel):
+        refund: Refund
+
+    async def body(context: Context) -> None:
+        await context.answer_to(Nested, text="Refund?")
+
+    with pytest.raises(PromptNotAccepted, match="field 'refund'"):
+        Workflow(body, "flow", 1)
+
+
+def test_models_that_a_workflow_only_makes_may_be_any() -> None:
+    async def body(ctx: Context) -> WithNested:
+        return WithNested(refund=await ctx.ask(Refund, text="Refund?"))
+
+    Workflow(body, "flow", 1)

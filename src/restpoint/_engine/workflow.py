@@ -3,17 +3,20 @@
 Pydantic types their input, their output and the results of their steps by the annotations of the functions (``typed.py``).
 """
 
+import dis
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal, get_type_hints, overload
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from restpoint._core.serialization import encode_exactly, first_problem
 from restpoint._engine.typed import typed
 from restpoint.errors import InputNotAccepted, InvalidArgument, NotJSON
+from restpoint.prompts.form_models import schema_of
 
 Function = Callable[..., Awaitable[Any]]
 Wording = Literal["free", "exact"]
@@ -21,6 +24,7 @@ Wording = Literal["free", "exact"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
+_ASKING: Final = frozenset({"ask", "answer_to"})
 _NOTHING: Final = inspect.Parameter.empty
 
 
@@ -29,6 +33,17 @@ class WrittenInput:
     """An input that a workflow has checked, as the JSON text to store."""
 
     text: str
+
+
+def _asked_models(function: Function) -> list[type[BaseModel]]:
+    """The models that a function asks for by name, as in ``ctx.ask(Order, ...)``, as far as its code tells."""
+    known = {**inspect.getclosurevars(function).nonlocals, **getattr(function, "__globals__", {})}
+    code = [each for each in dis.get_instructions(function) if each.opname not in {"PUSH_NULL", "PRECALL"}]
+    named = [
+        after.argval for each, after in pairwise(code) if each.argval in _ASKING and each.opname.startswith("LOAD_")
+    ]
+    found = [known.get(name) for name in named if isinstance(name, str)]
+    return [each for each in found if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 class Workflow:
@@ -47,6 +62,8 @@ class Workflow:
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
         if wording not in {"free", "exact"}:
             raise InvalidArgument(f"wording is {wording!r}; give 'free' or 'exact'.")
+        for model in _asked_models(function):
+            schema_of(model)
         self.function = function
         self.name = name
         self.wording = wording
@@ -147,7 +164,8 @@ def workflow(
     old function beside it until its executions have ended. With ``wording="exact"`` a prompt whose text, labels or
     descriptions differ from what was asked is another prompt, and the execution is left for code that asks the same.
 
-    Raises ``InvalidArgument`` for a function that cannot be a workflow.
+    Raises ``InvalidArgument`` for a function that cannot be a workflow, and ``PromptNotAccepted`` where it asks for a model that no
+    form can say, as far as its code tells.
     """
     if callable(function):
         return Workflow(function, getattr(function, "__name__", "workflow"), version, wording)

@@ -14,6 +14,8 @@ EXAMPLES: Final = {
         "restpoint answer 4f1c09 yes",
         "restpoint answer 4f1c09 'As agreed on Monday'",
         "restpoint answer 4f1c09 --choose red --choose blue",
+        "restpoint answer 4f1c09 --set amount=70 --set note='As agreed on Monday'",
+        "restpoint answer 4f1c09 --decline --comment 'Not my customer'",
     ),
     "authorize": ("restpoint authorize 4f1c09 --url http://127.0.0.1:8000",),
     "cancel": ("restpoint cancel 4f1c09 --reason 'The order was withdrawn'",),

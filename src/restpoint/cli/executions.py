@@ -1,6 +1,5 @@
 """Commands on executions: list, show, answer, cancel, retry, watch. They work on the file, beside a server too, or with --url."""
 
-import asyncio
 import sys
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -104,6 +103,15 @@ def answer(
     ] = None,
     yes: Annotated[bool | None, typer.Option("--yes/--no", help="The option that means yes, or no.")] = None,
     acknowledge: Annotated[bool, typer.Option("--acknowledge", help="Acknowledge a notification.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A field of a form, as NAME=VALUE; repeat it for each field, and for several choices."
+        ),
+    ] = None,
+    decline: Annotated[
+        bool, typer.Option("--decline", help="Decline to fill in a form, for the reason in --comment.")
+    ] = False,
     json: Annotated[str | None, typer.Option("--json", help="The response as JSON.")] = None,
     comment: Annotated[
         str | None, typer.Option("--comment", help="What you want to say beside the answer; the history keeps it.")
@@ -119,6 +127,8 @@ def answer(
         choices=tuple(choose or ()),
         yes=yes,
         acknowledge=acknowledge,
+        settings=tuple(settings or ()),
+        decline=decline,
         json=json,
         comment=comment,
     )
@@ -144,7 +154,7 @@ def answer(
         raise terminal.Usage(
             "There is no terminal to ask at, and no answer is given to: "
             f"{terminal.one_line(waiting.prompt.summary)}\n"
-            "Give the answer after the id, or with --text, --choose, --yes, --no, --acknowledge or --json."
+            "Give the answer after the id, or with --text, --choose, --yes, --no, --acknowledge, --set, --decline or --json."
         )
     terminal.run(send(execution_id, waiting.interaction_id, response))
     terminal.print_message(f"Answered {waiting.interaction_id}.")
@@ -243,6 +253,8 @@ def watch(
 
 async def _followed(backend: "Backend", execution_id: str | None) -> "AsyncGenerator[HistoryItem, None]":
     """Events as they happen. While none comes, a message says which executions nobody goes on with, once for each reason."""
+    import asyncio  # here, because the help of every command would pay for it
+
     told: set[tuple[str, str]] = set()
     events = backend.follow(execution_id, 0)
     coming = asyncio.ensure_future(anext(events, None))

@@ -169,7 +169,7 @@ def show_execution(execution: Execution, answers: Sequence[HistoryItem] = ()) ->
     }
     lines += [(name, str(value)) for name, value in told.items() if value is not None]
     lines += [
-        ("notified", f"{_moment(each.created_at)}: {one_line(each.prompt.text)}") for each in execution.notifications
+        ("notice", f"{_moment(each.created_at)}: {one_line(each.prompt.text)}") for each in execution.notifications
     ]
     lines += [("step", _step(step)) for step in execution.steps]
     if execution.auth_url is not None:
@@ -227,6 +227,11 @@ def _prompt(waiting: OpenInteraction) -> str:
     lines += [f"    {option.id:<12} {option.label}" for option in options[:100]]
     if len(options) > 100:
         lines.append(f"    … and {len(options) - 100} more")
+    for field in prompt.fields:
+        lines.append(f"    {field.name:<12} {field.title} ({field.wanted}){'' if field.required else ', optional'}")
+        lines += [f"      {option.id:<10} {option.label}" for option in field.options[:20]]
+        if len(field.options) > 20:
+            lines.append(f"      … and {len(field.options) - 20} more")
     return "".join(f"{printable(line)}\n" for line in lines)
 
 

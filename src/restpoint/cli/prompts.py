@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic_core import from_json
 
@@ -14,7 +14,20 @@ from restpoint.cli.output import when
 from restpoint.cli.terminal import Usage, one_line, print_message, printable
 from restpoint.errors import ResponseNotAccepted
 from restpoint.models import Execution, OpenInteraction
-from restpoint.prompts import AnswerOptions, HumanPrompt, HumanResponse, NotUnderstood, read_response
+from restpoint.prompts import (
+    AnswerOptions,
+    BinaryHumanPromptOption,
+    FormField,
+    HumanPrompt,
+    HumanPromptForm,
+    HumanResponse,
+    HumanResponseForm,
+    MultipleChoiceOption,
+    NotUnderstood,
+    read_response,
+)
+from restpoint.prompts.form_fields import LEFT_OUT
+from restpoint.prompts.options import NO, YES
 
 T = TypeVar("T")
 
@@ -27,7 +40,6 @@ class Given(AnswerOptions):
 
     words: str | None = None
     json: str | None = None
-    comment: str | None = None
 
     @property
     def anything(self) -> bool:
@@ -42,11 +54,13 @@ class Given(AnswerOptions):
             self.yes is not None,
             self.acknowledge,
             self.json is not None,
+            bool(self.settings),
+            self.decline,
         )
         if sum(said) > 1:
             raise Usage(
                 "Several answers are given.\n"
-                "Give one of --text, --choose, --yes, --no, --acknowledge and --json, or one behind the id."
+                "Give one of --text, --choose, --yes, --no, --acknowledge, --set, --decline and --json, or one behind the id."
             )
 
 
@@ -97,17 +111,65 @@ def asked(waiting: OpenInteraction, comment: str | None = None) -> HumanResponse
         left = max(round(waiting.deadline - time.time()), 0)
         at = datetime.fromtimestamp(waiting.deadline, UTC)
         print_message(f"(until {at:%Y-%m-%d %H:%M:%S} UTC, {left} s from now)")
-    for number, option in enumerate(prompt.offers[:_SHOWN], 1):
-        note = f"  {one_line(option.note)}" if option.note else ""
-        print_message(f"  {number}  {one_line(option.label)}{note}")
-    if len(prompt.offers) > _SHOWN:
-        print_message(f"  … and {len(prompt.offers) - _SHOWN} more: type an id or a label")
+    _offer(prompt.offers)
+    if isinstance(prompt, HumanPromptForm):
+        return _filled_in(prompt, comment)
     while True:
         typed = _read(printable(prompt.question))
         try:
             return _with_comment(prompt.typed(typed), comment)
         except (NotUnderstood, ResponseNotAccepted) as error:
             print_message(printable(str(error)))
+
+
+def _offer(options: Sequence[BinaryHumanPromptOption | MultipleChoiceOption]) -> None:
+    for number, option in enumerate(options[:_SHOWN], 1):
+        note = f"  {one_line(option.note)}" if option.note else ""
+        print_message(f"  {number}  {one_line(option.label)}{note}")
+    if len(options) > _SHOWN:
+        print_message(f"  … and {len(options) - _SHOWN} more: type an id or a label")
+
+
+def _filled_in(form: HumanPromptForm, comment: str | None) -> HumanResponse:
+    """The response to a form, asked for field by field; each is asked for again until it is right."""
+    if form.may_be_declined and not _is_wanted():
+        while comment is None or not comment.strip():
+            comment = _read("Why not? ")
+        return form.accepts(HumanResponseForm(action="decline", comment=comment))
+    content: dict[str, Any] = {}
+    for field in form.fields:
+        if field.readonly:
+            print_message(f"{one_line(field.title)}: {one_line(field.shown, 200)}")
+        elif (value := _field_asked(form, field)) is not LEFT_OUT:
+            content[field.name] = value
+    return _with_comment(form.accepts(HumanResponseForm(content=content)), comment)
+
+
+def _is_wanted() -> bool:
+    while True:
+        typed = _read("Fill in the form? [yes] ").strip().lower()
+        if typed in {"", *YES}:
+            return True
+        if typed in NO:
+            return False
+        print_message("Type yes, or no to decline.")
+
+
+def _field_asked(form: HumanPromptForm, field: FormField) -> Any:
+    if field.description:
+        print_message(printable(field.description))
+    _offer(field.options)
+    while True:
+        typed = _read(printable(field.question))
+        try:
+            value = field.typed(typed)
+        except NotUnderstood as error:
+            print_message(printable(str(error)))
+            continue
+        problem = None if value is LEFT_OUT else form.problem_with(field.name, value)
+        if problem is None:
+            return value
+        print_message(printable(problem))
 
 
 def _understood(understand: Callable[[T], HumanResponse], answer: T) -> HumanResponse:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from restpoint._core.serialization import first_problem
-from restpoint.errors import Refused, RestpointError, ServerUnreachable, by_code
+from restpoint.errors import FieldError, Refused, ResponseNotAccepted, RestpointError, ServerUnreachable, by_code
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -102,4 +102,16 @@ def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointEr
         setattr(error, name, members.get(name))
     if (answered_at := members.get("answered_at")) is not None:
         error.answered_at = round(answered_at * 1000)  # type: ignore[attr-defined] # the wire has seconds
+    if isinstance(error, ResponseNotAccepted):
+        error.errors = _field_errors(members.get("errors"))
     return error
+
+
+def _field_errors(told: object) -> tuple[FieldError, ...]:
+    """The ``errors`` of a problem, as far as they have the form that this release knows."""
+    found = told if isinstance(told, list) else []
+    return tuple(
+        FieldError(str(each["pointer"]), str(each["detail"]))
+        for each in found
+        if isinstance(each, dict) and {"pointer", "detail"} <= each.keys()
+    )

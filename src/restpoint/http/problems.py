@@ -149,6 +149,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, errors.IdempotencyConflict):
         # A problem of a start that names an execution says how that one failed; this start began none.
         members.pop("execution_id", None)
+    if isinstance(error, errors.ResponseNotAccepted) and error.errors:
+        members["errors"] = [each._asdict() for each in error.errors]  # as RFC 9457, section 3, has them
     if isinstance(error, errors.InteractionAlreadyResolved):
         members["answered_at"] = error.answered_at / 1000  # seconds, as everywhere on the wire
     return Problem(error.code, detail, status=status, headers=headers, **members)

@@ -163,6 +163,13 @@ class StreamEvent(BaseModel):
     data: str
 
 
+class ProblemField(BaseModel):
+    """What is wrong with one field of a form: a JSON pointer into its content (RFC 6901), and what to do."""
+
+    pointer: str
+    detail: str
+
+
 class ProblemDetails(BaseModel):
     """What went wrong (RFC 9457). ``code`` is stable; ``detail`` is for people and says what to do."""
 
@@ -173,3 +180,4 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str
     code: str
+    errors: list[ProblemField] | None = Field(None, description="What is wrong with each field of a form.")

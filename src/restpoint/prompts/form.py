@@ -89,6 +89,10 @@ class HumanPromptForm(HumanPromptBase[HumanResponseForm]):
         """Whether declining is an answer."""
         return "decline" in self.actions
 
+    def problem_with(self, name: str, value: object) -> str | None:
+        """What is wrong with the value of one field; None where nothing is."""
+        return self.requested_schema.problems({name: value}, self.initial).get(name)
+
     def check(self) -> None:
         """Raise ``PromptNotAccepted`` where a field begins with a value that it does not take."""
         properties = self.requested_schema.properties

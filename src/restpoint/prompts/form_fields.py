@@ -10,6 +10,18 @@ from restpoint.prompts.base import NotUnderstood
 from restpoint.prompts.form_schema import WANTED, FieldKind, FormSchema
 from restpoint.prompts.options import NO, YES, MultipleChoiceOption, meant, named
 
+_WANTED: Final[Mapping[FieldKind, str]] = {
+    "text": "text",
+    "email": "e-mail address",
+    "uri": "URL",
+    "date": "date, as in 2026-01-31",
+    "date-time": "date and time, as in 2026-01-31T09:30, in UTC unless an offset follows",
+    "number": "number",
+    "integer": "whole number",
+    "boolean": "yes or no",
+    "single choice": "one",
+    "multiple choice": "several, as in 1,3",
+}
 LEFT_OUT: Final = object()
 """What stands for a field that an answer leaves out."""
 
@@ -68,6 +80,50 @@ class FormField:
             case "date-time" if _LOCAL.fullmatch(word):
                 return f"{word}{':00' if len(word) == len('2026-01-31T09:30') else ''}Z"
         return word
+
+    @property
+    def shown(self) -> str:
+        """The value that it shows at first, in words; empty where it begins empty."""
+        if self.default is None:
+            return ""
+        if self.kind == "boolean":
+            return "yes" if self.default else "no"
+        labels = {option.value: option.label for option in self.options}
+        chosen = self.default if isinstance(self.default, list) else [self.default]
+        return ", ".join(labels.get(each, str(each)) for each in chosen)
+
+    @property
+    def wanted(self) -> str:
+        """What it takes, in words, such as ``whole number from 0 to 100``."""
+        words = [_WANTED[self.kind]]
+        least = self.minimum if self.min_items is None else self.min_items
+        most = self.maximum if self.max_items is None else self.max_items
+        words += [f"from {least}"] if least is not None else []
+        words += [f"up to {most}" if least is None else f"to {most}"] if most is not None else []
+        if self.max_length is not None:
+            words.append(f"of at most {self.max_length} characters")
+        return " ".join(words)
+
+    @property
+    def question(self) -> str:
+        """What a terminal shows where the person types the value."""
+        default = f" [{self.shown}]" if self.default is not None else "" if self.required else " [none]"
+        return f"{self.title} ({self.wanted}){default}: "
+
+    def typed(self, words: str) -> Any:
+        """The JSON value that a person types at a terminal, or ``LEFT_OUT``. Raises ``NotUnderstood``.
+
+        Nothing stands for the value that is shown; several options stand between commas.
+        """
+        if not words.strip() and self.default is not None:
+            return self.default
+        if not words.strip() and not self.required:
+            return LEFT_OUT
+        if self.kind == "multiple choice" and all(option.value != words for option in self.options):
+            return self.read([word for each in words.split(",") if (word := each.strip())])
+        if not words.strip():
+            raise NotUnderstood("This field is required.")
+        return self.read([words])
 
     def submitted(self, words: Sequence[str] | None) -> Any:
         """The JSON value that a submitted HTML form has for this field, or ``LEFT_OUT``. Raises ``NotUnderstood``.
