@@ -61,7 +61,7 @@ BINARY = HumanPromptBinary(text="Go on?", options=[YES, NO])
 
 
 def test_the_kinds_are_those_of_the_original() -> None:
-    assert [str(kind) for kind in HumanPromptModelType] == [*KINDS, "oauth_consent"]
+    assert [str(kind) for kind in HumanPromptModelType] == [*KINDS, "form", "oauth_consent"]
     assert KINDS == ["text", "notification", "binary_choice", "radio", "checkbox", "dropdown"]
     assert [prompt.input_type for prompt, _ in PAIRS] == [response.type for _, response in PAIRS]
 
@@ -496,7 +496,7 @@ def test_our_own_objects_are_taken_as_they_are() -> None:
     for prompt, response in PAIRS:
         assert read_prompt(prompt) is prompt
         assert read_response(response) is response
-    assert len(PROMPTS) == len(RESPONSES) == len(PAIRS) == 6
+    assert len(PROMPTS) == len(RESPONSES) == len(PAIRS) + 1 == 7  # forms have tests of their own
 
 
 @pytest.mark.parametrize("value", [{}, {"type": None}, {"type": 7}, {"type": ["text"]}, {"type": "text", "text": None}])
@@ -642,7 +642,7 @@ def test_every_kind_has_one_class_for_its_prompts_and_one_for_its_responses() ->
 
 
 def test_text_and_acknowledgements_decide_nothing() -> None:
-    assert [prompt.is_decision for prompt in PROMPTS] == [False, False, True, True, True, True]
+    assert [prompt.is_decision for prompt in PROMPTS] == [False, False, True, True, True, True, True]
 
 
 @pytest.mark.parametrize(("pair", "summary"), list(zip(PAIRS, SUMMARIES, strict=True)), ids=KINDS)

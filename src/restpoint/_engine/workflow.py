@@ -3,12 +3,12 @@
 Pydantic types their input, their output and the results of their steps by the annotations of the functions (``typed.py``).
 """
 
-import dis
+import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final, Literal, get_type_hints, overload
 
 from pydantic import BaseModel, ValidationError
@@ -37,12 +37,14 @@ class WrittenInput:
 
 def _asked_models(function: Function) -> list[type[BaseModel]]:
     """The models that a function asks for by name, as in ``ctx.ask(Order, ...)``, as far as its code tells."""
-    known = {**inspect.getclosurevars(function).nonlocals, **getattr(function, "__globals__", {})}
-    code = [each for each in dis.get_instructions(function) if each.opname not in {"PUSH_NULL", "PRECALL"}]
-    named = [
-        after.argval for each, after in pairwise(code) if each.argval in _ASKING and each.opname.startswith("LOAD_")
-    ]
-    found = [known.get(name) for name in named if isinstance(name, str)]
+    try:
+        source = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # it was typed at a prompt, or its lines stand in something longer
+        return []
+    calls = [each for each in ast.walk(source) if isinstance(each, ast.Call) and each.args]
+    named = [each.args[0] for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr in _ASKING]
+    known = {**getattr(function, "__globals__", {}), **inspect.getclosurevars(function).nonlocals}
+    found = [known.get(each.id) for each in named if isinstance(each, ast.Name)]
     return [each for each in found if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
@@ -164,8 +166,8 @@ def workflow(
     old function beside it until its executions have ended. With ``wording="exact"`` a prompt whose text, labels or
     descriptions differ from what was asked is another prompt, and the execution is left for code that asks the same.
 
-    Raises ``InvalidArgument`` for a function that cannot be a workflow, and ``PromptNotAccepted`` where it asks for a model that no
-    form can say, as far as its code tells.
+    Raises ``InvalidArgument`` for a function that cannot be a workflow, and ``PromptNotAccepted`` where it asks for a model that
+    no form can say, as far as its code tells.
     """
     if callable(function):
         return Workflow(function, getattr(function, "__name__", "workflow"), version, wording)

@@ -379,10 +379,10 @@ def _detail(field: Property, error: ErrorDetails) -> str:
 def not_accepted(errors: Mapping[str, str], fields: Iterable[str]) -> ResponseNotAccepted:
     """The refusal of some fields of a form, each with what is wrong: those of the form first, in their order."""
     names = [*(name for name in fields if name in errors), *(name for name in errors if name not in fields)]
-    told = "; ".join(f"{name[:80]}: {errors[name]}" for name in names[:_NAMED])
-    more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    told = "\n".join(f"{name[:80]}: {errors[name]}" for name in names[:_NAMED])
+    more = f"\nand {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     found = tuple(FieldError(pointer_to(name), errors[name]) for name in names)
-    return ResponseNotAccepted(f"The form is not filled in as it asks. {told}{more}", errors=found)
+    return ResponseNotAccepted(f"The form is not filled in as it asks.\n{told}{more}", errors=found)
 
 
 def pointer_to(name: str) -> str:

@@ -1,0 +1,140 @@
+"""Forms over HTTP and on the command line: the same answer, and one error for each field that is wrong."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pydantic import BaseModel, Field
+
+from forms import Case, cases
+from inside import Command
+from restpoint import ExecutionStore
+from restpoint.access import Actor
+from restpoint.client import Client
+from restpoint.errors import FieldError, ResponseNotAccepted
+from restpoint.http.app import asgi_app
+from restpoint.prompts import HumanPromptForm
+from restpoint.prompts.form_models import form_of, read_model
+from support import rows
+
+
+class Refund(BaseModel):
+    amount: int = Field(ge=0, le=100, title="How much?")
+    until: date
+    note: str | None = None
+
+
+FORM = form_of(Refund, text="Refund?", actions=["submit", "decline"])
+CONTENT = {"amount": 70, "until": "2026-12-31"}
+
+
+@asynccontextmanager
+async def client_of(store: ExecutionStore) -> AsyncIterator[tuple[Client, httpx.AsyncClient]]:
+    """A client of ours and a plain one, of the routes of a store."""
+    transport = httpx.ASGITransport(asgi_app(store, authenticate=lambda _: Actor("ada")))
+    plain = httpx.AsyncClient(transport=transport, base_url="http://testserver")
+    async with Client("http://testserver", transport=transport) as client, plain:
+        yield client, plain
+
+
+async def asked(store: ExecutionStore, prompt: HumanPromptForm) -> tuple[str, str]:
+    record = await store.create_execution(owner="ada")
+    return record.execution_id, (await store.set_interaction_required(record.execution_id, prompt)).interaction_id
+
+
+def content_in(path: Path) -> dict[str, Any]:
+    (response,) = rows(path, "SELECT response FROM interactions ORDER BY key DESC LIMIT 1")[0]
+    content = json.loads(response)["content"]
+    assert isinstance(content, dict)
+    return content
+
+
+async def test_each_field_that_is_wrong_is_a_member_of_the_problem(store: ExecutionStore) -> None:
+    ids = await asked(store, FORM)
+    async with client_of(store) as (client, plain):
+        body = {"response": {"type": "form", "content": {"amount": 101, "note/": "x"}}}
+        reply = await plain.post(f"/executions/{ids[0]}/interactions/{ids[1]}/response", json=body)
+        assert reply.status_code == 422
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json()["code"] == "response_not_accepted"
+        assert reply.json()["errors"] == [
+            {"pointer": "#/amount", "detail": "Give a number of at most 100."},
+            {"pointer": "#/until", "detail": "This field is required."},
+            {"pointer": "#/note~1", "detail": "The form has no such field. It has: amount, until, note."},
+        ]
+        with pytest.raises(ResponseNotAccepted) as refused:
+            await client.answer(*ids, body["response"])
+        assert refused.value.errors[1] == FieldError("#/until", "This field is required.")
+        await client.answer(*ids, {"type": "form", "content": CONTENT})
+        await client.answer(*ids, {"type": "form", "content": CONTENT})  # again, as after a lost reply
+
+
+async def test_a_poll_shows_the_schema_that_the_answer_is_checked_by(store: ExecutionStore) -> None:
+    execution_id, _ = await asked(store, FORM)
+    async with client_of(store) as (client, plain):
+        prompt = (await plain.get(f"/executions/{execution_id}")).json()["prompt"]
+        assert prompt["requested_schema"]["properties"]["amount"] == {
+            "type": "integer", "title": "How much?", "minimum": 0, "maximum": 100,
+        }  # fmt: skip
+        assert prompt["requested_schema"]["required"] == ["amount", "until"]
+        assert (await client.status(execution_id)).interactions[0].prompt == FORM
+
+
+async def test_another_kind_than_a_form_is_refused(store: ExecutionStore) -> None:
+    ids = await asked(store, FORM)
+    async with client_of(store) as (client, _):
+        with pytest.raises(ResponseNotAccepted, match="takes no text response") as refused:
+            await client.answer(*ids, {"type": "text", "text": "70"})
+        assert refused.value.errors == ()
+
+
+@given(case=cases())
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_model_comes_back_equal_over_http(fresh: Path, path: Path, case: Case) -> None:
+    shutil.copyfile(fresh, path)
+
+    async def answered() -> None:
+        async with ExecutionStore(database=path) as store, client_of(store) as (client, _):
+            ids = await asked(store, form_of(case.model, text="?"))
+            content = json.loads(case.value.model_dump_json(exclude_none=True))
+            await client.answer(*ids, {"type": "form", "content": content})
+
+    asyncio.run(answered())
+    assert read_model(case.model, content_in(path)) == case.value
+
+
+def settings_of(case: Case) -> list[str]:
+    """What a person types to give this value."""
+    typed = []
+    for name, value in case.value.model_dump(mode="json", exclude_none=True).items():
+        for each in (value or [""]) if isinstance(value, list) else [value]:
+            typed += ["--set", f"{name}={each if isinstance(each, str) else json.dumps(each)}"]
+    return typed
+
+
+@given(case=cases())
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_model_comes_back_equal_from_the_command_line(
+    fresh: Path, path: Path, restpoint: Command, case: Case
+) -> None:
+    shutil.copyfile(fresh, path)
+
+    async def begun() -> str:
+        async with ExecutionStore(database=path) as store:
+            return (await asked(store, form_of(case.model, text="?")))[0]
+
+    execution_id = asyncio.run(begun())
+    ran = restpoint("answer", execution_id, *settings_of(case))
+    if not settings_of(case):
+        assert (ran.returncode, "is a form" in ran.stderr or "no answer is given" in ran.stderr) == (2, True)
+        return
+    assert ran.returncode == 0, ran.stderr
+    assert read_model(case.model, content_in(path)) == case.value
