@@ -308,3 +308,10 @@ def test_models_that_a_workflow_only_makes_may_be_any() -> None:
         return WithNested(refund=await ctx.ask(Refund, text="Refund?"))
 
     Workflow(body, "flow", 1)
+
+
+def test_other_objects_may_be_asked_for_any_model() -> None:
+    async def body(ctx: Context, agent: Any) -> None:
+        await agent.ask(WithNested)
+
+    Workflow(body, "flow", 1)

@@ -13,6 +13,8 @@ from restpoint.errors import PromptDeclined
 from restpoint.prompts.form_models import read_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from restpoint._engine.run import Run
 
 T = TypeVar("T")
@@ -37,7 +39,7 @@ def answer_of(run: "Run", call: Call, model: type[BaseModel] | None, response: A
 
     Raises ``PromptDeclined``. Where the model has changed so that the answer is none of it, the code does not fit the journal.
     """
-    stored = decode(closed.response)
+    stored: Mapping[str, Any] = decode(closed.response) or {}
     comment, at = stored.get("comment"), closed.closed_at or 0
     value = response
     if model is not None:

@@ -24,7 +24,6 @@ Wording = Literal["free", "exact"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
-_ASKING: Final = frozenset({"ask", "answer_to"})
 _NOTHING: Final = inspect.Parameter.empty
 
 
@@ -41,10 +40,13 @@ def _asked_models(function: Function) -> list[type[BaseModel]]:
         source = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):  # it was typed at a prompt, or its lines stand in something longer
         return []
-    calls = [each for each in ast.walk(source) if isinstance(each, ast.Call) and each.args]
-    named = [each.args[0] for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr in _ASKING]
+    context = next(iter(inspect.signature(function).parameters), None)
     known = {**getattr(function, "__globals__", {}), **inspect.getclosurevars(function).nonlocals}
-    found = [known.get(each.id) for each in named if isinstance(each, ast.Name)]
+    found = []
+    for each in ast.walk(source):
+        match each:
+            case ast.Call(ast.Attribute(ast.Name(of), "ask" | "answer_to"), [ast.Name(name), *_]) if of == context:
+                found.append(known.get(name))
     return [each for each in found if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
