@@ -36,11 +36,11 @@ from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from restpoint._core.execution_row import StartOptions
+    from restpoint._core.execution_row import StartOptions, StepDone
     from restpoint._engine.runner import Runner
     from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
-    from restpoint._storage import Failure, HistoryEntry, Page, Progress
+    from restpoint._storage import Asked, Failure, HistoryEntry, Page, Progress
     from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore
@@ -215,6 +215,36 @@ class Service:
         ):
             return None
         return await self.store.failure(view.record.execution_id)
+
+    async def asked(self, actor: Actor, execution_id: str, interaction_id: str) -> "Asked":
+        """An interaction in any status, for whoever may see it or has answered it.
+
+        Its response is only there for whoever gave it or may read the history. Raises ``ExecutionNotFound`` and
+        ``InteractionNotFound``.
+        """
+        try:
+            asked = await self.store.asked(execution_id, interaction_id)
+        except ExecutionNotFound:
+            raise await self._absent(actor, execution_id) from None
+        except InteractionNotFound:
+            await self.status(actor, execution_id)
+            raise
+        is_theirs = asked.answered_by == actor.id
+        if not is_theirs and not self.policy.may_see_prompt(actor, asked):
+            await self.status(actor, execution_id)
+            raise InteractionNotFound(execution_id, interaction_id)
+        if is_theirs or self.policy.may_read_history(actor, Subject(asked.owner)):
+            return asked
+        return replace(asked, response=None)
+
+    async def answered(self, actor: Actor, *, limit: int = 50) -> "Sequence[Asked]":
+        """What the actor answered, the newest first, as far as the executions are in the file."""
+        return await self.store.answered_by(actor.id, limit=limit)
+
+    async def steps(self, actor: Actor, execution_id: str) -> "Sequence[StepDone]":
+        """The steps of an execution that have an outcome. Raises ``ExecutionNotFound`` and ``NotAllowed``."""
+        await self._readable(actor, execution_id)
+        return await self.store.steps(execution_id)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
         """Wait until the status or the open waits differ from those of ``seen``.

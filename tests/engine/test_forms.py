@@ -315,3 +315,13 @@ def test_other_objects_may_be_asked_for_any_model() -> None:
         await agent.ask(WithNested)
 
     Workflow(body, "flow", 1)
+
+
+def test_a_workflow_may_ask_for_a_model_that_is_made_after_it() -> None:
+    async def body(ctx: Context) -> None:
+        await ctx.ask(Later, text="Refund?")
+
+    Workflow(body, "flow", 1)
+
+    class Later(BaseModel):
+        refund: Refund

@@ -131,3 +131,13 @@ def summary_of(values: tuple[Any, ...]) -> ExecutionSummary:
 
 STATUS: Final = {str(status): status for status in ExecutionStatus}
 """A status by the text that the file has for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A step that has an outcome. ``after`` is the newest row of history at that moment, ``at`` in seconds since the epoch."""
+
+    name: str
+    after: int
+    at: float
+    has_failed: bool

@@ -8,6 +8,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_type_hints, overload
 
@@ -36,12 +37,24 @@ class WrittenInput:
 
 def _asked_models(function: Function) -> list[type[BaseModel]]:
     """The models that a function asks for by name, as in ``ctx.ask(Order, ...)``, as far as its code tells."""
+    written: Any = inspect.unwrap(function)
     try:
-        source = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):  # it was typed at a prompt, or its lines stand in something longer
+        source = ast.parse(textwrap.dedent(inspect.getsource(written)))
+        known, around = (
+            dict(written.__globals__),
+            zip(written.__code__.co_freevars, written.__closure__ or (), strict=True),
+        )
+    except (
+        OSError,
+        TypeError,
+        SyntaxError,
+        AttributeError,
+    ):  # typed at a prompt, a part of a longer line, or no function
         return []
-    context = next(iter(inspect.signature(function).parameters), None)
-    known = {**getattr(function, "__globals__", {}), **inspect.getclosurevars(function).nonlocals}
+    for name, cell in around:
+        with suppress(ValueError):  # it has no value yet
+            known[name] = cell.cell_contents
+    context = next(iter(inspect.signature(written).parameters), None)
     found = []
     for each in ast.walk(source):
         match each:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
     from restpoint._storage.progress import Failure, Progress
-    from restpoint._storage.queries import Address, Snapshot
+    from restpoint._storage.queries import Address, Asked, Snapshot
     from restpoint._storage.schema import REVISION
     from restpoint._storage.search import Departure
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from restpoint._storage.verification import Verdict
 
 __all__ = [
-    "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
+    "REVISION", "Address", "Answer", "Asked", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
     "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Snapshot", "Start",
     "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims",
@@ -73,8 +73,9 @@ _HOMES = {
     "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
+    "people": ("Asked"),
     "progress": ("Failure", "Progress"),
-    "queries": ("Address", "Snapshot"),
+    "queries": ("Address", "Asked", "Snapshot"),
     "schema": ("REVISION",),
     "search": ("Departure",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from restpoint._core.execution_row import ExecutionSummary
+from restpoint._core.execution_row import ExecutionSummary, StepDone
 from restpoint._core.timestamps import span
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import executions, failures, journal, leases, runners, runs, step_attempts
@@ -247,3 +247,23 @@ async def failure(database: Database, execution_id: str) -> Failure | None:
     for row in await database.read(_FAILURE, {"id": execution_id}):
         return Failure(*row)
     return None
+
+
+_STEPS_DONE: Final = prepare(
+    limited(
+        select(_j.name, _j.settled, _j.recorded_at, _j.error.is_not(None))
+        .select_from(journal.join(executions, _j.execution_key == _e.key))
+        .where(_e.id == bindparam("id"), _j.kind == word("step"), _j.settled.is_not(None))
+        .order_by(_j.ordinal, _j.recorded_at)
+    )
+)
+
+
+async def steps(database: Database, execution_id: str, most: int) -> list[StepDone]:
+    """The steps of a run that have an outcome, in the order of their outcomes."""
+    return [
+        StepDone(name, settled, at / 1000, bool(failed))
+        for name, settled, at, failed in await database.read(
+            _STEPS_DONE, {"id": execution_id, "max": most}, lane="long"
+        )
+    ]

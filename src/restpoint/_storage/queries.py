@@ -1,7 +1,7 @@
 """Queries of the file: one statement each, read in one snapshot, never inside a write."""
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
@@ -150,6 +150,74 @@ async def address(database: Database, execution_id: str, interaction_id: str) ->
             owner, tuple(decode(assignees) or ()), bool(four_eyes), tuple(decode(excluded) or ()), status=status
         )
     raise ExecutionNotFound(execution_id)
+
+
+# --- Interactions for people ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Question):
+    """An interaction in any status. Times are seconds since the epoch; ``prompt`` and ``response`` are the stored JSON.
+
+    ``on_deadline`` is what happens at the deadline: None where the prompt expires, ``default`` where its default answers it,
+    ``fail`` where the execution fails.
+    """
+
+    execution_id: str
+    interaction_id: str
+    workflow: str | None
+    status: str
+    prompt: dict[str, Any]
+    created_at: float
+    deadline: float | None
+    closed_at: float | None
+    response: dict[str, Any] | None
+    answered_by: str | None
+    on_deadline: str | None
+
+
+_ASKED_COLUMNS: Final = (
+    _e.owner, _i.assignees, _i.four_eyes, _e.id, _i.id, _e.workflow, _i.status, _i.prompt, _i.created_at, _i.deadline_at,
+    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline,
+)  # fmt: skip
+_SELECT_ASKED: Final = select(*_ASKED_COLUMNS).select_from(interactions.join(executions, _i.execution_key == _e.key))
+_ASKED: Final = prepare(_SELECT_ASKED.where(_e.id == bindparam("id"), _i.id == bindparam("wait")))
+_ANSWERED_BY: Final = prepare(
+    limited(_SELECT_ASKED.where(_i.answered_by == bindparam("actor")).order_by(_i.closed_at.desc(), _i.key.desc()))
+)
+
+
+def _asked(row: Sequence[Any]) -> Asked:
+    owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
+    created_at, deadline_at, closed_at, response, answered_by, on_deadline = rest
+    return Asked(
+        owner=owner,
+        assignees=tuple(decode(assignees) or ()),
+        four_eyes=bool(four_eyes),
+        execution_id=execution_id,
+        interaction_id=wait_id,
+        workflow=workflow,
+        status=status,
+        prompt=decode(prompt),
+        created_at=created_at / 1000,
+        deadline=None if deadline_at is None else deadline_at / 1000,
+        closed_at=None if closed_at is None else closed_at / 1000,
+        response=decode(response),
+        answered_by=answered_by,
+        on_deadline=on_deadline,
+    )
+
+
+async def asked(database: Database, execution_id: str, interaction_id: str) -> Asked:
+    """One interaction. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
+    for row in await database.read(_ASKED, {"id": execution_id, "wait": interaction_id}):
+        return _asked(row)
+    raise await missing(database, execution_id, interaction_id)
+
+
+async def answered_by(database: Database, actor: str, most: int) -> list[Asked]:
+    """What this actor answered, the newest first, as far as the executions are in the file."""
+    return [_asked(row) for row in await database.read(_ANSWERED_BY, {"actor": actor, "max": most}, lane="long")]
 
 
 # --- Deadlines, recovery and retention -----------------------------------------------------------------------------

@@ -17,11 +17,12 @@ from pydantic import BaseModel
 from restpoint._core.addresses import DEFAULT_DATABASE
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
-from restpoint._core.execution_row import ExecutionRow, check_priority
+from restpoint._core.execution_row import ExecutionRow, StepDone, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._storage import (
     Address,
+    Asked,
     Departure,
     Erasure,
     Failure,
@@ -61,6 +62,8 @@ from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response
 from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
 
 __all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]
+
+_MOST_TOUCHED = 2_000
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -375,6 +378,29 @@ class ExecutionStore:
         record = None if as_stored else file.records.get(execution_id)
         known = None if record is None else record.address(interaction_id)
         return known or await queries.address(file.database, execution_id, interaction_id)
+
+    async def asked(self, execution_id: str, interaction_id: str) -> Asked:
+        """An interaction, in any status. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
+        return await queries.asked((await self.file()).database, execution_id, interaction_id)
+
+    async def answered_by(self, actor: str, *, limit: int = 50) -> Sequence[Asked]:
+        """What this actor answered, the newest first, at most ``limit``, as far as the executions are in the file."""
+        return await queries.answered_by((await self.file()).database, actor, limit)
+
+    async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
+        """The steps of a run that have an outcome, in the order of their outcomes."""
+        return await progress.steps((await self.file()).database, execution_id, limit)
+
+    async def touched(self, after: int | None) -> tuple[int, Collection[str]]:
+        """The newest row of history, and the executions that rows after ``after`` are about, whichever process wrote them.
+
+        They are none where ``after`` is None, and at most the first 2,000 rows count, so that the next call gives the others.
+        """
+        database = (await self.file()).database
+        if after is None:
+            return await history.last_sequence(database), ()
+        rows = await history.touched_since(database, after, _MOST_TOUCHED)
+        return rows[-1][0] if rows else after, {each for _, each in rows if each is not None}
 
     # --- Transitions ---
 

@@ -48,6 +48,7 @@ from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
 from restpoint.http.pages import reference
+from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
@@ -166,6 +167,7 @@ def create_app(
     address: str | None = None,
     audit_key: str | os.PathLike[str] | None = None,
     starts: bool = True,
+    pages: bool = True,
     owner_limits: OwnerLimits | None = None,
     title: str = _TITLE,
 ) -> Starlette:
@@ -219,6 +221,7 @@ def create_app(
         metrics=metrics,
         consents=consents,
         starts=starts,
+        pages=pages,
         public_url=public_url,
     )
 
@@ -315,12 +318,15 @@ class _Routes:
         self._title = title
         self._base_of = handlers.base_of
         self._operations = operations(handlers)
+        self._pages = InboxPages(handlers) if handlers.has_pages else None
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
             yield Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
         yield Route("/openapi.json", _Endpoint(self.openapi, frozenset()), methods=["GET"], name="openapi")
         yield Route("/docs", _Endpoint(self.docs, frozenset()), methods=["GET"], name="docs")
+        for page in () if self._pages is None else self._pages.routes:
+            yield Route(page.path, _Endpoint(page.handler, None), methods=[page.method], name=page.name)
 
     @cached_property
     def _document(self) -> dict[str, Any]:

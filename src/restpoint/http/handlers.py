@@ -72,6 +72,8 @@ class RouteOptions(TypedDict, total=False):
     - ``consents``: the OAuth consents that the runner has, for their pages and callbacks.
     - ``starts``: whether there are routes that start and list workflows. With False only executions are served, which the
       application starts itself.
+    - ``pages``: whether there are pages for people: ``/`` shows each what waits for them, and they answer there. False by
+      default.
     - ``public_url``: the URL of the routes as clients see it, such as ``https://host.example/approvals``, where a proxy takes a
       part of the path away. Every address in a reply begins with its path. By default the one of ``consents``, or else the path
       that requests come to.
@@ -85,6 +87,7 @@ class RouteOptions(TypedDict, total=False):
     metrics: Metrics | None
     consents: Consents | None
     starts: bool
+    pages: bool
     public_url: str | None
 
 
@@ -115,9 +118,10 @@ class Handlers:
         self._limits = BodyLimits(
             options.get("max_body_bytes", MAX_BODY_BYTES), options.get("max_body_values", MAX_BODY_VALUES)
         )
-        self._trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
+        self.trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
         self._metrics = options.get("metrics")
         self.starts = options.get("starts", True)
+        self.has_pages = options.get("pages", False)
         consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
         public_url = options.get("public_url") or (None if consents is None else consents.links.public_url)
@@ -150,7 +154,7 @@ class Handlers:
             )
         return actor
 
-    def _reauthenticates(self, request: Request) -> Reauthenticate:
+    def reauthenticates(self, request: Request) -> Reauthenticate:
         """Return a function that says who sent a request, now: it calls ``authenticate`` again."""
 
         async def reauthenticate() -> Actor:
@@ -162,7 +166,7 @@ class Handlers:
         return reauthenticate
 
     async def _writer(self, request: Request) -> Actor:
-        requests.refuse_other_sites(request, self._trusted)
+        requests.refuse_other_sites(request, self.trusted)
         return await self.actor(request)
 
     # --- Starting ---
@@ -215,7 +219,7 @@ class Handlers:
             case ExecutionStatus.RUNNING:
                 headers["retry-after"] = "1"
         view = self.service.view(start.actor, record)
-        body = bodies.status_body(view, start.base, self._link(start.actor, view, start.request, start.base))
+        body = bodies.status_body(view, start.base, self.link(start.actor, view, start.request, start.base))
         return json_response({**body, "status_url": headers["location"]}, 202, headers=headers)
 
     async def start_stream(self, request: Request) -> Response:
@@ -228,7 +232,7 @@ class Handlers:
 
     def _streamed(self, start: _Start) -> Response:
         request = start.request
-        reauthenticate = self._reauthenticates(request)
+        reauthenticate = self.reauthenticates(request)
         return EventStream(self._run_events(start, reauthenticate), self.long_requests, headers=start.headers)
 
     async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
@@ -326,9 +330,9 @@ class Handlers:
 
     def _status(self, actor: Actor, view: View, request: Request, tail: str) -> dict[str, Any]:
         base = self.base_of(request, f"/executions/{view.record.execution_id}{tail}")
-        return bodies.status_body(view, base, self._link(actor, view, request, base))
+        return bodies.status_body(view, base, self.link(actor, view, request, base))
 
-    def _link(self, actor: Actor, view: View, request: Request, base: str) -> str:
+    def link(self, actor: Actor, view: View, request: Request, base: str) -> str:
         """The URL where the actor grants the consent that the execution waits for; empty if they may see none."""
         if view.consent is None or view.status is not ExecutionStatus.OAUTH_REQUIRED:
             return ""
@@ -387,7 +391,7 @@ class Handlers:
         await self.service.history(actor, execution_id, after=after, limit=1)  # so that a refusal still has a status
         if last != number and not (await self.service.history(actor, execution_id, after=after, limit=1)).items:
             return Response(status_code=204)  # so that a browser's EventSource comes no more (HTML, section 9.2.3)
-        events = self._all_events(actor, execution_id, after, self._reauthenticates(request))
+        events = self._all_events(actor, execution_id, after, self.reauthenticates(request))
         return EventStream(events, self.long_requests, is_head=request.method == "HEAD")
 
     async def _all_events(

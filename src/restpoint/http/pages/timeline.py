@@ -1,0 +1,119 @@
+"""The timeline of an execution: its history and its steps, in words for people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from restpoint import prompts
+from restpoint._core.execution_row import StepDone
+from restpoint._storage import HistoryEntry
+from restpoint.events import EventKind
+from restpoint.lifecycle import WaitStatus
+
+Tone = Literal["plain", "ask", "good", "bad", "quiet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a timeline. ``text`` is in Markdown where ``is_markdown``; ``at`` is in seconds since the epoch."""
+
+    at: float
+    title: str
+    tone: Tone = "plain"
+    by: str | None = None
+    text: str = ""
+    is_markdown: bool = False
+    comment: str = ""
+    data: Any = None
+    asked: str | None = None
+    """The id of the interaction, where the line says that a prompt was asked."""
+
+
+_TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
+    EventKind.EXECUTION_CREATED: ("Started", "plain"),
+    EventKind.EXECUTION_COMPLETED: ("Completed", "good"),
+    EventKind.EXECUTION_FAILED: ("Failed", "bad"),
+    EventKind.EXECUTION_CANCELLED: ("Cancelled", "bad"),
+    EventKind.EXECUTION_RETRIED: ("Taken up again after the failure", "plain"),
+    EventKind.EXECUTION_RECOVERED: ("Taken up by another process", "quiet"),
+    EventKind.EXECUTION_STUCK: ("Stuck", "bad"),
+    EventKind.EXECUTION_HELD: ("Put on hold", "quiet"),
+    EventKind.EXECUTION_RELEASED: ("Hold ended", "quiet"),
+    EventKind.EMITTED: ("Reported", "quiet"),
+    EventKind.NOTIFIED: ("Notice", "plain"),
+    EventKind.INTERACTION_ASKED: ("Asked", "ask"),
+    EventKind.INTERACTION_REWORDED: ("Asked in other words by the code now", "quiet"),
+    EventKind.INTERACTION_CLAIMED: ("Taken to be answered", "quiet"),
+    EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
+    EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
+    EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
+    EventKind.CONSENT_ASKED: ("Access asked for", "ask"),
+    EventKind.CONSENT_EXCHANGING: ("Came back from the provider", "quiet"),
+    EventKind.CONSENT_PENDING: ("The provider could not be reached", "bad"),
+    EventKind.CONSENT_GRANTED: ("Access granted", "good"),
+    EventKind.CONSENT_DENIED: ("Access refused", "bad"),
+    EventKind.CONSENT_EXPIRED: ("Nobody granted access in time", "bad"),
+    EventKind.CONSENT_WITHDRAWN: ("Access not needed any more", "quiet"),
+}
+
+
+def timeline(entries: Iterable[HistoryEntry], steps: Sequence[StepDone]) -> list[Moment]:
+    """What happened, the oldest first. A step stands behind the row of history that was the newest when it had its outcome."""
+    found: list[tuple[int, int, Moment]] = [(each.sequence, 0, _moment(each)) for each in entries]
+    found += [(each.after, number, _step(each)) for number, each in enumerate(steps, 1)]
+    return [moment for *_, moment in sorted(found, key=lambda each: each[:2])]
+
+
+def _step(step: StepDone) -> Moment:
+    if step.has_failed:
+        return Moment(step.at, f"Step {step.name} failed", "bad")
+    return Moment(step.at, f"Step {step.name}")
+
+
+def _moment(entry: HistoryEntry) -> Moment:
+    kind = entry.kind
+    if kind is None:
+        return Moment(entry.time, entry.event, "quiet", entry.actor)
+    title, tone = _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
+    detail = entry.detail if isinstance(entry.detail, Mapping) else {}
+    text = "" if kind.wait_status == WaitStatus.EXPIRED else entry.cause or ""
+    more: dict[str, Any] = {}
+    match kind:
+        case EventKind.INTERACTION_ANSWERED:
+            return _answered(entry, detail, title, tone)
+        case EventKind.INTERACTION_ASKED:
+            text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+        case EventKind.NOTIFIED:
+            text, more = _asked(detail), {"is_markdown": True}
+        case EventKind.EMITTED:
+            more = {"data": detail.get("data")}
+        case EventKind.EXECUTION_FAILED:
+            text = str(detail.get("error") or "")
+        case EventKind.EXECUTION_STUCK:
+            text = str(detail.get("problem") or text)
+        case EventKind.CONSENT_ASKED | EventKind.CONSENT_GRANTED | EventKind.CONSENT_DENIED:
+            text = str(detail.get("provider") or "")
+        case _:
+            pass
+    return Moment(entry.time, title, tone, entry.actor, text, **more)
+
+
+def _answered(entry: HistoryEntry, detail: Mapping[str, Any], title: str, tone: Tone) -> Moment:
+    response = detail.get("response")
+    if not isinstance(response, Mapping):
+        return Moment(entry.time, title, tone, entry.actor)
+    if entry.actor is None and entry.cause == "deadline":
+        title, tone = "Answered by the default at the deadline", "quiet"
+    comment = response.get("comment")
+    return Moment(
+        entry.time, title, tone, entry.actor, prompts.summary_of(response), comment=f"“{comment}”" if comment else ""
+    )
+
+
+def _asked(detail: Mapping[str, Any]) -> str:
+    prompt = detail.get("prompt")
+    return str(prompt.get("text") or "") if isinstance(prompt, Mapping) else ""
+
+
+def _whom(names: Sequence[str]) -> str:
+    return f"Asked of {', '.join(names)}" if names else ""

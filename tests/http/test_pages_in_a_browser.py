@@ -1,0 +1,346 @@
+"""The pages for people in a real browser: with and without JavaScript, by keyboard, on a small screen, and read by axe-core."""
+
+from asyncio import to_thread
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+import provider
+from chromium import Browser
+from marks import need
+from people import as_, asked_by, execution_of, inbox_served
+from served import Served
+from serving import ended
+
+pytestmark = pytest.mark.browser
+
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+AXE = """
+    const found = await axe.run(document, {runOnly: given[0]});
+    return found.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]);
+"""
+
+DARK = """
+    const found = await axe.run(document, {runOnly: ["color-contrast"]});
+    return found.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]);
+"""
+FOLLOWING = """
+    while (!("following" in document.getElementById("main").dataset)) await new Promise((go) => setTimeout(go, 10));
+"""
+
+
+@pytest_asyncio.fixture
+async def inbox(file: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with inbox_served(file) as client:
+        yield client
+
+
+class Person:
+    """Somebody at a browser."""
+
+    def __init__(self, browser: Browser, client: httpx.AsyncClient, name: str) -> None:
+        self.browser, self.base = browser, str(client.base_url)
+        self.driver = browser.driver
+        browser.open(f"{self.base}/assets/icon.svg")
+        self.driver.add_cookie({"name": "user", "value": name})
+        self.scripts(on=True)
+
+    def scripts(self, *, on: bool) -> None:
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
+
+    def open(self, path: str) -> None:
+        self.browser.open(self.base + path)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.driver.switch_to.active_element.send_keys(key)
+
+    def tab_to(self, words: str) -> None:
+        """Go on with the tabulator until what has the focus is called like this."""
+        for _ in range(60):
+            self.press(Keys.TAB)
+            focused = self.driver.switch_to.active_element
+            if words in focused.accessible_name:
+                return
+        raise AssertionError(f"the tabulator comes to no {words!r}")
+
+
+BY_FORM = {
+    "text": ("textarea[name=text]", "Dear Grace", "Send the answer"),
+    "notification": ("", "", "I have read this"),
+    "binary_choice": ("", "", "No"),
+    "radio": ("#option-1", "", "Send the answer"),
+    "checkbox": ("#option-0,#option-2", "", "Send the answer"),
+    "dropdown": ("select[name=option]", "Call", "Send the answer"),
+}
+CHOSEN = {"binary_choice": ["no"], "radio": ["call"], "checkbox": ["mail", "post"], "dropdown": ["call"]}
+
+
+def chosen(result: dict[str, Any]) -> list[str]:
+    options = result.get("selected_options") or [result.get("selected_option")]
+    return [each["id"] for each in options if each]
+
+
+async def test_each_kind_is_answered_without_javascript(inbox: httpx.AsyncClient, browser: Browser) -> None:
+    paths = {kind: await asked_by(inbox, "ada", kind) for kind in BY_FORM}
+
+    def walk() -> None:
+        ada = Person(browser, inbox, "ada")
+        ada.scripts(on=False)
+        try:
+            for kind, path in paths.items():
+                fields, text, button = BY_FORM[kind]
+                ada.open("/")
+                ada.driver.find_element(By.CSS_SELECTOR, f"a[href='{path}']").click()
+                for field in filter(None, fields.split(",")):
+                    element = ada.driver.find_element(By.CSS_SELECTOR, field)
+                    if text:
+                        element.send_keys(text)
+                    else:
+                        element.click()
+                browser.press(button)
+                browser.until("You answered this")
+            ada.open("/")
+            browser.until("Nothing waits for you")
+        finally:
+            ada.scripts(on=True)
+
+    await to_thread(walk)
+    for kind, path in paths.items():
+        result = (await ended(inbox, execution_of(path), **as_("ada")))["result"]
+        assert chosen(result) == CHOSEN.get(kind, [])
+
+
+async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, browser: Browser) -> None:
+    paths = {kind: await asked_by(inbox, "ada", kind) for kind in BY_FORM}
+    opened = {
+        "text": "What shall we tell her?", "notification": "The backup is complete.", "binary_choice": "Pay?",
+        "radio": "How shall we reach her?", "checkbox": "Which ways may we use?", "dropdown": "Which way is the best?",
+    }  # fmt: skip
+
+    def walk() -> None:
+        ada = Person(browser, inbox, "ada")
+        for kind, title in opened.items():
+            ada.open("/")
+            ada.tab_to(title)
+            ada.press(Keys.ENTER)
+            browser.until("Add a comment")
+            match kind:
+                case "text":
+                    ada.tab_to("Your answer")
+                    ada.press("Dear Grace")
+                case "radio":
+                    ada.tab_to("E-mail")
+                    ada.press(Keys.SPACE, Keys.ARROW_DOWN)
+                case "checkbox":
+                    ada.tab_to("E-mail")
+                    ada.press(Keys.SPACE)
+                    ada.tab_to("By letter")
+                    ada.press(Keys.SPACE)
+                case "dropdown":
+                    ada.tab_to("Choose one")
+                    ada.press("Call")
+                case _:
+                    pass
+            ada.tab_to(BY_FORM[kind][2])
+            ada.press(Keys.ENTER)
+            browser.until("You answered this")
+
+    await to_thread(walk)
+    for kind, path in paths.items():
+        result = (await ended(inbox, execution_of(path), **as_("ada")))["result"]
+        assert chosen(result) == CHOSEN.get(kind, [])
+
+
+async def test_after_a_mistake_the_summary_has_the_focus_and_leads_to_the_field(
+    inbox: httpx.AsyncClient, browser: Browser
+) -> None:
+    path = await asked_by(inbox, "ada", "text")
+
+    def walk() -> None:
+        ada = Person(browser, inbox, "ada")
+        ada.open(path)
+        browser.press("Send the answer")
+        browser.until("Your answer was not sent yet")
+        assert ada.driver.switch_to.active_element.get_attribute("id") == "summary"
+        ada.tab_to("Write an answer.")
+        ada.press(Keys.ENTER)
+        assert ada.driver.switch_to.active_element.get_attribute("name") == "text"
+
+    await to_thread(walk)
+
+
+# --- Others act meanwhile --------------------------------------------------------------------------------------------
+
+
+async def test_of_two_browsers_with_one_prompt_the_second_is_told_who_was_first(
+    inbox: httpx.AsyncClient, browser: Browser, another_browser: Browser
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
+
+    def walk() -> None:
+        ada, grace = Person(browser, inbox, "ada"), Person(another_browser, inbox, "grace")
+        ada.scripts(on=False)  # so that nothing but her own answer tells her
+        try:
+            for each in (ada, grace):
+                each.open(path)
+                each.driver.find_element(By.NAME, "text").send_keys(f"from {each.browser is browser}")
+            another_browser.press("Send the answer")
+            another_browser.until("You answered this")
+            browser.press("Send the answer")
+            words = browser.until("Answered by grace")
+        finally:
+            ada.scripts(on=True)
+        assert "Your answer was not recorded" in words
+        assert "from True" in words, "what she wrote is not lost"
+
+    await to_thread(walk)
+
+
+async def test_an_open_page_changes_when_somebody_else_acts(
+    inbox: httpx.AsyncClient, browser: Browser, another_browser: Browser
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
+
+    def begin() -> tuple[Person, Person]:
+        ada, grace = Person(browser, inbox, "ada"), Person(another_browser, inbox, "grace")
+        ada.open("/")
+        grace.open(path)
+        grace.driver.find_element(By.NAME, "text").send_keys("half a sentence")
+        for each in (browser, another_browser):
+            each.run(FOLLOWING)
+        return ada, grace
+
+    await to_thread(begin)
+    more = await asked_by(inbox, "ada", "notification")
+    await to_thread(browser.until, "The backup is complete.")
+    reply = await inbox.post(path, data={"text": "mine"}, headers=as_("ada"))
+    assert reply.status_code == 303
+    words = await to_thread(another_browser.until, "Answered by ada")
+    assert "half a sentence" in words, "what she was writing is not lost"
+    await inbox.post(more, headers=as_("ada"))
+    await to_thread(browser.until, "Nothing waits for you")
+
+
+async def test_a_form_that_was_open_while_the_server_was_killed_is_taken(tmp_path: Path, browser: Browser) -> None:
+    (tmp_path / "flows.py").write_text(
+        "from restpoint import workflow\nfrom restpoint.prompts import HumanPromptText\n"
+        "@workflow\nasync def hello(ctx, _: object = None):\n"
+        "    return (await ctx.ask(HumanPromptText(text='Who is there?'))).text\n"
+    )
+
+    def walk() -> None:
+        server = Served("flows.py", tmp_path, "--database", "x.db")
+        try:
+            started = httpx.post(f"{server.url}/v1/workflows/hello?wait=10", timeout=30).json()
+            browser.open(server.url)
+            browser.press("Who is there?")
+            browser.until("Your answer")
+            browser.driver.find_element(By.NAME, "text").send_keys("Ada")
+            server.kill()
+            server = Served("flows.py", tmp_path, "--database", "x.db", "--port", server.port)
+            browser.press("Send the answer")
+            browser.until("You answered this")
+            address = f"{server.url}/executions/{started['execution_id']}?wait=20"
+            assert httpx.get(address, timeout=30).json()["result"] == "Ada"
+        finally:
+            server.kill()
+
+    await to_thread(walk)
+
+
+# --- For everybody ---------------------------------------------------------------------------------------------------
+
+
+def axe_missing() -> str | None:
+    script = provider.modules() / "node_modules" / "axe-core" / "axe.min.js"
+    return None if script.exists() else f"the npm package axe-core is not in {provider.modules()}"
+
+
+async def test_no_page_in_no_state_has_a_barrier(inbox: httpx.AsyncClient, browser: Browser) -> None:
+    need(axe_missing(), "on a Debian .ci/browser installs it")
+    axe = (provider.modules() / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    kinds = [
+        "text",
+        "notification",
+        "binary_choice",
+        "radio",
+        "checkbox",
+        "dropdown",
+        "form",
+        "arabic",
+        "long",
+        "long_binary",
+        "nasty",
+    ]
+    paths = [await asked_by(inbox, "ada", kind) for kind in kinds]
+    late = await asked_by(inbox, "ada", "text", timeout=0.01)
+    failed = f"/view/{execution_of(late)}"
+    theirs = await asked_by(inbox, "ada", "text", assignees=["grace"], four_eyes=True)
+    answered = await asked_by(inbox, "ada", "radio")
+    await inbox.post(answered, data={"option": "0", "comment": "As agreed"}, headers=as_("ada"))
+    withdrawn = await asked_by(inbox, "ada", "text")
+    await inbox.post(f"/executions/{execution_of(withdrawn)}/cancel", headers=as_("ada"))
+    await ended(inbox, execution_of(late), **as_("ada"))
+    told = (await inbox.post("/v1/workflows/tell", headers=as_("ada"))).json()["execution_id"]
+    pages = [
+        "/", "/?workflow=none", "/decided", *paths, late, failed, theirs, answered, withdrawn, f"/view/{told}", "/view/none",
+    ]  # fmt: skip
+    found: list[Any] = []
+
+    def look(where: str) -> None:
+        browser.driver.execute_script(axe)
+        for scheme, script in (("light", AXE), ("dark", DARK)):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            found.extend((where, scheme, barrier) for barrier in browser.run(script, RULES))
+        if browser.driver.execute_script("return document.documentElement.scrollWidth > innerWidth"):
+            found.append((where, "scrolls sideways"))
+
+    def walk() -> None:
+        try:
+            browser.size(320, 900)
+            for name, addresses in (("ada", pages), ("grace", ["/", "/decided"]), ("op", ["/attention", failed])):
+                person = Person(browser, inbox, name)
+                for address in addresses:
+                    person.open(address)
+                    look(f"{address} as {name}")
+            person = Person(browser, inbox, "ada")
+            for path in (paths[0], paths[3], paths[6]):  # with a mistake
+                person.open(path)
+                browser.press("Send the answer")
+                browser.until("Your answer was not sent yet")
+                look(f"{path} with a mistake")
+            browser.driver.delete_all_cookies()
+            person.open("/")
+            look("for nobody")
+        finally:
+            browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+            browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    await to_thread(walk)
+    assert found == []
+    assert browser.outside() == []
+
+
+async def test_text_from_right_to_left_is_laid_out_so(inbox: httpx.AsyncClient, browser: Browser) -> None:
+    path = await asked_by(inbox, "ada", "arabic")
+
+    def walk() -> None:
+        ada = Person(browser, inbox, "ada")
+        ada.open(path)
+        title = ada.driver.find_element(By.TAG_NAME, "h1")
+        assert title.value_of_css_property("direction") == "rtl"
+        field = ada.driver.find_element(By.NAME, "text")
+        field.send_keys("نعم")
+        assert field.value_of_css_property("direction") == "rtl"
+        browser.press("Send the answer")
+        browser.until("You answered this")
+
+    await to_thread(walk)
