@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         retention,
         retries,
         search,
+        sessions,
         settings,
         verification,
         waits,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from restpoint._storage.queries import Address, Snapshot
     from restpoint._storage.schema import REVISION
     from restpoint._storage.search import Departure
+    from restpoint._storage.sessions import Session
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
@@ -53,10 +55,10 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
     "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
-    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Snapshot", "Start", "StepAttempts",
+    "HistoryEntry", "HistoryRow", "Observer", "Page", "Progress", "Row", "Session", "Snapshot", "Start", "StepAttempts",
     "Synchronous", "Transaction", "Verdict", "audit_queries", "backup", "checks", "claims", "consents", "counts",
     "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases", "listing", "locate",
-    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "settings",
+    "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search", "sessions", "settings",
     "vacuum", "verification", "waits",
 ]  # fmt: skip
 
@@ -74,6 +76,7 @@ _HOMES = {
     "queries": ("Address", "Snapshot"),
     "schema": ("REVISION",),
     "search": ("Departure",),
+    "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
     "verification": ("Verdict",),
@@ -81,7 +84,7 @@ _HOMES = {
 _MODULES = (
     "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
     "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
-    "search", "settings", "verification", "waits",
+    "search", "sessions", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 
