@@ -186,7 +186,11 @@ class EventKind(StrEnum):
         _closed("consent", WaitStatus.WITHDRAWN),
     )
     # --- People ---
-    SIGNED_IN = "signed_in", "A person signed in, and a session began; the detail has its id, and what the person is.", _Effect()
+    SIGNED_IN = (
+        "signed_in",
+        "A person signed in, and a session began; the detail has its id, and what the person is.",
+        _Effect(),
+    )
     SIGN_IN_REFUSED = "sign_in_refused", "Somebody was not let in; the cause says why.", _Effect()
     SIGNED_OUT = (
         "signed_out",

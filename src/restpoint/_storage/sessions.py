@@ -57,12 +57,8 @@ _USE: Final = prepare(
 )
 _gone = (_s.id, _s.actor)
 _END_ONE: Final = prepare(delete(sessions).where(_THIS, _IS_OPEN).returning(*_gone))
-_END_ALL: Final = prepare(
-    delete(sessions).where(_s.actor == bindparam("who"), _IS_OPEN).returning(*_gone)
-)
-_END_THESE: Final = prepare(
-    delete(sessions).where(_s.id.in_(listed("ids")), _IS_OPEN).returning(*_gone)
-)
+_END_ALL: Final = prepare(delete(sessions).where(_s.actor == bindparam("who"), _IS_OPEN).returning(*_gone))
+_END_THESE: Final = prepare(delete(sessions).where(_s.id.in_(listed("ids")), _IS_OPEN).returning(*_gone))
 _SWEEP: Final = prepare(
     delete(sessions).where(
         _s.token_sha256.in_(limited(select(_s.token_sha256).where(_s.ends_at <= bindparam("now")).order_by(_s.ends_at)))
