@@ -33,8 +33,8 @@ _SESSION: Final = {
     "in": "cookie",
     "name": "__Host-restpoint",
     "description": (
-        "The session of a browser whose person signed in at `/auth/sign-in`, on the ready server. By plain http on its own machine "
-        "of the server it is `restpoint`."
+        "The session of a browser whose person signed in at `/auth/sign-in`, on the ready server. By plain http on its own "
+        "machine it is `restpoint`."
     ),
 }
 _CONVERTOR: Final = re.compile(r":\w+}")

@@ -63,9 +63,8 @@ _RESULTS: Final = {
         "What {provider} says of you cannot be verified. Tell whoever runs this server; its log says why.",
         502,
     ),
-    "not_allowed": ("You have no access", "{provider} knows you, but this server lets in others only. Ask whoever runs it.", 403),
-    "no_id": ("You have no access", "What {provider} says of you gives you no name here: {problem}. Ask whoever runs this server.",
-              403),
+    "not_allowed": ("You have no access", "{provider} knows you, but this server lets others in. Ask whoever runs it.", 403),
+    "no_id": ("You have no access", "{provider} says nothing that you can be known by here: {problem}. Ask whoever runs it.", 403),
 }  # fmt: skip
 _REFUSALS: Final = frozenset({"denied", "invalid_id_token", "not_allowed", "no_id", "wrong_issuer"})
 """The outcomes that are events of the history. The others are nobody's try to come in, such as a callback without an attempt."""
@@ -251,8 +250,8 @@ class SignInPages:
         how = "with a token" if session.provider is None else f"at {session.provider}"
         since, until = map(_moment, (session.created_at, session.expires_at))
         body = (
-            f"<p>You are signed in as <b>{escape(session.actor.id)}</b>, {escape(how)}, since {since}. Your session ends at {until}"
-            f' at the latest.</p><p><a href="{escape(wanted)}">Go on</a></p>'
+            f"<p>You are signed in as <b>{escape(session.actor.id)}</b>, {escape(how)}, since {since}. Your session ends at "
+            f'{until} at the latest.</p><p><a href="{escape(wanted)}">Go on</a></p>'
             '<form method="post" action="sign-out"><button class="main">Sign out</button></form>'
             '<form method="post" action="sign-out-everywhere"><button>Sign out everywhere</button></form>'
         )  # fmt: skip
