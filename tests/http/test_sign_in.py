@@ -1,5 +1,7 @@
 """People at a browser: signing in with a token, the session that begins, what it opens, and every way that it ends."""
 
+import asyncio
+import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,8 +14,8 @@ import pytest
 
 from restpoint.http import bearer_tokens
 from restpoint.http.pages.sign_in import _path
-from serving import asked, make_app, served, whoever
 from served import typed
+from serving import asked, make_app, served, whoever
 from support import ManualClock, rows
 
 ADA = "ada"
@@ -353,3 +355,38 @@ async def test_the_file_keeps_what_a_session_began_with(file: Path, tokens: Path
         for change in ("actor = 'eve'", "roles = '[\"operator\"]', groups = '[]'", "expires_at = expires_at + 1"):
             with pytest.raises(sqlite3.IntegrityError, match="what a session began with stays"):
                 connection.execute(f"UPDATE sessions SET {change}")
+
+
+async def test_an_operator_lists_sessions_and_ends_them_while_the_server_runs(
+    file: Path, tokens: Path, token: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("restpoint._core.clock.SystemClock", lambda: clock)
+    command = ("--database", str(file))
+
+    def run(*words: str) -> Any:
+        return typed("sessions", *words, *command, cwd=file.parent)
+
+    async with server(file, tokens) as client:
+        await sign_in(client, token)
+        (item,) = json.loads((await asyncio.to_thread(run, "list", "-o", "json")).stdout)
+        assert (item["person"], item["groups"], item["roles"], item["provider"]) == (
+            ADA,
+            ["finance"],
+            ["operator"],
+            None,
+        )
+        table = (await asyncio.to_thread(run, "list", "--of", ADA)).stdout
+        assert ADA in table
+        assert client.cookies["restpoint"] not in table
+        nobody = await asyncio.to_thread(run, "revoke", "--of", "bob")
+        assert (nobody.returncode, await me(client)) == (3, 200)
+        assert (await asyncio.to_thread(run, "revoke")).returncode == 2
+        ended = await asyncio.to_thread(run, "revoke", item["id"][:13])
+        assert (ended.returncode, ended.stderr) == (0, "Ended 1 session.\n")
+        assert await me(client) == 401
+        await sign_in(client, token)
+        assert (await asyncio.to_thread(run, "revoke", "--all")).returncode == 0
+        assert await me(client) == 401
+    assert [(event, cause) for event, _, cause in told(file)] == [
+        ("signed_in", "token"), ("signed_out", "revoked"), ("signed_in", "token"), ("signed_out", "revoked"),
+    ]  # fmt: skip

@@ -183,9 +183,9 @@ def create_app(
     ``providers`` are those that workflows get OAuth consents of and that people sign in with, or the file that lists them,
     ``RESTPOINT_PROVIDERS_FILE`` unless given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else
     ``RESTPOINT_KEYS_FILE``, else the ring that ``RESTPOINT_KEYS`` contains, else a file beside the database, which is made.
-    ``public_url`` (``RESTPOINT_PUBLIC_URL``) is where browsers find the routes, where that is not where requests say that they went;
-    ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is the
-    file of the private key that signs what auditors take away.
+    ``public_url`` (``RESTPOINT_PUBLIC_URL``) is where browsers find the routes, where that is not where requests say that they
+    went; ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is
+    the file of the private key that signs what auditors take away.
 
     ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that ends every
     long poll and stream now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call

@@ -64,7 +64,7 @@ _RESULTS: Final = {
         502,
     ),
     "not_allowed": ("You have no access", "{provider} knows you, but this server lets others in. Ask whoever runs it.", 403),
-    "no_id": ("You have no access", "{provider} says nothing that you can be known by here: {problem}. Ask whoever runs it.", 403),
+    "no_id": ("You have no access", "{provider} says nothing that you can be known by: {problem}. Ask whoever runs this.", 403),
 }  # fmt: skip
 _REFUSALS: Final = frozenset({"denied", "invalid_id_token", "not_allowed", "no_id", "wrong_issuer"})
 """The outcomes that are events of the history. The others are nobody's try to come in, such as a callback without an attempt."""
