@@ -390,3 +390,44 @@ async def test_an_operator_lists_sessions_and_ends_them_while_the_server_runs(
     assert [(event, cause) for event, _, cause in told(file)] == [
         ("signed_in", "token"), ("signed_out", "revoked"), ("signed_in", "token"), ("signed_out", "revoked"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["somebody else", "more rights", "one that had ended"])
+async def test_a_session_that_another_program_put_there_is_found_by_the_verification(
+    file: Path, tokens: Path, token: str, how: str
+) -> None:
+    def verified() -> Any:
+        return typed("audit", "verify", "--database", str(file), cwd=file.parent)
+
+    async with server(file, tokens) as client:
+        await sign_in(client, token)
+        assert (await asyncio.to_thread(verified)).returncode == 0
+        (row,) = rows(file, "SELECT * FROM sessions")
+        digest, session, actor, groups, roles, *rest = row
+        if how == "one that had ended":
+            await client.post("/auth/sign-out", headers={"origin": origin(client)})
+    forged = {
+        "somebody else": (bytes(32), "made up", "eve", "[]", roles, *rest),
+        "more rights": (digest, session, actor, groups, '["operator","reader"]', *rest),
+        "one that had ended": row,
+    }[how]
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"INSERT OR REPLACE INTO sessions VALUES ({', '.join('?' * len(forged))})", forged)
+    found = verified()
+    assert (found.returncode, "is not one that the history tells of" in found.stdout) == (1, True), found.stdout
+
+
+async def test_a_restored_backup_signs_nobody_in(file: Path, tokens: Path, token: str) -> None:
+    def run(*words: str) -> Any:
+        return typed("db", *words, "--database", str(file), cwd=file.parent)
+
+    async with server(file, tokens) as client:
+        await sign_in(client, token)
+        cookie = client.cookies["restpoint"]
+        assert (await asyncio.to_thread(run, "backup")).returncode == 0
+        await client.post("/auth/sign-out", headers={"origin": origin(client)})
+    (backup,) = file.parent.glob("*.backup")
+    restored = run("restore", str(backup))
+    assert restored.returncode == 0, restored.stderr
+    async with server(file, tokens) as client:
+        assert await me(client, cookie) == 401
