@@ -336,12 +336,7 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
     for execution_id, kept, told in connection.execute(_WAIT_COUNTS, limit).fetchall():
         what = f"Execution {execution_id} has {kept} prompts and consents in the tables, and {told} in the history."
         yield Finding("wait_differs", None, what, "They were deleted, or put there, by another program.")
-    if _columns(connection, sessions.name):
-        for session_id, person in connection.execute(_SESSIONS, limit).fetchall():
-            what = f"The session {session_id} of {person} is not one that the history tells of, with these groups and roles."
-            yield Finding(
-                "session_differs", None, what, "Another program put it there: end it (restpoint sessions revoke)."
-            )
+    yield from _of_sessions(connection)
     ids = sorted(live)
     for at in range(0, len(ids), CHUNK):
         for (execution_id,) in connection.execute(_GONE, {"ids": json.dumps(ids[at : at + CHUNK]), **limit}).fetchall():
