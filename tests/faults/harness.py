@@ -7,6 +7,7 @@ told is known up to the instant of its death.
 """
 
 import asyncio
+import fcntl
 import importlib
 import json
 import os
@@ -22,13 +23,14 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import support
 from restpoint._storage.hash_chain import first_wrong
+from restpoint._storage.sqlite.guard import lock
 
 PATIENCE: Final = support.PATIENCE
 """Seconds after which a child that should have said something is taken for hung."""
@@ -405,8 +407,18 @@ def _stands_still(pid: int) -> bool:
     return {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
 
 
+def _is_writing(path: Path) -> bool:
+    """Whether someone has the lock by which restpoint's writers exclude each other, beside that of SQLite."""
+    with suppress(FileNotFoundError), path.with_name(f"{path.name}-wal").open("rb+") as log:
+        try:
+            lock(log.fileno(), fcntl.F_WRLCK, 0, 1)
+        except OSError:
+            return True
+    return False
+
+
 def stop_outside_a_write(pid: int, path: Path) -> None:
-    """Stop a process, but not while it has the file's write lock, which nobody could take from it."""
+    """Stop a process, but not while it has one of the file's two locks for writers, which nobody could take from it."""
     for _ in range(1000):
         os.kill(pid, signal.SIGSTOP)
         while not _stands_still(pid):
@@ -419,5 +431,8 @@ def stop_outside_a_write(pid: int, path: Path) -> None:
                 time.sleep(0.003)
                 continue
             connection.execute("ROLLBACK")
-            return
+            if not _is_writing(path):
+                return
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.003)
     raise AssertionError("it always had the write lock")

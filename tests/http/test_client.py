@@ -210,7 +210,9 @@ async def test_refusals_come_as_the_errors_of_the_store(server: Served) -> None:
             [item async for item in client.list(page_size=0)]
 
 
-@pytest.mark.parametrize("kind", sorted(every(RestpointError), key=str))
+@pytest.mark.parametrize(
+    "kind", sorted((kind for kind in every(RestpointError) if kind.__module__.startswith("restpoint.")), key=str)
+)
 def test_every_error_can_come_back_from_the_wire(kind: type[RestpointError]) -> None:
     request = httpx.Request("GET", "http://127.0.0.1/")
     body = {"status": 400, "code": kind.code, "detail": "What happened. What to do.", "answered_at": 1.5}

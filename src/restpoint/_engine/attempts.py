@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 
 class Attempts:
-    """What is known of the steps of one run that have no outcome yet."""
+    """What is known of the steps of one run that have no outcome yet.
 
-    def __init__(self, run: "Run", threads: ThreadPool) -> None:
-        self._run = run
+    It does not refer to its run, because a run that left memory must go without waiting for the garbage collector.
+    """
+
+    def __init__(self, threads: ThreadPool) -> None:
         self._threads = threads
         self._failed: dict[str, StepAttempts] = {}
         self._thread_calls: set[ThreadCall] = set()
@@ -29,22 +31,20 @@ class Attempts:
         is_same = found is not None and (found.name, found.fingerprint) == (call.name, call.fingerprint)
         return found if is_same else None
 
-    async def record_failure(self, call: Call, attempts: int, error: str, next_at: int) -> None:
+    async def record_failure(self, run: "Run", call: Call, attempts: int, error: str, next_at: int) -> None:
         """Write that a step failed for the ``attempts``-th time, with ``error`` (JSON), and is tried again at ``next_at``."""
-        run = self._run
         await run.write(journal.attempt_failed, call, attempts, error, next_at)
         now = run.file.clock.now()
         made = (call.position, call.name, call.fingerprint, attempts, error, now, next_at)
         self._failed[call.position] = StepAttempts(*made)
         run.recorded()
 
-    async def record_outcome(self, call: Call, result: str | None, error: str | None) -> None:
+    async def record_outcome(self, run: "Run", call: Call, result: str | None, error: str | None) -> None:
         """Write the outcome of a step, both as JSON, and remove its failed attempts from the file."""
-        await self._run.outcome(journal.record_step, call, result, error, attempted=self._forget(call))
+        await run.outcome(journal.record_step, call, result, error, attempted=self._forget(call))
 
-    def abandon(self, call: Call) -> None:
+    def abandon(self, run: "Run", call: Call) -> None:
         """Record that the workflow itself cancelled a step under way, so that no replay runs it again."""
-        run = self._run
         if run.goes_on():
             given, attempted = run.journal.order.newest_given, self._forget(call)
             run.queue(journal.record_step, call, given, None, journal.ABANDONED, attempted=attempted)

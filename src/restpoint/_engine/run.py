@@ -70,7 +70,7 @@ class Run:
         self.has_branched = False
         self.got_on = False
         """Whether anything was recorded since it was claimed."""
-        self.attempts = Attempts(self, runner.threads)
+        self.attempts = Attempts(runner.threads)
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)

@@ -167,7 +167,6 @@ class Runner:
             await asyncio.gather(*self._work, return_exceptions=True)
         self.threads.close()
         await self._take_leave()
-        self.threads.close()
 
     async def _name_strangers(self) -> None:
         """Log the open executions that this process has no code for, so that nobody waits for them in vain."""

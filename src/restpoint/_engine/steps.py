@@ -140,10 +140,10 @@ async def carry_out(
             await run.created()  # inside ``try``: a step that is cancelled meanwhile is abandoned too
         result, kept, cause = await _tried(run, call, functools.partial(function, *arguments), trying, returned)
     except asyncio.CancelledError:
-        run.attempts.abandon(call)
+        run.attempts.abandon(run, call)
         raise
     with run.busy():
-        await run.attempts.record_outcome(call, None if result is None else result.text, kept)
+        await run.attempts.record_outcome(run, call, None if result is None else result.text, kept)
     if result is not None:
         return result.value
     failure = raised_failure(decode(kept))
@@ -177,7 +177,7 @@ async def _tried(
                 call.name, number, trying.retries + 1, pause / 1000, _shown(error),
             )  # fmt: skip
             due = clock.now() + pause
-            await run.attempts.record_failure(call, number, kept, due)
+            await run.attempts.record_failure(run, call, number, kept, due)
         await _rest(run, due)
     raise AssertionError("the last attempt returns or fails")
 

@@ -1,6 +1,5 @@
 """Commands on executions: list, show, answer, cancel, retry, watch. They work on the file, beside a server too, or with --url."""
 
-import asyncio
 import sys
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -243,6 +242,8 @@ def watch(
 
 async def _followed(backend: "Backend", execution_id: str | None) -> "AsyncGenerator[HistoryItem, None]":
     """Events as they happen. While none comes, a message says which executions nobody goes on with, once for each reason."""
+    import asyncio  # here, because the help of every command would pay for it
+
     told: set[tuple[str, str]] = set()
     events = backend.follow(execution_id, 0)
     coming = asyncio.ensure_future(anext(events, None))

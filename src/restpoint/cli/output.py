@@ -169,7 +169,7 @@ def show_execution(execution: Execution, answers: Sequence[HistoryItem] = ()) ->
     }
     lines += [(name, str(value)) for name, value in told.items() if value is not None]
     lines += [
-        ("notified", f"{_moment(each.created_at)}: {one_line(each.prompt.text)}") for each in execution.notifications
+        ("notice", f"{_moment(each.created_at)}: {one_line(each.prompt.text)}") for each in execution.notifications
     ]
     lines += [("step", _step(step)) for step in execution.steps]
     if execution.auth_url is not None:

@@ -86,7 +86,9 @@ def serve(
         typer.Option(
             "--history",
             envvar="RESTPOINT_HISTORY",
-            help="Whether history stores prompts and responses, or only their SHA-256. Default: the rule in the file, or full.",
+            metavar="MODE",
+            help="Whether history stores prompts and responses (full), or only their SHA-256 (digest). Default: the rule in the "
+            "file, or full.",
         ),
     ] = None,
     history_retention: Annotated[
@@ -103,7 +105,7 @@ def serve(
         typer.Option(
             "--idempotency-retention",
             envvar="RESTPOINT_IDEMPOTENCY_RETENTION",
-            metavar="SECONDS|never",
+            metavar="SECONDS",
             help="How long an idempotency key is known after the end. Default: the rule in the file, or 86400 (a day).",
         ),
     ] = None,
@@ -112,7 +114,7 @@ def serve(
         typer.Option(
             "--abandoned-after",
             envvar="RESTPOINT_ABANDONED_AFTER",
-            metavar="SECONDS|never",
+            metavar="SECONDS",
             help="When to fail what no runner runs and a dead process left. Default: the rule in the file, or 7776000 (90 days).",
         ),
     ] = None,
@@ -125,6 +127,7 @@ def serve(
             "--max-connections",
             envvar="RESTPOINT_MAX_CONNECTIONS",
             min=8,
+            metavar="N",
             help="Connections at the same time, in each process; fewer where its limit of open files is low.",
         ),
     ] = 1_000,
@@ -134,6 +137,7 @@ def serve(
             "--owner-open",
             envvar="RESTPOINT_OWNER_OPEN",
             min=1,
+            metavar="N",
             help="Executions that one owner may have open. Default: any.",
         ),
     ] = None,
@@ -143,12 +147,14 @@ def serve(
             "--owner-starts",
             envvar="RESTPOINT_OWNER_STARTS",
             min=1,
+            metavar="N",
             help="Starts of one owner in a minute. Default: any.",
         ),
     ] = None,
     default: Annotated[str | None, typer.Option("--default", help="The workflow that /v1/workflow starts.")] = None,
     log_format: Annotated[
-        Literal["text", "json"], typer.Option("--log-format", help="The format of the log.")
+        Literal["text", "json"],
+        typer.Option("--log-format", metavar="FORMAT", help="The format of the log: text or json."),
     ] = "text",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
