@@ -29,7 +29,7 @@ _STATE: Final = "sign-in."
 _PURPOSE: Final = "sign in"
 
 Outcome = Literal[
-    "signed_in", "malformed", "begin_again", "wrong_issuer", "wrong_address", "denied", "unreachable", "not_set_up",
+    "known", "malformed", "begin_again", "wrong_issuer", "wrong_address", "denied", "unreachable", "not_set_up",
     "invalid_id_token", "not_allowed", "no_id",
 ]  # fmt: skip
 
@@ -196,7 +196,7 @@ class SignIn:
         for claim, wanted in provider.sign_in_required.items():
             if wanted not in _names(_found(claims, claim)):
                 return "not_allowed", actor, f"the claim {claim} is not as sign_in_required has it"
-        return "signed_in", actor, ""
+        return "known", actor, ""
 
 
 def _found(claims: Mapping[str, Any], name: str) -> Any:

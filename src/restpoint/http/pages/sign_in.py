@@ -191,7 +191,7 @@ class SignInPages:
         path = CALLBACK if name is None else f"{CALLBACK}/{name}"
         result = await self._sign_in.complete(Callback(parameters, request.cookies, None, path))
         wanted = _path(result.next, self._base_of(request, path))
-        if result.outcome == "signed_in" and result.actor is not None and result.provider is not None:
+        if result.outcome == "known" and result.actor is not None and result.provider is not None:
             reply: Response = RedirectResponse(wanted, 303, dict(html.HEADERS))
             await sessions.begin(request, reply, result.actor, provider=result.provider.name)
         else:
