@@ -370,6 +370,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         text = f"There is no {request.url.path[:200]} here; /openapi.json lists all."
         return Problem("route_not_found", text).response()
+    if error.status_code < 400:  # a browser is sent to sign in
+        return Response(status_code=error.status_code, headers=error.headers)
     return Problem("refused", str(error.detail), status=error.status_code, headers=error.headers).response()
 
 

@@ -153,7 +153,7 @@ class Sessions:
             partial(sessions.begin, session=session, token_sha256=_digest(secret), instead_of=instead_of)
         )
         self._set_cookie(request, reply, secret, int(self._limits.lifetime))
-        log.info("signed in", extra={"actor": actor.id, "session": session.id, "provider": provider})
+        log.info("signed in", extra={"actor": actor.id, "session": session.id, "provider": provider or "a token"})
 
     async def end(self, request: Request, reply: Response, *, everywhere: bool) -> int:
         """End the session of a request, or all of its person's, and have ``reply`` delete the cookie. Returns their number."""
@@ -177,7 +177,8 @@ class Sessions:
         Whoever sends nonsense all day must not fill the history: beyond some in a minute they are counted, and the next one that
         is recorded has the count.
         """
-        log.info("a sign-in was refused: %s", cause, extra={"actor": actor, "provider": provider})
+        about = {"actor": actor, "provider": provider}
+        log.info("a sign-in was refused: %s", cause, extra={name: value for name, value in about.items() if value})
         file = await self._store.file()
         unrecorded = self._refusals.take(file.clock.now())
         if unrecorded is not None:

@@ -50,7 +50,7 @@ _RESULTS: Final = {
     "denied": ("Not signed in", "{provider} says that you did not want to sign in, or may not.", 403),
     "unreachable": (
         "{provider} does not answer",
-        "Nobody can sign in with it now. Try again in a moment. If it stays like this, tell whoever runs this server: {problem}",
+        "Nobody can sign in with it now. Try again in a moment. If it stays like this, tell whoever runs this server. {problem}",
         502,
     ),
     "not_set_up": (
@@ -240,7 +240,8 @@ class SignInPages:
             label = "Or with a token" if ways else "With a token"
             ways.append(
                 f'<form method="post" action="sign-in">{_hidden("next", wanted)}<h2>{label}</h2>'
-                '<p><label>Token <input type="password" name="token" required autocomplete="off" spellcheck="false"></label></p>'
+                "<p><label>Token<br>"
+                '<input type="password" name="token" required autocomplete="off" spellcheck="false"></label></p>'
                 '<button class="main">Sign in</button></form>'
             )
         told = f'<p role="alert">{escape(text)}</p>' if text else ""
