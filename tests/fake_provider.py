@@ -6,7 +6,8 @@ import hashlib
 import re
 import secrets
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,6 +15,8 @@ from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import httpx
 import uvicorn
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -39,6 +42,11 @@ class FakeProvider:
     expires_in: Any = 3600
     gives_refresh_tokens: bool = True
     iss: str | None = "its own"
+    person: dict[str, Any] | None = None
+    """The claims that its ID tokens have beside those that all of them have; it gives no ID token where that is None."""
+    signs_with: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "now", "use": "sig"}))
+    keys_read: int = 0
+    now: Callable[[], float] = time.time
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     """Every request to the token endpoint, its form."""
@@ -68,6 +76,7 @@ class FakeProvider:
                 Route("/authorize", self._authorize),
                 Route("/token", self._token, methods=["POST"]),
                 Route("/user/repos", self._repositories),
+                Route("/keys", self._keys),
             ]
         )
 
@@ -76,9 +85,26 @@ class FakeProvider:
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/keys",
             "authorization_response_iss_parameter_supported": self.iss is not None,
         }
         return JSONResponse({**told, **self.metadata})
+
+    async def _keys(self, _: Request) -> Response:
+        self.keys_read += 1
+        return JSONResponse({"keys": [{"kty": "oct", "k": "AAAA"}, self.signs_with.as_dict(private=False)]})
+
+    def id_token(self, nonce: str | None) -> str:
+        now = int(self.now())
+        claims = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": nonce,
+            **(self.person or {}),
+        }
+        return jwt.encode({"alg": "ES256", "kid": self.signs_with.kid}, claims, self.signs_with)
 
     async def _authorize(self, request: Request) -> Response:
         asked = dict(request.query_params)
@@ -134,7 +160,7 @@ class FakeProvider:
         expected = base64.b64encode(f"{CLIENT_ID}:{quote_plus(CLIENT_SECRET)}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {expected}":
             return JSONResponse({"error": "invalid_client"}, 401)
-        scope = "read"
+        scope, asked = "read", None
         if form["grant_type"] == "authorization_code":
             asked = self.codes.pop(form["code"], None)
             challenge = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -153,6 +179,8 @@ class FakeProvider:
         self.access_tokens.append(answer["access_token"])
         if self.expires_in is not None:
             answer["expires_in"] = self.expires_in
+        if self.person is not None and asked is not None:
+            answer["id_token"] = self.id_token(asked.get("nonce"))
         if self.gives_refresh_tokens:
             answer["refresh_token"] = f"canary-refresh-{secrets.token_hex(8)}"
             self.refresh_tokens.append(answer["refresh_token"])

@@ -214,6 +214,18 @@ class EventKind(StrEnum):
         "A consent was taken back, or its execution ended.",
         _closed("consent", WaitStatus.WITHDRAWN),
     )
+    # --- People ---
+    SIGNED_IN = (
+        "signed_in",
+        "A person signed in, and a session began; the detail has its id, and what the person is.",
+        _Effect(),
+    )
+    SIGN_IN_REFUSED = "sign_in_refused", "Somebody was not let in; the cause says why.", _Effect()
+    SIGNED_OUT = (
+        "signed_out",
+        "A session was ended before its time: by its person, by an operator, or with the token that it began with.",
+        _Effect(),
+    )
     # --- The file ---
     SWEPT = "swept", "Executions whose time to live was over were deleted.", _Effect()
     PAYLOADS_ERASED = "payloads_erased", "Details of earlier rows were erased; the detail names them.", _Effect()

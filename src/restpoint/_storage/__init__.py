@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         retention,
         retries,
         search,
+        sessions,
         settings,
         verification,
         waits,
@@ -47,19 +48,20 @@ if TYPE_CHECKING:
     from restpoint._storage.queries import Address, Asked, Snapshot
     from restpoint._storage.schema import REVISION
     from restpoint._storage.search import Departure
+    from restpoint._storage.sessions import Session
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
     from restpoint._storage.verification import Verdict
 
 __all__ = [
-    "REVISION", "Address", "Answer", "Asked", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection", "Consent",
-    "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges", "Head",
-    "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Snapshot", "Start",
-    "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims",
-    "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history", "journal", "leases",
-    "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading", "retention", "retries", "search",
-    "settings", "vacuum", "verification", "waits",
+    "REVISION", "Address", "Answer", "Asked", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection",
+    "Consent", "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
+    "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
+    "Start", "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
+    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
+    "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
+    "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -73,11 +75,11 @@ _HOMES = {
     "journal": ("Call", "Entry", "Start", "StepAttempts"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
-    "people": ("Asked"),
     "progress": ("Failure", "Progress"),
     "queries": ("Address", "Asked", "Snapshot"),
     "schema": ("REVISION",),
     "search": ("Departure",),
+    "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
     "verification": ("Verdict",),
@@ -85,7 +87,7 @@ _HOMES = {
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
     "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
-    "search", "settings", "verification", "waits",
+    "search", "sessions", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

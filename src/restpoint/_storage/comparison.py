@@ -31,7 +31,7 @@ from sqlalchemy import (
 from restpoint._core.execution_row import LABELS, ExecutionRow
 from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, Finding
-from restpoint._storage.schema import consents, executions, history, interactions, journal, runs
+from restpoint._storage.schema import consents, executions, history, interactions, journal, runs, sessions
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word, words
 from restpoint.events import CLAIMINGS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN
@@ -253,6 +253,25 @@ _OF_RUNS: Final = (
 )
 
 
+_s = sessions.c
+_of_session = _in_detail("session") == _s.id
+_SESSIONS: Final = _some(
+    select(_s.id, _s.actor).where(
+        # Retention may have taken the events of those that are older than what is left.
+        _s.created_at >= select(func.min(_h.time)).scalar_subquery(),
+        exists().where(_h.execution_id.is_(None), _h.event == word(EventKind.SIGNED_OUT), _of_session)
+        | ~exists().where(
+            _h.execution_id.is_(None),
+            _h.event == word(EventKind.SIGNED_IN),
+            _of_session,
+            _h.actor == _s.actor,
+            _in_detail("groups") == _s.groups,
+            _in_detail("roles") == _s.roles,
+        ),
+    )
+)
+
+
 @functools.cache
 def _payloads(labels: tuple[str, ...], rights: tuple[str, ...], *, has_runs: bool) -> str:
     """SQL: the payloads, and of these labels and rights those, that are not what the history tells of them."""
@@ -313,6 +332,18 @@ def _sha256_hex(text: str | None) -> str | None:
     return None if text is None else sha256(text.encode()).hexdigest()
 
 
+def _of_sessions(connection: sqlite3.Connection) -> Iterator[Finding]:
+    if not _columns(connection, sessions.name):
+        return
+    for session_id, person in connection.execute(_SESSIONS, {"most": _NAMED}).fetchall():
+        what = (
+            f"The session {session_id} of {person} is not one that the history tells of, with these groups and roles."
+        )
+        yield Finding(
+            "session_differs", None, what, "Another program put it there: end it (restpoint sessions revoke)."
+        )
+
+
 def _of_holds(connection: sqlite3.Connection) -> Iterator[Finding]:
     for execution_id, hold, told in connection.execute(_HOLDS, {"most": _NAMED}).fetchall():
         kept = [f"held ({reason})" if reason is not None else "not held" for reason in (hold, told)]
@@ -354,6 +385,7 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
     for execution_id, kept, told in connection.execute(_WAIT_COUNTS, limit).fetchall():
         what = f"Execution {execution_id} has {kept} prompts and consents in the tables, and {told} in the history."
         yield Finding("wait_differs", None, what, "They were deleted, or put there, by another program.")
+    yield from _of_sessions(connection)
     ids = sorted(live)
     for at in range(0, len(ids), CHUNK):
         for (execution_id,) in connection.execute(_GONE, {"ids": json.dumps(ids[at : at + CHUNK]), **limit}).fetchall():

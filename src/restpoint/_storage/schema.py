@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0010"
+REVISION: Final = "0011"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -390,6 +390,30 @@ runners: Final = Table(
     Column("workflow", TEXT, nullable=False, primary_key=True, comment="name@version of one that a runner of it runs"),
     sqlite_with_rowid=False,
 )
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", BLOB, nullable=False, primary_key=True, comment="of what the cookie of the browser holds"),
+    Column("id", TEXT, nullable=False, comment="what history and lists call it; it opens nothing"),
+    Column("actor", TEXT, nullable=False),
+    Column("groups", TEXT, nullable=False, comment="JSON list"),
+    Column("roles", TEXT, nullable=False, comment="JSON list"),
+    Column("provider", TEXT, comment="where the person signed in; none: with a bearer token"),
+    Column("bearer_sha256", TEXT, comment="of that token, in hexadecimal, as the tokens file has it"),
+    Column("created_at", INTEGER, nullable=False),
+    Column("expires_at", INTEGER, nullable=False, comment="when it ends, however much it is used"),
+    Column("used_at", INTEGER, nullable=False, comment="written at most once a minute"),
+    Column("ends_at", INTEGER, nullable=False, comment="when it ends, unless it is used before"),
+    UniqueConstraint("id", name="sessions_id_is_unique"),
+    CheckConstraint("ends_at <= expires_at", name="sessions_end_when_they_expire"),
+    CheckConstraint("length(token_sha256) = 32", name="sessions_token_is_hashed"),
+    CheckConstraint("(provider IS NULL) = (bearer_sha256 IS NOT NULL)", name="sessions_begin_in_one_way"),
+    CheckConstraint("json_valid(groups) AND json_valid(roles)", name="sessions_groups_and_roles_are_json"),
+    sqlite_with_rowid=False,
+)
+Index("sessions_of_actor", sessions.c.actor)
+Index("sessions_to_sweep", sessions.c.ends_at)
 
 # Not ours to make, so not in the metadata: what SQLite and Alembic keep of the file.
 sqlite_master: Final = table("sqlite_master", *map(column, ("type", "name", "sql", "rowid")))

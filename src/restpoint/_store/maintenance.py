@@ -12,7 +12,7 @@ from typing import Any, Final
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import Database, history, queries, retention, vacuum, waits
+from restpoint._storage import Database, history, queries, retention, sessions, vacuum, waits
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
@@ -133,6 +133,8 @@ class Maintenance:
             self.swept += len(swept)
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         while await self._database.write(partial(retention.forget_keys, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
+        while await self._database.write(partial(sessions.sweep, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         if self._clock.now() >= self._look_for_abandoned_at:
             abandon = partial(retention.fail_abandoned, most=SWEPT_AT_ONCE, keeping=self._keeping)

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from restpoint.cli import audit, executions, files, inbox, oauth, retention, servers, terminal
+from restpoint.cli import audit, executions, files, inbox, oauth, retention, servers, sessions, terminal
 
 EXAMPLES: Final = {
     "list": ("restpoint list --status interaction_required", "restpoint list --url http://127.0.0.1:8000 -o jsonl"),
@@ -44,6 +44,8 @@ EXAMPLES: Final = {
     ),
     "tokens list": ("restpoint tokens list",),
     "tokens revoke": ("restpoint tokens revoke 9f86d081884c", "restpoint tokens revoke --of ada"),
+    "sessions list": ("restpoint sessions list", "restpoint sessions list --of ada -o json"),
+    "sessions revoke": ("restpoint sessions revoke 019ac0de", "restpoint sessions revoke --of ada"),
     "providers check": (
         "restpoint providers check --providers providers.toml --public-url https://approvals.example.com",
         "restpoint providers check github --providers providers.toml -o json",
@@ -112,6 +114,7 @@ def application() -> typer.Typer:
     app.command("serve", rich_help_panel=running)(servers.serve)
     app.command("demo", rich_help_panel=running)(demo)
     app.add_typer(servers.tokens, name="tokens", rich_help_panel=running)
+    app.add_typer(sessions.sessions, name="sessions", rich_help_panel=running)
     app.add_typer(oauth.providers, name="providers", rich_help_panel=running)
     app.add_typer(oauth.keys, name="keys", rich_help_panel=running)
     app.command("sweep", rich_help_panel=the_file)(files.sweep)

@@ -41,7 +41,10 @@ def serve(
     create: Create = False,
     host: Annotated[
         str,
-        typer.Option("--host", help="The address to listen on; an address beyond this machine needs --tokens-file."),
+        typer.Option(
+            "--host",
+            help="The address to listen on; one beyond this machine needs --tokens-file, or a provider to sign in with.",
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", "-p", metavar="N", help="The port; 0 picks a free one.")] = 8000,
     workers: Annotated[
@@ -59,6 +62,24 @@ def serve(
             help="Let pages of this origin, such as https://inbox.example, use the server in a browser; may be repeated.",
         ),
     ] = None,
+    session_idle: Annotated[
+        float,
+        typer.Option(
+            "--session-idle",
+            envvar="RESTPOINT_SESSION_IDLE",
+            metavar="SECONDS",
+            help="How long a session of a browser lasts without a request.",
+        ),
+    ] = 3_600,
+    session_lifetime: Annotated[
+        float,
+        typer.Option(
+            "--session-lifetime",
+            envvar="RESTPOINT_SESSION_LIFETIME",
+            metavar="SECONDS",
+            help="How long a session of a browser lasts, however much it is used.",
+        ),
+    ] = 86_400,
     ttl: TimeToLive = None,
     history: Annotated[
         Literal["full", "digest"] | None,
@@ -175,6 +196,8 @@ def serve(
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
         trusted_origins=tuple(trusted_origin or ()),
+        session_idle=session_idle,
+        session_lifetime=session_lifetime,
         create=create,
     )
     try:

@@ -35,12 +35,12 @@ from restpoint import logs
 from restpoint._core.retention_rules import SERVER_EXECUTION_TTL
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
-from restpoint._storage import migrations
 from restpoint._store.owner_limits import OwnerLimits
 from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
+from restpoint.http.credentials import credentials, oauth
 from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
@@ -52,10 +52,9 @@ from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
-from restpoint.oauth.flow import Consents
-from restpoint.oauth.keyring import Vault, vault_for
+from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
+from restpoint.oauth.keyring import Vault
 from restpoint.oauth.providers import Provider
-from restpoint.oauth.providers import read as read_providers
 from restpoint.service import Service
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ def create_app(
     max_body_bytes: int = MAX_BODY_BYTES,
     max_body_values: int = MAX_BODY_VALUES,
     trusted_origins: Collection[str] = (),
+    session_idle_seconds: float = IDLE_SECONDS,
+    session_lifetime_seconds: float = LIFETIME_SECONDS,
     providers: Iterable[Provider] | str | os.PathLike[str] | None = None,
     keys: Vault | str | os.PathLike[str] | None = None,
     public_url: str | None = None,
@@ -176,23 +177,23 @@ def create_app(
     ``database`` to ``create`` are those of ``ExecutionStore``, but an ended execution stays for 30 days where neither
     ``ttl_seconds`` nor the file says how long; ``concurrency`` to ``max_attempts`` those of ``Runner``, the others those of
     ``asgi_app``. Pages of ``trusted_origins`` may also read the replies in a browser (CORS, the Fetch Standard).
-    ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given; with
-    neither that nor ``authenticate``, only requests from this machine are answered.
+    ``tokens_file`` is a file of bearer tokens, ``RESTPOINT_TOKENS_FILE`` unless given. People sign in at ``/auth/sign-in``, with
+    such a token or with a provider that has ``sign_in``; their session ends after ``session_idle_seconds`` without a request, an
+    hour by default, and after ``session_lifetime_seconds`` in any case, a day by default. With no tokens, no such provider and no
+    ``authenticate``, only requests from this machine are answered. With ``authenticate`` there are no such pages and sessions.
 
-    ``providers`` are those that workflows get OAuth consents of, or the file that lists them, ``RESTPOINT_PROVIDERS_FILE``
-    unless given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else ``RESTPOINT_KEYS_FILE``, else the
-    ring that ``RESTPOINT_KEYS`` contains, else a file beside the database, which is made. ``public_url``
-    (``RESTPOINT_PUBLIC_URL``) is where browsers find the routes, where that is not where requests say that they went;
-    ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is the
-    file of the private key that signs what auditors take away.
+    ``providers`` are those that workflows get OAuth consents of and that people sign in with, or the file that lists them,
+    ``RESTPOINT_PROVIDERS_FILE`` unless given. Secrets are sealed with ``keys``: a vault, or the file of a key ring; else
+    ``RESTPOINT_KEYS_FILE``, else the ring that ``RESTPOINT_KEYS`` contains, else a file beside the database, which is made.
+    ``public_url`` (``RESTPOINT_PUBLIC_URL``) is where browsers find the routes, where that is not where requests say that they
+    went; ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is
+    the file of the private key that signs what auditors take away.
 
     ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that ends every
     long poll and stream now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
     it too. Raises ``InvalidArgument``.
     """
-    if authenticate is None:
-        file = tokens_file or os.environ.get("RESTPOINT_TOKENS_FILE")
-        authenticate = bearer(Tokens(file)) if file else None
+    limits = SessionLimits(session_idle_seconds, session_lifetime_seconds)
     store = ExecutionStore(
         ttl_seconds,
         database=database,
@@ -204,7 +205,12 @@ def create_app(
         create=create,
     )
     public_url = public_url or os.environ.get("RESTPOINT_PUBLIC_URL") or None
-    consents = _consents(store, providers, keys, public_url, address, create=create)
+    known = oauth(store, providers, keys, public_url, address, create=create)
+    consents = None if known is None else known.consents
+    sign_in = None
+    if authenticate is None:
+        people = credentials(store, tokens_file, known, limits, public_url)
+        authenticate, sign_in = people.authenticate, people.pages
     runner = Runner(
         store, workflows, concurrency=concurrency, hold_paused_for=hold_paused_for, max_attempts=max_attempts,
         consents=consents,
@@ -213,6 +219,7 @@ def create_app(
     metrics = Metrics(store, runner, consents)
     handlers = Handlers(
         Service(store, runner, policy, None if signing is None else SigningKey.read(signing), owner_limits),
+        sign_in,
         authenticate=authenticate,
         default=default,
         max_body_bytes=max_body_bytes,
@@ -230,6 +237,8 @@ def create_app(
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(store)
             opened.callback(metrics.close)
+            if sign_in is not None:
+                opened.push_async_callback(sign_in.close)
             if consents is not None:
                 await opened.enter_async_context(consents)
             await opened.enter_async_context(runner)
@@ -245,26 +254,6 @@ def create_app(
     app.state.store, app.state.runner, app.state.shutdown = store, runner, handlers.long_requests.end
     app.state.consents = consents
     return app
-
-
-def _consents(
-    store: ExecutionStore,
-    providers: Iterable[Provider] | str | os.PathLike[str] | None,
-    keys: Vault | str | os.PathLike[str] | None,
-    public_url: str | None,
-    address: str | None,
-    *,
-    create: bool,
-) -> Consents | None:
-    given = providers if providers is not None else os.environ.get("RESTPOINT_PROVIDERS_FILE")
-    if not given:
-        return None
-    found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
-    if not isinstance(keys, Vault):
-        if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
-            migrations.prepare(store.path, create=create)
-        keys = vault_for(store.path, keys, os.environ)
-    return Consents(store, found, keys, public_url=public_url, address=address)
 
 
 # --- Routes ----------------------------------------------------------------------------------------------------------
@@ -387,6 +376,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         text = f"There is no {request.url.path[:200]} here; /openapi.json lists all."
         return Problem("route_not_found", text).response()
+    if error.status_code < 400:  # a browser is sent to sign in
+        return Response(status_code=error.status_code, headers=error.headers)
     return Problem("refused", str(error.detail), status=error.status_code, headers=error.headers).response()
 
 

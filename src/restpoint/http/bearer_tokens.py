@@ -158,9 +158,13 @@ class Tokens:
 
     def actor(self, token: str) -> Actor | None:
         """The actor of a token; None for a token that is not in the file or has expired."""
-        self._refresh()
         # The time of a look-up depends on digests, and nobody can choose a token by its digest.
-        found = self._tokens.get(token_digest(token))
+        return self.of_digest(token_digest(token))
+
+    def of_digest(self, digest: str) -> Actor | None:
+        """The actor of the token with this SHA-256 in hexadecimal; None as above."""
+        self._refresh()
+        found = self._tokens.get(digest)
         return None if found is None or found.has_expired(self._clock.now()) else found.actor
 
     def _refresh(self) -> None:

@@ -37,6 +37,7 @@ from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES, BodyLimi
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
+from restpoint.http.pages.sign_in import SignInPages
 from restpoint.http.problems import STATUS, Problem, problem_of
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import ExecutionStatus
@@ -109,10 +110,14 @@ class _Start(NamedTuple):
 
 
 class Handlers:
-    """The handlers of one service. Raises ``InvalidArgument`` for a default that is no workflow here."""
+    """The handlers of one service. Raises ``InvalidArgument`` for a default that is no workflow here.
 
-    def __init__(self, service: Service, **options: Unpack[RouteOptions]) -> None:
+    ``sign_in`` are the pages on which people sign in to the ready server.
+    """
+
+    def __init__(self, service: Service, sign_in: SignInPages | None = None, **options: Unpack[RouteOptions]) -> None:
         self.service = service
+        self.sign_in = sign_in
         self.long_requests = LongRequests()
         self._authenticate: Authenticate = options.get("authenticate") or requests.local
         self._limits = BodyLimits(
@@ -144,9 +149,14 @@ class Handlers:
         return found if found is None or isinstance(found, Actor) else await found
 
     async def actor(self, request: Request) -> Actor:
-        """Who sent a request. Raises ``Problem`` 401 if that is unknown."""
+        """Who sent a request. If that is unknown, a browser is sent to sign in, and others get ``Problem`` 401."""
         actor = await self._actor_or_none(request)
         if actor is None:
+            # Programs, and the scripts of pages, send no such header, or another one (W3C Fetch Metadata).
+            is_opened = request.method == "GET" and request.headers.get("sec-fetch-mode") == "navigate"
+            place = self.sign_in.place(request) if self.sign_in is not None and is_opened else None
+            if place is not None:
+                raise HTTPException(303, "Sign in.", headers={"location": place})
             raise Problem(
                 "not_authenticated",
                 "Say who you are: send the header Authorization: Bearer TOKEN with a token that is known here.",
@@ -487,6 +497,14 @@ class Handlers:
         shown = ("name", "version", "description", "input_schema", "output_schema")
         items = [{name: getattr(each, name) for name in shown} for each in self.service.startable(actor).values()]
         return json_response({"items": items})
+
+    async def callback(self, request: Request) -> Response:
+        """Receive the browser that a provider sent back: of a consent, or of somebody who signs in."""
+        if self.sign_in is not None and self.sign_in.takes(request):
+            return await self.sign_in.callback(request)
+        if self.pages is None:
+            raise Problem("route_not_found", "This server has no providers.")
+        return await self.pages.callback(request)
 
     async def healthz(self, _: Request) -> Response:
         """Say that the process answers."""

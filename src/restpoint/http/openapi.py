@@ -17,6 +17,7 @@ _TAGS: Final = {
     "executions": "What runs, waits and has ended: polls, streams, answers, cancellations.",
     "inbox": "What waits for whom: inboxes, claims, and handing a prompt on.",
     "consents": "The pages of OAuth consents, for browsers.",
+    "sign-in": "The pages on which people sign in and out, for browsers.",
     "audit": "The history, for auditors; it takes the role reader or operator.",
     "server": "Health and metrics.",
 }
@@ -26,6 +27,15 @@ _BEARER: Final = {
     "description": (
         "A token that `restpoint tokens add` made (RFC 6750). A server without tokens asks for none and answers requests from "
         "its own machine only; an application that embeds the routes says who is who in its own way."
+    ),
+}
+_SESSION: Final = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": "__Host-restpoint",
+    "description": (
+        "The session of a browser whose person signed in at `/auth/sign-in`, on the ready server. By plain http on its own "
+        "machine it is `restpoint`."
     ),
 }
 _CONVERTOR: Final = re.compile(r":\w+}")
@@ -43,6 +53,7 @@ def document(operations: Sequence[Operation], *, title: str, version: str) -> di
         paths.setdefault(_CONVERTOR.sub("}", each.path), {})[each.method.lower()] = _operation(each, schemas)
     codes = sorted({code for each in operations if each.kind != "page" for code in each.codes})
     used = {each.tag for each in operations}
+    has_sessions = "sign-in" in used
     return {
         "openapi": "3.1.0",
         "info": {
@@ -52,11 +63,11 @@ def document(operations: Sequence[Operation], *, title: str, version: str) -> di
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items() if name in used],
-        "security": [{}, {"bearer": []}],
+        "security": [{}, {"bearer": []}, *([{"session": []}] if has_sessions else [])],
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": _BEARER},
+            "securitySchemes": {"bearer": _BEARER, **({"session": _SESSION} if has_sessions else {})},
             "examples": {code: _problem_example(code) for code in codes},
         },
     }

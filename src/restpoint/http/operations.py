@@ -16,6 +16,7 @@ from restpoint.audit.reports import QUESTIONS
 from restpoint.http import parameters, schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
+from restpoint.http.pages.sign_in import SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE
 from restpoint.http.parameters import Parameter, path, text
 from restpoint.models import ExecutionList, HistoryList, InboxList, WorkflowList
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
@@ -176,6 +177,7 @@ def operations(handlers: Handlers) -> list[Operation]:
     often = {"start_default_workflow": 0, "get_execution": 1, "answer_interaction": 2, "start_workflow": 3}
     starts = _starts(handlers) if handlers.starts else []
     table = [*starts, *_executions(handlers), *_assignment(handlers), *_server(handlers), *_consents(handlers)]
+    table += _sign_in(handlers)
     table += _audit(AuditHandlers(handlers.service, handlers.actor))
     return sorted(table, key=lambda each: often.get(each.id, len(often)))
 
@@ -317,9 +319,9 @@ def _consents(handlers: Handlers) -> list[Operation]:
             "POST", page, pages.decide, "decide_consent", tag, {200: _PAGE, 303: Reply("On to the provider.")}, (),
             (parameters.ID, consent), form, kind="page",
         ),
-        Operation("GET", CALLBACK, pages.callback, "receive_callback", tag, shown, (), returned, kind="page"),
+        Operation("GET", CALLBACK, handlers.callback, "receive_callback", tag, shown, (), returned, kind="page"),
         Operation(
-            "GET", f"{CALLBACK}/{{provider}}", pages.callback, "receive_callback_of_provider", tag, shown, (),
+            "GET", f"{CALLBACK}/{{provider}}", handlers.callback, "receive_callback_of_provider", tag, shown, (),
             (provider, *returned), kind="page",
         ),
         Operation("POST", CALLBACK, pages.receive_form, "receive_callback_form", tag, back, (), (), posted, kind="page"),
@@ -327,6 +329,22 @@ def _consents(handlers: Handlers) -> list[Operation]:
             "POST", f"{CALLBACK}/{{provider}}", pages.receive_form, "receive_callback_form_of_provider", tag, back, (),
             (provider,), posted, kind="page",
         ),
+    ]  # fmt: skip
+
+
+def _sign_in(handlers: Handlers) -> list[Operation]:
+    """The pages on which people sign in and out, at a server that knows them itself."""
+    pages = handlers.sign_in
+    if pages is None:
+        return []
+    tag, shown, wanted = "sign-in", {200: _PAGE}, text("next", "A path of this server to go on at.")
+    form = Content(schemas.SignInForm, ("application/x-www-form-urlencoded",))
+    onward = {200: _PAGE, 303: Reply("On to the provider, or to where the person wanted to go.")}
+    return [
+        Operation("GET", SIGN_IN, pages.show, "show_sign_in", tag, shown, (), (wanted,), kind="page"),
+        Operation("POST", SIGN_IN, pages.begin, "sign_in", tag, onward, (), (), form, kind="page"),
+        Operation("POST", SIGN_OUT, pages.sign_out, "sign_out", tag, shown, kind="page"),
+        Operation("POST", SIGN_OUT_EVERYWHERE, pages.sign_out_everywhere, "sign_out_everywhere", tag, shown, kind="page"),
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
@@ -50,6 +50,19 @@ def mount_of(request: Request, path: str) -> str:
     """The path under which the routes are mounted, from a request to the route that has this ``path`` in itself."""
     whole: str = request.scope["path"]
     return whole.removesuffix(path)
+
+
+def origin_of(request: Request) -> str:
+    """Scheme and authority of the address that a request came to."""
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def form_pairs(text: str, most: int) -> list[tuple[str, str]]:
+    """The names and values of a query or a form; none if there are more than ``most``."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=most)
+    except ValueError:
+        return []
 
 
 async def read_body(request: Request, limit: int) -> bytes:

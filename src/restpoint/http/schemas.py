@@ -157,6 +157,14 @@ class ConsentDecision(BaseModel):
     decision: str | None = None
 
 
+class SignInForm(BaseModel):
+    """What the page to sign in sends: a provider or a token."""
+
+    provider: str | None = None
+    token: str | None = None
+    next: str | None = Field(default=None, description="A path of this server to go on at.")
+
+
 class CallbackForm(BaseModel):
     """A callback of a provider whose response mode is ``form_post``."""
 

@@ -34,6 +34,7 @@ from restpoint.http import loader
 from restpoint.http.bearer_tokens import Tokens
 from restpoint.http.connections import MAX_CONNECTIONS, Config, ConnectionLimits, limit_log_lines
 from restpoint.http.requests import check_origin
+from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
 from restpoint.oauth import providers
 from restpoint.oauth.keyring import vault_for
 
@@ -58,7 +59,8 @@ _LARGEST_PORT: Final = 65_535
 class Settings:
     """The options of ``restpoint serve``.
 
-    ``ttl`` to ``abandoned_after`` are those of ``ExecutionStore``, in seconds; ``concurrency`` is for each worker.
+    ``ttl`` to ``abandoned_after`` are those of ``ExecutionStore``, in seconds; so are ``session_idle`` and ``session_lifetime``.
+    ``concurrency`` is for each worker.
     """
 
     targets: tuple[str, ...]
@@ -82,6 +84,8 @@ class Settings:
     keys_file: str | None = None
     public_url: str | None = None
     trusted_origins: tuple[str, ...] = ()
+    session_idle: float = IDLE_SECONDS
+    session_lifetime: float = LIFETIME_SECONDS
     create: bool = False
     address: str | None = None
     """The base URL at which it listens, once it does."""
@@ -148,6 +152,8 @@ def make_app(settings: Settings) -> "Starlette":
         keys=settings.keys_file,
         public_url=settings.public_url,
         trusted_origins=settings.trusted_origins,
+        session_idle_seconds=settings.session_idle,
+        session_lifetime_seconds=settings.session_lifetime,
         address=settings.address,
     )
 
@@ -162,15 +168,17 @@ def _check(settings: Settings) -> None:
         )
     if settings.workers < 1:
         raise InvalidArgument(f"workers is {settings.workers}; give a whole number from 1.")
+    SessionLimits(settings.session_idle, settings.session_lifetime)
+    known = () if settings.providers_file is None else providers.read(settings.providers_file, os.environ)
+    providers.by_name(known)
     if settings.tokens_file is not None:
         Tokens(settings.tokens_file)
-    elif not is_loopback(settings.host):
+    elif not is_loopback(settings.host) and not any(provider.sign_in for provider in known):
         raise InvalidArgument(
             f"Without tokens the server answers this machine only, and {settings.host} is open to others. "
-            "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, or leave --host away."
+            "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, have people sign in with a "
+            "provider (sign_in = true in the file of --providers), or leave --host away."
         )
-    if settings.providers_file is not None:
-        providers.read(settings.providers_file, os.environ)
     if settings.public_url is not None:
         providers.check_url("public_url", settings.public_url)
     for origin in settings.trusted_origins:

@@ -35,13 +35,17 @@ _TENANTS: Final = r"[0-9A-Za-z.-]{1,100}"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The endpoints of a provider. ``sends_issuer`` says whether its callbacks have ``iss`` (RFC 9207)."""
+    """The endpoints of a provider. ``sends_issuer`` says whether its callbacks have ``iss`` (RFC 9207).
+
+    ``keys`` is the address of the keys that it signs ID tokens with, where it signs people in.
+    """
 
     authorization: str
     token: str
     auth_method: AuthMethod
     issuer: str | None = None
     sends_issuer: bool = False
+    keys: str | None = None
 
     def has_issuer(self, iss: str | None, others: Collection[str | None]) -> bool:
         """Whether a callback with ``iss`` is of this provider (RFC 9207, section 2.4). ``others`` are the other issuers."""
@@ -112,6 +116,18 @@ class ProviderClient:
                 )
         raise ProviderUnreachable(provider.shown, "it has no metadata at its issuer's address")
 
+    async def keys(self, provider: Provider, endpoints: Endpoints) -> list[dict[str, Any]]:
+        """Read the keys that the provider signs with (a JWK Set, RFC 7517, section 5). Raises ``ProviderUnreachable``."""
+        reply = await self._send(provider.shown, "GET", endpoints.keys or "", {"accept": "application/json"}, None)
+        try:
+            read = json.loads(reply.content) if reply.status_code == _OK else None
+        except (ValueError, RecursionError):
+            read = None
+        found = read.get("keys") if isinstance(read, dict) else None
+        if not isinstance(found, list):
+            raise ProviderUnreachable(provider.shown, f"its keys were asked for, and it answered {reply.status_code}")
+        return [key for key in found if isinstance(key, dict)]
+
     async def get(self, provider: Provider, url: str) -> "httpx.Response":
         """Send a request as a browser would, and follow no redirect. Raises ``ProviderUnreachable``."""
         return await self._send(provider.shown, "GET", url, {"accept": "text/html"}, None)
@@ -126,13 +142,19 @@ class ProviderClient:
         state: str,
         verifier: str,
         redirect_uri: str,
+        nonce: str | None = None,
     ) -> str:
-        """Return the URL of the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256)."""
+        """Return the URL of the authorization request (RFC 6749, section 4.1.1) with PKCE (RFC 7636, S256).
+
+        A ``nonce`` comes back in the ID token (OpenID Connect Core, section 3.1.2.1).
+        """
         from authlib.common.urls import add_params_to_uri
 
         extra = [*provider.authorization_parameters.items(), *(("resource", each) for each in provider.resource)]
         if provider.response_mode is not None:
             extra.append(("response_mode", provider.response_mode))
+        if nonce is not None:
+            extra.append(("nonce", nonce))
         place = add_params_to_uri(endpoints.authorization, extra)
         asked = {provider.scope_parameter: provider.scope_separator.join(scopes) or None}
         url, _ = self._protocol(provider, endpoints, redirect_uri).create_authorization_url(
@@ -265,11 +287,13 @@ def read_endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
     if metadata.get("issuer") != issuer:
         raise InvalidArgument(_wrong_issuer(provider, metadata.get("issuer")))
     places = []
-    for key in ("authorization_endpoint", "token_endpoint"):
+    signs = ("jwks_uri",) if provider.sign_in else ()
+    for key in ("authorization_endpoint", "token_endpoint", *signs):
         place = metadata.get(key)
         if not isinstance(place, str):
             raise InvalidArgument(
-                f"The metadata of the provider {provider.name} have no {key}; configure both endpoints."
+                f"The metadata of the provider {provider.name} have no {key}; "
+                + ("it cannot sign people in." if key in signs else "configure both endpoints.")
             )
         name = f"{key} in the metadata of the provider {provider.name}"
         # A remote issuer must not make this machine send requests to itself.
@@ -277,7 +301,8 @@ def read_endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
             raise InvalidArgument(f"{name} is {place[:200]!r}, but its issuer is https; configure both endpoints.")
         places.append(check_url(name, place))
     sends = metadata.get("authorization_response_iss_parameter_supported") is True
-    return Endpoints(places[0], places[1], _auth_method(provider, metadata), issuer, sends)
+    method, keys = _auth_method(provider, metadata), places[2] if signs else None
+    return Endpoints(places[0], places[1], method, issuer, sends, keys)
 
 
 def _wrong_issuer(provider: Provider, told: object) -> str:

@@ -21,11 +21,13 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from restpoint._core.addresses import is_loopback
+from restpoint.access import GROUP, LOCAL, ROLES
 from restpoint.errors import InvalidArgument
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
@@ -41,11 +43,15 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+")
 _MAX_URL: Final = 2_000  # characters
+_MAX_ID: Final = 255  # characters, as of a sub (OpenID Connect Core, section 2)
 _RESERVED: Final = frozenset(
     {"client_id", "client_secret", "redirect_uri", "response_type", "response_mode", "scope", "state",
-     "code_challenge", "code_challenge_method", "code_verifier", "request", "request_uri", "resource"}
+     "code_challenge", "code_challenge_method", "code_verifier", "nonce", "request", "request_uri", "resource"}
 )  # fmt: skip
-_NOT_TEXT: Final = {"scopes": list, "resource": list, "authorization_parameters": dict, "pkce": bool}
+_NOT_TEXT: Final = {
+    "scopes": list, "resource": list, "authorization_parameters": dict, "pkce": bool,
+    "sign_in": bool, "sign_in_scopes": list, "sign_in_roles": dict, "sign_in_required": dict,
+}  # fmt: skip
 _IN_TOML: Final = {list: "a list", dict: "a table", bool: "true or false", str: "text"}
 _IN_WORDS: Final = {
     "response_mode": ("query", "form_post"),
@@ -82,6 +88,21 @@ class Provider:
     - ``token_type`` is what the provider calls a bearer token, if not ``Bearer``.
     - ``token_response_format`` is ``json`` or ``form``, where the provider's ``Content-Type`` does not say.
 
+    With ``sign_in``, people sign in to the pages of the server with it, by OpenID Connect. It needs an issuer whose metadata are
+    read, so leave the endpoints out:
+
+    - ``sign_in_claim`` is the claim of the ID token that is the person's id, which the history shows: ``sub`` by default, which a
+      provider never gives to another person (OpenID Connect Core, section 5.7). ``email`` counts only if ``email_verified`` is
+      true. Other claims, such as ``preferred_username``, may be changed by the person or given to another one later; choose one
+      only at a provider that forbids both.
+    - ``sign_in_prefix`` stands before the id, such as ``corporate:``. Where several providers sign people in, each needs another.
+    - ``sign_in_scopes`` are requested: ``openid`` by default, and ``email`` if that is the claim.
+    - ``sign_in_groups_claim`` is the claim that lists the groups of the person, or a path to it with dots, such as
+      ``realm_access.roles``; there are no groups unless it is given.
+    - ``sign_in_roles`` gives roles to groups, such as ``{"operator": ["approvals-admins"]}``.
+    - ``sign_in_required`` says what claims must be for a person to be let in, such as ``{"hd": "example.com"}`` at Google, where
+      anybody can have an account; where a claim is a list, the list must contain it. Everybody of the provider by default.
+
     Raises ``InvalidArgument``.
     """
 
@@ -105,6 +126,13 @@ class Provider:
     token_path: str | None = None
     token_type: str | None = None
     token_response_format: Literal["json", "form"] | None = None
+    sign_in: bool = False
+    sign_in_claim: str = "sub"
+    sign_in_prefix: str = ""
+    sign_in_scopes: tuple[str, ...] = ()
+    sign_in_groups_claim: str | None = None
+    sign_in_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sign_in_required: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scopes", read_scopes(self.scopes))
@@ -172,10 +200,58 @@ class Provider:
                 (not isinstance(value, str), f"needs text for {key} among its authorization_parameters")
                 for key, value in self.authorization_parameters.items()
             ),
+            *self._of_sign_in(),
         )
         for is_wrong, how in wrong:
             if is_wrong:
                 raise InvalidArgument(f"The provider {self.name!r} {how}.")
+        email = ("email",) if self.sign_in_claim == "email" else ()
+        object.__setattr__(self, "sign_in_scopes", read_scopes(self.sign_in_scopes or ("openid", *email)))
+        roles = {role: tuple(groups) for role, groups in self.sign_in_roles.items()}
+        object.__setattr__(self, "sign_in_roles", roles)
+
+    def _of_sign_in(self) -> Iterable[tuple[bool, str]]:
+        """What may be wrong with the settings of sign-in: whether it is, and how to say it."""
+        prefix, roles = self.sign_in_prefix, self.sign_in_roles
+        lists: list[object] = [*roles.values()]  # of anything, in a file
+        required: list[object] = [*self.sign_in_required.values()]
+        given = bool(self.sign_in_scopes or self.sign_in_groups_claim or roles or required or prefix)
+        known = ", ".join(ROLES)
+        return (
+            (given and not self.sign_in, "has settings of sign-in without sign_in = true"),
+            (
+                self.sign_in and (self.issuer is None or self.token_endpoint is not None),
+                "signs people in, so it needs an issuer whose metadata name its keys; leave both endpoints out",
+            ),
+            (
+                self.sign_in and "{" in (self.metadata_issuer or ""),
+                "signs people in, and its metadata_issuer stands for any tenant, so people could be mixed up; name one",
+            ),
+            (not self.sign_in_claim, "needs sign_in_claim to be the name of a claim, such as sub"),
+            (
+                bool(self.sign_in_scopes) and "openid" not in self.sign_in_scopes,
+                "needs openid among its sign_in_scopes, or there is no ID token (OpenID Connect Core, section 3.1.2.1)",
+            ),
+            (
+                prefix != prefix.strip() or not prefix.isprintable() or prefix.startswith(GROUP),
+                f"has the sign_in_prefix {prefix[:50]!r}; give it without blanks around it, and not {GROUP}",
+            ),
+            (not set(roles) <= set(ROLES), f"has sign_in_roles for another role than {known}"),
+            (
+                not all(
+                    isinstance(each, list | tuple) and all(isinstance(name, str) for name in each) for each in lists
+                ),
+                "needs sign_in_roles to list the names of groups for each role, such as operator = ['admins']",
+            ),
+            (
+                bool(roles) and self.sign_in_groups_claim is None,
+                "has sign_in_roles, and no sign_in_groups_claim that says who is in what group",
+            ),
+            (
+                not all(isinstance(value, str) and value for value in required),
+                "needs sign_in_required to be a text for each claim, such as hd = 'example.com'",
+            ),
+        )
 
     @property
     def shown(self) -> str:
@@ -278,4 +354,17 @@ def by_name(providers: Iterable[Provider]) -> dict[str, Provider]:
         if provider.name in found:
             raise InvalidArgument(f"Two providers are named {provider.name!r}; give each its own name.")
         found[provider.name] = provider
+    prefixes = sorted(each.sign_in_prefix for each in found.values() if each.sign_in)
+    for one, other in pairwise(prefixes):
+        if one == other or (one and other.startswith(one)):
+            raise InvalidArgument(
+                f"Two providers sign people in, with the sign_in_prefix {one!r} and {other!r}; give them prefixes of which none "
+                "begins with another, so that nobody of the one is taken for somebody of the other."
+            )
     return found
+
+
+def is_person(name: str) -> bool:
+    """Whether a text may be the id of a person who signs in: nobody's yet, and none that stands for something else."""
+    sound = name == name.strip() and name.isprintable() and 0 < len(name) <= _MAX_ID
+    return sound and name != LOCAL and not name.startswith(GROUP)

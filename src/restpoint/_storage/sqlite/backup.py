@@ -19,10 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import delete
+
 from restpoint._core.secret_files import flush
 from restpoint._core.serialization import encode
 from restpoint._storage.history import HEAD, append
-from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.schema import APPLICATION_ID, REVISION, sessions
 from restpoint._storage.sqlite import guard
 from restpoint._storage.sqlite.connection import (
     STAMP,
@@ -32,6 +34,7 @@ from restpoint._storage.sqlite.connection import (
     inspect,
     open_connection,
     opened,
+    prepare,
     set_log_aside,
     storage_error,
 )
@@ -43,6 +46,7 @@ from restpoint.events import EventKind
 _HEADER: Final = b"SQLite format 3\x00"
 _STAMPED: Final = r"\d{8}T\d{12}Z"
 _IN_USE_SECONDS: Final = 1.0
+_SIGN_OUT: Final = prepare(delete(sessions))
 _PAGES_AT_ONCE: Final = -1  # all: SQLite copies a log's snapshot without keeping writers waiting
 
 
@@ -171,6 +175,7 @@ def restore(source: Path, path: Path, actor: str | None = None) -> Restored:
     try:
         with opened(source, "sealed", instead="a backup") as reading:
             _copy(reading, unfinished, verified=True)
+        _sign_everybody_out(unfinished)
         with _alone(path, exists=standing != "absent") as head:
             if revision == REVISION:
                 _tell(unfinished, head, source, actor)
@@ -264,6 +269,13 @@ def _tell(restored: Path, head: dict[str, object] | None, source: Path, actor: s
         append(tx, EventKind.RESTORED, actor=actor, cause="restore", detail=detail)
         tx.flush()
         connection.execute("COMMIT")
+
+
+def _sign_everybody_out(restored: Path) -> None:
+    """Delete the sessions of the restored file: who signed out since the backup was made must not be signed in again."""
+    with opened(restored, "alone") as connection:
+        if connection.execute(f"PRAGMA table_info({sessions.name})").fetchall():  # none in a file of an older revision
+            connection.execute(_SIGN_OUT)
 
 
 def _head(connection: sqlite3.Connection) -> dict[str, object] | None:

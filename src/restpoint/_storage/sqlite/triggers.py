@@ -69,6 +69,12 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         _stays("executions", "labels", ("workflow", "owner", "priority"), "what an execution was started with stays"),
         _stays("interactions", "deadlines", ("deadline_at",), "the deadline of a prompt stays"),
         _stays("consents", "deadlines", ("deadline_at",), "the deadline of a consent stays"),
+        _stays(
+            "sessions",
+            "rights",
+            ("token_sha256", "id", "actor", "groups", "roles", "provider", "bearer_sha256", "created_at", "expires_at"),
+            "what a session began with stays",
+        ),
         _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
         *_assignment_triggers(),
         _refuse(

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +30,7 @@ from restpoint.access import Actor, Policy, Subject
 from restpoint.http.pages import html
 from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import is_from_another_site, read_body
+from restpoint.http.requests import form_pairs, is_from_another_site, origin_of, read_body
 from restpoint.oauth.flow import Callback, CallbackResult, Consents
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 from restpoint.oauth.signed_links import STATE_SECONDS, cookie_name, on_https, page_path, urlpath
@@ -93,7 +93,7 @@ class ConsentPages:
 
     def link(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, mount: str) -> str:
         """The URL of the page for the actor who asked, who may see the consent."""
-        here = _origin(request) + mount
+        here = origin_of(request) + mount
         return self.consents.link(consent.provider or "", execution_id, consent.consent_id, actor.id, here)
 
     async def show(self, request: Request) -> Response:
@@ -177,7 +177,7 @@ class ConsentPages:
             raise Problem("cross_site", f"A page of another site sent this. Open the link again. {_NEW_LINK}")
         body = await read_body(request, _MOST_FORM_BYTES)
         execution_id, consent_id = request.path_params["execution_id"], request.path_params["consent_id"]
-        sent = dict(_pairs(body.decode("ascii", "replace"), 10))
+        sent = dict(form_pairs(body.decode("ascii", "replace"), 10))
         actor = await self._known(request)
         consent, proof = None, None
         with suppress(errors.NotFound):  # without a proof, do not say whether there is such a consent
@@ -193,14 +193,14 @@ class ConsentPages:
         if sent.get("decision") == "deny":
             await self.consents.deny(consent, proof.person)
             return html.words(*_RESULTS["denied"])
-        here = _origin(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
+        here = origin_of(request) + urlpath(str(request.url)).removesuffix(page_path(execution_id, consent_id))
         authorization = await self.consents.begin(consent, proof.person, here)
         reply = RedirectResponse(authorization.url, 303, dict(html.HEADERS))
-        _set_cookie(reply, consent.id, authorization.redirect_uri, authorization.cookie, STATE_SECONDS)
+        set_attempt_cookie(reply, consent.id, authorization.redirect_uri, authorization.cookie, STATE_SECONDS)
         return reply
 
     async def _callback(self, request: Request) -> Response:
-        pairs = _pairs(request.url.query, 50)
+        pairs = form_pairs(request.url.query, 50)
         parameters = dict(pairs)
         if len(parameters) != len(pairs):  # no parameter twice (RFC 6749, section 3.1)
             parameters = {}
@@ -214,7 +214,7 @@ class ConsentPages:
 
     async def _receive_form(self, request: Request) -> Response:
         body = await read_body(request, _MOST_FORM_BYTES)
-        pairs = _pairs(body.decode("ascii", "replace"), 50)
+        pairs = form_pairs(body.decode("ascii", "replace"), 50)
         known = [(name, value) for name, value in pairs if name in CALLBACK_PARAMETERS]
         # Relative, so that it is right behind a proxy that takes a part of the path away.
         return RedirectResponse(f"?{urlencode(known)}", 303, dict(html.HEADERS))
@@ -236,7 +236,7 @@ class ConsentPages:
                     text = _NO_RESULT
         reply = html.words(title, text, status, form)
         if result.consent is not None and result.outcome in {"granted", "denied"}:
-            _set_cookie(reply, result.consent.id, result.consent.redirect_uri or "", "", 0)
+            set_attempt_cookie(reply, result.consent.id, result.consent.redirect_uri or "", "", 0)
         return reply
 
     async def _place(self, consent: Consent) -> str | None:
@@ -275,22 +275,13 @@ def _wrong(error: Exception) -> Response:
     return html.words(*shown)
 
 
-def _pairs(text: str, most: int) -> list[tuple[str, str]]:
-    """The names and values of a query; none if there are more than ``most``."""
-    try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=most)
-    except ValueError:
-        return []
+def set_attempt_cookie(reply: Response, about: str, redirect_uri: str, value: str, seconds: int) -> None:
+    """Set the cookie that binds the browser to an attempt: the id of a consent, or the state of somebody who signs in.
 
-
-def _origin(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}"
-
-
-def _set_cookie(reply: Response, consent_id: str, redirect_uri: str, value: str, seconds: int) -> None:
-    """Set the cookie that binds the browser to a consent. With 0 ``seconds``, the browser deletes it."""
+    With 0 ``seconds``, the browser deletes it.
+    """
     secure = on_https(redirect_uri)
     # The prefix __Host- wants the whole site (RFC 6265bis, section 4.1.3.2).
     path = "/" if secure else urlpath(redirect_uri).partition(CALLBACK)[0] or "/"
-    name = cookie_name(consent_id, secure=secure)
+    name = cookie_name(about, secure=secure)
     reply.set_cookie(name, value, max_age=seconds, path=path, secure=secure, httponly=True, samesite="lax")

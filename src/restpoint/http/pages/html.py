@@ -18,13 +18,15 @@ from starlette.responses import Response
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"
     "h1{font-size:1.4rem}dt{color:#5a5a5a;font-size:.85rem;margin-top:.8rem}dd{margin:0;overflow-wrap:anywhere}"
+    "input{font:inherit;box-sizing:border-box;width:100%;max-width:24rem;margin-top:.3rem;padding:.5rem;border-radius:.4rem;"
+    "border:1px solid #6b6b6b;background:#fff;color:#1b1b1b}"
     "ul{margin:.2rem 0;padding-left:1.2rem}button{font:inherit;padding:.5rem 1rem;margin:1.5rem .5rem 0 0;border-radius:.4rem;"
     "border:1px solid #6b6b6b;background:#fff;color:#1b1b1b;cursor:pointer}"
     "h2{font-size:1.15rem;margin-top:2rem}h3{font-size:.9rem;margin:1rem 0 0}summary{cursor:pointer;padding:.2rem 0}"
     "pre{overflow-x:auto;font-size:.8rem;padding:.6rem;border:1px solid #b8b8b8;border-radius:.4rem}code{overflow-wrap:anywhere}"
     "button.main{background:#0b57d0;border-color:#0b57d0;color:#fff}"
     "@media(prefers-color-scheme:dark){body{background:#151515;color:#eee}dt{color:#a8a8a8}"
-    "button{background:#222;color:#eee}a{color:#8ab4f8}}"
+    "button,input{background:#222;color:#eee}a{color:#8ab4f8}}"
 )
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _SHOWN: Final = 200  # characters of a name
