@@ -404,7 +404,7 @@ class Runner:
         self.trust(execution_id)
         if run.exit_reason in {"released", "stuck"}:
             # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
-            pause = _BLOCKED if run.attempts.are_blocked else 0
+            pause = _BLOCKED if self.is_ending and run.attempts.are_blocked else 0
             got_on = run.got_on or self.is_ending or run.problem is not None
             self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
         elif run.refusal is not None:
