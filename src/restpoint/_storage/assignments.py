@@ -208,9 +208,11 @@ def _page_query(names: int, *, of_workflow: bool, is_next: bool) -> str:
         also.append(is_of_it.correlate(assignments))
     whose = [_a.name == bindparam(f"name{number}") for number in range(names)] or [_a.name.in_(listed("names"))]
     columns = [_a[name] for name in (*_PLACE, "interaction_key")]
-    places = [limited(select(*columns).where(each, *also).order_by(*columns[:3])).subquery() for each in whose]
+    places = [
+        limited(select(*columns).distinct().where(each, *also).order_by(*columns[:3])).subquery() for each in whose
+    ]
     # A prompt that several of the names lead to is one.
-    every = union(*map(select, places)).subquery() if len(places) > 1 else select(places[0]).distinct().subquery()
+    every = union(*map(select, places)).subquery() if len(places) > 1 else places[0]
     order = [every.c[name] for name in _PLACE]
     first = limited(select(every).order_by(*order)).subquery()
     order = [first.c[name] for name in _PLACE]

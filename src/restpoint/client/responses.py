@@ -16,7 +16,17 @@ from restpoint.errors import FieldError, Refused, ResponseNotAccepted, Restpoint
 M = TypeVar("M", bound=BaseModel)
 
 _LONGEST_PAUSE: Final = 30.0
-_MEMBERS: Final = ("execution_id", "how", "gone_at", "interaction_id", "answered_by", "path", "reason", "sqlite_name")
+_MEMBERS: Final = (
+    "execution_id",
+    "how",
+    "gone_at",
+    "interaction_id",
+    "answered_by",
+    "claimed_by",
+    "path",
+    "reason",
+    "sqlite_name",
+)
 _BY_STATUS: Final = {
     401: "not_allowed",
     403: "not_allowed",
