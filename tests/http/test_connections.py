@@ -152,7 +152,9 @@ async def test_where_every_connection_has_a_request_under_way_a_new_one_is_told_
 
 async def test_a_client_that_takes_nothing_of_its_reply_is_dropped(file: Path) -> None:
     async with served_within(SHORT, make_app(file)) as client:
-        location = (await client.post("/v1/workflows/echo", json="a" * 4_000_000, params={"wait": 0})).headers["location"]
+        location = (await client.post("/v1/workflows/echo", json="a" * 4_000_000, params={"wait": 0})).headers[
+            "location"
+        ]
         async with line(client) as deaf:
             ask = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % location.encode()
             deaf.send(ask * 4)  # more than the kernel's buffers take
