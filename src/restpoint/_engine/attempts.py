@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from restpoint._core.threads import Returned, ThreadCall, ThreadPool
-from restpoint._storage import Call, StepAttempts, journal
+from restpoint._storage import Call, journal
 
 if TYPE_CHECKING:
     from restpoint._engine.run import Run
@@ -18,14 +18,14 @@ class Attempts:
 
     def __init__(self, threads: ThreadPool) -> None:
         self._threads = threads
-        self._failed: dict[str, StepAttempts] = {}
+        self._failed: dict[str, journal.StepAttempts] = {}
         self._thread_calls: set[ThreadCall] = set()
 
-    def use(self, failed: Iterable[StepAttempts]) -> None:
+    def use(self, failed: Iterable[journal.StepAttempts]) -> None:
         """Set what the file has, before the run begins."""
         self._failed = {each.position: each for each in failed}
 
-    def of(self, call: Call) -> StepAttempts | None:
+    def of(self, call: Call) -> journal.StepAttempts | None:
         """The failed attempts of a step; None where there are none, or where they were another step's."""
         found = self._failed.get(call.position)
         is_same = found is not None and (found.name, found.fingerprint) == (call.name, call.fingerprint)
@@ -36,7 +36,7 @@ class Attempts:
         await run.write(journal.attempt_failed, call, attempts, error, next_at)
         now = run.file.clock.now()
         made = (call.position, call.name, call.fingerprint, attempts, error, now, next_at)
-        self._failed[call.position] = StepAttempts(*made)
+        self._failed[call.position] = journal.StepAttempts(*made)
         run.recorded()
 
     async def record_outcome(self, run: "Run", call: Call, result: str | None, error: str | None) -> None:

@@ -26,7 +26,7 @@ from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.started import Started
 from restpoint._engine.workflow import Function, Workflow, by_key
-from restpoint._storage import Claim, Start, claims, journal, progress
+from restpoint._storage import Claim, claims, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
@@ -249,7 +249,7 @@ class Runner:
             row = ExecutionRow(
                 execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
-            what = Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
+            what = journal.Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
             if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
                 claim = Claim(execution_id, own, 1, found.name, found.version, owner=owner)
@@ -277,7 +277,7 @@ class Runner:
         return found
 
     async def _write_start(
-        self, draft: ExecutionRecord, row: ExecutionRow, what: Start, run: Run | None, who: str | None
+        self, draft: ExecutionRecord, row: ExecutionRow, what: journal.Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
         """Write a start. Returns its record, or the id of the execution that was started earlier with the same key."""
         file, execution_id = self._require(), row.id

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     )
     from restpoint._storage.assignments import InboxPage
     from restpoint._storage.audit_queries import Answer, Filters
-    from restpoint._storage.consents import Attempt, Consent
+    from restpoint._storage.consents import Consent
     from restpoint._storage.counts import Gauges
     from restpoint._storage.erasure import Erasure
     from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
     from restpoint._storage.history import HistoryEntry
-    from restpoint._storage.journal import Call, Entry, Start, StepAttempts
+    from restpoint._storage.journal import Call, Entry
     from restpoint._storage.leases import Claim
     from restpoint._storage.listing import ExecutionSummary, Page
     from restpoint._storage.progress import Failure, Progress
@@ -55,10 +55,10 @@ if TYPE_CHECKING:
     from restpoint._storage.verification import Verdict
 
 __all__ = [
-    "REVISION", "Address", "Answer", "Asked", "Attempt", "Broken", "Call", "Claim", "Committed", "Connection",
+    "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
     "Consent", "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
     "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
-    "Start", "StepAttempts", "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
+    "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
     "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
     "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
@@ -67,12 +67,12 @@ __all__ = [
 _HOMES = {
     "assignments": ("InboxPage",),
     "audit_queries": ("Answer", "Filters"),
-    "consents": ("Attempt", "Consent"),
+    "consents": ("Consent",),
     "counts": ("Gauges",),
     "erasure": ("Erasure",),
     "hash_chain": ("Broken", "Head", "HistoryRow", "Row"),
     "history": ("HistoryEntry",),
-    "journal": ("Call", "Entry", "Start", "StepAttempts"),
+    "journal": ("Call", "Entry"),
     "leases": ("Claim",),
     "listing": ("ExecutionSummary", "Page"),
     "progress": ("Failure", "Progress"),

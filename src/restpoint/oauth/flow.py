@@ -24,7 +24,7 @@ from typing import Final, Literal, Self
 from restpoint import errors
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.serialization import encode
-from restpoint._storage import Attempt, Consent, Transaction, consents
+from restpoint._storage import Consent, Transaction, consents
 from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
 from restpoint.lifecycle import OPEN
@@ -227,7 +227,7 @@ class Consents:
         redirect_uri = provider.redirect_uri or self.links.redirect_uri(here) or ""
         self._warn_about_mix_up(provider, endpoints, redirect_uri)
         state, cookie, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        attempt = Attempt(
+        attempt = consents.Attempt(
             person, _digest(state), _digest(cookie), self._vault.seal(verifier, *associated_data(consent, "verifier")),
             redirect_uri, STATE_SECONDS * 1000,
         )  # fmt: skip
