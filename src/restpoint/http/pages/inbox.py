@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from restpoint import errors
 from restpoint._storage import Asked
-from restpoint.access import Actor, Subject
+from restpoint.access import LOCAL, Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
 from restpoint.http.pages.answers import Mistake, Sent, form_of, response_of
@@ -217,8 +217,10 @@ class InboxPages:
 
     def _show(self, template: str, actor: Actor | None, base: str, status: int = 200, **values: Any) -> Response:
         operates = actor is not None and self._service.policy.sees_everything(actor)
+        signed_in = self._handlers.sign_in is not None and actor is not None and actor.id != LOCAL
+        account = f"{base}{_SIGN_IN}" if signed_in else None
         return rendering.page(
-            template, status, actor=actor, base=base, operates=operates, now=time.time(), path_of=_prompt_path,
+            template, status, actor=actor, base=base, operates=operates, account=account, now=time.time(), path_of=_prompt_path,
             view_of=_view_path, **values,
         )  # fmt: skip
 
