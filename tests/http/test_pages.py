@@ -434,3 +434,33 @@ async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.Asy
             assert (await first).name == "changed"
     assert (await inbox.get(address, headers=as_("joan"))).status_code == 404
     assert (await inbox.get(address)).status_code == 401
+
+
+# --- Claims ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_prompt_that_somebody_has_taken_is_theirs_until_they_give_it_back(inbox: httpx.AsyncClient) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
+    assert f"/claim{path}" in {each.get("action") for each in (await page(inbox, path, "ada")).of("form")}
+    assert (await post(inbox, f"/claim{path}", "ada", "")).headers["location"] == path
+    assert "You have taken this" in (await page(inbox, path, "ada")).words
+    for address in (path, "/"):
+        assert "aken by ada" in (await page(inbox, address, "grace")).words
+    assert not (await page(inbox, path, "grace")).of("form")
+    refused = await post(inbox, path, "grace", "text=mine")
+    assert refused.status_code == 409
+    assert "mine" in Read(refused.text).words
+    assert (await post(inbox, f"/claim{path}", "grace", "")).status_code == 303, "the page says who has it"
+    assert (await post(inbox, f"/release{path}", "ada", "")).status_code == 303
+    assert (await page(inbox, path, "grace")).of("form")
+    assert (await post(inbox, path, "grace", "text=mine")).status_code == 303
+
+
+async def test_an_inbox_of_many_goes_over_pages(inbox: httpx.AsyncClient) -> None:
+    for _ in range(52):
+        await asked_by(inbox, "ada", "notification")
+    first = await inbox.get("/", headers=as_("ada"))
+    assert "<title>(50+) Inbox" in first.text
+    (following,) = [each["href"] for each in Read(first.text).of("a") if str(each["href"]).startswith("/?cursor=")]
+    second = await page(inbox, str(following), "ada")
+    assert len([each for each in second.of("li") if str(each.get("class")).startswith("item")]) == 2

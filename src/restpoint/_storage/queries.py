@@ -174,11 +174,12 @@ class Asked(Question):
     response: dict[str, Any] | None
     answered_by: str | None
     on_deadline: str | None
+    claimed_by: str | None
 
 
 _ASKED_COLUMNS: Final = (
     _e.owner, _i.assignees, _i.four_eyes, _e.id, _i.id, _e.workflow, _i.status, _i.prompt, _i.created_at, _i.deadline_at,
-    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline,
+    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by,
 )  # fmt: skip
 _SELECT_ASKED: Final = select(*_ASKED_COLUMNS).select_from(interactions.join(executions, _i.execution_key == _e.key))
 _ASKED: Final = prepare(_SELECT_ASKED.where(_e.id == bindparam("id"), _i.id == bindparam("wait")))
@@ -189,7 +190,7 @@ _ANSWERED_BY: Final = prepare(
 
 def _asked(row: Sequence[Any]) -> Asked:
     owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
-    created_at, deadline_at, closed_at, response, answered_by, on_deadline = rest
+    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by = rest
     return Asked(
         owner=owner,
         assignees=tuple(decode(assignees) or ()),
@@ -205,6 +206,8 @@ def _asked(row: Sequence[Any]) -> Asked:
         response=decode(response),
         answered_by=answered_by,
         on_deadline=on_deadline,
+        excluded=tuple(decode(excluded) or ()),
+        claimed_by=claimed_by,
     )
 
 

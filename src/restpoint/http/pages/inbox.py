@@ -6,6 +6,7 @@ service, as every interface does, so that what somebody may see and do is decide
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from restpoint import errors
 from restpoint._storage import Asked
-from restpoint.access import Actor, Subject
+from restpoint.access import LOCAL, Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
 from restpoint.http.pages.answers import Mistake, Sent, form_of, response_of
@@ -66,6 +67,8 @@ class InboxPages:
             ("GET", prompt, self.prompt, "prompt_page"),
             ("POST", prompt, self.answer, "answer_page"),
             ("GET", view, self.execution, "execution_page"),
+            ("POST", "/claim" + prompt, self.claim, "claim_page"),
+            ("POST", "/release" + prompt, self.release, "release_page"),
             ("POST", f"{view}/cancel", self.cancel, "cancel_page"),
             ("POST", f"{view}/retry", self.retry, "retry_page"),
         ]
@@ -81,17 +84,18 @@ class InboxPages:
     async def inbox(self, request: Request) -> Response:
         """Show what waits for whoever asks."""
         actor, base = await self._who(request)
-        workflow = request.query_params.get("workflow") or None
-        found = await waiting(self._service, actor)
-        names = sorted({each.workflow for each in found if each.workflow is not None})
+        workflow, cursor = (request.query_params.get(name) or None for name in ("workflow", "cursor"))
+        found = await waiting(self._service, actor, workflow=workflow, cursor=cursor)
+        names = {each.workflow for each in found.items if each.workflow is not None}
         return self._show(
             "inbox.html",
             actor,
             base,
-            items=[each for each in found if workflow in {None, each.workflow}],
-            total=len(found),
+            items=found.items,
+            next_cursor=found.next_cursor,
+            cursor=cursor,
             workflow=workflow,
-            workflows=names,
+            workflows=sorted(names | set(self._service.workflows)),
         )
 
     async def decided(self, request: Request) -> Response:
@@ -138,9 +142,23 @@ class InboxPages:
                 sent.mistakes.append(Mistake("answer", str(refused)))
                 return await self._show_prompt(request, actor, base, sent, 422)
             return await self._show_prompt(request, actor, base, sent, 409)
-        except (*_CLOSED, errors.FourEyes, errors.NotAllowed, errors.IllegalTransition, errors.Conflict) as refused:
+        except (
+            *_CLOSED,
+            errors.NotAllowed,
+            errors.InteractionClaimed,
+            errors.IllegalTransition,
+            errors.Conflict,
+        ) as refused:
             return await self._show_prompt(request, actor, base, sent, problem_of(refused).status)
         return _to(f"{base}{_prompt_path(execution_id, interaction_id)}")
+
+    async def claim(self, request: Request) -> Response:
+        """Claim a prompt for whoever asks."""
+        return await self._take(request, self._service.claim)
+
+    async def release(self, request: Request) -> Response:
+        """End the claim of a prompt."""
+        return await self._take(request, self._service.release)
 
     async def execution(self, request: Request) -> Response:
         """Show an execution, with its timeline."""
@@ -199,8 +217,10 @@ class InboxPages:
 
     def _show(self, template: str, actor: Actor | None, base: str, status: int = 200, **values: Any) -> Response:
         operates = actor is not None and self._service.policy.sees_everything(actor)
+        signed_in = self._handlers.sign_in is not None and actor is not None and actor.id != LOCAL
+        account = f"{base}{_SIGN_IN}" if signed_in else None
         return rendering.page(
-            template, status, actor=actor, base=base, operates=operates, now=time.time(), path_of=_prompt_path,
+            template, status, actor=actor, base=base, operates=operates, account=account, now=time.time(), path_of=_prompt_path,
             view_of=_view_path, **values,
         )  # fmt: skip
 
@@ -210,9 +230,12 @@ class InboxPages:
         execution_id, interaction_id = request.path_params["execution_id"], request.path_params["interaction_id"]
         asked = await self._service.asked(actor, execution_id, interaction_id)
         state = _state(asked)
-        may_answer = state == "open" and self._service.policy.may_answer(actor, asked)
+        is_theirs = state == "open" and self._service.policy.may_answer(actor, asked)
+        found = await waiting(self._service, actor)
         following = [
-            each for each in await waiting(self._service, actor) if each.address != (execution_id, interaction_id)
+            each
+            for each in found.items
+            if each.address != (execution_id, interaction_id) and each.claimed_by in {None, actor.id}
         ]
         return self._show(
             "prompt.html",
@@ -222,7 +245,8 @@ class InboxPages:
             asked=asked,
             fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
-            may_answer=may_answer,
+            is_theirs=is_theirs,
+            may_answer=is_theirs and asked.claimed_by in {None, actor.id},
             sees_execution=await self._sees_execution(actor, asked),
             sent=sent or Sent(),
             refused=sent is not None and not sent.mistakes,
@@ -279,6 +303,13 @@ class InboxPages:
             return await self._show_execution(request, actor, base, str(refused), problem_of(refused).status)
         return _to(f"{base}{_view_path(execution_id)}")
 
+    async def _take(self, request: Request, verb: Callable[[Actor, str, str], Awaitable[None]]) -> Response:
+        actor, base = await self._writer(request)
+        ids = request.path_params["execution_id"], request.path_params["interaction_id"]
+        with suppress(*_CLOSED, errors.InteractionClaimed):  # the page says so
+            await verb(actor, *ids)
+        return _to(f"{base}{_prompt_path(*ids)}")
+
     async def _events(self, request: Request, actor: Actor, execution_id: str | None) -> AsyncGenerator[bytes, None]:
         reauthenticate = self._handlers.reauthenticates(request)
         async with self._changes.followed() as touched:
@@ -294,7 +325,7 @@ class InboxPages:
                     yield event("changed", {})
 
     async def _shown(self, actor: Actor) -> set[str]:
-        return {each.execution_id for each in await waiting(self._service, actor)}
+        return {each.execution_id for each in (await waiting(self._service, actor)).items}
 
     async def _sees_any(self, actor: Actor, ids: Any) -> bool:
         for each in ids:

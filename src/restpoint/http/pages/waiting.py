@@ -6,25 +6,27 @@ from typing import Any, Final
 
 from restpoint.access import Actor
 from restpoint.errors import NotFound
-from restpoint.lifecycle import PAUSED
-from restpoint.service import Service, View
+from restpoint.lifecycle import ExecutionStatus
+from restpoint.service import Service
 
-_PAGES: Final = 4
-_PAGE: Final = 100
+_PAGE: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One prompt or consent that is open. Times are seconds since the epoch; ``prompt`` is None for a consent."""
+    """One prompt or consent that is open. Times are seconds since the epoch; ``prompt`` is None for a consent.
+
+    ``due`` is when it should be answered, or else when it cannot be answered any more.
+    """
 
     execution_id: str
     interaction_id: str
     workflow: str | None
     owner: str | None
     priority: int
-    deadline: float | None
+    due: float | None
     created_at: float
-    assignees: tuple[str, ...] = ()
+    claimed_by: str | None = None
     prompt: dict[str, Any] | None = None
     provider: str | None = None
 
@@ -35,48 +37,62 @@ class Waiting:
 
     @property
     def urgency(self) -> tuple[float, int, float]:
-        """What the list is sorted by: the deadline, then the priority, then the age."""
-        return (math.inf if self.deadline is None else self.deadline, -self.priority, self.created_at)
+        """What the list is sorted by: when it is due, then the priority, then the age."""
+        return (math.inf if self.due is None else self.due, -self.priority, self.created_at)
 
 
-async def waiting(service: Service, actor: Actor) -> list[Waiting]:
-    """What the actor may answer or grant, the most urgent first, of the newest executions that wait."""
-    found: list[Waiting] = []
-    cursor: str | None = None
-    for _ in range(_PAGES):
-        page = await service.list(actor, status=PAUSED, limit=_PAGE, cursor=cursor)
-        for summary in page.items:
-            try:
-                view = await service.status(actor, summary.execution_id)
-            except NotFound:  # it was answered meanwhile
-                continue
-            found += _open(view)
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return sorted(found, key=lambda each: each.urgency)
+@dataclass(frozen=True, slots=True)
+class WaitingPage:
+    """Some of what waits, the most urgent first. ``next_cursor`` gets the page after it; None on the last one."""
+
+    items: list[Waiting]
+    next_cursor: str | None
 
 
-def _open(view: View) -> list[Waiting]:
-    record = view.record
-    labels = (record.workflow, record.owner, record.priority)
+async def waiting(
+    service: Service, actor: Actor, *, workflow: str | None = None, cursor: str | None = None
+) -> WaitingPage:
+    """What the actor may answer or grant. The consents are on the first page. Raises ``InvalidArgument`` for another cursor."""
+    page = await service.inbox(actor, workflow=workflow, limit=_PAGE, cursor=cursor)
     found = [
         Waiting(
-            record.execution_id, each.interaction_id, *labels, each.deadline, each.created_at, each.assignees, each.data
+            execution_id=each.execution_id,
+            interaction_id=each.interaction_id,
+            workflow=each.workflow,
+            owner=each.owner,
+            priority=each.priority,
+            due=each.deadline if each.due is None else each.due,
+            created_at=each.created_at,
+            claimed_by=each.claimed_by,
+            prompt=each.prompt,
         )
-        for each in view.prompts
-        if each.interaction_id in view.answerable
+        for each in page.items
     ]
-    if (consent := view.consent) is not None:
-        provider = consent.provider or ""
-        found.append(
-            Waiting(
-                record.execution_id,
-                consent.consent_id,
-                *labels,
-                consent.deadline,
-                consent.created_at,
-                provider=provider,
+    if cursor is None:
+        found += await _consents(service, actor, workflow)
+        found.sort(key=lambda each: each.urgency)
+    return WaitingPage(found, page.next_cursor)
+
+
+async def _consents(service: Service, actor: Actor, workflow: str | None) -> list[Waiting]:
+    found = []
+    page = await service.list(actor, status=ExecutionStatus.OAUTH_REQUIRED, workflow=workflow, limit=_PAGE)
+    for summary in page.items:
+        try:
+            view = await service.status(actor, summary.execution_id)
+        except NotFound:  # it was granted meanwhile
+            continue
+        if (consent := view.consent) is not None:
+            found.append(
+                Waiting(
+                    execution_id=summary.execution_id,
+                    interaction_id=consent.consent_id,
+                    workflow=summary.workflow,
+                    owner=summary.owner,
+                    priority=summary.priority,
+                    due=consent.deadline,
+                    created_at=consent.created_at,
+                    provider=consent.provider or "",
+                )
             )
-        )
     return found
