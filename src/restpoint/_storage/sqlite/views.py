@@ -46,17 +46,22 @@ def _decision(detail: str) -> str:
     return (
         f"coalesce(json_extract({detail}, '$.response.selected_option.label'),"
         f" (SELECT group_concat(json_extract(value, '$.label'), ', ') FROM json_each({detail}, '$.response.selected_options')),"
-        f" json_extract({detail}, '$.response.text'))"
+        f" json_extract({detail}, '$.response.text'),"
+        # A form: that it was declined, or its fields with what was entered.
+        f" CASE json_extract({detail}, '$.response.action') WHEN 'decline' THEN 'declined' ELSE"
+        " (SELECT group_concat(key || ': ' || CASE type WHEN 'true' THEN 'yes' WHEN 'false' THEN 'no' ELSE value END, ', ')"
+        f" FROM json_each({detail}, '$.response.content')) END)"
     )
 
 
 def _approved(detail: str) -> str:
-    """SQL: 1 where the chosen option plainly means yes, 0 where it plainly means no, else NULL."""
+    """SQL: 1 where the chosen option plainly means yes, 0 where it plainly means no or a form was declined, else NULL."""
     option = f"json_extract({detail}, '$.response.selected_option.%s')"
     kind = f"json_type({detail}, '$.response.selected_option.value')"
     word, value = f"lower({option % 'id'})", f"lower({option % 'value'})"
     return (
         f"CASE WHEN {kind} = 'true' THEN 1 WHEN {kind} = 'false' THEN 0"
+        f" WHEN json_extract({detail}, '$.response.action') = 'decline' THEN 0"
         f" WHEN {word} IN ({_words(YES)}) OR {value} IN ({_words(YES)}) THEN 1"
         f" WHEN {word} IN ({_words(NO)}) OR {value} IN ({_words(NO)}) THEN 0 END"
     )
