@@ -176,6 +176,31 @@ async def test_who_approved_what_and_on_whose_authority(store: ExecutionStore, p
     assert answers[3]["decision"] == "Ada"
 
 
+async def test_what_was_decided_in_a_form_is_told_in_words(store: ExecutionStore, path: Path) -> None:
+    fields = {
+        "amount": {"type": "integer"},
+        "urgent": {"type": "boolean"},
+        "tags": {"type": "array", "items": {"type": "string", "enum": ["x", "y"]}},
+    }
+    form = {
+        "input_type": "form",
+        "text": "What shall be refunded?",
+        "requested_schema": {"type": "object", "properties": fields},
+        "actions": ["submit", "decline"],
+    }
+    record = await store.create_execution()
+    for one, response in {
+        "a": {"action": "submit", "content": {"amount": 3, "urgent": True, "tags": ["x", "y"]}},
+        "b": {"action": "decline", "comment": "not mine"},
+    }.items():
+        await store.set_interaction_required(record.execution_id, form, one)
+        await store.resolve_interaction(record.execution_id, one, {"type": "form", **response})
+    assert [(row["decision"], row["approved"], row["comment"]) for row in told(path, "approvals")] == [
+        ('amount: 3, urgent: yes, tags: ["x","y"]', None, None),
+        ("declined", 0, "not mine"),
+    ]
+
+
 async def test_who_answered_instead_of_whom(store: ExecutionStore, path: Path) -> None:
     for actor in (Actor("bob"), JOAN, OPERATOR, Actor("eve", groups=frozenset({"sales"})), "eve", "bob", None):
         await store.resolve_interaction(*await asked(store, assignees=["group:finance", "bob"]), SURE, actor=actor)
