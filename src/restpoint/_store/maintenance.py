@@ -48,7 +48,7 @@ class Maintenance:
         """Executions that this process has swept."""
         self.swept_at: int | None = None
         """When its last sweep succeeded, in milliseconds since the epoch."""
-        self._look_for_abandoned_at = 0
+        self._abandoned_sought_at = -ABANDONED_INTERVAL
         self._next_deadline: int | None = None
         self._inexpirable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
@@ -136,11 +136,13 @@ class Maintenance:
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         while await self._database.write(partial(sessions.sweep, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
-        if self._clock.now() >= self._look_for_abandoned_at:
+        if (
+            not 0 <= self._clock.now() - self._abandoned_sought_at < ABANDONED_INTERVAL
+        ):  # also where the clock was set back
             abandon = partial(retention.fail_abandoned, most=SWEPT_AT_ONCE, keeping=self._keeping)
             while await self._database.write(abandon):  # noqa: ASYNC110 - a pause
                 await asyncio.sleep(vacuum.PAUSE_SECONDS)
-            self._look_for_abandoned_at = self._clock.now() + ABANDONED_INTERVAL
+            self._abandoned_sought_at = self._clock.now()
         if self._history_retention is not None:
             before, last = self._clock.now() - self._history_retention, await history.last_sequence(self._database) - 1
             prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
