@@ -189,10 +189,11 @@ async def test_what_was_decided_in_a_form_is_told_in_words(store: ExecutionStore
         "actions": ["submit", "decline"],
     }
     record = await store.create_execution()
-    for one, response in {
+    given: dict[str, dict[str, Any]] = {
         "a": {"action": "submit", "content": {"amount": 3, "urgent": True, "tags": ["x", "y"]}},
         "b": {"action": "decline", "comment": "not mine"},
-    }.items():
+    }
+    for one, response in given.items():
         await store.set_interaction_required(record.execution_id, form, one)
         await store.resolve_interaction(record.execution_id, one, {"type": "form", **response})
     assert [(row["decision"], row["approved"], row["comment"]) for row in told(path, "approvals")] == [
