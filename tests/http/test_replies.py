@@ -197,3 +197,9 @@ async def test_a_history_comes_in_pages_of_a_mebibyte_and_whole_to_who_follows_t
         async with client.stream("GET", f"{place}/events") as stream:
             names = [each.name async for each in events(stream)]
         assert names == [*kinds, "end"]
+
+
+@pytest.mark.parametrize("given", ["%0Ay", "y%0A", "y%0Az"])
+async def test_a_line_break_in_an_id_is_part_of_it(client: httpx.AsyncClient, given: str) -> None:
+    reply = await client.post(f"/executions/x/interactions/{given}/response", json=TEXT_ANSWER)
+    assert (reply.status_code, reply.json()["code"]) == (404, "execution_not_found")

@@ -15,6 +15,7 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
 
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
@@ -311,7 +312,10 @@ class _Routes:
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
-            yield Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
+            route = Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
+            # Starlette's pattern for the rest of a path takes no line break, and an id may have one like any other character.
+            route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+            yield route
         yield Route("/openapi.json", _Endpoint(self.openapi, frozenset()), methods=["GET"], name="openapi")
         yield Route("/docs", _Endpoint(self.docs, frozenset()), methods=["GET"], name="docs")
         for page in () if self._pages is None else self._pages.routes:
