@@ -203,3 +203,6 @@ async def test_a_history_comes_in_pages_of_a_mebibyte_and_whole_to_who_follows_t
 async def test_a_line_break_in_an_id_is_part_of_it(client: httpx.AsyncClient, given: str) -> None:
     reply = await client.post(f"/executions/x/interactions/{given}/response", json=TEXT_ANSWER)
     assert (reply.status_code, reply.json()["code"]) == (404, "execution_not_found")
+    page = await client.get(f"/view/x/prompt/{given}")
+    assert page.status_code == 404
+    assert "There is no /view" not in page.text, "the page of a prompt has a route for it"

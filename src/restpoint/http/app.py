@@ -312,14 +312,11 @@ class _Routes:
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
-            route = Route(each.path, _Endpoint(each.handler, each.query), methods=[each.method], name=each.id)
-            # Starlette's pattern for the rest of a path takes no line break, and an id may have one like any other character.
-            route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
-            yield route
-        yield Route("/openapi.json", _Endpoint(self.openapi, frozenset()), methods=["GET"], name="openapi")
-        yield Route("/docs", _Endpoint(self.docs, frozenset()), methods=["GET"], name="docs")
+            yield _route(each.path, _Endpoint(each.handler, each.query), each.method, each.id)
+        yield _route("/openapi.json", _Endpoint(self.openapi, frozenset()), "GET", "openapi")
+        yield _route("/docs", _Endpoint(self.docs, frozenset()), "GET", "docs")
         for page in () if self._pages is None else self._pages.routes:
-            yield Route(page.path, _Endpoint(page.handler, None), methods=[page.method], name=page.name)
+            yield _route(page.path, _Endpoint(page.handler, None), page.method, page.name)
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -333,6 +330,13 @@ class _Routes:
     async def docs(self, _: Request) -> Response:
         """The OpenAPI document as a page for people."""
         return reference.page(self._document)
+
+
+def _route(path: str, endpoint: "_Endpoint", method: str, name: str) -> Route:
+    route = Route(path, endpoint, methods=[method], name=name)
+    # Starlette's pattern for the rest of a path takes no line break, and an id may have one like any other character.
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route
 
 
 def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:

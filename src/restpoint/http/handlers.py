@@ -182,7 +182,7 @@ class Handlers:
     # --- Starting ---
 
     async def start(self, request: Request) -> Response:
-        """Start a workflow and wait a little for its outcome; text may come in the envelope of ``original_wire.py``."""
+        """Start a workflow and wait a little for its outcome."""
         given = parameters.WAIT.of(request)
         limit = START_WAIT if given is None else given
         start = await self._start(request, "/v1/workflow", input_of)
@@ -233,7 +233,7 @@ class Handlers:
         return json_response({**body, "status_url": headers["location"]}, 202, headers=headers)
 
     async def start_stream(self, request: Request) -> Response:
-        """Start a workflow and stream its events; text may come in the envelope of ``original_wire.py``."""
+        """Start a workflow and stream its events."""
         return self._streamed(await self._start(request, "/v1/workflow/stream", input_of))
 
     async def start_chat(self, request: Request) -> Response:
