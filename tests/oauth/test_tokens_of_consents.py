@@ -445,6 +445,7 @@ async def test_keys_are_rotated_while_consents_are_pending_and_tokens_wait(path:
         assert (await at.browser.http.get(untouched["auth_url"])).status_code == 200
         link = await at.link(untouched["execution_id"])
         assert (await at.browser.consent(link)).status_code == 200
+        assert await at.ended(untouched["execution_id"]) == ["read", "write"]  # before the next one uses its token
         assert (await goes_on(at, record)).access_token == at.provider.access_tokens[0]
         ((actor, detail),) = rows(path, "SELECT actor, detail FROM history WHERE event = 'keys_rotated'")
         assert (actor, f'"current":"{new.partition(":")[0]}"' in detail, '"resealed":2' in detail) == ("op", True, True)
