@@ -63,15 +63,13 @@ class StartHandlers:
         start = await self._start(request, "/v1/workflow", input_of)
         record = start.record
         if limit and record.status is ExecutionStatus.RUNNING:
-            with suppress(
-                TimeoutError, ExecutionCancelled
-            ):  # the latter if the execution ended and was removed already
+            # An execution that has ended may have been removed already.
+            with suppress(TimeoutError, ExecutionCancelled):
                 async with self._handlers.long_requests.at_most(limit):
                     while record.status is ExecutionStatus.RUNNING:
                         await record.changed()
-            start = start._replace(
-                actor=await self._handlers.actor(request)
-            )  # who may have lost their rights meanwhile
+            # Who may have lost their rights meanwhile.
+            start = start._replace(actor=await self._handlers.actor(request))
         return self._outcome(start)
 
     async def _start(self, request: Request, path: str, read: Callable[[Workflow | None, Any], Input]) -> _Start:
