@@ -55,7 +55,7 @@ UPGRADE = (
 )
  WITHOUT ROWID""",
     "CREATE INDEX outbox_due ON outbox (channel, due_at) WHERE status = 'pending' AND lease IS NULL",
-    "CREATE INDEX outbox_of_execution ON outbox (execution_id, wait_id, status)",
+    "CREATE INDEX outbox_of_execution ON outbox (execution_id, wait_id)",
     "CREATE INDEX outbox_leased ON outbox (lease) WHERE lease IS NOT NULL",
     "CREATE INDEX outbox_given_up ON outbox (route) WHERE status = 'given_up'",
     (

@@ -465,7 +465,7 @@ Index(
     outbox.c.due_at,
     sqlite_where=text("status = 'pending' AND lease IS NULL"),
 )
-Index("outbox_of_execution", outbox.c.execution_id, outbox.c.wait_id, outbox.c.status)
+Index("outbox_of_execution", outbox.c.execution_id, outbox.c.wait_id)
 Index("outbox_leased", outbox.c.lease, sqlite_where=text("lease IS NOT NULL"))
 Index("outbox_given_up", outbox.c.route, sqlite_where=text("status = 'given_up'"))
 
