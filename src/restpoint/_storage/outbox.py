@@ -68,10 +68,15 @@ _MOVE_TO_CHANNEL: Final = prepare(
     .where(_o.route == bindparam("the_route"), _o.status == word("pending"), _o.channel != bindparam("the_channel"))
     .values(channel=bindparam("the_channel"))
 )
-_SET_DISABLED: Final = prepare(
+_DISABLE: Final = prepare(
     update(routes)
-    .where(_r.name == bindparam("the_route"), _r.disabled_at.is_(None) == bindparam("is_open"))
+    .where(_r.name == bindparam("the_route"), _r.disabled_at.is_(None))
     .values(disabled_at=bindparam("at"), problem=bindparam("why"))
+)
+_ENABLE: Final = prepare(
+    update(routes)
+    .where(_r.name == bindparam("the_route"), _r.disabled_at.is_not(None))
+    .values(disabled_at=null(), problem=null())
 )
 _SET_DUE: Final = prepare(
     update(outbox)
@@ -119,19 +124,12 @@ async def known_routes(database: Database) -> list[KnownRoute]:
     return list(found.values())
 
 
-def disable(tx: Transaction, route: str, problem: str) -> None:
-    """Send nothing by a route, whose receiver is gone, until it is enabled. Nothing happens where it is disabled already."""
-    if tx.execute(_SET_DISABLED, {"the_route": route, "is_open": 1, "at": tx.now, "why": problem}).rowcount:
-        tx.execute(_SET_DUE, {"the_route": route, "due": None})
-        append(tx, EventKind.ROUTE_DISABLED, cause="receiver gone", detail=encode({"route": route}))
-
-
 def enable(tx: Transaction, route: str, actor: str | None) -> None:
     """Send by a disabled route again, first of all what has waited. Nothing happens where it is not disabled.
 
     Raises ``NotFound`` where the file has no such route.
     """
-    if tx.execute(_SET_DISABLED, {"the_route": route, "is_open": 0, "at": None, "why": None}).rowcount:
+    if tx.execute(_ENABLE, {"the_route": route}).rowcount:
         tx.flush()
         tx.execute(_SET_DUE, {"the_route": route, "due": tx.now})
         append(tx, EventKind.ROUTE_ENABLED, actor=actor, detail=encode({"route": route}))
@@ -146,9 +144,9 @@ def enable(tx: Transaction, route: str, actor: str | None) -> None:
 class Claimed:
     """A notice that a process has claimed to deliver, with what it tells. Times are milliseconds since the epoch.
 
-    ``attempt`` counts from 1. ``event`` to ``detail`` are of the row of history; ``workflow`` to ``status`` of the execution as
-    it is now; what follows of the prompt that the event is about, if it is about one. ``prompt``, ``assignees``, ``excluded`` and
-    ``detail`` are JSON text.
+    ``attempt`` counts from 1. ``event`` to ``detail`` are of the row of history, as is the ``status`` that the event left
+    the execution in; ``prompt`` and what follows are of the prompt that the event is about, if it is about one. ``prompt``,
+    ``assignees``, ``excluded`` and ``detail`` are JSON text.
     """
 
     id: str
@@ -192,7 +190,7 @@ _CLAIMED: Final = prepare(
     select(
         *(_o.id, _o.attempts, _o.route, _o.recipient, _o.execution_id, _o.wait_id, _o.asks),
         *(_h.sequence, _h.event, _h.actor, _h.time, _h.detail),
-        *(_e.workflow, _e.owner, _e.status, _e.priority),
+        *(_e.workflow, _e.owner, func.coalesce(_h.to_status, _e.status), _e.priority),
         *(_i.prompt, _i.assignees, _i.four_eyes, _i.excluded, _i.priority, _i.due_at, _i.deadline_at),
     )
     .select_from(
@@ -225,7 +223,7 @@ _TRY_AGAIN: Final = prepare(
     .where(*_MINE)
     .values(
         lease=null(),
-        due_at=case((_PENDING, bindparam("due"))),
+        due_at=case((_PENDING & ~exists().where(_r.name == _o.route, _r.disabled_at.is_not(None)), bindparam("due"))),
         problem=bindparam("why"),
     )
 )
@@ -236,9 +234,11 @@ _GIVE_UP: Final = prepare(
     .values(status=word("given_up"), lease=null(), due_at=null(), ended_at=bindparam("now"), problem=bindparam("why"))
     .returning(*_TOLD)
 )
+_IS_OLD: Final = (_PENDING, _o.lease.is_(None), _o.give_up_at <= bindparam("now"))
+_OLD: Final = prepare(limited(select(_o.id).where(*_IS_OLD)))
 _GIVE_UP_OLD: Final = prepare(
     update(outbox)
-    .where(_o.id.in_(limited(select(_o.id).where(_PENDING, _o.lease.is_(None), _o.give_up_at <= bindparam("now")))))
+    .where(_o.id.in_(listed("ids")), *_IS_OLD)
     .values(
         status=word("given_up"),
         due_at=null(),
@@ -272,7 +272,7 @@ async def leases(database: Database) -> set[int]:
     return {lease for (lease,) in await database.read(_LEASES)}
 
 
-def take_over(tx: Transaction) -> int:
+def take_over(tx: Transaction, /) -> int:
     """End the claims of processes that are gone, and return how many there were."""
     gone = {lease for (lease,) in tx.all(_LEASES)} - live(tx)
     return sum(tx.execute(_TAKE_OVER, {"the_lease": lease}).rowcount for lease in gone)
@@ -305,11 +305,18 @@ def delivered(tx: Transaction, notice: Claimed, lease: int) -> bool:
     return row is not None
 
 
-def failed(tx: Transaction, notice: Claimed, lease: int, problem: str, delay: int | None) -> str | None:
+def failed(
+    tx: Transaction, notice: Claimed, lease: int, problem: str, delay: int | None, *, disables: bool = False
+) -> str | None:
     """Note that an attempt failed, and have the next one after ``delay`` milliseconds; None gives the notice up.
 
-    It is given up too where that would be after its time. Returns its status then; None where the claim was lost.
+    It is given up too where that would be after its time. With ``disables``, nothing is sent by its route until an operator
+    enables that. Returns its status then; None where the claim was lost.
     """
+    if disables and tx.execute(_DISABLE, {"the_route": notice.route, "at": tx.now, "why": problem}).rowcount:
+        tx.flush()
+        tx.execute(_SET_DUE, {"the_route": notice.route, "due": None})
+        append(tx, EventKind.ROUTE_DISABLED, cause="receiver gone", detail=encode({"route": notice.route}))
     mine = _mine(notice, lease)
     row = tx.one(_GIVE_UP_AT, mine)
     if row is not None and (delay is None or tx.now + delay > row[0]):
@@ -321,18 +328,21 @@ def failed(tx: Transaction, notice: Claimed, lease: int, problem: str, delay: in
     return ("moot" if row is None else "pending") if changed else None
 
 
-def release(tx: Transaction, notice: Claimed, lease: int) -> None:
-    """End a claim whose outcome nobody knows, so that another attempt may begin at once."""
-    tx.execute(_TRY_AGAIN, {**_mine(notice, lease), "due": tx.now, "why": "The process that sent it was ended."})
+def release(tx: Transaction, lease: int) -> None:
+    """End the claims of a process that ends, so that others may try at once what it had under way."""
+    tx.execute(_TAKE_OVER, {"the_lease": lease})
 
 
-def give_up_old(tx: Transaction, most: int) -> int:
-    """Give up notices whose time is over and that nobody sends now, at most ``most``; their number."""
+async def overdue(database: Database, now: int, most: int) -> list[str]:
+    """Notices whose time is over and that nobody sends at ``now`` (milliseconds since the epoch), at most ``most``: their ids."""
+    return [row[0] for row in await database.read(_OLD, {"now": now, "max": most}, lane="long")]
+
+
+def give_up(tx: Transaction, ids: Sequence[str]) -> None:
+    """Give up those of these notices whose time is over and that nobody sends."""
     why = "No process that has this route has run for a week."
-    rows = tx.all(_GIVE_UP_OLD, {"now": tx.now, "max": most, "why": why})
-    for *told, problem in rows:
+    for *told, problem in tx.all(_GIVE_UP_OLD, {"ids": encode(list(ids)), "now": tx.now, "why": why}):
         _tell(tx, EventKind.NOTICE_GIVEN_UP, told, problem=problem)
-    return len(rows)
 
 
 def _mine(notice: Claimed, lease: int) -> dict[str, Any]:
