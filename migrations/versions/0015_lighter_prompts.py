@@ -1,13 +1,13 @@
 """Prompts that cost less to ask and to answer: triggers of assignments that fill no table of their own, and an index of deadlines.
 
 Revision ID: 0015
-Revises: 0011
+Revises: 0012
 """
 
 from alembic import op
 
 revision = "0015"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
