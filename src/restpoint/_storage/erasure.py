@@ -9,13 +9,14 @@ erased.
 The erasure of a person takes
 
 - every execution that they own, all of it;
-- in the executions of others, each answer that they gave, and each prompt that was addressed to them alone.
+- in the executions of others, each answer that they gave, and each prompt that was ever addressed to them alone, when it was
+  asked or by a delegation or reassignment.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
 answered, or was asked alone, is erased as if it were theirs.
 
-Names and times stay: actors, owners, statuses, and the reasons of holds and cancellations. The digests stay too, so whoever can
+Names and times stay: actors, owners, assignees, statuses, and the reasons of holds, cancellations and delegations. The digests stay too, so whoever can
 guess a text can still compare it with them. Backups that were made before keep what was in them.
 
 The bytes leave the file as well: SQLite overwrites what it deletes (``secure_delete``), and after an erasure the unused pages are
@@ -38,7 +39,7 @@ from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition
-from restpoint.events import EventKind
+from restpoint.events import READDRESSINGS, EventKind
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptNotification, write_prompt
 
@@ -157,13 +158,14 @@ def _erasable(tx: Transaction, execution_id: str) -> tuple[str | None, bool]:
 
 _SPAN: Final = (_h.sequence > bindparam("after"), _h.sequence <= bindparam("to"))
 _ASSIGNEES: Final = func.json_extract(_h.detail, word("$.assignees"))
+_ADDRESSES: Final = (EventKind.INTERACTION_ASKED, *READDRESSINGS)
 _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).where(
     *_SPAN,
     or_(
         (_h.event == word(EventKind.EXECUTION_CREATED))
         & (func.json_extract(_h.detail, word("$.owner")) == bindparam("person")),
         _h.event.in_(_DECISIONS) & (_h.actor == bindparam("person")),
-        (_h.event == word(EventKind.INTERACTION_ASKED))
+        _h.event.in_(words(_ADDRESSES))
         & (func.json_array_length(_ASSIGNEES) == ONE)
         & (func.json_extract(_h.detail, word("$.assignees[0]")) == bindparam("person")),
     ),
@@ -188,9 +190,7 @@ async def scope(database: Database, person: str, *, whole: bool = False) -> Scop
         if event == EventKind.EXECUTION_CREATED or whole:
             owned[execution_id] = None
         else:
-            waits[execution_id, wait_id] = (
-                waits.get((execution_id, wait_id), False) or event == EventKind.INTERACTION_ASKED
-            )
+            waits[execution_id, wait_id] = waits.get((execution_id, wait_id), False) or event in _ADDRESSES
     return Scope(list(owned), {wait: prompt for wait, prompt in waits.items() if wait[0] not in owned})
 
 
