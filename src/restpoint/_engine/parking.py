@@ -31,10 +31,9 @@ def time_limit(task: asyncio.Task[Any]) -> str | None:
         variables = running.cr_frame.f_locals
         if running.cr_code in _LIMITED and variables.get("timeout") is not None:
             found = f"asyncio.{running.cr_code.co_name} with a timeout"
-        else:
-            # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
-            if any(_limits(each) for each in gc.get_referents(running)):
-                found = "asyncio.timeout"
+        # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
+        elif any(_limits(each) for each in gc.get_referents(running)):
+            found = "asyncio.timeout"
         running = running.cr_await
     return found
 
