@@ -18,7 +18,7 @@ from restpoint._core.serialization import decode
 from restpoint._storage import Address, Claim, Snapshot
 from restpoint._store import execution_state
 from restpoint._store.execution_state import ExecutionState
-from restpoint._store.futures import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
+from restpoint._store.futures import Asking, FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
 from restpoint.errors import (
     ExecutionCancelled,
     ExecutionNotFound,
@@ -30,17 +30,6 @@ from restpoint.errors import (
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
 from restpoint.prompts import HumanPrompt, stored_prompt
 from restpoint.prompts.prompt_models import PromptModels
-
-
-class Asking:
-    """A prompt that is being written: see ``ExecutionRecord.begin_asking``."""
-
-    __slots__ = ("pending", "wait_id")
-
-    def __init__(self, wait_id: str) -> None:
-        self.wait_id = wait_id
-        self.pending: PendingInteraction | None = None
-        """Set at COMMIT, and kept where the prompt is closed by the time that its caller looks."""
 
 
 class ExecutionRecord:
