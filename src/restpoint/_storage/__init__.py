@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         search,
         sessions,
         settings,
+        starts,
         verification,
         waits,
     )
@@ -47,21 +48,19 @@ if TYPE_CHECKING:
     from restpoint._storage.progress import Failure, Progress
     from restpoint._storage.queries import Address, Asked, Snapshot
     from restpoint._storage.schema import REVISION
-    from restpoint._storage.search import Departure
     from restpoint._storage.sessions import Session
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
-    from restpoint._storage.verification import Verdict
 
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
-    "Consent", "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
+    "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
     "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
-    "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
+    "Synchronous", "Transaction", "assignments", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
     "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
-    "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
+    "retention", "retries", "search", "sessions", "settings", "starts", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -78,16 +77,14 @@ _HOMES = {
     "progress": ("Failure", "Progress"),
     "queries": ("Address", "Asked", "Snapshot"),
     "schema": ("REVISION",),
-    "search": ("Departure",),
     "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
-    "verification": ("Verdict",),
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
     "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
-    "search", "sessions", "settings", "verification", "waits",
+    "search", "sessions", "settings", "starts", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

@@ -13,7 +13,6 @@ from restpoint._core.serialization import decode
 from restpoint._storage import (
     Address,
     Asked,
-    Departure,
     Failure,
     Gauges,
     HistoryEntry,
@@ -166,7 +165,7 @@ class StoreReader:
         """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
         return await progress.failure((await self.file()).database, execution_id)
 
-    async def departure(self, execution_id: str) -> Departure | None:
+    async def departure(self, execution_id: str) -> search.Departure | None:
         """How and when an execution left the file; None if it is in the file, or if the history has nothing of it."""
         return await search.departure((await self.file()).database, execution_id)
 
