@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
+        outbox,
         progress,
         queries,
         retention,
@@ -59,7 +60,7 @@ __all__ = [
     "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
     "Synchronous", "Transaction", "assignments", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
+    "journal", "leases", "listing", "locate", "migrations", "outbox", "owner_counts", "progress", "queries", "reading",
     "retention", "retries", "search", "sessions", "settings", "starts", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
@@ -83,7 +84,7 @@ _HOMES = {
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
+    "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "retention", "retries",
     "search", "sessions", "settings", "starts", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
