@@ -362,9 +362,7 @@ class ExecutionRecord:
 
     def _settle(self, wait: Wait) -> None:
         """Resolve the future of a closed interaction."""
-        reference = self._pending.pop(wait.id, None)
-        pending = reference() if reference is not None else None
-        if pending is None:
+        if (reference := self._pending.pop(wait.id, None)) is None or (pending := reference()) is None:
             return
         if wait.status == "answered":
             pending.settle(wait.given or read_answer(self.models, wait), wait)
