@@ -9,20 +9,21 @@ erased.
 The erasure of a person takes
 
 - every execution that they own, all of it;
-- in the executions of others, each answer that they gave, and each prompt that was addressed to them alone.
+- in the executions of others, each answer that they gave, and each prompt that was ever addressed to them alone, when it was
+  asked or by a delegation or reassignment.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
 answered, or was asked alone, is erased as if it were theirs.
 
-Names and times stay: actors, owners, statuses, and the reasons of holds and cancellations. The digests stay too, so whoever can
-guess a text can still compare it with them. Backups that were made before keep what was in them.
+Names and times stay: actors, owners, assignees, statuses, and the reasons of holds, cancellations and delegations. The digests
+stay too, so whoever can guess a text can still compare it with them. Backups that were made before keep what was in them.
 
 The bytes leave the file as well: SQLite overwrites what it deletes (``secure_delete``), and after an erasure the unused pages are
 given back and the log is emptied.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -35,10 +36,10 @@ from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
 from restpoint._storage.schema import erasures, executions, history, interactions
 from restpoint._storage.sqlite import vacuum
-from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
+from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition
-from restpoint.events import EventKind
+from restpoint.events import READDRESSINGS, EventKind
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptNotification, write_prompt
 
@@ -155,21 +156,22 @@ def _erasable(tx: Transaction, execution_id: str) -> tuple[str | None, bool]:
 
 # --- One person ------------------------------------------------------------------------------------------------------
 
+_THEM: Final = listed("names")
 _SPAN: Final = (_h.sequence > bindparam("after"), _h.sequence <= bindparam("to"))
 _ASSIGNEES: Final = func.json_extract(_h.detail, word("$.assignees"))
+_ADDRESSES: Final = (EventKind.INTERACTION_ASKED, *READDRESSINGS)
 _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).where(
     *_SPAN,
     or_(
-        (_h.event == word(EventKind.EXECUTION_CREATED))
-        & (func.json_extract(_h.detail, word("$.owner")) == bindparam("person")),
-        _h.event.in_(_DECISIONS) & (_h.actor == bindparam("person")),
-        (_h.event == word(EventKind.INTERACTION_ASKED))
+        (_h.event == word(EventKind.EXECUTION_CREATED)) & (func.json_extract(_h.detail, word("$.owner")).in_(_THEM)),
+        _h.event.in_(_DECISIONS) & (_h.actor.in_(_THEM)),
+        _h.event.in_(words(_ADDRESSES))
         & (func.json_array_length(_ASSIGNEES) == ONE)
-        & (func.json_extract(_h.detail, word("$.assignees[0]")) == bindparam("person")),
+        & (func.json_extract(_h.detail, word("$.assignees[0]")).in_(_THEM)),
     ),
 )
 _CONCERNING: Final = prepare(_CONCERNS)
-_OWNED: Final = prepare(select(_e.id).where(_e.owner == bindparam("person")).order_by(_e.key))
+_OWNED: Final = prepare(select(_e.id).where(_e.owner.in_(_THEM)).order_by(_e.key))
 
 
 @dataclass(slots=True)
@@ -180,24 +182,26 @@ class Scope:
     waits: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
-async def scope(database: Database, person: str, *, whole: bool = False) -> Scope:
-    """Find what the file has of a person, also in executions that have left it. Reads the history some rows at a time."""
-    owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"person": person}, lane="long")}
+async def scope(database: Database, person: Collection[str], *, whole: bool = False) -> Scope:
+    """Find what the file has of a person, by each spelling of their name, also in executions that have left it.
+
+    Reads the history some rows at a time.
+    """
+    names = encode(sorted(person))
+    owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"names": names}, lane="long")}
     waits: dict[tuple[str, str], bool] = {}
-    async for event, execution_id, wait_id in _concerning(database, person):
+    async for event, execution_id, wait_id in _concerning(database, names):
         if event == EventKind.EXECUTION_CREATED or whole:
             owned[execution_id] = None
         else:
-            waits[execution_id, wait_id] = (
-                waits.get((execution_id, wait_id), False) or event == EventKind.INTERACTION_ASKED
-            )
+            waits[execution_id, wait_id] = waits.get((execution_id, wait_id), False) or event in _ADDRESSES
     return Scope(list(owned), {wait: prompt for wait, prompt in waits.items() if wait[0] not in owned})
 
 
-async def _concerning(database: Database, person: str) -> AsyncIterator[tuple[str, str, str]]:
+async def _concerning(database: Database, names: str) -> AsyncIterator[tuple[str, str, str]]:
     last, after = await last_sequence(database), 0
     while after < last:
-        span = {"after": after, "to": after + _SCANNED_AT_ONCE, "person": person}
+        span = {"after": after, "to": after + _SCANNED_AT_ONCE, "names": names}
         for event, execution_id, wait_id in await database.read(_CONCERNING, span, lane="long"):
             yield event, execution_id, wait_id
         after += _SCANNED_AT_ONCE

@@ -233,33 +233,36 @@ def _outbox_triggers() -> tuple[str, ...]:
 _NEVER: Final = 9223372036854775807
 
 
-def _names(row: str) -> str:
-    """SQL: those who find a prompt in their inbox; a name that stands twice in its list is one."""
-    return (
-        f"SELECT '' AS name UNION SELECT value FROM json_each({row}.assignees) UNION SELECT owner FROM executions"
-        f" WHERE key = {row}.execution_key AND {row}.assignees IS NULL AND owner IS NOT NULL"
-    )
-
-
 def _place(row: str) -> tuple[str, str]:
     """SQL: where a prompt stands among the others of an inbox, before its age: when it is due, and how urgent it is."""
     due = f"min(coalesce({row}.due_at, {_NEVER}), coalesce({row}.deadline_at, {_NEVER}))"
     return due, f"-coalesce({row}.priority, (SELECT priority FROM executions WHERE key = {row}.execution_key))"
 
 
+# One statement for each kind of name: a UNION of them fills a table of its own at each prompt, which costs more than all of this.
+# A name that stands twice in a list is one.
+
+
 def _assign(row: str) -> str:
     due, urgency = _place(row)
+    insert = "INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key)"
+    place = f"{due}, {urgency}, {row}.opened, {row}.key"
     return (
-        "INSERT INTO assignments (name, due, urgency, opened, interaction_key)"
-        f" SELECT name, {due}, {urgency}, {row}.opened, {row}.key FROM ({_names(row)})"
+        f"{insert} VALUES ('', {place});"
+        f" {insert} SELECT value, {place} FROM json_each({row}.assignees) WHERE {row}.assignees IS NOT NULL;"
+        f" {insert} SELECT owner, {place} FROM executions"
+        f" WHERE key = {row}.execution_key AND {row}.assignees IS NULL AND owner IS NOT NULL"
     )
 
 
 def _unassign(row: str) -> str:
     due, urgency = _place(row)
+    delete, place = "DELETE FROM assignments WHERE", f"due = {due} AND urgency = {urgency} AND opened = {row}.opened"
+    owner = f"(SELECT owner FROM executions WHERE key = {row}.execution_key)"
     return (
-        f"DELETE FROM assignments WHERE name IN ({_names(row)}) AND due = {due} AND urgency = {urgency}"
-        f" AND opened = {row}.opened"
+        f"{delete} name = '' AND {place};"
+        f" {delete} {row}.assignees IS NOT NULL AND name IN (SELECT value FROM json_each({row}.assignees)) AND {place};"
+        f" {delete} {row}.assignees IS NULL AND name = {owner} AND {place}"
     )
 
 
