@@ -349,7 +349,7 @@ class ExecutionStore:
         return await history.events_of((await self.file()).database, execution_id, after, limit)
 
     async def has_answered(self, execution_id: str, name: str) -> bool:
-        """Whether someone of this name has answered a prompt of the execution."""
+        """Whether someone of this name has answered a prompt of the execution, or voted on one."""
         return await assignments.has_answered((await self.file()).database, execution_id, name)
 
     async def inbox(
@@ -357,17 +357,19 @@ class ExecutionStore:
         names: Collection[str] | None = None,
         *,
         workflow: str | None = None,
+        voter: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> InboxPage:
         """The open prompts that are addressed to one of these names (groups as ``group:NAME``), or to nobody where they own it.
 
-        Without ``names``, every open prompt. They come by ``due`` or ``deadline``, then by priority, then by age, ``limit``
-        (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``. Raises ``InvalidArgument``.
+        Without ``names``, every open prompt. Those that ``voter`` has voted on are left out. They come by ``due`` or
+        ``deadline``, then by priority, then by age, ``limit`` (1 to 1,000) at a time;
+        ``cursor`` is the page before's ``next_cursor``. Raises ``InvalidArgument``.
         """
         whose = (assignments.EVERYONE,) if names is None else sorted(set(names) - {assignments.EVERYONE})
         database = (await self.file()).database
-        return await assignments.inbox(database, whose, workflow=workflow, limit=limit, cursor=cursor)
+        return await assignments.inbox(database, whose, workflow=workflow, voter=voter, limit=limit, cursor=cursor)
 
     async def address(self, execution_id: str, interaction_id: str, *, as_stored: bool = False) -> Address:
         """Whom an interaction is addressed to, as this process knows it, or ``as_stored``: as the file has it now.
@@ -384,7 +386,7 @@ class ExecutionStore:
         return await queries.asked((await self.file()).database, execution_id, interaction_id)
 
     async def answered_by(self, actor: str, *, limit: int = 50) -> Sequence[Asked]:
-        """What this actor answered, the newest first, at most ``limit``, as far as the executions are in the file."""
+        """What this actor answered or voted on, the newest first, at most ``limit``, as far as the executions are in the file."""
         return await queries.answered_by((await self.file()).database, actor, limit)
 
     async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
@@ -418,6 +420,7 @@ class ExecutionStore:
         other_than: str | Sequence[str] | None = None,
         priority: int | None = None,
         due: float | None = None,
+        votes: int | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
@@ -431,13 +434,16 @@ class ExecutionStore:
           which the store holds as it holds ``four_eyes``.
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now, for the order of inboxes. Nothing happens then.
+        - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer, each once. The first
+          answer that so many gave is the response; the comment does not count. Where no answer can get so many votes any more,
+          what the deadline would do happens at once (with ``on_deadline="fail"`` the code is ``undecided``). Nobody claims it.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
         the execution, stood still, and another process took it over.
         """
         asked = PromptRequest.read(
-            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due
+            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due, votes
         )
         if interaction_id == "":
             raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
@@ -584,29 +590,26 @@ class ExecutionStore:
         ``InteractionWithdrawn``, ``InteractionClaimed`` while somebody else has claimed it, ``FourEyes`` for a prompt that asked
         for them: whoever started the execution cannot answer it, nor can anyone without a name; and ``SamePerson`` for one that
         must be answered by others than a prompt before it.
+
+        On a prompt that takes votes it is the one vote of the actor: ``AlreadyVoted`` for another one, and ``VoterUnknown``
+        without a name and for ``local``, who may be anybody.
         """
         answer, who = read_response(response), actor_name(actor)
         file = self._file or await self.file()
         record = file.records.get(execution_id)
-        prompt = None if record is None else record.open_prompt(interaction_id)
-        if prompt is None:
-            prompt = stored_prompt(await queries.prompt_of(file.database, execution_id, interaction_id))
-        answer = accepts(prompt, answer)
+        known = None if record is None else record.open_prompt(interaction_id)
+        stored, votes = known or await queries.prompt_of(file.database, execution_id, interaction_id)
+        prompt = stored_prompt(stored)
+        answer = accepts(prompt, answer) if votes is None else prompt.as_vote(answer)
         text = write_response(answer)
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
-        own = self._as_awaited(record, response, answer)
-        refusal = await file.database.write(
-            waits.answer,
-            execution_id,
-            interaction_id,
-            text,
-            who,
-            detail,
-            file.keeping,
-            own,
-            addressed=_as_list(addressed),
-        )
+        given, terms = (execution_id, interaction_id, text, who, detail, file.keeping), _as_list(addressed)
+        if votes is not None:
+            refusal = await file.database.write(waits.vote, *given, addressed=terms)
+        else:
+            own = self._as_awaited(record, response, answer)
+            refusal = await file.database.write(waits.answer, *given, own, addressed=terms)
         if refusal is not None:
             raise refusal
 
@@ -622,7 +625,8 @@ class ExecutionStore:
         """Have the actor alone answer an open prompt, until they answer it, release it, or it is addressed to others.
 
         Nothing happens where they have claimed it already. ``authority`` and ``addressed`` are as ``resolve_interaction`` has
-        them. Raises ``InteractionClaimed`` (by somebody else), and what answering raises for this actor.
+        them. Raises ``InteractionClaimed`` (by somebody else), what answering raises for this actor, and ``NotAllowed`` where the
+        prompt takes votes: a claim would keep the others from voting.
         """
         who = check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000)
         detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
@@ -665,8 +669,9 @@ class ExecutionStore:
 
         ``event`` says how: handed on by somebody whom it was addressed to, or reassigned. Without ``anyone``, a claim of somebody
         else is respected: ``InteractionClaimed``. ``authority`` and ``addressed`` are as ``resolve_interaction`` has them.
-        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, ``NotJSON``, ``ExecutionNotFound``,
-        ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
+        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, also where none of them may answer it, or
+        where they cannot give it the votes that it takes; ``AlreadyVoted`` without ``anyone``; ``NotJSON``,
+        ``ExecutionNotFound``, ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
         """
         _check_texts(reason=reason)
         names = read_assignees(assignees)

@@ -40,6 +40,7 @@ FieldKind = Literal[
     "text", "email", "uri", "date", "date-time", "number", "integer", "boolean", "single choice", "multiple choice"
 ]
 
+_EXACT: Final = 1 << 53  # whole numbers up to this are numbers of JSON without loss
 _NAMED: Final = 10  # fields that a message names
 _EMAIL: Final = re.compile(
     r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -289,6 +290,17 @@ class FormSchema(BaseModel, extra="forbid", serialize_by_alias=True, validate_by
                 found[name] = shown
             elif each.default is not None and name not in required:
                 found[name] = each.default
+        return found
+
+    def normal(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Content in which equal values are written alike: choices in the order of the options, and 5.0 for a number of 5."""
+        found = dict(content)
+        for name, value in content.items():
+            each = self.properties[name]
+            if isinstance(each, FormChoices):
+                found[name] = [option.value for option in each.offers if option.value in value]
+            elif each.kind == "number" and type(value) is int and abs(value) <= _EXACT:
+                found[name] = float(value)
         return found
 
     def problems(self, content: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, str]:
