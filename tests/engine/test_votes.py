@@ -106,7 +106,7 @@ async def test_a_workflow_is_told_the_votes_of_a_prompt_that_came_to_no_answer(
             await vote(store, record, "eve", **binary(NO))
         else:
             clock.step(61)
-        more = [["no", "eve", None, []]] if ending == "undecided" else []
+        more: list[Any] = [["no", "eve", None, []]] if ending == "undecided" else []
         assert (await ended(record)).result == ["expired", [["yes", "ada", None, []], *more]]
 
 

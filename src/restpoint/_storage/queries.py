@@ -181,7 +181,7 @@ class Asked(Question):
 
     ``on_deadline`` is what happens at the deadline: None where the prompt expires, ``default`` where its default answers it,
     ``fail`` where the execution fails. ``votes`` is how many equal votes answer it (None: it takes none), and ``voted`` are those
-    that were given, the first one first.
+    that were given, the first one first. ``by_votes`` says that they answered it, and no default.
     """
 
     execution_id: str
@@ -198,6 +198,7 @@ class Asked(Question):
     claimed_by: str | None
     votes: int | None = None
     voted: tuple[Vote, ...] = ()
+    by_votes: bool = False
 
 
 _VOTED: Final[ColumnElement[Any]] = literal_column(
@@ -235,6 +236,9 @@ _ANSWERED_BY: Final = prepare(
 def _asked(row: Sequence[Any]) -> Asked:
     owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
     created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by, needed, voted = rest
+    votes = tuple(Vote(voter, voted_at / 1000, said) for voter, voted_at, said in decode(voted) or ())
+    answer = {**(decode(response) or {}), "comment": None}
+    equal = sum(vote.response is not None and {**vote.response, "comment": None} == answer for vote in votes)
     return Asked(
         owner=owner,
         assignees=tuple(decode(assignees) or ()),
@@ -253,7 +257,8 @@ def _asked(row: Sequence[Any]) -> Asked:
         excluded=tuple(decode(excluded) or ()),
         claimed_by=claimed_by,
         votes=needed,
-        voted=tuple(Vote(voter, voted_at / 1000, said) for voter, voted_at, said in decode(voted) or ()),
+        voted=votes,
+        by_votes=needed is not None and status == "answered" and (equal >= needed or on_deadline != "default"),
     )
 
 
