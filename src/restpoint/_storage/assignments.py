@@ -21,7 +21,7 @@ from restpoint._storage.schema import assignments, executions, interactions
 from restpoint._storage.schema import votes as votes_table
 from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
-from restpoint._storage.waits import open_prompt, refuse, rights
+from restpoint._storage.waits import open_prompt, refuse, rights, write
 from restpoint.errors import AlreadyVoted, Conflict, InteractionClaimed, InvalidArgument, NotAllowed
 from restpoint.events import EventKind
 
@@ -67,7 +67,7 @@ def release(
         return
     if not anyone:
         _must_be_free(execution_id, wait, actor)
-    _write(tx, execution_id, wait, statements.RELEASE, (key, wait.status))
+    write(tx, execution_id, wait, statements.RELEASE, (key, wait.status))
     wait.claimed_by = wait.claimed_at = None
     _tell(tx, EventKind.INTERACTION_RELEASED, execution_id, status, wait, actor, reason, None)
 
@@ -101,7 +101,7 @@ def address(
     if addressed is not None and addressed != (wait.assignees or ""):
         raise Conflict(f"Interaction {wait_id} of execution {execution_id}", "addressed to others by now")
     _must_be_answerable(tx, key, wait, owner, assignees)
-    _write(tx, execution_id, wait, statements.ADDRESS, (assignees, key, wait.status))
+    write(tx, execution_id, wait, statements.ADDRESS, (assignees, key, wait.status))
     wait.assignees, wait.claimed_by, wait.claimed_at = assignees, None, None
     _tell(tx, event, execution_id, status, wait, actor, reason, detail)
 
@@ -125,11 +125,6 @@ def _must_be_answerable(tx: Transaction, key: int, wait: Wait, owner: str | None
 def _must_be_free(execution_id: str, wait: Wait, actor: str | None) -> None:
     if wait.claimed_by is not None and wait.claimed_by != actor:
         raise InteractionClaimed(execution_id, wait.id, wait.claimed_by, wait.claimed_at or 0)
-
-
-def _write(tx: Transaction, execution_id: str, wait: Wait, sql: str, values: tuple[object, ...]) -> None:
-    if tx.execute(sql, values).rowcount != 1:
-        raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
 
 
 def _tell(

@@ -294,7 +294,6 @@ OLDEST_OPEN_WAIT: Final = prepare(
     .offset(ZERO)
 )
 AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
-OWNER: Final = prepare(select(_e.owner).where(_THIS))
 ANSWER_BY_VOTES: Final = prepare(
     update(interactions)
     .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))

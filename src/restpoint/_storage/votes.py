@@ -16,6 +16,7 @@ from restpoint._storage.sqlite.connection import ONE, limited, prepare
 from restpoint._storage.sqlite.database import Transaction
 from restpoint._storage.sqlite.triggers import choice
 from restpoint.access import GROUP, LOCAL
+from restpoint.errors import InvalidArgument
 
 _e, _i, _v = executions.c, interactions.c, votes.c
 
@@ -31,6 +32,7 @@ _this: Final = (_e.id == bindparam("id"), _i.id == bindparam("wait"))
 OWN: Final = prepare(
     select(_v.response, _v.voted_at).select_from(_of_prompts).where(*_this, _v.voter == bindparam("who"))
 )
+_OWNER: Final = prepare(select(_e.owner).where(_e.id == bindparam("id")))
 _choice: Final[ColumnElement[str]] = literal_column(choice("response"))
 _number: Final[ColumnElement[int]] = func.count()
 _leading: Final[Any] = select(_choice, _number).where(_v.interaction_key == bindparam("wait_key"))
@@ -52,6 +54,16 @@ def are_possible(
     """
     names = set(assignees)
     return any(name.startswith(GROUP) for name in names) or most + len(names.difference(barred, voters)) >= needed
+
+
+def must_be_possible(tx: Transaction, execution_id: str, terms: Terms, excluded: str | None) -> None:
+    """Raise ``InvalidArgument`` where a prompt asks for more votes than those whom it is addressed to can give."""
+    (owner,) = tx.one(_OWNER, {"id": execution_id}) or (None,)
+    if not are_possible(terms.votes or 1, decode(terms.assignees) or (), barred(terms, owner, excluded)):
+        raise InvalidArgument(
+            f"The prompt takes {terms.votes} equal votes, and fewer of the people whom it is addressed to may vote; name more "
+            "of them, or a group, or ask for fewer votes."
+        )
 
 
 def barred(wait: Wait | Terms, owner: str | None, excluded: str | None) -> set[str]:

@@ -63,7 +63,7 @@ def ask(
     """
     excluded = None if terms.other_than is None else _answerers(tx, execution_id, terms.other_than)
     if terms.votes is not None:
-        _must_be_possible(tx, execution_id, terms, excluded)
+        votes.must_be_possible(tx, execution_id, terms, excluded)
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     due_at = None if terms.due is None else tx.now + terms.due
@@ -89,16 +89,6 @@ def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | Non
     people = {answered_by for _, answered_by, _ in found.values() if answered_by is not None}
     people.update(voter for *_, voters in found.values() for voter in decode(voters))
     return encode(sorted(people)) if people else None
-
-
-def _must_be_possible(tx: Transaction, execution_id: str, terms: Terms, excluded: str | None) -> None:
-    (owner,) = tx.one(statements.OWNER, {"id": execution_id}) or (None,)
-    names, barred = decode(terms.assignees) or (), votes.barred(terms, owner, excluded)
-    if terms.votes is not None and not votes.are_possible(terms.votes, names, barred):
-        raise InvalidArgument(
-            f"The prompt takes {terms.votes} equal votes, and fewer of the people whom it is addressed to may vote; name more "
-            "of them, or a group, or ask for fewer votes."
-        )
 
 
 def authorize(
@@ -293,14 +283,19 @@ def _count(
     answer, most = votes.leading(tx, key)
     if answer is not None and most >= needed:
         to = move("interaction", wait.id, wait.status, "answer")
-        if tx.execute(statements.ANSWER_BY_VOTES, (to, tx.now, answer, key, wait.status)).rowcount != 1:
-            raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
+        write(tx, execution.id, wait, statements.ANSWER_BY_VOTES, (to, tx.now, answer, key, wait.status))
         wait.status, wait.response, wait.closed_at = to, answer, tx.now
         settle(tx, execution, wait, cause="votes", detail=event_details.answered(answer, digest=keeping.digest))
         return
     barred = votes.barred(wait, owner, wait.excluded)
     if not votes.are_possible(needed, decode(wait.assignees) or (), barred, voters, most):
         _fall_due(tx, execution, key, wait, keeping, cause="undecided")
+
+
+def write(tx: Transaction, execution_id: str, wait: Wait, sql: str, values: tuple[object, ...]) -> None:
+    """Change one wait by a guarded statement. Raises ``Conflict`` where it was not as expected."""
+    if tx.execute(sql, values).rowcount != 1:
+        raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
 
 
 def open_prompt(tx: Transaction, execution_id: str, wait_id: str) -> tuple[str, int, Wait, str | None]:
@@ -393,8 +388,7 @@ def _fall_due(
         then, default = tx.one(statements.AT_DEADLINE, {"wait_key": wait_key}) or (None, None)
     if then == "default":
         to = move("interaction", wait.id, wait.status, "answer")
-        if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
-            raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
+        write(tx, execution.id, wait, statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status))
         wait.status, wait.response, wait.closed_at = to, default, tx.now
         detail = event_details.answered(default or "", digest=keeping.digest)
         settle(tx, execution, wait, cause=cause, detail=detail)
