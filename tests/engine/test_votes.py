@@ -155,3 +155,17 @@ async def test_more_votes_than_people_are_refused_where_they_are_asked_for(store
     async with Runner(store, [Workflow(body, "flow", 1)]) as runner:
         record = (await runner.start("flow")).record
         assert "3 equal votes" in (await ended(record)).result
+
+
+async def test_an_execution_that_failed_undecided_is_retried_with_a_new_vote(store: ExecutionStore) -> None:
+    async with Runner(store, [Workflow(flow(votes=3, on_deadline="fail"), "flow", 1)]) as runner:
+        record = await begun(runner)
+        for who, option in (("ada", YES), ("eve", NO)):
+            await vote(store, record, who, **binary(option))
+        assert (await ended(record)).error_code == "undecided"
+        await store.retry(record.execution_id)
+        await until(record, lambda: record.pending_interactions)
+        assert record.pending_interactions[0].voted == ()
+        for who in PEOPLE:
+            await vote(store, record, who, **binary(YES))
+        assert (await ended(record)).result[0] == "yes"

@@ -11,11 +11,11 @@ import pytest_asyncio
 from starlette.requests import Request
 
 from people import as_, asked_by, execution_of, inbox_served
-from restpoint import Actor, ExecutionStore
+from restpoint import Actor, Context, ExecutionStore, workflow
 from restpoint.client import Client
 from restpoint.errors import AlreadyVoted, VoterUnknown
 from restpoint.prompts import HumanPromptBinary, HumanResponseBinary
-from serving import PEOPLE, make_app, served, whoever
+from serving import PEOPLE, events, make_app, served, take, whoever
 from support import NO, YES
 
 BOARD = ["ada", "grace", "group:finance"]
@@ -96,6 +96,27 @@ async def test_the_client_has_votes_and_raises_what_the_store_raises(file: Path)
             assert (shown.votes, shown.voted) == (2, ["joan"])
         async with Client(str(http.base_url), "grace") as client:
             assert [(item.votes, item.voted) async for item in client.inbox()] == [(2, ["joan"])]
+
+
+@workflow
+async def board(ctx: Context) -> str:
+    return (await ctx.ask(PAY, assignees=BOARD, votes=2)).selected_option.id
+
+
+async def test_the_stream_of_a_start_has_one_prompt_and_an_ordinary_answer(file: Path) -> None:
+    async with served(make_app(file, workflows=[board], authenticate=whoever)) as http:
+        said_by = {"x-user": "ada"}
+        async with http.stream("POST", "/v1/workflows/board/stream", json={}, headers=said_by) as reply:
+            stream = events(reply)
+            (asked_for,) = await take(stream, "interaction_required")
+            url = asked_for.data["response_url"]
+            for who in ("joan", "grace"):
+                sent = await http.post(url, json=said(YES), headers={"x-user": who})
+                assert sent.status_code == 204
+            told = [(each.name, each.data) async for each in stream]
+    assert [name for name, _ in told] == ["interaction_answered", "message"]
+    assert told[0][1]["status"] == "answered"
+    assert told[1][1] == "yes"
 
 
 # --- Pages -----------------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class StoreReader:
 
         Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
         those whose owner is among these names, or that have an open prompt which is addressed to one of them, or a prompt that
-        one of them answered. Raises ``InvalidArgument``.
+        one of them answered or voted on. Raises ``InvalidArgument``.
         """
         if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
