@@ -171,7 +171,8 @@ class Client:
     async def delegate(self, execution_id: str, interaction_id: str, to: str, reason: str | None = None) -> None:
         """Hand a prompt that is addressed to this client on to a person, or to a group as ``group:NAME``.
 
-        Raises ``InteractionClaimed`` (by somebody else), ``NotAllowed``, ``InvalidArgument``, and why the prompt is not open.
+        Raises ``InteractionClaimed`` (by somebody else), ``AlreadyVoted``, ``NotAllowed``, ``InvalidArgument``, and why the
+        prompt is not open.
         """
         await self._on_prompt(execution_id, interaction_id, "delegate", {"to": to, "reason": reason}, accept={403, 404})
 

@@ -14,6 +14,7 @@
     │   ├── Conflict                       conflict
     │   ├── InteractionAlreadyResolved     already_resolved
     │   ├── InteractionClaimed             interaction_claimed
+    │   ├── AlreadyVoted                   already_voted
     │   ├── InteractionExpired (TimeoutError)   interaction_expired
     │   ├── InteractionWithdrawn           interaction_withdrawn
     │   ├── InteractionExists              interaction_exists
@@ -34,7 +35,8 @@
     │       └── TimeLimitRefused           time_limit_refused: asyncio's time limits do not outlast a restart
     ├── NotAllowed                         not_allowed: the policy forbids it to this actor; nothing was written
     │   ├── FourEyes                       four_eyes
-    │   └── SamePerson                     same_person
+    │   ├── SamePerson                     same_person
+    │   └── VoterUnknown                   voter_unknown
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
     ├── StepFailed                         step_failed: a step of a workflow raised, and so did its retries
     ├── WorkflowFailed                     workflow_failed: a workflow raises it to give up, with a code of its own
@@ -81,6 +83,7 @@ from restpoint.errors.executions import (
     OwnerLimitReached,
 )
 from restpoint.errors.interactions import (
+    AlreadyVoted,
     FieldError,
     FourEyes,
     InteractionAlreadyResolved,
@@ -93,6 +96,7 @@ from restpoint.errors.interactions import (
     PromptNotAccepted,
     ResponseNotAccepted,
     SamePerson,
+    VoterUnknown,
 )
 from restpoint.errors.roots import (
     NotAllowed,
@@ -124,6 +128,7 @@ from restpoint.errors.workflows import (
 )
 
 __all__ = [
+    "AlreadyVoted",
     "CannotRetry",
     "Conflict",
     "ConsentDenied",
@@ -173,6 +178,7 @@ __all__ = [
     "StoreClosed",
     "TimeLimitRefused",
     "UnusableFile",
+    "VoterUnknown",
     "WorkflowFailed",
     "WorkflowNotFound",
     "by_code",

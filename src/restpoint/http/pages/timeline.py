@@ -44,6 +44,7 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_ASKED: ("Asked", "ask"),
     EventKind.INTERACTION_REWORDED: ("Asked in other words by the code now", "quiet"),
     EventKind.INTERACTION_CLAIMED: ("Taken to be answered", "quiet"),
+    EventKind.INTERACTION_VOTED: ("Voted", "plain"),
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
     EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
@@ -77,9 +78,11 @@ def _moment(entry: HistoryEntry) -> Moment:
     title, tone = _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
     detail = entry.detail if isinstance(entry.detail, Mapping) else {}
     text = "" if kind.wait_status == WaitStatus.EXPIRED else entry.cause or ""
+    if kind is EventKind.INTERACTION_EXPIRED and entry.cause == "undecided":
+        title = "The votes came to no answer"
     more: dict[str, Any] = {}
     match kind:
-        case EventKind.INTERACTION_ANSWERED:
+        case EventKind.INTERACTION_ANSWERED | EventKind.INTERACTION_VOTED:
             return _answered(entry, detail, title, tone)
         case EventKind.INTERACTION_ASKED:
             text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
@@ -98,12 +101,19 @@ def _moment(entry: HistoryEntry) -> Moment:
     return Moment(entry.time, title, tone, entry.actor, text, **more)
 
 
+_BY_CAUSE: Final[Mapping[str, tuple[str, Tone]]] = {
+    "deadline": ("Answered by the default at the deadline", "quiet"),
+    "undecided": ("Answered by the default: the votes came to no answer", "quiet"),
+    "votes": ("Answered by the votes", "good"),
+}
+"""What a prompt is answered by, where no person did it."""
+
+
 def _answered(entry: HistoryEntry, detail: Mapping[str, Any], title: str, tone: Tone) -> Moment:
+    title, tone = _BY_CAUSE.get(entry.cause or "", (title, tone))
     response = detail.get("response")
     if not isinstance(response, Mapping):
         return Moment(entry.time, title, tone, entry.actor)
-    if entry.actor is None and entry.cause == "deadline":
-        title, tone = "Answered by the default at the deadline", "quiet"
     comment = response.get("comment")
     return Moment(
         entry.time, title, tone, entry.actor, prompts.summary_of(response), comment=f"“{comment}”" if comment else ""
