@@ -40,12 +40,14 @@ ROLES: Final = (OPERATOR, READER)
 class Actor:
     """A person or program that acts. ``id`` is the name from their credentials, and history shows it.
 
-    ``groups`` are the names of their groups, without ``group:``. Raises ``InvalidArgument``.
+    ``groups`` are the names of their groups, without ``group:``. ``known_by`` is for the history: what they were known by where
+    that is not what people sign in with, such as the ticket of a mail. Raises ``InvalidArgument``.
     """
 
     id: str
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    known_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.id.startswith(GROUP):
@@ -72,6 +74,13 @@ def check_assignee(name: str) -> None:
             f"The assignee {name[:80]!r} can reach nobody: give the id of a person, or the name of a group behind {GROUP!r}, "
             "without blanks around it."
         )
+
+
+def who(name: str | None) -> str:
+    """A person or a group, as people say it."""
+    if name is None:
+        return "nobody by name"
+    return f"the group {name.removeprefix(GROUP)}" if name.startswith(GROUP) else name
 
 
 ActorLike = Actor | str | None

@@ -58,6 +58,7 @@ class Channel(Protocol):
 
         Raises:
             DeliveryFailed: The receiver does not have it, or nobody knows whether it has.
+
         """
 
     async def close(self) -> None:
@@ -72,6 +73,7 @@ class DeliveryFailed(Exception):
         is_final: Whether another attempt would fail as well.
         retry_after: The seconds that the receiver asked to be left alone for; None where it said nothing.
         disables: Whether the receiver is gone for good, so that nothing more is sent to it until an operator says so.
+
     """
 
     def __init__(

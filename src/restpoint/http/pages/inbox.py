@@ -19,10 +19,10 @@ from restpoint._storage import Asked
 from restpoint.access import LOCAL, Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
-from restpoint.http.pages.answers import Mistake, Sent, form_of, response_of
+from restpoint.http.pages.answers import CLOSED, MOST_BYTES, NOT_TAKEN, Mistake, Sent, form_of, response_of
 from restpoint.http.pages.live import Changes
 from restpoint.http.pages.timeline import timeline
-from restpoint.http.pages.waiting import waiting
+from restpoint.http.pages.waiting import state_of, waiting
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import read_body, refuse_other_sites
 from restpoint.http.sse import EventStream, event
@@ -31,10 +31,8 @@ from restpoint.service import View
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-_MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_DECIDED: Final = 100
 _MOST_ATTENTION: Final = 100
-_CLOSED: Final = (errors.InteractionAlreadyResolved, errors.InteractionExpired, errors.InteractionWithdrawn)
 _SIGN_IN: Final = "/auth/sign-in"
 _PATH: Final = "restpoint.page"
 
@@ -130,7 +128,7 @@ class InboxPages:
         """Take the answer to a prompt. A wrong one shows the page again, with what was typed and what is wrong with it."""
         actor, base = await self._writer(request)
         execution_id, interaction_id = request.path_params["execution_id"], request.path_params["interaction_id"]
-        sent = Sent.read(await read_body(request, _MOST_BYTES))
+        sent = Sent.read(await read_body(request, MOST_BYTES))
         asked = await self._service.asked(actor, execution_id, interaction_id)
         response = response_of(asked.prompt, sent)
         if response is None and asked.status == "pending":
@@ -142,13 +140,7 @@ class InboxPages:
                 sent.mistakes.append(Mistake("answer", str(refused)))
                 return await self._show_prompt(request, actor, base, sent, 422)
             return await self._show_prompt(request, actor, base, sent, 409)
-        except (
-            *_CLOSED,
-            errors.NotAllowed,
-            errors.InteractionClaimed,
-            errors.IllegalTransition,
-            errors.Conflict,
-        ) as refused:
+        except NOT_TAKEN as refused:
             return await self._show_prompt(request, actor, base, sent, problem_of(refused).status)
         return _to(f"{base}{_prompt_path(execution_id, interaction_id)}")
 
@@ -229,7 +221,7 @@ class InboxPages:
     ) -> Response:
         execution_id, interaction_id = request.path_params["execution_id"], request.path_params["interaction_id"]
         asked = await self._service.asked(actor, execution_id, interaction_id)
-        state = _state(asked)
+        state = state_of(asked)
         is_theirs = state == "open" and self._service.policy.may_answer(actor, asked)
         found = await waiting(self._service, actor)
         following = [
@@ -296,7 +288,7 @@ class InboxPages:
     async def _change(self, request: Request, verb: Callable[[Actor, str, str | None], Awaitable[View]]) -> Response:
         actor, base = await self._writer(request)
         execution_id = request.path_params["execution_id"]
-        sent = Sent.read(await read_body(request, _MOST_BYTES))
+        sent = Sent.read(await read_body(request, MOST_BYTES))
         try:
             await verb(actor, execution_id, sent.one("reason").strip() or None)
         except (errors.Refused, errors.IllegalTransition, errors.CannotRetry, errors.Conflict) as refused:
@@ -306,7 +298,7 @@ class InboxPages:
     async def _take(self, request: Request, verb: Callable[[Actor, str, str], Awaitable[None]]) -> Response:
         actor, base = await self._writer(request)
         ids = request.path_params["execution_id"], request.path_params["interaction_id"]
-        with suppress(*_CLOSED, errors.InteractionClaimed):  # the page says so
+        with suppress(*CLOSED, errors.InteractionClaimed):  # the page says so
             await verb(actor, *ids)
         return _to(f"{base}{_prompt_path(*ids)}")
 
@@ -371,13 +363,6 @@ _WORDS: Final = {
         "A page of another site sent this, so nothing was changed. Open the page here.",
     ),
 }
-
-
-def _state(asked: Asked) -> str:
-    """Where the prompt is: ``open``, ``late`` (nobody answered in time), ``answered`` or ``withdrawn``."""
-    if asked.status == "pending":
-        return "late" if asked.deadline is not None and asked.deadline <= time.time() else "open"
-    return {"answered": "answered", "expired": "late"}.get(asked.status, "withdrawn")
 
 
 def _view_path(execution_id: str) -> str:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from restpoint import prompts
 from restpoint._core.markdown import headline, markdown, opening, short
+from restpoint.access import who
 from restpoint.http.pages import html
 from restpoint.http.problems import Problem
 
@@ -75,13 +76,6 @@ def about(seconds: float) -> str:
         if count:
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return "a moment"
-
-
-def who(name: str | None) -> str:
-    """A person or a group, as people say it."""
-    if name is None:
-        return "nobody by name"
-    return f"the group {name.removeprefix('group:')}" if name.startswith("group:") else name
 
 
 # --- Templates -------------------------------------------------------------------------------------------------------

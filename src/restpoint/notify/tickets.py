@@ -1,0 +1,122 @@
+"""Tickets: links by which somebody without an account sees one prompt and answers it.
+
+A ticket is sealed with the key ring (AES-256-GCM), so nobody can make one or alter it, and nothing is stored: it names the prompt
+and the person, and the prompt itself says whether it still counts. It is for one prompt and one person, and good for as long as
+that person may answer that prompt: not after the prompt was answered, withdrawn, expired or addressed to others.
+
+Whoever has the link can answer, as with any link in a mail. A GET answers nothing, so programs that open every link of a mail do
+no harm. The form on the page has a *proof*, made when the page was shown, and nothing is answered without it.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from restpoint._core.serialization import decode, encode
+from restpoint.access import GROUP, Actor
+from restpoint.errors import InvalidArgument, KeyMissing, SealBroken
+from restpoint.notify.notices import Notice
+from restpoint.notify.wording import is_question
+from restpoint.oauth.keyring import Vault
+
+PATH: Final = "/ticket"
+"""The path of the page of tickets, below the mount of the routes."""
+
+TICKET: Final = "ticket"
+"""What ``Actor.known_by`` says of somebody who came with a ticket, and with it the history."""
+
+PROOF_SECONDS: Final = 43_200
+"""How long a form may stay open before it is shown once more: half a day."""
+
+_SEALED_FOR: Final = "ticket of a prompt"
+_PROOF_FOR: Final = "form of a ticket"
+_LONGEST: Final = 8_192  # characters; the ids and names of a ticket have at most 1,000 each
+
+GroupsOf = Callable[[str], Collection[str]]
+"""Says which groups a person is in, without ``group:``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a ticket says: which prompt, and for whom."""
+
+    execution_id: str
+    interaction_id: str
+    person: str
+
+
+def _no_groups(_: str) -> Collection[str]:
+    return ()
+
+
+class Tickets:
+    """Makes and reads tickets and proofs. ``groups_of`` says which groups a person is in, as of now."""
+
+    def __init__(self, vault: Vault, groups_of: GroupsOf = _no_groups) -> None:
+        self._vault = vault
+        self._groups_of = groups_of
+
+    def url(self, base: str, notice: Notice) -> str | None:
+        """The link of a notice for its recipient; None where the notice asks nothing of them.
+
+        ``base`` is the public URL of the routes.
+        """
+        if notice.recipient is None or notice.interaction_id is None or not self.is_addressed(notice):
+            return None
+        ticket = Ticket(notice.execution_id, notice.interaction_id, notice.recipient.name)
+        return f"{base.rstrip('/')}{PATH}?ticket={self.seal(ticket)}"
+
+    def is_addressed(self, notice: Notice) -> bool:
+        """Whether a notice asks something of its recipient."""
+        return is_addressed(notice, self._groups_of)
+
+    def seal(self, ticket: Ticket) -> str:
+        """The ticket as text for a link. Show it to its person only."""
+        return self._vault.seal_token(encode(_names(ticket)), _SEALED_FOR)
+
+    def read(self, text: str) -> Ticket | None:
+        """The ticket that ``seal`` wrote; None if it is no ticket of this server."""
+        if not text or len(text) > _LONGEST or not text.isascii():
+            return None
+        try:
+            return Ticket(*decode(self._vault.unseal_token(text, _SEALED_FOR)))
+        except (SealBroken, KeyMissing, TypeError, ValueError):
+            return None
+
+    def actor(self, ticket: Ticket) -> Actor | None:
+        """The person of a ticket, with their groups as of now and without any role; None if nobody can have that name."""
+        try:
+            return Actor(ticket.person, frozenset(self._groups_of(ticket.person)), known_by=TICKET)
+        except InvalidArgument:
+            return None
+
+    def proof(self, ticket: Ticket, now: float) -> str:
+        """The proof for the form on the page. ``now`` is in seconds since the epoch."""
+        return self._vault.seal_token(encode([int(now), *_names(ticket)]), _PROOF_FOR)
+
+    def is_proof(self, text: str, ticket: Ticket, now: float) -> bool:
+        """Whether a form has the proof of this ticket, from the last half day."""
+        if not text or len(text) > _LONGEST or not text.isascii():
+            return False
+        try:
+            made_at, *names = decode(self._vault.unseal_token(text, _PROOF_FOR))
+        except (SealBroken, KeyMissing, TypeError, ValueError):
+            return False
+        return bool(names == _names(ticket) and 0 <= now - made_at <= PROOF_SECONDS)
+
+
+def is_addressed(notice: Notice, groups_of: GroupsOf = _no_groups) -> bool:
+    """Whether a notice asks something of its recipient.
+
+    They are an assignee, or in a group that is one, or the owner where the prompt is addressed to nobody.
+    """
+    if notice.recipient is None or not is_question(notice):
+        return False
+    name = notice.recipient.name
+    if not notice.assignees:
+        return name == notice.owner
+    return name in notice.assignees or any(f"{GROUP}{group}" in notice.assignees for group in groups_of(name))
+
+
+def _names(ticket: Ticket) -> list[str]:
+    return [ticket.execution_id, ticket.interaction_id, ticket.person]
