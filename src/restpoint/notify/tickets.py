@@ -50,21 +50,23 @@ def _no_groups(_: str) -> Collection[str]:
 
 
 class Tickets:
-    """Makes and reads tickets and proofs. ``groups_of`` says which groups a person is in, as of now."""
+    """Makes and reads tickets and proofs.
 
-    def __init__(self, vault: Vault, groups_of: GroupsOf = _no_groups) -> None:
+    ``base`` is the public URL of the routes, or None where it is not known. ``groups_of`` says which groups a person is in, now.
+    """
+
+    def __init__(self, vault: Vault, base: str | None = None, groups_of: GroupsOf = _no_groups) -> None:
         self._vault = vault
+        self._base = None if base is None else base.rstrip("/")
         self._groups_of = groups_of
 
-    def url(self, base: str, notice: Notice) -> str | None:
-        """The link of a notice for its recipient; None where the notice asks nothing of them.
-
-        ``base`` is the public URL of the routes.
-        """
-        if notice.recipient is None or notice.interaction_id is None or not self.is_addressed(notice):
+    def url(self, notice: Notice) -> str | None:
+        """The link of a notice for its recipient; None where it asks nothing of them, or no public URL is known."""
+        if self._base is None or notice.interaction_id is None or not self.is_addressed(notice):
             return None
-        ticket = Ticket(notice.execution_id, notice.interaction_id, notice.recipient.name)
-        return f"{base.rstrip('/')}{PATH}?ticket={self.seal(ticket)}"
+        person = "" if notice.recipient is None else notice.recipient.name
+        ticket = Ticket(notice.execution_id, notice.interaction_id, person)
+        return f"{self._base}{PATH}?ticket={self.seal(ticket)}"
 
     def is_addressed(self, notice: Notice) -> bool:
         """Whether a notice asks something of its recipient."""
