@@ -7,6 +7,7 @@ with the server itself, such as a refused password, is tried again too, because 
 """
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -315,11 +316,12 @@ def _plain(text: str) -> str:
 
 def _cause(error: BaseException) -> str:
     """What the operating system or TLS says, by way of the errors that the library made of it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({seen.verify_message})"
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
-        seen = seen.__cause__ or seen.__context__
+    chain: list[BaseException] = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(before)
+    for each in reversed(chain):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({each.verify_message})"
+        if isinstance(each, OSError):
+            return os.strerror(each.errno) if each.errno and not isinstance(each, ssl.SSLError) else type(each).__name__
     return _plain(str(error)) or type(error).__name__

@@ -126,12 +126,13 @@ class Wording:
         if text.startswith(_SUBJECT):
             first, _, rest = text.partition("\n")
             subject, text = first.removeprefix(_SUBJECT), rest.strip()
-        if notice.is_sample and "ample" not in subject:
+        if notice.is_sample:
             subject = f"[Sample] {subject}"
         html = None if self._html is None else self._html.render(values).strip()
         return Worded(one_line(subject), f"{text}\n", html)
 
     def _values(self, notice: Notice, given: Given) -> dict[str, Any]:
+        """What a template sees. What there is none of is empty, so that no mail says None."""
         prompt, asks = notice.prompt, is_question(notice)
         asked = notice.assignees or ((notice.owner,) if notice.owner is not None else ())
         options = [_text(str(option.label)) for option in getattr(prompt, "options", None) or ()]
@@ -143,31 +144,31 @@ class Wording:
             "happened": notice.event.description,
             "route": one_line(notice.route),
             "is_sample": notice.is_sample,
-            "workflow": _line_or_none(notice.workflow),
+            "workflow": _line(notice.workflow),
             "execution_id": one_line(notice.execution_id),
-            "interaction_id": _line_or_none(notice.interaction_id),
-            "owner": _line_or_none(notice.owner),
+            "interaction_id": _line(notice.interaction_id),
+            "owner": _line(notice.owner),
             "status": notice.status,
-            "actor": _line_or_none(notice.actor),
+            "actor": _line(notice.actor),
             "assignees": [one_line(name) for name in asked],
             "asked": _listed([one_line(who(name)) for name in asked]),
             "asks": asks,
-            "question": _text(prompt.text) if asks and prompt is not None and self._shows_question else None,
+            "question": _text(prompt.text) if asks and prompt is not None and self._shows_question else "",
             "options": options if asks and self._shows_question else [],
             "priority": notice.priority,
             "time": self._moment(notice.time),
             "due": self._moment(notice.due_at),
             "deadline": self._moment(notice.deadline_at),
-            "link": given.link,
+            "link": given.link or "",
             "is_personal": given.is_personal,
             "is_addressed": given.is_addressed,
-            "recipient": None if recipient is None else one_line(recipient.name),
+            "recipient": "" if recipient is None else one_line(recipient.name),
         }
 
-    def _moment(self, at: int | None) -> str | None:
-        """A moment (milliseconds since the epoch) in the zone of the route, with the name of the zone."""
+    def _moment(self, at: int | None) -> str:
+        """A moment (milliseconds since the epoch) in the zone of the route, with the name of the zone; empty without one."""
         if at is None:
-            return None
+            return ""
         return f"{datetime.fromtimestamp(at / 1000, self._zone):%-d %b %Y, %H:%M %Z}"
 
 
@@ -224,8 +225,8 @@ def _heading(event: EventKind, *, is_addressed: bool) -> str:
     return known[0 if is_addressed else 1] if known is not None else str(event).replace("_", " ").capitalize()
 
 
-def _line_or_none(text: str | None) -> str | None:
-    return None if text is None else one_line(text)
+def _line(text: str | None) -> str:
+    return "" if text is None else one_line(text)
 
 
 def _text(text: str) -> str:
