@@ -48,7 +48,7 @@ from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
-from restpoint.http.pages import reference
+from restpoint.http.pages import reference, rendering
 from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
@@ -308,14 +308,17 @@ class _Routes:
         self._title = title
         self._base_of = handlers.base_of
         self._operations = operations(handlers)
-        self._pages = InboxPages(handlers) if handlers.has_pages else None
+        pages = InboxPages(handlers).routes if handlers.has_pages else ()
+        tickets = () if handlers.ticket_pages is None else handlers.ticket_pages.routes
+        assets = rendering.ROUTES if pages or tickets else ()
+        self._pages = (*pages, *tickets, *assets)
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
             yield _route(each.path, _Endpoint(each.handler, each.query), each.method, each.id)
         yield _route("/openapi.json", _Endpoint(self.openapi, frozenset()), "GET", "openapi")
         yield _route("/docs", _Endpoint(self.docs, frozenset()), "GET", "docs")
-        for page in () if self._pages is None else self._pages.routes:
+        for page in self._pages:
             yield _route(page.path, _Endpoint(page.handler, None), page.method, page.name)
 
     @cached_property

@@ -8,19 +8,19 @@ the message, and a token in it, to another host.
 import asyncio
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.threads import ThreadPool
 from restpoint.errors import InvalidArgument
 from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.secrets import secret
-from restpoint.notify.wording import MESSAGE, Given, Worded, Wording, zone
+from restpoint.notify.wording import MESSAGE, Given, Worded, Wordings, zone
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -35,6 +35,8 @@ _heard: ContextVar[list[str] | None] = ContextVar("restpoint_apprise_heard", def
 class AppriseSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "apprise"``, as the routes file has it: one URL, in the environment or in a file."""
 
+    default_to: ClassVar[tuple[str, ...]] = ()
+
     kind: Literal["apprise"] = "apprise"
     url_env: str | None = None
     url_file: str | None = None
@@ -47,34 +49,27 @@ class AppriseSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     timeout: int = Field(default=60, ge=1, le=300)
     """The time limit of an attempt, in seconds."""
 
-    def channel(self, environ: Mapping[str, str], routes: Mapping[str, Wording] | None = None) -> "AppriseChannel":
-        """Make the channel. ``routes`` says how each route words its messages; others are worded as ours are.
-
-        Raises ``InvalidArgument``; its message does not show the URL.
-        """
-        url = secret(environ, self.url_env, self.url_file, "URL of Apprise")
+    def channel(self, context: ChannelContext) -> "AppriseChannel":
+        """Make the channel. Raises ``InvalidArgument``; its message does not show the URL."""
+        url = secret(context, self.url_env, self.url_file, "URL of Apprise")
         if url is None:
             raise InvalidArgument("A channel of Apprise needs url_env or url_file, which say where its URL is.")
-        return AppriseChannel(self, _target(url.strip()), routes or {})
-
-    def wording(self, template: Path | None = None) -> Wording:
-        """The words of a route, by its template or ours. Raises ``InvalidArgument``."""
-        return Wording(template, MESSAGE, zone=zone(self.timezone), shows_question=self.show_question)
+        wordings = Wordings(context.templates, MESSAGE, zone=zone(self.timezone), shows_question=self.show_question)
+        return AppriseChannel(self, _target(url.strip()), wordings)
 
 
 class AppriseChannel:
     """Sends notices by Apprise. Made by ``AppriseSettings.channel``."""
 
-    def __init__(self, settings: AppriseSettings, target: "Apprise", routes: Mapping[str, Wording]) -> None:
+    def __init__(self, settings: AppriseSettings, target: "Apprise", wordings: Wordings) -> None:
         self._settings = settings
         self._target = target
-        self._routes = routes
-        self._default = settings.wording()
+        self._wordings = wordings
         self._threads = ThreadPool(settings.concurrency, "restpoint-apprise")
 
     async def send(self, notice: Notice) -> None:
         """Send the message, and return once the receiver has it. Raises ``DeliveryFailed``."""
-        worded = self._routes.get(notice.route, self._default).words(notice, Given(link=notice.link))
+        worded = self._wordings.words(notice, Given(link=notice.link))
         try:
             async with asyncio.timeout(self._settings.timeout):
                 outcome, error = await self._threads.call(_send, self._target, worded)

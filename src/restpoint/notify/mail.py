@@ -10,21 +10,21 @@ import asyncio
 import os
 import re
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import aiosmtplib
 from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.addresses import is_loopback
+from restpoint.access import GROUP, Actor
 from restpoint.errors import InvalidArgument
 from restpoint.notify.mail_messages import Mail, Sender, check_address, check_unsubscribe, mail_of
-from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
+from restpoint.notify.routes_file import ASSIGNEES, ChannelContext
 from restpoint.notify.secrets import secret
-from restpoint.notify.tickets import Tickets, is_addressed
-from restpoint.notify.wording import Given, Wording, zone
+from restpoint.notify.tickets import is_addressed
+from restpoint.notify.wording import Given, Wordings, zone
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _IDLE_SECONDS: Final = 10.0  # servers close what waits for longer than a few minutes (RFC 5321, section 4.5.3.2)
@@ -40,6 +40,8 @@ _Address = Annotated[str, AfterValidator(check_address)]
 
 class MailSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "mail"``, as the routes file has it. The password comes from the environment or a file."""
+
+    default_to: ClassVar[tuple[str, ...]] = (ASSIGNEES,)
 
     kind: Literal["mail"] = "mail"
     host: str = Field(min_length=1, max_length=255)
@@ -68,60 +70,40 @@ class MailSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     timeout: int = Field(default=30, ge=1, le=300)
     """The time limit of each command of SMTP, in seconds."""
 
-    def channel(
-        self,
-        environ: Mapping[str, str],
-        routes: "Mapping[str, MailRoute] | None" = None,
-        tickets: Tickets | None = None,
-    ) -> "MailChannel":
-        """Make the channel. ``routes`` says how each route words its mails; others are worded as ours are.
-
-        Without ``tickets``, as where there is no key ring, mails have the plain link. Raises ``InvalidArgument``.
-        """
+    def channel(self, context: ChannelContext) -> "MailChannel":
+        """Make the channel. Where the context has no tickets, mails have the plain link. Raises ``InvalidArgument``."""
         if self.security == "none" and not is_loopback(self.host):
             raise InvalidArgument(
                 f'The mail server {self.host} is beyond this machine, so security = "none" would show every link and the '
                 'password to whoever listens. Use "starttls" or "tls".'
             )
-        password = secret(environ, self.password_env, self.password_file, "password of the mail server")
+        password = secret(context, self.password_env, self.password_file, "password of the mail server")
         if (self.username is None) != (password is None):
             raise InvalidArgument(
                 "A mail server wants both a username and a password (password_env or password_file), or neither."
             )
-        return MailChannel(self, password, routes or {}, tickets)
-
-    def wording(self, template: Path | None = None) -> Wording:
-        """The words of a route, by its template (a path) or ours. Raises ``InvalidArgument``."""
-        return Wording(template, zone=zone(self.timezone), shows_question=self.show_question)
-
-
-@dataclass(frozen=True, slots=True)
-class MailRoute:
-    """How one route words its mails, and whether these have links with tickets."""
-
-    wording: Wording
-    has_tickets: bool = False
+        trust = None if self.security == "none" else _trust(context.folder, self.ca_file)
+        return MailChannel(self, context, _Connections(self, password, trust))
 
 
 class MailChannel:
     """Sends notices to people. Made by ``MailSettings.channel``."""
 
-    def __init__(
-        self, settings: MailSettings, password: str | None, routes: Mapping[str, MailRoute], tickets: Tickets | None
-    ) -> None:
+    def __init__(self, settings: MailSettings, context: ChannelContext, connections: "_Connections") -> None:
         self._sender = Sender(settings.sender, settings.sender_name, settings.reply_to, settings.unsubscribe)
-        self._routes = routes
-        self._default = MailRoute(settings.wording())
-        self._tickets = tickets
-        self._connections = _Connections(settings, password)
+        self._wordings = Wordings(
+            context.templates, zone=zone(settings.timezone), shows_question=settings.show_question
+        )
+        self._tickets = context.tickets
+        self._ticketed = context.ticketed
+        self._connections = connections
 
     async def send(self, notice: Notice) -> None:
         """Hand the mail to the server, and return once that has taken it. Raises ``DeliveryFailed``."""
         recipient = notice.recipient
         if recipient is None:
             raise DeliveryFailed("A mail goes to a person, and this notice is for nobody by name.", is_final=True)
-        route = self._routes.get(notice.route, self._default)
-        worded = route.wording.words(notice, self._given(notice, route))
+        worded = self._wordings.words(notice, await self._given(notice, recipient))
         try:
             mail = mail_of(notice, recipient, worded, self._sender)
         except ValueError as error:
@@ -132,24 +114,28 @@ class MailChannel:
         """Close the connections."""
         await self._connections.close()
 
-    def _given(self, notice: Notice, route: MailRoute) -> Given:
-        tickets = self._tickets
-        addressed = is_addressed(notice) if tickets is None else tickets.is_addressed(notice)
-        link = tickets.url(notice) if tickets is not None and route.has_tickets and not notice.is_sample else None
+    async def _given(self, notice: Notice, recipient: Recipient) -> Given:
+        tickets = self._tickets if notice.route in self._ticketed and not notice.is_sample else None
+        link = None if tickets is None else await tickets.url(notice)
         if link is not None:
-            return Given(link=link, is_personal=True, is_addressed=addressed)
-        return Given(link=notice.link, is_addressed=addressed)
+            return Given(link=link, is_personal=True, is_addressed=True)
+        # Who is in the groups is not known here; whoever is told of a prompt for groups is most likely asked.
+        to_groups = any(name.startswith(GROUP) for name in notice.assignees)
+        return Given(
+            link=notice.link,
+            is_addressed=to_groups or is_addressed(Actor(recipient.name), notice.assignees, notice.owner),
+        )
 
 
 class _Connections:
     """The connections to one server: at most as many as the settings say, and used again while they are fresh."""
 
-    def __init__(self, settings: MailSettings, password: str | None) -> None:
+    def __init__(self, settings: MailSettings, password: str | None, trust: ssl.SSLContext | None) -> None:
         self._settings = settings
         self._password = password
         self._place = f"the mail server {settings.host}"
         self._port = settings.port or _PORTS[settings.security]
-        self._context = None if settings.security == "none" else _trust(settings.ca_file)
+        self._trust = trust
         self._free = asyncio.Semaphore(settings.connections)
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
         self._closing: asyncio.TimerHandle | None = None
@@ -201,7 +187,7 @@ class _Connections:
             password=self._password,
             use_tls=settings.security == "tls",
             start_tls=settings.security == "starttls",
-            tls_context=self._context,
+            tls_context=self._trust,
             timeout=settings.timeout,
         )
         try:
@@ -293,9 +279,9 @@ async def _quit(connection: aiosmtplib.SMTP) -> None:
         connection.close()
 
 
-def _trust(ca_file: str | None) -> ssl.SSLContext:
+def _trust(folder: Path, ca_file: str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return ssl.create_default_context(cafile=None if ca_file is None else folder / ca_file)
     except OSError as error:  # ssl.SSLError too
         raise InvalidArgument(
             f"The ca_file {ca_file} holds no certificates in PEM ({error.strerror or error})."

@@ -1,13 +1,11 @@
 """Secrets of channels, which come from the environment or from a file and are never in the routes file."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from restpoint._core import secret_files
 from restpoint.errors import InvalidArgument
+from restpoint.notify.routes_file import ChannelContext
 
 
-def secret(environ: Mapping[str, str], variable: str | None, file: str | None, what: str) -> str | None:
+def secret(context: ChannelContext, variable: str | None, file: str | None, what: str) -> str | None:
     """Return the secret in the environment variable, or in the file, that the settings name; None where they name neither.
 
     A file must be readable by its owner only, and its last line break does not count. Raises ``InvalidArgument`` with ``what``
@@ -16,13 +14,13 @@ def secret(environ: Mapping[str, str], variable: str | None, file: str | None, w
     if variable is not None and file is not None:
         raise InvalidArgument(f"The {what} comes from {variable} or from {file}: name one of them.")
     if variable is not None:
-        value = environ.get(variable)
+        value = context.environ.get(variable)
         if not value:
             raise InvalidArgument(f"The {what} comes from {variable}, which is not set in the environment.")
         return value
     if file is None:
         return None
-    _, data = secret_files.read(Path(file), what, "a text editor")
+    _, data = secret_files.read(context.folder / file, what, "a text editor")
     try:
         value = data.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ Whoever has the link can answer, as with any link in a mail. A GET answers nothi
 no harm. The form on the page has a *proof*, made when the page was shown, and nothing is answered without it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,8 +32,8 @@ _SEALED_FOR: Final = "ticket of a prompt"
 _PROOF_FOR: Final = "form of a ticket"
 _LONGEST: Final = 8_192  # characters; the ids and names of a ticket have at most 1,000 each
 
-GroupsOf = Callable[[str], Collection[str]]
-"""Says which groups a person is in, without ``group:``."""
+GroupsOf = Callable[[str, Collection[str]], Awaitable[Collection[str]]]
+"""Says in which of these groups a person is, now. Names of groups are without ``group:``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +45,25 @@ class Ticket:
     person: str
 
 
-def _no_groups(_: str) -> Collection[str]:
-    return ()
-
-
 class Tickets:
     """Makes and reads tickets and proofs.
 
-    ``base`` is the public URL of the routes, or None where it is not known. ``groups_of`` says which groups a person is in, now.
+    ``base`` is the public URL of the routes, or None where it is not known. ``groups_of`` says in which groups people are.
     """
 
-    def __init__(self, vault: Vault, base: str | None = None, groups_of: GroupsOf = _no_groups) -> None:
+    def __init__(self, vault: Vault, base: str | None, groups_of: GroupsOf) -> None:
         self._vault = vault
         self._base = None if base is None else base.rstrip("/")
         self._groups_of = groups_of
 
-    def url(self, notice: Notice) -> str | None:
+    async def url(self, notice: Notice) -> str | None:
         """The link of a notice for its recipient; None where it asks nothing of them, or no public URL is known."""
-        if self._base is None or notice.interaction_id is None or not self.is_addressed(notice):
+        if self._base is None or notice.recipient is None or notice.interaction_id is None or not is_question(notice):
             return None
-        person = "" if notice.recipient is None else notice.recipient.name
-        ticket = Ticket(notice.execution_id, notice.interaction_id, person)
+        ticket = Ticket(notice.execution_id, notice.interaction_id, notice.recipient.name)
+        if not is_addressed(await self.actor(ticket, notice.assignees), notice.assignees, notice.owner):
+            return None
         return f"{self._base}{PATH}?ticket={self.seal(ticket)}"
-
-    def is_addressed(self, notice: Notice) -> bool:
-        """Whether a notice asks something of its recipient."""
-        return is_addressed(notice, self._groups_of)
 
     def seal(self, ticket: Ticket) -> str:
         """The ticket as text for a link. Show it to its person only."""
@@ -85,10 +78,15 @@ class Tickets:
         except (SealBroken, KeyMissing, TypeError, ValueError):
             return None
 
-    def actor(self, ticket: Ticket) -> Actor | None:
-        """The person of a ticket, with their groups as of now and without any role; None if nobody can have that name."""
+    async def actor(self, ticket: Ticket, assignees: Collection[str]) -> Actor | None:
+        """The person of a ticket; None if nobody can have that name.
+
+        They have the groups among ``assignees``, to whom the prompt is addressed, that they are in now, and no role.
+        """
+        groups = [name.removeprefix(GROUP) for name in assignees if name.startswith(GROUP)]
+        theirs = frozenset(await self._groups_of(ticket.person, groups)) if groups else frozenset[str]()
         try:
-            return Actor(ticket.person, frozenset(self._groups_of(ticket.person)), known_by=TICKET)
+            return Actor(ticket.person, theirs.intersection(groups), known_by=TICKET)
         except InvalidArgument:
             return None
 
@@ -107,17 +105,11 @@ class Tickets:
         return bool(names == _names(ticket) and 0 <= now - made_at <= PROOF_SECONDS)
 
 
-def is_addressed(notice: Notice, groups_of: GroupsOf = _no_groups) -> bool:
-    """Whether a notice asks something of its recipient.
-
-    They are an assignee, or in a group that is one, or the owner where the prompt is addressed to nobody.
-    """
-    if notice.recipient is None or not is_question(notice):
+def is_addressed(actor: Actor | None, assignees: Collection[str], owner: str | None) -> bool:
+    """Whether a prompt is put to somebody: they are an assignee, or in a group that is one, or its owner where it has none."""
+    if actor is None:
         return False
-    name = notice.recipient.name
-    if not notice.assignees:
-        return name == notice.owner
-    return name in notice.assignees or any(f"{GROUP}{group}" in notice.assignees for group in groups_of(name))
+    return not actor.names.isdisjoint(assignees) if assignees else actor.id == owner
 
 
 def _names(ticket: Ticket) -> list[str]:

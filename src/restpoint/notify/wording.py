@@ -172,6 +172,26 @@ class Wording:
         return f"{datetime.fromtimestamp(at / 1000, self._zone):%-d %b %Y, %H:%M %Z}"
 
 
+class Wordings:
+    """The words of the routes of one channel: each by its own template, or by ours. The arguments are those of ``Wording``.
+
+    Raises ``InvalidArgument``.
+    """
+
+    def __init__(
+        self, templates: Mapping[str, Path], ours: str = MAIL, *, zone: tzinfo = UTC, shows_question: bool = True
+    ) -> None:
+        self._ours = Wording(None, ours, zone=zone, shows_question=shows_question)
+        self._own = {
+            route: Wording(template, ours, zone=zone, shows_question=shows_question)
+            for route, template in templates.items()
+        }
+
+    def words(self, notice: Notice, given: Given) -> Worded:
+        """Put a notice in words, as its route has it. Raises ``DeliveryFailed``."""
+        return self._own.get(notice.route, self._ours).words(notice, given)
+
+
 def is_question(notice: Notice) -> bool:
     """Whether the notice is about a prompt that somebody may answer now."""
     return notice.prompt is not None and notice.event.wait == "interaction" and not notice.event.closes_wait

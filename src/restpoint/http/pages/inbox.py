@@ -7,7 +7,7 @@ service, as every interface does, so that what somebody may see and do is decide
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -21,6 +21,7 @@ from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
 from restpoint.http.pages.answers import CLOSED, MOST_BYTES, NOT_TAKEN, Mistake, Sent, form_of, response_of
 from restpoint.http.pages.live import Changes
+from restpoint.http.pages.rendering import Handler, Route
 from restpoint.http.pages.timeline import timeline
 from restpoint.http.pages.waiting import state_of, waiting
 from restpoint.http.problems import Problem, problem_of
@@ -29,21 +30,10 @@ from restpoint.http.sse import EventStream, event
 from restpoint.lifecycle import PAUSED, ExecutionStatus
 from restpoint.service import View
 
-Handler = Callable[[Request], Awaitable[Response]]
-
 _MOST_DECIDED: Final = 100
 _MOST_ATTENTION: Final = 100
 _SIGN_IN: Final = "/auth/sign-in"
 _PATH: Final = "restpoint.page"
-
-
-class Route(NamedTuple):
-    """A route of the pages."""
-
-    method: str
-    path: str
-    handler: Handler
-    name: str
 
 
 class InboxPages:
@@ -74,7 +64,6 @@ class InboxPages:
         return [
             *pages,
             Route("GET", "/live", self.live, "live"),
-            Route("GET", "/assets/{name}", rendering.asset, "asset"),
         ]
 
     # --- Pages -------------------------------------------------------------------------------------------------------

@@ -5,12 +5,12 @@ HTML of it, with raw HTML switched off and links that lead to the web or to a ma
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,6 +31,20 @@ _CSP: Final = (
 _HEADERS: Final = {**html.HEADERS, "content-security-policy": _CSP, "referrer-policy": "same-origin"}
 _MEDIA_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+# --- Routes ----------------------------------------------------------------------------------------------------------
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Route(NamedTuple):
+    """A route of the pages."""
+
+    method: str
+    path: str
+    handler: Handler
+    name: str
 
 
 # --- Text ------------------------------------------------------------------------------------------------------------
@@ -128,3 +142,7 @@ async def asset(request: Request) -> Response:
         raise Problem("route_not_found", f"There is no {name[:80]} here.")
     headers = {"cache-control": "max-age=31536000, immutable", "x-content-type-options": "nosniff"}
     return Response(_asset(name), 200, headers, _MEDIA_TYPES[name.rpartition(".")[2]])
+
+
+ROUTES: Final = (Route("GET", "/assets/{name}", asset, "asset"),)
+"""The routes of what stands beside the pages."""

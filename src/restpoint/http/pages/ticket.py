@@ -18,6 +18,7 @@ from restpoint._storage import Asked
 from restpoint.access import LOCAL, Actor
 from restpoint.http.pages import html, rendering
 from restpoint.http.pages.answers import MOST_BYTES, NOT_TAKEN, Mistake, Sent, form_of, response_of
+from restpoint.http.pages.rendering import Route
 from restpoint.http.pages.waiting import state_of
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import read_body
@@ -35,6 +36,7 @@ _OVER: Final = {
 """What a ticket shows that does not count any more, by the state of its prompt: that, and nothing of the question."""
 
 _THANKS: Final = ("Your answer is recorded", "The workflow goes on. You may close this window.")
+_ONCE: Final = ("You answered this before", "That answer counts. What you sent now was not recorded.")
 _UNKNOWN: Final = (
     "This link does not work",
     "It was cut short or changed on its way, or it is not of this server. Open it once more from the mail, as a whole.",
@@ -64,6 +66,11 @@ class TicketPages:
         self._tickets = tickets
         self._base_of = base_of
         self._actor_of = actor_of
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes of the page."""
+        return (Route("GET", PATH, self.show, "ticket_page"), Route("POST", PATH, self.answer, "answer_ticket"))
 
     async def show(self, request: Request) -> Response:
         """Show the prompt of a ticket, with its form."""
@@ -101,17 +108,16 @@ class TicketPages:
     async def _of(self, request: Request, text: str, sent: Sent | None = None) -> Response:
         """The page of a ticket; with ``sent``, once that was taken or refused."""
         ticket = self._tickets.read(text)
-        actor = None if ticket is None else self._tickets.actor(ticket)
-        if ticket is None or actor is None:
+        if ticket is None:
             return self._say(request, *_UNKNOWN, 404)
         signed_in = await self._signed_in(request)
         if signed_in is not None and signed_in.id not in {LOCAL, ticket.person}:
             return self._say(request, *_ANOTHER, 403)
-        asked = await self._asked(actor, ticket)
-        if asked is None:
-            return self._say(request, *_OVER["open"], 410)
+        actor, asked = await self._found(ticket)
+        if actor is None or asked is None:
+            return self._say(request, *_OVER["open"], 410, sent)
         if sent is None or (state_of(asked) == "open" and not self._is_theirs(actor, asked)):
-            return self._shown(request, text, ticket, actor, asked)
+            return self._shown(request, text, ticket, actor, asked, sent)
         if not self._tickets.is_proof(sent.one("proof"), ticket, time.time()):
             return self._shown(request, text, ticket, actor, asked, sent, 403, is_stale=True)
         return await self._taken(request, text, ticket, actor, asked, sent)
@@ -129,9 +135,9 @@ class TicketPages:
                 sent.mistakes.append(Mistake("answer", str(refused)))
             return self._shown(request, text, ticket, actor, asked, sent, 422)
         except NOT_TAKEN as refused:
-            now = await self._asked(actor, ticket)
+            _, now = await self._found(ticket)
             if now is None:
-                return self._say(request, *_OVER["open"], 410)
+                return self._say(request, *_OVER["open"], 410, sent)
             return self._shown(request, text, ticket, actor, now, sent, problem_of(refused).status)
         # Relative, so that it is right behind a proxy that takes a part of the path away.
         return RedirectResponse(f"?ticket={text}", 303, dict(html.HEADERS))
@@ -144,12 +150,15 @@ class TicketPages:
         except Problem:  # of a server that answers only its own machine
             return None
 
-    async def _asked(self, actor: Actor, ticket: Ticket) -> Asked | None:
-        """The prompt of a ticket; None where its person may not see it any more."""
+    async def _found(self, ticket: Ticket) -> tuple[Actor | None, Asked | None]:
+        """The person of a ticket, and its prompt as they may see it; None where they may not, or not any more."""
+        ids = ticket.execution_id, ticket.interaction_id
         try:
-            return await self._service.asked(actor, ticket.execution_id, ticket.interaction_id)
+            question = await self._service.store.address(*ids, as_stored=True)
+            actor = await self._tickets.actor(ticket, question.assignees)
+            return actor, None if actor is None else await self._service.asked(actor, *ids)
         except errors.NotFound:
-            return None
+            return None, None
 
     def _is_theirs(self, actor: Actor, asked: Asked) -> bool:
         return self._service.policy.may_answer(actor, asked)
@@ -168,7 +177,7 @@ class TicketPages:
     ) -> Response:
         state = state_of(asked)
         if state == "answered" and asked.answered_by == ticket.person:
-            return self._say(request, *_THANKS)
+            return self._say(request, *_THANKS) if sent is None else self._say(request, *_ONCE, 409, sent)
         if state != "open" or not self._is_theirs(actor, asked):
             return self._say(request, *_OVER[state], 410, sent)
         now = time.time()
