@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from mail_server import PASSWORD, USER, MailServer, Received, mail_server, write_certificate
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
-from restpoint.notify.mail import MailChannel, MailRoute, MailSettings
+from restpoint.notify.mail import MailChannel, MailSettings
 from restpoint.notify.mail_messages import Sender, check_address, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
+from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.wording import Worded
 from restpoint.prompts import HumanPromptText
 from support import PATIENCE
@@ -62,8 +63,17 @@ def settings_of(port: int, **more: Any) -> MailSettings:
     return MailSettings.model_validate(given)
 
 
+def context_of(environ: dict[str, str] | None = None, **more: Any) -> ChannelContext:
+    return ChannelContext(name="post", environ=environ or {}, folder=Path(), **more)
+
+
 def channel_to(server: MailServer, environ: dict[str, str] | None = None, **more: Any) -> MailChannel:
-    return settings_of(server.port, **more).channel(environ or {})
+    return settings_of(server.port, **more).channel(context_of(environ))
+
+
+def worded(port: int, template: Path) -> MailChannel:
+    """A channel whose route ``ask`` has a template of its own."""
+    return settings_of(port).channel(context_of(templates={"ask": template}))
 
 
 async def sent(server: MailServer, *notices: Notice, **more: Any) -> list[Received]:
@@ -313,7 +323,7 @@ async def test_a_server_whose_certificate_is_not_trusted_gets_nothing(certificat
 def test_only_a_server_of_this_machine_goes_without_tls() -> None:
     given = MailSettings(host="mail.example.com", security="none", sender="a@example.com")
     with pytest.raises(InvalidArgument, match="beyond this machine"):
-        given.channel({})
+        given.channel(context_of())
 
 
 @pytest.mark.parametrize(
@@ -331,7 +341,7 @@ def test_settings_that_cannot_work_are_refused_at_the_start(
     given: dict[str, Any], environ: dict[str, str], words: str
 ) -> None:
     with pytest.raises(InvalidArgument, match=words):
-        settings_of(25, **given).channel(environ)
+        settings_of(25, **given).channel(context_of(environ))
 
 
 @pytest.mark.parametrize(
@@ -454,9 +464,7 @@ async def test_a_notice_for_nobody_is_no_mail(server: MailServer) -> None:
 async def test_a_route_words_its_mails_by_its_own_template(server: MailServer, tmp_path: Path) -> None:
     text = "Subject: Freigabe: {{ workflow }}\n\n{{ question|quoted }}\nBis {{ deadline }}: {{ link }}\n"
     (tmp_path / "freigabe.txt").write_text(text)
-    given = settings_of(server.port)
-    route = MailRoute(given.wording(tmp_path / "freigabe.txt"))
-    channel = given.channel({}, {"ask": route})
+    channel = worded(server.port, tmp_path / "freigabe.txt")
     await channel.send(NOTICE)
     await channel.send(replace(NOTICE, id="other", route="another"))
     await channel.close()
@@ -470,8 +478,7 @@ async def test_a_route_words_its_mails_by_its_own_template(server: MailServer, t
 async def test_the_html_of_a_template_stands_beside_it_and_is_escaped(server: MailServer, tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("{{ question }}")
     (tmp_path / "own.html").write_text("<p>{{ question }} {{ workflow }}</p>{{ question|markdown }}")
-    given = settings_of(server.port)
-    channel = given.channel({}, {"ask": MailRoute(given.wording(tmp_path / "own.txt"))})
+    channel = worded(server.port, tmp_path / "own.txt")
     await channel.send(replace(NOTICE, workflow="<b>", prompt=HumanPromptText(text="<i> *x*")))
     await channel.close()
     (mail,) = server.mails
@@ -498,20 +505,19 @@ def test_a_template_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, 
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "bad.txt").write_text(text)
     with pytest.raises(InvalidArgument, match=words):
-        settings_of(25).wording(folder / "bad.txt")
+        worded(25, folder / "bad.txt")
 
 
 def test_a_template_that_is_missing_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="no template gone"):
-        settings_of(25).wording(tmp_path / "gone.txt")
+        worded(25, tmp_path / "gone.txt")
     with pytest.raises(InvalidArgument, match="ends in"):
-        settings_of(25).wording(tmp_path / "gone.html")
+        worded(25, tmp_path / "gone.html")
 
 
 async def test_a_template_that_fails_on_a_notice_is_a_failed_attempt(server: MailServer, tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("{{ 1 // (priority - 3) }}")
-    given = settings_of(server.port)
-    channel = given.channel({}, {"ask": MailRoute(given.wording(tmp_path / "own.txt"))})
+    channel = worded(server.port, tmp_path / "own.txt")
     with pytest.raises(DeliveryFailed, match="ZeroDivisionError") as refused:
         await channel.send(replace(NOTICE, priority=3))
     await channel.close()
