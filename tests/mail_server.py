@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
@@ -34,7 +34,7 @@ class Received:
 
     @property
     def message(self) -> EmailMessage:
-        return cast("EmailMessage", email.message_from_bytes(self.raw, policy=SMTPUTF8))
+        return email.message_from_bytes(self.raw, policy=SMTPUTF8)
 
     @property
     def text(self) -> str:
@@ -48,8 +48,8 @@ class Received:
     def links(self) -> list[str]:
         return [word for word in self.text.split() if word.startswith("http")]
 
-    def _part(self, kind: str) -> str:
-        part = self.message.get_body([kind])  # type: ignore[list-item]
+    def _part(self, kind: Literal["plain", "html"]) -> str:
+        part = self.message.get_body([kind])
         assert part is not None, f"the mail has no part {kind}"
         return str(part.get_content())
 
@@ -78,7 +78,8 @@ class MailServer:
         reply = self.replies.get("DATA", "250 OK")
         if reply.startswith("250"):
             content = envelope.original_content or b""
-            user = None if session.auth_data is None else session.auth_data.login.decode()
+            known: Any = session.auth_data
+            user = None if known is None else known.login.decode()
             for address in envelope.rcpt_tos:
                 encrypted = session.ssl is not None or getattr(server, "is_tls", False)
                 self.mails.append(Received(str(envelope.mail_from), address, content, encrypted, user))

@@ -108,5 +108,7 @@ async def test_the_person_of_a_ticket_has_no_role_and_only_the_groups_that_are_a
     tickets = tickets_of(key)
     actor = await tickets.actor(replace(TICKET, person="ben"), ["group:finance", "group:legal", "anna"])
     assert actor is not None
-    assert (actor.id, actor.groups, actor.roles, actor.known_by) == ("ben", {"finance"}, frozenset(), "ticket")
+    assert (actor.id, actor.groups, actor.roles, actor.known_by) == (
+        *("ben", frozenset({"finance"}), frozenset[str](), "ticket"),
+    )
     assert await tickets.actor(replace(TICKET, person="group:finance"), []) is None
