@@ -56,7 +56,7 @@ class Office:
 
     def answers(self) -> list[tuple[str | None, str]]:
         """Who answered, and the detail that the history has."""
-        return rows(self.path, "SELECT actor, detail FROM history WHERE event = 'interaction_answered'")  # type: ignore[return-value]
+        return rows(self.path, "SELECT actor, detail FROM history WHERE event = 'interaction_answered'")
 
 
 @asynccontextmanager
