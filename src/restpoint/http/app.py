@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -41,7 +42,7 @@ from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
-from restpoint.http.credentials import credentials, oauth
+from restpoint.http.credentials import credentials, oauth, vault_of
 from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
@@ -54,6 +55,7 @@ from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
 from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
+from restpoint.notify import routes_file
 from restpoint.notify.addresses import Lookup, Members
 from restpoint.notify.deliverer import Deliverer
 from restpoint.notify.notices import Channel
@@ -231,8 +233,18 @@ def create_app(
     told_by = routes or os.environ.get("RESTPOINT_ROUTES_FILE") or None
     deliverer = None
     if told_by is not None:
+        told = routes_file.read(Path(told_by), channels or ())
+        vault = None if known is None else known.vault
+        if vault is None and told.has_tickets:
+            vault = vault_of(store, keys, create=create)
         deliverer = Deliverer.of_file(
-            store, told_by, channels=channels, lookup=lookup, members=members, public_url=public_url or address
+            store,
+            told,
+            channels=channels,
+            lookup=lookup,
+            members=members,
+            public_url=public_url or address,
+            vault=vault,
         )
     metrics = Metrics(store, runner, consents, deliverer)
     handlers = Handlers(
@@ -247,6 +259,7 @@ def create_app(
         consents=consents,
         starts=starts,
         pages=pages,
+        tickets=None if deliverer is None else deliverer.tickets,
         public_url=public_url,
     )
 
