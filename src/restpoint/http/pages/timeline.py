@@ -9,6 +9,7 @@ from restpoint._core.execution_row import StepDone
 from restpoint._storage import HistoryEntry
 from restpoint.events import EventKind
 from restpoint.lifecycle import WaitStatus
+from restpoint.notify.tickets import TICKET
 
 Tone = Literal["plain", "ask", "good", "bad", "quiet"]
 
@@ -104,6 +105,8 @@ def _answered(entry: HistoryEntry, detail: Mapping[str, Any], title: str, tone: 
         return Moment(entry.time, title, tone, entry.actor)
     if entry.actor is None and entry.cause == "deadline":
         title, tone = "Answered by the default at the deadline", "quiet"
+    if detail.get("known_by") == TICKET:
+        title = "Answered from a mail"
     comment = response.get("comment")
     return Moment(
         entry.time, title, tone, entry.actor, prompts.summary_of(response), comment=f"“{comment}”" if comment else ""
