@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from mail_server import PASSWORD, USER, MailServer, Received, mail_server, write_certificate
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
+from restpoint.notify import routes_file
 from restpoint.notify.mail import MailChannel, MailSettings
 from restpoint.notify.mail_messages import Sender, check_address, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
-from restpoint.notify.routes_file import ChannelContext
+from restpoint.notify.routes_file import ChannelContext, Routes
 from restpoint.notify.wording import Worded
 from restpoint.prompts import HumanPromptText
 from support import PATIENCE
@@ -142,6 +143,13 @@ async def test_the_subject_and_the_headers_hold_nothing_of_the_question(server: 
         assert SECRET not in told[-1].raw.decode()
 
 
+async def test_a_question_that_somebody_has_claimed_is_told_and_not_asked(server: MailServer) -> None:
+    (mail,) = await sent(server, replace(NOTICE, event=EventKind.INTERACTION_CLAIMED, actor="ben"))
+    assert "By: ben" in mail.text
+    assert "asks you" not in mail.text
+    assert "Grace" not in mail.text
+
+
 async def test_a_channel_can_leave_the_question_out(server: MailServer) -> None:
     notice = replace(NOTICE, prompt=HumanPromptText(text=f"Is {SECRET} right?"))
     (mail,) = await sent(server, notice, show_question=False)
@@ -259,6 +267,44 @@ async def test_what_is_no_address_is_refused_before_anything_is_sent(server: Mai
 )
 def test_what_is_an_address_is_taken(address: str) -> None:
     assert check_address(address) == address
+
+
+def routes_in(folder: Path, text: str) -> Routes:
+    (folder / "routes.toml").write_text(text)
+    return routes_file.read(folder / "routes.toml")
+
+
+CHANNELS = """
+[channels.post]
+kind = "mail"
+host = "localhost"
+security = "none"
+sender = "approvals@example.com"
+[channels.chat]
+kind = "apprise"
+url_env = "CHAT"
+"""
+
+
+def test_a_mail_goes_to_the_assignees_unless_its_route_says_otherwise(tmp_path: Path) -> None:
+    text = f'{CHANNELS}[[routes]]\nname = "a"\nchannel = "post"\n[[routes]]\nname = "b"\nchannel = "chat"\n'
+    routes = routes_in(tmp_path, text)
+    assert [route.to for route in routes.routes] == [("assignees",), ()]
+    assert not routes.has_tickets
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[people.anna]\nmail = "anna"', "people 'anna' mail: 'anna' is no mail address"),
+        ('[people.anna]\npost = "anna@exämple.com"', "people 'anna' post: .* not in ASCII"),
+        ('[[routes]]\nname = "a"\nchannel = "chat"\ntickets = true', "only a channel of mail"),
+        ('[[routes]]\nname = "a"\nchannel = "post"\nevents = ["execution_failed"]', "tell 'owner', or name people"),
+    ],
+)
+def test_a_routes_file_says_what_is_wrong_with_its_mails(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        routes_in(tmp_path, f"{CHANNELS}{text}\n")
 
 
 # --- The connection --------------------------------------------------------------------------------------------------

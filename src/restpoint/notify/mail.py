@@ -65,7 +65,7 @@ class MailSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """The zone that times are said in."""
     show_question: bool = True
     """Whether a mail has the words of the question, and not only that there is one."""
-    connections: int = Field(default=2, ge=1, le=20)
+    connections: int = Field(default=4, ge=1, le=20)
     """How many connections are open at once."""
     timeout: int = Field(default=30, ge=1, le=300)
     """The time limit of each command of SMTP, in seconds."""

@@ -193,8 +193,9 @@ class Wordings:
 
 
 def is_question(notice: Notice) -> bool:
-    """Whether the notice is about a prompt that somebody may answer now."""
-    return notice.prompt is not None and notice.event.wait == "interaction" and not notice.event.closes_wait
+    """Whether the notice asks for an answer: it is about a prompt that is open, and that nobody has just claimed."""
+    event = notice.event
+    return notice.prompt is not None and event.wait == "interaction" and not event.closes_wait and not event.claims
 
 
 def zone(name: str) -> tzinfo:
