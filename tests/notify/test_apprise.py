@@ -16,14 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from notices import until
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify.apprise import AppriseChannel, AppriseSettings
 from restpoint.notify.notices import DeliveryFailed
 from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.wording import sample
+from served import Served
 from serving import served
-from support import PATIENCE
+from support import PATIENCE, dump, rows
 
 # Apprise imports it where Python still has it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -186,3 +188,48 @@ def test_settings_that_cannot_work_are_refused_at_the_start(
     with pytest.raises(InvalidArgument, match=words) as refused:
         AppriseSettings.model_validate(given).channel(context)
     assert TOKEN not in str(refused.value) + logged(caplog)
+
+
+TARGET = """
+from restpoint import Context, workflow
+from restpoint.prompts import HumanPromptText
+
+@workflow
+async def refund(ctx: Context) -> str:
+    return (await ctx.ask(HumanPromptText(text="Pay it?"), assignees=["anna"])).text
+"""
+ROUTES = """
+[channels.chat]
+kind = "apprise"
+url_env = "CHAT_URL"
+[[routes]]
+name = "chat"
+channel = "chat"
+"""
+
+
+async def test_a_served_workflow_tells_a_chat_and_tries_again_what_that_refused(tmp_path: Path) -> None:
+    (tmp_path / "target.py").write_text(TARGET)
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    file = tmp_path / "app.db"
+    options = ("--routes", "routes.toml", "--database", "app.db", "--log-level", "debug")
+    async with receiving() as receiver:
+        receiver.status = 503
+        server = await asyncio.to_thread(Served, "target.py", tmp_path, *options, CHAT_URL=receiver.url)
+        try:
+            async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+                assert (await client.post("/v1/workflows/refund")).status_code == 202
+                await until(lambda: bool(rows(file, "SELECT 1 FROM outbox WHERE problem LIKE '%answered 503%'")))
+                receiver.status = 200
+                ((notice,),) = rows(file, "SELECT id FROM outbox")
+                assert (await client.post(f"/outbox/{notice}/retry")).status_code == 204
+                await until(lambda: rows(file, "SELECT status FROM outbox") == [("delivered",)])
+        finally:
+            await asyncio.to_thread(server.end)
+            await asyncio.to_thread(server.kill)
+    assert len(receiver.got) >= 2
+    assert len({json.dumps(each) for each in receiver.got}) == 1
+    assert f"{server.url}/view/" in receiver.got[0]["message"]
+    everything = "".join(server.said) + "\n".join(dump(file))
+    assert TOKEN not in everything
+    assert "503" in everything
