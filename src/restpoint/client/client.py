@@ -22,6 +22,7 @@ from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.connection import RETRIED, Connection, pause
+from restpoint.client.outbox import Outbox
 from restpoint.client.sse import read_events
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import (
@@ -77,6 +78,11 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self._server.close()
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to people, for operators."""
+        return Outbox(self._server)
 
     # --- Executions ---
 
