@@ -48,7 +48,7 @@ VERIFIERS = [standardwebhooks.Webhook, svix.webhooks.Webhook]
 
 @asynccontextmanager
 async def channel_to(
-    url: str, *, clock: Any = None, resolve: Any = None, **settings: Any
+    url: str | None, *, clock: Any = None, resolve: Any = None, **settings: Any
 ) -> AsyncIterator[WebhookChannel]:
     """A channel to a receiver on this machine, unless the settings say otherwise."""
     given = {"url": url, "secret_env": "NEW", "allow_private": True, "timeout": 60, **settings}
@@ -151,7 +151,8 @@ async def test_the_body_is_an_event_of_cloudevents_byte_for_byte() -> None:
         '"sequence":7,"route":"finance","is_sample":false,"execution_id":"01990c7e-3fff-7abc-8def-0123456789ab",'
         '"workflow":"refund","owner":"ada","status":"interaction_required",'
         '"interaction_id":"01990c7e-3fff-7abc-8def-ba9876543210",'
-        '"prompt":{"text":"What is your name?","timeout":null,"error":null,"input_type":"text"},'
+        '"prompt":{"text":"What is your name?","timeout":null,"error":null,"input_type":"text","placeholder":null,'
+        '"required":true},'
         '"assignees":["group:finance","grace"],"priority":2,"due":1800003600.0,"deadline":1800007200.5,"actor":null,'
         '"detail":{"amount":null,"note":"naïve ☕"},'
         '"link":"https://flows.example.com/executions/01990c7e-3fff-7abc-8def-0123456789ab","recipient":null,"omitted":[]}}'
@@ -258,6 +259,14 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
+async def test_a_receiver_that_asks_for_time_is_given_it(status: int) -> None:
+    async with receiving(says(status, ["Retry-After: 30"])) as receiver:
+        failed = await failure(receiver.url())
+
+    assert failed.retry_after == 30
+    assert "asked for 30 s without a request" in failed.problem
+
+
 @pytest.mark.parametrize(
     ("said", "wait"),
     [
@@ -276,8 +285,8 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
         ("", None),
     ],
 )
-async def test_the_time_that_a_receiver_asks_for_is_given(status: int, said: str, wait: float | None) -> None:
-    async with receiving(says(status, [f"retry-after: {said}"])) as receiver:
+async def test_the_time_that_a_receiver_asks_for_is_seconds_or_a_date(said: str, wait: float | None) -> None:
+    async with receiving(says(503, [f"retry-after: {said}"])) as receiver:
         failed = await failure(receiver.url(), clock=ManualClock())
 
     assert failed.retry_after == wait
@@ -442,6 +451,22 @@ async def test_a_server_without_tls_is_not_sent_anything_at_an_https_address() -
     assert not failed.is_final
 
 
+async def test_a_connection_is_closed_where_the_handshake_does_not_end() -> None:
+    closed = asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # to the end, which comes when the other side closes
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with channel_to(f"https://127.0.0.1:{port}/canary", timeout=1) as channel:
+            with pytest.raises(DeliveryFailed, match="did not answer within 1 s"):
+                await channel.send(asked())
+            await asyncio.wait_for(closed.wait(), PATIENCE)
+
+
 # --- Addresses ------------------------------------------------------------------------------------------------------
 
 
@@ -604,7 +629,7 @@ async def test_secrets_come_from_files_of_their_owner_only(tmp_path: Path) -> No
 async def test_a_url_with_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiving() as receiver:
         monkeypatch.setitem(ENVIRON, "HOOK_URL", receiver.url() + "?key=canary")
-        async with channel_to("", url=None, url_env="HOOK_URL") as channel:
+        async with channel_to(None, url_env="HOOK_URL") as channel:
             await channel.send(asked())
 
     assert receiver.requests[0].head.startswith(b"POST /hooks/restpoint?key=canary HTTP/1.1\r\n")

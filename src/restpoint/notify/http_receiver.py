@@ -154,10 +154,44 @@ class _CheckedConnections(httpcore.AnyIOBackend):
                 refusals.append(refusal)
                 continue
             try:
-                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await super().connect_tcp(address, port, timeout, local_address, socket_options)
+                return _BeforeTls(stream) if self._encrypted else stream
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 refusals.append(f"nothing answered at {address}, port {port}")
         raise DeliveryFailed(f"No connection was made to {host}: {'; '.join(dict.fromkeys(refusals))}.")
+
+
+class _BeforeTls(httpcore.AsyncNetworkStream):
+    """A connection that is closed where the attempt ends during the handshake of TLS, which httpcore leaves open."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read some bytes."""
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all bytes."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """Return the connection with TLS."""
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except asyncio.CancelledError:
+            await self._stream.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        """What is known of the connection."""
+        return self._stream.get_extra_info(info)
 
 
 async def look_up(host: str, port: int) -> list[str]:
