@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from restpoint.cli import audit, executions, files, inbox, oauth, retention, servers, sessions, terminal
+from restpoint.cli import audit, executions, files, inbox, oauth, retention, routes, servers, sessions, terminal
 
 EXAMPLES: Final = {
     "list": ("restpoint list --status interaction_required", "restpoint list --url http://127.0.0.1:8000 -o jsonl"),
@@ -57,6 +57,7 @@ EXAMPLES: Final = {
     "hold": ("restpoint hold 4f1c09 --reason 'Audit of November'",),
     "release": ("restpoint release 4f1c09",),
     "erase": ("restpoint erase 4f1c09 --reason 'Request 17'", "restpoint erase --person ada@example.org --dry-run"),
+    "routes keygen": ("restpoint routes keygen", "restpoint routes keygen crm.key --ed25519"),
     "db upgrade": ("restpoint db upgrade --dry-run", "restpoint db upgrade --database orders.db"),
     "db downgrade": ("restpoint db downgrade 0003 --dry-run",),
     "db current": ("restpoint db current",),
@@ -117,6 +118,7 @@ def application() -> typer.Typer:
     app.add_typer(sessions.sessions, name="sessions", rich_help_panel=running)
     app.add_typer(oauth.providers, name="providers", rich_help_panel=running)
     app.add_typer(oauth.keys, name="keys", rich_help_panel=running)
+    app.add_typer(routes.routes, name="routes", rich_help_panel=running)
     app.command("sweep", rich_help_panel=the_file)(files.sweep)
     app.command("hold", rich_help_panel=the_file)(retention.hold)
     app.command("release", rich_help_panel=the_file)(retention.release)

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from restpoint.events import EventKind
 from restpoint.notify.notices import Notice
 from restpoint.prompts import HumanPrompt
 
@@ -25,10 +24,10 @@ _SAID: Final = (*_LARGE, "owner", "assignees", "actor", "recipient")
 """What people and workflows said, and who they are."""
 
 
-class WebhookData(BaseModel):
+class WebhookData(BaseModel, use_attribute_docstrings=True):
     """What happened. Times are seconds since the epoch. What is not known, or does not fit the event, is null."""
 
-    event: EventKind
+    event: str
     """The kind of event, as the history names it."""
     sequence: int
     """The number of the event's row of history: of two events the later one has the higher number."""
@@ -37,7 +36,9 @@ class WebhookData(BaseModel):
     is_sample: bool
     """Whether an operator sent it to try the route: nothing has happened, and its ids are made up."""
     execution_id: str
+    """The execution that it happened to."""
     workflow: str | None
+    """The name of its workflow."""
     owner: str | None
     """Who started the execution."""
     status: str
@@ -49,6 +50,7 @@ class WebhookData(BaseModel):
     assignees: list[str]
     """Whom the prompt is addressed to: people, and groups as ``group:NAME``."""
     priority: int
+    """The priority of the prompt, or else of the execution."""
     due: float | None
     """When the prompt should be answered."""
     deadline: float | None
@@ -65,10 +67,11 @@ class WebhookData(BaseModel):
     """The members that were left out, because the channel sends ids only, or because the body would be too large."""
 
 
-class WebhookBody(BaseModel):
+class WebhookBody(BaseModel, use_attribute_docstrings=True):
     """The body of a webhook, in the shape of CloudEvents 1.0."""
 
     specversion: Literal["1.0"] = "1.0"
+    """The version of CloudEvents."""
     id: str
     """The id of the notice, the same at every attempt and in ``webhook-id``."""
     source: str
@@ -80,7 +83,9 @@ class WebhookBody(BaseModel):
     time: str = Field(json_schema_extra={"format": "date-time"})
     """When it happened (RFC 3339)."""
     datacontenttype: Literal["application/json"] = "application/json"
+    """What ``data`` is."""
     data: WebhookData
+    """What happened."""
 
 
 def body_of(notice: Notice, content: Content, source: str) -> bytes:

@@ -32,23 +32,23 @@ _Names = Annotated[
 ]  # fmt: skip
 
 
-class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True):
-    """A channel with ``kind = "webhook"``, as the routes file has it.
-
-    ``url``, or the environment variable ``url_env`` that holds one with a secret in it. ``secret_env`` and ``secret_file`` name
-    the environment variables and the files that hold the secrets (``whsec_…``) or private keys (``whsk_…``): one, or two while
-    they are being rotated.
-    """
+class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True):
+    """A channel with ``kind = "webhook"``, as the routes file has it."""
 
     kind: Literal["webhook"] = "webhook"
+    """What kind of channel it is."""
     url: str | None = None
+    """Where the receiver is: https, or http in a network that is opened here."""
     url_env: str | None = None
+    """The environment variable that holds the URL, instead of ``url``, where a part of it is secret."""
     secret_env: _Names = ()
+    """The environment variable that holds the secret (``whsec_…``) or private key (``whsk_…``); two while they are rotated."""
     secret_file: _Names = ()
+    """The file that holds it, which only its owner may read; two while they are rotated."""
     allow_private: bool = False
-    """Whether it may be in a private network, or on this machine."""
+    """Whether the receiver may be in a private network, or on this machine."""
     networks: _Names = ()
-    """Networks that it may be in beside the internet."""
+    """Networks that the receiver may be in beside the internet, such as ``10.1.0.0/16``."""
     timeout: int = Field(default=20, ge=1, le=60)
     """The time limit of an attempt, in seconds."""
     concurrency: int = Field(default=8, ge=1, le=100)
@@ -58,6 +58,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     content: Content = "full"
     """``ids`` leaves out what people said and who they are, for a receiver that asks for it over HTTP."""
     content_type: Literal["application/json", "application/cloudevents+json"] = "application/json"
+    """The second one is for a receiver that reads events with a CloudEvents library."""
     source: str = Field(default=DEFAULT_SOURCE, min_length=1)
     """The ``source`` of the events (a URI reference)."""
 
