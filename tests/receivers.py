@@ -1,18 +1,51 @@
-"""Receivers of webhooks, on loopback, over HTTP or TLS, that answer what the tests tell them to."""
+"""Receivers of webhooks, and a notice for them: servers on loopback, over HTTP or TLS, that answer what the tests tell them to."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from restpoint.events import EventKind
+from restpoint.notify.notices import Notice
+from support import START, TEXT
+
+ASKED = Notice(
+    id="01990c7e-4000-7abc-8def-0123456789ab",
+    event=EventKind.INTERACTION_ASKED,
+    sequence=7,
+    time=START + 250,
+    route="finance",
+    attempt=1,
+    execution_id="01990c7e-3fff-7abc-8def-0123456789ab",
+    workflow="refund",
+    owner="ada",
+    status="interaction_required",
+    interaction_id="01990c7e-3fff-7abc-8def-ba9876543210",
+    prompt=TEXT,
+    assignees=("group:finance", "grace"),
+    actor=None,
+    priority=2,
+    due_at=START + 3_600_000,
+    deadline_at=START + 7_200_500,
+    detail={"amount": None, "note": "naïve ☕"},
+    link="https://flows.example.com/executions/01990c7e-3fff-7abc-8def-0123456789ab",
+)
+
+
+def asked(**changes: Any) -> Notice:
+    """A notice of a prompt, with changes."""
+    return replace(ASKED, **changes)
+
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 """What a receiver does with a request that it has read. The connection is closed when it raises ``ConnectionError``."""

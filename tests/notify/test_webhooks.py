@@ -21,8 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from notices import asked
-from receivers import Authority, Receiver, Request, authority, receiving, says, sends
+from receivers import Authority, Receiver, Request, asked, authority, receiving, says, sends
 from restpoint._core.clock import SystemClock
 from restpoint.errors import InvalidArgument
 from restpoint.notify import signatures
