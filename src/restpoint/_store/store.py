@@ -23,7 +23,6 @@ from restpoint._core.serialization import check_text, decode, encode
 from restpoint._storage import (
     Address,
     Asked,
-    Departure,
     Erasure,
     Failure,
     Gauges,
@@ -323,7 +322,7 @@ class ExecutionStore:
         """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
         return await progress.failure((await self.file()).database, execution_id)
 
-    async def departure(self, execution_id: str) -> Departure | None:
+    async def departure(self, execution_id: str) -> search.Departure | None:
         """How and when an execution left the file; None if it is in the file, or if the history has nothing of it."""
         return await search.departure((await self.file()).database, execution_id)
 

@@ -56,8 +56,7 @@ class Channel(Protocol):
     async def send(self, notice: Notice) -> None:
         """Hand the notice over, and return once the receiver has it.
 
-        Raises:
-            DeliveryFailed: The receiver does not have it, or nobody knows whether it has.
+        Raises ``DeliveryFailed`` where the receiver does not have it, or nobody knows whether it has.
         """
 
     async def close(self) -> None:
@@ -67,11 +66,9 @@ class Channel(Protocol):
 class DeliveryFailed(Exception):
     """A receiver does not have a notice, or nobody knows whether it has.
 
-    Attributes:
-        problem: Why, as a sentence for operators. It never holds a secret.
-        is_final: Whether another attempt would fail as well.
-        retry_after: The seconds that the receiver asked to be left alone for; None where it said nothing.
-        disables: Whether the receiver is gone for good, so that nothing more is sent to it until an operator says so.
+    ``problem`` says why, as a sentence for operators; it never holds a secret. With ``is_final`` another attempt would fail as
+    well. ``retry_after`` are the seconds that the receiver asked to be left alone for; None where it said nothing.
+    ``disables`` says that the receiver is gone for good, so that nothing more is sent to it until an operator enables the route.
     """
 
     def __init__(
