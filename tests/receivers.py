@@ -1,4 +1,4 @@
-"""Receivers of webhooks, and a notice for them: servers on loopback, over HTTP or TLS, that answer what the tests tell them to."""
+"""Receivers of webhooks, and a notice: servers on loopback, over HTTP or TLS, that answer what the tests tell them to."""
 
 import asyncio
 import ssl

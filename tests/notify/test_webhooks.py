@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import standardwebhooks
@@ -27,6 +27,7 @@ from restpoint.errors import InvalidArgument
 from restpoint.notify import signatures
 from restpoint.notify.http_receiver import HttpReceiver
 from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.webhook_bodies import MAX_BODY_BYTES, WebhookBody
 from restpoint.notify.webhooks import WebhookChannel, WebhookSettings
 from support import PATIENCE, START, ManualClock
@@ -36,10 +37,8 @@ PRIVATE = signatures.new_private_key()
 ENVIRON = {"NEW": NEW, "OLD": OLD, "PRIVATE": PRIVATE, "HOOK_URL": "https://203.0.113.9/canary-in-the-url"}
 
 
-class Verifier(Protocol):
-    """A receiver's package."""
-
-    def verify(self, data: bytes, headers: dict[str, str]) -> Any: ...
+def context(**more: Any) -> ChannelContext:
+    return ChannelContext(name="crm", environ=ENVIRON, folder=Path("/nowhere"), **more)
 
 
 VERIFIERS = [standardwebhooks.Webhook, svix.webhooks.Webhook]
@@ -50,8 +49,8 @@ async def channel_to(
     url: str | None, *, clock: Any = None, resolve: Any = None, **settings: Any
 ) -> AsyncIterator[WebhookChannel]:
     """A channel to a receiver on this machine, unless the settings say otherwise."""
-    given = {"url": url, "secret_env": "NEW", "allow_private": True, "timeout": 60, **settings}
-    made = WebhookSettings.model_validate(given).channel(ENVIRON, clock or SystemClock(), resolve=resolve)
+    given = {"url": url, "secret_env": "NEW", "allow_private": True, "timeout": 50, **settings}
+    made = WebhookSettings.model_validate(given).channel(context(), clock=clock, resolve=resolve)
     try:
         yield made
     finally:
@@ -201,23 +200,22 @@ async def test_a_connection_is_used_again() -> None:
     assert (receiver.connections, len(receiver.requests)) == (1, 5)
 
 
-async def test_no_more_requests_are_under_way_than_the_channel_may_have() -> None:
+async def test_requests_are_under_way_at_the_same_time() -> None:
     gate = asyncio.Event()
 
     async def wait(writer: asyncio.StreamWriter) -> None:
         await gate.wait()
         await says(204)(writer)
 
-    async with receiving(wait) as receiver, channel_to(receiver.url(), concurrency=2) as channel:
+    async with receiving(wait) as receiver, channel_to(receiver.url()) as channel:
         sending = [asyncio.create_task(channel.send(asked())) for _ in range(5)]
-        while len(receiver.requests) < 2:
+        while len(receiver.requests) < 5:
             receiver.arrived.clear()
             await asyncio.wait_for(receiver.arrived.wait(), PATIENCE)
-        assert receiver.connections == 2
         gate.set()
         await asyncio.gather(*sending)
 
-    assert (receiver.connections, len(receiver.requests)) == (2, 5)
+    assert receiver.connections == 5
 
 
 # --- What receivers answer -------------------------------------------------------------------------------------------
@@ -592,15 +590,16 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
         ({"url": "https://a.example", "secret_env": ["NEW"] * 5}, "1 to 4 secrets"),
         ({"url": "https://a.example", "secret_env": "NOT_SET"}, "NOT_SET, which is not set"),
         ({"url": "https://a.example", "secret_env": "HOOK_URL"}, "The environment variable HOOK_URL holds no secret"),
-        ({"url": "https://a.example", "secret_file": "/nowhere/hook.secret"}, "cannot be read"),
-        ({"url": "https://a.example", "ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem holds no certificates"),
+        ({"url": "https://a.example", "secret_file": "hook.secret"}, "/nowhere/hook.secret cannot be read"),
+        ({"url": "https://a.example", "ca_file": "ca.pem"}, "/nowhere/ca.pem holds no certificates"),
         ({"url": "https://a.example", "ca_file": __file__}, "holds no certificates"),
     ],
 )
 def test_wrong_settings_are_refused_with_what_to_do_and_without_a_secret(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        WebhookSettings.model_validate({"secret_env": "NEW", **settings}).channel(ENVIRON, SystemClock())
+        WebhookSettings.model_validate({"secret_env": "NEW", **settings}).channel(context())
 
+    assert str(refused.value).startswith("The channel 'crm': ")
     assert said in str(refused.value)
     for secret in (NEW, "canary"):
         assert secret not in str(refused.value)
@@ -623,6 +622,26 @@ async def test_secrets_come_from_files_of_their_owner_only(tmp_path: Path) -> No
         secret.chmod(0o644)
         with pytest.raises(InvalidArgument, match="may be used by others"):
             await sent(receiver, secret_env=[], secret_file=str(secret))
+
+
+@pytest.mark.parametrize(
+    ("given", "public_url", "source"),
+    [
+        (None, None, "/restpoint"),
+        (None, "https://flows.example.com", "https://flows.example.com"),
+        ("urn:example:flows", "https://flows.example.com", "urn:example:flows"),
+    ],
+)
+async def test_the_source_is_as_configured_or_the_public_address(
+    given: str | None, public_url: str | None, source: str
+) -> None:
+    async with receiving() as receiver:
+        settings = {"url": receiver.url(), "allow_private": True, "secret_env": "NEW", "source": given}
+        channel = WebhookSettings.model_validate(settings).channel(context(public_url=public_url))
+        await channel.send(asked())
+        await channel.close()
+
+    assert json.loads(receiver.requests[0].body)["source"] == source
 
 
 async def test_a_url_with_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -655,7 +674,7 @@ async def test_a_channel_shows_no_secret_of_its_own() -> None:
 
 
 async def test_a_channel_sends_nothing_where_its_caller_gives_up() -> None:
-    async with receiving(silent, says(204)) as receiver, channel_to(receiver.url(), concurrency=1) as channel:
+    async with receiving(silent, says(204)) as receiver, channel_to(receiver.url()) as channel:
         sending = asyncio.create_task(channel.send(asked()))
         await asyncio.wait_for(receiver.arrived.wait(), PATIENCE)
         sending.cancel()
@@ -669,6 +688,6 @@ async def test_a_channel_sends_nothing_where_its_caller_gives_up() -> None:
 def test_the_receiver_is_named_without_its_path() -> None:
     from restpoint.notify.destinations import Destinations
 
-    receiver = HttpReceiver("https://a.example:8443/canary?x=canary", Destinations(), timeout=1, connections=1)
+    receiver = HttpReceiver("https://a.example:8443/canary?x=canary", Destinations(), timeout=1)
 
     assert receiver.origin == "https://a.example:8443"

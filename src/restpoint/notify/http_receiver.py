@@ -32,6 +32,7 @@ _MAX_REPLY: Final = 64 * 1024  # bytes that are read of a reply, so that its con
 _IDLE_SECONDS: Final = 4.0  # less than many servers keep an idle connection open
 _CONNECT_SECONDS: Final = 8.0  # for each address, so that the next one is tried too, and for TLS
 _LIMITS: Final = {"timeout": {"connect": _CONNECT_SECONDS}}  # the others are those of the whole request
+_MOST_CONNECTIONS: Final = 100
 _MOST_ADDRESSES: Final = 8
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -60,9 +61,9 @@ class Reply:
 class HttpReceiver:
     """The server at one URL. Used from one event loop.
 
-    ``timeout`` is the limit in seconds of one whole request, from the look-up of the name to the end of the reply. At most
-    ``connections`` are open at once, and they are used again. ``ca_file`` has the certificates of the authorities that are
-    trusted instead of the public ones. Raises ``InvalidArgument``.
+    ``timeout`` is the limit in seconds of one whole request, from the look-up of the name to the end of the reply. Connections
+    are used again; there are as many as requests under way, of which the caller sets the limit. ``ca_file`` has the
+    certificates of the authorities that are trusted instead of the public ones. Raises ``InvalidArgument``.
     """
 
     def __init__(
@@ -71,7 +72,6 @@ class HttpReceiver:
         destinations: Destinations,
         *,
         timeout: float,
-        connections: int,
         ca_file: Path | None = None,
         resolve: Resolve | None = None,
     ) -> None:
@@ -89,8 +89,8 @@ class HttpReceiver:
         encrypted = parts.scheme == "https"
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_trust(ca_file) if encrypted else None,
-            max_connections=connections,
-            max_keepalive_connections=connections,
+            max_connections=_MOST_CONNECTIONS,
+            max_keepalive_connections=_MOST_CONNECTIONS,
             keepalive_expiry=_IDLE_SECONDS,
             network_backend=_CheckedConnections(destinations, resolve or look_up, encrypted=encrypted),
         )

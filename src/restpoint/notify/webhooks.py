@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from restpoint._core import secret_files
-from restpoint._core.clock import Clock
+from restpoint._core.clock import Clock, SystemClock
 from restpoint.errors import InvalidArgument
 from restpoint.notify.destinations import Destinations, read_networks
 from restpoint.notify.http_receiver import HttpReceiver, Reply, Resolve
 from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.signatures import Signer, read_signer, signature_header
 from restpoint.notify.webhook_bodies import DEFAULT_SOURCE, Content, body_of
 
@@ -35,8 +35,8 @@ _Names = Annotated[
 class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True):
     """A channel with ``kind = "webhook"``, as the routes file has it."""
 
-    kind: Literal["webhook"] = "webhook"
-    """What kind of channel it is."""
+    default_to: ClassVar[tuple[str, ...]] = ()
+
     url: str | None = None
     """Where the receiver is: https, or http in a network that is opened here."""
     url_env: str | None = None
@@ -49,28 +49,34 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """Whether the receiver may be in a private network, or on this machine."""
     networks: _Names = ()
     """Networks that the receiver may be in beside the internet, such as ``10.1.0.0/16``."""
-    timeout: int = Field(default=20, ge=1, le=60)
+    timeout: int = Field(default=20, ge=1, le=50)
     """The time limit of an attempt, in seconds."""
-    concurrency: int = Field(default=8, ge=1, le=100)
-    """How many attempts are under way at once."""
     ca_file: str | None = None
     """The certificates (PEM) of the authorities that are trusted instead of the public ones."""
     content: Content = "full"
     """``ids`` leaves out what people said and who they are, for a receiver that asks for it over HTTP."""
     content_type: Literal["application/json", "application/cloudevents+json"] = "application/json"
     """The second one is for a receiver that reads events with a CloudEvents library."""
-    source: str = Field(default=DEFAULT_SOURCE, min_length=1)
-    """The ``source`` of the events (a URI reference)."""
+    source: str | None = Field(default=None, min_length=1)
+    """The ``source`` of the events (a URI reference): the public address of the server by default, or ``/restpoint``."""
 
-    def channel(self, environ: Mapping[str, str], clock: Clock, *, resolve: Resolve | None = None) -> "WebhookChannel":
-        """Make the channel, with its secrets read. ``resolve`` looks names up, and is for tests.
+    def channel(
+        self, context: ChannelContext, *, clock: Clock | None = None, resolve: Resolve | None = None
+    ) -> "WebhookChannel":
+        """Make the channel, with its secrets read. ``resolve`` looks names up.
 
-        Raises ``InvalidArgument``; its message shows no secret.
+        Raises ``InvalidArgument``; its message names the channel and shows no secret.
         """
-        url = self.url if self.url_env is None else _variable(environ, self.url_env)
+        try:
+            return self._channel(context, clock or SystemClock(), resolve)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"The channel {context.name!r}: {error}") from None
+
+    def _channel(self, context: ChannelContext, clock: Clock, resolve: Resolve | None) -> "WebhookChannel":
+        url = self.url if self.url_env is None else _variable(context.environ, self.url_env)
         if url is None or (self.url is not None and self.url_env is not None):
             raise InvalidArgument("A webhook needs either url or url_env.")
-        signers = self._signers(environ)
+        signers = self._signers(context)
         if not 1 <= len(signers) <= _MOST_SECRETS:
             raise InvalidArgument(
                 f"A webhook needs 1 to {_MOST_SECRETS} secrets, named in secret_env or secret_file, and has {len(signers)}; "
@@ -80,17 +86,18 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
             url,
             Destinations(self.allow_private, read_networks(self.networks)),
             timeout=self.timeout,
-            connections=self.concurrency,
-            ca_file=None if self.ca_file is None else Path(self.ca_file),
+            ca_file=None if self.ca_file is None else context.folder / self.ca_file,
             resolve=resolve,
         )
-        return WebhookChannel(receiver, signers, self, clock)
+        source = self.source or context.public_url or DEFAULT_SOURCE
+        return WebhookChannel(receiver, signers, self, source, clock)
 
-    def _signers(self, environ: Mapping[str, str]) -> tuple[Signer, ...]:
-        held = [(_variable(environ, name), f"The environment variable {name}") for name in self.secret_env]
+    def _signers(self, context: ChannelContext) -> tuple[Signer, ...]:
+        held = [(_variable(context.environ, name), f"The environment variable {name}") for name in self.secret_env]
         for name in self.secret_file:
-            _, raw = secret_files.read(Path(name), "secret file", "restpoint routes keygen FILE")
-            held.append((raw.decode("utf-8", "replace"), f"The file {name}"))
+            path = context.folder / name
+            _, raw = secret_files.read(path, "secret file", f"restpoint routes keygen {path}")
+            held.append((raw.decode("utf-8", "replace"), f"The file {path}"))
         return tuple(read_signer(text, where) for text, where in held)
 
 
@@ -98,16 +105,22 @@ class WebhookChannel:
     """Posts notices to one receiver. Made by ``WebhookSettings.channel``."""
 
     def __init__(
-        self, receiver: HttpReceiver, signers: tuple[Signer, ...], settings: WebhookSettings, clock: Clock
+        self,
+        receiver: HttpReceiver,
+        signers: tuple[Signer, ...],
+        settings: WebhookSettings,
+        source: str,
+        clock: Clock,
     ) -> None:
         self._receiver = receiver
         self._signers = signers
         self._settings = settings
+        self._source = source
         self._clock = clock
 
     async def send(self, notice: Notice) -> None:
         """Post the notice, and return once the receiver has said that it has it. Raises ``DeliveryFailed``."""
-        body = body_of(notice, self._settings.content, self._settings.source)
+        body = body_of(notice, self._settings.content, self._source)
         timestamp = self._clock.now() // 1000
         reply = await self._receiver.post(
             {
