@@ -73,6 +73,7 @@ class Receiver:
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, scheme: str = "http", host: str = "127.0.0.1") -> str:
@@ -82,6 +83,7 @@ class Receiver:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read requests from one connection, and answer each."""
         self.connections += 1
+        self.writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

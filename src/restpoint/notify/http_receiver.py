@@ -1,23 +1,23 @@
 """An HTTP server that notices are posted to.
 
 The name of the receiver is resolved here, each address is checked, and the connection is made to an address that was checked, so
-that no second look at the DNS can lead elsewhere (DNS rebinding). The certificate is verified against the name. httpcore speaks
-HTTP: it follows no redirect, keeps no cookie, unpacks no compressed reply, and knows no proxy of the environment, behind which
-nobody could check addresses.
+that no second look at the DNS can lead elsewhere (DNS rebinding). The certificate is verified against the name. h11 reads and
+writes HTTP/1.1. No redirect is followed, no cookie is kept, no compressed reply is unpacked, and no proxy of the environment is
+used, behind which nobody could check addresses.
 """
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-import httpcore
+import h11
 
 from restpoint._core.threads import in_thread
 from restpoint.errors import InvalidArgument
@@ -28,11 +28,11 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Returns the IP addresses of a host name, the best first. Raises ``OSError``."""
 
 _MAX_URL: Final = 2_000  # characters
-_MAX_REPLY: Final = 64 * 1024  # bytes that are read of a reply, so that its connection can be used again
+_MAX_HEAD: Final = 64 * 1024  # bytes of the head of a reply
+_MAX_REPLY: Final = 64 * 1024  # bytes that are read of its body, so that its connection can be used again
+_READ_BYTES: Final = 64 * 1024
 _IDLE_SECONDS: Final = 4.0  # less than many servers keep an idle connection open
-_CONNECT_SECONDS: Final = 8.0  # for each address, so that the next one is tried too, and for TLS
-_LIMITS: Final = {"timeout": {"connect": _CONNECT_SECONDS}}  # the others are those of the whole request
-_MOST_CONNECTIONS: Final = 100
+_CONNECT_SECONDS: Final = 8.0  # for each address, with TLS, so that the next one is tried too
 _MOST_ADDRESSES: Final = 8
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -78,120 +78,146 @@ class HttpReceiver:
         parts = read_url(url, destinations)
         self.origin: Final = f"{parts.scheme}://{parts.netloc}"
         """What messages call the receiver. A path or a query may hold secrets, so they are never shown."""
-        self._timeout = timeout
-        self._url = httpcore.URL(
-            scheme=parts.scheme,
-            host=parts.hostname or "",
-            port=parts.port,
-            target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        )
+        self._name = parts.hostname or ""
+        self._port = parts.port or _PORTS[parts.scheme]
         self._host = parts.netloc
-        encrypted = parts.scheme == "https"
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trust(ca_file) if encrypted else None,
-            max_connections=_MOST_CONNECTIONS,
-            max_keepalive_connections=_MOST_CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=_CheckedConnections(destinations, resolve or look_up, encrypted=encrypted),
-        )
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._destinations = destinations
+        self._timeout = timeout
+        self._tls = _trust(ca_file) if parts.scheme == "https" else None
+        self._resolve = resolve or look_up
+        self._idle: list[_Connection] = []
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and return the head of the reply, whatever its status. Raises ``DeliveryFailed``."""
-        reply: Reply | None = None
-        problem = f"did not answer within {self._timeout:g} s"
-        sent = [("Host", self._host), ("Accept-Encoding", "identity"), *headers.items()]
+        request = h11.Request(
+            method="POST",
+            target=self._target,
+            headers=[
+                ("Host", self._host),
+                ("Accept-Encoding", "identity"),
+                ("Content-Length", str(len(body))),
+                *headers.items(),
+            ],
+        )
+        connection: _Connection | None = None
+        problem = ""
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._pool.stream("POST", self._url, headers=sent, content=body, extensions=_LIMITS) as answered,
-            ):
-                reply = Reply(answered.status, _retry_after(answered.headers))
-                await _read_rest(answered)
+            async with asyncio.timeout(self._timeout):
+                connection = self._kept() or await self._connect()
+                await connection.exchange(request, body)
         except TimeoutError:
-            pass
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:  # beyond the TCP connection, so it is TLS
-            problem = f"has no TLS for us: {_of_tls(error)}"
-        except httpcore.LocalProtocolError:
-            problem = "got nothing: the request cannot be written in HTTP"
-        except (httpcore.ProtocolError, httpcore.NetworkError) as error:
+            problem = f"did not answer within {self._timeout:g} s"
+        except (OSError, h11.RemoteProtocolError, EOFError) as error:
             problem = f"broke the connection off, or answered something that is not HTTP ({type(error).__name__})"
-        if reply is None:  # once its head is here the rest does not matter
-            raise DeliveryFailed(f"The receiver {self.origin} {problem}.")
-        return reply
+        finally:
+            if connection is not None and not connection.is_usable:
+                connection.close()
+        if connection is not None and connection.reply is not None:  # once its head is here the rest does not matter
+            if connection.is_usable:
+                self._idle.append(connection)
+            return connection.reply
+        raise DeliveryFailed(f"The receiver {self.origin} {problem}.")
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
+        while self._idle:
+            self._idle.pop().close()
 
+    def _kept(self) -> "_Connection | None":
+        """A connection that was used before."""
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable and connection.used_at > oldest:
+                return connection
+            connection.close()
+        return None
 
-class _CheckedConnections(httpcore.AnyIOBackend):
-    """Connects to addresses that were checked. It looks a name up once for each connection."""
-
-    def __init__(self, destinations: Destinations, resolve: Resolve, *, encrypted: bool) -> None:
-        self._destinations = destinations
-        self._resolve = resolve
-        self._encrypted = encrypted
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first of the host's addresses that may be connected to and that answers. Raises ``DeliveryFailed``."""
+    async def _connect(self) -> "_Connection":
+        """Connect to the first address of the receiver that may be connected to and that answers. Raises ``DeliveryFailed``."""
         try:
-            addresses = await self._resolve(host, port)
-        except OSError:
+            addresses = await self._resolve(self._name, self._port)
+        except (OSError, UnicodeError):  # for a part of a name that is empty or too long there is no encoding
             addresses = []
         if not addresses:
-            raise DeliveryFailed(f"The name {host} has no address.")
+            raise DeliveryFailed(f"The name {self._name} has no address.")
         refusals = []
         for address in addresses[:_MOST_ADDRESSES]:
-            refusal = self._destinations.refusal(address, encrypted=self._encrypted)
-            if refusal is not None:
-                refusals.append(refusal)
-                continue
-            try:
-                stream = await super().connect_tcp(address, port, timeout, local_address, socket_options)
-                return _BeforeTls(stream) if self._encrypted else stream
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                refusals.append(f"nothing answered at {address}, port {port}")
-        raise DeliveryFailed(f"No connection was made to {host}: {'; '.join(dict.fromkeys(refusals))}.")
+            refusal = self._destinations.refusal(address, encrypted=self._tls is not None)
+            if refusal is None:
+                try:
+                    async with asyncio.timeout(_CONNECT_SECONDS):
+                        return _Connection(
+                            *await asyncio.open_connection(
+                                address,
+                                self._port,
+                                limit=_READ_BYTES,
+                                ssl=self._tls,
+                                server_hostname=None if self._tls is None else self._name,
+                            )
+                        )
+                except ssl.SSLCertVerificationError as error:
+                    refusal = f"the certificate at {address} is not accepted ({error.verify_message})"
+                except ssl.SSLError as error:
+                    refusal = f"there is no TLS at {address}, port {self._port} ({error.reason})"
+                except (OSError, TimeoutError):
+                    refusal = f"nothing answered at {address}, port {self._port}"
+            refusals.append(refusal)
+        raise DeliveryFailed(f"No connection was made to {self._name}: {'; '.join(dict.fromkeys(refusals))}.")
 
 
-class _BeforeTls(httpcore.AsyncNetworkStream):
-    """A connection that is closed where the attempt ends during the handshake of TLS, which httpcore leaves open."""
+class _Connection:
+    """One connection, over which requests go one after the other. ``used_at`` is the loop's time of the last one."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reply: Reply | None = None
+        """The reply to the last request, once its head is here."""
+        self.used_at = 0.0
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read some bytes."""
-        return await self._stream.read(max_bytes, timeout)
+    @property
+    def is_usable(self) -> bool:
+        """Whether another request can go over it."""
+        return self._http.our_state is h11.IDLE and not self._reader.at_eof() and not self._writer.is_closing()
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all bytes."""
-        await self._stream.write(buffer, timeout)
+    async def exchange(self, request: h11.Request, body: bytes) -> None:
+        """Send a request and read the reply, but no more of its body than is worth the connection.
 
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._stream.aclose()
+        Raises ``OSError``, ``EOFError`` and ``h11.RemoteProtocolError``.
+        """
+        self.reply = None
+        http, left = self._http, _MAX_REPLY
+        sent = [http.send(each) or b"" for each in (request, h11.Data(data=body), h11.EndOfMessage())]
+        self._writer.write(b"".join(sent))
+        with suppress(ConnectionError):  # who refuses a request may close before it has read it, and its reply is here
+            await self._writer.drain()
+        while left > 0:
+            match http.next_event():
+                case h11.NEED_DATA:
+                    http.receive_data(await self._more())
+                case h11.Response() as response:
+                    self.reply = Reply(response.status_code, _retry_after(response.headers))
+                case h11.Data() as data:
+                    left -= len(data.data)
+                case h11.EndOfMessage():
+                    if http.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
+                        http.start_next_cycle()
+                        self.used_at = asyncio.get_running_loop().time()
+                    return
+                case h11.ConnectionClosed() | h11.PAUSED:
+                    raise EOFError
 
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        """Return the connection with TLS."""
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        except asyncio.CancelledError:
-            await self._stream.aclose()
-            raise
+    async def _more(self) -> bytes:
+        """What came next; nothing at the end. Other tasks have their turn, whatever the receiver sends."""
+        await asyncio.sleep(0)
+        return await self._reader.read(_READ_BYTES)
 
-    def get_extra_info(self, info: str) -> Any:
-        """What is known of the connection."""
-        return self._stream.get_extra_info(info)
+    def close(self) -> None:
+        """Close it, without waiting for the other side."""
+        self._writer.transport.abort()
 
 
 async def look_up(host: str, port: int) -> list[str]:
@@ -237,9 +263,11 @@ def read_url(url: str, destinations: Destinations) -> SplitResult:
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what verifies certificates: by the authorities in a file, or by the public ones and those of this machine."""
+    """Return what verifies certificates: by the authorities in a file, or by the public ones."""
     if ca_file is None:
-        return httpcore.default_ssl_context()
+        import httpx
+
+        return httpx.create_ssl_context(trust_env=False)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError too
@@ -248,28 +276,6 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
         ) from None
 
 
-async def _read_rest(reply: httpcore.Response) -> None:
-    """Read the body, so that its connection can be used again. A longer one is left, and its connection is closed."""
-    read = 0
-    async with aclosing(reply.aiter_stream()) as chunks:  # type: ignore[type-var] # it is an async generator
-        async for chunk in chunks:
-            read += len(chunk)
-            if read > _MAX_REPLY:
-                return
-
-
 def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    found = [value for name, value in headers if name.lower() == b"retry-after"]
+    found = [value for name, value in headers if name == b"retry-after"]
     return found[0].decode("latin-1")[:100] if found else None
-
-
-def _of_tls(error: BaseException) -> str:
-    """Why TLS failed, in the words of the TLS library, which knows no secret of ours."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted ({cause.verify_message})"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({cause.reason})"
-        cause = cause.__cause__ or cause.__context__
-    return "it was broken off"
