@@ -76,7 +76,7 @@ def notices(path: Path, columns: str = "status") -> list[Any]:
     return [row[0] for row in found] if "," not in columns else found
 
 
-async def settled(path: Path, wanted: Iterable[str], columns: str = "status") -> None:
+async def settled(path: Path, wanted: Iterable[Any], columns: str = "status") -> None:
     """Return once the outbox has these statuses."""
     await until(lambda: notices(path, columns) == list(wanted), lambda: str(notices(path, columns)))
 

@@ -96,19 +96,19 @@ async def test_a_notice_is_moot_once_its_prompt_is_over(
             with pytest.raises(TimeoutError):
                 await store.resolve_interaction(execution_id, interaction_id, ADA)
         case "withdrawn":
-            await store.withdraw_interaction(execution_id, interaction_id)
+            await store.withdraw(execution_id, interaction_id)
         case "cancelled":
             await store.cancel(execution_id)
         case _:
             await store.set_failed(execution_id, "It failed.")
     assert notices(path, "execution_id, status") == [(execution_id, "moot"), (other, "pending")]
-    assert await broken_history(store) is None
+    assert await broken_history(file_of(store).database) is None
 
 
 async def test_a_prompt_that_is_addressed_to_others_is_told_to_those(store: ExecutionStore, path: Path) -> None:
     await register(store, QUESTIONS)
     ids = await asked(store, assignees=["joan"])
-    await store.reassign_interaction(*ids, ["zoe"], actor="op")
+    await store.address_interaction(*ids, ["zoe"], actor="op")
     assert notices(path, "status, due_at IS NOT NULL") == [("moot", 0), ("pending", 1)]
 
 
@@ -129,7 +129,7 @@ async def test_a_claim_takes_nothing_that_its_own_transaction_settles(store: Exe
     ids = await asked(store)
     file = file_of(store)
     lease = await file.take_lease()
-    settling = asyncio.ensure_future(store.withdraw_interaction(*ids))
+    settling = asyncio.ensure_future(store.withdraw(*ids))
     await asyncio.sleep(0)
     claiming = file.database.write(outbox.claim, "office", lease, 10)
     await settling

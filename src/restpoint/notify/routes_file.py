@@ -86,16 +86,16 @@ class RouteSettings(BaseModel):
     to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: _Name
     channel: _Name
-    events: tuple[str, ...] = Field(default=(EventKind.INTERACTION_ASKED.value,), min_length=1, strict=False)
-    workflows: tuple[_Text, ...] = Field(default=(), strict=False)
-    owners: tuple[_Text, ...] = Field(default=(), strict=False)
-    groups: tuple[_Text, ...] = Field(default=(), strict=False)
-    assignees: tuple[_Text, ...] = Field(default=(), strict=False)
-    to: tuple[_Text, ...] = Field(default=(), strict=False)
+    events: tuple[str, ...] = Field(default=(EventKind.INTERACTION_ASKED.value,), min_length=1)
+    workflows: tuple[_Text, ...] = Field(default=())
+    owners: tuple[_Text, ...] = Field(default=())
+    groups: tuple[_Text, ...] = Field(default=())
+    assignees: tuple[_Text, ...] = Field(default=())
+    to: tuple[_Text, ...] = Field(default=())
     template: _Text | None = None
 
     @field_validator("events")
@@ -163,12 +163,12 @@ class Routes:
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid")
 
     people: dict[_Text, dict[_Name, _Text]] = Field(default_factory=dict)
-    groups: dict[_Text, tuple[_Text, ...]] = Field(default_factory=dict, strict=False)
+    groups: dict[_Text, tuple[_Text, ...]] = Field(default_factory=dict)
     channels: dict[_Name, dict[str, Any]] = Field(default_factory=dict)
-    routes: tuple[RouteSettings, ...] = Field(default=(), strict=False)
+    routes: tuple[RouteSettings, ...] = Field(default=())
 
 
 def read(path: Path, brought: Collection[str] = ()) -> Routes:
