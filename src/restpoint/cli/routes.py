@@ -1,11 +1,20 @@
-"""Commands for routes: the secrets that webhooks are signed with."""
+"""Commands for routes: trying them, and the secrets that webhooks are signed with."""
 
+import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from restpoint.cli import terminal
+from restpoint.cli.options import Format, Output, PublicUrl, RoutesFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restpoint.notify.routes_file import Routes
+    from restpoint.notify.samples import Outcome
 
 routes = typer.Typer(help="The routes by which people and programs are told of events.", no_args_is_help=True)
 
@@ -43,3 +52,50 @@ def keygen(
             terminal.print_message(f"The public key, for receivers: {signer.public}")
     elif file is not None:
         terminal.print_message(f"Give the receiver what {file} holds, by a way that nobody else reads.")
+
+
+@routes.command("test")
+def send_sample(
+    name: Annotated[str, typer.Argument(metavar="name", help="The name of the route.")],
+    routes: RoutesFile = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", help="A person to tell instead of those of the route; may be repeated.")
+    ] = None,
+    public_url: PublicUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Send a sample by a route, and say what came of it. It is marked as one, and the file with the executions is not used."""
+    from restpoint.cli import output as shown
+    from restpoint.notify import routes_file
+
+    if routes is None:
+        raise terminal.Usage("Name the file of routes with --routes, or in RESTPOINT_ROUTES_FILE.")
+    outcomes = terminal.run(_sent(routes_file.read(routes), name, to or [], public_url))
+    if output is not Format.TABLE:
+        shown.show_items([asdict(outcome) for outcome in outcomes], output)
+    else:
+        for outcome in outcomes:
+            person = f" to {outcome.person}" if outcome.person is not None else ""
+            what = "delivered" if outcome.problem is None else f"not delivered: {outcome.problem}"
+            terminal.print_data(terminal.printable(f"{name} by {outcome.channel}{person}: {what}") + "\n")
+    if any(outcome.problem is not None for outcome in outcomes):
+        raise typer.Exit(terminal.STORAGE)
+
+
+async def _sent(file: "Routes", name: str, to: "Sequence[str]", public_url: str | None) -> "list[Outcome]":
+    from restpoint._core.clock import SystemClock
+    from restpoint.notify import samples
+    from restpoint.notify.addresses import Addresses
+
+    route = file.route(name)
+    if route is None:
+        known = ", ".join(each.name for each in file.routes) or "none"
+        raise terminal.Usage(f"There is no route {name!r} in the file. It has: {known}.")
+    if route.channel not in file.settings:
+        raise terminal.Usage(f"The channel {route.channel!r} of this route is one that an application brings.")
+    channels = file.channels(os.environ, public_url)
+    try:
+        return await samples.send(route, channels[route.channel], Addresses(file), SystemClock(), to=to)
+    finally:
+        for channel in channels.values():
+            await channel.close()
