@@ -121,8 +121,11 @@ class HttpReceiver:
 
     async def close(self) -> None:
         """Close the connections."""
-        while self._idle:
-            self._idle.pop().close()
+        closing, self._idle = self._idle, []
+        for connection in closing:
+            connection.close()
+        for connection in closing:
+            await connection.closed()
 
     def _kept(self) -> "_Connection | None":
         """A connection that was used before."""
@@ -218,6 +221,11 @@ class _Connection:
     def close(self) -> None:
         """Close it, without waiting for the other side."""
         self._writer.transport.abort()
+
+    async def closed(self) -> None:
+        """Return once it is closed."""
+        with suppress(OSError):
+            await self._writer.wait_closed()
 
 
 async def look_up(host: str, port: int) -> list[str]:

@@ -116,7 +116,7 @@ def _json(notice: Notice, omitted: tuple[str, ...], source: str) -> bytes:
         "due": _seconds(notice.due_at),
         "deadline": _seconds(notice.deadline_at),
         "actor": notice.actor,
-        "detail": None if notice.detail is None else dict(notice.detail),
+        "detail": _detail(notice),
         "link": notice.link,
         "recipient": None if notice.recipient is None else notice.recipient.name,
         "omitted": sorted(omitted),
@@ -136,6 +136,13 @@ def _json(notice: Notice, omitted: tuple[str, ...], source: str) -> bytes:
         .model_dump_json()
         .encode()
     )
+
+
+def _detail(notice: Notice) -> dict[str, Any] | None:
+    """The event's detail, without the prompt where the body has it already."""
+    if notice.detail is None:
+        return None
+    return {name: value for name, value in notice.detail.items() if name != "prompt" or notice.prompt is None}
 
 
 def _seconds(milliseconds: int | None) -> float | None:
