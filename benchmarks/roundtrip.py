@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,13 +22,13 @@ from contextlib import asynccontextmanager, closing
 from hashlib import sha256
 from pathlib import Path
 
-from notices import Receiver, deliverer
-
 from restpoint import ExecutionStore
 from restpoint._core.ids import uuid7
 from restpoint._storage.sqlite import migrations
-from restpoint.notify.signatures import new_secret
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
+
+sys.path.append(str(Path(__file__).parent / "servers"))
+from webhook_receiver import Receiver, deliverer
 
 YES = BinaryHumanPromptOption(id="yes", label="Yes", value="yes")
 NO = BinaryHumanPromptOption(id="no", label="No", value="no")
@@ -178,7 +179,7 @@ async def telling(store: ExecutionStore, folder: Path, receiver: Receiver | None
     if receiver is None:
         yield
         return
-    sender = await deliverer(store, folder, receiver, new_secret()).open()
+    sender = await deliverer(store, folder, receiver).open()
     try:
         yield
     finally:

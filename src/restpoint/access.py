@@ -201,6 +201,10 @@ class Policy:
         """Whether they may have the execution go on after it has failed."""
         return OPERATOR in actor.roles
 
+    def may_deliver(self, actor: Actor) -> bool:
+        """Whether they may have notices of the outbox tried again or dropped, and enable routes."""
+        return OPERATOR in actor.roles
+
     def may_see_failure(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it
         """Whether they see what a workflow raised, with its traceback, beside the public message of a failure."""
         return OPERATOR in actor.roles

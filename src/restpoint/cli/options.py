@@ -61,9 +61,7 @@ ProvidersFile = Annotated[
 ]
 RoutesFile = Annotated[
     Path | None,
-    typer.Option(
-        "--routes", envvar="RESTPOINT_ROUTES_FILE", help="The file of the routes by which people are told, as TOML."
-    ),
+    typer.Option("--routes", envvar="RESTPOINT_ROUTES_FILE", help="The file that says who is told of what, as TOML."),
 ]
 PublicUrl = Annotated[
     str | None,

@@ -23,6 +23,7 @@ from restpoint._core.addresses import is_loopback
 from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
+from restpoint.client.outbox import Outbox
 from restpoint.client.sse import read_events
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import (
@@ -101,6 +102,11 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to people, for operators."""
+        return Outbox(self._send)
 
     # --- Executions ---
 

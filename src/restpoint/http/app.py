@@ -16,7 +16,7 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -54,6 +54,9 @@ from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
 from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
+from restpoint.notify.addresses import Lookup, Members
+from restpoint.notify.deliverer import Deliverer
+from restpoint.notify.notices import Channel
 from restpoint.oauth.keyring import Vault
 from restpoint.oauth.providers import Provider
 from restpoint.service import Service
@@ -171,6 +174,10 @@ def create_app(
     starts: bool = True,
     pages: bool = True,
     owner_limits: OwnerLimits | None = None,
+    routes: str | os.PathLike[str] | None = None,
+    channels: Mapping[str, Channel] | None = None,
+    lookup: Lookup | None = None,
+    members: Members | None = None,
     title: str = _TITLE,
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -190,9 +197,13 @@ def create_app(
     went; ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is
     the file of the private key that signs what auditors take away.
 
-    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that ends every
-    long poll and stream now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
-    it too. Raises ``InvalidArgument``.
+    ``routes`` (``RESTPOINT_ROUTES_FILE``) is the file that says who is told of what; ``channels`` are the application's own, by
+    the names that the file calls them. ``lookup`` gives where a person is reached, and ``members`` who is in a group, where the
+    file does not say it; see ``Deliverer.of_file``.
+
+    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers), ``deliverer`` (None without routes) and
+    ``shutdown``: a function that ends every long poll and stream now, with a reason, so that a server which waits for its replies
+    can end. SIGTERM and SIGINT call it too. Raises ``InvalidArgument``.
     """
     limits = SessionLimits(session_idle_seconds, session_lifetime_seconds)
     store = ExecutionStore(
@@ -217,7 +228,13 @@ def create_app(
         consents=consents,
     )  # fmt: skip
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
-    metrics = Metrics(store, runner, consents)
+    told_by = routes or os.environ.get("RESTPOINT_ROUTES_FILE") or None
+    deliverer = None
+    if told_by is not None:
+        deliverer = Deliverer.of_file(
+            store, told_by, channels=channels, lookup=lookup, members=members, public_url=public_url or address
+        )
+    metrics = Metrics(store, runner, consents, deliverer)
     handlers = Handlers(
         Service(store, runner, policy, None if signing is None else SigningKey.read(signing), owner_limits),
         sign_in,
@@ -243,6 +260,8 @@ def create_app(
             if consents is not None:
                 await opened.enter_async_context(consents)
             await opened.enter_async_context(runner)
+            if deliverer is not None:
+                await opened.enter_async_context(deliverer)
             await opened.enter_async_context(_lifespan_of(handlers)(app))
             yield
 
@@ -253,7 +272,7 @@ def create_app(
             allow_headers=_SENT_BY_PAGES, expose_headers=_READ_BY_PAGES,
         )  # fmt: skip
     app.state.store, app.state.runner, app.state.shutdown = store, runner, handlers.long_requests.end
-    app.state.consents = consents
+    app.state.consents, app.state.deliverer = consents, deliverer
     return app
 
 

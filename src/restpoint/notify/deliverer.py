@@ -8,11 +8,14 @@ the next one, and so on up to two hours (exponential backoff with full jitter). 
 
 import asyncio
 import logging
+import os
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
@@ -24,7 +27,8 @@ from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
 from restpoint.errors import InvalidArgument, StorageError, StoreClosed
 from restpoint.events import EventKind
-from restpoint.notify.addresses import Addresses
+from restpoint.notify import routes_file
+from restpoint.notify.addresses import Addresses, Lookup, Members
 from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import Routes, RouteSettings
 from restpoint.prompts import read_prompt
@@ -70,7 +74,7 @@ class _Line:
 
 
 class Deliverer:
-    """Delivers the notices of one store by the routes of one file. Use ``open`` and ``close``.
+    """Delivers the notices of one store by the routes of one file, for as long as it is open: ``async with Deliverer(...)``.
 
     ``channels`` are those that the routes name; they are closed with it. ``jitter`` gives a random number from 0 to 1.
     """
@@ -104,6 +108,37 @@ class Deliverer:
         self._unsubscribe: Callable[[], None] = lambda: None
         self._opened: OpenFile | None = None
         self._lease = 0
+
+    @classmethod
+    def of_file(
+        cls,
+        store: ExecutionStore,
+        path: str | os.PathLike[str],
+        *,
+        channels: Mapping[str, Channel] | None = None,
+        lookup: Lookup | None = None,
+        members: Members | None = None,
+        public_url: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A deliverer by a routes file, with the channels that the file describes and those that the application brings.
+
+        ``lookup`` and ``members`` are functions of the application that know addresses and groups. Secrets come from ``environ``,
+        the environment of this process by default. Raises ``InvalidArgument``.
+        """
+        brought = dict(channels or {})
+        routes = routes_file.read(Path(path), brought)
+        public_url = None if public_url is None else public_url.rstrip("/")
+        made = routes.channels(os.environ if environ is None else environ, public_url) | brought
+        return cls(store, routes, made, addresses=Addresses(routes, lookup, members), public_url=public_url)
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def open(self) -> Self:
         """Make the routes those of the file, and begin to deliver. Raises ``StorageError`` and its kinds."""

@@ -110,7 +110,7 @@ class InboxPages:
         )
 
     async def attention(self, request: Request) -> Response:
-        """Show the executions that have failed or that nobody goes on with."""
+        """Show what needs an operator: what failed, what nobody goes on with, and whom nobody could tell."""
         actor, base = await self._who(request)
         if not self._service.policy.sees_everything(actor):
             raise errors.NotAllowed(
@@ -119,12 +119,22 @@ class InboxPages:
         failed = await self._service.list(actor, status=ExecutionStatus.FAILED, limit=_MOST_ATTENTION)
         alive = await self._service.list(actor, status=[ExecutionStatus.RUNNING, *PAUSED], limit=_MOST_ATTENTION)
         stuck = [each for each in alive.items if each.problem is not None]
-        return self._show("attention.html", actor, base, failed=failed.items, stuck=stuck)
+        outbox = self._service.outbox
+        untold = (await outbox.list(actor, status="given_up", limit=_MOST_ATTENTION)).items
+        disabled = [route for route in await outbox.routes(actor) if route.disabled_at is not None]
+        return self._show(
+            "attention.html", actor, base, failed=failed.items, stuck=stuck, untold=untold, disabled=disabled
+        )
 
     async def prompt(self, request: Request) -> Response:
         """Show one prompt, with its form where whoever asks may answer it."""
         actor, base = await self._who(request)
-        return await self._show_prompt(request, actor, base)
+        shown = await self._show_prompt(request, actor, base)
+        if request.method == "GET":
+            ids = request.path_params["execution_id"], request.path_params["interaction_id"]
+            with suppress(errors.StorageError):  # whoever wants to answer must not be kept from it by a full disk
+                await self._service.outbox.opened(actor, *ids)
+        return shown
 
     async def answer(self, request: Request) -> Response:
         """Take the answer to a prompt. A wrong one shows the page again, with what was typed and what is wrong with it."""

@@ -47,6 +47,11 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
     EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
+    EventKind.NOTICE_DELIVERED: ("Told", "quiet"),
+    EventKind.NOTICE_GIVEN_UP: ("Nobody could be told", "bad"),
+    EventKind.NOTICE_DROPPED: ("A notice was dropped", "quiet"),
+    EventKind.NOTICE_RETRIED: ("A notice is tried again", "quiet"),
+    EventKind.NOTICE_OPENED: ("Opened by whom it was told to", "quiet"),
     EventKind.CONSENT_ASKED: ("Access asked for", "ask"),
     EventKind.CONSENT_EXCHANGING: ("Came back from the provider", "quiet"),
     EventKind.CONSENT_PENDING: ("The provider could not be reached", "bad"),
@@ -93,6 +98,11 @@ def _moment(entry: HistoryEntry) -> Moment:
             text = str(detail.get("problem") or text)
         case EventKind.CONSENT_ASKED | EventKind.CONSENT_GRANTED | EventKind.CONSENT_DENIED:
             text = str(detail.get("provider") or "")
+        case (
+            EventKind.NOTICE_DELIVERED | EventKind.NOTICE_GIVEN_UP | EventKind.NOTICE_DROPPED | EventKind.NOTICE_RETRIED
+        ):
+            text = f"{detail.get('recipient') or 'The receiver'} by {detail.get('channel')}"
+            more = {"comment": str(detail.get("problem") or entry.cause or "")}
         case _:
             pass
     return Moment(entry.time, title, tone, entry.actor, text, **more)
