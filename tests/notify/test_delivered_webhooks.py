@@ -38,7 +38,7 @@ async def delivering(store: ExecutionStore, folder: Path, text: str, **more: Any
     routes = routes_file.read(write_routes(folder, text))
     channels = routes.channels({"SECRET": SECRET}, "https://flows.example.com")
     return await Deliverer(
-        store, routes, channels, public_url="https://flows.example.com", jitter=lambda: 1.0, **more
+        store, routes, channels, public_url="https://flows.example.com", jitter=lambda: 1.0, settle=0, **more
     ).open()
 
 
