@@ -54,13 +54,15 @@ def spellings(name: str) -> frozenset[str]:
 class Actor:
     """A person or program that acts. ``id`` is the name from their credentials, and history shows it.
 
-    ``groups`` are the names of their groups, without ``group:``. Names are taken as ``normal`` has them. Raises
+    ``groups`` are the names of their groups, without ``group:``. Names are taken as ``normal`` has them. ``known_by`` is for the
+    history: what they were known by where that is not what people sign in with, such as the ticket of a mail. Raises
     ``InvalidArgument``.
     """
 
     id: str
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    known_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.id.startswith(GROUP):
@@ -90,6 +92,13 @@ def read_assignee(name: str) -> str:
             "without blanks around it."
         )
     return name
+
+
+def who(name: str | None) -> str:
+    """A person or a group, as people say it."""
+    if name is None:
+        return "nobody by name"
+    return f"the group {name.removeprefix(GROUP)}" if name.startswith(GROUP) else name
 
 
 ActorLike = Actor | str | None
@@ -217,6 +226,10 @@ class Policy:
 
     def may_retry(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it
         """Whether they may have the execution go on after it has failed."""
+        return OPERATOR in actor.roles
+
+    def may_deliver(self, actor: Actor) -> bool:
+        """Whether they may have notices of the outbox tried again or dropped, and enable routes."""
         return OPERATOR in actor.roles
 
     def may_see_failure(self, actor: Actor, execution: Subject) -> bool:  # noqa: ARG002 - subclasses use it

@@ -89,8 +89,8 @@ def unlike(call: Call) -> str:
     if call.kind == "ask":
         # The journal has no words for these.
         return (
-            " under other rules (assignees, four eyes, other than whom, what its deadline does, whether text is required, "
-            "or declining)"
+            " under other rules (assignees, four eyes, other than whom, how many votes, what its deadline does, whether text is "
+            "required, or declining)"
         )
     return " with other arguments" if call.kind == "step" else " of another kind or length"
 

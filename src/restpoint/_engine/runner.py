@@ -25,7 +25,7 @@ from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.started import Started
 from restpoint._engine.workflow import Function, Workflow, by_key
-from restpoint._storage import Claim, journal, progress
+from restpoint._storage import Claim, progress, starts
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
@@ -249,7 +249,7 @@ class Runner:
             row = ExecutionRow(
                 execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
-            what = journal.Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
+            what = starts.Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
             if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
                 claim = Claim(execution_id, own, 1, found.name, found.version, owner=owner)
@@ -277,13 +277,13 @@ class Runner:
         return found
 
     async def _write_start(
-        self, draft: ExecutionRecord, row: ExecutionRow, what: journal.Start, run: Run | None, who: str | None
+        self, draft: ExecutionRecord, row: ExecutionRow, what: starts.Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
         """Write a start. Returns its record, or the id of the execution that was started earlier with the same key."""
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = file.database.write(journal.start, row, what, lease, who)
+            starting = file.database.write(starts.start, row, what, lease, who)
         except BaseException:
             if run is not None:
                 self.slots.give()

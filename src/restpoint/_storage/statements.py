@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import BindParameter, ColumnElement
 from restpoint._core.execution_row import AT_FIRST
 from restpoint._storage.schema import consents, executions, interactions
 from restpoint._storage.sqlite.connection import ONE, ZERO, listed, prepare, word, words
+from restpoint._storage.votes import VOTERS
 from restpoint.access import LOCAL
 from restpoint.lifecycle import OPEN
 
@@ -120,6 +121,7 @@ ASK: Final = _open(
     priority="the_priority",
     due_at="due",
     excluded="the_excluded",
+    votes="the_votes",
 )
 AUTHORIZE: Final = _open(
     consents,
@@ -186,7 +188,7 @@ RIGHTS: Final = ("id", "wait", "expected_status", "at", "id", "who", "who", "who
 
 ANSWER: Final = prepare(
     update(interactions)
-    .where(*_MAY)
+    .where(*_MAY, _i.votes.is_(None))
     .values(
         status=_given("to_status"),
         closed_at=_given("now"),
@@ -199,6 +201,7 @@ CLAIM: Final = prepare(
     update(interactions).where(*_MAY).values(claimed_by=_given("actor"), claimed_at=_given("now")),
     order=("actor", "now", *RIGHTS),
 )
+MAY_ANSWER: Final = prepare(select(_i.key).where(*_MAY), order=RIGHTS)
 RELEASE: Final = prepare(
     update(interactions)
     .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
@@ -212,16 +215,16 @@ ADDRESS: Final = prepare(
     order=("the_assignees", "wait_key", "expected_status"),
 )
 ANSWERERS: Final = prepare(
-    select(_i.id, _i.status, _i.answered_by).where(_i.execution_key == _ITS_KEY, _i.id.in_(listed("waits")))
+    select(_i.id, _i.status, _i.answered_by, VOTERS).where(_i.execution_key == _ITS_KEY, _i.id.in_(listed("waits")))
 )
 OF_A_PROMPT: Final = (
     *("id", "status", "opened", "created_at", "deadline_at", "prompt", "assignees", "four_eyes", "excluded"),
-    *("priority", "due_at", "claimed_by", "claimed_at"),
+    *("priority", "due_at", "claimed_by", "claimed_at", "votes"),
 )
 """The columns of an interaction that its events carry, which are fields of ``Wait``."""
 
 OPEN_INTERACTION: Final = prepare(
-    select(_e.status, _i.key, _i.answered_by, _i.closed_at, *(_i[name] for name in OF_A_PROMPT))
+    select(_e.status, _e.owner, _i.key, _i.answered_by, _i.closed_at, *(_i[name] for name in OF_A_PROMPT), VOTERS)
     .select_from(executions.join(interactions, _i.execution_key == _e.key))
     .where(_THIS, _i.id == _given("wait"))
 )
@@ -259,6 +262,12 @@ OLDEST_OPEN_WAIT: Final = prepare(
     .offset(ZERO)
 )
 AT_DEADLINE: Final = prepare(select(_i.on_deadline, _i.default_response).where(_i.key == _given("wait_key")))
+ANSWER_BY_VOTES: Final = prepare(
+    update(interactions)
+    .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))
+    .values(status=_given("to_status"), closed_at=_given("now"), response=_given("the_response")),
+    order=("to_status", "now", "the_response", "wait_key", "expected_status"),
+)
 ANSWER_BY_DEFAULT: Final = prepare(
     update(interactions)
     .where(_i.key == _given("wait_key"), _i.status == _given("expected_status"))

@@ -169,6 +169,7 @@ class ExecutionStore(StoreReader):
         other_than: str | Sequence[str] | None = None,
         priority: int | None = None,
         due: float | None = None,
+        votes: int | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
@@ -182,13 +183,16 @@ class ExecutionStore(StoreReader):
           which the store holds as it holds ``four_eyes``.
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now, for the order of inboxes. Nothing happens then.
+        - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer, each once. The first
+          answer that so many gave is the response; the comment does not count. Where no answer can get so many votes any more,
+          what the deadline would do happens at once (with ``on_deadline="fail"`` the code is ``undecided``). Nobody claims it.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
         the execution, stood still, and another process took it over.
         """
         asked = PromptRequest.read(
-            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due
+            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due, votes
         )
         return await self._prompts.ask(execution_id, interaction_id, asked, prompt, actor_name(actor))
 
@@ -309,6 +313,9 @@ class ExecutionStore(StoreReader):
         ``InteractionWithdrawn``, ``InteractionClaimed`` while somebody else has claimed it, ``FourEyes`` for a prompt that asked
         for them: whoever started the execution cannot answer it, nor can anyone without a name; and ``SamePerson`` for one that
         must be answered by others than a prompt before it.
+
+        On a prompt that takes votes it is the one vote of the actor: ``AlreadyVoted`` for another one, and ``VoterUnknown``
+        without a name and for ``local``, who may be anybody.
         """
         await self._prompts.answer(execution_id, interaction_id, response, actor, authority, addressed)
 
@@ -324,7 +331,8 @@ class ExecutionStore(StoreReader):
         """Have the actor alone answer an open prompt, until they answer it, release it, or it is addressed to others.
 
         Nothing happens where they have claimed it already. ``authority`` and ``addressed`` are as ``resolve_interaction`` has
-        them. Raises ``InteractionClaimed`` (by somebody else), and what answering raises for this actor.
+        them. Raises ``InteractionClaimed`` (by somebody else), what answering raises for this actor, and ``NotAllowed`` where the
+        prompt takes votes: a claim would keep the others from voting.
         """
         who = normal(check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000))
         detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
@@ -367,8 +375,9 @@ class ExecutionStore(StoreReader):
 
         ``event`` says how: handed on by somebody whom it was addressed to, or reassigned. Without ``anyone``, a claim of somebody
         else is respected: ``InteractionClaimed``. ``authority`` and ``addressed`` are as ``resolve_interaction`` has them.
-        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, ``NotJSON``, ``ExecutionNotFound``,
-        ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
+        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, also where none of them may answer it, or
+        where they cannot give it the votes that it takes; ``AlreadyVoted`` without ``anyone``; ``NotJSON``,
+        ``ExecutionNotFound``, ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
         """
         _check_texts(reason=reason)
         names = read_assignees(assignees)

@@ -1,13 +1,13 @@
 """Prompts that cost less to ask and to answer: triggers of assignments that fill no table of their own, and an index of deadlines.
 
-Revision ID: 0015
-Revises: 0012
+Revision ID: 0016
+Revises: 0015
 """
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0012"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -18,17 +18,20 @@ UPGRADE = (
     "DROP TRIGGER interactions_are_assigned_no_more",
     (
         "CREATE TRIGGER interactions_are_assigned AFTER INSERT ON interactions BEGIN INSERT OR IGNORE INTO "
-        "assignments (name, due, urgency, opened, interaction_key) VALUES ('', min(coalesce(NEW.due_at, "
-        "9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT "
-        "priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key); INSERT OR IGNORE INTO "
-        "assignments (name, due, urgency, opened, interaction_key) SELECT value, min(coalesce(NEW.due_at, "
-        "9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT "
-        "priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key FROM "
-        "json_each(NEW.assignees) WHERE NEW.assignees IS NOT NULL; INSERT OR IGNORE INTO assignments (name, due, "
-        "urgency, opened, interaction_key) SELECT owner, min(coalesce(NEW.due_at, 9223372036854775807), "
+        "assignments (name, due, urgency, opened, interaction_key, workflow) VALUES ('', "
+        "min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), "
+        "-coalesce(NEW.priority, (SELECT priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, "
+        "NEW.key, (SELECT workflow FROM executions WHERE key = NEW.execution_key)); INSERT OR IGNORE INTO "
+        "assignments (name, due, urgency, opened, interaction_key, workflow) SELECT value, "
+        "min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), "
+        "-coalesce(NEW.priority, (SELECT priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, "
+        "NEW.key, (SELECT workflow FROM executions WHERE key = NEW.execution_key) FROM json_each(NEW.assignees) "
+        "WHERE NEW.assignees IS NOT NULL; INSERT OR IGNORE INTO assignments (name, due, urgency, opened, "
+        "interaction_key, workflow) SELECT owner, min(coalesce(NEW.due_at, 9223372036854775807), "
         "coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT priority FROM "
-        "executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key FROM executions WHERE key = "
-        "NEW.execution_key AND NEW.assignees IS NULL AND owner IS NOT NULL; END"
+        "executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key, (SELECT workflow FROM executions WHERE "
+        "key = NEW.execution_key) FROM executions WHERE key = NEW.execution_key AND NEW.assignees IS NULL AND "
+        "owner IS NOT NULL; END"
     ),
     (
         "CREATE TRIGGER interactions_are_assigned_anew AFTER UPDATE OF assignees ON interactions WHEN NEW.status "
@@ -42,18 +45,20 @@ UPGRADE = (
         "OLD.assignees IS NULL AND name = (SELECT owner FROM executions WHERE key = OLD.execution_key) AND due = "
         "min(coalesce(OLD.due_at, 9223372036854775807), coalesce(OLD.deadline_at, 9223372036854775807)) AND "
         "urgency = -coalesce(OLD.priority, (SELECT priority FROM executions WHERE key = OLD.execution_key)) AND "
-        "opened = OLD.opened; INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key) "
-        "VALUES ('', min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, "
+        "opened = OLD.opened; INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key, "
+        "workflow) VALUES ('', min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, "
         "9223372036854775807)), -coalesce(NEW.priority, (SELECT priority FROM executions WHERE key = "
-        "NEW.execution_key)), NEW.opened, NEW.key); INSERT OR IGNORE INTO assignments (name, due, urgency, "
-        "opened, interaction_key) SELECT value, min(coalesce(NEW.due_at, 9223372036854775807), "
-        "coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT priority FROM "
-        "executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key FROM json_each(NEW.assignees) WHERE "
-        "NEW.assignees IS NOT NULL; INSERT OR IGNORE INTO assignments (name, due, urgency, opened, "
-        "interaction_key) SELECT owner, min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, "
+        "NEW.execution_key)), NEW.opened, NEW.key, (SELECT workflow FROM executions WHERE key = "
+        "NEW.execution_key)); INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key, "
+        "workflow) SELECT value, min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, "
         "9223372036854775807)), -coalesce(NEW.priority, (SELECT priority FROM executions WHERE key = "
-        "NEW.execution_key)), NEW.opened, NEW.key FROM executions WHERE key = NEW.execution_key AND NEW.assignees"
-        " IS NULL AND owner IS NOT NULL; END"
+        "NEW.execution_key)), NEW.opened, NEW.key, (SELECT workflow FROM executions WHERE key = "
+        "NEW.execution_key) FROM json_each(NEW.assignees) WHERE NEW.assignees IS NOT NULL; INSERT OR IGNORE INTO "
+        "assignments (name, due, urgency, opened, interaction_key, workflow) SELECT owner, "
+        "min(coalesce(NEW.due_at, 9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), "
+        "-coalesce(NEW.priority, (SELECT priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, "
+        "NEW.key, (SELECT workflow FROM executions WHERE key = NEW.execution_key) FROM executions WHERE key = "
+        "NEW.execution_key AND NEW.assignees IS NULL AND owner IS NOT NULL; END"
     ),
     (
         "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions WHEN OLD.status "
@@ -83,11 +88,12 @@ DOWNGRADE = (
     "DROP TRIGGER interactions_are_assigned_no_more",
     (
         "CREATE TRIGGER interactions_are_assigned AFTER INSERT ON interactions BEGIN INSERT INTO assignments "
-        "(name, due, urgency, opened, interaction_key) SELECT name, min(coalesce(NEW.due_at, "
+        "(name, due, urgency, opened, interaction_key, workflow) SELECT name, min(coalesce(NEW.due_at, "
         "9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT "
-        "priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key FROM (SELECT '' AS name "
-        "UNION SELECT value FROM json_each(NEW.assignees) UNION SELECT owner FROM executions WHERE key = "
-        "NEW.execution_key AND NEW.assignees IS NULL AND owner IS NOT NULL); END"
+        "priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key, (SELECT workflow FROM "
+        "executions WHERE key = NEW.execution_key) FROM (SELECT '' AS name UNION SELECT value FROM "
+        "json_each(NEW.assignees) UNION SELECT owner FROM executions WHERE key = NEW.execution_key AND "
+        "NEW.assignees IS NULL AND owner IS NOT NULL); END"
     ),
     (
         "CREATE TRIGGER interactions_are_assigned_anew AFTER UPDATE OF assignees ON interactions WHEN NEW.status "
@@ -96,11 +102,12 @@ DOWNGRADE = (
         "OLD.assignees IS NULL AND owner IS NOT NULL) AND due = min(coalesce(OLD.due_at, 9223372036854775807), "
         "coalesce(OLD.deadline_at, 9223372036854775807)) AND urgency = -coalesce(OLD.priority, (SELECT priority "
         "FROM executions WHERE key = OLD.execution_key)) AND opened = OLD.opened; INSERT INTO assignments (name, "
-        "due, urgency, opened, interaction_key) SELECT name, min(coalesce(NEW.due_at, 9223372036854775807), "
-        "coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT priority FROM "
-        "executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key FROM (SELECT '' AS name UNION SELECT "
-        "value FROM json_each(NEW.assignees) UNION SELECT owner FROM executions WHERE key = NEW.execution_key AND"
-        " NEW.assignees IS NULL AND owner IS NOT NULL); END"
+        "due, urgency, opened, interaction_key, workflow) SELECT name, min(coalesce(NEW.due_at, "
+        "9223372036854775807), coalesce(NEW.deadline_at, 9223372036854775807)), -coalesce(NEW.priority, (SELECT "
+        "priority FROM executions WHERE key = NEW.execution_key)), NEW.opened, NEW.key, (SELECT workflow FROM "
+        "executions WHERE key = NEW.execution_key) FROM (SELECT '' AS name UNION SELECT value FROM "
+        "json_each(NEW.assignees) UNION SELECT owner FROM executions WHERE key = NEW.execution_key AND "
+        "NEW.assignees IS NULL AND owner IS NOT NULL); END"
     ),
     (
         "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions WHEN OLD.status "
