@@ -1,6 +1,8 @@
 import functools
+import os
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from faults.harness import Zygote
     from provider import Provider
 
+
+# Some hundred processes are started, and each would compile everything anew where a variable keeps bytecode from being written.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # An ordinary run has the same cases each time, and a machine that stands still fails none. The deep ones look for new cases.
 hypothesis.settings.register_profile("ordinary", deadline=None, derandomize=True, print_blob=True)
