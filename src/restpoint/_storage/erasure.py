@@ -9,7 +9,8 @@ erased.
 The erasure of a person takes
 
 - every execution that they own, all of it;
-- in the executions of others, each answer that they gave, and each prompt that was addressed to them alone.
+- in the executions of others, each answer that they gave, each prompt that was addressed to them alone, and why they could not be
+  told of a prompt.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
@@ -33,7 +34,7 @@ from restpoint._core.serialization import encode
 from restpoint._core.threads import in_thread
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
-from restpoint._storage.schema import erasures, executions, history, interactions
+from restpoint._storage.schema import erasures, executions, history, interactions, outbox
 from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -57,6 +58,8 @@ _ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
     words(kind for kind in EventKind if not kind.has_payload)
 )
 _DECISIONS: Final = words(kind for kind in EventKind if kind.is_decision)
+# What a receiver said of a person whom it could not tell.
+_UNTOLD: Final = word(EventKind.NOTICE_GIVEN_UP)
 _DETAILS: Final = prepare(
     select(_h.sequence).where(_h.execution_id == bindparam("id"), _ITS_DETAILS).order_by(_h.sequence)
 )
@@ -66,7 +69,7 @@ _DETAILS_OF_WAIT: Final = prepare(
         _h.execution_id == bindparam("id"),
         _h.wait_id == bindparam("wait"),
         _ITS_DETAILS,
-        _h.event.in_(_DECISIONS) | (bindparam("whole") == ONE),
+        _h.event.in_((*_DECISIONS, _UNTOLD)) | (bindparam("whole") == ONE),
     )
     .order_by(_h.sequence)
 )
@@ -85,6 +88,11 @@ _BLANK_RESPONSE: Final = prepare(
 )
 _BLANK_PROMPT: Final = prepare(
     update(interactions).where(*_THIS_WAIT).values(prompt=bindparam("nothing"), default_response=null())
+)
+_BLANK_PROBLEMS: Final = prepare(
+    update(outbox)
+    .where(outbox.c.execution_id == bindparam("execution"), outbox.c.wait_id == bindparam("wait"))
+    .values(problem=null())
 )
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------
@@ -132,6 +140,7 @@ def erase_wait(
     if is_there and rows:
         this = {"execution": execution_id, "wait": wait_id}
         tx.execute(_BLANK_RESPONSE, {**this, "nothing": _ERASED_RESPONSE})
+        tx.execute(_BLANK_PROBLEMS, this)
         if whole:
             tx.execute(_BLANK_PROMPT, {**this, "nothing": _ERASED_PROMPT})
     return len(rows)
@@ -166,6 +175,9 @@ _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).wh
         (_h.event == word(EventKind.INTERACTION_ASKED))
         & (func.json_array_length(_ASSIGNEES) == ONE)
         & (func.json_extract(_h.detail, word("$.assignees[0]")) == bindparam("person")),
+        (_h.event == _UNTOLD)
+        & _h.wait_id.is_not(None)
+        & (func.json_extract(_h.detail, word("$.recipient")) == bindparam("person")),
     ),
 )
 _CONCERNING: Final = prepare(_CONCERNS)
