@@ -10,10 +10,10 @@ import pytest
 
 from notices import TestChannel, deliverer_of, down, notices, settled, until
 from restpoint import ExecutionStore
-from restpoint._storage import outbox
+from restpoint._storage import outbox, verification
 from restpoint.errors import Conflict, InvalidArgument
 from restpoint.notify.deliverer import Deliverer
-from support import ADA, TEXT, ManualClock, broken_history, file_of, rows
+from support import ADA, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
 
 ONE = """
 [[routes]]
@@ -367,3 +367,41 @@ def test_a_channel_that_nobody_brings_is_refused(store: ExecutionStore, tmp_path
     routes = deliverer_of(store, tmp_path, ONE, office=TestChannel()).routes
     with pytest.raises(InvalidArgument, match="office"):
         Deliverer(store, routes, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE outbox SET status = 'pending', ended_at = NULL, due_at = 1",  # it would be sent again
+        "UPDATE outbox SET status = 'dropped'",
+        "UPDATE outbox SET sequence = 1000",
+    ],
+)
+async def test_a_notice_that_another_program_changed_is_found(
+    store: ExecutionStore, path: Path, tmp_path: Path, change: str
+) -> None:
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=TestChannel()).open()
+    await asked(store)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+    with sql(path) as connection:
+        assert verification.verify(connection).holds
+        connection.execute(change)
+        (finding,) = verification.verify(connection).findings
+    assert finding.problem == "notice_differs"
+
+
+async def test_after_an_erasure_the_outbox_still_fits_the_history(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    office.always = down("joan@example.com does not exist", is_final=True)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    ids = await asked(store, assignees=["joan"])
+    await settled(path, ["given_up"])
+    await store.resolve_interaction(*ids, ADA, actor="joan")
+    await store.set_completed(ids[0], None)
+    await store.erase_person("joan")
+    await deliverer.close()
+    assert "joan@example.com" not in "\n".join(dump(path))
+    assert await broken_history(file_of(store).database) is None

@@ -9,9 +9,9 @@ erased.
 The erasure of a person takes
 
 - every execution that they own, all of it;
-- in the executions of others, each answer and each vote that they gave, and each prompt that was ever addressed to them alone,
-  when it was asked or by a delegation or reassignment. What several votes came to stays, as the votes of the others do: at least
-  one other person said the same.
+- in the executions of others, each answer and each vote that they gave, each prompt that was ever addressed to them alone, when
+  it was asked or by a delegation or reassignment, and why they could not be told of a prompt. What several votes came to stays,
+  as the votes of the others do: at least one other person said the same.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
@@ -35,7 +35,7 @@ from restpoint._core.serialization import encode
 from restpoint._core.threads import in_thread
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
-from restpoint._storage.schema import erasures, executions, history, interactions, votes
+from restpoint._storage.schema import erasures, executions, history, interactions, outbox, votes
 from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -61,6 +61,10 @@ _ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
 _DECISIONS: Final = words(DECISIONS)
 _THEM: Final = listed("names")
 _IS_THEIRS: Final = _h.event.in_(_DECISIONS) & (_h.actor.in_(_THEM))
+# What a receiver said of a person whom it could not tell.
+_IS_OF_THEM: Final = (_h.event == word(EventKind.NOTICE_GIVEN_UP)) & (
+    func.json_extract(_h.detail, word("$.recipient")).in_(_THEM)
+)
 _DETAILS: Final = prepare(
     select(_h.sequence).where(_h.execution_id == bindparam("id"), _ITS_DETAILS).order_by(_h.sequence)
 )
@@ -70,7 +74,7 @@ _DETAILS_OF_WAIT: Final = prepare(
         _h.execution_id == bindparam("id"),
         _h.wait_id == bindparam("wait"),
         _ITS_DETAILS,
-        _IS_THEIRS | (bindparam("whole") == ONE),
+        _IS_THEIRS | _IS_OF_THEM | (bindparam("whole") == ONE),
     )
     .order_by(_h.sequence)
 )
@@ -99,6 +103,11 @@ _BLANK_VOTES: Final = prepare(
 )
 _BLANK_PROMPT: Final = prepare(
     update(interactions).where(*_THIS_WAIT).values(prompt=bindparam("nothing"), default_response=null())
+)
+_BLANK_PROBLEMS: Final = prepare(
+    update(outbox)
+    .where(outbox.c.execution_id == bindparam("execution"), outbox.c.wait_id == bindparam("wait"))
+    .values(problem=null())
 )
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------
@@ -150,6 +159,7 @@ def erase_wait(
         this = {"execution": execution_id, "wait": wait_id}
         for blank in (_BLANK_RESPONSE, _BLANK_VOTES):
             tx.execute(blank, {**this, "names": names, "whole": int(whole), "nothing": _ERASED_RESPONSE})
+        tx.execute(_BLANK_PROBLEMS, this)
         if whole:
             tx.execute(_BLANK_PROMPT, {**this, "nothing": _ERASED_PROMPT})
     return len(rows)
@@ -184,6 +194,7 @@ _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).wh
         _h.event.in_(words(_ADDRESSES))
         & (func.json_array_length(_ASSIGNEES) == ONE)
         & (func.json_extract(_h.detail, word("$.assignees[0]")).in_(_THEM)),
+        _IS_OF_THEM & _h.wait_id.is_not(None),
     ),
 )
 _CONCERNING: Final = prepare(_CONCERNS)

@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, func, select
 from restpoint._storage import comparison, prompt_comparison
 from restpoint._storage.hash_chain import LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
+from restpoint._storage.outbox.comparison import of_notices
 from restpoint._storage.schema import history
 from restpoint._storage.sqlite.connection import prepare, word
 from restpoint.events import DECISIONS, EventKind
@@ -161,6 +162,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     if not findings:
         findings += comparison.of_tables(connection, tally.live)
         findings += prompt_comparison.of_prompts(connection)
+        findings += of_notices(connection)
         findings += _of_four_eyes(connection, tally.answers)
     findings += _of_unknown(tally)
     findings.sort(key=lambda finding: LAST_SEQUENCE if finding.sequence is None else finding.sequence)

@@ -1,0 +1,39 @@
+"""The outbox: the routes by which people are told of events, and the notices that the triggers of the file make of them.
+
+A notice is written by a trigger on ``history``, in the transaction of the event, whatever program appends that. It becomes
+``moot`` the same way when the wait that it asks about is over, or is addressed to others. The functions that take a transaction
+are jobs for the writer.
+"""
+
+from restpoint._storage.outbox.delivery import (
+    PATIENCE,
+    Claimed,
+    claim,
+    delivered,
+    failed,
+    fan_out,
+    give_up,
+    leases,
+    next_due,
+    overdue,
+    release,
+    take_over,
+)
+from restpoint._storage.outbox.entries import (
+    STATUSES,
+    Entry,
+    EntryPage,
+    drop,
+    find,
+    is_unopened,
+    opened,
+    page,
+    retry,
+)
+from restpoint._storage.outbox.routes import KnownRoute, Route, enable, known_routes, register
+
+__all__ = [
+    "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "claim", "delivered", "drop", "enable",
+    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "next_due", "opened", "overdue", "page",
+    "register", "release", "retry", "take_over",
+]  # fmt: skip
