@@ -31,6 +31,8 @@ from restpoint.notify import routes_file
 from restpoint.notify.addresses import Addresses, Lookup, Members
 from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import Routes, RouteSettings
+from restpoint.notify.tickets import Tickets
+from restpoint.oauth.keyring import Vault
 from restpoint.prompts import read_prompt
 
 log = logging.getLogger(__name__)
@@ -104,6 +106,8 @@ class Deliverer:
         self.routes = routes
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """How many attempts of each channel ended as ``delivered``, ``failed`` or ``given_up``, in this process."""
+        self.tickets: Tickets | None = None
+        """What makes the links with tickets, where a route has these."""
         self._store = store
         self._addresses = addresses or Addresses(routes)
         self._public_url = public_url
@@ -122,24 +126,32 @@ class Deliverer:
     def of_file(
         cls,
         store: ExecutionStore,
-        path: str | os.PathLike[str],
+        file: Routes | str | os.PathLike[str],
         *,
         channels: Mapping[str, Channel] | None = None,
         lookup: Lookup | None = None,
         members: Members | None = None,
         public_url: str | None = None,
         environ: Mapping[str, str] | None = None,
+        vault: Vault | None = None,
     ) -> Self:
         """A deliverer by a routes file, with the channels that the file describes and those that the application brings.
 
         ``lookup`` and ``members`` are functions of the application that know addresses and groups. Secrets come from ``environ``,
-        the environment of this process by default. Raises ``InvalidArgument``.
+        the environment of this process by default. ``vault`` seals the tickets of mails; without one these have plain links.
+        Raises ``InvalidArgument``.
         """
         brought = dict(channels or {})
-        routes = routes_file.read(Path(path), brought)
+        routes = file if isinstance(file, Routes) else routes_file.read(Path(file), brought)
         public_url = None if public_url is None else public_url.rstrip("/")
-        made = routes.channels(os.environ if environ is None else environ, public_url) | brought
-        return cls(store, routes, made, addresses=Addresses(routes, lookup, members), public_url=public_url)
+        addresses = Addresses(routes, lookup, members)
+        tickets = None
+        if vault is not None and routes.has_tickets:
+            tickets = Tickets(vault, public_url, addresses.groups_of)
+        made = routes.channels(os.environ if environ is None else environ, public_url, tickets) | brought
+        deliverer = cls(store, routes, made, addresses=addresses, public_url=public_url)
+        deliverer.tickets = tickets
+        return deliverer
 
     async def __aenter__(self) -> Self:
         return await self.open()
