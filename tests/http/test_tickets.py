@@ -14,13 +14,14 @@ import pytest_asyncio
 
 from people import PROMPTS, ask, by_cookie
 from restpoint import ExecutionStore, Runner
+from restpoint._core.clock import Clock
 from restpoint.access import Actor
 from restpoint.errors import ExecutionNotFound
 from restpoint.http.app import asgi_app
 from restpoint.notify.tickets import Ticket, Tickets
 from restpoint.oauth.keyring import KeyText, Vault, as_text, new_key
 from serving import served
-from support import dump, rows
+from support import ManualClock, dump, rows
 
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]+)">')
 
@@ -60,15 +61,15 @@ class Office:
 
 
 @asynccontextmanager
-async def office_at(path: Path, **options: Any) -> AsyncIterator[Office]:
+async def office_at(path: Path, clock: Clock | None = None) -> AsyncIterator[Office]:
     groups: dict[str, set[str]] = {"finance": {"ben", "joan"}}
 
     async def groups_of(person: str, among: Collection[str]) -> Collection[str]:
         return [group for group in among if person in groups.get(group, ())]
 
     tickets = Tickets(Vault(KeyText(as_text(new_key()))), "https://approvals.example", groups_of)
-    async with ExecutionStore(database=path) as store, Runner(store, [ask]) as runner:
-        app = asgi_app(store, runner, pages=True, tickets=tickets, authenticate=by_cookie, **options)
+    async with ExecutionStore(database=path, clock=clock) as store, Runner(store, [ask]) as runner:
+        app = asgi_app(store, runner, pages=True, tickets=tickets, authenticate=by_cookie)
         async with served(app) as client:
             yield Office(client, store, runner, tickets, path, groups)
 
@@ -240,14 +241,16 @@ async def test_a_ticket_ends_when_the_question_is_withdrawn_or_the_execution_can
     await dead(office, link, form, "The workflow does not need an answer any more.")
 
 
-async def test_a_ticket_ends_with_the_deadline(office: Office) -> None:
-    ids = await office.asked(assignees=["anna"], timeout=0.3)
-    link = office.link(ids, "anna")
-    form = await office.form(link)
-    record = await office.store.get(ids[0])
-    while record is not None and record.pending_interactions:
-        await record.changed()
-    await dead(office, link, form, "The time for an answer is over.")
+async def test_a_ticket_ends_with_the_deadline(file: Path, clock: ManualClock) -> None:
+    async with office_at(file, clock) as office:
+        ids = await office.asked(assignees=["anna"], timeout=3_600)
+        link = office.link(ids, "anna")
+        form = await office.form(link)
+        record = await office.store.get(ids[0])
+        clock.step(3_601)
+        while record is not None and record.pending_interactions:
+            await record.changed()
+        await dead(office, link, form, "The time for an answer is over.")
 
 
 async def test_a_ticket_ends_when_the_question_is_handed_to_others(office: Office) -> None:
