@@ -51,7 +51,7 @@ def asked(
     """A prompt, which is JSON: whom it is addressed to, at which call of its workflow it was asked, and its deadline.
 
     ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire; the prompts whose
-    answerers must not answer it, its own priority and its due date where it has any.
+    answerers must not answer it, its own priority, its due date and how many equal votes answer it where it has any.
     """
     fields = [_payload("prompt", prompt, digest=digest)]
     if terms.assignees is not None or terms.four_eyes:
@@ -69,6 +69,8 @@ def asked(
         fields.append(f'"priority":{terms.priority}')
     if terms.due is not None:
         fields.append(f'"due_ms":{terms.due}')
+    if terms.votes is not None:
+        fields.append(f'"votes":{terms.votes}')
     return _object(*fields)
 
 

@@ -259,10 +259,16 @@ _STATUS: Final = prepare(select(_e.status).where(_e.id == bindparam("id")))
 _EVENT: Final = prepare(select(_h.event).where(_h.sequence == bindparam("sequence")))
 
 
-def claim(tx: Transaction, channel: str, lease: int, most: int) -> list[Claimed]:
-    """Claim what is due for a channel, at most ``most`` notices, the longest due first."""
+def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
+    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first."""
     tx.flush()  # what the batch has settled so far is moot
-    which = {"channel": channel, "now": tx.now, "max": most, "the_lease": lease, "patience": tx.now + PATIENCE}
+    which = {
+        "channel": channel,
+        "now": tx.now - settled,
+        "max": most,
+        "the_lease": lease,
+        "patience": tx.now + PATIENCE,
+    }
     ids = [notice_id for (notice_id,) in tx.all(_CLAIM, which)]
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
 

@@ -26,7 +26,14 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 CLOSED: Final = (errors.InteractionAlreadyResolved, errors.InteractionExpired, errors.InteractionWithdrawn)
 """What says that nobody can answer a prompt any more."""
 
-NOT_TAKEN: Final = (*CLOSED, errors.NotAllowed, errors.InteractionClaimed, errors.IllegalTransition, errors.Conflict)
+NOT_TAKEN: Final = (
+    *CLOSED,
+    errors.NotAllowed,
+    errors.InteractionClaimed,
+    errors.AlreadyVoted,
+    errors.IllegalTransition,
+    errors.Conflict,
+)
 """What says that an answer is not taken, though nothing is wrong with it."""
 
 _MOST_FIELDS: Final = MAX_OPTIONS + 100

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from restpoint import errors
-from restpoint._storage import Asked
+from restpoint._storage import Asked, queries
 from restpoint.access import LOCAL, Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
@@ -92,7 +92,7 @@ class InboxPages:
             "decided.html",
             actor,
             base,
-            items=await self._service.answered(actor, limit=_MOST_DECIDED),
+            items=[(each, _vote_of(actor, each)) for each in await self._service.answered(actor, limit=_MOST_DECIDED)],
             most=_MOST_DECIDED,
         )
 
@@ -222,6 +222,7 @@ class InboxPages:
         asked = await self._service.asked(actor, execution_id, interaction_id)
         state = state_of(asked)
         is_theirs = state == "open" and self._service.policy.may_answer(actor, asked)
+        own = _vote_of(actor, asked)
         found = await waiting(self._service, actor)
         following = [
             each
@@ -237,7 +238,8 @@ class InboxPages:
             fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
             is_theirs=is_theirs,
-            may_answer=is_theirs and asked.claimed_by in {None, actor.id},
+            may_answer=is_theirs and asked.claimed_by in {None, actor.id} and own is None,
+            own=own,
             sees_execution=await self._sees_execution(actor, asked),
             sent=sent or Sent(),
             refused=sent is not None and not sent.mistakes,
@@ -362,6 +364,11 @@ _WORDS: Final = {
         "A page of another site sent this, so nothing was changed. Open the page here.",
     ),
 }
+
+
+def _vote_of(actor: Actor, asked: Asked) -> queries.Vote | None:
+    """The actor's own vote on a prompt; None where they have not voted."""
+    return next((vote for vote in asked.voted if vote.voter == actor.id), None)
 
 
 def _view_path(execution_id: str) -> str:

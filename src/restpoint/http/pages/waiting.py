@@ -31,6 +31,8 @@ class Waiting:
     claimed_by: str | None = None
     prompt: dict[str, Any] | None = None
     provider: str | None = None
+    votes: int | None = None
+    voted: tuple[str, ...] = ()
 
     @property
     def address(self) -> tuple[str, str]:
@@ -67,6 +69,8 @@ async def waiting(
             created_at=each.created_at,
             claimed_by=each.claimed_by,
             prompt=each.prompt,
+            votes=each.votes,
+            voted=each.voted,
         )
         for each in page.items
     ]
