@@ -303,6 +303,26 @@ async def test_four_eyes_hold_for_the_owner_with_a_ticket(office: Office) -> Non
     assert office.answers() == []
 
 
+async def test_a_vote_by_ticket_is_given_once_and_the_others_still_vote(office: Office) -> None:
+    ids = await office.asked("binary_choice", assignees=["anna", "grace", "zoe"], votes=2)
+    annas = office.link(ids, "anna")
+    form = await office.form(annas)
+    assert (await office.answer(annas, option="0")).status_code == 303
+    page = await office.client.get(annas)
+    assert "Your vote is recorded" in page.text
+    assert "<form" not in page.text
+    assert (await office.client.post("/ticket", data={**form, "option": "1"})).status_code == 409
+    assert office.answers() == []
+    assert "2 equal votes answer it" in (await office.client.get(office.link(ids, "grace"))).text
+    assert (await office.answer(office.link(ids, "grace"), option="0")).status_code == 303
+    for name, words in (("anna", "recorded"), ("grace", "recorded"), ("zoe", "Answered already")):
+        assert words in (await office.client.get(office.link(ids, name))).text
+    assert len(office.answers()) == 1
+    voted = rows(office.path, "SELECT actor, detail FROM history WHERE event = 'interaction_voted'")
+    assert {actor for actor, _ in voted} >= {"anna"}
+    assert all('"known_by":"ticket"' in detail for _, detail in voted)
+
+
 async def test_a_claim_of_somebody_else_holds(office: Office) -> None:
     ids = await office.asked(assignees=["anna", "grace"])
     link = office.link(ids, "anna")
