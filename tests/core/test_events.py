@@ -37,7 +37,7 @@ WAKES: Final = {"execution_created", "execution_recovered", "execution_retried",
 STREAMED: Final = {"emitted", "notified", *OPENS, *CLOSES}
 ERASED: Final = {
     "execution_failed", "execution_stuck", "interaction_asked", "interaction_reworded",
-    "interaction_voted", "interaction_answered", "consent_asked", "consent_granted", "consent_denied",
+    "interaction_voted", "interaction_answered", "consent_asked", "consent_granted", "consent_denied", "notice_given_up",
 }  # fmt: skip
 
 # Some errors have a code that is called like an event, and whoever tells of errors spells codes.

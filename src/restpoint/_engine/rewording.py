@@ -95,6 +95,16 @@ def unlike(call: Call) -> str:
     return " with other arguments" if call.kind == "step" else " of another kind or length"
 
 
+def moved(place: str | None) -> str:
+    """What to add where the same call is recorded at another place."""
+    if place is None:
+        return ""
+    return (
+        f", which is recorded as call {place}: the calls come in another order. Where the code is the same, it goes by the order "
+        "of a set, such as asyncio.wait returns and asyncio.as_completed makes; go by a list"
+    )
+
+
 def _prompt(call: Call, prompt: HumanPrompt, assignees: str | None, four_eyes: int | None) -> str:
     kind = "" if call.name == prompt.input_type else f" ({prompt.input_type})"
     options = ", ".join(f"{option.id}={option.value}" for option in prompt.offers)

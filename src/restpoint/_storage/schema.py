@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import NOTICE_STATUSES, one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0014"
+REVISION: Final = "0016"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -158,7 +158,12 @@ interactions: Final = Table(
     CheckConstraint("json_valid(prompt)", name="interactions_prompt_is_json"),
     CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
 )
-Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+# Only of those that have one, so that the others cost nothing.
+Index(
+    "interactions_with_a_deadline",
+    interactions.c.deadline_at,
+    sqlite_where=text("status = 'pending' AND deadline_at IS NOT NULL"),
+)
 # By the age of the waits of an execution; with the names, so that whom a list is for is found without reading the rows.
 Index(
     "interactions_open_of_execution",

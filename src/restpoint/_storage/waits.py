@@ -68,11 +68,20 @@ def ask(
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     due_at = None if terms.due is None else tx.now + terms.due
     wait.excluded, wait.priority, wait.due_at, wait.votes = excluded, terms.priority, due_at, terms.votes
-    content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-    standing = (terms.priority, due_at, excluded, terms.votes)
-    _open(
-        tx, execution_id, wait, "ask", statements.ASK, (*content, *standing), lease, actor, detail, claim, chosen=chosen
+    row = (
+        *(wait.id, wait.opened, prompt, tx.now, wait.deadline_at),
+        *(
+            terms.assignees,
+            terms.four_eyes,
+            terms.on_deadline,
+            terms.default_response,
+            terms.priority,
+            due_at,
+            excluded,
+            terms.votes,
+        ),
     )
+    _open(tx, execution_id, wait, "ask", statements.ASK, row, lease, actor, detail, claim, chosen=chosen)
 
 
 def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | None:
@@ -110,10 +119,11 @@ def authorize(
     """
     wait = Wait("consent", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout))
     wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
-    content, detail = (auth_url, oauth_state, provider, scopes), None
+    row = (wait.id, wait.opened, auth_url, oauth_state, tx.now, wait.deadline_at, provider, scopes)
+    detail = None
     if provider is not None:
         detail = event_details.consent(provider, tuple(decode(scopes) or ()))
-    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail, claim)
+    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, row, lease, actor, detail, claim)
     if provider is not None:
         tx.execute(statements.KEEP_SECRETS, (execution_id,))
 
@@ -128,7 +138,7 @@ def _open(
     wait: Wait,
     trigger: str,
     sql: str,
-    content: tuple[object, ...],
+    row: tuple[object, ...],
     lease: int | None,
     actor: str | None,
     detail: str | None,
@@ -136,7 +146,6 @@ def _open(
     *,
     chosen: bool = False,
 ) -> None:
-    row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
     # An id is for one wait, of either kind; only one that a caller chose can be taken.
     if chosen and tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait.id}) is not None:
         move("execution", execution_id, read(tx, execution_id).status, trigger)
@@ -147,10 +156,14 @@ def _open(
         execution.check(claim)
         expected = (execution_id, execution.status, execution.open_waits, execution.epoch)
         try:
-            opened = tx.execute(sql, (*row, *expected)).rowcount
+            tx.execute(sql, (*expected, *row))
         except sqlite3.IntegrityError as error:
+            if (
+                error.sqlite_errorname == "SQLITE_CONSTRAINT_NOTNULL"
+            ):  # it has no key, because its execution is not as expected
+                return None
             raise InteractionExists(execution_id, wait.id) from error
-        return (execution, to) if opened == 1 else None
+        return execution, to
 
     execution, to = from_state(tx, execution_id, attempt, claim)
     before, waits = execution.status, execution.open_waits + 1

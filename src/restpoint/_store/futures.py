@@ -234,3 +234,14 @@ def read_answer(models: PromptModels, wait: Wait) -> BaseModel | RestpointError:
         return models.response(wait.response or "")
     except RestpointError as error:
         return error
+
+
+class Asking:
+    """A prompt that is being written: see ``ExecutionRecord.begin_asking``."""
+
+    __slots__ = ("pending", "wait_id")
+
+    def __init__(self, wait_id: str) -> None:
+        self.wait_id = wait_id
+        self.pending: PendingInteraction | None = None
+        """Set at COMMIT, and kept where the prompt is closed by the time that its caller looks."""

@@ -11,7 +11,7 @@ from restpoint._core.execution_row import check_priority
 from restpoint._core.retention_rules import RetentionRules, milliseconds
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import event_details
-from restpoint.access import check_assignee
+from restpoint.access import read_assignee
 from restpoint.errors import InvalidArgument
 from restpoint.prompts import (
     HumanPrompt,
@@ -79,9 +79,7 @@ def read_assignees(assignees: Sequence[str]) -> str:
         raise InvalidArgument(
             "assignees is a list of people and groups, with at least one in it; None addresses nobody."
         )
-    for name in assignees:
-        check_assignee(name)
-    return encode(list(assignees))
+    return encode(list(map(read_assignee, assignees)))
 
 
 def _read_votes(votes: int, assignees: Sequence[str] | None) -> int | None:

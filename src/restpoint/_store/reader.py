@@ -32,6 +32,7 @@ from restpoint._storage import (
 from restpoint._store.handle import FileHandle
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
+from restpoint.access import normal
 from restpoint.errors import ExecutionGone, ExecutionNotFound, InvalidArgument
 from restpoint.lifecycle import ExecutionStatus
 
@@ -144,10 +145,10 @@ class StoreReader:
             statuses=names,
             workflow=workflow,
             version=version,
-            owner=owner,
+            owner=None if owner is None else normal(owner),
             limit=limit,
             cursor=cursor,
-            audience=visible_to,
+            audience=None if visible_to is None else set(map(normal, visible_to)),
         )
         return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
 
@@ -192,7 +193,7 @@ class StoreReader:
 
     async def has_answered(self, execution_id: str, name: str) -> bool:
         """Whether someone of this name has answered a prompt of the execution, or voted on one."""
-        return await assignments.has_answered((await self.file()).database, execution_id, name)
+        return await assignments.has_answered((await self.file()).database, execution_id, normal(name))
 
     async def inbox(
         self,
@@ -209,7 +210,7 @@ class StoreReader:
         ``deadline``, then by priority, then by age, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's
         ``next_cursor``. Raises ``InvalidArgument``.
         """
-        whose = (assignments.EVERYONE,) if names is None else sorted(set(names) - {assignments.EVERYONE})
+        whose = (assignments.EVERYONE,) if names is None else sorted(set(map(normal, names)) - {assignments.EVERYONE})
         database = (await self.file()).database
         return await assignments.inbox(database, whose, workflow=workflow, voter=voter, limit=limit, cursor=cursor)
 
@@ -229,7 +230,7 @@ class StoreReader:
 
     async def answered_by(self, actor: str, *, limit: int = 50) -> Sequence[Asked]:
         """What this actor answered or voted on, the newest first, at most ``limit``, as far as the executions are in the file."""
-        return await queries.answered_by((await self.file()).database, actor, limit)
+        return await queries.answered_by((await self.file()).database, normal(actor), limit)
 
     async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
         """The steps of a run that have an outcome, in the order of their outcomes."""

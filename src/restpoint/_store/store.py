@@ -36,7 +36,7 @@ from restpoint._store.prompt_request import PromptRequest, read_assignees
 from restpoint._store.prompts import Prompts, addressed_text
 from restpoint._store.reader import StoreReader
 from restpoint._store.records import ExecutionRecord
-from restpoint.access import Actor, ActorLike, actor_name
+from restpoint.access import Actor, ActorLike, actor_name, normal, spellings
 from restpoint.events import EventKind
 from restpoint.prompts import HumanPrompt, HumanResponse
 from restpoint.prompts.prompt_models import PromptModels
@@ -137,6 +137,7 @@ class ExecutionStore(StoreReader):
         ``InvalidArgument`` and ``NotJSON``.
         """
         _check_texts(workflow=workflow, owner=owner)
+        owner = None if owner is None else normal(owner)
         check_priority(priority)
         who = actor_name(actor)
         file = self._handle.open_file or await self.file()
@@ -333,7 +334,7 @@ class ExecutionStore(StoreReader):
         them. Raises ``InteractionClaimed`` (by somebody else), what answering raises for this actor, and ``NotAllowed`` where the
         prompt takes votes: a claim would keep the others from voting.
         """
-        who = check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000)
+        who = normal(check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000))
         detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
         await self._write(assignments.claim, execution_id, interaction_id, who, detail, addressed_text(addressed))
 
@@ -460,7 +461,7 @@ class ExecutionStore(StoreReader):
         """
         _check_texts(person=check_text("person", person), reason=reason)
         who, file = actor_name(actor), await self.file()
-        scope = await erasure.scope(file.database, person, whole=whole)
+        scope = await erasure.scope(file.database, spellings(person), whole=whole)
         if dry_run:
             return await erasure.preview(file.database, scope)
         return await erasure.erase(file.database, scope, who, reason, file.records.drop)

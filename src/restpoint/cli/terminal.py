@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 REFUSED, USAGE, NOT_FOUND, NOT_ALLOWED, STORAGE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
-GROUPS: Final = frozenset({"audit", "db", "keys", "providers", "sessions", "tokens"})
+GROUPS: Final = frozenset({"audit", "db", "keys", "outbox", "providers", "routes", "sessions", "tokens"})
 """The commands that have subcommands."""
 
 _HINTS: Final = {

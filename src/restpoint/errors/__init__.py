@@ -8,7 +8,9 @@
     │   │   └── ExecutionGone              execution_gone: it was in the file, and was swept or removed
     │   ├── InteractionNotFound            interaction_not_found
     │   ├── WorkflowNotFound               workflow_not_found
-    │   └── NothingToExport                nothing_to_export
+    │   ├── NothingToExport                nothing_to_export
+    │   ├── NoticeNotFound                 notice_not_found
+    │   └── UnknownRoute                   unknown_route: by which people would be told
     ├── Refused (ValueError)               a rule forbids it; nothing was written
     │   ├── IllegalTransition              illegal_transition
     │   ├── Conflict                       conflict
@@ -117,6 +119,7 @@ from restpoint.errors.storage import (
     StoreClosed,
     UnusableFile,
 )
+from restpoint.errors.telling import NoticeNotFound, UnknownRoute
 from restpoint.errors.workflows import (
     IdempotencyConflict,
     InputNotAccepted,
@@ -158,6 +161,7 @@ __all__ = [
     "NotFound",
     "NotJSON",
     "NothingToExport",
+    "NoticeNotFound",
     "OwnerLimitReached",
     "PromptDeclined",
     "PromptNotAccepted",
@@ -177,6 +181,7 @@ __all__ = [
     "StorageFull",
     "StoreClosed",
     "TimeLimitRefused",
+    "UnknownRoute",
     "UnusableFile",
     "VoterUnknown",
     "WorkflowFailed",

@@ -22,6 +22,7 @@ from restpoint.events import EventKind
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.service.histories import BATCH, Histories, HistoryPage, Reauthenticate
 from restpoint.service.judgement import Judge
+from restpoint.service.outbox import Outbox
 from restpoint.service.views import View, Views, subject_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Service:
         self._views = Views(store, policy)
         self._histories = Histories(store, policy, self._views)
         self._judge = Judge(store, policy, self._views)
+        self.outbox = Outbox(store, policy)
 
     # --- Starting ---
 

@@ -304,19 +304,28 @@ def _is_assigned(row: str, assignment: str) -> str:
     )
 
 
+# One statement for each kind of name: a UNION of them fills a table of its own at each prompt, which costs more than all of this.
+# A name that stands twice in a list is one.
 def _assign(row: str) -> str:
     due, urgency = _place(row)
+    insert = "INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key, workflow)"
+    place = f"{due}, {urgency}, {row}.opened, {row}.key, {_workflow(row)}"
     return (
-        "INSERT INTO assignments (name, due, urgency, opened, interaction_key, workflow)"
-        f" SELECT name, {due}, {urgency}, {row}.opened, {row}.key, {_workflow(row)} FROM ({_names(row)})"
+        f"{insert} VALUES ('', {place});"
+        f" {insert} SELECT value, {place} FROM json_each({row}.assignees) WHERE {row}.assignees IS NOT NULL;"
+        f" {insert} SELECT owner, {place} FROM executions"
+        f" WHERE key = {row}.execution_key AND {row}.assignees IS NULL AND owner IS NOT NULL"
     )
 
 
 def _unassign(row: str) -> str:
     due, urgency = _place(row)
+    delete, place = "DELETE FROM assignments WHERE", f"due = {due} AND urgency = {urgency} AND opened = {row}.opened"
+    owner = f"(SELECT owner FROM executions WHERE key = {row}.execution_key)"
     return (
-        f"DELETE FROM assignments WHERE name IN ({_names(row)}) AND due = {due} AND urgency = {urgency}"
-        f" AND opened = {row}.opened"
+        f"{delete} name = '' AND {place};"
+        f" {delete} {row}.assignees IS NOT NULL AND name IN (SELECT value FROM json_each({row}.assignees)) AND {place};"
+        f" {delete} {row}.assignees IS NULL AND name = {owner} AND {place}"
     )
 
 

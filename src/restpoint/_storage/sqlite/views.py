@@ -124,6 +124,29 @@ def response_times(condition: str = "") -> str:
     )
 
 
+def _of_wait(row: str, event: str) -> str:
+    """SQL: the join of an event of telling to an event of the prompt that it tells of."""
+    return (
+        f" LEFT JOIN history AS {row} ON {row}.execution_id = h.execution_id AND {row}.wait_id = h.wait_id"
+        f" AND {row}.event = '{event}'"
+    )
+
+
+_TOLD: Final = (
+    f"SELECT {_when('h')}, h.execution_id, {_WHOSE},"
+    f" CASE h.event WHEN '{EventKind.NOTICE_DELIVERED}' THEN 'delivered' ELSE 'given up' END AS outcome,"
+    " json_extract(h.detail, '$.recipient') AS recipient, json_extract(h.detail, '$.channel') AS channel,"
+    " json_extract(h.detail, '$.route') AS route, json_extract(h.detail, '$.event') AS told, h.wait_id AS interaction_id,"
+    f" json_extract(q.detail, '$.prompt.text') AS question, {instant('o.time')} AS opened_at, a.actor AS answered_by,"
+    f" {instant('a.time')} AS answered_at, a.time - h.time AS answered_after_ms,"
+    " json_extract(h.detail, '$.attempts') AS attempts,"
+    " json_extract(h.detail, '$.notice') AS notice"
+    f" FROM history AS h {_created('h')}{_of_wait('q', EventKind.INTERACTION_ASKED)}"
+    f"{_of_wait('a', EventKind.INTERACTION_ANSWERED)}{_of_wait('o', EventKind.NOTICE_OPENED)}"
+    " AND json_extract(o.detail, '$.notice') = json_extract(h.detail, '$.notice')"
+    f" WHERE h.event IN ('{EventKind.NOTICE_DELIVERED}', '{EventKind.NOTICE_GIVEN_UP}')"
+)
+
 _NO_DECISIONS: Final = tuple(str(kind.model_fields["input_type"].default) for kind in PROMPTS if not kind.is_decision)
 
 VIEWS: Final = {
@@ -188,6 +211,7 @@ VIEWS: Final = {
         " AND e.sequence = (SELECT max(l.sequence) FROM history AS l WHERE l.execution_id = g.execution_id"
         f" AND l.event IN ({_words(ENDINGS)}))"
     ),
+    "told": _TOLD,
     "four_eyes_violations": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, answered_by, authority, interaction_id"
         " FROM answers WHERE four_eyes = 1 AND by_default = 0 AND owner = coalesce(answered_by, owner)"

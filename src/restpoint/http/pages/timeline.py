@@ -9,6 +9,7 @@ from restpoint._core.execution_row import StepDone
 from restpoint._storage import HistoryEntry
 from restpoint.events import EventKind
 from restpoint.lifecycle import WaitStatus
+from restpoint.notify.tickets import TICKET
 
 Tone = Literal["plain", "ask", "good", "bad", "quiet"]
 
@@ -48,6 +49,11 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
     EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
+    EventKind.NOTICE_DELIVERED: ("Told", "quiet"),
+    EventKind.NOTICE_GIVEN_UP: ("Nobody could be told", "bad"),
+    EventKind.NOTICE_DROPPED: ("A notice was dropped", "quiet"),
+    EventKind.NOTICE_RETRIED: ("A notice is tried again", "quiet"),
+    EventKind.NOTICE_OPENED: ("Opened by whom it was told to", "quiet"),
     EventKind.CONSENT_ASKED: ("Access asked for", "ask"),
     EventKind.CONSENT_EXCHANGING: ("Came back from the provider", "quiet"),
     EventKind.CONSENT_PENDING: ("The provider could not be reached", "bad"),
@@ -71,15 +77,19 @@ def _step(step: StepDone) -> Moment:
     return Moment(step.at, f"Step {step.name}")
 
 
+def _title(entry: HistoryEntry, kind: EventKind) -> tuple[str, Tone]:
+    if kind is EventKind.INTERACTION_EXPIRED and entry.cause == "undecided":
+        return "The votes came to no answer", "bad"
+    return _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
+
+
 def _moment(entry: HistoryEntry) -> Moment:
     kind = entry.kind
     if kind is None:
         return Moment(entry.time, entry.event, "quiet", entry.actor)
-    title, tone = _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
+    title, tone = _title(entry, kind)
     detail = entry.detail if isinstance(entry.detail, Mapping) else {}
     text = "" if kind.wait_status == WaitStatus.EXPIRED else entry.cause or ""
-    if kind is EventKind.INTERACTION_EXPIRED and entry.cause == "undecided":
-        title = "The votes came to no answer"
     more: dict[str, Any] = {}
     match kind:
         case EventKind.INTERACTION_ANSWERED | EventKind.INTERACTION_VOTED:
@@ -96,6 +106,11 @@ def _moment(entry: HistoryEntry) -> Moment:
             text = str(detail.get("problem") or text)
         case EventKind.CONSENT_ASKED | EventKind.CONSENT_GRANTED | EventKind.CONSENT_DENIED:
             text = str(detail.get("provider") or "")
+        case (
+            EventKind.NOTICE_DELIVERED | EventKind.NOTICE_GIVEN_UP | EventKind.NOTICE_DROPPED | EventKind.NOTICE_RETRIED
+        ):
+            text = f"{detail.get('recipient') or 'The receiver'} by {detail.get('channel')}"
+            more = {"comment": str(detail.get("problem") or entry.cause or "")}
         case _:
             pass
     return Moment(entry.time, title, tone, entry.actor, text, **more)
@@ -114,6 +129,8 @@ def _answered(entry: HistoryEntry, detail: Mapping[str, Any], title: str, tone: 
     response = detail.get("response")
     if not isinstance(response, Mapping):
         return Moment(entry.time, title, tone, entry.actor)
+    if detail.get("known_by") == TICKET:
+        title = "Voted from a mail" if entry.kind is EventKind.INTERACTION_VOTED else "Answered from a mail"
     comment = response.get("comment")
     return Moment(
         entry.time, title, tone, entry.actor, prompts.summary_of(response), comment=f"“{comment}”" if comment else ""
