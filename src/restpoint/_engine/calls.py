@@ -61,7 +61,8 @@ def fingerprint(*parts: str | int | None) -> str:
 def asked_for(text: str, terms: Terms, default: str | None) -> str:
     """A hash of a prompt and of the rules that it is asked under, but for when it is due and how urgent it is."""
     others = () if terms.other_than is None else (terms.other_than,)
-    return fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default, *others)
+    votes = () if terms.votes is None else ("votes", terms.votes)
+    return fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default, *others, *votes)
 
 
 class Answered:

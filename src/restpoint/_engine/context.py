@@ -26,13 +26,13 @@ from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
-from restpoint._engine.answers import Answer, answer_of
+from restpoint._engine.answers import Answer, answer_of, votes_of
 from restpoint._engine.calls import asked_for, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
 from restpoint._engine.steps import Trying, name_of, result_type, stepped
 from restpoint._storage import journal
 from restpoint._store.prompt_request import PromptRequest
-from restpoint.errors import InvalidArgument
+from restpoint.errors import InteractionExpired, InvalidArgument
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
     HumanPrompt,
@@ -64,6 +64,7 @@ class AskTerms(TypedDict, total=False):
     other_than: str | BaseModel | Sequence[str | BaseModel] | None
     priority: int | None
     due: float | timedelta | None
+    votes: int | None
 
 
 class FormOptions(TypedDict, total=False):
@@ -134,12 +135,16 @@ class Context:
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now or as a ``timedelta``, for the order of inboxes. Nothing
           happens then.
+        - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer. Each votes once, and
+          the vote stays. The first answer that so many gave is returned; the comment does not count, and ``answer_to`` has every
+          vote. Where no answer can get so many votes any more, what the deadline would do happens at once.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``, a response or a model of the form.
         - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
           would not reach a run that has left memory.
 
-        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
+        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``, whose
+        ``votes`` are those that were given by then, each as an ``Answer``;
         ``InteractionWithdrawn`` when someone took the prompt back; ``PromptDeclined``.
         """
         return self._ask(prompt, is_whole=False, **terms)
@@ -175,6 +180,7 @@ class Context:
         other_than: str | BaseModel | Sequence[str | BaseModel] | None = None,
         priority: int | None = None,
         due: float | timedelta | None = None,
+        votes: int | None = None,
         **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
         model: type[BaseModel] | None = None
@@ -185,7 +191,8 @@ class Context:
             raise InvalidArgument(f"A prompt says {', '.join(form)} itself; give it there, or ask for a model.")
         others = None if other_than is None else self._run.answered.ids_of(other_than)
         asked = PromptRequest.read(
-            prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)
+            *(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)),
+            votes,
         )
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
@@ -200,7 +207,12 @@ class Context:
                 await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
                 wait_id = await waiting.opened(run, entry)
-            answer = answer_of(run, call, model, *await waiting.answer(run, wait_id, call))
+            try:
+                closed = await waiting.answer(run, wait_id, call, takes_votes=terms.votes is not None)
+            except InteractionExpired as expired:
+                expired.votes = votes_of(run, call, model, expired.votes)
+                raise
+            answer = answer_of(run, call, model, *closed)
             given = answer if is_whole else answer.value
             run.answered.add(wait_id, given)
             return given

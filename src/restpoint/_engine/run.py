@@ -233,9 +233,14 @@ class Run:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
         call = Call(self._branch().next(), kind, name, fingerprint, self.journal.order.newest_given)
         entry = self.journal.visit(call)
-        if entry is not None and entry.call != call and not rewording.note(self, entry, call, about):
+        if entry is None or entry.call == call:
+            return call, entry
+        # What is recorded at another place is another question, and no rewording of the one at this place.
+        place = self.journal.place_of(call)
+        if place is not None or not rewording.note(self, entry, call, about):
             recorded, asked = rewording.recorded(self, entry), rewording.described(call, about)
-            self.mismatch(call.position, recorded, asked + (rewording.unlike(call) if asked == recorded else ""))
+            asked += rewording.unlike(call) if asked == recorded else ""
+            self.mismatch(call.position, recorded, asked + rewording.moved(place))
         return call, entry
 
     def _branch(self) -> Branch:

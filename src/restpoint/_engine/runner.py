@@ -29,7 +29,7 @@ from restpoint._storage import Claim, progress, starts
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
-from restpoint.access import Actor, actor_id
+from restpoint.access import Actor, actor_name, name_of
 from restpoint.errors import (
     InvalidArgument,
     StorageError,
@@ -236,10 +236,9 @@ class Runner:
         """
         found = self._find(workflow)
         text = found.write_input(input)
-        who = None if actor is None else actor_id(actor)
-        for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
-            if given is not None:
-                check_text(name, given, limit=1_000)
+        who, owner = actor_name(actor), name_of("owner", owner)
+        if idempotency_key is not None:
+            check_text("idempotency_key", idempotency_key, limit=1_000)
         check_priority(priority)
         if self._file is None or self.is_closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")

@@ -6,14 +6,14 @@ A run learns the outcome of a wait only after it is in the file, whoever wrote i
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
 
 from restpoint._core import tracing
 from restpoint._core.changes import Wait
 from restpoint._core.serialization import decode, encode
 from restpoint._engine.run import Run
-from restpoint._storage import Call, Claim, Entry, Transaction, journal
+from restpoint._storage import Call, Claim, Entry, Transaction, journal, queries
 from restpoint._store.futures import PendingInteraction, read_answer
 from restpoint.errors import (
     DamagedFile,
@@ -22,6 +22,7 @@ from restpoint.errors import (
     InteractionExpired,
     InteractionWithdrawn,
     InvalidArgument,
+    NotFound,
     RestpointError,
     SealBroken,
     StorageError,
@@ -58,14 +59,20 @@ async def begin(
         raise
 
 
-async def answer(run: Run, wait_id: str, call: Call) -> tuple[HumanResponse, Wait]:
-    """Return the response to an interaction and the row that has it, or raise how it was closed without one."""
+async def answer(
+    run: Run, wait_id: str, call: Call, *, takes_votes: bool = False
+) -> "tuple[HumanResponse, Wait, Sequence[queries.Vote]]":
+    """Return the response to an interaction, the row that has it and the votes, or raise how it was closed without one.
+
+    The votes of one that expired are those of the ``InteractionExpired``.
+    """
     closed = run.waits.get(wait_id)
     if closed is not None and closed.status != "pending":
         _trace_closed(run, closed, call)
+        voted = await _votes(run, call, wait_id) if takes_votes else ()
         with run.busy():
             await _give(run, call, wait_id)
-        return _outcome(run, closed), closed
+        return _outcome(run, closed, voted), closed, voted
     pending = run.pending.get(wait_id)
     if pending is None:
         raise DamagedFile(f"The journal of execution {run.claim.execution_id} names a wait that is not in the file.")
@@ -84,14 +91,36 @@ async def answer(run: Run, wait_id: str, call: Call) -> tuple[HumanResponse, Wai
         raise
     finally:  # a run may ask very often and abandon most prompts
         run.pending.pop(wait_id, None)
+    voted = await _votes(run, call, wait_id) if takes_votes else ()
     await _give(run, call, wait_id)
     status = "expired" if isinstance(outcome, RestpointError) else "answered"
     tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=status)
     if isinstance(outcome, RestpointError):
+        if isinstance(outcome, InteractionExpired):
+            outcome.votes = voted
         raise outcome
     if pending.closed is None:
         raise DamagedFile(f"The answer to a prompt of execution {run.claim.execution_id} is not in the file.")
-    return outcome, pending.closed
+    return outcome, pending.closed, voted
+
+
+async def _votes(run: Run, call: Call, wait_id: str) -> "Sequence[queries.Vote]":
+    """Read the votes on a prompt before the workflow learns that it is closed."""
+    execution_id = run.claim.execution_id
+    try:
+        with run.busy():
+            return (await queries.asked(run.file.database, execution_id, wait_id)).voted
+    except NotFound:
+        run.leave("ended")
+    except (StorageError, StoreClosed) as error:
+        log.warning("execution %s stops here, and is tried again: %s", execution_id, error)
+        run.leave("failing storage")
+    except asyncio.CancelledError:
+        if not run.journal.has(call):
+            run.abandon(call, wait_id)
+        raise
+    run.check()
+    return ()
 
 
 def _consent_page(run: Run, provider: str, wait_id: str) -> str:
@@ -270,12 +299,14 @@ async def _answered(pending: PendingInteraction) -> HumanResponse:
             return future.result()
 
 
-def _outcome(run: Run, wait: Wait) -> HumanResponse:
+def _outcome(run: Run, wait: Wait, voted: "Sequence[queries.Vote]") -> HumanResponse:
     if wait.status == "answered":
         answer = read_answer(run.record.models, wait)
         if isinstance(answer, RestpointError):
             raise answer
         return cast("HumanResponse", answer)
     if wait.status == "expired":
-        raise InteractionExpired(run.claim.execution_id, wait.id)
+        expired = InteractionExpired(run.claim.execution_id, wait.id)
+        expired.votes = voted
+        raise expired
     raise InteractionWithdrawn(run.claim.execution_id, wait.id)

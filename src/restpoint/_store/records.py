@@ -28,7 +28,6 @@ from restpoint.errors import (
     StoreClosed,
 )
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.prompts import HumanPrompt, stored_prompt
 from restpoint.prompts.prompt_models import PromptModels
 
 
@@ -287,10 +286,10 @@ class ExecutionRecord:
         people = tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), tuple(decode(wait.excluded) or ())
         return Address(self.owner, *people, status=wait.status)
 
-    def open_prompt(self, interaction_id: str) -> HumanPrompt | None:
-        """The prompt of an open interaction, read from its JSON: the caller's object may have changed since."""
+    def open_prompt(self, interaction_id: str) -> tuple[str, int | None] | None:
+        """The prompt of an open interaction as JSON, and how many equal votes answer it."""
         wait = self._open(interaction_id)
-        return None if wait is None else stored_prompt(wait.prompt or "")
+        return None if wait is None else (wait.prompt or "", wait.votes)
 
     def _open(self, interaction_id: str) -> Wait | None:
         wait = self.state.open.get(interaction_id)

@@ -101,12 +101,23 @@ class FileBackend:
         view = await self._service.status(self.actor, execution_id)
         record, consent = view.record, view.consent
         execution = Execution.model_validate(asdict(record.summary))
-        shown = ("interaction_id", "prompt", "created_at", "deadline", "four_eyes", "due", "claimed_by", "claimed_at")
+        shown = (
+            "interaction_id",
+            "prompt",
+            "created_at",
+            "deadline",
+            "four_eyes",
+            "due",
+            "claimed_by",
+            "claimed_at",
+            "votes",
+        )
         execution.interactions = [
             OpenInteraction(
                 **{name: getattr(pending, name) for name in shown},
                 response_url="",
                 assignees=list(pending.assignees),
+                voted=list(pending.voted),
                 priority=record.priority if pending.priority is None else pending.priority,
             )
             for pending in view.prompts

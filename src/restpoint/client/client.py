@@ -22,6 +22,7 @@ from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
 from restpoint.client.connection import RETRIED, Connection, pause
+from restpoint.client.outbox import Outbox
 from restpoint.client.sse import read_events
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import (
@@ -77,6 +78,11 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self._server.close()
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to people, for operators."""
+        return Outbox(self._server)
 
     # --- Executions ---
 
@@ -171,7 +177,8 @@ class Client:
     async def delegate(self, execution_id: str, interaction_id: str, to: str, reason: str | None = None) -> None:
         """Hand a prompt that is addressed to this client on to a person, or to a group as ``group:NAME``.
 
-        Raises ``InteractionClaimed`` (by somebody else), ``NotAllowed``, ``InvalidArgument``, and why the prompt is not open.
+        Raises ``InteractionClaimed`` (by somebody else), ``AlreadyVoted``, ``NotAllowed``, ``InvalidArgument``, and why the
+        prompt is not open.
         """
         await self._on_prompt(execution_id, interaction_id, "delegate", {"to": to, "reason": reason}, accept={403, 404})
 

@@ -23,13 +23,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails, to_json
 
 from restpoint.errors import FieldError, ResponseNotAccepted
-from restpoint.prompts.form_properties import WANTED, FormProperty, Property, optional
+from restpoint.prompts.form_properties import WANTED, FormChoices, FormProperty, Property, optional
 from restpoint.prompts.options import named
 
 MAX_FIELDS: Final = 250
 """Fields of a form. A validator of so many is built in 0.1 s, and kept."""
 
 
+_EXACT: Final = 1 << 53  # whole numbers up to this are numbers of JSON without loss
 _NAMED: Final = 10  # fields that a message names
 
 
@@ -59,6 +60,17 @@ class FormSchema(BaseModel, extra="forbid", serialize_by_alias=True, validate_by
                 found[name] = shown
             elif each.default is not None and name not in required:
                 found[name] = each.default
+        return found
+
+    def normal(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Content in which equal values are written alike: choices in the order of the options, and 5.0 for a number of 5."""
+        found = dict(content)
+        for name, value in content.items():
+            each = self.properties[name]
+            if isinstance(each, FormChoices):
+                found[name] = [option.value for option in each.offers if option.value in value]
+            elif each.kind == "number" and type(value) is int and abs(value) <= _EXACT:
+                found[name] = float(value)
         return found
 
     def problems(self, content: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, str]:
