@@ -67,7 +67,11 @@ def _new_files_quickly() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _new_files_by_revisions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a test is about files and how they are made, the revisions make them."""
-    if request.path.parent.name in {"storage", "faults"}:
+    if request.path.parent.name == "faults" or request.path.stem in {
+        "test_creating",
+        "test_migrations",
+        "test_upgrades",
+    }:
         monkeypatch.setattr(migrations, "_migrate", new_files.by_revisions)
 
 
