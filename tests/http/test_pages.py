@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from html_pages import Read
 from people import NASTY, PROMPTS, as_, ask, asked_by, by_cookie, execution_of, inbox_served
 from restpoint import ExecutionStore, Runner
 from restpoint.http.app import router
@@ -50,25 +50,6 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "dropdown": ("option=0", {"selected_option": PROMPTS["dropdown"].options[0].model_dump()}),  # type: ignore[union-attr]
 }
-
-
-class Read(HTMLParser):
-    """The elements of a page, with their attributes, and the words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest_asyncio.fixture

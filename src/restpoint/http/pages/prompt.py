@@ -122,7 +122,8 @@ class PromptPages:
         try:
             await act(actor, *ids, sent)
         except (errors.InvalidArgument, errors.NotJSON) as wrong:
-            sent.mistakes.append(Mistake(f"{verb}-to", str(wrong)))
+            field = "reason" if isinstance(wrong, errors.NotJSON) and wrong.path == "reason" else "to"
+            sent.mistakes.append(Mistake(f"{verb}-{field}", str(wrong)))
             return await self._page(request, actor, base, sent, verb=verb, status=422)
         except _REFUSED as refused:
             status = problem_of(refused).status
