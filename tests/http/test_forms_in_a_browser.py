@@ -1,0 +1,181 @@
+"""Forms in a real browser: any model that a form can say is shown, filled in as a person does, and comes back equal."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pydantic import BaseModel, Field
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from chromium import Browser
+from forms import Case, cases
+from people import by_cookie
+from restpoint import ExecutionStore
+from restpoint.http.app import create_app
+from restpoint.prompts.form_fields import FormField
+from restpoint.prompts.form_models import form_of, read_model
+from serving import Serving
+from support import rows
+
+pytestmark = pytest.mark.browser
+
+ASKED = "/view/{}/prompt/{}"
+
+
+class Site:
+    """A server that asks Ada whatever it is told to, and her browser."""
+
+    def __init__(self, folder: Path, fresh: Path, browser: Browser) -> None:
+        self.file = folder / "restpoint.db"
+        shutil.copyfile(fresh, self.file)
+        app = create_app([], database=self.file, authenticate=by_cookie)
+        self.server, self.store, self.browser = Serving(app), app.state.store, browser
+
+    def asks(self, prompt: Any) -> str:
+        """Open the page of a prompt of a new execution. Returns the path."""
+
+        async def ask(store: ExecutionStore) -> tuple[str, str]:
+            record = await store.create_execution(owner="ada")
+            pending = await store.set_interaction_required(record.execution_id, prompt)
+            return record.execution_id, pending.interaction_id
+
+        path = ASKED.format(*self.server.run(ask(self.store)))
+        self.browser.open(self.server.url + path)
+        return path
+
+    def content(self) -> dict[str, Any]:
+        """The newest answer."""
+        (response,) = rows(self.file, "SELECT response FROM interactions ORDER BY key DESC LIMIT 1")[0]
+        found: dict[str, Any] = json.loads(response)["content"]
+        return found
+
+
+@pytest.fixture
+def site(tmp_path: Path, fresh: Path, browser: Browser) -> Iterator[Site]:
+    site = Site(tmp_path, fresh, browser)
+    with site.server:
+        browser.open(f"{site.server.url}/assets/icon.svg")
+        browser.driver.add_cookie({"name": "user", "value": "ada"})
+        yield site
+
+
+# --- As a person fills it in ------------------------------------------------------------------------------------------
+
+
+def fill(browser: Browser, number: int, field: FormField, value: Any) -> None:
+    """Give a field this value; None leaves it empty."""
+    place = f"field-{number}"
+    if field.readonly:
+        return
+    options = browser.driver.find_elements(
+        By.CSS_SELECTOR, f"#{place} input[type=radio], #{place} input[type=checkbox]"
+    )
+    element = browser.driver.find_element(By.ID, place)
+    if options:
+        values = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+        wanted = values if isinstance(values, list) else ["" if values is None else values]
+        for each in options:
+            has = each.get_attribute("type") == "checkbox" or each.get_property("value") in wanted
+            if has and each.is_selected() != (each.get_property("value") in wanted):
+                each.click()
+    elif field.kind == "boolean":
+        if element.is_selected() != bool(value):
+            element.click()
+    elif element.tag_name == "select":
+        places = [""] + [option.value for option in field.options]
+        browser.driver.find_elements(By.CSS_SELECTOR, f"#{place} option")[places.index(value or "")].click()
+    else:
+        write(browser, element, "" if value is None else value if isinstance(value, str) else json.dumps(value))
+
+
+def write(browser: Browser, element: WebElement, text: str) -> None:
+    """Put a text in place of what a field has: by typing it, or by pasting it where no key writes it."""
+    if element.get_property("value") == text:
+        return
+    element.clear()
+    if element.get_attribute("type") == "date":
+        year, month, day = text.split("-")
+        element.send_keys(f"{month}{day}{year}")
+    elif text.isascii() and text.isprintable():
+        element.send_keys(text)
+    if element.get_property("value") != text:
+        browser.driver.execute_script("arguments[0].value = arguments[1]", element, text)
+
+
+def can_be_given(field: FormField, value: Any) -> bool:
+    """Whether a person can give this value on a page: no key writes a line end into a field of one line, and a required text
+    has at least one character."""
+    if field.kind != "text" or not isinstance(value, str):
+        return True
+    is_shown = value == field.default
+    if value == "":
+        return field.has_default
+    return is_shown or ("\r" not in value and (field.has_lines or "\n" not in value))
+
+
+def as_given(field: FormField, value: Any) -> Any:
+    """The value, but for one that begins empty and may be left out: nothing chosen is then the same as left out."""
+    return None if value == [] and not field.required and field.default is None else value
+
+
+def comes_back(site: Site, case: Case) -> None:
+    content = json.loads(case.value.model_dump_json(exclude_none=True))
+    prompt = form_of(case.model, text="?")
+    fields = {field.name: field for field in prompt.fields}
+    if not all(can_be_given(field, content.get(name)) for name, field in fields.items()):
+        return
+    site.asks(prompt)
+    for number, (name, field) in enumerate(fields.items()):
+        fill(site.browser, number, field, content.get(name))
+    site.browser.press("Send the answer")
+    site.browser.until("You answered this")
+    wanted = {name: as_given(field, content.get(name)) for name, field in fields.items()}
+    assert read_model(case.model, site.content()) == read_model(case.model, wanted)
+
+
+class Hard(BaseModel):
+    """What a browser could change on the way: ends of lines, what begins with one, no and nothing."""
+
+    lines: str = "a\r\nb"
+    old: str = "a\rb"
+    more: str = Field(default="\n\nc\n", json_schema_extra={"x-multiline": True})
+    sure: bool | None = None
+    blank: str = "  "
+
+
+@pytest.mark.parametrize("value", [Hard(), Hard(sure=False), Hard(sure=True, lines="x\ny", blank=" \t ")])
+def test_what_a_browser_could_change_on_the_way_comes_back_as_it_was(site: Site, value: Hard) -> None:
+    comes_back(site, Case(Hard, value))
+
+
+def examples(count: int, *, deep: bool) -> Any:
+    return settings(
+        max_examples=count,
+        derandomize=not deep,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+def test_every_model_is_filled_in_in_a_browser_and_comes_back_equal(site: Site) -> None:
+    @examples(8, deep=False)
+    @given(case=cases())
+    def each(case: Case) -> None:
+        comes_back(site, case)
+
+    each()
+
+
+@pytest.mark.deep
+def test_many_models_are_filled_in_in_a_browser_and_come_back_equal(site: Site) -> None:
+    @examples(400, deep=True)
+    @given(case=cases())
+    def each(case: Case) -> None:
+        comes_back(site, case)
+
+    each()
