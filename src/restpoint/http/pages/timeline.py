@@ -8,6 +8,7 @@ from restpoint import prompts
 from restpoint._core.execution_row import StepDone
 from restpoint._storage import HistoryEntry
 from restpoint.events import EventKind
+from restpoint.http.pages.rendering import who
 from restpoint.lifecycle import WaitStatus
 
 Tone = Literal["plain", "ask", "good", "bad", "quiet"]
@@ -44,6 +45,9 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_ASKED: ("Asked", "ask"),
     EventKind.INTERACTION_REWORDED: ("Asked in other words by the code now", "quiet"),
     EventKind.INTERACTION_CLAIMED: ("Taken to be answered", "quiet"),
+    EventKind.INTERACTION_RELEASED: ("Given back", "quiet"),
+    EventKind.INTERACTION_DELEGATED: ("Handed on", "plain"),
+    EventKind.INTERACTION_REASSIGNED: ("Addressed to others", "plain"),
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
     EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
@@ -83,6 +87,8 @@ def _moment(entry: HistoryEntry) -> Moment:
             return _answered(entry, detail, title, tone)
         case EventKind.INTERACTION_ASKED:
             text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+        case EventKind.INTERACTION_DELEGATED | EventKind.INTERACTION_REASSIGNED:
+            more = {"comment": _whom(detail.get("assignees") or ())}
         case EventKind.NOTIFIED:
             text, more = _asked(detail), {"is_markdown": True}
         case EventKind.EMITTED:
@@ -116,4 +122,4 @@ def _asked(detail: Mapping[str, Any]) -> str:
 
 
 def _whom(names: Sequence[str]) -> str:
-    return f"Asked of {', '.join(names)}" if names else ""
+    return f"Asked of {', '.join(map(who, names))}" if names else ""
