@@ -96,7 +96,7 @@ async def test_another_kind_than_a_form_is_refused(store: ExecutionStore) -> Non
         assert refused.value.errors == ()
 
 
-def examples(count: int) -> Any:
+def examples(count: int) -> settings:
     """So many: the same at every ordinary run, new ones in a deep one."""
     function_scoped = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
     return settings(max_examples=count, derandomize=count < 100, database=None, suppress_health_check=function_scoped)

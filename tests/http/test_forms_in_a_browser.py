@@ -119,8 +119,12 @@ def can_be_given(field: FormField, value: Any) -> bool:
 
 
 def as_given(field: FormField, value: Any) -> Any:
-    """The value, but for one that begins empty and may be left out: nothing chosen is then the same as left out."""
-    return None if value == [] and not field.required and field.default is None else value
+    """The value as a page can give it: options come in the order in which they are offered, and nothing chosen of a field that
+    begins empty and may be left out is the same as left out."""
+    if not isinstance(value, list):
+        return value
+    chosen = [option.value for option in field.options if option.value in value]
+    return chosen if chosen or field.required or field.default is not None else None
 
 
 def comes_back(site: Site, case: Case) -> None:
@@ -153,7 +157,7 @@ def test_what_a_browser_could_change_on_the_way_comes_back_as_it_was(site: Site,
     comes_back(site, Case(Hard, value))
 
 
-def examples(count: int, *, deep: bool) -> Any:
+def examples(count: int, *, deep: bool) -> settings:
     return settings(
         max_examples=count,
         derandomize=not deep,

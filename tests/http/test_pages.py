@@ -129,6 +129,16 @@ async def until_in(client: httpx.AsyncClient, path: str, name: str, words: str) 
             await asyncio.sleep(0.01)
 
 
+async def test_an_address_without_a_page_is_told_in_a_page_to_people_and_as_a_problem_to_programs(
+    inbox: httpx.AsyncClient,
+) -> None:
+    page = await inbox.get("/nowhere", headers={"sec-fetch-mode": "navigate"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no page at this address" in page.text
+    problem = await inbox.get("/nowhere")
+    assert (problem.status_code, problem.json()["code"]) == (404, "route_not_found")
+
+
 # --- Answering -------------------------------------------------------------------------------------------------------
 
 
