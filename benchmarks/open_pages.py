@@ -95,7 +95,7 @@ async def main() -> None:
         "for a group": [f"group:group{number % 50}" for number in range(options.answers)],
     }
     with tempfile.TemporaryDirectory() as folder:
-        server = Server("asking", Path(folder) / "restpoint.db")
+        server = Server("inboxes", Path(folder) / "restpoint.db")
         try:
             pages = [Page(server.port, number) for number in range(options.people)]
             await answers(server, kinds["for one person"][:50], 50.0)  # warm

@@ -23,7 +23,7 @@ OF_COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules that look at colours."""
 
 SMALL, WIDE = (320, 900), (1280, 900)
-PARTS = 3
+PARTS = 2
 
 
 @pytest.fixture

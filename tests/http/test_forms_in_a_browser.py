@@ -1,9 +1,6 @@
 """Forms in a real browser: any model that a form can say is shown, filled in as a person does, and comes back equal."""
 
 import json
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,57 +9,13 @@ from pydantic import BaseModel, Field
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from asking import Asking
 from chromium import Browser
 from forms import Case, cases
-from people import by_cookie
-from restpoint import ExecutionStore
-from restpoint.http.app import create_app
 from restpoint.prompts.form_fields import FormField
 from restpoint.prompts.form_models import form_of, read_model
-from serving import Serving
-from support import rows
 
 pytestmark = pytest.mark.browser
-
-ASKED = "/view/{}/prompt/{}"
-
-
-class Site:
-    """A server that asks Ada whatever it is told to, and her browser."""
-
-    def __init__(self, folder: Path, fresh: Path, browser: Browser) -> None:
-        self.file = folder / "restpoint.db"
-        shutil.copyfile(fresh, self.file)
-        app = create_app([], database=self.file, authenticate=by_cookie)
-        self.server, self.store, self.browser = Serving(app), app.state.store, browser
-
-    def asks(self, prompt: Any) -> str:
-        """Open the page of a prompt of a new execution. Returns the path."""
-
-        async def ask(store: ExecutionStore) -> tuple[str, str]:
-            record = await store.create_execution(owner="ada")
-            pending = await store.set_interaction_required(record.execution_id, prompt)
-            return record.execution_id, pending.interaction_id
-
-        path = ASKED.format(*self.server.run(ask(self.store)))
-        self.browser.open(self.server.url + path)
-        return path
-
-    def content(self) -> dict[str, Any]:
-        """The newest answer."""
-        (response,) = rows(self.file, "SELECT response FROM interactions ORDER BY key DESC LIMIT 1")[0]
-        found: dict[str, Any] = json.loads(response)["content"]
-        return found
-
-
-@pytest.fixture
-def site(tmp_path: Path, fresh: Path, browser: Browser) -> Iterator[Site]:
-    site = Site(tmp_path, fresh, browser)
-    with site.server:
-        browser.open(f"{site.server.url}/assets/icon.svg")
-        browser.driver.add_cookie({"name": "user", "value": "ada"})
-        yield site
-
 
 # --- As a person fills it in ------------------------------------------------------------------------------------------
 
@@ -127,19 +80,19 @@ def as_given(field: FormField, value: Any) -> Any:
     return chosen if chosen or field.required or field.default is not None else None
 
 
-def comes_back(site: Site, case: Case) -> None:
+def comes_back(asking: Asking, case: Case) -> None:
     content = json.loads(case.value.model_dump_json(exclude_none=True))
     prompt = form_of(case.model, text="?")
     fields = {field.name: field for field in prompt.fields}
     if not all(can_be_given(field, content.get(name)) for name, field in fields.items()):
         return
-    site.asks(prompt)
+    asking.asks(prompt)
     for number, (name, field) in enumerate(fields.items()):
-        fill(site.browser, number, field, content.get(name))
-    site.browser.press("Send the answer")
-    site.browser.until("You answered this")
+        fill(asking.browser, number, field, content.get(name))
+    asking.browser.press("Send the answer")
+    asking.browser.until("You answered this")
     wanted = {name: as_given(field, content.get(name)) for name, field in fields.items()}
-    assert read_model(case.model, site.content()) == read_model(case.model, wanted)
+    assert read_model(case.model, asking.content()) == read_model(case.model, wanted)
 
 
 class Hard(BaseModel):
@@ -153,8 +106,8 @@ class Hard(BaseModel):
 
 
 @pytest.mark.parametrize("value", [Hard(), Hard(sure=False), Hard(sure=True, lines="x\ny", blank=" \t ")])
-def test_what_a_browser_could_change_on_the_way_comes_back_as_it_was(site: Site, value: Hard) -> None:
-    comes_back(site, Case(Hard, value))
+def test_what_a_browser_could_change_on_the_way_comes_back_as_it_was(asking: Asking, value: Hard) -> None:
+    comes_back(asking, Case(Hard, value))
 
 
 def examples(count: int, *, deep: bool) -> settings:
@@ -166,20 +119,20 @@ def examples(count: int, *, deep: bool) -> settings:
     )
 
 
-def test_every_model_is_filled_in_in_a_browser_and_comes_back_equal(site: Site) -> None:
+def test_every_model_is_filled_in_in_a_browser_and_comes_back_equal(asking: Asking) -> None:
     @examples(8, deep=False)
     @given(case=cases())
     def each(case: Case) -> None:
-        comes_back(site, case)
+        comes_back(asking, case)
 
     each()
 
 
 @pytest.mark.deep
-def test_many_models_are_filled_in_in_a_browser_and_come_back_equal(site: Site) -> None:
+def test_many_models_are_filled_in_in_a_browser_and_come_back_equal(asking: Asking) -> None:
     @examples(400, deep=True)
     @given(case=cases())
     def each(case: Case) -> None:
-        comes_back(site, case)
+        comes_back(asking, case)
 
     each()

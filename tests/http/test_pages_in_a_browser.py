@@ -9,7 +9,6 @@ import httpx
 import pytest
 import pytest_asyncio
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
 from chromium import Browser
 from people import as_, asked_by, execution_of, inbox_served
@@ -44,19 +43,6 @@ class Person:
 
     def open(self, path: str) -> None:
         self.browser.open(self.base + path)
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
-
-    def tab_to(self, words: str) -> None:
-        """Go on with the tabulator until what has the focus is called like this."""
-        for _ in range(60):
-            self.press(Keys.TAB)
-            focused = self.driver.switch_to.active_element
-            if words in focused.accessible_name:
-                return
-        raise AssertionError(f"the tabulator comes to no {words!r}")
 
 
 BY_FORM = {
@@ -116,28 +102,29 @@ async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, 
         ada = Person(browser, inbox, "ada")
         for kind, title in opened.items():
             ada.open("/")
-            ada.tab_to(title)
-            ada.press(Keys.ENTER)
+            browser.tab_to(title)
+            browser.enter()
             browser.until("Add a comment")
             match kind:
                 case "text":
-                    ada.tab_to("Your answer")
-                    ada.press("Dear Grace")
+                    browser.tab_to("Your answer")
+                    browser.type("Dear Grace")
                 case "radio":
-                    ada.tab_to("E-mail")
-                    ada.press(Keys.SPACE, Keys.ARROW_DOWN)
+                    browser.tab_to("E-mail")
+                    browser.space()
+                    browser.key("ArrowDown", 40)
                 case "checkbox":
-                    ada.tab_to("E-mail")
-                    ada.press(Keys.SPACE)
-                    ada.tab_to("By letter")
-                    ada.press(Keys.SPACE)
+                    browser.tab_to("E-mail")
+                    browser.space()
+                    browser.tab_to("By letter")
+                    browser.space()
                 case "dropdown":
-                    ada.tab_to("Choose one")
-                    ada.press("Call")
+                    browser.tab_to("Choose one")
+                    browser.key("c", 67, "c")
                 case _:
                     pass
-            ada.tab_to(BY_FORM[kind][2])
-            ada.press(Keys.ENTER)
+            browser.tab_to(BY_FORM[kind][2])
+            browser.enter()
             browser.until("You answered this")
 
     await to_thread(walk)
@@ -157,8 +144,8 @@ async def test_after_a_mistake_the_summary_has_the_focus_and_leads_to_the_field(
         browser.press("Send the answer")
         browser.until("Your answer was not sent yet")
         assert ada.driver.switch_to.active_element.get_attribute("id") == "summary"
-        ada.tab_to("Write an answer.")
-        ada.press(Keys.ENTER)
+        browser.tab_to("Write an answer.")
+        browser.enter()
         assert ada.driver.switch_to.active_element.get_attribute("name") == "text"
 
     await to_thread(walk)
