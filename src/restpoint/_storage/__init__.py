@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
+        outbox,
         progress,
         queries,
         retention,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from restpoint._storage.progress import Failure, Progress
     from restpoint._storage.queries import Address, Asked, Snapshot
     from restpoint._storage.schema import REVISION
-    from restpoint._storage.search import Departure
     from restpoint._storage.sessions import Session
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
-    "Consent", "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
+    "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
     "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
     "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
+    "journal", "leases", "listing", "locate", "migrations", "outbox", "owner_counts", "progress", "queries", "reading",
     "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
@@ -78,7 +78,6 @@ _HOMES = {
     "progress": ("Failure", "Progress"),
     "queries": ("Address", "Asked", "Snapshot"),
     "schema": ("REVISION",),
-    "search": ("Departure",),
     "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
@@ -86,7 +85,7 @@ _HOMES = {
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
+    "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "retention", "retries",
     "search", "sessions", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
