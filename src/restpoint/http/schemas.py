@@ -165,6 +165,20 @@ class SignInForm(BaseModel):
     next: str | None = Field(default=None, description="A path of this server to go on at.")
 
 
+class Revocation(BaseModel):
+    """Which sessions end: one by its id or its beginning, those of a person, or all. Give one of the three."""
+
+    session: str | None = None
+    of: str | None = None
+    all: bool = False
+
+
+class Revoked(BaseModel):
+    """How many sessions ended."""
+
+    ended: int
+
+
 class CallbackForm(BaseModel):
     """A callback of a provider whose response mode is ``form_post``."""
 
