@@ -58,6 +58,11 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.CONSENT_DENIED: ("Access refused", "bad"),
     EventKind.CONSENT_EXPIRED: ("Nobody granted access in time", "bad"),
     EventKind.CONSENT_WITHDRAWN: ("Access not needed any more", "quiet"),
+    EventKind.NOTICE_DELIVERED: ("Notice delivered", "quiet"),
+    EventKind.NOTICE_GIVEN_UP: ("Notice could not be delivered", "bad"),
+    EventKind.NOTICE_DROPPED: ("Notice dropped by an operator", "quiet"),
+    EventKind.NOTICE_RETRIED: ("Notice tried again", "quiet"),
+    EventKind.NOTICE_OPENED: ("Page opened from a notice", "quiet"),
 }
 
 
