@@ -165,12 +165,25 @@ class SignInForm(BaseModel):
     next: str | None = Field(default=None, description="A path of this server to go on at.")
 
 
-class Revocation(BaseModel):
-    """Which sessions end: one by its id or its beginning, those of a person, or all. Give one of the three."""
+class RevocationOfOne(BaseModel, extra="forbid"):
+    """The session that ends: its id, or enough of its beginning."""
 
-    session: str | None = None
-    of: str | None = None
-    all: bool = False
+    session: str = Field(min_length=1)
+
+
+class RevocationOfPerson(BaseModel, extra="forbid"):
+    """The person whose sessions end."""
+
+    of: str = Field(min_length=1)
+
+
+class RevocationOfAll(BaseModel, extra="forbid"):
+    """Every session of everybody ends."""
+
+    all: Literal[True]
+
+
+Revocation = RevocationOfOne | RevocationOfPerson | RevocationOfAll
 
 
 class Revoked(BaseModel):
