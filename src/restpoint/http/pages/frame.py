@@ -4,8 +4,8 @@ A GET changes nothing; a POST from a page of another site is refused, and one wi
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,29 +15,16 @@ from starlette.responses import RedirectResponse, Response
 from restpoint.access import LOCAL, Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
-from restpoint.http.pages.answers import Sent
+from restpoint.http.pages.answers import MOST_BYTES, Sent
+from restpoint.http.pages.rendering import Handler, Route
 from restpoint.http.pages.timeline import Moment, timeline
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import read_body, refuse_other_sites
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-MOST_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of a form that somebody sends."""
 
 _MOST_BYTES_OF_NOBODY: Final = 512 * 1024
 _SIGN_IN: Final = "/auth/sign-in"
 _PATH: Final = "restpoint.page"
 _UNAUTHORIZED: Final = 401
-
-
-class Route(NamedTuple):
-    """A route of the pages."""
-
-    method: str
-    path: str
-    handler: Handler
-    name: str
 
 
 class Frame:

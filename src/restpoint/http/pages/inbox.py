@@ -13,10 +13,10 @@ from starlette.responses import Response
 from restpoint import errors
 from restpoint.access import Actor, Subject
 from restpoint.http.handlers import Handlers
-from restpoint.http.pages import rendering
-from restpoint.http.pages.frame import Frame, Route, prompt_path, to, view_path
+from restpoint.http.pages.frame import Frame, prompt_path, to, view_path
 from restpoint.http.pages.live import Live
-from restpoint.http.pages.prompt import PromptPages
+from restpoint.http.pages.prompt import PromptPages, vote_of
+from restpoint.http.pages.rendering import Route
 from restpoint.http.pages.waiting import waiting
 from restpoint.http.problems import problem_of
 from restpoint.lifecycle import PAUSED, ExecutionStatus
@@ -52,7 +52,6 @@ class InboxPages:
             route("POST", f"{view}/cancel", self.cancel, "cancel_page"),
             route("POST", f"{view}/retry", self.retry, "retry_page"),
             Route("GET", "/live", self._live.stream, "live"),
-            Route("GET", "/assets/{name}", rendering.asset, "asset"),
         ]
 
     async def inbox(self, request: Request) -> Response:
@@ -80,12 +79,12 @@ class InboxPages:
             "decided.html",
             actor,
             base,
-            items=await self._service.answered(actor, limit=_MOST_DECIDED),
+            items=[(each, vote_of(actor, each)) for each in await self._service.answered(actor, limit=_MOST_DECIDED)],
             most=_MOST_DECIDED,
         )
 
     async def attention(self, request: Request) -> Response:
-        """Show the executions that have failed or that nobody goes on with."""
+        """Show what needs an operator: what failed, what nobody goes on with, and whom nobody could tell."""
         actor, base = await self._frame.reader(request)
         if not self._service.policy.sees_everything(actor):
             raise errors.NotAllowed(
@@ -94,7 +93,12 @@ class InboxPages:
         failed = await self._service.list(actor, status=ExecutionStatus.FAILED, limit=_MOST_ATTENTION)
         alive = await self._service.list(actor, status=[ExecutionStatus.RUNNING, *PAUSED], limit=_MOST_ATTENTION)
         stuck = [each for each in alive.items if each.problem is not None]
-        return self._frame.show("attention.html", actor, base, failed=failed.items, stuck=stuck)
+        outbox = self._service.outbox
+        untold = (await outbox.list(actor, status="given_up", limit=_MOST_ATTENTION)).items
+        disabled = [route for route in await outbox.routes(actor) if route.disabled_at is not None]
+        return self._frame.show(
+            "attention.html", actor, base, failed=failed.items, stuck=stuck, untold=untold, disabled=disabled
+        )
 
     async def execution(self, request: Request) -> Response:
         """Show an execution, with its timeline."""

@@ -1,29 +1,19 @@
 """The page of one prompt: what is asked, the form that answers it, claiming it, and handing it on."""
 
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from restpoint import errors
-from restpoint._storage import Asked
+from restpoint._storage import Asked, queries
 from restpoint.access import Actor
-from restpoint.http.pages.answers import Mistake, Sent, form_of, response_of
-from restpoint.http.pages.frame import Frame, Route, prompt_path, to
-from restpoint.http.pages.waiting import waiting
+from restpoint.http.pages.answers import CLOSED, NOT_TAKEN, Mistake, Sent, form_of, response_of
+from restpoint.http.pages.frame import Frame, prompt_path, to
+from restpoint.http.pages.rendering import Route
+from restpoint.http.pages.waiting import state_of, waiting
 from restpoint.http.problems import problem_of
-
-_CLOSED: Final = (errors.InteractionAlreadyResolved, errors.InteractionExpired, errors.InteractionWithdrawn)
-_REFUSED: Final = (
-    *_CLOSED,
-    errors.NotAllowed,
-    errors.InteractionClaimed,
-    errors.IllegalTransition,
-    errors.Conflict,
-)
 
 
 class PromptPages:
@@ -49,7 +39,11 @@ class PromptPages:
     async def show(self, request: Request) -> Response:
         """Show one prompt, with its form where whoever asks may answer it."""
         actor, base = await self._frame.reader(request)
-        return await self._page(request, actor, base)
+        shown = await self._page(request, actor, base)
+        if request.method == "GET":
+            with suppress(errors.StorageError):  # whoever wants to answer must not be kept from it by a full disk
+                await self._service.outbox.opened(actor, *_ids(request))
+        return shown
 
     async def answer(self, request: Request) -> Response:
         """Take the answer to a prompt. A wrong one shows the page again, with what was typed and what is wrong with it.
@@ -71,7 +65,7 @@ class PromptPages:
                 sent.mistakes.append(Mistake("answer", str(wrong)))
                 return await self._page(request, actor, base, sent, status=422)
             return await self._page(request, actor, base, sent, refused=wrong, status=409)
-        except _REFUSED as refused:
+        except NOT_TAKEN as refused:
             return await self._page(request, actor, base, sent, refused=refused, status=problem_of(refused).status)
         return to(f"{base}{prompt_path(execution_id, interaction_id)}")
 
@@ -110,7 +104,7 @@ class PromptPages:
     async def _take(self, request: Request, act: Callable[[Actor, str, str], Awaitable[None]]) -> Response:
         actor, base, _ = await self._frame.writer(request)
         ids = _ids(request)
-        with suppress(*_CLOSED, errors.InteractionClaimed):  # the page says so
+        with suppress(*CLOSED, errors.InteractionClaimed):  # the page says so
             await act(actor, *ids)
         return to(f"{base}{prompt_path(*ids)}")
 
@@ -125,7 +119,7 @@ class PromptPages:
             field = "reason" if isinstance(wrong, errors.NotJSON) and wrong.path == "reason" else "to"
             sent.mistakes.append(Mistake(f"{verb}-{field}", str(wrong)))
             return await self._page(request, actor, base, sent, verb=verb, status=422)
-        except _REFUSED as refused:
+        except NOT_TAKEN as refused:
             status = problem_of(refused).status
             return await self._page(request, actor, base, sent, verb=verb, refused=refused, status=status)
         try:
@@ -148,8 +142,9 @@ class PromptPages:
         """The page: with the mistakes in ``sent``, or why what ``verb`` names was ``refused``."""
         execution_id, interaction_id = _ids(request)
         asked, policy = await self._service.asked(actor, execution_id, interaction_id), self._service.policy
-        state = _state(asked)
+        state = state_of(asked)
         is_theirs = state == "open" and policy.may_answer(actor, asked)
+        own = vote_of(actor, asked)
         is_free = asked.claimed_by in {None, actor.id}
         found = await waiting(self._service, actor)
         following = [
@@ -166,7 +161,8 @@ class PromptPages:
             fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
             is_theirs=is_theirs,
-            may_answer=is_theirs and is_free,
+            may_answer=is_theirs and is_free and own is None,
+            own=own,
             may_delegate=state == "open" and is_free and policy.may_delegate(actor, asked),
             may_reassign=state == "open" and policy.may_reassign(actor, asked),
             sees_execution=await self._sees_execution(actor, asked),
@@ -195,8 +191,6 @@ def _reason(sent: Sent) -> str | None:
     return sent.one("reason").strip() or None
 
 
-def _state(asked: Asked) -> str:
-    """Where the prompt is: ``open``, ``late`` (nobody answered in time), ``answered`` or ``withdrawn``."""
-    if asked.status == "pending":
-        return "late" if asked.deadline is not None and asked.deadline <= time.time() else "open"
-    return {"answered": "answered", "expired": "late"}.get(asked.status, "withdrawn")
+def vote_of(actor: Actor, asked: Asked) -> queries.Vote | None:
+    """The actor's own vote on a prompt; None where they have not voted."""
+    return next((vote for vote in asked.voted if vote.voter == actor.id), None)
