@@ -102,6 +102,12 @@ async def fail(ctx: Context) -> None:
     raise WorkflowFailed(f"The account is closed. {NASTY}", code="account_closed")
 
 
+@workflow
+async def connect(ctx: Context) -> str:
+    """Ask for a consent."""
+    return (await ctx.authorize("github", scopes=["repo", "read:org"], timeout=3600)).token_type
+
+
 def by_cookie(request: Request) -> Actor | None:
     """The person that the cookie ``user`` names."""
     return PEOPLE.get(request.cookies.get("user", ""))

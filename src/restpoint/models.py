@@ -137,6 +137,30 @@ class InboxList(BaseModel):
     next_cursor: str | None = None
 
 
+class SessionItem(BaseModel):
+    """A session of somebody who signed in at a browser, with the rights that it began with. Times are seconds since the epoch.
+
+    ``provider`` is None where it began with a bearer token. It ends at ``ends_at`` unless it is used before, and at
+    ``expires_at`` in any case.
+    """
+
+    id: str
+    person: str
+    groups: list[str] = []
+    roles: list[str] = []
+    provider: str | None = None
+    created_at: float
+    used_at: float
+    ends_at: float
+    expires_at: float
+
+
+class SessionList(BaseModel):
+    """The sessions that are not over, the oldest first."""
+
+    items: list[SessionItem]
+
+
 class NoticeItem(BaseModel):
     """A notice of the outbox: what is told, to whom, and what became of it. Times are seconds since the epoch."""
 

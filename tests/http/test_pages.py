@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from html_pages import Read
 from people import NASTY, PROMPTS, as_, ask, asked_by, by_cookie, execution_of, inbox_served
 from restpoint import ExecutionStore, Runner
 from restpoint._core import markdown
@@ -51,25 +51,6 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "dropdown": ("option=0", {"selected_option": PROMPTS["dropdown"].options[0].model_dump()}),  # type: ignore[union-attr]
 }
-
-
-class Read(HTMLParser):
-    """The elements of a page, with their attributes, and the words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest_asyncio.fixture
@@ -147,6 +128,16 @@ async def until_in(client: httpx.AsyncClient, path: str, name: str, words: str) 
             if words in text:
                 return text
             await asyncio.sleep(0.01)
+
+
+async def test_an_address_without_a_page_is_told_in_a_page_to_people_and_as_a_problem_to_programs(
+    inbox: httpx.AsyncClient,
+) -> None:
+    page = await inbox.get("/nowhere", headers={"sec-fetch-mode": "navigate"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no page at this address" in page.text
+    problem = await inbox.get("/nowhere")
+    assert (problem.status_code, problem.json()["code"]) == (404, "route_not_found")
 
 
 # --- Answering -------------------------------------------------------------------------------------------------------

@@ -17,14 +17,14 @@ from typing import Any, Final
 from sqlalchemy import bindparam, case, func, insert, literal_column, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
-from restpoint._storage.schema import executions, history, history_anchor, journal
-from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
+from restpoint._storage.schema import executions, history, history_anchor, interactions, journal
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import DamagedFile
-from restpoint.events import EventKind
+from restpoint.events import READDRESSINGS, EventKind
 
-_h, _e, _j = history.c, executions.c, journal.c
+_h, _e, _i, _j = history.c, executions.c, interactions.c, journal.c
 
 GENESIS: Final = bytes(32)
 """The digest that the first row is chained to."""
@@ -137,6 +137,25 @@ _HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
 _SINCE: Final = prepare(
     limited(select(_h.sequence, _h.execution_id).where(_h.sequence > bindparam("after")).order_by(_h.sequence))
 )
+_CONCERNED_SINCE: Final = prepare(
+    limited(
+        select(_h.sequence, _h.execution_id, _h.event, _h.wait_id, _e.owner, _i.assignees)
+        .select_from(
+            history.outerjoin(executions, _e.id == _h.execution_id).outerjoin(
+                interactions, (_i.execution_key == _e.key) & (_i.id == _h.wait_id)
+            )
+        )
+        .where(_h.sequence > bindparam("after"))
+        .order_by(_h.sequence)
+    )
+)
+_EVER_ADDRESSED: Final = prepare(
+    select(func.json_extract(_h.detail, word("$.assignees"))).where(
+        _h.execution_id == bindparam("id"),
+        _h.wait_id == bindparam("wait"),
+        _h.event.in_(words([EventKind.INTERACTION_ASKED, *READDRESSINGS])),
+    )
+)
 _LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), ZERO)))
 
 
@@ -240,3 +259,32 @@ async def last_sequence(database: Database) -> int:
 async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
     """Return the sequence and execution of each row after ``sequence``, at most ``most`` of them."""
     return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """An execution that a row of history is about, and the names that lead to the prompt or consent that it is about.
+
+    The names are those of its assignees, or of the owner where it has none; where it was addressed to others, those of before
+    too.
+    """
+
+    execution_id: str
+    names: frozenset[str]
+
+
+async def concerned_since(database: Database, sequence: int, most: int) -> tuple[int, list[Concern]]:
+    """The newest row of history, and what the rows after ``sequence`` are about, at most ``most`` of them."""
+    found = []
+    for number, execution_id, event, wait_id, owner, assignees in await database.read(
+        _CONCERNED_SINCE, {"after": sequence, "max": most}
+    ):
+        sequence = number
+        if execution_id is None:
+            continue
+        lists = [assignees] if wait_id is not None else []
+        if EventKind.named(event) in READDRESSINGS:
+            lists += [row[0] for row in await database.read(_EVER_ADDRESSED, {"id": execution_id, "wait": wait_id})]
+        names = {name for each in lists for name in (decode(each) if each else (owner,)) if name is not None}
+        found.append(Concern(execution_id, frozenset(names)))
+    return sequence, found

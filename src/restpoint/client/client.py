@@ -34,6 +34,8 @@ from restpoint.models import (
     HistoryList,
     InboxItem,
     InboxList,
+    SessionItem,
+    SessionList,
     WorkflowItem,
 )
 
@@ -283,6 +285,21 @@ class Client:
             items += page.items
             after = page.next_after
         return items
+
+    async def sessions(self, *, of: str | None = None) -> Sequence[SessionItem]:
+        """Who is signed in at a browser, the oldest session first, or the sessions ``of`` one person. Raises ``NotAllowed``."""
+        reply = await self._send("GET", "/sessions", params=None if of is None else {"of": of})
+        return responses.read(SessionList, reply).items
+
+    async def end_sessions(self, *, session: str | None = None, of: str | None = None, every: bool = False) -> int:
+        """End the session that ``session`` is the id of, or begins it, those ``of`` a person, or ``every`` one; their number.
+
+        Raises ``NotAllowed``, and ``InvalidArgument`` unless exactly one of the three is given.
+        """
+        given = {"session": session, "of": of, "all": every or None}
+        body = {name: value for name, value in given.items() if value is not None}
+        reply = responses.body(await self._send("POST", "/sessions/revoke", body=encode(body)))
+        return int(reply["ended"])
 
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""

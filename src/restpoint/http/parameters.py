@@ -191,6 +191,7 @@ EXECUTION: Final = text("execution", "Only of the execution with this id.")
 ACTOR: Final = text("actor", "Only what they did.")
 EVENT: Final = text("event", f"Only this event, such as {EventKind.INTERACTION_ANSWERED}.")
 STATUS: Final = text("status", "Only what led to this status.", **_STATUS)
+OF: Final = text("of", "Only those of this person.")
 ROWS: Final = whole("limit", "How many at most.", 1)
 FORMAT: Final[Parameter[Format]] = Parameter(
     "format", "query", "The format of the export.",

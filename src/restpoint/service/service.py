@@ -23,6 +23,7 @@ from restpoint.lifecycle import ExecutionStatus
 from restpoint.service.histories import BATCH, Histories, HistoryPage, Reauthenticate
 from restpoint.service.judgement import Judge
 from restpoint.service.outbox import Outbox
+from restpoint.service.sessions import PeoplesSessions
 from restpoint.service.views import View, Views, subject_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _INBOX_READINGS: Final = 10  # for a page, where the policy refuses some of what
 class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
-    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start.
+    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start. ``sessions`` has the verbs on those.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Service:
         self._auditor = Auditor(store.path, audit_key)
         self._views = Views(store, policy)
         self._histories = Histories(store, policy, self._views)
+        self.sessions = PeoplesSessions(store, policy)
         self._judge = Judge(store, policy, self._views)
         self.outbox = Outbox(store, policy)
 
