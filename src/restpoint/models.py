@@ -79,6 +79,20 @@ class InteractionResponseRequest(BaseModel, extra="forbid"):
 # --- What the original did not have ----------------------------------------------------------------------------------
 
 
+class Reminders(BaseModel):
+    """The reminders and the escalation of an open prompt. Times are seconds since the epoch; None where there is none."""
+
+    remind_at: float | None = None
+    """When those who have the prompt are reminded next."""
+    reminded_at: float | None = None
+    """When they were reminded last."""
+    escalate_at: float | None = None
+    """When the prompt is addressed to ``escalate_to`` instead."""
+    escalated_at: float | None = None
+    """When that was done. It is neither to come nor done where none of them may answer the prompt."""
+    escalate_to: list[str] = Field(default_factory=list)
+
+
 class OpenInteraction(BaseModel):
     """One of the open prompts of an execution. Times are seconds since the epoch."""
 
@@ -95,6 +109,8 @@ class OpenInteraction(BaseModel):
     claimed_by: str | None = None
     """Who alone may answer it now; None: nobody has claimed it."""
     claimed_at: float | None = None
+    reminders: Reminders | None = None
+    """Its reminders and its escalation; None where it was asked without any."""
 
 
 class InboxItem(BaseModel):
@@ -118,6 +134,8 @@ class InboxItem(BaseModel):
     claimed_by: str | None = None
     """Who alone may answer it now; None: nobody has claimed it."""
     claimed_at: float | None = None
+    reminders: Reminders | None = None
+    """Its reminders and its escalation; None where it was asked without any."""
     prompt: HumanPrompt
     response_url: str = ""
 

@@ -33,6 +33,8 @@ class Wait:
     due_at: int | None = None
     claimed_by: str | None = None
     claimed_at: int | None = None
+    reminders: str | None = None
+    """What falls due while it is open, as JSON; see ``reminders.py``."""
     provider: str | None = None
     """The provider of a consent that restpoint drives; None for a consent that the caller drives."""
     scopes: str | None = None
@@ -76,7 +78,7 @@ class Terms:
     """Whom an interaction is addressed to, how it stands in their inboxes, and what happens at its deadline.
 
     ``assignees``, ``other_than`` (the ids of prompts whose answerers must not answer it) and the response are JSON text. ``due``
-    is in milliseconds from the asking.
+    is in milliseconds from the asking, and so are ``remind_after`` and ``escalate_after``; ``escalate_to`` is JSON text too.
     """
 
     assignees: str | None = None
@@ -86,6 +88,9 @@ class Terms:
     priority: int | None = None
     due: int | None = None
     other_than: str | None = None
+    remind_after: tuple[int, ...] = ()
+    escalate_after: int | None = None
+    escalate_to: str | None = None
 
 
 NO_TERMS: Final = Terms()

@@ -31,7 +31,7 @@ from restpoint._engine.calls import asked_for, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
 from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
 from restpoint._storage import Entry, journal
-from restpoint._store.prompt_request import PromptRequest
+from restpoint._store.prompt_request import Duration, Durations, PromptRequest
 from restpoint.errors import InvalidArgument
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
@@ -64,6 +64,9 @@ class AskTerms(TypedDict, total=False):
     other_than: str | BaseModel | Sequence[str | BaseModel] | None
     priority: int | None
     due: float | timedelta | None
+    remind_after: Durations | None
+    escalate_after: Duration | None
+    escalate_to: Sequence[str] | None
 
 
 class FormOptions(TypedDict, total=False):
@@ -134,6 +137,9 @@ class Context:
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now or as a ``timedelta``, for the order of inboxes. Nothing
           happens then.
+        - ``remind_after``: when those who have the prompt are reminded of it: seconds from now or a ``timedelta``, or a list of
+          these. ``escalate_after`` and ``escalate_to``: when, and to whom, it is addressed instead, which ends a claim of it. See
+          ``ExecutionStore.set_interaction_required``. Changed code may give other values; an open prompt keeps its own.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``, a response or a model of the form.
         - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
@@ -175,6 +181,9 @@ class Context:
         other_than: str | BaseModel | Sequence[str | BaseModel] | None = None,
         priority: int | None = None,
         due: float | timedelta | None = None,
+        remind_after: Durations | None = None,
+        escalate_after: Duration | None = None,
+        escalate_to: Sequence[str] | None = None,
         **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
         model: type[BaseModel] | None = None
@@ -185,8 +194,9 @@ class Context:
             raise InvalidArgument(f"A prompt says {', '.join(form)} itself; give it there, or ask for a model.")
         others = None if other_than is None else self._run.answered.ids_of(other_than)
         asked = PromptRequest.read(
-            prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)
-        )
+            prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due), remind_after,
+            escalate_after, escalate_to,
+        )  # fmt: skip
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
         call, entry = self._run.call("ask", called, asked_for(asked.text, terms, terms.default_response), asked)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         listing,
         progress,
         queries,
+        reminders,
         retention,
         retries,
         search,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from restpoint._storage.consents import Consent
     from restpoint._storage.counts import Gauges
     from restpoint._storage.erasure import Erasure
-    from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
+    from restpoint._storage.hash_chain import Broken, Head, Row
     from restpoint._storage.history import HistoryEntry
     from restpoint._storage.journal import Call, Entry
     from restpoint._storage.leases import Claim
@@ -57,11 +58,11 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
     "Consent", "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
-    "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
+    "Head", "HistoryEntry", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
     "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
     "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
-    "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
+    "reminders", "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -70,7 +71,7 @@ _HOMES = {
     "consents": ("Consent",),
     "counts": ("Gauges",),
     "erasure": ("Erasure",),
-    "hash_chain": ("Broken", "Head", "HistoryRow", "Row"),
+    "hash_chain": ("Broken", "Head", "Row"),
     "history": ("HistoryEntry",),
     "journal": ("Call", "Entry"),
     "leases": ("Claim",),
@@ -86,7 +87,7 @@ _HOMES = {
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "retention", "retries",
+    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "reminders", "retention", "retries",
     "search", "sessions", "settings", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, exists, func, select, tuple_, union
 
 from restpoint._core.changes import Change, Wait
+from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
 from restpoint._storage import statements
 from restpoint._storage.executions import read
@@ -158,7 +159,7 @@ class InboxItem:
 
     ``priority`` is its own, or else that of its execution. ``due`` is when it should be answered, and from ``deadline`` on it
     cannot be answered any more; None where there is none. ``prompt`` is the JSON object that is stored and sent.
-    ``excluded`` are people who must not answer it.
+    ``excluded`` are people who must not answer it. ``reminders`` are its reminders and its escalation, where it has any.
     """
 
     execution_id: str
@@ -175,6 +176,7 @@ class InboxItem:
     claimed_by: str | None
     claimed_at: float | None
     prompt: dict[str, Any]
+    reminders: Reminders | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ _SHOWN: Final = (
     *(_e.id.label("execution_id"), _i.id.label("interaction_id"), _e.workflow, _e.owner),
     func.coalesce(_i.priority, _e.priority).label("priority"),
     *(_i.due_at, _i.deadline_at, _i.created_at, _i.assignees, _i.four_eyes, _i.excluded, _i.claimed_by, _i.claimed_at),
-    _i.prompt,
+    *(_i.prompt, statements.REMINDERS),
 )
 
 
@@ -250,7 +252,7 @@ async def inbox(
 
 def _item(row: Row) -> InboxItem:
     execution_id, interaction_id, workflow, owner, priority, due_at, deadline_at, created_at, *rest = row
-    assignees, four_eyes, excluded, claimed_by, claimed_at, prompt = rest
+    assignees, four_eyes, excluded, claimed_by, claimed_at, prompt, reminders = rest
     return InboxItem(
         execution_id,
         interaction_id,
@@ -266,6 +268,7 @@ def _item(row: Row) -> InboxItem:
         claimed_by,
         _seconds(claimed_at),
         decode(prompt),
+        Reminders.read(reminders),
     )
 
 

@@ -10,10 +10,12 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, ExecutionRow
+from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import decode
-from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs
+from restpoint._storage.schema import REVISION, consents, executions, history, interactions, reminders, runs
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database
+from restpoint._storage.statements import REMINDERS
 from restpoint.access import Question
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, NotFound
 from restpoint.events import EventKind
@@ -81,9 +83,13 @@ _SNAPSHOT: Final = prepare(
         )
         .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
         .where(_e.id == bindparam("id")),
-        _part(_waits(interactions, "interaction", {"wait_ended": func.coalesce(_ENDED_WITH, ZERO)})).where(
-            _i.execution_key == _THIS, (_i.status == word("pending")) | _i.id.in_(_KNOWN)
-        ),
+        _part(
+            _waits(
+                interactions,
+                "interaction",
+                {"wait_ended": func.coalesce(_ENDED_WITH, ZERO), "wait_reminders": REMINDERS},
+            )
+        ).where(_i.execution_key == _THIS, (_i.status == word("pending")) | _i.id.in_(_KNOWN)),
         _part(_waits(consents, "consent", {"wait_ended": ZERO})).where(
             _c.execution_key == _THIS, _OPEN_CONSENT | _c.id.in_(_KNOWN)
         ),
@@ -175,11 +181,12 @@ class Asked(Question):
     answered_by: str | None
     on_deadline: str | None
     claimed_by: str | None
+    reminders: Reminders | None
 
 
 _ASKED_COLUMNS: Final = (
     _e.owner, _i.assignees, _i.four_eyes, _e.id, _i.id, _e.workflow, _i.status, _i.prompt, _i.created_at, _i.deadline_at,
-    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by,
+    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by, REMINDERS,
 )  # fmt: skip
 _SELECT_ASKED: Final = select(*_ASKED_COLUMNS).select_from(interactions.join(executions, _i.execution_key == _e.key))
 _ASKED: Final = prepare(_SELECT_ASKED.where(_e.id == bindparam("id"), _i.id == bindparam("wait")))
@@ -190,7 +197,7 @@ _ANSWERED_BY: Final = prepare(
 
 def _asked(row: Sequence[Any]) -> Asked:
     owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
-    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by = rest
+    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by, reminders = rest
     return Asked(
         owner=owner,
         assignees=tuple(decode(assignees) or ()),
@@ -208,6 +215,7 @@ def _asked(row: Sequence[Any]) -> Asked:
         on_deadline=on_deadline,
         excluded=tuple(decode(excluded) or ()),
         claimed_by=claimed_by,
+        reminders=Reminders.read(reminders),
     )
 
 
@@ -225,17 +233,18 @@ async def answered_by(database: Database, actor: str, most: int) -> list[Asked]:
 
 # --- Deadlines, recovery and retention -----------------------------------------------------------------------------
 
-_NEXT_DEADLINE: Final = prepare(
-    select(func.min(literal_column("deadline"))).select_from(
+_NEXT_DUE: Final = prepare(
+    select(func.min(literal_column("due"))).select_from(
         union_all(
-            select(func.min(_i.deadline_at).label("deadline")).where(
-                _i.status == word("pending"), _i.deadline_at.is_not(None)
+            select(func.min(_i.deadline_at).label("due")).where(
+                _i.status == word("pending"), _i.deadline_at > bindparam("after")
             ),
-            select(func.min(_c.deadline_at)).where(_OPEN_CONSENT, _c.deadline_at.is_not(None)),
+            select(func.min(_c.deadline_at)).where(_OPEN_CONSENT, _c.deadline_at > bindparam("after")),
+            select(func.min(reminders.c.at)).where(reminders.c.done_at.is_(None), reminders.c.at > bindparam("after")),
         ).subquery()
     )
 )
-_DUE: Final = prepare(
+_PAST_DEADLINE: Final = prepare(
     limited(
         union_all(
             select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
@@ -268,15 +277,18 @@ _FREE_PAGES: Final = prepare(
 )
 
 
-async def next_deadline(database: Database) -> int | None:
-    """Return the next deadline of an open wait, in milliseconds since the epoch; None if no open wait has one."""
-    ((deadline,),) = await database.read(_NEXT_DEADLINE)
-    return None if deadline is None else int(deadline)
+async def next_due(database: Database, after: int = 0) -> int | None:
+    """Return when the next deadline, reminder or escalation after ``after`` falls due; None where nothing is to come.
+
+    Both are milliseconds since the epoch.
+    """
+    ((due,),) = await database.read(_NEXT_DUE, {"after": after})
+    return None if due is None else int(due)
 
 
-async def due(database: Database, now: int, most: int) -> list[tuple[str, str]]:
-    """Return execution and wait of the waits that are due at ``now`` (milliseconds), the longest overdue first."""
-    return [(row[0], row[1]) for row in await database.read(_DUE, {"now": now, "max": most})]
+async def past_deadline(database: Database, now: int, most: int) -> list[tuple[str, str]]:
+    """Return execution and wait of the waits whose deadline is over at ``now`` (milliseconds), the longest overdue first."""
+    return [(row[0], row[1]) for row in await database.read(_PAST_DEADLINE, {"now": now, "max": most})]
 
 
 async def running(database: Database) -> list[tuple[str, int | None, int]]:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
+from restpoint._core.reminders import planned, written
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import decode, encode
 from restpoint._storage import event_details, leases, statements
@@ -62,11 +63,15 @@ def ask(
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     due_at = None if terms.due is None else tx.now + terms.due
     wait.excluded, wait.priority, wait.due_at = excluded, terms.priority, due_at
+    plan = planned(terms, tx.now)
+    wait.reminders = written(plan)
     content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
     standing = (terms.priority, due_at, excluded)
     _open(
         tx, execution_id, wait, "ask", statements.ASK, (*content, *standing), lease, actor, detail, claim, chosen=chosen
     )
+    for one in plan:
+        tx.execute(statements.PLAN, (one.at, one.what, one.assignees, execution_id, wait_id))
 
 
 def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | None:

@@ -97,10 +97,15 @@ def _newer(known: Wait | None, wait: Wait) -> Wait:
 
 
 def _as_read(known: Wait | None, read: Wait) -> Wait:
-    """An open wait as it was read: the one that is known, unless it is for others now, or claimed by others."""
-    if known is None or (known.assignees, known.claimed_by) != (read.assignees, read.claimed_by):
+    """An open wait as it was read: the one that is known, unless something has changed of it."""
+    if known is None or _may_change(known) != _may_change(read):
         return _newer(known, read)
     return known
+
+
+def _may_change(wait: Wait) -> tuple[str | None, ...]:
+    """What may change of a prompt while it is open: whom it is for, who claimed it, and what is still to come of it."""
+    return wait.assignees, wait.claimed_by, wait.reminders
 
 
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from pydantic import BaseModel
 
 from restpoint._core.changes import Wait
+from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import decode
 from restpoint.errors import RestpointError
 from restpoint.prompts import HumanPrompt, HumanResponse
@@ -53,7 +54,8 @@ class PendingInteraction:
     Times are in seconds since the epoch: ``created_at``; ``deadline``; ``due``, when it should be answered; and ``claimed_at``.
     Each is None where there is none. ``assignees`` are the people and groups that it is addressed to now, and ``claimed_by`` is
     who alone may answer it now. With ``four_eyes``, the execution's owner must not answer it, and ``excluded`` are others who
-    must not. ``priority`` is its own; None: that of the execution.
+    must not. ``priority`` is its own; None: that of the execution. ``reminders`` are its reminders and its escalation; None where
+    it was asked without any.
     """
 
     __slots__ = (
@@ -74,6 +76,7 @@ class PendingInteraction:
         "four_eyes",
         "interaction_id",
         "priority",
+        "reminders",
     )
 
     def __init__(self, record: "ExecutionRecord", wait: Wait) -> None:
@@ -93,10 +96,11 @@ class PendingInteraction:
         self._closed: Wait | None = None
 
     def follow(self, wait: Wait) -> None:
-        """Take over what may change while it is open: whom it is addressed to, and who has claimed it. For the store."""
+        """Take over what may change while it is open, as whom it is addressed to and who has claimed it. For the store."""
         self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
         self.claimed_by = wait.claimed_by
         self.claimed_at = None if wait.claimed_at is None else wait.claimed_at / 1000
+        self.reminders = Reminders.read(wait.reminders)
 
     @property
     def prompt(self) -> HumanPrompt:

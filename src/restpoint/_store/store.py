@@ -52,7 +52,7 @@ from restpoint._storage import (
 )
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.open_file import FileOptions, OpenFile, fallback_settings, given_settings
-from restpoint._store.prompt_request import PromptRequest, read_assignees
+from restpoint._store.prompt_request import Duration, Durations, PromptRequest, read_assignees
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
 from restpoint.errors import ExecutionGone, ExecutionNotFound, InteractionNotFound, InvalidArgument, StoreClosed
@@ -418,6 +418,9 @@ class ExecutionStore:
         other_than: str | Sequence[str] | None = None,
         priority: int | None = None,
         due: float | None = None,
+        remind_after: Durations | None = None,
+        escalate_after: Duration | None = None,
+        escalate_to: Sequence[str] | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
@@ -431,14 +434,22 @@ class ExecutionStore:
           which the store holds as it holds ``four_eyes``.
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now, for the order of inboxes. Nothing happens then.
+        - ``remind_after``: when those who have the prompt are reminded of it: seconds from now or a ``timedelta``, or a list of
+          up to 100 of these. Each is one event, ``interaction_reminded``. Where several are overdue together, because no process
+          had the file open, they are one.
+        - ``escalate_after`` and ``escalate_to``: when the prompt is addressed to these people and groups and to nobody else,
+          which ends a claim of it: ``interaction_escalated``. Those of them who must not answer it, by ``four_eyes`` or
+          ``other_than``, are left out; where nobody is left, it stays as it is (``interaction_not_escalated``). Its deadline
+          stays, and so do later reminders. A reminder that is overdue by then is not given.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
         the execution, stood still, and another process took it over.
         """
         asked = PromptRequest.read(
-            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due
-        )
+            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due, remind_after,
+            escalate_after, escalate_to,
+        )  # fmt: skip
         if interaction_id == "":
             raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
         chosen = None if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)

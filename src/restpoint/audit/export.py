@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from restpoint._storage import Broken, Connection, Head, HistoryRow, Row, hash_chain
+from restpoint._storage import Broken, Connection, Head, Row, hash_chain
 from restpoint.audit.signing import SigningKey, VerifyingKey
 from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
 
@@ -270,7 +270,7 @@ class _Chain:
         self.last = Head.of(row)
 
 
-def _row(line: bytes) -> HistoryRow:
+def _row(line: bytes) -> hash_chain.HistoryRow:
     text = line.decode()
     values = json.loads(text)
     if values["detail"] is not None:  # the text that was hashed, which need not be what another encoder writes
@@ -278,4 +278,4 @@ def _row(line: bytes) -> HistoryRow:
     if values["detail_sha256"] is not None:
         values["detail_sha256"] = bytes.fromhex(values["detail_sha256"])
     values["digest"] = bytes.fromhex(values["digest"])
-    return HistoryRow(*(values[name] for name in HistoryRow._fields))
+    return hash_chain.HistoryRow(*(values[name] for name in hash_chain.HistoryRow._fields))

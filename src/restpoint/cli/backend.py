@@ -25,6 +25,7 @@ from restpoint.models import (
     InboxItem,
     Notification,
     OpenInteraction,
+    Reminders,
     StepUnderWay,
 )
 
@@ -139,6 +140,7 @@ class FileBackend:
                 response_url="",
                 assignees=list(pending.assignees),
                 priority=record.priority if pending.priority is None else pending.priority,
+                reminders=None if pending.reminders is None else Reminders(**asdict(pending.reminders)),
             )
             for pending in view.prompts
         ]

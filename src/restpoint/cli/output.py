@@ -247,6 +247,7 @@ def _prompt(waiting: OpenInteraction) -> str:
         lines.append(f"{'claimed':<11} by {waiting.claimed_by}, {_moment(waiting.claimed_at)}")
     if waiting.due is not None:
         lines.append(f"{'due':<11} {_moment(waiting.due)}")
+    lines += [f"{name:<11} {what}" for name, what in _reminders(waiting)]
     if waiting.four_eyes:
         lines.append(f"{'four eyes':<11} whoever started it cannot answer")
     lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
@@ -260,6 +261,22 @@ def _prompt(waiting: OpenInteraction) -> str:
         if len(field.options) > 20:
             lines.append(f"      … and {len(field.options) - 20} more")
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _reminders(waiting: OpenInteraction) -> list[tuple[str, str]]:
+    """When people are and were reminded, and when and to whom the prompt escalates or did."""
+    found = waiting.reminders
+    if found is None:
+        return []
+    to = ", ".join(found.escalate_to)
+    moments = {
+        "reminded": found.reminded_at,
+        "remind": found.remind_at,
+        f"escalated to {to}": found.escalated_at,
+        f"escalate to {to}": found.escalate_at,
+    }
+    told = [(name.partition(" "), moment) for name, moment in moments.items() if moment is not None]
+    return [(name, f"{more}, {_moment(moment)}" if more else _moment(moment)) for (name, _, more), moment in told]
 
 
 # --- History ---------------------------------------------------------------------------------------------------------
@@ -297,7 +314,7 @@ def about_detail(detail: object, cause: str | None) -> str:
         if isinstance(said := detail.get(name), dict):
             comment = said.get("comment")
             return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
-    if isinstance(to := detail.get("assignees"), list):
+    if isinstance(to := detail.get("assignees", detail.get("to")), list):
         return one_line(f"to {', '.join(map(str, to))}" + (f": {cause}" if cause else ""))
     for name in ("data", "error", "reason"):
         if name in detail:

@@ -1,6 +1,6 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python.
 
-Three of them write: they keep the table of ``assignments`` as the open prompts are.
+Four of them write: they keep the tables of ``assignments`` and ``reminders`` as the open prompts are.
 """
 
 from typing import Final
@@ -77,6 +77,10 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         ),
         _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
         *_assignment_triggers(),
+        (
+            "CREATE TRIGGER interactions_remind_no_more AFTER UPDATE OF status ON interactions WHEN OLD.status = 'pending'"
+            " AND NEW.status <> 'pending' BEGIN DELETE FROM reminders WHERE interaction_key = NEW.key; END"
+        ),
         _refuse(
             "journal_results_stay",
             "journal",
@@ -162,7 +166,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _assignment_triggers() -> tuple[str, ...]:
-    """What keeps ``assignments`` as the open prompts are: the only triggers that write."""
+    """What keeps ``assignments`` as the open prompts are."""
     return (
         f"CREATE TRIGGER interactions_are_assigned AFTER INSERT ON interactions BEGIN {_assign('NEW')}; END",
         (
