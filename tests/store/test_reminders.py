@@ -104,7 +104,7 @@ async def test_a_prompt_escalates_to_others_and_a_claim_of_it_ends(path: Path) -
     clock = WatchedClock()
     async with opened(path, clock) as store:
         ids = await asked(
-            store, assignees=["joan"], remind_after=[5, 15], escalate_after=10, escalate_to=["boss"], timeout=99
+            store, assignees=["joan"], remind_after=[5, 17], escalate_after=11, escalate_to=["boss"], timeout=99
         )
         await store.claim_interaction(*ids, actor="joan")
         record = await store.get(ids[0])
@@ -113,27 +113,27 @@ async def test_a_prompt_escalates_to_others_and_a_claim_of_it_ends(path: Path) -
         shown = pending.reminders
         assert shown is not None
         assert (shown.remind_at, shown.reminded_at) == (START / 1000 + 5, None)
-        assert (shown.escalate_at, shown.escalated_at, shown.escalate_to) == (START / 1000 + 10, None, ("boss",))
+        assert (shown.escalate_at, shown.escalated_at, shown.escalate_to) == (START / 1000 + 11, None, ("boss",))
         clock.step(5)
-        await clock.someone_sleeps_until(START + 10_000)
-        clock.step(5)
-        await clock.someone_sleeps_until(START + 15_000)
+        await clock.someone_sleeps_until(START + 11_000)
+        clock.step(6)
+        await clock.someone_sleeps_until(START + 17_000)
         (pending,) = record.pending_interactions
         assert (pending.assignees, pending.claimed_by) == (("boss",), None)
         shown = pending.reminders
         assert shown is not None
-        assert (shown.remind_at, shown.reminded_at) == (START / 1000 + 15, START / 1000 + 5)
-        assert (shown.escalate_at, shown.escalated_at) == (None, START / 1000 + 10)
+        assert (shown.remind_at, shown.reminded_at) == (START / 1000 + 17, START / 1000 + 5)
+        assert (shown.escalate_at, shown.escalated_at) == (None, START / 1000 + 11)
         assert pending.deadline == START / 1000 + 99
         assert [item.interaction_id for item in (await store.inbox(["boss"])).items] == [ids[1]]
         assert (await store.inbox(["joan"])).items == ()
-        clock.step(5)
+        clock.step(6)
         await all_done(store, clock)
         await Service(store).answer(Actor("boss"), *ids, ADA)
     assert told(path) == [
         ("interaction_reminded", 5, reminded("joan")),
-        ("interaction_escalated", 10, '{"assignees":["boss"]}'),
-        ("interaction_reminded", 15, reminded("boss")),
+        ("interaction_escalated", 11, '{"assignees":["boss"]}'),
+        ("interaction_reminded", 17, reminded("boss")),
     ]
     assert rows(path, "SELECT assignees, answered_by FROM answers") == [('["boss"]', "boss")]
 
@@ -182,6 +182,8 @@ async def test_what_fell_due_while_no_process_ran_is_done_at_open_and_reminders_
     clock = WatchedClock(START + 4_000)
     async with opened(path, clock) as store:
         await clock.someone_sleeps_until(START + 5_000)
+        (item,) = (await store.inbox(["boss"])).items
+        assert item.reminders == Reminders(START / 1000 + 5, None, None, START / 1000 + 4, ("boss",))
         assert [(event, when) for event, when, _ in told(path)] == [
             ("interaction_reminded", 4),
             ("interaction_escalated", 4),

@@ -46,14 +46,18 @@ class Reminders:
         if text is None:
             return None
         each = _each(text)
-        reminded = [one.done_at for one in each if one.what == REMIND and one.done_at is not None]
-        escalated = [one.done_at for one in each if one.what == ESCALATE and one.done_at is not None]
+        done = [one for one in each if one.done_at is not None]
+        escalated = [one.done_at for one in done if one.what == ESCALATE]
+        others = {
+            one.done_at for one in done if one.what != REMIND
+        }  # which took the place of a reminder that was due too
+        reminded = [one.done_at for one in done if one.done_at not in others]
         to = [one.assignees for one in each if one.assignees is not None]
         return cls(
             _seconds(_next(each, REMIND)),
-            _seconds(max(reminded, default=None)),
+            _seconds(max(filter(None, reminded), default=None)),
             _seconds(_next(each, ESCALATE)),
-            _seconds(max(escalated, default=None)),
+            _seconds(max(filter(None, escalated), default=None)),
             tuple(decode(to[0])) if to else (),
         )
 
