@@ -129,6 +129,29 @@ async def test_what_is_there_is_listed_and_shown_in_each_form(here: Path) -> Non
     assert [item["event"] for item in items] == ["execution_created", "execution_failed"]
 
 
+async def test_show_and_inbox_tell_of_reminders_and_of_the_escalation(here: Path) -> None:
+    async with ExecutionStore(database=here / "restpoint.db") as store:
+        execution_id = (await store.create_execution(owner="ada")).execution_id
+        await store.set_interaction_required(
+            execution_id,
+            TEXT,
+            assignees=["joan"],
+            remind_after=[0.01, 9_000],
+            escalate_after=18_000,
+            escalate_to=["boss"],
+        )
+    shown = typed("show", execution_id, cwd=here).stdout  # a command that opens the file does what is due
+    while "reminded" not in shown:
+        shown = typed("show", execution_id, cwd=here).stdout
+    lines = dict(line.split(maxsplit=1) for line in shown.splitlines() if line.startswith(("remind", "escalate")))
+    assert "UTC (" in lines["reminded"]
+    assert "UTC (in " in lines["remind"]
+    assert lines["escalate"].startswith("to boss, ")
+    assert "reminded: What is your name?" in typed("inbox", cwd=here).stdout
+    (line,) = [line for line in typed("history", execution_id, cwd=here).stdout.splitlines() if "reminded" in line]
+    assert "to joan" in line
+
+
 async def test_an_id_may_be_cut_at_either_end_as_long_as_it_names_one(here: Path) -> None:
     first, second = await paused(here, TEXT), await paused(here, TEXT)
     length = next(at for at in range(len(first)) if first[at] != second[at])

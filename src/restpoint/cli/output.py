@@ -144,7 +144,8 @@ def show_inbox(items: Sequence[InboxItem]) -> None:
         due = min((moment for moment in (item.due, item.deadline) if moment is not None), default=None)
         until = "" if due is None else when(due) if wide else _relative_time(due)
         claimed = f"claimed by {item.claimed_by}: " if item.claimed_by is not None else ""
-        asked = f"{claimed}{one_line(item.prompt.summary, 60)}"
+        pressed = "reminded: " if item.reminders is not None and item.reminders.reminded_at is not None else ""
+        asked = f"{claimed}{pressed}{one_line(item.prompt.summary, 60)}"
         others = (str(item.priority or ""), item.owner or "", ", ".join(item.assignees)) if wide else ()
         rows.append((item.execution_id, item.workflow or "", until, *others, asked))
     more = ("priority", "owner", "for") if wide else ()
@@ -314,7 +315,7 @@ def about_detail(detail: object, cause: str | None) -> str:
         if isinstance(said := detail.get(name), dict):
             comment = said.get("comment")
             return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
-    if isinstance(to := detail.get("assignees", detail.get("to")), list):
+    if isinstance(to := detail.get("assignees", detail.get("to", detail.get("kept_out"))), list):
         return one_line(f"to {', '.join(map(str, to))}" + (f": {cause}" if cause else ""))
     for name in ("data", "error", "reason"):
         if name in detail:

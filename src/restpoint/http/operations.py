@@ -125,6 +125,13 @@ _WAITING: Final[dict[str, Any]] = {
             "due": None,
             "claimed_by": None,
             "claimed_at": None,
+            "reminders": {
+                "remind_at": 1795994588.91,
+                "reminded_at": None,
+                "escalate_at": None,
+                "escalated_at": None,
+                "escalate_to": [],
+            },
             "may_answer": True,
         }
     ],

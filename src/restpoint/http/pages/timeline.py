@@ -44,6 +44,9 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_ASKED: ("Asked", "ask"),
     EventKind.INTERACTION_REWORDED: ("Asked in other words by the code now", "quiet"),
     EventKind.INTERACTION_CLAIMED: ("Taken to be answered", "quiet"),
+    EventKind.INTERACTION_REMINDED: ("Reminded", "quiet"),
+    EventKind.INTERACTION_ESCALATED: ("Escalated, because nobody answered", "plain"),
+    EventKind.INTERACTION_NOT_ESCALATED: ("Could not escalate: none of those named may answer", "bad"),
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
     EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
@@ -83,6 +86,8 @@ def _moment(entry: HistoryEntry) -> Moment:
             return _answered(entry, detail, title, tone)
         case EventKind.INTERACTION_ASKED:
             text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+        case EventKind.INTERACTION_REMINDED | EventKind.INTERACTION_ESCALATED | EventKind.INTERACTION_NOT_ESCALATED:
+            text = ", ".join(detail.get("to") or detail.get("assignees") or detail.get("kept_out") or ())
         case EventKind.NOTIFIED:
             text, more = _asked(detail), {"is_markdown": True}
         case EventKind.EMITTED:

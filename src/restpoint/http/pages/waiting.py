@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+from restpoint._core.reminders import Reminders
 from restpoint.access import Actor
 from restpoint.errors import NotFound
 from restpoint.lifecycle import ExecutionStatus
@@ -29,6 +30,7 @@ class Waiting:
     claimed_by: str | None = None
     prompt: dict[str, Any] | None = None
     provider: str | None = None
+    reminders: Reminders | None = None
 
     @property
     def address(self) -> tuple[str, str]:
@@ -65,6 +67,7 @@ async def waiting(
             created_at=each.created_at,
             claimed_by=each.claimed_by,
             prompt=each.prompt,
+            reminders=each.reminders,
         )
         for each in page.items
     ]
