@@ -117,10 +117,10 @@ def _value(annotation: Any) -> str:
 
 
 def error_table() -> str:
-    """Every class of errors, with its code."""
+    """Every class of errors, with its code, as the tree has them."""
     rows = [("class", "is a", "code", "what it says")]
-    for each in vars(errors).values():
-        if isinstance(each, type) and issubclass(each, errors.RestpointError):
+    for each in errors.by_code().values():
+        if each in vars(errors).values():
             bases = ", ".join(f"`{base.__name__}`" for base in each.__bases__)
             rows.append((f"`{each.__name__}`", bases, f"`{each.code}`", cell(markdown(inspect.getdoc(each) or ""))))
     return table(*rows)

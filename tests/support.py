@@ -60,8 +60,9 @@ KINDS = [str(prompt.input_type) for prompt, _ in PAIRS]
 
 def file_of(store: ExecutionStore) -> OpenFile:
     """The open file of a store, for tests that look at the insides of an open store."""
-    assert store._file is not None, "the store is not open"
-    return store._file
+    file = store._handle.open_file
+    assert file is not None, "the store is not open"
+    return file
 
 
 START = 1_800_000_000_000  # milliseconds since the epoch

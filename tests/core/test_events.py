@@ -42,7 +42,7 @@ ERASED: Final = {
 
 # Some errors have a code that is called like an event, and whoever tells of errors spells codes.
 CODES: Final = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
-TELLERS_OF_ERRORS: Final = ("errors.py", "http", "client", "cli")
+TELLERS_OF_ERRORS: Final = ("errors", "http", "client", "cli")
 
 
 @pytest.mark.parametrize("kind", EventKind)

@@ -185,7 +185,7 @@ async def test_a_run_that_is_given_up_with_nothing_recorded_pauses_and_is_failed
         """It does not come to run."""
 
     async with asyncio.timeout(PATIENCE), Runner(store, [never], max_attempts=3) as runner:
-        begin = runner._begin
+        begin = runner.begin
 
         def cancelled_before_its_first_turn(run: Any) -> None:
             nonlocal tries
@@ -193,7 +193,7 @@ async def test_a_run_that_is_given_up_with_nothing_recorded_pauses_and_is_failed
             begin(run)
             run._task.cancel()
 
-        runner._begin = cancelled_before_its_first_turn  # type: ignore[method-assign]
+        runner.begin = cancelled_before_its_first_turn  # type: ignore[method-assign]
         record = (await runner.start("never")).record
         for done in (1, 2, 3):
             while rows(path, "SELECT attempts, ready FROM executions") != [(done, 0)]:  # noqa: ASYNC110 - the file only

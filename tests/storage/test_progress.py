@@ -30,7 +30,9 @@ async def problem(store: ExecutionStore, record: ExecutionRecord) -> str | None:
     told = (await store.progress(record.execution_id)).problem
     (item,) = [each for each in (await store.list()).items if each.execution_id == record.execution_id]
     assert item.problem == told
-    (finding,) = [each for each in checks.examine(store.path, store._options.clock.now()) if each.name == "running"]
+    (finding,) = [
+        each for each in checks.examine(store.path, store._handle.options.clock.now()) if each.name == "running"
+    ]
     assert finding.figures == {"stranded": int(told is not None)}
     assert (told or "") in finding.word
     assert finding.severity == ("ok" if told is None else "warning")

@@ -7,9 +7,8 @@ a process that died are ready again once another one notices.
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from hashlib import sha256
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -17,24 +16,22 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from restpoint._core import tracing
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow, check_priority
-from restpoint._core.serialization import canonical, check_text, decode, encode
+from restpoint._core.serialization import canonical, check_text, encode
 from restpoint._core.threads import ThreadPool
 from restpoint._engine import executor
+from restpoint._engine.loader import Loader
 from restpoint._engine.poller import Poller
-from restpoint._engine.replay import Journal
 from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.started import Started
 from restpoint._engine.workflow import Function, Workflow, by_key
-from restpoint._storage import Claim, claims, journal, progress
+from restpoint._storage import Claim, journal, progress
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
 from restpoint.access import Actor, actor_id
 from restpoint.errors import (
     InvalidArgument,
-    LeaseLost,
-    SealBroken,
     StorageError,
     StorageFull,
     StoreClosed,
@@ -94,11 +91,12 @@ class Runner:
         """By name, each in its newest version, which new executions get."""
         self.max_attempts = max_attempts
         self.concurrency = concurrency
-        self._news = asyncio.Event()
-        self.slots = Slots(concurrency, self._news)
+        self.news = asyncio.Event()
+        self.slots = Slots(concurrency, self.news)
         self.threads = ThreadPool(max(concurrency, 1), "restpoint-step")
         """Where sync steps work: as many at once as there are slots."""
         self._runs: dict[str, Run] = {}
+        self._loader: Loader
         self._poller: Poller
         self._work: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Future[str | None]] = set()
@@ -106,7 +104,7 @@ class Runner:
         """Executions whose start is being written, with a claim of this process."""
         self._looking: list[asyncio.Task[None]] = []
         self._file: OpenFile | None = None
-        self._closing = False
+        self.is_closing = False
         self._unsubscribe: Callable[[], None] | None = None
 
     # --- Opening and closing ---
@@ -116,11 +114,14 @@ class Runner:
 
         Raises ``InvalidArgument`` if the runner was opened before, and ``StorageError``.
         """
-        if self._file is not None or self._closing:
+        if self._file is not None or self.is_closing:
             raise InvalidArgument("This runner was opened before; make a new one.")
         file = await self.store.file()
         self._file = file
-        self._poller = Poller(file, self._known, self.slots, self._news, self._take_up, max_attempts=self.max_attempts)
+        self._loader = Loader(self, file, self._known)
+        self._poller = Poller(
+            file, self._known, self.slots, self.news, self._loader.take_up, max_attempts=self.max_attempts
+        )
         try:
             await (self._poller.begin() if self.concurrency else file.take_lease())
             if self.concurrency:
@@ -130,9 +131,9 @@ class Runner:
                 "%s has no room: what is in it can be read, and runs begin once there is room", file.database.path
             )
         if self.concurrency:
-            self._later(self._name_strangers())
+            self.later(self._name_strangers())
             self._unsubscribe = self.store.subscribe(self._heard)
-            file.lease_keeper.expired.append(self._stood_still)
+            file.lease_keeper.expired.append(self._loader.stood_still)
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
                 asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
@@ -149,12 +150,12 @@ class Runner:
 
     async def close(self) -> None:
         """Stop every run and release its claim, so that another process can go on with it. Nothing is failed."""
-        if self._closing:
+        if self.is_closing:
             return
-        self._closing = True
+        self.is_closing = True
         if self._unsubscribe is not None:
             self._unsubscribe()
-            self._require().lease_keeper.expired.remove(self._stood_still)
+            self._require().lease_keeper.expired.remove(self._loader.stood_still)
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
@@ -189,7 +190,7 @@ class Runner:
     @property
     def accepts(self) -> bool:
         """Whether it is open and takes new work."""
-        return self._file is not None and not self._closing
+        return self._file is not None and not self.is_closing
 
     @property
     def running(self) -> int:
@@ -240,7 +241,7 @@ class Runner:
             if given is not None:
                 check_text(name, given, limit=1_000)
         check_priority(priority)
-        if self._file is None or self._closing:
+        if self._file is None or self.is_closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
         file, execution_id = self._file, self._file.identifiers.new()
         own = await file.take_lease()
@@ -294,7 +295,7 @@ class Runner:
         if run is not None:
             # The run does not wait for COMMIT: its first call goes into the same transaction.
             run.follow_creation(creation)
-            self._begin(run)
+            self.begin(run)
             self._claimed_here.add(execution_id)
         try:
             earlier = await starting
@@ -303,7 +304,7 @@ class Runner:
             self._claimed_here.discard(execution_id)
         return earlier if earlier is not None else creation.record
 
-    # --- Taking up ---
+    # --- Its runs ---
 
     def _heard(self, change: Change) -> None:
         """Pass on an event that this process committed. Creating an execution with a claim of its own wakes no poller."""
@@ -311,90 +312,25 @@ class Runner:
         if run is not None:
             run.hear(change)
         elif change.execution_id not in self._claimed_here and change.event.wakes_runner:
-            self._news.set()
-
-    def _take_up(self, claim: Claim) -> None:
-        self._later(self._load(claim))
-
-    async def _load(self, claim: Claim) -> None:
-        """Begin a claimed run, or release its claim where that is not possible."""
-        run, problem = None, None
-        try:
-            run = await self._read(claim)
-        except (LeaseLost, StoreClosed):
-            pass
-        except StorageError:
-            log.exception("execution %s could not be loaded; trying again", claim.execution_id)
-            self.slots.give()
-            await self._try_again(claim)
-            return
-        except SealBroken as error:
-            problem = str(error)
-            log.error("execution %s cannot be taken up: %s", claim.execution_id, error)  # noqa: TRY400 - says it all
-        except Exception as error:
-            problem = f"It could not be taken up: {type(error).__name__}; the log of the server has more."
-            log.exception("execution %s cannot be taken up", claim.execution_id)
-        if run is None or self._closing:
-            self.slots.give()
-            await self._release(claim, problem)
-        else:
-            self._begin(run)
-
-    async def _read(self, claim: Claim) -> Run | None:
-        """Read a claimed run with its journal. None where the execution is not in the file any more."""
-        file, workflow = self._require(), self._known[f"{claim.workflow}@{claim.version}"]
-        text, trace, attempted = await journal.read_run(file.database, claim.execution_id)
-        entries = await journal.read_journal(file.database, claim.execution_id)
-        asked = [str(decode(entry.result)) for entry in entries if entry.call.kind in journal.WAITING]
-        found = await file.records.load(claim.execution_id, asked)
-        if found is None:
-            return None
-        # No await until the run has the pending prompts, or it could miss an answer.
-        record, snapshot = found
-        waits = {wait.id: wait for wait in snapshot.waits}
-        run = Run(claim, workflow, record, file, self, input_text=text, trace=decode(trace), waits=waits)
-        # Read after the waits, so that it has the closing of every wait that is closed.
-        closings = await journal.read_closings(file.database, claim.execution_id) if entries else {}
-        run.use(Journal(entries, closings))
-        if attempted:
-            run.attempts.use(await journal.read_attempts(file.database, claim.execution_id))
-        if self.consents is not None and any(entry.is_driven for entry in entries):
-            # Before the run begins: refreshing a token takes time, and must not change the order of a replay.
-            run.outcomes |= await self.consents.outcomes(claim.execution_id)
-        return run
-
-    def _begin(self, run: Run) -> None:
-        self._runs[run.claim.execution_id] = run
-        run.begin(executor.follow)
-
-    def _stood_still(self) -> None:
-        """End the copies of runs that others took over while this process stood still."""
-        self._later(self._leave_lost())
-
-    async def _leave_lost(self) -> None:
-        try:
-            lost = await self._require().database.write(claims.lost, [run.claim for run in self._runs.values()])
-        except (StorageError, StoreClosed):
-            return  # whatever it writes is refused all the same
-        for claim in lost:
-            run = self._runs.get(claim.execution_id)
-            if run is not None and run.claim == claim:
-                log.warning(
-                    "another process took execution %s over while this one stood still; it ends here", claim.execution_id,
-                    extra={"execution_id": claim.execution_id},
-                )  # fmt: skip
-                run.leave("lost")
-
-    # --- For its runs ---
+            self.news.set()
 
     def trust(self, execution_id: str) -> None:
         """Stop suspecting an execution that made progress or is gone, so that another suspect may run."""
         self._poller.trust(execution_id)
 
     @property
+    def runs(self) -> Collection[Run]:
+        """The runs that are in memory."""
+        return self._runs.values()
+
+    def find(self, execution_id: str) -> Run | None:
+        """The run of an execution, if it is in memory."""
+        return self._runs.get(execution_id)
+
+    @property
     def is_ending(self) -> bool:
         """Whether it closes, or its event loop does, which cancels every task."""
-        return self._closing or any(task.cancelling() or task.done() for task in self._looking)
+        return self.is_closing or any(task.cancelling() or task.done() for task in self._looking)
 
     def forget(self, run: Run) -> None:
         """Remove a run that left memory, and release its claim if it still has it."""
@@ -406,47 +342,19 @@ class Runner:
             # A thread that is still in a step cannot be stopped: nobody else should begin the step before this process is gone.
             pause = _BLOCKED if self.is_ending and run.attempts.are_blocked else 0
             got_on = run.got_on or self.is_ending or run.problem is not None
-            self._later(self._release(run.claim, run.problem, pause=pause, got_on=got_on))
+            self.later(self._loader.release(run.claim, run.problem, pause=pause, got_on=got_on))
         elif run.refusal is not None:
-            self._later(executor.fail(run, run.refusal))
+            self.later(executor.fail(run, run.refusal))
         elif run.exit_reason == "failing storage":
-            self._later(self._try_again(run.claim))
+            self.later(self._loader.try_again(run.claim))
 
-    # --- Inside ---
+    def begin(self, run: Run) -> None:
+        """Run a run that is claimed and has its journal."""
+        self._runs[run.claim.execution_id] = run
+        run.begin(executor.follow)
 
-    def _require(self) -> OpenFile:
-        if self._file is None:
-            raise StoreClosed("The runner is not open.")
-        return self._file
-
-    async def _release(self, claim: Claim, problem: str | None, *, pause: int = 0, got_on: bool = True) -> None:
-        self.trust(claim.execution_id)
-        release = partial(claims.release, run=claim, problem=problem, pause=pause, got_on=got_on)
-        try:
-            await self._require().database.write(release)
-        except (LeaseLost, StoreClosed):
-            return
-        except StorageError:
-            log.exception("execution %s could not be let go", claim.execution_id)
-            if not self._closing:  # while this process has its lease, nobody else can take the run
-                self._later(self._release_later(claim, problem, pause=pause, got_on=got_on))
-            return
-        self._news.set()
-
-    async def _release_later(self, claim: Claim, problem: str | None, *, pause: int, got_on: bool) -> None:
-        await asyncio.sleep(_TRY_AGAIN)
-        await self._release(claim, problem, pause=pause, got_on=got_on)
-
-    async def _try_again(self, claim: Claim) -> None:
-        """After the storage failed, load the run again: this process still has the claim."""
-        await asyncio.sleep(_TRY_AGAIN)
-        if self._closing:
-            await self._release(claim, None)
-            return
-        await self.slots.take(claim.owner)
-        await self._load(claim)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do a piece of work beside the runs, which closing waits for."""
         task = asyncio.create_task(work)
         self._work.add(task)
         task.add_done_callback(self._worked)
@@ -455,6 +363,13 @@ class Runner:
         self._work.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a run could not be looked after", exc_info=error)
+
+    # --- Inside ---
+
+    def _require(self) -> OpenFile:
+        if self._file is None:
+            raise StoreClosed("The runner is not open.")
+        return self._file
 
 
 def _digests(key: str | None, row: ExecutionRow, text: str) -> tuple[bytes | None, tuple[bytes, ...]]:

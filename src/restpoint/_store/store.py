@@ -4,72 +4,50 @@ Each write takes the same way: the store checks the arguments and gives one func
 after COMMIT. Then the events are told, which resolves futures; nobody hears of anything before it is durable.
 """
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
 from restpoint._core.addresses import DEFAULT_DATABASE
-from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, SystemClock
-from restpoint._core.execution_row import ExecutionRow, StepDone, check_priority
+from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
-from restpoint._core.serialization import check_text, decode, encode
+from restpoint._core.serialization import check_text, encode
 from restpoint._storage import (
-    Address,
-    Asked,
-    Departure,
     Erasure,
-    Failure,
-    Gauges,
-    HistoryEntry,
-    InboxPage,
-    Observer,
-    Page,
-    Progress,
     Synchronous,
     Transaction,
     assignments,
-    counts,
     erasure,
     event_details,
     executions,
-    history,
-    journal,
-    listing,
     locate,
-    progress,
-    queries,
     retention,
     retries,
-    search,
     waits,
 )
 from restpoint._store.futures import PendingInteraction
-from restpoint._store.open_file import FileOptions, OpenFile, fallback_settings, given_settings
+from restpoint._store.handle import FileHandle
+from restpoint._store.open_file import FileOptions, fallback_settings, given_settings
 from restpoint._store.prompt_request import Duration, Durations, PromptRequest, read_assignees
+from restpoint._store.prompts import Prompts, addressed_text
+from restpoint._store.reader import StoreReader
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
-from restpoint.errors import ExecutionGone, ExecutionNotFound, InteractionNotFound, InvalidArgument, StoreClosed
 from restpoint.events import EventKind
-from restpoint.lifecycle import ExecutionStatus
-from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
-from restpoint.prompts.prompt_models import OUR_MODELS, PromptModels
+from restpoint.prompts import HumanPrompt, HumanResponse
+from restpoint.prompts.prompt_models import PromptModels
 
 __all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]
-
-_MOST_TOUCHED = 2_000
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class ExecutionStore:
+class ExecutionStore(StoreReader):
     """Executions of interactive workflows, in a SQLite file, where they survive restarts.
 
     Recommended as ``async with ExecutionStore(database="app.db") as store``; without that it opens at its first use.
@@ -128,9 +106,9 @@ class ExecutionStore:
             abandoned_after=abandoned_after_seconds,
         )
         interval = max(milliseconds("sweep_interval_seconds", sweep_interval_seconds), 1)
-        self._models = PromptModels.of(models)
+        known_models = PromptModels.of(models)
         fallback = fallback_settings(ttl_seconds)
-        self._options = FileOptions(
+        options = FileOptions(
             path,
             settings,
             fallback,
@@ -140,95 +118,13 @@ class ExecutionStore:
             migrate,
             create,
             clock or SystemClock(),
-            self._models,
+            known_models,
         )
-        self._observer: Observer | None = None
-        self._subscribers: list[Callable[[Change], None]] = []
-        self._file: OpenFile | None = None
-        self._opening = asyncio.Lock()
-        self._closing: asyncio.Future[None] | None = None
-        self._closed = False
-
-    # --- The file ---
-
-    @property
-    def path(self) -> Path:
-        """Where the file is."""
-        return self._options.path
-
-    async def open(self) -> Self:
-        """Open the file, creating it if there is none. Called by the first use of the store.
-
-        Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` (upgrade it) and ``SchemaTooNew``.
-        """
-        await self.file()
-        return self
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def file(self) -> OpenFile:
-        """The open file, for the parts of restpoint that share it; opens it if it is not open. The store closes it."""
-        if self._file is not None:
-            return self._file
-        async with self._opening:
-            if self._closed:
-                raise StoreClosed("The store is closed; make a new ExecutionStore to go on.")
-            if self._file is None:
-                self._file = await OpenFile.open(self._options, self._observer, self._subscribers)
-        return self._file
-
-    async def close(self) -> None:
-        """Finish what was accepted and close the file. Prompts stay open in it; who awaits one here gets ``StoreClosed``."""
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(self._closing)  # a caller that is cancelled leaves the closing under way, not half done
-
-    async def _close(self) -> None:
-        async with self._opening:
-            self._closed = True
-            if self._file is not None:
-                try:
-                    await self._file.close()
-                finally:
-                    self._file = None
+        super().__init__(FileHandle(options))
+        self._prompts = Prompts(self._handle)
 
     async def _write(self, job: Callable[Concatenate[Transaction, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         return await (await self.file()).database.write(job, *arguments, **named)
-
-    async def check(self) -> None:
-        """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
-        await (await self.file()).database.check()
-
-    async def gauges(self) -> Gauges:
-        """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
-        file = self._file or await self.file()
-        counted = await counts.count(file.database, file.clock.now())
-        return replace(counted, swept=file.maintenance.swept, swept_at=file.maintenance.swept_at)
-
-    def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Call ``listener`` with every event that this process commits, right after COMMIT. Call the result to end that."""
-        self._subscribers.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._subscribers:
-                self._subscribers.remove(listener)
-
-        return unsubscribe
-
-    def observe(self, observer: Observer | None) -> None:
-        """Report each batch of writes to ``observer``, for metrics: its jobs, its seconds, how many the storage failed.
-
-        It is called in the thread that writes, and must not call the store. There is one observer, or None.
-        """
-        self._observer = observer
-        if self._file is not None:
-            self._file.database.observe(observer)
 
     # --- Executions ---
 
@@ -243,7 +139,7 @@ class ExecutionStore:
         _check_texts(workflow=workflow, owner=owner)
         check_priority(priority)
         who = actor_name(actor)
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         lease = file.lease_keeper.lease or await file.take_lease()
         row = ExecutionRow(
             file.identifiers.new(), "running", workflow=workflow, owner=owner, priority=priority, lease=lease
@@ -255,152 +151,6 @@ class ExecutionStore:
         finally:
             file.records.finish(row.id)
         return creation.record
-
-    async def get(self, execution_id: str) -> ExecutionRecord | None:
-        """The execution as the file has it now; None if there is none. The same object while anyone holds it."""
-        file = self._file or await self.file()
-        record = file.records.get(execution_id)
-        # Trust the record only if a runner runs it: the lease of any other may change without an event.
-        if record is not None and record.is_run:
-            is_current = await file.listener.has_heard_all()
-            if is_current and file.records.get(execution_id) is record:  # it may have been removed meanwhile
-                return record
-        found = await file.find(execution_id)
-        if found is None and (creation := file.records.creation(execution_id)) is not None:
-            await asyncio.wait([creation.written])
-            found = await file.find(execution_id)
-        return found
-
-    async def list(
-        self,
-        *,
-        status: str | Iterable[str] | None = None,
-        workflow: str | None = None,
-        version: int | None = None,
-        owner: str | None = None,
-        visible_to: Collection[str] | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page:
-        """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
-
-        Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
-        those whose owner is among these names, or that have an open prompt which is addressed to one of them, or a prompt that
-        one of them answered. Raises ``InvalidArgument``.
-        """
-        if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
-            raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
-        wanted = [status] if isinstance(status, str) else list(status or ())
-        if status is not None and not wanted:
-            raise InvalidArgument("status is empty; name one or several, or none to list all.")
-        for name in wanted:
-            if name not in set(ExecutionStatus):
-                raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
-        names, file = [str(name) for name in wanted], await self.file()
-        page = await listing.page(
-            file.database,
-            statuses=names,
-            workflow=workflow,
-            version=version,
-            owner=owner,
-            limit=limit,
-            cursor=cursor,
-            audience=visible_to,
-        )
-        return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
-
-    async def progress(self, execution_id: str) -> Progress:
-        """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""
-        file = self._file or await self.file()
-        return await progress.progress(file.database, execution_id, file.clock.now())
-
-    async def notifications(self, execution_id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
-        """The newest notifications of a workflow, the oldest of them first, each as ``prompt`` and ``created_at`` (seconds)."""
-        found = await journal.read_notifications((await self.file()).database, execution_id, limit)
-        return [{"prompt": decode(prompt), "created_at": at / 1000} for prompt, at in found]
-
-    async def failure(self, execution_id: str) -> Failure | None:
-        """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
-        return await progress.failure((await self.file()).database, execution_id)
-
-    async def departure(self, execution_id: str) -> Departure | None:
-        """How and when an execution left the file; None if it is in the file, or if the history has nothing of it."""
-        return await search.departure((await self.file()).database, execution_id)
-
-    async def absent(self, execution_id: str) -> ExecutionNotFound:
-        """The error for an execution that is not in the file: ``ExecutionGone`` where the history tells how it left."""
-        left = await self.departure(execution_id)
-        return ExecutionNotFound(execution_id) if left is None else ExecutionGone(execution_id, left.how, left.at)
-
-    async def history(self, execution_id: str) -> Sequence[HistoryEntry]:
-        """The whole history of an execution, in order, also after it was swept. Raises ``ExecutionNotFound``."""
-        entries = await history.history_of((await self.file()).database, execution_id)
-        if not entries:
-            raise ExecutionNotFound(execution_id)
-        return entries
-
-    async def events(self, execution_id: str, after: int = 0, limit: int = 500) -> Sequence[HistoryEntry]:
-        """The history of an execution after the sequence ``after``, in order, at most ``limit`` entries.
-
-        There are fewer where they are large: a reading ends with the entry that brings it to a mebibyte. It is empty only at the
-        end, so read on after the last one until it is.
-        ``detail`` of ``emitted`` has the ``data``, of ``notified`` the ``prompt``, for as long as the execution is in the file.
-        """
-        return await history.events_of((await self.file()).database, execution_id, after, limit)
-
-    async def has_answered(self, execution_id: str, name: str) -> bool:
-        """Whether someone of this name has answered a prompt of the execution."""
-        return await assignments.has_answered((await self.file()).database, execution_id, name)
-
-    async def inbox(
-        self,
-        names: Collection[str] | None = None,
-        *,
-        workflow: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> InboxPage:
-        """The open prompts that are addressed to one of these names (groups as ``group:NAME``), or to nobody where they own it.
-
-        Without ``names``, every open prompt. They come by ``due`` or ``deadline``, then by priority, then by age, ``limit``
-        (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``. Raises ``InvalidArgument``.
-        """
-        whose = (assignments.EVERYONE,) if names is None else sorted(set(names) - {assignments.EVERYONE})
-        database = (await self.file()).database
-        return await assignments.inbox(database, whose, workflow=workflow, limit=limit, cursor=cursor)
-
-    async def address(self, execution_id: str, interaction_id: str, *, as_stored: bool = False) -> Address:
-        """Whom an interaction is addressed to, as this process knows it, or ``as_stored``: as the file has it now.
-
-        Raises ``ExecutionNotFound`` and ``InteractionNotFound``.
-        """
-        file = self._file or await self.file()
-        record = None if as_stored else file.records.get(execution_id)
-        known = None if record is None else record.address(interaction_id)
-        return known or await queries.address(file.database, execution_id, interaction_id)
-
-    async def asked(self, execution_id: str, interaction_id: str) -> Asked:
-        """An interaction, in any status. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-        return await queries.asked((await self.file()).database, execution_id, interaction_id)
-
-    async def answered_by(self, actor: str, *, limit: int = 50) -> Sequence[Asked]:
-        """What this actor answered, the newest first, at most ``limit``, as far as the executions are in the file."""
-        return await queries.answered_by((await self.file()).database, actor, limit)
-
-    async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
-        """The steps of a run that have an outcome, in the order of their outcomes."""
-        return await progress.steps((await self.file()).database, execution_id, limit)
-
-    async def touched(self, after: int | None) -> tuple[int, Collection[str]]:
-        """The newest row of history, and the executions that rows after ``after`` are about, whichever process wrote them.
-
-        They are none where ``after`` is None, and at most the first 2,000 rows count, so that the next call gives the others.
-        """
-        database = (await self.file()).database
-        if after is None:
-            return await history.last_sequence(database), ()
-        rows = await history.touched_since(database, after, _MOST_TOUCHED)
-        return rows[-1][0] if rows else after, {each for _, each in rows if each is not None}
 
     # --- Transitions ---
 
@@ -450,33 +200,7 @@ class ExecutionStore:
             prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due, remind_after,
             escalate_after, escalate_to,
         )  # fmt: skip
-        if interaction_id == "":
-            raise InvalidArgument("interaction_id is empty; give one, or none to have one made.")
-        chosen = None if interaction_id is None else check_text("interaction_id", interaction_id, limit=200)
-        who = actor_name(actor)
-        file = self._file or await self.file()
-        wait_id, detail = chosen or file.identifiers.new(), asked.detail(file.keeping)
-        lease = file.lease_keeper.lease or await file.take_lease()
-        # Keep a strong reference: the identity map is weak, and what is committed is folded into the record that it finds.
-        record = file.records.get(execution_id) or await file.find(execution_id)
-        if record is None:
-            raise ExecutionNotFound(execution_id)
-        own: BaseModel | None
-        if self._models is not OUR_MODELS:
-            own = self._models.own_prompt(prompt)
-        else:  # return the caller's own object, also where its class is another library's
-            own = prompt if isinstance(prompt, BaseModel) else asked.prompt
-        asking = record.begin_asking(wait_id)
-        try:
-            await file.database.write(
-                waits.ask, execution_id, wait_id, asked.text, asked.timeout, lease, who, detail,
-                chosen=chosen is not None, terms=asked.terms, given=own, claim=record.claim,
-            )  # fmt: skip
-        finally:
-            record.end_asking(asking)
-        if asking.pending is None:
-            raise InteractionNotFound(execution_id, wait_id)
-        return asking.pending
+        return await self._prompts.ask(execution_id, interaction_id, asked, prompt, actor_name(actor))
 
     async def set_oauth_required(
         self,
@@ -495,7 +219,7 @@ class ExecutionStore:
         _check_texts(auth_url=auth_url, oauth_state=oauth_state)
         due = None if timeout is None else milliseconds("timeout", timeout)
         who = actor_name(actor)
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         wait_id, lease = file.identifiers.new(), await file.take_lease()
         claim = file.claim(execution_id)
         await file.database.write(
@@ -513,7 +237,7 @@ class ExecutionStore:
         the execution over from this one.
         """
         who = actor_name(actor)
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         lease = file.lease_keeper.lease or await file.take_lease()
         record = file.records.get(execution_id)
         awaited = () if record is None else record.awaited
@@ -530,7 +254,7 @@ class ExecutionStore:
         ``IllegalTransition`` on one that waits or has ended; and ``LeaseLost`` where another process took it over from this one.
         """
         text, who = encode(result), actor_name(actor)
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         await file.database.write(executions.complete, execution_id, text, file.keeping, who, file.claim(execution_id))
 
     async def set_failed(
@@ -543,7 +267,7 @@ class ExecutionStore:
         """
         _check_texts(error=check_text("error", error), code=code)
         who = actor_name(actor)
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         await file.database.write(
             executions.fail, execution_id, error, code, file.keeping, who, file.claim(execution_id)
         )
@@ -596,30 +320,7 @@ class ExecutionStore:
         for them: whoever started the execution cannot answer it, nor can anyone without a name; and ``SamePerson`` for one that
         must be answered by others than a prompt before it.
         """
-        answer, who = read_response(response), actor_name(actor)
-        file = self._file or await self.file()
-        record = file.records.get(execution_id)
-        prompt = None if record is None else record.open_prompt(interaction_id)
-        if prompt is None:
-            prompt = stored_prompt(await queries.prompt_of(file.database, execution_id, interaction_id))
-        answer = accepts(prompt, answer)
-        text = write_response(answer)
-        credentials = actor if isinstance(actor, Actor) else None
-        detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
-        own = self._as_awaited(record, response, answer)
-        refusal = await file.database.write(
-            waits.answer,
-            execution_id,
-            interaction_id,
-            text,
-            who,
-            detail,
-            file.keeping,
-            own,
-            addressed=_as_list(addressed),
-        )
-        if refusal is not None:
-            raise refusal
+        await self._prompts.answer(execution_id, interaction_id, response, actor, authority, addressed)
 
     async def claim_interaction(
         self,
@@ -637,7 +338,7 @@ class ExecutionStore:
         """
         who = check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000)
         detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
-        await self._write(assignments.claim, execution_id, interaction_id, who, detail, _as_list(addressed))
+        await self._write(assignments.claim, execution_id, interaction_id, who, detail, addressed_text(addressed))
 
     async def release_interaction(
         self,
@@ -685,19 +386,8 @@ class ExecutionStore:
         detail = event_details.readdressed(names, credentials, authority)
         await self._write(
             assignments.address, event, execution_id, interaction_id, names, actor_name(actor), reason, detail,
-            _as_list(addressed), anyone=anyone,
+            addressed_text(addressed), anyone=anyone,
         )  # fmt: skip
-
-    def _as_awaited(
-        self, record: ExecutionRecord | None, response: BaseModel | Mapping[str, Any], answer: HumanResponse
-    ) -> BaseModel | None:
-        """The response for whoever awaits it in this process; None: it is read from the file."""
-        if self._models is not OUR_MODELS:
-            return self._models.own_response(response)
-        if type(response) is type(answer) or not isinstance(response, BaseModel):
-            return answer
-        # A workflow gets what its replays get. Anyone else gets the caller's own object, also of another library's class.
-        return answer if record is not None and record.is_run else response
 
     async def withdraw(
         self, execution_id: str, wait_id: str, reason: str | None = None, *, actor: ActorLike = None
@@ -736,7 +426,7 @@ class ExecutionStore:
 
         Its history stays. Raises ``ExecutionHeld``.
         """
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         await file.database.write(retention.remove, execution_id, file.keeping, actor_name(actor))
         file.records.drop(execution_id)
 
@@ -747,7 +437,7 @@ class ExecutionStore:
         """
         _check_texts(reason=reason)
         await self._write(erasure.erase_execution, execution_id, actor_name(actor), reason)
-        file = self._file or await self.file()
+        file = self._handle.open_file or await self.file()
         file.records.drop(execution_id)
         return Erasure([execution_id], scrubbed=await erasure.scrub(file.database))
 
@@ -780,17 +470,6 @@ class ExecutionStore:
     async def cleanup_expired(self) -> int:
         """Sweep now: delete what ended longer ago than its time to live. Returns the number of executions deleted."""
         return await (await self.file()).maintenance.sweep()
-
-    async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
-        """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""
-        file = self._file or await self.file()
-        async for row in queries.expired(file.database, file.clock.now()):
-            yield row
-
-
-def _as_list(addressed: Sequence[str] | None) -> str | None:
-    """Assignees as the file has them; the empty text for nobody. None: it does not matter whom."""
-    return None if addressed is None else encode(list(addressed)) if addressed else ""
 
 
 def _check_texts(**texts: str | None) -> None:

@@ -1,41 +1,33 @@
 """The handlers of the routes: each reads the request, asks the service, and makes the reply.
 
+Those that start workflows are in ``start_handlers.py``, those of prompts in ``prompt_handlers.py``, and those of auditors in
+``audit_handlers.py``.
 ``operations.py`` has the table of the routes that they serve.
 """
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from restpoint import logs
-from restpoint._core import json_thread, tracing
-from restpoint._engine.workflow import Workflow
-from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
-from restpoint._store.records import ExecutionRecord
-from restpoint.access import Actor, Subject
+from restpoint.access import Actor
 from restpoint.errors import (
-    ExecutionCancelled,
     ExecutionNotFound,
     InvalidArgument,
     NotAllowed,
     StorageError,
-    WorkflowNotFound,
 )
-from restpoint.events import EventKind
-from restpoint.http import bodies, json_bodies, parameters, requests
+from restpoint.http import bodies, parameters, requests
 from restpoint.http.bodies import json_response
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES, BodyLimits
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
-from restpoint.http.original_wire import Input, input_of, input_of_chat
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.pages.sign_in import SignInPages
 from restpoint.http.problems import STATUS, Problem, problem_of
@@ -47,11 +39,7 @@ from restpoint.service import BATCH, Reauthenticate, Service, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
-START_WAIT: Final = 10.0
-"""Seconds that a start waits for an outcome, unless ``?wait=`` says otherwise."""
-
 _PAGE: Final = 50
-_RESPONSE_VALUES: Final = 10_000  # of a response, which is checked on the event loop: two thousand options, written out
 _END: Final = "-end"
 _UNSTORED: Final = {"cache-control": "no-store"}
 _OPAQUE_TAG: Final = re.compile(r'"[^"]*"')
@@ -92,23 +80,6 @@ class RouteOptions(TypedDict, total=False):
     public_url: str | None
 
 
-class _Start(NamedTuple):
-    """An execution that a request started, or found by its idempotency key; ``base`` is where the routes are mounted."""
-
-    actor: Actor
-    input: Input
-    record: ExecutionRecord
-    created: bool
-    base: str
-    request: Request
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Where the execution is, and whether an earlier request started it."""
-        place = {"location": bodies.status_url(self.base, self.record.execution_id)}
-        return place if self.created else {**place, "idempotency-replayed": "true"}
-
-
 class Handlers:
     """The handlers of one service. Raises ``InvalidArgument`` for a default that is no workflow here.
 
@@ -120,7 +91,7 @@ class Handlers:
         self.sign_in = sign_in
         self.long_requests = LongRequests()
         self._authenticate: Authenticate = options.get("authenticate") or requests.local
-        self._limits = BodyLimits(
+        self.limits = BodyLimits(
             options.get("max_body_bytes", MAX_BODY_BYTES), options.get("max_body_values", MAX_BODY_VALUES)
         )
         self.trusted = frozenset(map(requests.check_origin, options.get("trusted_origins", ())))
@@ -175,131 +146,10 @@ class Handlers:
 
         return reauthenticate
 
-    async def _writer(self, request: Request) -> Actor:
+    async def writer(self, request: Request) -> Actor:
+        """Who sent a request that changes something. Raises ``Problem`` where a browser sent it for another site."""
         requests.refuse_other_sites(request, self.trusted)
         return await self.actor(request)
-
-    # --- Starting ---
-
-    async def start(self, request: Request) -> Response:
-        """Start a workflow and wait a little for its outcome."""
-        given = parameters.WAIT.of(request)
-        limit = START_WAIT if given is None else given
-        start = await self._start(request, "/v1/workflow", input_of)
-        record = start.record
-        if limit and record.status is ExecutionStatus.RUNNING:
-            with suppress(
-                TimeoutError, ExecutionCancelled
-            ):  # the latter if the execution ended and was removed already
-                async with self.long_requests.at_most(limit):
-                    while record.status is ExecutionStatus.RUNNING:
-                        await record.changed()
-            start = start._replace(actor=await self.actor(request))  # who may have lost their rights meanwhile
-        return self._outcome(start)
-
-    async def _start(self, request: Request, path: str, read: Callable[[Workflow | None, Any], Input]) -> _Start:
-        options = parameters.start_options(request)
-        actor = await self._writer(request)
-        body = await requests.read_body(request, self._limits.bytes)
-        data = await json_bodies.parse(body, self._limits)
-        named = request.path_params.get("name")
-        own = path if named is None else path.replace("/v1/workflow", f"/v1/workflows/{named}", 1)
-        name = self.default if named is None else named
-        if name is None:
-            raise WorkflowNotFound("(default)", self.service.startable(actor))
-        trace = tracing.accepted(request.headers) if "traceparent" in request.headers else None
-        given = Input(data) if named is not None else read(self.service.workflows.get(name), data)
-        started = await self.service.start(
-            actor, name, given.value, is_long=len(body) >= json_thread.LONG, trace=trace or None, **options
-        )
-        logs.add(execution_id=started.record.execution_id, workflow=name)
-        return _Start(actor, given, started.record, started.created, self.base_of(request, own), request)
-
-    def _outcome(self, start: _Start) -> Response:
-        record, headers = start.record, start.headers
-        match record.status:
-            case ExecutionStatus.COMPLETED:
-                return json_response(start.input.shown(record.result), headers=headers)
-            case ExecutionStatus.FAILED | ExecutionStatus.CANCELLED:
-                code, detail = _failure(record)
-                status = 422 if record.status is ExecutionStatus.FAILED else 409
-                return Problem(
-                    code, detail, status=status, headers=headers, execution_id=record.execution_id
-                ).response()
-            case ExecutionStatus.RUNNING:
-                headers["retry-after"] = "1"
-        view = self.service.view(start.actor, record)
-        body = bodies.status_body(view, start.base, self.link(start.actor, view, start.request, start.base))
-        return json_response({**body, "status_url": headers["location"]}, 202, headers=headers)
-
-    async def start_stream(self, request: Request) -> Response:
-        """Start a workflow and stream its events."""
-        return self._streamed(await self._start(request, "/v1/workflow/stream", input_of))
-
-    async def start_chat(self, request: Request) -> Response:
-        """Start the default workflow with what the user of a chat said last, and stream its events."""
-        return self._streamed(await self._start(request, "/v1/chat/stream", input_of_chat))
-
-    def _streamed(self, start: _Start) -> Response:
-        request = start.request
-        reauthenticate = self.reauthenticates(request)
-        return EventStream(self._run_events(start, reauthenticate), self.long_requests, headers=start.headers)
-
-    async def _run_events(self, start: _Start, reauthenticate: Reauthenticate) -> AsyncGenerator[bytes, None]:
-        actor, record = start.actor, start.record
-        end: HistoryEntry | None = None  # the last one counts: an execution that failed may have been retried
-        async for entry in self.service.follow(actor, record.execution_id, reauthenticate=reauthenticate):
-            shown = self._shown(start, entry)
-            if shown is not None:
-                yield shown
-            if entry.kind is not None and (entry.kind.ends_as is not None or entry.kind.undoes_end):
-                end = entry if entry.kind.ends_as is not None else None
-        with suppress(ExecutionNotFound):  # swept already: the record knows
-            await self.service.status(actor, record.execution_id)
-        if end is not None:
-            yield self._last(start, end)
-
-    def _shown(self, start: _Start, entry: HistoryEntry) -> bytes | None:
-        """The event of a row of history in the stream of a start, or None; prompts and consents only while they are open."""
-        record, base = start.record, start.base
-        data: dict[str, Any]
-        if entry.kind is None or not entry.kind.is_streamed:
-            return None
-        match entry.kind:
-            case EventKind.EMITTED:
-                return event(None, start.input.shown(_detail(entry).get("data")), entry.sequence)
-            case EventKind.NOTIFIED:
-                name, data = "notification", {"prompt": _detail(entry).get("prompt")}
-            case EventKind.INTERACTION_ASKED:
-                open_ = [prompt for prompt in record.pending_interactions if prompt.interaction_id == entry.wait_id]
-                if not open_:
-                    return None
-                name, data = "interaction_required", bodies.prompt_body(open_[0], record.execution_id, base)
-            case EventKind.CONSENT_ASKED:
-                consents = [consent for consent in record.pending_oauths if consent.consent_id == entry.wait_id]
-                if not consents or not self.service.policy.may_see_consent(start.actor, Subject(record.owner)):
-                    return None
-                name = "oauth_required"
-                url = self._address(start.actor, record.execution_id, consents[0], start.request, base)
-                data = {"auth_url": url, "oauth_state": consents[0].oauth_state}
-            case kind if kind.closes_wait:  # without the response, which the history has
-                if kind.wait == "consent" and not self.service.policy.may_see_consent(
-                    start.actor, Subject(record.owner)
-                ):
-                    return None
-                name = str(kind)
-                data = {f"{kind.wait}_id": entry.wait_id, "status": kind.wait_status, "actor": entry.actor}
-            case _:
-                name, data = str(entry.kind), _detail(entry)
-        return event(name, {"event_type": name, "execution_id": record.execution_id, **data}, entry.sequence)
-
-    def _last(self, start: _Start, entry: HistoryEntry) -> bytes:
-        record = start.record
-        if entry.to_status == ExecutionStatus.COMPLETED:
-            return event(None, start.input.shown(record.result), entry.sequence)
-        code, detail = _failure(record)
-        data = {"event_type": "error", "execution_id": record.execution_id, "code": code, "detail": detail}
-        return event("error", data, entry.sequence)
 
     # --- Looking ---
 
@@ -346,9 +196,10 @@ class Handlers:
         """The URL where the actor grants the consent that the execution waits for; empty if they may see none."""
         if view.consent is None or view.status is not ExecutionStatus.OAUTH_REQUIRED:
             return ""
-        return self._address(actor, view.record.execution_id, view.consent, request, base)
+        return self.address(actor, view.record.execution_id, view.consent, request, base)
 
-    def _address(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, base: str) -> str:
+    def address(self, actor: Actor, execution_id: str, consent: PendingOAuth, request: Request, base: str) -> str:
+        """The URL where the actor grants this consent."""
         if consent.provider is None or self.pages is None:
             return consent.auth_url
         return self.pages.link(actor, execution_id, consent, request, base)
@@ -366,18 +217,6 @@ class Handlers:
             cursor=parameters.CURSOR.of(request),
         )
         return json_response(page, headers=_UNSTORED)
-
-    async def inbox(self, request: Request) -> Response:
-        """List the open prompts that the actor may answer."""
-        actor = await self.actor(request)
-        page = await self.service.inbox(
-            actor,
-            workflow=parameters.WORKFLOW.of(request),
-            limit=parameters.LIMIT.of(request) or _PAGE,
-            cursor=parameters.CURSOR.of(request),
-        )
-        base = self.base_of(request, "/inbox")
-        return json_response(bodies.inbox_body(page, base), headers=_UNSTORED)
 
     async def history(self, request: Request) -> Response:
         """Show what happened to an execution."""
@@ -417,68 +256,21 @@ class Handlers:
 
     # --- Doing ---
 
-    async def answer(self, request: Request) -> Response:
-        """Answer a prompt."""
-        actor = await self._writer(request)
-        limits = replace(self._limits, values=min(self._limits.values, _RESPONSE_VALUES))
-        body = await requests.read_object(request, limits, ["response"])
-        response = body.get("response")
-        if not isinstance(response, dict):
-            raise Problem("invalid_body", 'The body must be {"response": {"type": ..., ...}}.')
-        ids = request.path_params
-        await self.service.answer(actor, ids["execution_id"], ids["interaction_id"], response)
-        return Response(status_code=204)
-
-    async def claim(self, request: Request) -> Response:
-        """Claim a prompt."""
-        actor = await self._writer(request)
-        await requests.read_object(request, self._limits, [], optional=True)
-        ids = request.path_params
-        await self.service.claim(actor, ids["execution_id"], ids["interaction_id"])
-        return Response(status_code=204)
-
-    async def release(self, request: Request) -> Response:
-        """End the claim of a prompt."""
-        actor, reason = await self._writer(request), await self._reason(request)
-        ids = request.path_params
-        await self.service.release(actor, ids["execution_id"], ids["interaction_id"], reason)
-        return Response(status_code=204)
-
-    async def delegate(self, request: Request) -> Response:
-        """Hand a prompt on."""
-        actor = await self._writer(request)
-        body = await requests.read_object(request, self._limits, ["to", "reason"])
-        to, reason, ids = body.get("to"), body.get("reason"), request.path_params
-        if not isinstance(to, str) or not isinstance(reason, str | None):
-            raise Problem("invalid_body", 'The body must be {"to": "..."}: a person, or a group as group:NAME.')
-        await self.service.delegate(actor, ids["execution_id"], ids["interaction_id"], to, reason)
-        return Response(status_code=204)
-
-    async def reassign(self, request: Request) -> Response:
-        """Address a prompt to others."""
-        actor = await self._writer(request)
-        body = await requests.read_object(request, self._limits, ["to", "reason"])
-        to, reason, ids = body.get("to"), body.get("reason"), request.path_params
-        is_list = isinstance(to, list) and bool(to) and all(isinstance(name, str) for name in to)
-        if not is_list or not isinstance(reason, str | None):
-            raise Problem("invalid_body", 'The body must be {"to": ["...", ...]}: people, and groups as group:NAME.')
-        await self.service.reassign(actor, ids["execution_id"], ids["interaction_id"], to or [], reason)
-        return Response(status_code=204)
-
     async def cancel(self, request: Request) -> Response:
         """Cancel an execution."""
-        actor, reason = await self._writer(request), await self._reason(request)
+        actor, reason = await self.writer(request), await self.reason(request)
         view = await self.service.cancel(actor, request.path_params["execution_id"], reason)
         return json_response(self._status(actor, view, request, "/cancel"))
 
     async def retry(self, request: Request) -> Response:
         """Let a failed execution go on at the call that failed."""
-        actor, reason = await self._writer(request), await self._reason(request)
+        actor, reason = await self.writer(request), await self.reason(request)
         view = await self.service.retry(actor, request.path_params["execution_id"], reason)
         return json_response(self._status(actor, view, request, "/retry"))
 
-    async def _reason(self, request: Request) -> str | None:
-        body = await requests.read_object(request, self._limits, ["reason"], optional=True)
+    async def reason(self, request: Request) -> str | None:
+        """The reason in a body, if there is one."""
+        body = await requests.read_object(request, self.limits, ["reason"], optional=True)
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Problem("invalid_body", "The reason must be text.")
@@ -486,17 +278,10 @@ class Handlers:
 
     async def remove(self, request: Request) -> Response:
         """Delete an execution that has ended."""
-        await self.service.remove(await self._writer(request), request.path_params["execution_id"])
+        await self.service.remove(await self.writer(request), request.path_params["execution_id"])
         return Response(status_code=204)
 
     # --- About the server ---
-
-    async def workflows(self, request: Request) -> Response:
-        """List the workflows that can be started."""
-        actor = await self.actor(request)
-        shown = ("name", "version", "description", "input_schema", "output_schema")
-        items = [{name: getattr(each, name) for name in shown} for each in self.service.startable(actor).values()]
-        return json_response({"items": items})
 
     async def callback(self, request: Request) -> Response:
         """Receive the browser that a provider sent back: of a consent, or of somebody who signs in."""
@@ -542,14 +327,3 @@ def _tag(view: View, now: dict[str, Any]) -> str:
 def _names(known: str, tag: str) -> bool:
     """Whether an ``If-None-Match`` names this tag (RFC 9110, section 13.1.2), weakly compared (section 8.8.3.2)."""
     return known in {tag, "*"} or tag.removeprefix("W/") in _OPAQUE_TAG.findall(known)
-
-
-def _failure(record: ExecutionRecord) -> tuple[str, str]:
-    """The code and the message of an execution that did not complete."""
-    if record.status is ExecutionStatus.FAILED:
-        return record.error_code or "failed", record.error or "The execution failed without a word."
-    return ExecutionCancelled.code, f"Execution {record.execution_id} was cancelled."
-
-
-def _detail(entry: HistoryEntry) -> dict[str, Any]:
-    return entry.detail if isinstance(entry.detail, dict) else {}

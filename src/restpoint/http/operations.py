@@ -18,6 +18,8 @@ from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages.sign_in import SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE
 from restpoint.http.parameters import Parameter, path, text
+from restpoint.http.prompt_handlers import PromptHandlers
+from restpoint.http.start_handlers import StartHandlers
 from restpoint.models import ExecutionList, HistoryList, InboxList, WorkflowList
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 
@@ -182,14 +184,15 @@ _OBJECT: Final = dict[str, Any]
 def operations(handlers: Handlers) -> list[Operation]:
     """Every operation, those that are called most often first: Starlette compares a path with one route after another."""
     often = {"start_default_workflow": 0, "get_execution": 1, "answer_interaction": 2, "start_workflow": 3}
-    starts = _starts(handlers) if handlers.starts else []
-    table = [*starts, *_executions(handlers), *_assignment(handlers), *_server(handlers), *_consents(handlers)]
+    prompts = PromptHandlers(handlers)
+    starts = _starts(StartHandlers(handlers)) if handlers.starts else []
+    table = [*starts, *_executions(handlers, prompts), *_assignment(prompts), *_server(handlers), *_consents(handlers)]
     table += _sign_in(handlers)
     table += _audit(AuditHandlers(handlers.service, handlers.actor))
     return sorted(table, key=lambda each: often.get(each.id, len(often)))
 
 
-def _starts(handlers: Handlers) -> list[Operation]:
+def _starts(handlers: StartHandlers) -> list[Operation]:
     refused = (errors.WorkflowNotFound, errors.ExecutionNotFound, errors.ExecutionGone, errors.ExecutionCancelled,
                errors.InputNotAccepted, errors.WorkflowFailed, errors.IdempotencyConflict,
                errors.OwnerLimitReached)  # fmt: skip
@@ -221,7 +224,7 @@ def _starts(handlers: Handlers) -> list[Operation]:
     ]  # fmt: skip
 
 
-def _executions(handlers: Handlers) -> list[Operation]:
+def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
     tag = "executions"
     filters = (
         parameters.STATUSES,
@@ -254,7 +257,7 @@ def _executions(handlers: Handlers) -> list[Operation]:
             (id_, after, limit),
         ),
         Operation(
-            "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", handlers.answer,
+            "POST", "/executions/{execution_id}/interactions/{interaction_id:path}/response", prompts.answer,
             "answer_interaction", tag, {204: _DONE},
             (*changed, errors.InteractionNotFound, errors.InteractionAlreadyResolved, errors.FourEyes, errors.InteractionExpired,
              errors.InteractionWithdrawn, errors.ResponseNotAccepted, errors.NotJSON, errors.InteractionClaimed,
@@ -277,7 +280,7 @@ def _executions(handlers: Handlers) -> list[Operation]:
     ]  # fmt: skip
 
 
-def _assignment(handlers: Handlers) -> list[Operation]:
+def _assignment(handlers: PromptHandlers) -> list[Operation]:
     """Who does what: the inbox, and the verbs on one open prompt but for answering it."""
     tag, prompt = "inbox", "/executions/{execution_id}/interactions/{interaction_id:path}"
     ids = (parameters.ID, path("interaction_id", "The id of one of its prompts."))

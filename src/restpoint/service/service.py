@@ -1,13 +1,8 @@
-"""The service: what an actor may do with executions.
+"""The verbs of the service."""
 
-Every interface (HTTP, the command line) uses it, so each rule of access is in one place. A verb asks the policy, then calls the
-store or the runner. What an actor may not see does not exist for them: the error is that of an unknown id.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
 from weakref import WeakKeyDictionary
 
@@ -17,21 +12,17 @@ from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
 from restpoint.access import DEFAULT_POLICY, OPERATOR, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
 from restpoint.errors import (
-    Conflict,
-    ExecutionGone,
     ExecutionNotFound,
-    FourEyes,
     IllegalTransition,
     InteractionNotFound,
     NotAllowed,
-    RestpointError,
-    SamePerson,
-    StorageError,
-    StoreClosed,
     WorkflowNotFound,
 )
 from restpoint.events import EventKind
-from restpoint.lifecycle import PAUSED, TERMINAL, ExecutionStatus
+from restpoint.lifecycle import ExecutionStatus
+from restpoint.service.histories import BATCH, Histories, HistoryPage, Reauthenticate
+from restpoint.service.judgement import Judge
+from restpoint.service.views import View, Views, subject_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -41,57 +32,12 @@ if TYPE_CHECKING:
     from restpoint._engine.started import Started
     from restpoint._engine.workflow import Workflow
     from restpoint._storage import Asked, Failure, HistoryEntry, Page, Progress
-    from restpoint._store.futures import PendingInteraction, PendingOAuth
     from restpoint._store.records import ExecutionRecord
     from restpoint._store.store import ExecutionStore
     from restpoint.audit.signing import SigningKey
     from restpoint.prompts import HumanResponse
 
-Reauthenticate = Callable[[], Awaitable[Actor]]
-"""Returns the actor as the credentials say now; raises where they are no longer valid."""
-
-BATCH: Final = 500
-"""Rows of history that are read at a time."""
-
 _INBOX_READINGS: Final = 10  # for a page, where the policy refuses some of what is read
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """An execution as one actor sees it at one moment.
-
-    ``prompts`` are the open prompts that they may see, the oldest first, and ``answerable`` the ids of those that they may
-    answer. ``consent`` is the oldest open consent, if they may see it. ``state`` is the status and what may change of the open
-    waits, to compare two views by; of an execution that has ended, when it did, because it may end again.
-    """
-
-    record: "ExecutionRecord"
-    status: ExecutionStatus
-    prompts: "tuple[PendingInteraction, ...]"
-    answerable: frozenset[str]
-    consent: "PendingOAuth | None"
-    state: tuple[str, ...]
-
-    @property
-    def ended(self) -> bool:
-        """Whether the execution has ended."""
-        return self.status in TERMINAL
-
-    @property
-    def prompt(self) -> "PendingInteraction | None":
-        """The oldest prompt that the actor may answer; where there is none, the oldest that they may see."""
-        for prompt in self.prompts:
-            if prompt.interaction_id in self.answerable:
-                return prompt
-        return self.prompts[0] if self.prompts else None
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
-    """Some of a history. ``next_after`` is the sequence that the next page comes after; None at the end."""
-
-    items: "Sequence[HistoryEntry]"
-    next_after: int | None
 
 
 class Service:
@@ -115,6 +61,9 @@ class Service:
         """What each execution had notified people of, as of a row of history."""
         self._limiter = None if owner_limits is None else OwnerLimiter(store, owner_limits)
         self._auditor = Auditor(store.path, audit_key)
+        self._views = Views(store, policy)
+        self._histories = Histories(store, policy, self._views)
+        self._judge = Judge(store, policy, self._views)
 
     # --- Starting ---
 
@@ -156,42 +105,11 @@ class Service:
 
     async def status(self, actor: Actor, execution_id: str) -> View:
         """The execution as it is now. Raises ``ExecutionNotFound``."""
-        record = await self.store.get(execution_id)
-        if record is None:
-            raise await self._absent(actor, execution_id)
-        try:
-            return self.view(actor, record)
-        except ExecutionNotFound:
-            if not await self.store.has_answered(execution_id, actor.id):
-                raise
-            return self.view(actor, record, has_answered=True)
+        return await self._views.status(actor, execution_id)
 
-    def view(self, actor: Actor, record: "ExecutionRecord", *, has_answered: bool = False) -> View:
-        """The execution as this process knows it. Raises ``ExecutionNotFound`` where the actor may not see it.
-
-        ``has_answered`` says that they have answered a prompt of it, which ``status`` finds out.
-        """
-        policy, owner, status = self.policy, record.owner, record.status
-        pending = record.pending_interactions if status in PAUSED else ()
-        subject = _subject(record, pending, actor.id if has_answered else None)
-        if not policy.may_see(actor, subject):
-            raise ExecutionNotFound(record.execution_id)
-        if status not in PAUSED:
-            state = (status, str(record.completed_at)) if status in TERMINAL else (status,)
-            return View(record, status, (), frozenset(), None, state)
-        prompts, answerable = [], []
-        for prompt in pending:
-            question = Question(owner, prompt.assignees, prompt.four_eyes, prompt.excluded)
-            if policy.may_see_prompt(actor, question):
-                prompts.append(prompt)
-                if prompt.claimed_by in {None, actor.id} and policy.may_answer(actor, question):
-                    answerable.append(prompt.interaction_id)
-        consent = record.pending_oauth
-        if consent is not None and not policy.may_see_consent(actor, subject):
-            consent = None
-        # Now, because the prompts follow what happens to them.
-        state = (status, *map(_told, prompts), *(() if consent is None else (consent.consent_id,)))
-        return View(record, status, tuple(prompts), frozenset(answerable), consent, state)
+    def view(self, actor: Actor, record: "ExecutionRecord") -> View:
+        """The execution as this process knows it. Raises ``ExecutionNotFound`` where the actor may not see it."""
+        return self._views.view(actor, record)
 
     async def progress(self, view: View) -> "Progress":
         """What an execution that the actor sees is doing now, and why nobody goes on with it where that is so."""
@@ -211,7 +129,7 @@ class Service:
     async def failure(self, actor: Actor, view: View) -> "Failure | None":
         """What the workflow of a failed execution raised, with its traceback; None for actors who may not see that."""
         if view.status is not ExecutionStatus.FAILED or not self.policy.may_see_failure(
-            actor, _subject(view.record, ())
+            actor, subject_of(view.record, ())
         ):
             return None
         return await self.store.failure(view.record.execution_id)
@@ -225,7 +143,7 @@ class Service:
         try:
             asked = await self.store.asked(execution_id, interaction_id)
         except ExecutionNotFound:
-            raise await self._absent(actor, execution_id) from None
+            raise await self._views.absent(actor, execution_id) from None
         except InteractionNotFound:
             await self.status(actor, execution_id)
             raise
@@ -243,7 +161,7 @@ class Service:
 
     async def steps(self, actor: Actor, execution_id: str) -> "Sequence[StepDone]":
         """The steps of an execution that have an outcome. Raises ``ExecutionNotFound`` and ``NotAllowed``."""
-        await self._readable(actor, execution_id)
+        await self._histories.readable(actor, execution_id)
         return await self.store.steps(execution_id)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
@@ -314,15 +232,9 @@ class Service:
 
         Raises ``ExecutionNotFound`` and ``NotAllowed``.
         """
-        record = await self._readable(actor, execution_id)
-        entries = await self.store.events(execution_id, after=after, limit=limit)
-        if record is None and not entries and not after:
-            raise ExecutionNotFound(execution_id)
-        last = entries[-1].sequence if entries else after
-        has_more = bool(entries) and bool(await self.store.events(execution_id, after=last, limit=1))
-        return HistoryPage(entries, last if has_more else None)
+        return await self._histories.page(actor, execution_id, after=after, limit=limit)
 
-    async def follow(
+    def follow(
         self, actor: Actor, execution_id: str, *, after: int = 0, reauthenticate: Reauthenticate | None = None
     ) -> "AsyncIterator[HistoryEntry]":
         """The history of an execution after the sequence ``after``, entry by entry as it is written, until the execution ends.
@@ -330,36 +242,7 @@ class Service:
         Before each batch ``reauthenticate`` is called, and the policy asked about the actor that it returns. Raises
         ``ExecutionNotFound``, ``NotAllowed``, ``StoreClosed``, and what ``reauthenticate`` raises.
         """
-        record = await self._readable(actor, execution_id)
-        if record is None and not await self.store.events(execution_id, after=0, limit=1):
-            raise ExecutionNotFound(execution_id)
-        while True:
-            # Check before reading the rows: an end that comes in between is among the rows of the next turn.
-            ended = record is None or record.status in TERMINAL
-            # Watch for changes before reading, for the same reason.
-            news = None if ended or record is None else asyncio.ensure_future(record.changed())
-            try:
-                entries = await self.store.events(execution_id, after=after, limit=BATCH)
-                await self._check_again(actor, reauthenticate, execution_id)
-                for entry in entries:
-                    after = entry.sequence
-                    yield entry
-                if entries:
-                    # Only the last entry counts: before it, the execution may have failed and been retried.
-                    if entries[-1].to_status in TERMINAL or entries[-1].kind is EventKind.EXECUTION_REMOVED:
-                        record = None
-                    continue
-                if news is None:
-                    return
-                try:
-                    await news
-                except (StoreClosed, StorageError):
-                    raise
-                except RestpointError:  # it left the file
-                    record = None
-            finally:
-                if news is not None:
-                    news.cancel()
+        return self._histories.follow(actor, execution_id, after=after, reauthenticate=reauthenticate)
 
     def auditor(self, actor: Actor) -> Auditor:
         """The reader of the history of the whole file. Raises ``NotAllowed``."""
@@ -389,7 +272,7 @@ class Service:
                 authority=self.policy.authority(actor, question), addressed=question.assignees,
             )  # fmt: skip
 
-        await self._judged(actor, execution_id, interaction_id, self.policy.may_answer, act)
+        await self._judge.permit(actor, execution_id, interaction_id, self.policy.may_answer, act)
 
     async def claim(self, actor: Actor, execution_id: str, interaction_id: str) -> None:
         """Claim a prompt, so that nobody else answers it meanwhile. Nothing happens where the actor has claimed it already.
@@ -403,7 +286,7 @@ class Service:
                 authority=self.policy.authority(actor, question), addressed=question.assignees,
             )  # fmt: skip
 
-        await self._judged(actor, execution_id, interaction_id, self.policy.may_answer, act)
+        await self._judge.permit(actor, execution_id, interaction_id, self.policy.may_answer, act)
 
     async def release(self, actor: Actor, execution_id: str, interaction_id: str, reason: str | None = None) -> None:
         """End the actor's claim of a prompt; whoever may reassign the prompt ends that of anyone. Where there is none, nothing.
@@ -415,7 +298,7 @@ class Service:
             anyone = self.policy.may_reassign(actor, question)
             await self.store.release_interaction(execution_id, interaction_id, reason, anyone=anyone, actor=actor)
 
-        await self._judged(actor, execution_id, interaction_id, self._may_release, act)
+        await self._judge.permit(actor, execution_id, interaction_id, self._may_release, act)
 
     def _may_release(self, actor: Actor, question: Question) -> bool:
         return self.policy.may_answer(actor, question) or self.policy.may_reassign(actor, question)
@@ -441,7 +324,7 @@ class Service:
                 addressed=question.assignees,
             )  # fmt: skip
 
-        await self._judged(actor, execution_id, interaction_id, self.policy.may_delegate, act)
+        await self._judge.permit(actor, execution_id, interaction_id, self.policy.may_delegate, act)
 
     async def reassign(
         self, actor: Actor, execution_id: str, interaction_id: str, to: Sequence[str], reason: str | None = None
@@ -456,59 +339,7 @@ class Service:
                 execution_id, interaction_id, to, reason, actor=actor, authority=OPERATOR
             )
 
-        await self._judged(actor, execution_id, interaction_id, self.policy.may_reassign, act)
-
-    async def _judged(
-        self,
-        actor: Actor,
-        execution_id: str,
-        interaction_id: str,
-        may: Callable[[Actor, Question], bool],
-        act: Callable[[Question], Awaitable[None]],
-    ) -> None:
-        """Do something with a prompt if the actor may, judged by whom it is addressed to at that moment."""
-        question = await self._question(actor, execution_id, interaction_id)
-        if may(actor, question):
-            try:
-                return await act(question)
-            except Conflict:  # it was addressed to others meanwhile
-                question = await self._question(actor, execution_id, interaction_id, as_stored=True)
-                if may(actor, question):
-                    return await act(question)
-        # This process may not have heard yet that it is addressed to them now.
-        question = await self._question(actor, execution_id, interaction_id, as_stored=True)
-        if not may(actor, question):
-            await self._refuse(actor, execution_id, interaction_id, question)
-        return await act(question)
-
-    async def _question(
-        self, actor: Actor, execution_id: str, interaction_id: str, *, as_stored: bool = False
-    ) -> Question:
-        try:
-            return await self.store.address(execution_id, interaction_id, as_stored=as_stored)
-        except ExecutionNotFound:
-            raise await self._absent(actor, execution_id) from None
-        except InteractionNotFound:
-            await self.status(
-                actor, execution_id
-            )  # hide existence: report the execution, not the interaction, as missing
-            raise
-
-    async def _refuse(self, actor: Actor, execution_id: str, interaction_id: str, question: Question) -> None:
-        await self.status(actor, execution_id)
-        policy = self.policy
-        if not policy.may_see_prompt(actor, question):
-            raise InteractionNotFound(execution_id, interaction_id)
-        if not policy.may_answer(actor, question):
-            without = replace(question, four_eyes=False)
-            if question.four_eyes and (policy.owns(actor, question.owner) or policy.may_answer(actor, without)):
-                raise FourEyes(execution_id, interaction_id)
-            if question.excluded and policy.may_answer(actor, replace(question, excluded=())):
-                raise SamePerson(execution_id, interaction_id)
-        asked = ", ".join(question.assignees) or question.owner or "an operator"
-        raise NotAllowed(
-            f"Interaction {interaction_id} of execution {execution_id} is addressed to {asked}; {actor.id} may not do that."
-        )
+        await self._judge.permit(actor, execution_id, interaction_id, self.policy.may_reassign, act)
 
     async def cancel(self, actor: Actor, execution_id: str, reason: str | None = None) -> View:
         """Cancel an execution, and return it as it is then. Nothing happens on one that is cancelled already.
@@ -516,7 +347,7 @@ class Service:
         Raises ``ExecutionNotFound``, ``NotAllowed``, and ``IllegalTransition`` on one that ended otherwise.
         """
         view = await self.status(actor, execution_id)
-        if not self.policy.may_cancel(actor, _subject(view.record, view.record.pending_interactions)):
+        if not self.policy.may_cancel(actor, subject_of(view.record, view.record.pending_interactions)):
             raise NotAllowed(f"{actor.id} may not cancel execution {execution_id}.")
         await self.store.cancel(execution_id, reason, actor=actor)
         return self.view(actor, view.record)
@@ -527,7 +358,7 @@ class Service:
         Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
         """
         view = await self.status(actor, execution_id)
-        if not self.policy.may_retry(actor, _subject(view.record, view.record.pending_interactions)):
+        if not self.policy.may_retry(actor, subject_of(view.record, view.record.pending_interactions)):
             raise NotAllowed(f"{actor.id} may not retry execution {execution_id}: that takes the role operator.")
         await self.store.retry(execution_id, reason, actor=actor)
         return self.view(actor, view.record)
@@ -538,57 +369,8 @@ class Service:
         Raises ``ExecutionNotFound``, ``NotAllowed``, ``ExecutionHeld``, and ``IllegalTransition`` on one that has not ended.
         """
         view = await self.status(actor, execution_id)
-        if not self.policy.may_remove(actor, _subject(view.record, view.record.pending_interactions)):
+        if not self.policy.may_remove(actor, subject_of(view.record, view.record.pending_interactions)):
             raise NotAllowed(f"{actor.id} may not remove execution {execution_id}.")
         if not view.ended:
             raise IllegalTransition(f"Execution {execution_id}", view.status, "be removed", ("be cancelled first",))
         await self.store.remove(execution_id, actor=actor)
-
-    # --- Inside ---
-
-    async def _absent(self, actor: Actor, execution_id: str) -> ExecutionNotFound:
-        """The error for an execution that is not in the file: whoever could have seen it is told when it left."""
-        left = await self.store.departure(execution_id)
-        if left is None or not self.policy.may_see(actor, Subject(left.owner)):
-            return ExecutionNotFound(execution_id)
-        return ExecutionGone(execution_id, left.how, left.at)
-
-    async def _readable(self, actor: Actor, execution_id: str) -> "ExecutionRecord | None":
-        """The execution whose history the actor may read; None where it left the file and they may see everything."""
-        record = await self.store.get(execution_id)
-        if record is None:
-            if not self.policy.sees_everything(actor):
-                raise await self._absent(actor, execution_id)
-            return None
-        self._must_read(actor, record)
-        return record
-
-    def _must_read(self, actor: Actor, record: "ExecutionRecord") -> None:
-        subject = _subject(record, record.pending_interactions)
-        if not self.policy.may_see(actor, subject):
-            raise ExecutionNotFound(record.execution_id)
-        if not self.policy.may_read_history(actor, subject):
-            raise NotAllowed(f"{actor.id} may not read the history of execution {record.execution_id}.")
-
-    async def _check_again(self, actor: Actor, reauthenticate: Reauthenticate | None, execution_id: str) -> None:
-        """Raise where the actor may not read on. Whoever follows an execution still sees that it leaves the file."""
-        actor = actor if reauthenticate is None else await reauthenticate()
-        record = await self.store.get(execution_id)
-        if record is not None:
-            self._must_read(actor, record)
-
-
-def _subject(
-    record: "ExecutionRecord", pending: "tuple[PendingInteraction, ...]", answerer: str | None = None
-) -> Subject:
-    if not pending and answerer is None:
-        return Subject(record.owner)
-    answered_by = frozenset[str]() if answerer is None else frozenset((answerer,))
-    return Subject(record.owner, frozenset(name for prompt in pending for name in prompt.assignees), answered_by)
-
-
-def _told(prompt: "PendingInteraction") -> str:
-    """A prompt, and what may change of it while it is open."""
-    if prompt.claimed_by is None and not prompt.assignees and prompt.reminders is None:
-        return prompt.interaction_id
-    return "\n".join((prompt.interaction_id, f"{prompt.claimed_by}", *prompt.assignees, f"{prompt.reminders}"))
