@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         erasure,
         event_details,
         executions,
+        feed,
         hash_chain,
         history,
         journal,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from restpoint._storage.progress import Failure, Progress
     from restpoint._storage.queries import Address, Asked, Snapshot
     from restpoint._storage.schema import REVISION
-    from restpoint._storage.search import Departure
     from restpoint._storage.sessions import Session
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
@@ -57,10 +57,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
-    "Consent", "Database", "Departure", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
+    "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
     "Head", "HistoryEntry", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
     "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
-    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
+    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "feed", "hash_chain", "history",
     "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
     "reminders", "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
@@ -79,17 +79,16 @@ _HOMES = {
     "progress": ("Failure", "Progress"),
     "queries": ("Address", "Asked", "Snapshot"),
     "schema": ("REVISION",),
-    "search": ("Departure",),
     "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
     "verification": ("Verdict",),
 }
 _MODULES = (
-    "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "reminders", "retention", "retries",
-    "search", "sessions", "settings", "verification", "waits",
-    "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
+    "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "feed",
+    "hash_chain", "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "reminders", "retention",
+    "retries", "search", "sessions", "settings", "verification", "waits", "sqlite.backup", "sqlite.checks",
+    "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES, _MODULES)

@@ -7,7 +7,7 @@ Those that start workflows are in ``start_handlers.py``, those of prompts in ``p
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from hashlib import blake2b
 from typing import Any, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint.access import Actor
 from restpoint.errors import (
@@ -31,11 +32,11 @@ from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.pages.sign_in import SignInPages
 from restpoint.http.problems import STATUS, Problem, problem_of
-from restpoint.http.sse import EventStream, LongRequests, event
+from restpoint.http.sse import EventStream, LongRequests, event, position
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.providers import check_url
-from restpoint.service import BATCH, Reauthenticate, Service, View
+from restpoint.service import BATCH, Gap, Position, Reauthenticate, Service, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
@@ -254,6 +255,19 @@ class Handlers:
             status = (await self.service.status(actor, execution_id)).status
         yield event("end", {"execution_id": execution_id, "status": status}, f"{after}{_END}")
 
+    async def feed(self, request: Request) -> Response:
+        """Stream what happens to all executions that the caller may see."""
+        actor = await self.actor(request)
+        last, after = parameters.LAST_ROW.of(request), parameters.AFTER.of(request)
+        feed = self.service.feed(
+            actor,
+            after=after if last is None else last,
+            workflow=parameters.WORKFLOW.of(request),
+            events=parameters.EVENTS.of(request) or (),
+            reauthenticate=self.reauthenticates(request),
+        )
+        return EventStream(_fed(feed), self.long_requests, is_head=request.method == "HEAD")
+
     # --- Doing ---
 
     async def cancel(self, request: Request) -> Response:
@@ -327,3 +341,15 @@ def _tag(view: View, now: dict[str, Any]) -> str:
 def _names(known: str, tag: str) -> bool:
     """Whether an ``If-None-Match`` names this tag (RFC 9110, section 13.1.2), weakly compared (section 8.8.3.2)."""
     return known in {tag, "*"} or tag.removeprefix("W/") in _OPAQUE_TAG.findall(known)
+
+
+async def _fed(feed: AsyncGenerator[HistoryEntry | Position | Gap, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(feed):
+        async for each in feed:
+            match each:
+                case Position():
+                    yield position(each.sequence)
+                case Gap():
+                    yield event("gap", {"code": each.code, "detail": each.reason}, each.sequence)
+                case _:
+                    yield event(each.event, each, each.sequence)

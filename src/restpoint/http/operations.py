@@ -252,6 +252,10 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
             absent, (id_, after, parameters.LAST_EVENT),
         ),
         Operation(
+            "GET", "/events", handlers.feed, "stream_events", tag, {200: _STREAM}, (),
+            (after, parameters.LAST_ROW, parameters.WORKFLOW, parameters.EVENTS),
+        ),
+        Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
             {200: Reply("Rows of history, the oldest first.", Content(HistoryList))}, absent,
             (id_, after, limit),

@@ -177,6 +177,24 @@ STATUSES: Final = Parameter(
 )  # fmt: skip
 KNOWN_TAG: Final = header("If-None-Match", "The ETag of the last poll: wait as long as nothing has changed.")
 LAST_EVENT: Final = header("Last-Event-ID", "The id of the last event that arrived.", pattern="^[0-9]{1,18}(-end)?$")
+LAST_ROW: Final = Parameter(
+    "Last-Event-ID", "header", "The id of the last event that arrived.", {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    lambda given: read_whole("Last-Event-ID", given),
+)  # fmt: skip
+
+
+def _read_events(given: str) -> tuple[EventKind, ...]:
+    named = {name: EventKind.named(name) for name in given.split(",")}
+    unknown = [name for name, kind in named.items() if kind is None]
+    if unknown:
+        raise InvalidArgument(f"{unknown[0][:80]!r} is no event; the reference of events has their names.")
+    return tuple(kind for kind in named.values() if kind is not None)
+
+
+EVENTS: Final = Parameter(
+    "event", "query", "Only these events.", {"type": "array", "items": {"type": "string", "enum": list(EventKind)}},
+    _read_events, repeated=True,
+)  # fmt: skip
 
 # --- For auditors ----------------------------------------------------------------------------------------------------
 
