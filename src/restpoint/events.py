@@ -33,6 +33,7 @@ class _Effect:
     journal_field: str | None = None
     is_streamed: bool = False
     is_decision: bool = False
+    can_be_told: bool = True
 
 
 def _asked(wait: WaitKind) -> _Effect:
@@ -49,6 +50,9 @@ def _closed(wait: WaitKind, status: WaitStatus, *, has_payload: bool = False, is
 
 def _shown(journal_field: str) -> _Effect:
     return _Effect(journal_field=journal_field, is_streamed=True)
+
+
+_UNTOLD: Final = _Effect(can_be_told=False)
 
 
 class EventKind(StrEnum):
@@ -90,6 +94,10 @@ class EventKind(StrEnum):
     """Whether the stream of a start shows the event (``/history`` and ``/events`` show every event)."""
     is_decision: bool
     """Whether a person decided something, so that the views for auditors list it as an answer."""
+    can_be_told: bool
+    """Whether a route may tell people of the event: it is about an execution that is in the file, and not about telling."""
+    asks: bool
+    """Whether the event leaves a wait open, so that a notice of it is moot once the wait is over."""
 
     def __new__(cls, name: str, description: str, effect: _Effect) -> Self:
         """A member, with its description and what it does as attributes."""
@@ -104,7 +112,8 @@ class EventKind(StrEnum):
         self.wakes_runner = effect.wakes_runner
         self.has_payload, self.keeps_digest_only = effect.has_payload, effect.keeps_digest_only
         self.journal_field, self.is_streamed = effect.journal_field, effect.is_streamed
-        self.is_decision = effect.is_decision
+        self.is_decision, self.can_be_told = effect.is_decision, effect.can_be_told
+        self.asks = effect.wait is not None and not self.closes_wait
         return self
 
     # --- Executions ---
@@ -141,7 +150,7 @@ class EventKind(StrEnum):
     )
     EXECUTION_HELD = "execution_held", "An execution was put on hold: no sweep and no erasure takes it.", _Effect()
     EXECUTION_RELEASED = "execution_released", "The hold of an execution was ended.", _Effect()
-    EXECUTION_REMOVED = "execution_removed", "An execution was deleted from the file.", _Effect()
+    EXECUTION_REMOVED = "execution_removed", "An execution was deleted from the file.", _UNTOLD
     EMITTED = "emitted", "A workflow emitted data for whoever follows it.", _shown("data")
     NOTIFIED = "notified", "A workflow told people something that needs no answer.", _shown("prompt")
     # --- Interactions ---
@@ -233,22 +242,43 @@ class EventKind(StrEnum):
     SIGNED_IN = (
         "signed_in",
         "A person signed in, and a session began; the detail has its id, and what the person is.",
-        _Effect(),
+        _UNTOLD,
     )
-    SIGN_IN_REFUSED = "sign_in_refused", "Somebody was not let in; the cause says why.", _Effect()
+    SIGN_IN_REFUSED = "sign_in_refused", "Somebody was not let in; the cause says why.", _UNTOLD
     SIGNED_OUT = (
         "signed_out",
         "A session was ended before its time: by its person, by an operator, or with the token that it began with.",
-        _Effect(),
+        _UNTOLD,
     )
+    # --- Telling people ---
+    NOTICE_DELIVERED = (
+        "notice_delivered",
+        "A notice was delivered; the detail says of which event, by which route and channel, and to whom.",
+        _UNTOLD,
+    )
+    NOTICE_GIVEN_UP = (
+        "notice_given_up",
+        "A notice could not be delivered, and is not tried any more; the detail says why.",
+        _Effect(has_payload=True, can_be_told=False),
+    )
+    NOTICE_DROPPED = "notice_dropped", "An operator dropped a notice, so that it is not delivered.", _UNTOLD
+    NOTICE_RETRIED = "notice_retried", "An operator had a notice tried again.", _UNTOLD
+    NOTICE_OPENED = "notice_opened", "Somebody who was told of a prompt opened its page.", _UNTOLD
     # --- The file ---
-    SWEPT = "swept", "Executions whose time to live was over were deleted.", _Effect()
-    PAYLOADS_ERASED = "payloads_erased", "Details of earlier rows were erased; the detail names them.", _Effect()
-    HISTORY_PRUNED = "history_pruned", "The oldest rows of the history were deleted by retention.", _Effect()
-    SETTING_CHANGED = "setting_changed", "A setting of the file was changed.", _Effect()
-    KEYS_ROTATED = "keys_rotated", "Secrets in the file were sealed with another key.", _Effect()
-    MIGRATED = "migrated", "The file was brought to another revision.", _Effect()
-    RESTORED = "restored", "The file was restored from a backup.", _Effect()
+    SWEPT = "swept", "Executions whose time to live was over were deleted.", _UNTOLD
+    PAYLOADS_ERASED = "payloads_erased", "Details of earlier rows were erased; the detail names them.", _UNTOLD
+    HISTORY_PRUNED = "history_pruned", "The oldest rows of the history were deleted by retention.", _UNTOLD
+    SETTING_CHANGED = "setting_changed", "A setting of the file was changed.", _UNTOLD
+    ROUTES_CHANGED = "routes_changed", "The routes by which people are told were changed; the detail has them.", _UNTOLD
+    ROUTE_DISABLED = (
+        "route_disabled",
+        "A receiver is gone for good, so its route is disabled until an operator enables it.",
+        _UNTOLD,
+    )
+    ROUTE_ENABLED = "route_enabled", "An operator enabled a route again.", _UNTOLD
+    KEYS_ROTATED = "keys_rotated", "Secrets in the file were sealed with another key.", _UNTOLD
+    MIGRATED = "migrated", "The file was brought to another revision.", _UNTOLD
+    RESTORED = "restored", "The file was restored from a backup.", _UNTOLD
 
     @classmethod
     def named(cls, name: str) -> "EventKind | None":

@@ -144,6 +144,8 @@ class Wait:
     status: str = "pending"
     response: HumanResponse | None = None
     closed_by: str = ""
+    asked: int = 0
+    """Its place among all that were asked. What was asked at once is in the file in any order, and in this one here."""
 
     @property
     def open(self) -> bool:
@@ -178,6 +180,11 @@ class Execution:
     @property
     def ended(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def as_asked(self) -> list[Wait]:
+        """The waits in an order that every run of a program has, whatever came first into the file."""
+        return sorted(self.waits.values(), key=lambda wait: wait.asked)
 
     @property
     def open_waits(self) -> list[Wait]:
@@ -393,7 +400,7 @@ class Programs(RuleBasedStateMachine):
                 self.model[execution_id] = Execution(execution_id, workflow, self.clock.now(), store)
             self.held[on].update((record.execution_id, record) for record in records)
             assert {record.execution_id for record in records} == {row[0] for row in rows}
-            return [record.execution_id for record in records]
+            return [row[0] for row in reversed(rows)]  # as the model has them: any of them may have come first
 
         return multiple(*self._run("create", seen, work()))
 
@@ -503,7 +510,7 @@ class Programs(RuleBasedStateMachine):
             self.names += 1
             deadline = None if timeout is None else now + timeout * 1000
             kind = "consent" if prompt is None else "interaction"
-            named[f"w{self.names}"] = Wait(kind, f"w{self.names}", now, deadline, prompt)
+            named[f"w{self.names}"] = Wait(kind, f"w{self.names}", now, deadline, prompt, asked=self.names)
 
         async def one(name: str, wait: Wait, seconds: int | None) -> None:
             refusal = self._refusal(execution, "running", "interaction_required", "oauth_required")
@@ -593,15 +600,15 @@ class Programs(RuleBasedStateMachine):
         found = [
             (execution, wait)
             for execution in self.model.values()
-            for wait in execution.open_waits
-            if wait.prompt is not None and (wait.deadline is not None or not with_deadline)
+            for wait in execution.as_asked
+            if wait.open and wait.prompt is not None and (wait.deadline is not None or not with_deadline)
         ]
         turn = first % len(found) if found else 0
         return found[turn:] + found[:turn]
 
     def _waits(self, first: int = 0) -> list[tuple[str, str]]:
         """Every wait there ever was, by its ids, turned round as by ``_open``."""
-        found = [(execution.id, wait_id) for execution in self.model.values() for wait_id in execution.waits]
+        found = [(execution.id, wait.id) for execution in self.model.values() for wait in execution.as_asked]
         turn = first % len(found) if found else 0
         return found[turn:] + found[:turn]
 
@@ -609,7 +616,7 @@ class Programs(RuleBasedStateMachine):
         return [
             (execution, wait)
             for execution in self.model.values()
-            for wait in execution.waits.values()
+            for wait in execution.as_asked
             if execution.in_file and wait.prompt is not None and not wait.open
         ]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         journal,
         leases,
         listing,
+        outbox,
         progress,
         queries,
         reminders,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from restpoint._storage.consents import Consent
     from restpoint._storage.counts import Gauges
     from restpoint._storage.erasure import Erasure
-    from restpoint._storage.hash_chain import Broken, Head, Row
+    from restpoint._storage.hash_chain import Broken, Head
     from restpoint._storage.history import HistoryEntry
     from restpoint._storage.journal import Call, Entry
     from restpoint._storage.leases import Claim
@@ -58,11 +59,11 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
     "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
-    "Head", "HistoryEntry", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
-    "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
-    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "feed", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "owner_counts", "progress", "queries", "reading",
-    "reminders", "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
+    "Head", "HistoryEntry", "InboxPage", "Observer", "Page", "Progress", "Session", "Snapshot", "Synchronous",
+    "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure",
+    "event_details", "executions", "feed", "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations",
+    "outbox", "owner_counts", "progress", "queries", "reading", "reminders", "retention", "retries", "search", "sessions",
+    "settings", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -71,7 +72,7 @@ _HOMES = {
     "consents": ("Consent",),
     "counts": ("Gauges",),
     "erasure": ("Erasure",),
-    "hash_chain": ("Broken", "Head", "Row"),
+    "hash_chain": ("Broken", "Head"),
     "history": ("HistoryEntry",),
     "journal": ("Call", "Entry"),
     "leases": ("Claim",),
@@ -86,8 +87,8 @@ _HOMES = {
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "feed",
-    "hash_chain", "history", "journal", "leases", "listing", "owner_counts", "progress", "queries", "reminders", "retention",
-    "retries", "search", "sessions", "settings", "verification", "waits", "sqlite.backup", "sqlite.checks",
+    "hash_chain", "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "reminders",
+    "retention", "retries", "search", "sessions", "settings", "verification", "waits", "sqlite.backup", "sqlite.checks",
     "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

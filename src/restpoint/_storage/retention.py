@@ -3,6 +3,7 @@
 The functions are jobs for the writer. Each deletes a bounded number of rows, so that its transaction is short.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, select, update
@@ -24,13 +25,17 @@ from restpoint._storage.schema import (
     history_anchor,
     interactions,
     kept_keys,
+    outbox,
     runs,
 )
-from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare, words
+from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound
 from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL
+
+UNTOLD_STAY: Final = 3_600_000
+"""Milliseconds that an execution stays beyond its time to live while people are still to be told of it."""
 
 _e, _h, _r = executions.c, history.c, runs.c
 
@@ -40,6 +45,14 @@ _EXPIRED: Final[Select[Any]] = limited(
     select(_e.key)
     .where(_e.expires_at.is_not(None), _e.hold.is_(None), _e.expires_at <= bindparam("now"))
     .order_by(_e.expires_at, _e.key)
+)
+_POSTPONE: Final = prepare(
+    update(executions)
+    .where(
+        _e.key.in_(_EXPIRED),
+        exists().where(outbox.c.execution_id == _e.id, outbox.c.status == word("pending")),
+    )
+    .values(expires_at=bindparam("later"))
 )
 _SWEEP: Final = prepare(delete(executions).where(_e.key.in_(_EXPIRED)).returning(_e.id))
 
@@ -119,17 +132,27 @@ def remove(tx: Transaction, execution_id: str, keeping: RetentionRules, actor: s
     tx.emit(Change(sequence, execution_id, event, status, status, tx.now))
 
 
-def sweep(tx: Transaction, most: int, keeping: RetentionRules) -> list[str]:
-    """Delete ended executions whose time to live is over and that nothing holds, at most ``most``; their ids.
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one step of the sweep did: the executions that it deleted, and the number of those that it left for later."""
 
-    Their idempotency keys stay for their own time.
+    ids: list[str]
+    postponed: int
+
+
+def sweep(tx: Transaction, most: int, keeping: RetentionRules) -> Swept:
+    """Delete ended executions whose time to live is over and that nothing holds, at most ``most``.
+
+    Their idempotency keys stay for their own time. One that people are still to be told of stays for another hour, and then for
+    another one, until each of its notices is delivered, or is given up.
     """
+    postponed = tx.execute(_POSTPONE, {"now": tx.now, "max": most, "later": tx.now + UNTOLD_STAY}).rowcount
     tx.execute(_KEEP_KEYS, {"now": tx.now, "max": most, "kept": keeping.key_time})
     swept = sorted(execution_id for (execution_id,) in tx.all(_SWEEP, {"now": tx.now, "max": most}))
     if swept:
         detail = encode({"count": len(swept), "execution_ids": swept})
         append(tx, EventKind.SWEPT, cause="time to live", detail=detail)
-    return swept
+    return Swept(swept, postponed)
 
 
 _ABANDONED: Final = prepare(

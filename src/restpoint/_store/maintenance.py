@@ -13,7 +13,18 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
 from restpoint._core.reminders import next_due
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import Database, Transaction, history, queries, reminders, retention, sessions, vacuum, waits
+from restpoint._storage import (
+    Database,
+    Transaction,
+    history,
+    outbox,
+    queries,
+    reminders,
+    retention,
+    sessions,
+    vacuum,
+    waits,
+)
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
@@ -141,10 +152,15 @@ class Maintenance:
         Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
         total = 0
-        while swept := await self._database.write(partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)):
-            self._records.swept(swept)
-            total += len(swept)
-            self.swept += len(swept)
+        # First, so that what nobody delivers any more keeps no execution in the file.
+        while overdue := await outbox.overdue(self._database, self._clock.now(), SWEPT_AT_ONCE):
+            await self._database.write(outbox.give_up, overdue)
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
+        sweep = partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)
+        while (swept := await self._database.write(sweep)).ids or swept.postponed:
+            self._records.swept(swept.ids)
+            total += len(swept.ids)
+            self.swept += len(swept.ids)
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         while await self._database.write(partial(retention.forget_keys, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
             await asyncio.sleep(vacuum.PAUSE_SECONDS)

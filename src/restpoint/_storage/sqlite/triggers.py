@@ -1,16 +1,23 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python.
 
-Four of them write: they keep the tables of ``assignments`` and ``reminders`` as the open prompts are.
+Six of them write: four keep the tables of ``assignments`` and ``reminders`` as the open prompts are, and two keep the ``outbox``
+as the history tells: whatever program appends an event writes its notices in the same transaction.
 """
 
 from typing import Final
 
 from restpoint.events import EventKind
-from restpoint.lifecycle import TERMINAL, initial, legal_moves, statuses
+from restpoint.lifecycle import OPEN, TERMINAL, initial, legal_moves, statuses
 
 RETIRED: Final = "~"
 """Stands in the position of a call that a retry has the workflow make again, before the ``history.sequence`` of that retry. No
 call has such a position, so no replay sees it."""
+
+
+NOTICE_STATUSES: Final = ("pending", "delivered", "moot", "given_up", "dropped")
+
+UNTRIED: Final = 7 * 86_400_000
+"""Milliseconds after which a notice is given up that no process has tried to deliver."""
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:
@@ -81,6 +88,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             "CREATE TRIGGER interactions_remind_no_more AFTER UPDATE OF status ON interactions WHEN OLD.status = 'pending'"
             " AND NEW.status <> 'pending' BEGIN DELETE FROM reminders WHERE interaction_key = NEW.key; END"
         ),
+        *_outbox_triggers(),
         _refuse(
             "journal_results_stay",
             "journal",
@@ -176,6 +184,52 @@ def _assignment_triggers() -> tuple[str, ...]:
         (
             "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions"
             f" WHEN OLD.status = 'pending' AND NEW.status <> 'pending' BEGIN {_unassign('NEW')}; END"
+        ),
+    )
+
+
+_NEW_ID: Final = (
+    # A UUID of version 7 (RFC 9562, section 5.7): the time in milliseconds, then random bits.
+    "printf('%08x-%04x-7%03x-%04x-%012x', NEW.time >> 16, NEW.time & 65535, random() & 4095, 32768 | (random() & 16383),"
+    " random() & 281474976710655)"
+)
+_IS_OPEN_WAIT: Final = (
+    "EXISTS (SELECT 1 FROM executions AS e JOIN interactions AS i ON i.execution_key = e.key"
+    " WHERE e.id = NEW.execution_id AND i.id = NEW.wait_id AND i.status = 'pending')"
+    " OR EXISTS (SELECT 1 FROM executions AS e JOIN consents AS c ON c.execution_key = e.key"
+    f" WHERE e.id = NEW.execution_id AND c.id = NEW.wait_id AND {one_of('c.status', OPEN)})"
+)
+
+
+def _outbox_triggers() -> tuple[str, ...]:
+    """What makes notices of the rows of history, and what makes those moot that nobody needs any more.
+
+    Rows of history come in their order, at the end of a transaction. So a prompt that was asked and settled in one transaction
+    has its notice, which is moot.
+    """
+    about_wait = "execution_id = NEW.execution_id AND wait_id = NEW.wait_id"
+    unsent = f"{one_of('status', ('pending', 'given_up'))} AND asks = 1"
+    return (
+        (
+            f"CREATE TRIGGER history_makes_notices_moot AFTER INSERT ON history WHEN NEW.wait_id IS NOT NULL"
+            f" AND EXISTS (SELECT 1 FROM outbox WHERE {about_wait}) BEGIN"
+            f" UPDATE outbox SET status = 'moot', ended_at = NEW.time, due_at = NULL WHERE {about_wait}"
+            f" AND sequence < NEW.sequence AND {unsent}"
+            # The wait is over, or the event tells of other people whom it is addressed to.
+            f" AND (json_extract(NEW.detail, '$.assignees') IS NOT NULL OR NOT ({_IS_OPEN_WAIT})); END"
+        ),
+        (
+            "CREATE TRIGGER history_is_told AFTER INSERT ON history WHEN NEW.execution_id IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM routes WHERE event = NEW.event) BEGIN"
+            " INSERT INTO outbox (id, sequence, route, channel, execution_id, wait_id, asks, status, attempts, created_at,"
+            f" due_at, give_up_at) SELECT {_NEW_ID}, NEW.sequence, r.name, r.channel, NEW.execution_id, NEW.wait_id, r.asks,"
+            f" 'pending', 0, NEW.time, CASE WHEN r.disabled_at IS NULL THEN NEW.time END, NEW.time + {UNTRIED}"
+            " FROM routes AS r JOIN executions AS e ON e.id = NEW.execution_id WHERE r.event = NEW.event"
+            " AND (r.workflows IS NULL OR e.workflow IN (SELECT value FROM json_each(r.workflows)))"
+            " AND (r.owners IS NULL OR e.owner IN (SELECT value FROM json_each(r.owners)))"
+            " AND (r.assignees IS NULL OR EXISTS (SELECT 1 FROM interactions AS i, json_each(i.assignees) AS a"
+            " WHERE i.execution_key = e.key AND i.id = NEW.wait_id"
+            " AND a.value IN (SELECT value FROM json_each(r.assignees)))); END"
         ),
     )
 

@@ -1,0 +1,75 @@
+"""Who is told: the people behind the names of a route, and where a channel reaches each of them."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from restpoint.access import GROUP, LOCAL
+from restpoint.notify.routes_file import ASSIGNEES, OWNER, Routes
+
+Lookup = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None]
+"""A function of the application: the id of a person gives their addresses by the name or kind of a channel, or None."""
+
+Members = Callable[[str], Iterable[str] | Awaitable[Iterable[str]]]
+"""A function of the application: the name of a group gives the ids of its people."""
+
+
+class Addresses:
+    """Where people are reached: by the routes file, by a function of the application, and by ids that are mail addresses.
+
+    They are asked in this order, and the first that knows an address for the channel gives it.
+    """
+
+    def __init__(self, routes: Routes, lookup: Lookup | None = None, members: Members | None = None) -> None:
+        self._routes = routes
+        self._lookup = lookup
+        self._members = members
+
+    async def people(
+        self, to: Iterable[str], *, assignees: tuple[str, ...], owner: str | None
+    ) -> dict[str, str | None]:
+        """The people whom a route tells, each once, by name; with why somebody cannot be found, or None.
+
+        ``assignees`` are those of the prompt, and ``owner`` is of its execution. What is found for nobody has the name as it
+        stands in the route or the prompt. Raises what the application's function raises.
+        """
+        found: dict[str, str | None] = {}
+        for name in to:
+            owners = (owner,) if owner is not None else ()
+            names = {ASSIGNEES: assignees or owners, OWNER: owners}.get(name, (name,))
+            for each in names:
+                await self._add(each, found)
+        return found
+
+    async def _add(self, name: str, found: dict[str, str | None]) -> None:
+        if not name.startswith(GROUP):
+            found[name] = "This is nobody in particular." if name == LOCAL else None
+            return
+        group = name.removeprefix(GROUP)
+        members = self._routes.groups.get(group)
+        if members is None and self._members is not None:
+            given = self._members(group)
+            members = tuple(await given if inspect.isawaitable(given) else given)
+        if not members:
+            found[name] = "Nobody is known to be in this group: put it under [groups] of the routes file."
+        for person in members or ():
+            found[person] = None
+
+    async def address(self, person: str, channel: str) -> str | None:
+        """Where a channel reaches a person; None where nobody knows. Raises what the application's function raises."""
+        kind = self._routes.kinds.get(channel, channel)
+        known: Mapping[str, str] | None = self._routes.people.get(person)
+        for _ in range(2):
+            for name in (channel, kind):
+                if known is not None and name in known:
+                    return known[name]
+            if self._lookup is None:
+                break
+            given = self._lookup(person)
+            known = await given if inspect.isawaitable(given) else given
+        return person if kind == "mail" and _is_mail_address(person) else None
+
+
+def _is_mail_address(name: str) -> bool:
+    """Whether the id of a person is a mail address, as it is where people sign in with the claim ``email``."""
+    local, _, domain = name.rpartition("@")
+    return bool(local) and "." in domain and name.isprintable() and " " not in name and "@" not in local

@@ -1,0 +1,362 @@
+"""The deliverer: sends what waits in the outbox, again and again until the receiver has it or nobody needs it any more.
+
+Each channel is served by a task of its own, which claims as many notices as it may send at the same time, so a slow receiver
+delays nobody but itself. Several processes may deliver from one file: a notice is claimed with the lease of its process, and what
+a dead process had claimed is taken over. After a failure a notice waits for a random time of up to ten seconds, twice that after
+the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its first attempt it is given up.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from restpoint._core.changes import Change
+from restpoint._core.log_limit import STORAGE_FAILURES
+from restpoint._core.serialization import decode
+from restpoint._storage import history, outbox
+from restpoint._store.open_file import OpenFile
+from restpoint._store.store import ExecutionStore
+from restpoint.errors import InvalidArgument, StorageError, StoreClosed
+from restpoint.events import EventKind
+from restpoint.notify.addresses import Addresses
+from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient
+from restpoint.notify.routes_file import Routes, RouteSettings
+from restpoint.prompts import read_prompt
+
+log = logging.getLogger(__name__)
+
+CONCURRENCY: Final = 16
+"""How many notices of one channel are sent at the same time."""
+
+SEND_SECONDS: Final = 60.0
+"""After which an attempt has failed, whatever its channel waits for."""
+
+FIRST_DELAY: Final = 10_000
+LONGEST_DELAY: Final = 2 * 3_600_000
+"""Milliseconds: the most that a notice waits after its first failure, and after any."""
+
+_POLL: Final = 1_000  # milliseconds between two looks for what other processes wrote
+_CLOSE_SECONDS: Final = 1.0
+_LONGEST_PROBLEM: Final = 1_000  # characters
+
+
+@dataclass(slots=True)
+class _Line:
+    """What one channel has under way."""
+
+    channel: Channel
+    look: bool = True
+    """Whether something may be due that was not claimed."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    sending: set[asyncio.Task[None]] = field(default_factory=set)
+    next_due: int | None = None
+    quiet: tuple[int, int] = (0, 0)
+    """From when until when the receiver asked to be left alone, in milliseconds since the epoch."""
+
+    def is_quiet(self, now: int) -> bool:
+        """Whether nothing may be sent now. A clock that is set back ends that."""
+        return self.quiet[0] <= now < self.quiet[1]
+
+    def wake(self) -> None:
+        """Have the task of the channel look again."""
+        self.look = True
+        self.changed.set()
+
+
+class Deliverer:
+    """Delivers the notices of one store by the routes of one file. Use ``open`` and ``close``.
+
+    ``channels`` are those that the routes name; they are closed with it. ``jitter`` gives a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        store: ExecutionStore,
+        routes: Routes,
+        channels: Mapping[str, Channel],
+        *,
+        addresses: Addresses | None = None,
+        public_url: str | None = None,
+        concurrency: int = CONCURRENCY,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        missing = sorted({route.channel for route in routes.routes} - set(channels))
+        if missing:
+            raise InvalidArgument(f"The routes name the channel {missing[0]!r}, which nobody brings.")
+        self.routes = routes
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """How many attempts of each channel ended as ``delivered``, ``failed`` or ``given_up``, in this process."""
+        self._store = store
+        self._addresses = addresses or Addresses(routes)
+        self._public_url = public_url
+        self._concurrency = concurrency
+        self._jitter = jitter
+        self._lines = {name: _Line(channel) for name, channel in channels.items()}
+        self._by_name = {route.name: route for route in routes.routes}
+        self._events = frozenset(kind for route in routes.routes for kind in route.kinds)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._opened: OpenFile | None = None
+        self._lease = 0
+
+    async def open(self) -> Self:
+        """Make the routes those of the file, and begin to deliver. Raises ``StorageError`` and its kinds."""
+        self._opened = file = await self._store.file()
+        self._lease = await file.take_lease()
+        await file.database.write(outbox.register, [route.stored() for route in self.routes.routes])
+        self._unsubscribe = self._store.subscribe(self._hear)
+        self._tasks = [asyncio.create_task(_repeat(self._poll), name="restpoint:outbox")]
+        for name, line in self._lines.items():
+            serve = _repeat(partial(self._serve, name, line))
+            self._tasks.append(asyncio.create_task(serve, name=f"restpoint:outbox:{name}"))
+        return self
+
+    async def close(self) -> None:
+        """End what is under way within a second, and close the channels. What was not delivered waits for the next process."""
+        self._unsubscribe()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        sending = {task for line in self._lines.values() for task in line.sending}
+        if sending:
+            await asyncio.wait(sending, timeout=_CLOSE_SECONDS)
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
+        if self._opened is not None:
+            await self._record(outbox.release, self._lease)
+        for name, line in self._lines.items():
+            try:
+                await line.channel.close()
+            except Exception:  # the others are closed all the same
+                log.exception("the channel %s could not be closed", name)
+
+    @property
+    def _file(self) -> OpenFile:
+        if self._opened is None:
+            raise StoreClosed("The deliverer is not open.")
+        return self._opened
+
+    # --- When ---
+
+    def _hear(self, change: Change) -> None:
+        if change.event in self._events:
+            for line in self._lines.values():
+                line.wake()
+
+    async def _poll(self) -> None:
+        """Look once for what other processes wrote, and for what dead ones left; then wait."""
+        file = self._file
+        newest = file.database.newest()
+        while True:
+            if await outbox.leases(file.database) - {self._lease}:
+                await file.database.write(outbox.take_over)
+                self._wake_all()
+            for _ in range(10):
+                await file.clock.sleep_until(file.clock.now() + _POLL)
+                before, newest = newest, file.database.newest()
+                if newest is None or newest != before:
+                    self._wake_all()
+
+    def _wake_all(self) -> None:
+        for line in self._lines.values():
+            line.wake()
+
+    async def _serve(self, name: str, line: _Line) -> None:
+        """Claim and send what is due for one channel, until cancelled."""
+        file = self._file
+        while True:
+            line.changed.clear()
+            free = self._concurrency - len(line.sending)
+            if line.look and free and not line.is_quiet(file.clock.now()):
+                line.look = False
+                claimed = await file.database.write(outbox.claim, name, self._lease, free)
+                for notice in claimed:
+                    self._begin(name, line, notice)
+                if len(claimed) == free:
+                    line.look = True
+                else:
+                    line.next_due = await outbox.next_due(file.database, name)
+                continue
+            await self._until_something(line)
+
+    async def _until_something(self, line: _Line) -> None:
+        """Wait until the line changes, or something of it falls due."""
+        clock, due = self._file.clock, line.next_due
+        if len(line.sending) >= self._concurrency:
+            due = None
+        elif line.is_quiet(clock.now()):
+            due = line.quiet[1]
+        if due is None or line.changed.is_set():
+            await line.changed.wait()
+            return
+        waiting = [asyncio.ensure_future(line.changed.wait()), asyncio.ensure_future(clock.sleep_until(due))]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+        if clock.now() >= due:
+            line.look, line.next_due = True, None
+
+    # --- One notice ---
+
+    def _begin(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
+        task = asyncio.create_task(self._deliver(name, line, notice))
+        line.sending.add(task)
+
+        def done(ended: asyncio.Task[None]) -> None:
+            line.sending.discard(ended)
+            line.changed.set()
+
+        task.add_done_callback(done)
+
+    async def _deliver(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
+        """One attempt, with what came of it in the file."""
+        try:
+            route = self._route(notice)
+            if route.to and notice.recipient is None:
+                await self._fan_out(route, notice)
+                line.wake()
+                return
+            await self._send(name, line.channel, notice)
+        except DeliveryFailed as failed:
+            failure = failed
+        except TimeoutError:
+            failure = DeliveryFailed(f"The receiver did not take it within {SEND_SECONDS:g} seconds.")
+        except Exception as error:  # a channel, or a function of the application, may raise anything
+            log.exception("the channel %s failed at notice %s", name, notice.id)
+            failure = DeliveryFailed(f"The channel {name} failed with {type(error).__name__}; the log has more.")
+        else:
+            await self._record(outbox.delivered, notice, self._lease)
+            self.outcomes[name, "delivered"] += 1
+            return
+        await self._failed(name, line, notice, failure)
+
+    async def _failed(self, name: str, line: _Line, notice: outbox.Claimed, failure: DeliveryFailed) -> None:
+        self.outcomes[name, "failed"] += 1
+        delay = self._delay(notice.attempt, failure.retry_after)
+        problem = failure.problem[:_LONGEST_PROBLEM]
+        log.info("notice %s was not delivered by %s: %s", notice.id, notice.route, problem)
+        if failure.retry_after is not None:
+            now = self._file.clock.now()
+            line.quiet = now, now + round(failure.retry_after * 1000)
+        if failure.disables:
+            log.warning("the route %s is disabled: %s", notice.route, problem)
+        again = delay if failure.disables or not failure.is_final else None
+        failed = partial(outbox.failed, disables=failure.disables)
+        status = await self._record(failed, notice, self._lease, problem, again)
+        if status == "given_up":
+            self.outcomes[name, "given_up"] += 1
+            log.warning("notice %s is given up, by the route %s: %s", notice.id, notice.route, problem)
+        line.next_due = await outbox.next_due(self._file.database, name)
+
+    def _route(self, notice: outbox.Claimed) -> RouteSettings:
+        if notice.route not in self._by_name:
+            raise DeliveryFailed("The process that sends by this channel has no such route in its routes file.")
+        return self._by_name[notice.route]
+
+    async def _send(self, name: str, channel: Channel, notice: outbox.Claimed) -> None:
+        recipient = None
+        if notice.recipient is not None:
+            address = await self._addresses.address(notice.recipient, name)
+            if address is None:
+                raise DeliveryFailed(_no_address(notice.recipient, name))
+            recipient = Recipient(name=notice.recipient, address=address)
+        told = await self.notice(notice, recipient)
+        async with asyncio.timeout(SEND_SECONDS):
+            await channel.send(told)
+
+    def _delay(self, attempt: int, retry_after: float | None) -> int:
+        """Milliseconds until the next attempt: random, up to a limit that doubles; but not before the receiver wants it."""
+        most: int = min(LONGEST_DELAY, FIRST_DELAY << min(attempt - 1, 20))
+        return max(round(self._jitter() * most), round((retry_after or 0) * 1000), 1)
+
+    async def _fan_out(self, route: RouteSettings, notice: outbox.Claimed) -> None:
+        """Replace a notice by one for each person whom its route tells, without those who must not answer what it asks."""
+        assignees = tuple(decode(notice.assignees) or ())
+        found = await self._addresses.people(route.to, assignees=assignees, owner=notice.owner)
+        barred = set(decode(notice.excluded) or ()) if notice.asks else set()
+        if notice.asks and notice.four_eyes:
+            barred.add(notice.owner)
+        people = []
+        for person, problem in found.items():
+            if person in barred:
+                continue
+            reached = await self._addresses.address(person, route.channel) is not None
+            why = problem if problem is not None or reached else _no_address(person, route.channel)
+            people.append((self._file.identifiers.new(), person, why))
+        if not people:
+            raise DeliveryFailed("There is nobody to tell who may answer it.", is_final=True)
+        await self._record(outbox.fan_out, notice, self._lease, people)
+
+    async def notice(self, row: outbox.Claimed, recipient: Recipient | None) -> Notice:
+        """The notice that a claimed row tells."""
+        detail: Any = decode(row.detail)
+        kind = EventKind.named(row.event)
+        if kind is None:
+            raise DeliveryFailed(f"This version does not know the event {row.event}.", is_final=True)
+        if kind.journal_field is not None:
+            events = await history.events_of(self._file.database, row.execution_id, row.sequence - 1, 1)
+            detail = events[0].detail if events else detail
+        link = None
+        if self._public_url is not None:
+            link = f"{self._public_url}/view/{quote(row.execution_id, safe='')}"
+            if row.prompt is not None and row.wait_id is not None:
+                link = f"{link}/prompt/{quote(row.wait_id, safe='')}"
+        return Notice(
+            id=row.id,
+            event=kind,
+            sequence=row.sequence,
+            time=row.time,
+            route=row.route,
+            attempt=row.attempt,
+            execution_id=row.execution_id,
+            workflow=row.workflow,
+            owner=row.owner,
+            status=row.status,
+            interaction_id=None if row.prompt is None else row.wait_id,
+            prompt=None if row.prompt is None else read_prompt(decode(row.prompt)),
+            assignees=tuple(decode(row.assignees) or ()),
+            actor=row.actor,
+            priority=row.execution_priority if row.priority is None else row.priority,
+            due_at=row.due_at,
+            deadline_at=row.deadline_at,
+            detail=detail,
+            link=link,
+            recipient=recipient,
+        )
+
+    async def _record(self, job: Callable[..., Any], *arguments: Any) -> Any:
+        """Write what came of an attempt, and wait for room where the storage has none."""
+        while True:
+            try:
+                return await self._file.database.write(job, *arguments)
+            except StoreClosed:
+                return None
+            except StorageError as error:
+                STORAGE_FAILURES.error(log, "the outcome of a delivery could not be written: %s", error)
+                await asyncio.sleep(1)
+
+
+def _no_address(person: str, channel: str) -> str:
+    return f"Nobody knows where {channel} reaches {person}: put an address under [people] of the routes file."
+
+
+async def _repeat(step: Callable[[], Awaitable[None]]) -> None:
+    """Repeat a step until cancelled; after an error, such as a full disk, try again a second later."""
+    while True:
+        try:
+            await step()
+        except StorageError as error:
+            STORAGE_FAILURES.error(log, "the outbox could not be read or written: %s", error)
+            await asyncio.sleep(1)
+        except Exception:
+            log.exception("the outbox: something is wrong; trying again")
+            await asyncio.sleep(1)

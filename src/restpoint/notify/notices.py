@@ -1,0 +1,81 @@
+"""The values of telling: a notice, whom it goes to, what a channel does with it, and how that fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from restpoint.events import EventKind
+from restpoint.prompts import HumanPrompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A person who is told: ``name`` is their id as actors have it, ``address`` is where the channel reaches them."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What is told: one event, by one route, to one receiver.
+
+    ``id`` is the same at every attempt, so that a receiver knows a repetition. ``time``, ``due_at`` and ``deadline_at`` are
+    milliseconds since the epoch. ``sequence`` is that of the event's row of history, ``attempt`` counts from 1, and
+    ``is_sample`` marks what an operator sends to try a route. ``status`` is that of the execution as the event left it.
+    ``detail`` is what the event's row of history shows; it holds no secret. ``link`` is the address of the prompt's page, or
+    of the execution's, where a public address is known. ``recipient`` is None for a channel that has one receiver.
+    """
+
+    id: str
+    event: EventKind
+    sequence: int
+    time: int
+    route: str
+    attempt: int
+    is_sample: bool = False
+    execution_id: str
+    workflow: str | None
+    owner: str | None
+    status: str
+    interaction_id: str | None = None
+    prompt: HumanPrompt | None = None
+    assignees: tuple[str, ...] = ()
+    actor: str | None = None
+    priority: int = 0
+    due_at: int | None = None
+    deadline_at: int | None = None
+    detail: Mapping[str, Any] | None = None
+    link: str | None = None
+    recipient: Recipient | None = None
+
+
+class Channel(Protocol):
+    """A way to tell somebody something."""
+
+    async def send(self, notice: Notice) -> None:
+        """Hand the notice over, and return once the receiver has it.
+
+        Raises ``DeliveryFailed`` where the receiver does not have it, or nobody knows whether it has.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections. Nothing is sent after that."""
+
+
+class DeliveryFailed(Exception):
+    """A receiver does not have a notice, or nobody knows whether it has.
+
+    ``problem`` says why, as a sentence for operators; it never holds a secret. With ``is_final`` another attempt would fail as
+    well. ``retry_after`` are the seconds that the receiver asked to be left alone for; None where it said nothing.
+    ``disables`` says that the receiver is gone for good, so that nothing more is sent to it until an operator enables the route.
+    """
+
+    def __init__(
+        self, problem: str, *, is_final: bool = False, retry_after: float | None = None, disables: bool = False
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.is_final = is_final
+        self.retry_after = retry_after
+        self.disables = disables

@@ -1,0 +1,265 @@
+"""The routes file: what is told to whom, and by which channel.
+
+It is TOML, and like the providers' file it holds no secret::
+
+    [people.anna]
+    mail = "anna@example.com"
+
+    [groups]
+    finance = ["anna", "ben"]
+
+    [channels.office]
+    kind = "webhook"
+    url = "https://hooks.example.com/restpoint"
+
+    [[routes]]
+    name = "questions"
+    channel = "office"
+    events = ["interaction_asked"]
+    groups = ["finance"]
+
+A channel has the settings of its kind, which the module of the kind describes; they name the environment variables or the files
+that have the secrets. An application may bring channels of its own, which the file then names without describing them.
+"""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Protocol, cast
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from restpoint._storage import outbox
+from restpoint.access import GROUP
+from restpoint.errors import InvalidArgument
+from restpoint.events import EventKind
+from restpoint.notify.notices import Channel
+
+KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "webhook": ("restpoint.notify.webhooks", "WebhookSettings"),
+    "mail": ("restpoint.notify.mail", "MailSettings"),
+    "apprise": ("restpoint.notify.apprise", "AppriseSettings"),
+}
+"""The kinds of channels, each with the module and the class of its settings, which is imported where a file names it."""
+
+ASSIGNEES: Final = "assignees"
+OWNER: Final = "owner"
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+_TOLD: Final = tuple(kind for kind in EventKind if kind.can_be_told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelContext:
+    """What a channel is made with, beside its settings.
+
+    ``environ`` has the secrets that the settings name; files that they name are in ``folder`` unless their path is absolute.
+    ``templates`` are files too, by the name of the route that has one. ``public_url`` is where people reach the server, without
+    a slash at its end; None where that is unknown.
+    """
+
+    name: str
+    environ: Mapping[str, str]
+    folder: Path
+    public_url: str | None = None
+    templates: Mapping[str, Path] = field(default_factory=dict)
+
+
+class ChannelSettings(Protocol):
+    """The settings of one kind of channel: a pydantic model."""
+
+    default_to: ClassVar[tuple[str, ...]]
+    """Whom a route tells that does not say it; nobody by name for a channel that has one receiver."""
+
+    def channel(self, context: ChannelContext) -> Channel:
+        """Make the channel. Raises ``InvalidArgument``, for instance for a secret that the environment does not have."""
+
+
+class RouteSettings(BaseModel):
+    """One route of the file: which events are told, by which channel, and to whom.
+
+    Without ``workflows``, ``owners``, ``groups`` or ``assignees`` it is for all; with groups and assignees, for prompts that are
+    addressed to one of either. ``to`` lists people, groups (``"group:finance"``), ``"assignees"`` (whom the prompt is addressed
+    to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: _Name
+    channel: _Name
+    events: tuple[str, ...] = Field(default=(EventKind.INTERACTION_ASKED.value,), min_length=1)
+    workflows: tuple[_Text, ...] = Field(default=())
+    owners: tuple[_Text, ...] = Field(default=())
+    groups: tuple[_Text, ...] = Field(default=())
+    assignees: tuple[_Text, ...] = Field(default=())
+    to: tuple[_Text, ...] = Field(default=())
+    template: _Text | None = None
+
+    @field_validator("events")
+    @classmethod
+    def _are_events(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if EventKind.named(name) not in _TOLD:
+                raise ValueError(f"{name!r} is no event that can be told; use some of {', '.join(_TOLD)}")
+        return names
+
+    @field_validator("groups")
+    @classmethod
+    def _have_no_prefix(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name.startswith(GROUP):
+                raise ValueError(
+                    f"give the name of the group without {GROUP!r} before it: {name.removeprefix(GROUP)!r}"
+                )
+        return names
+
+    @property
+    def kinds(self) -> tuple[EventKind, ...]:
+        """The events as members of the one list."""
+        return tuple(kind for kind in map(EventKind.named, self.events) if kind is not None)
+
+    def stored(self) -> outbox.Route:
+        """The route as the file with the executions has it: what the trigger that writes notices goes by."""
+        addressed = (*self.assignees, *(f"{GROUP}{name}" for name in self.groups))
+        return outbox.Route(self.name, self.channel, self.kinds, self.workflows, self.owners, addressed)
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """What a routes file says.
+
+    ``people`` has, by the id of a person, where they are reached: an address by the name or the kind of a channel. ``groups``
+    has the people of a group. ``settings`` are those of the channels by name, without those that an application brings.
+    """
+
+    routes: tuple[RouteSettings, ...] = ()
+    settings: Mapping[str, ChannelSettings] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    folder: Path = Path()
+
+    def route(self, name: str) -> RouteSettings | None:
+        """The route with this name; None where there is none."""
+        return next((route for route in self.routes if route.name == name), None)
+
+    def channels(self, environ: Mapping[str, str], public_url: str | None = None) -> dict[str, Channel]:
+        """Make the channels that the file describes. Raises ``InvalidArgument``."""
+        made = {}
+        for name, settings in self.settings.items():
+            templates = {
+                route.name: self.folder / route.template
+                for route in self.routes
+                if route.channel == name and route.template is not None
+            }
+            context = ChannelContext(
+                name=name, environ=environ, folder=self.folder, public_url=public_url, templates=templates
+            )
+            made[name] = settings.channel(context)
+        return made
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    people: dict[_Text, dict[_Name, _Text]] = Field(default_factory=dict)
+    groups: dict[_Text, tuple[_Text, ...]] = Field(default_factory=dict)
+    channels: dict[_Name, dict[str, Any]] = Field(default_factory=dict)
+    routes: tuple[RouteSettings, ...] = Field(default=())
+
+
+def read(path: Path, brought: Collection[str] = ()) -> Routes:
+    """Read a routes file. ``brought`` names the channels that the application brings.
+
+    Raises ``InvalidArgument`` for what cannot be read or is wrong, and names the place.
+    """
+    try:
+        with path.open("rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise InvalidArgument(f"The routes file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"The routes file {path} is not TOML: {error}.") from None
+    try:
+        given = _File.model_validate(tables)
+    except ValidationError as error:
+        raise InvalidArgument(f"The routes file {path}: {_first_error(error, tables)}") from None
+    settings, kinds = {}, {}
+    for name, table in given.channels.items():
+        kinds[name], settings[name] = _settings(path, name, table)
+    return _checked(path, given, settings, kinds, brought)
+
+
+def _settings(path: Path, name: str, table: Mapping[str, Any]) -> tuple[str, ChannelSettings]:
+    kind = str(table.get("kind"))
+    if kind not in KINDS:
+        raise InvalidArgument(
+            f"The routes file {path}: the channel {name!r} has the kind {kind}; use one of {', '.join(KINDS)}."
+        )
+    module, class_name = KINDS[kind]
+    try:
+        model: type[BaseModel] = getattr(import_module(module), class_name)
+    except ImportError as missing:
+        raise InvalidArgument(
+            f"The channel {name!r} is of the kind {kind}, which needs {missing.name}, and that is not installed."
+        ) from None
+    try:
+        made = model.model_validate({key: value for key, value in table.items() if key != "kind"})
+    except ValidationError as error:
+        where = f"The routes file {path}: the channel {name!r}: "
+        raise InvalidArgument(where + _first_error(error, table)) from None
+    return kind, cast("ChannelSettings", made)
+
+
+def _first_error(error: ValidationError, given: Mapping[str, Any]) -> str:
+    """The first thing that is wrong, as a sentence with its place."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place: list[str] = []
+    inner: Any = given
+    for part in first["loc"]:
+        inner = _part(inner, part)
+        named = inner.get("name") if isinstance(inner, dict) and isinstance(part, int) else None
+        place.append(repr(named) if named is not None else str(part))
+    return f"{' '.join(place)}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def _part(of: Any, name: int | str) -> Any:
+    if isinstance(of, dict):
+        return of.get(name)
+    return of[name] if isinstance(of, list) and isinstance(name, int) and name < len(of) else None
+
+
+def _checked(
+    path: Path,
+    given: _File,
+    settings: Mapping[str, ChannelSettings],
+    kinds: Mapping[str, str],
+    brought: Collection[str],
+) -> Routes:
+    """Put together what was read. Raises ``InvalidArgument`` for what does not fit together."""
+    known, routes, names = {*settings, *brought}, [], set()
+    for route in given.routes:
+        where = f"The routes file {path}: the route {route.name!r}"
+        if route.name in names:
+            raise InvalidArgument(f"{where} stands there twice; give each route its own name.")
+        names.add(route.name)
+        if route.channel not in known:
+            raise InvalidArgument(
+                f"{where} names the channel {route.channel!r}; the file has {', '.join(sorted(known)) or 'none'}."
+            )
+        default = getattr(settings.get(route.channel), "default_to", ())
+        to = route.to or default
+        for name in to:
+            group = name.removeprefix(GROUP)
+            if name.startswith(GROUP) and group not in given.groups:
+                raise InvalidArgument(f"{where} tells {name!r}; there is no {group!r} under [groups].")
+            of_no_prompt = [kind.value for kind in route.kinds if kind.wait != "interaction"]
+            if name == ASSIGNEES and of_no_prompt:
+                raise InvalidArgument(
+                    f"{where} tells the assignees of {of_no_prompt[0]}, which is about no prompt; tell 'owner', or name people."
+                )
+        routes.append(route.model_copy(update={"to": to}))
+    return Routes(tuple(routes), settings, kinds, given.people, given.groups, path.parent)

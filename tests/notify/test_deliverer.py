@@ -1,0 +1,344 @@
+"""The deliverer: what it sends when, how often, and what the file tells of it."""
+
+import asyncio
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notices import TestChannel, deliverer_of, down, notices, settled, until
+from restpoint import ExecutionStore
+from restpoint._storage import outbox
+from restpoint.errors import Conflict, InvalidArgument
+from restpoint.notify.deliverer import Deliverer
+from support import ADA, TEXT, ManualClock, broken_history, file_of, rows
+
+ONE = """
+[[routes]]
+name = "questions"
+channel = "office"
+"""
+PEOPLE = """
+[people.joan]
+office = "joan@example.com"
+[people.zoe]
+office = "zoe@example.com"
+[groups]
+finance = ["joan", "zoe", "nemo"]
+[[routes]]
+name = "questions"
+channel = "office"
+to = ["assignees"]
+"""
+
+
+async def asked(store: ExecutionStore, owner: str = "ada", **terms: Any) -> tuple[str, str]:
+    record = await store.create_execution(workflow="refund", owner=owner, priority=3)
+    return record.execution_id, (
+        await store.set_interaction_required(record.execution_id, TEXT, **terms)
+    ).interaction_id
+
+
+def told(path: Path, event: str) -> list[dict[str, Any]]:
+    found = rows(path, "SELECT detail FROM history WHERE event = ? ORDER BY sequence", event)
+    return [json.loads(detail) for (detail,) in found]
+
+
+async def test_a_question_is_told_and_the_history_says_so(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    execution_id, interaction_id = await asked(store, assignees=["joan"], timeout=60)
+    (notice,) = await office.had(1)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+    assert office.closed
+    assert (notice.event, notice.route, notice.attempt, notice.is_sample) == (
+        "interaction_asked",
+        "questions",
+        1,
+        False,
+    )
+    assert (notice.execution_id, notice.interaction_id) == (execution_id, interaction_id)
+    assert (notice.workflow, notice.owner, notice.status) == ("refund", "ada", "interaction_required")
+    assert (notice.prompt, notice.assignees, notice.priority) == (TEXT, ("joan",), 3)
+    assert (notice.time, notice.deadline_at) == (clock.now(), clock.now() + 60_000)
+    (delivered,) = told(path, "notice_delivered")
+    assert delivered == {
+        "notice": notice.id, "of": notice.sequence, "event": "interaction_asked", "route": "questions",
+        "channel": "office", "attempts": 1,
+    }  # fmt: skip
+    assert await broken_history(file_of(store).database) is None
+
+
+async def test_what_failed_is_tried_again_later_each_time_with_the_same_id(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.failures = [down(), down(), ValueError("a defect of the channel")]
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    began = clock.now()
+    await asked(store)
+    for attempt, delay in enumerate((10, 20, 40), 1):
+        await office.had(attempt)
+        await until(lambda: notices(path, "lease") == [None])
+        (due,) = notices(path, "due_at")
+        assert due == clock.now() + delay * 1_000
+        clock.step(delay)
+    await office.had(4)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+    assert len({notice.id for notice in office.sent}) == 1
+    assert [notice.attempt for notice in office.sent] == [1, 2, 3, 4]
+    assert [notice.time for notice in office.sent] == [began] * 4
+
+
+async def test_a_notice_is_given_up_three_days_after_its_first_attempt(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.always = down("It is down for good.")
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    began = clock.now()
+    execution_id, interaction_id = await asked(store)
+    while notices(path) == ["pending"]:
+        attempts = len(office.sent)
+        await until(lambda: notices(path, "lease") == [None])
+        if notices(path) == ["pending"]:
+            clock.step((notices(path, "due_at")[0] - clock.now()) / 1000)
+            await office.had(attempts + 1)
+    await deliverer.close()
+    assert 3 * 86_400_000 - 7_200_000 <= clock.now() - began <= 3 * 86_400_000
+    assert notices(path, "status, problem") == [("given_up", "It is down for good.")]
+    (given_up,) = told(path, "notice_given_up")
+    assert (given_up["attempts"], given_up["problem"]) == (len(office.sent), "It is down for good.")
+    # An answer has it be moot, whatever became of it.
+    await store.resolve_interaction(execution_id, interaction_id, ADA)
+    assert notices(path) == ["moot"]
+
+
+async def test_what_fails_for_good_is_given_up_at_once(store: ExecutionStore, path: Path, tmp_path: Path) -> None:
+    office = TestChannel()
+    office.always = down("There is no such mailbox.", is_final=True)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    await settled(path, ["given_up"])
+    await deliverer.close()
+    assert len(office.sent) == 1
+
+
+async def test_a_receiver_that_asks_to_be_left_alone_is(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.failures = [down(retry_after=90)]
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    await office.had(1)
+    await until(lambda: notices(path, "lease") == [None])
+    await asked(store)
+    clock.step(89)
+    await until(lambda: notices(path, "attempts") == [1, 0])
+    assert len(office.sent) == 1
+    clock.step(1)
+    await office.had(3)
+    await settled(path, ["delivered", "delivered"])
+    await deliverer.close()
+
+
+async def test_a_receiver_that_is_gone_disables_its_route_until_an_operator_enables_it(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.failures = [down("410 Gone", disables=True)]
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    await until(lambda: bool(told(path, "route_disabled")))
+    await asked(store)
+    clock.step(86_400)
+    assert notices(path, "status, attempts, due_at") == [("pending", 1, None), ("pending", 0, None)]
+    database = file_of(store).database
+    (route,) = await outbox.known_routes(database)
+    assert (route.name, route.problem) == ("questions", "410 Gone")
+    assert len(office.sent) == 1
+    # It outlives the process.
+    await deliverer.close()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=(again := TestChannel())).open()
+    await asked(store)
+    clock.step(1)
+    assert again.sent == []
+    await database.write(outbox.enable, "questions", "op")
+    clock.step(1)
+    await again.had(3)
+    await settled(path, ["delivered"] * 3)
+    await deliverer.close()
+    assert rows(path, "SELECT actor, detail FROM history WHERE event = 'route_enabled'") == [
+        ("op", '{"route":"questions"}')
+    ]
+
+
+async def test_a_slow_receiver_delays_no_other(store: ExecutionStore, path: Path, tmp_path: Path) -> None:
+    routes = ONE + ONE.replace("questions", "others").replace("office", "quick")
+    office, quick = TestChannel(), TestChannel()
+    office.gate = asyncio.Event()
+    deliverer = await deliverer_of(store, tmp_path, routes, office=office, quick=quick).open()
+    for _ in range(40):
+        await asked(store)
+    await quick.had(40)
+    assert len(office.sent) == 16
+    office.gate.set()
+    await office.had(40)
+    await until(lambda: notices(path) == ["delivered"] * 80)
+    await deliverer.close()
+    assert len({notice.id for notice in office.sent}) == 40
+
+
+async def test_each_person_of_a_group_is_told_and_who_cannot_be_is_named(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, PEOPLE, office=office).open()
+    await asked(store, assignees=["joan", "group:finance"])
+    await office.had(2)
+    await settled(path, [("joan", "delivered"), ("nemo", "given_up"), ("zoe", "delivered")], "recipient, status")
+    await deliverer.close()
+    reached = sorted((one.recipient.name, one.recipient.address) for one in office.sent if one.recipient)
+    assert reached == [("joan", "joan@example.com"), ("zoe", "zoe@example.com")]
+    (given_up,) = told(path, "notice_given_up")
+    assert given_up["recipient"] == "nemo"
+    assert "[people]" in given_up["problem"]
+
+
+async def test_nobody_is_asked_who_must_not_answer(store: ExecutionStore, path: Path, tmp_path: Path) -> None:
+    office = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, PEOPLE, office=office).open()
+    await asked(store, owner="zoe", assignees=["joan", "zoe"], four_eyes=True)
+    await settled(path, [("joan", "delivered")], "recipient, status")
+    await deliverer.close()
+
+
+async def test_a_prompt_for_nobody_by_name_is_told_to_the_owner(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, PEOPLE, office=office).open()
+    await asked(store, owner="joan")
+    await settled(path, [("joan", "delivered")], "recipient, status")
+    await deliverer.close()
+
+
+async def test_what_was_under_way_when_the_process_ended_is_tried_by_the_next_one(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    office.gate = asyncio.Event()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    await office.had(1)
+    await deliverer.close()
+    assert notices(path, "status, lease") == [("pending", None)]
+    again = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=again).open()
+    (notice,) = await again.had(1)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+    assert (notice.id, notice.attempt) == (office.sent[0].id, 2)
+
+
+async def test_a_notice_that_becomes_moot_on_its_way_was_delivered(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    office.gate = asyncio.Event()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    ids = await asked(store)
+    await office.had(1)
+    await store.resolve_interaction(*ids, ADA)
+    assert notices(path) == ["moot"]
+    office.gate.set()
+    await settled(path, ["delivered"])
+    await deliverer.close()
+
+
+async def test_a_notice_that_becomes_moot_on_its_way_is_not_tried_again(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.gate, office.always = asyncio.Event(), down()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    ids = await asked(store)
+    await office.had(1)
+    await store.resolve_interaction(*ids, ADA)
+    office.gate.set()
+    await settled(path, [("moot", None, None)], "status, due_at, lease")
+    clock.step(86_400)
+    await deliverer.close()
+    assert len(office.sent) == 1
+
+
+async def test_two_processes_deliver_beside_each_other_and_each_notice_once(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    one, two = TestChannel(), TestChannel()
+    async with ExecutionStore(database=path, clock=clock) as other:
+        first = await deliverer_of(store, tmp_path, ONE, office=one).open()
+        second = await deliverer_of(other, tmp_path, ONE, office=two).open()
+        for _ in range(20):
+            await asyncio.gather(asked(store), asked(other))
+        await settled(path, ["delivered"] * 40)
+        await first.close()
+        await second.close()
+    sent = [notice.id for notice in (*one.sent, *two.sent)]
+    assert len(sent) == len(set(sent)) == 40
+
+
+async def test_a_notice_of_another_process_is_seen(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    async with ExecutionStore(database=path, clock=clock) as other:
+        await asked(other)
+    clock.step(1)
+    await office.had(1)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+
+
+async def test_an_operator_drops_a_notice_or_has_it_tried_again(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.always = down(is_final=True)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    ids = await asked(store)
+    await settled(path, ["given_up"])
+    (notice_id,) = notices(path, "id")
+    database = file_of(store).database
+    await database.write(outbox.drop, notice_id, "op", "enough")
+    await database.write(outbox.drop, notice_id, "op", "enough")
+    assert notices(path) == ["dropped"]
+    office.always = None
+    await database.write(outbox.retry, notice_id, "op")
+    clock.step(1)
+    await settled(path, ["delivered"])
+    for job in (outbox.retry, partial(outbox.drop, reason=None)):
+        with pytest.raises(Conflict, match="delivered"):
+            await database.write(job, notice_id, "op")
+    await store.resolve_interaction(*ids, ADA)
+    await deliverer.close()
+    told_events = rows(path, "SELECT event, actor, cause FROM history WHERE event LIKE 'notice%' ORDER BY sequence")
+    assert told_events == [
+        ("notice_given_up", None, None), ("notice_dropped", "op", "enough"), ("notice_retried", "op", None),
+        ("notice_delivered", None, None),
+    ]  # fmt: skip
+    assert await broken_history(file_of(store).database) is None
+
+
+def test_a_channel_that_nobody_brings_is_refused(store: ExecutionStore, tmp_path: Path) -> None:
+    routes = deliverer_of(store, tmp_path, ONE, office=TestChannel()).routes
+    with pytest.raises(InvalidArgument, match="office"):
+        Deliverer(store, routes, {})
