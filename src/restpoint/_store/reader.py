@@ -22,7 +22,6 @@ from restpoint._storage import (
     Progress,
     assignments,
     counts,
-    feed,
     history,
     journal,
     listing,
@@ -244,28 +243,6 @@ class StoreReader:
             return await history.last_sequence(database), ()
         rows = await history.touched_since(database, after, _MOST_TOUCHED)
         return rows[-1][0] if rows else after, {each for _, each in rows if each is not None}
-
-    async def read_feed(self, wanted: feed.Wanted, after: int, most: int) -> feed.Reading:
-        """Which rows of the history after the row ``after`` a reader may be shown, over all executions; see ``feed.read``."""
-        return await feed.read((await self.file()).database, wanted, after, most)
-
-    async def feed_facts(self, actor: str, places: Collection[feed.Place]) -> Mapping[str, feed.Facts]:
-        """What the policy judges the executions by that these rows of the history are about, by their ids."""
-        return await feed.facts((await self.file()).database, actor, places)
-
-    async def events_at(self, sequences: Sequence[int]) -> Sequence[HistoryEntry]:
-        """The rows of the history with these sequences, in order; the first ones where they are large; see ``events``."""
-        return await history.events_at((await self.file()).database, sequences)
-
-    async def feed_gaps(self, wanted: feed.Wanted, after: int) -> tuple[int, bool]:
-        """What a reader who has had the row ``after`` cannot be shown any more.
-
-        That is the last row of the history that retention has removed (0: none), and whether executions of theirs were swept of
-        which something happened after that row.
-        """
-        database = (await self.file()).database
-        pruned = await feed.pruned_through(database)
-        return pruned, wanted.names is not None and await feed.lost_executions(database, wanted, after)
 
     async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
         """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""

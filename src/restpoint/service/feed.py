@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from restpoint._storage import feed
+from restpoint._storage import feed, history
 from restpoint.access import Actor, Policy
 from restpoint.events import EventKind
 from restpoint.service.histories import BATCH, Reauthenticate
 
 if TYPE_CHECKING:
-    from restpoint._storage import HistoryEntry
+    from restpoint._storage import Database, HistoryEntry
     from restpoint._store.store import ExecutionStore
 
 INTERVAL: Final = 0.2
@@ -66,21 +66,23 @@ class Feed:
         policy is asked as each event is read, so what becomes visible later is not given again. Before each batch
         ``reauthenticate`` is called. Raises ``StoreClosed``, and what ``reauthenticate`` raises.
         """
-        position, _ = await self._store.touched(None)
+        database = (await self._store.file()).database
+        position = await history.last_sequence(database)
         wanted = feed.Wanted(actor.id, self._names(actor), workflow, frozenset(events))
         if after is not None:
-            for gap in await self._gaps(wanted, after, position):
+            gaps, position = await _gaps(database, wanted, after, position), after
+            for gap in gaps:
+                position = gap.sequence
                 yield gap
-            position = min(after, position)
         told = position
         yield Position(position)
         while True:
             if reauthenticate is not None:
                 actor = await reauthenticate()
                 wanted = replace(wanted, actor=actor.id, names=self._names(actor))
-            reading = await self._store.read_feed(wanted, position, BATCH)
-            places = await self._visible(actor, reading.places)
-            async for entry in self._entries(places):
+            reading = await feed.read(database, wanted, position, BATCH)
+            places = await self._visible(database, actor, reading.places)
+            async for entry in _entries(database, places):
                 told = entry.sequence
                 yield entry
             moved, position = reading.through > position, reading.through
@@ -90,25 +92,16 @@ class Feed:
             if not moved:
                 await self._newer_than(position)
 
-    async def _entries(self, places: "list[tuple[feed.Place, bool]]") -> "AsyncIterator[HistoryEntry]":
-        at = 0
-        while at < len(places):
-            entries = await self._store.events_at([place.sequence for place, _ in places[at:]])
-            if not entries:  # retention removed them meanwhile
-                return
-            whole = {place.sequence: is_whole for place, is_whole in places[at:]}
-            for entry in entries:
-                yield entry if whole[entry.sequence] else replace(entry, detail=None)
-            at = next(number for number, (place, _) in enumerate(places) if place.sequence == entries[-1].sequence) + 1
-
     def _names(self, actor: Actor) -> frozenset[str] | None:
         return None if self._policy.sees_everything(actor) else actor.names
 
-    async def _visible(self, actor: Actor, places: Collection[feed.Place]) -> list[tuple[feed.Place, bool]]:
+    async def _visible(
+        self, database: "Database", actor: Actor, places: Collection[feed.Place]
+    ) -> list[tuple[feed.Place, bool]]:
         """Those of these rows that the actor may see, each with whether they see its detail too."""
         if not places:
             return []
-        known, found = await self._store.feed_facts(actor.id, places), list[tuple[feed.Place, bool]]()
+        known, found = await feed.facts(database, actor.id, places), list[tuple[feed.Place, bool]]()
         for place in places:
             facts = known.get(place.execution_id)
             if facts is None:  # it has left the file
@@ -125,26 +118,6 @@ class Feed:
                 found.append((place, not kind.closes_wait))
         return found
 
-    async def _gaps(self, wanted: feed.Wanted, after: int, head: int) -> list[Gap]:
-        if after > head:
-            return [
-                Gap(
-                    head,
-                    "history_shorter",
-                    f"The history ends at row {head}, and you have had row {after}: an older copy of the file was restored. "
-                    "Compare what you know with the lists of executions.",
-                )
-            ]
-        pruned, has_lost = await self._store.feed_gaps(wanted, after)
-        found = []
-        if pruned > after:
-            text = f"Retention has removed the rows {after + 1} to {pruned} of the history, and what you might have seen of them."
-            found.append(Gap(pruned, "history_pruned", text))
-        if has_lost:
-            text = f"Executions of yours were deleted that had events after row {after}; those events are not shown any more."
-            found.append(Gap(max(after, pruned), "executions_swept", text))
-        return found
-
     # --- News ---
 
     async def _newer_than(self, position: int) -> None:
@@ -157,4 +130,40 @@ class Feed:
 
     async def _look(self) -> None:
         await asyncio.sleep(INTERVAL)
-        self._head, _ = await self._store.touched(None)
+        self._head = await history.last_sequence((await self._store.file()).database)
+
+
+async def _entries(database: "Database", places: list[tuple[feed.Place, bool]]) -> "AsyncIterator[HistoryEntry]":
+    at = 0
+    while at < len(places):
+        entries = await history.events_at(database, [place.sequence for place, _ in places[at:]])
+        if not entries:  # retention removed them meanwhile
+            return
+        whole = {place.sequence: is_whole for place, is_whole in places[at:]}
+        for entry in entries:
+            yield entry if whole[entry.sequence] else replace(entry, detail=None)
+        at = next(number for number, (place, _) in enumerate(places) if place.sequence == entries[-1].sequence) + 1
+
+
+async def _gaps(database: "Database", wanted: feed.Wanted, after: int, head: int) -> list[Gap]:
+    if after > head:
+        return [
+            Gap(
+                head,
+                "history_shorter",
+                f"The history ends at row {head}, and you have had row {after}: an older copy of the file was restored. "
+                "Compare what you know with the lists of executions.",
+            )
+        ]
+    pruned = await feed.pruned_through(database)
+    has_lost = wanted.names is not None and await feed.lost_executions(database, wanted, after)
+    found = []
+    if pruned > after:
+        text = f"Retention has removed the rows {after + 1} to {pruned} of the history, and what you might have seen of them."
+        found.append(Gap(pruned, "history_pruned", text))
+    if has_lost:
+        text = (
+            f"Executions of yours were deleted that had events after row {after}; those events are not shown any more."
+        )
+        found.append(Gap(max(after, pruned), "executions_swept", text))
+    return found
