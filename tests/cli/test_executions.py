@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+import serving
 from restpoint import ExecutionStore
 from restpoint.errors import InteractionAlreadyResolved
+from restpoint.http.app import create_app
 from restpoint.prompts import (
     HumanPrompt,
     HumanPromptRadio,
@@ -533,7 +535,16 @@ async def test_whoever_watches_is_told_of_what_nobody_goes_on_with(here: Path, w
     assert b"Traceback" not in words
 
 
-async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
+@pytest.mark.parametrize("through", ["the file", "a server"])
+async def test_everything_is_watched_until_ctrl_c(here: Path, through: str) -> None:
+    if through == "the file":
+        await watched_until_ctrl_c(here)
+        return
+    async with serving.served(create_app([], database=here / "restpoint.db")) as http:
+        await watched_until_ctrl_c(here, "--url", str(http.base_url))
+
+
+async def watched_until_ctrl_c(here: Path, *arguments: str) -> None:
     made: list[str] = []
 
     async def busy() -> None:
@@ -543,7 +554,7 @@ async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
                 made.append((await store.create_execution()).execution_id)
                 await asyncio.sleep(0.05)
 
-    async with watching_process(here) as watching:
+    async with watching_process(here, *arguments) as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
         assert await watching.stderr.readline() == b"Watching; Ctrl-C ends it.\n"

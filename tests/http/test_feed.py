@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from restpoint import ExecutionStore
+from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._storage import feed as stored_feed
+from restpoint._storage import history as stored_history
 from restpoint.access import Actor, Policy, Subject
 from restpoint.client import Client
 from restpoint.client.sse import StreamEvent, read_events
@@ -20,7 +21,7 @@ from restpoint.events import EventKind
 from restpoint.http.app import create_app
 from restpoint.service import Gap, Position, Service
 from serving import PEOPLE, served, whoever
-from support import ADA, PATIENCE, TEXT, ManualClock, rows
+from support import ADA, PATIENCE, TEXT, ManualClock, rows, sql
 
 OP, EYE, JOAN, GRACE = (PEOPLE[name] for name in ("op", "eye", "joan", "grace"))
 ADA_ = PEOPLE["ada"]
@@ -159,8 +160,6 @@ async def test_the_feed_can_be_filtered_by_workflow_and_by_events(store: Executi
 
 
 async def test_what_was_emitted_is_in_the_feed_whatever_its_size(path: Path) -> None:
-    from restpoint import Context, Runner, workflow
-
     @workflow
     async def emits(ctx: Context) -> None:
         for number in range(5):
@@ -173,6 +172,36 @@ async def test_what_was_emitted_is_in_the_feed_whatever_its_size(path: Path) -> 
         found = [each for each in await fed(Service(store), ADA_) if not isinstance(each, Position)]
     assert [each.detail["data"]["number"] for each in found if each.kind is EventKind.EMITTED] == [0, 1, 2, 3, 4]
     assert [each.sequence for each in found] == sorted(each.sequence for each in found)
+
+
+async def test_for_a_slow_reader_no_more_is_read_than_a_mebibyte_and_one_event(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @workflow
+    async def emits(ctx: Context) -> None:
+        for number in range(12):
+            await ctx.emit({"number": number, "text": "x" * 400_000})
+
+    sizes: list[int] = []
+    events_at = stored_history.events_at
+
+    async def counted(*arguments: Any) -> Any:
+        entries = await events_at(*arguments)
+        sizes.append(sum(each.kind is EventKind.EMITTED for each in entries))
+        return entries
+
+    monkeypatch.setattr(stored_history, "events_at", counted)
+    async with ExecutionStore(database=path) as store, Runner(store, [emits]) as runner:
+        record = (await runner.start("emits", owner="ada")).record
+        while record.status != "completed":
+            await record.changed()
+        async with aclosing(Service(store).feed(ADA_, after=0)) as feed:
+            taken = [await anext(feed) for _ in range(3)]  # a position, the beginning, and what was emitted first
+            assert [each.event for each in taken[1:] if not isinstance(each, Position | Gap)][-1] == "emitted"
+            assert sizes == [3], "the next ones are read when these have been taken"
+            for _ in range(3):
+                await anext(feed)
+            assert sizes == [3, 3]
 
 
 # --- Far behind ------------------------------------------------------------------------------------------------------
@@ -209,6 +238,15 @@ async def test_whoever_is_far_behind_gets_the_same_by_index_as_by_going_through_
         rest = [each for each in await fed(service, actor, middle) if not isinstance(each, Position)]
         assert [each.sequence for each in rest] == [each.sequence for each in found if each.sequence > middle]
     assert len(told(await fed(service, ADA_, workflow="flow 1"))) == 3 * 2 + 1
+
+
+def test_the_rows_of_few_executions_are_found_without_going_through_the_history(fresh: Path) -> None:
+    for wanted in (stored_feed.Wanted("ada", ["ada"]), stored_feed.Wanted("ada", ["ada"], "flow", [EventKind.EMITTED])):
+        given = {**wanted.parameters, "after": 0, "max": 500, "ids": '["one", "two"]'}
+        with sql(fresh) as connection:
+            query = f"EXPLAIN QUERY PLAN {stored_feed._by_index(wanted)}"
+            plan = [detail for *_, detail in connection.execute(query, given)]
+        assert "SEARCH history USING INDEX history_of_execution (execution_id=? AND rowid>?)" in plan
 
 
 async def test_a_reader_of_nothing_is_told_how_far_the_feed_has_come(

@@ -153,7 +153,7 @@ _THEIRS: Final = prepare(
         )
     )
 )
-_after: ColumnElement[int] = literal_column("+history.sequence")  # so that the index of the executions is used
+_in_order: ColumnElement[int] = literal_column("+history.sequence")  # so that the index of the executions is used
 
 
 def _by_index(wanted: Wanted) -> str:
@@ -161,8 +161,8 @@ def _by_index(wanted: Wanted) -> str:
         limited(
             select(*_PLACE)
             .select_from(history.outerjoin(executions, _e.id == _h.execution_id))
-            .where(_h.execution_id.in_(listed("ids")), _after > bindparam("after"), *_filters(wanted))
-            .order_by(_after)
+            .where(_h.execution_id.in_(listed("ids")), _h.sequence > bindparam("after"), *_filters(wanted))
+            .order_by(_in_order)
         )
     )
 
