@@ -344,6 +344,11 @@ async def test_the_stream_begins_now_and_goes_on_from_the_last_id(path: Path) ->
             assert [(await anext(events)).event for _ in range(2)] == ["", "interaction_asked"]
         async with streamed(http, "ada", "?after=0") as events:
             assert [(await anext(events)).event for _ in range(3)] == ["", "execution_created", "interaction_asked"]
+        async with streamed(http, "ada", "?after=0&follow=false") as events:
+            found = [each async for each in events]
+            names = ["execution_created", "interaction_asked"] * 2
+            assert [each.event for each in found if each.event] == [*names, "end"]
+            assert found[-1].id == str((await store.touched(None))[0])
         async with streamed(http, "op", "?after=0&event=interaction_asked&event=execution_failed") as events:
             assert [(await anext(events)).event for _ in range(4)] == ["", *["interaction_asked"] * 3]
 
@@ -420,5 +425,6 @@ async def test_a_client_follows_everything_over_connections_that_break(path: Pat
             assert [each.sequence for each in found] == sorted({each.sequence for each in found})
             assert [each.data["execution_id"] for each in found[::2]] == wanted
             assert transport.connections > 1
+            assert [each async for each in client.events(after=0, follow=False)] == found
             with pytest.raises(InvalidArgument):
                 client.events("some", workflow="x")

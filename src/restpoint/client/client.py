@@ -313,18 +313,23 @@ class Client:
         after: int | None = None,
         workflow: str | None = None,
         events: Collection[str] = (),
+        follow: bool = True,
     ) -> AsyncIterator[Event]:
         """Stream what happens to an execution: each row of its history once, from the row after ``after`` until its end.
 
-        Without an id, what happens to all executions that this client may see, from now on or from the row after ``after``,
-        without end; only of one ``workflow`` and only some ``events``, where these are given. There the event ``gap`` says what
-        cannot be shown any more: its data has a ``code`` and a ``detail``.
+        Without an id, what happens to all executions that this client may see, from now on or from the row after ``after``; only
+        of one ``workflow`` and only some ``events``, where these are given. It goes on without end, or until there is no more now
+        where ``follow`` is false. There the event ``gap`` says what cannot be shown any more: its data has a ``code`` and a
+        ``detail``.
         Resumes after a lost connection or a restart of the server (``Last-Event-ID``). Raises ``InvalidArgument``.
         """
         if execution_id is None:
-            return self._resumed("/events", {"workflow": workflow, "event": ",".join(events) or None}, after)
-        if workflow is not None or events:
-            raise errors.InvalidArgument("Of one execution every event is streamed; leave workflow and events out.")
+            params = {"workflow": workflow, "event": ",".join(events) or None, "follow": None if follow else "false"}
+            return self._resumed("/events", params, after)
+        if workflow is not None or events or not follow:
+            raise errors.InvalidArgument(
+                "Of one execution every event is streamed; leave workflow, events and follow out."
+            )
         return self._resumed(f"{_path(execution_id)}/events", {}, after or 0)
 
     async def _resumed(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:

@@ -259,11 +259,13 @@ class Handlers:
         """Stream what happens to all executions that the caller may see."""
         actor = await self.actor(request)
         last, after = parameters.LAST_ROW.of(request), parameters.AFTER.of(request)
+        has_end = parameters.FOLLOW.of(request) is False
         feed = self.service.feed(
             actor,
             after=after if last is None else last,
             workflow=parameters.WORKFLOW.of(request),
             events=parameters.EVENTS.of(request) or (),
+            has_end=has_end,
             reauthenticate=self.reauthenticates(request),
         )
         return EventStream(_fed(feed), self.long_requests, is_head=request.method == "HEAD")
@@ -344,12 +346,15 @@ def _names(known: str, tag: str) -> bool:
 
 
 async def _fed(feed: AsyncGenerator[HistoryEntry | Position | Gap, None]) -> AsyncGenerator[bytes, None]:
+    last = 0
     async with aclosing(feed):
         async for each in feed:
+            last = each.sequence
             match each:
                 case Position():
-                    yield position(each.sequence)
+                    yield position(last)
                 case Gap():
-                    yield event("gap", {"code": each.code, "detail": each.reason}, each.sequence)
+                    yield event("gap", {"code": each.code, "detail": each.reason}, last)
                 case _:
-                    yield event(each.event, each, each.sequence)
+                    yield event(each.event, each, last)
+    yield event("end", {"sequence": last}, last)

@@ -253,7 +253,7 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
         ),
         Operation(
             "GET", "/events", handlers.feed, "stream_events", tag, {200: _STREAM}, (),
-            (after, parameters.LAST_ROW, parameters.WORKFLOW, parameters.EVENTS),
+            (after, parameters.LAST_ROW, parameters.WORKFLOW, parameters.EVENTS, parameters.FOLLOW),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,

@@ -191,6 +191,16 @@ def _read_events(given: str) -> tuple[EventKind, ...]:
     return tuple(kind for kind in named.values() if kind is not None)
 
 
+def _read_follow(given: str) -> bool:
+    if given not in {"true", "false"}:
+        raise InvalidArgument(f"follow is {given[:80]!r}; give true or false.")
+    return given == "true"
+
+
+FOLLOW: Final = Parameter(
+    "follow", "query", "Whether to wait for what happens later; false: the stream ends when there is no more now.",
+    {"type": "boolean", "default": True}, _read_follow,
+)  # fmt: skip
 EVENTS: Final = Parameter(
     "event", "query", "Only these events.", {"type": "array", "items": {"type": "string", "enum": list(EventKind)}},
     _read_events, repeated=True,

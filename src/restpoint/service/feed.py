@@ -57,14 +57,16 @@ class Feed:
         after: int | None = None,
         workflow: str | None = None,
         events: Collection[EventKind] = (),
+        has_end: bool = False,
         reauthenticate: Reauthenticate | None = None,
     ) -> "AsyncGenerator[HistoryEntry | Position | Gap, None]":
-        """What happens to all executions that the actor may see, after the row ``after`` or from now on, without end.
+        """What happens to all executions that the actor may see, after the row ``after`` or from now on.
 
-        Only of this ``workflow``, and only these ``events``, where any are given. Whoever may read the history of an execution
-        gets all of its events. Whoever only sees it gets those of the prompts that they see, without what was answered. The
-        policy is asked as each event is read, so what becomes visible later is not given again. Before each batch
-        ``reauthenticate`` is called. Raises ``StoreClosed``, and what ``reauthenticate`` raises.
+        It goes on without end, or with ``has_end`` until there is no more now, and then a ``Position`` is last. Only of this
+        ``workflow``, and only these ``events``, where any are given. Whoever may read the history of an execution gets all of its
+        events. Whoever only sees it gets those of the prompts that they see, without what was answered. The policy is asked as
+        each event is read, so what becomes visible later is not given again. Before each batch ``reauthenticate`` is called.
+        Raises ``StoreClosed``, and what ``reauthenticate`` raises.
         """
         database = (await self._store.file()).database
         position = await history.last_sequence(database)
@@ -89,6 +91,9 @@ class Feed:
             if position - told >= _TOLD_AFTER:
                 told = position
                 yield Position(position)
+            if not moved and has_end:
+                yield Position(position)
+                return
             if not moved:
                 await self._newer_than(position)
 

@@ -253,13 +253,17 @@ class Service:
         after: int | None = None,
         workflow: str | None = None,
         events: Collection[EventKind] = (),
+        has_end: bool = False,
         reauthenticate: Reauthenticate | None = None,
     ) -> "AsyncGenerator[HistoryEntry | Position | Gap, None]":
         """What happens to all executions that the actor may see, after the row ``after`` of the history or from now on.
 
-        Only of this ``workflow``, and only these ``events``, where any are given. It has no end; see ``Feed.follow``.
+        Only of this ``workflow``, and only these ``events``, where any are given. It goes on without end, or with ``has_end``
+        until there is no more now; see ``Feed.follow``.
         """
-        return self._feed.follow(actor, after=after, workflow=workflow, events=events, reauthenticate=reauthenticate)
+        return self._feed.follow(
+            actor, after=after, workflow=workflow, events=events, has_end=has_end, reauthenticate=reauthenticate
+        )
 
     def auditor(self, actor: Actor) -> Auditor:
         """The reader of the history of the whole file. Raises ``NotAllowed``."""
