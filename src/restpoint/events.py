@@ -187,7 +187,7 @@ class EventKind(StrEnum):
     )
     INTERACTION_NOT_ESCALATED = (
         "interaction_not_escalated",
-        "Nobody answered a prompt in time, but none of those whom it was to escalate to may answer it: it stays as it is.",
+        "Nobody answered a prompt in time, but those whom it was to escalate to may not answer it: it stays as it is.",
         _Effect(wait="interaction"),
     )
     INTERACTION_REWORDED = (
@@ -195,9 +195,14 @@ class EventKind(StrEnum):
         "A workflow's code asks in other words now; the prompt stays as it was asked.",
         _Effect(wait="interaction", has_payload=True),
     )
+    INTERACTION_VOTED = (
+        "interaction_voted",
+        "Somebody voted on a prompt that several people answer.",
+        _Effect(wait="interaction", has_payload=True, is_decision=True),
+    )
     INTERACTION_ANSWERED = (
         "interaction_answered",
-        "A prompt was answered, by a person or by its default at the deadline.",
+        "A prompt was answered: by a person, by enough equal votes, or by its default.",
         _closed("interaction", WaitStatus.ANSWERED, has_payload=True, is_decision=True),
     )
     INTERACTION_EXPIRED = (
@@ -320,5 +325,7 @@ CLAIMINGS: Final = tuple(kind for kind in EventKind if kind.claims or kind.relea
 """The events after which a prompt is claimed by somebody else than before, or by nobody."""
 ESCALATIONS: Final = (EventKind.INTERACTION_ESCALATED, EventKind.INTERACTION_NOT_ESCALATED)
 """The events that an escalation ends in."""
+DECISIONS: Final = tuple(kind for kind in EventKind if kind.is_decision)
+"""The events by which a person decides something."""
 READDRESSINGS: Final = tuple(kind for kind in EventKind if kind.readdresses)
 """The events that address a prompt to others."""

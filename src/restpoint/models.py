@@ -109,6 +109,10 @@ class OpenInteraction(BaseModel):
     claimed_by: str | None = None
     """Who alone may answer it now; None: nobody has claimed it."""
     claimed_at: float | None = None
+    votes: int | None = None
+    """How many equal votes answer it; None: the answer of one person does."""
+    voted: list[str] = Field(default_factory=list)
+    """Who has voted so far, the first one first."""
     reminders: Reminders | None = None
     """Its reminders and its escalation; None where it was asked without any."""
 
@@ -134,6 +138,10 @@ class InboxItem(BaseModel):
     claimed_by: str | None = None
     """Who alone may answer it now; None: nobody has claimed it."""
     claimed_at: float | None = None
+    votes: int | None = None
+    """How many equal votes answer it; None: the answer of one person does."""
+    voted: list[str] = Field(default_factory=list)
+    """Who has voted so far, the first one first."""
     reminders: Reminders | None = None
     """Its reminders and its escalation; None where it was asked without any."""
     prompt: HumanPrompt
@@ -145,6 +153,58 @@ class InboxList(BaseModel):
 
     items: list[InboxItem]
     next_cursor: str | None = None
+
+
+class NoticeItem(BaseModel):
+    """A notice of the outbox: what is told, to whom, and what became of it. Times are seconds since the epoch."""
+
+    id: str
+    """The same at every attempt."""
+    status: Literal["pending", "delivered", "moot", "given_up", "dropped"]
+    event: str
+    """What is told."""
+    sequence: int
+    """The row of history of that event."""
+    route: str
+    channel: str
+    recipient: str | None = None
+    """The person; None where the channel has one receiver, or where the people are not looked up yet."""
+    execution_id: str
+    wait_id: str | None = None
+    attempts: int
+    created_at: float
+    due_at: float | None = None
+    """When it is tried next; None: it is settled, or its route is disabled."""
+    ended_at: float | None = None
+    opened_at: float | None = None
+    """When the recipient opened the page of the prompt."""
+    problem: str | None = None
+    """Why the last attempt failed."""
+
+
+class NoticeList(BaseModel):
+    """A page of the outbox, the newest first. ``next_cursor`` gets the next page; it is None on the last one."""
+
+    items: list[NoticeItem]
+    next_cursor: str | None = None
+
+
+class RouteItem(BaseModel):
+    """A route by which people are told of events."""
+
+    name: str
+    channel: str
+    events: list[str]
+    disabled_at: float | None = None
+    """Since when nothing is sent by it because the receiver is gone, in seconds since the epoch."""
+    problem: str | None = None
+    """What the receiver said then."""
+
+
+class RouteList(BaseModel):
+    """Every route by which people are told of events."""
+
+    items: list[RouteItem]
 
 
 class Notification(BaseModel):

@@ -54,6 +54,10 @@ COLUMNS = {
         " interaction_id comment"
     ),
     "execution_timeline": ("sequence at at_ms execution_id after_ms event status actor cause about wait_id detail"),
+    "told": (
+        "sequence at at_ms execution_id workflow owner outcome recipient channel route told interaction_id question opened_at"
+        " answered_by answered_at answered_after_ms attempts notice"
+    ),
     "answers_by_others": (
         "sequence at at_ms execution_id workflow owner question assignees answered_by authority actor_groups finding decision"
         " interaction_id"

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from restpoint import ExecutionStore
+from restpoint._storage import outbox
 from restpoint._storage.schema import REVISION
+from restpoint.events import EventKind
 from support import PAIRS, ManualClock
 
 CONSENT = "https://provider.example/authorize"
@@ -24,6 +26,8 @@ CONSENT = "https://provider.example/authorize"
 
 async def stores(store: ExecutionStore) -> None:
     """What an application does that drives its executions itself. Each is known by its workflow."""
+    told = outbox.Route("questions", "office", (EventKind.INTERACTION_ASKED, EventKind.EXECUTION_COMPLETED))
+    await (await store.file()).database.write(outbox.register, [told])
 
     async def new(workflow: str) -> str:
         return (await store.create_execution(workflow=workflow, owner="ada")).execution_id

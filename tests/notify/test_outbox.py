@@ -203,6 +203,8 @@ async def test_what_nobody_delivers_is_given_up_after_a_week_and_keeps_no_execut
         clock.step(7 * 86_400 - 1)
         assert await store.cleanup_expired() == 0
         clock.step(3_601)
+        assert await store.cleanup_expired() == 0
+        clock.step(3_600)
         assert await store.cleanup_expired() == 1
     ((event, detail),) = rows(path, "SELECT event, detail FROM history WHERE event LIKE 'notice%'")
     assert event == "notice_given_up"

@@ -8,6 +8,7 @@ from notices import write_routes
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
+from transcripts import DOCS, block
 
 WHOLE = """
 [people.joan]
@@ -39,6 +40,12 @@ def test_a_routes_file_is_read_whole(tmp_path: Path) -> None:
     assert first.assignees == ("joan", "group:finance")
     assert second.events == (EventKind.EXECUTION_FAILED, EventKind.EXECUTION_COMPLETED)
     assert routes.folder == tmp_path
+
+
+def test_the_file_of_the_documentation_is_one(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "notify.md"
+    routes = routes_file.read(write_routes(tmp_path, block(page, "routes file")), ["chat"])
+    assert [route.name for route in routes.routes] == ["finance-hears", "owners-hear"]
 
 
 ROUTE = '[[routes]]\nname = "one"\nchannel = "office"\n'

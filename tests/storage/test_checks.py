@@ -20,7 +20,7 @@ from support import START, TEXT, ManualClock, rows, sql
 
 NAMES = [
     *("revision", "schema", "integrity", "foreign keys", "history", "log", "free pages"),
-    *("leases", "waits", "sweep", "problems", "running", "holds"),
+    *("leases", "waits", "sweep", "problems", "running", "outbox", "holds"),
 ]
 HOUR = 3_600_000
 

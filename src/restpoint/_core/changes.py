@@ -31,6 +31,9 @@ class Wait:
     excluded: str | None = None
     priority: int | None = None
     due_at: int | None = None
+    votes: int | None = None
+    voters: str | None = None
+    """Who has voted so far, the first one first, as a JSON list; None where the prompt takes no votes."""
     claimed_by: str | None = None
     claimed_at: int | None = None
     reminders: str | None = None
@@ -79,6 +82,7 @@ class Terms:
 
     ``assignees``, ``other_than`` (the ids of prompts whose answerers must not answer it) and the response are JSON text. ``due``
     is in milliseconds from the asking, and so are ``remind_after`` and ``escalate_after``; ``escalate_to`` is JSON text too.
+    ``votes`` is how many equal votes answer it; None: the answer of one person does.
     """
 
     assignees: str | None = None
@@ -88,6 +92,7 @@ class Terms:
     priority: int | None = None
     due: int | None = None
     other_than: str | None = None
+    votes: int | None = None
     remind_after: tuple[int, ...] = ()
     escalate_after: int | None = None
     escalate_to: str | None = None

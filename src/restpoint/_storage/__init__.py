@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         search,
         sessions,
         settings,
+        starts,
         verification,
         waits,
     )
@@ -54,16 +55,15 @@ if TYPE_CHECKING:
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
-    from restpoint._storage.verification import Verdict
 
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
     "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
     "Head", "HistoryEntry", "InboxPage", "Observer", "Page", "Progress", "Session", "Snapshot", "Synchronous",
-    "Transaction", "Verdict", "assignments", "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure",
+    "Transaction", "assignments", "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure",
     "event_details", "executions", "feed", "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations",
     "outbox", "owner_counts", "progress", "queries", "reading", "reminders", "retention", "retries", "search", "sessions",
-    "settings", "vacuum", "verification", "waits",
+    "settings", "starts", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -83,13 +83,12 @@ _HOMES = {
     "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
-    "verification": ("Verdict",),
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "feed",
     "hash_chain", "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "reminders",
-    "retention", "retries", "search", "sessions", "settings", "verification", "waits", "sqlite.backup", "sqlite.checks",
-    "sqlite.migrations", "sqlite.vacuum",
+    "retention", "retries", "search", "sessions", "settings", "starts", "verification", "waits", "sqlite.backup",
+    "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES, _MODULES)

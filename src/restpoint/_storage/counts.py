@@ -11,12 +11,12 @@ from typing import Any, Final
 from sqlalchemy import CompoundSelect, FromClause, Select, func, null, select, union_all
 from sqlalchemy.sql.expression import ColumnElement
 
-from restpoint._storage.schema import consents, executions, interactions
+from restpoint._storage.schema import consents, executions, interactions, outbox, routes
 from restpoint._storage.sqlite.connection import ONE, prepare, word, words
 from restpoint._storage.sqlite.database import Database
 from restpoint.lifecycle import OPEN
 
-_e, _i, _c = executions.c, interactions.c, consents.c
+_e, _i, _c, _o = executions.c, interactions.c, consents.c, outbox.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Gauges:
     """By kind: ``interaction`` and ``consent``."""
     runs: Mapping[str, int]
     """By state: ``claimed`` by a runner, ``ready`` for one, with a ``problem`` that no runner here can go on with."""
+    notices: OpenWaits = OpenWaits(0, None)
+    """Those that are still to be delivered."""
+    given_up_notices: int = 0
+    disabled_routes: int = 0
     swept: int = 0
     """Executions that this process has swept."""
     swept_at: int | None = None
@@ -60,22 +64,39 @@ def _runs(state: str, condition: ColumnElement[bool]) -> Select[Any]:
     return select(*columns).select_from(executions).where(condition)
 
 
+def _notices() -> Select[Any]:
+    # Those that are claimed, and those that are not, each by the index of them.
+    is_pending = _o.status == word("pending")
+    parts = union_all(
+        select(_o.created_at).where(is_pending, _o.lease.is_(None)),
+        select(_o.created_at).where(is_pending, _o.lease.is_not(None)),
+    ).subquery()
+    columns: tuple[ColumnElement[Any], ...] = word("notices"), func.count(), func.min(parts.c.created_at)
+    return select(*columns).select_from(parts)
+
+
+def _number(what: str, table: FromClause, condition: ColumnElement[bool], of: ColumnElement[Any]) -> Select[Any]:
+    columns: tuple[ColumnElement[Any], ...] = word(what), func.count(of.distinct()), null()
+    return select(*columns).select_from(table).where(condition)
+
+
 _COUNT: Final[CompoundSelect[Any]] = union_all(
     _waits("interaction", interactions, _i.status == word("pending")),
     _waits("consent", consents, _c.status.in_(words(OPEN))),
     _runs("claimed", _e.ready.is_not(None) & _e.lease.is_not(None)),
     _runs("ready", (_e.ready == ONE) & _e.lease.is_(None)),
     _runs("problem", _e.problem.is_not(None)),
+    _notices(),
+    _number("given_up_notices", outbox, _o.status == word("given_up"), _o.id),
+    _number("disabled_routes", routes, routes.c.disabled_at.is_not(None), routes.c.name),
 )
 COUNT: Final = prepare(_COUNT)
 
 
 async def count(database: Database, now: int) -> Gauges:
     """Count everything in one snapshot of the file; ``now`` is in milliseconds since the epoch."""
-    waits, others = {}, {}
-    for what, number, oldest in await database.read(COUNT, lane="long"):
-        if what in {"interaction", "consent"}:
-            waits[what] = OpenWaits(number, oldest)
-        else:
-            others[what] = number
-    return Gauges(now, waits, others)
+    counted = {what: OpenWaits(number, oldest) for what, number, oldest in await database.read(COUNT, lane="long")}
+    waits = {kind: counted[kind] for kind in ("interaction", "consent")}
+    runs = {state: counted[state].count for state in ("claimed", "ready", "problem")}
+    numbers = {name: counted[name].count for name in ("given_up_notices", "disabled_routes")}
+    return Gauges(now, waits, runs, counted["notices"], **numbers)

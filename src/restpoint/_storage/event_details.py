@@ -52,7 +52,8 @@ def asked(
     """A prompt, which is JSON: whom it is addressed to, at which call of its workflow it was asked, and its deadline.
 
     ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire; the prompts whose
-    answerers must not answer it, its own priority, its due date, its reminders and its escalation where it has any.
+    answerers must not answer it, its own priority, its due date, how many equal votes answer it, its reminders and its escalation
+    where it has any.
     """
     fields = [_payload("prompt", prompt, digest=digest)]
     if terms.assignees is not None or terms.four_eyes:
@@ -70,12 +71,18 @@ def asked(
         fields.append(f'"priority":{terms.priority}')
     if terms.due is not None:
         fields.append(f'"due_ms":{terms.due}')
+    if terms.votes is not None:
+        fields.append(f'"votes":{terms.votes}')
+    return _object(*fields, *_planned(terms))
+
+
+def _planned(terms: Terms) -> list[str]:
+    fields = []
     if terms.remind_after:
         fields.append(f'"remind_after_ms":{encode(list(terms.remind_after))}')
     if terms.escalate_after is not None:
-        fields.append(f'"escalate_after_ms":{terms.escalate_after}')
-        fields.append(f'"escalate_to":{terms.escalate_to}')
-    return _object(*fields)
+        fields += [f'"escalate_after_ms":{terms.escalate_after}', f'"escalate_to":{terms.escalate_to}']
+    return fields
 
 
 def reworded(asked: str, now: str, *, digest: bool) -> str:
@@ -92,7 +99,7 @@ def shown(name: str, payload: str, position: str) -> str:
 
 
 def answered(response: str, *, digest: bool, actor: Actor | None = None, authority: str | None = None) -> str:
-    """A response, which is JSON, with the right by which the actor gave it, their groups and their roles.
+    """A response, which is JSON, with the right by which the actor gave it, their groups and roles, and what they were known by.
 
     Raises ``NotJSON`` for an authority that is no text. Without an actor, as for a default at the deadline, it has none of these.
     """
@@ -163,4 +170,6 @@ def _sha256(text: str) -> str:
 def _credentials(actor: Actor, authority: str) -> str:
     told: dict[str, Any] = {"authority": check_text("authority", authority, limit=1_000)}
     told |= {name: sorted(getattr(actor, name)) for name in ("groups", "roles") if getattr(actor, name)}
+    if actor.known_by is not None:
+        told["known_by"] = check_text("known_by", actor.known_by, limit=1_000)
     return encode(told)[1:-1]

@@ -9,6 +9,7 @@ The functions that take a transaction are jobs for the writer.
 """
 
 import functools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +24,7 @@ from restpoint._storage.schema import consents, executions, history, interaction
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint._storage.sqlite.triggers import NOTICE_STATUSES
-from restpoint.errors import Conflict, InvalidArgument, NotFound
+from restpoint.errors import Conflict, InvalidArgument, NoticeNotFound, UnknownRoute
 from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN
 
@@ -51,12 +52,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class KnownRoute:
-    """A route as the file has it; ``disabled_at`` is in milliseconds since the epoch, and ``problem`` what the receiver said."""
+    """A route as the file has it.
+
+    ``disabled_at`` is since when nothing is sent by it, in seconds since the epoch, and ``problem`` what the receiver said then.
+    """
 
     name: str
     channel: str
     events: tuple[str, ...]
-    disabled_at: int | None
+    disabled_at: float | None
     problem: str | None
 
 
@@ -120,21 +124,23 @@ async def known_routes(database: Database) -> list[KnownRoute]:
     found: dict[str, KnownRoute] = {}
     for event, name, channel, _, _, _, _, at, why in await database.read(_ROUTES):
         before = found[name].events if name in found else ()
-        found[name] = KnownRoute(name, channel, (*before, event), at, why)
+        found[name] = KnownRoute(name, channel, (*before, event), None if at is None else at / 1000, why)
     return list(found.values())
 
 
 def enable(tx: Transaction, route: str, actor: str | None) -> None:
     """Send by a disabled route again, first of all what has waited. Nothing happens where it is not disabled.
 
-    Raises ``NotFound`` where the file has no such route.
+    Raises ``UnknownRoute`` where the file has none of this name.
     """
     if tx.execute(_ENABLE, {"the_route": route}).rowcount:
         tx.flush()
         tx.execute(_SET_DUE, {"the_route": route, "due": tx.now})
         append(tx, EventKind.ROUTE_ENABLED, actor=actor, detail=encode({"route": route}))
-    elif all(name != route for _, name, *_ in tx.all(_ROUTES)):
-        raise NotFound(f"There is no route {route!r} in the file; restpoint routes list shows those that there are.")
+    else:
+        known = {name for _, name, *_ in tx.all(_ROUTES)}
+        if route not in known:
+            raise UnknownRoute(route, known)
 
 
 # --- Delivery --------------------------------------------------------------------------------------------------------
@@ -253,10 +259,16 @@ _STATUS: Final = prepare(select(_e.status).where(_e.id == bindparam("id")))
 _EVENT: Final = prepare(select(_h.event).where(_h.sequence == bindparam("sequence")))
 
 
-def claim(tx: Transaction, channel: str, lease: int, most: int) -> list[Claimed]:
-    """Claim what is due for a channel, at most ``most`` notices, the longest due first."""
+def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
+    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first."""
     tx.flush()  # what the batch has settled so far is moot
-    which = {"channel": channel, "now": tx.now, "max": most, "the_lease": lease, "patience": tx.now + PATIENCE}
+    which = {
+        "channel": channel,
+        "now": tx.now - settled,
+        "max": most,
+        "the_lease": lease,
+        "patience": tx.now + PATIENCE,
+    }
     ids = [notice_id for (notice_id,) in tx.all(_CLAIM, which)]
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
 
@@ -446,6 +458,7 @@ class EntryPage:
     next_cursor: str | None
 
 
+_IS_ID: Final = re.compile("[0-9a-f-]{36}")
 _ENTRY: Final = select(
     *(_o.id, _o.status, func.coalesce(_h.event, word("?")), _o.sequence, _o.route, _o.channel, _o.recipient),
     *(_o.execution_id, _o.wait_id, _o.attempts, _o.created_at, _o.due_at, _o.ended_at, _o.opened_at, _o.problem),
@@ -479,6 +492,10 @@ async def page(
     filters = {name: value for name, value in given.items() if value is not None}
     parameters: dict[str, Any] = {f"the_{name}": value for name, value in filters.items()} | {"max": limit + 1}
     if cursor is not None:
+        if not _IS_ID.fullmatch(cursor):
+            raise InvalidArgument(
+                f"{cursor[:80]!r} is not a cursor; use next_cursor of the page before, or none to begin."
+            )
         parameters["after"] = cursor
     query = _page_query(frozenset(filters), is_next=cursor is not None)
     entries = [_entry(row) for row in await database.read(query, parameters, lane="long")]
@@ -488,10 +505,10 @@ async def page(
 
 
 async def find(database: Database, notice_id: str) -> Entry:
-    """The notice with this id. Raises ``NotFound``."""
+    """The notice with this id. Raises ``NoticeNotFound``."""
     for row in await database.read(_FIND, {"the_id": notice_id}):
         return _entry(row)
-    raise _not_found(notice_id)
+    raise NoticeNotFound(notice_id)
 
 
 def _entry(row: Row) -> Entry:
@@ -500,12 +517,8 @@ def _entry(row: Row) -> Entry:
     return Entry(*columns, created_at / 1000, *seconds, problem)  # type: ignore[call-arg]
 
 
-def _not_found(notice_id: str) -> NotFound:
-    return NotFound(f"There is no notice {notice_id[:80]} in the outbox; notices leave it with their execution.")
-
-
 def drop(tx: Transaction, notice_id: str, actor: str | None, reason: str | None) -> None:
-    """Have a notice that was not delivered never be delivered. Raises ``NotFound``, and ``Conflict`` where it is settled."""
+    """Have a notice never be delivered. Raises ``NoticeNotFound``, and ``Conflict`` where it was delivered, or is moot."""
     row = tx.one(_DROP, {"the_id": notice_id, "now": tx.now})
     if row is not None:
         _tell(tx, EventKind.NOTICE_DROPPED, row, actor=actor, cause=reason)
@@ -516,7 +529,7 @@ def drop(tx: Transaction, notice_id: str, actor: str | None, reason: str | None)
 def retry(tx: Transaction, notice_id: str, actor: str | None) -> None:
     """Have a notice that was not delivered be tried at once, for three more days. Nothing happens where it is being sent.
 
-    Raises ``NotFound``, and ``Conflict`` where it was delivered, or is of a prompt or consent that is over.
+    Raises ``NoticeNotFound``, and ``Conflict`` where it was delivered, or is of a prompt or consent that is over.
     """
     tx.flush()
     row = tx.one(_RETRY, {"the_id": notice_id, "now": tx.now, "until": tx.now + PATIENCE})
@@ -531,7 +544,7 @@ def retry(tx: Transaction, notice_id: str, actor: str | None) -> None:
 def _standing(tx: Transaction, notice_id: str) -> tuple[str, int | None]:
     row = tx.one(_STANDING, {"the_id": notice_id})
     if row is None:
-        raise _not_found(notice_id)
+        raise NoticeNotFound(notice_id)
     return row[0], row[1]
 
 

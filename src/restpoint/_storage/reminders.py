@@ -11,12 +11,11 @@ from sqlalchemy import bindparam, select, update
 from restpoint._core.changes import Change, Wait
 from restpoint._core.reminders import ESCALATE, STAY, FallsDue
 from restpoint._core.serialization import decode, encode
-from restpoint._storage import event_details, statements
+from restpoint._storage import event_details, statements, votes
 from restpoint._storage.history import append
 from restpoint._storage.schema import executions, interactions, reminders
 from restpoint._storage.sqlite.connection import limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
-from restpoint.access import LOCAL
 from restpoint.errors import Conflict
 from restpoint.events import EventKind
 
@@ -50,7 +49,6 @@ _STAY: Final = prepare(
 _REMINDERS_NOW: Final = prepare(
     select(statements.REMINDERS).select_from(interactions).where(_i.key == bindparam("wait_key"))
 )
-_OWNER: Final = prepare(select(_e.owner).where(_e.id == bindparam("id")))
 
 
 async def overdue(database: Database, now: int, most: int) -> list[tuple[str, str]]:
@@ -67,7 +65,7 @@ def fall_due(tx: Transaction, execution_id: str, wait_id: str) -> None:
     row = tx.one(statements.OPEN_INTERACTION, {"id": execution_id, "wait": wait_id})
     if row is None:
         return
-    status, key, _, _, *columns = row
+    status, owner, key, _, _, *columns = row
     wait = Wait("interaction", **dict(zip(statements.OF_A_PROMPT, columns, strict=True)))
     if wait.status != "pending" or (wait.deadline_at is not None and wait.deadline_at <= tx.now):
         return
@@ -75,7 +73,6 @@ def fall_due(tx: Transaction, execution_id: str, wait_id: str) -> None:
     if not due:
         return
     tx.execute(_DONE, {"wait_key": key, "now": tx.now, "done": tx.now})
-    ((owner,),) = tx.all(_OWNER, {"id": execution_id})
     escalation = next((one.assignees for one in due if one.what == ESCALATE), None)
     if escalation is None:
         event, cause = EventKind.INTERACTION_REMINDED, "remind_after"
@@ -99,17 +96,18 @@ def _holders(wait: Wait, owner: str | None) -> list[str]:
 def _escalate(
     tx: Transaction, execution_id: str, key: int, wait: Wait, owner: str | None, to: str
 ) -> tuple[EventKind, str]:
-    """Address a prompt to those of ``to`` who may answer it, which ends a claim; where there is nobody, leave it as it is."""
-    barred = set(decode(wait.excluded) or ())
-    if wait.four_eyes and owner is not None:
-        barred.add(owner)
-    if barred:
-        barred.add(LOCAL)  # who may be anybody
+    """Address a prompt to those of ``to`` who may answer it, which ends a claim.
+
+    Where there are none, or too few for the votes that it takes, it stays as it is.
+    """
+    barred = votes.barred(wait, owner, wait.excluded)
     named = list(dict.fromkeys(decode(to)))
     people, kept_out = [name for name in named if name not in barred], [name for name in named if name in barred]
-    if not people:
+    voters: list[str] = decode(wait.voters) or []
+    most = votes.leading(tx, key)[1] if voters else 0
+    if not votes.are_possible(wait.votes or 1, people, barred, voters, most):
         tx.execute(_STAY, {"wait_key": key})
-        return EventKind.INTERACTION_NOT_ESCALATED, event_details.escalated((), kept_out)
+        return EventKind.INTERACTION_NOT_ESCALATED, event_details.escalated((), named)
     assignees = encode(people)
     if tx.execute(statements.ADDRESS, (assignees, key, wait.status)).rowcount != 1:
         raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)

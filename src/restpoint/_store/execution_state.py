@@ -104,8 +104,8 @@ def _as_read(known: Wait | None, read: Wait) -> Wait:
 
 
 def _may_change(wait: Wait) -> tuple[str | None, ...]:
-    """What may change of a prompt while it is open: whom it is for, who claimed it, and what is still to come of it."""
-    return wait.assignees, wait.claimed_by, wait.reminders
+    """What may change of a prompt while it is open: whom it is for, who claimed it or voted, and what is still to come of it."""
+    return wait.assignees, wait.claimed_by, wait.voters, wait.reminders
 
 
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:

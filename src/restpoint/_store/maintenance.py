@@ -152,15 +152,15 @@ class Maintenance:
         Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
         total = 0
-        # First, so that what nobody delivers any more keeps no execution in the file.
-        while overdue := await outbox.overdue(self._database, self._clock.now(), SWEPT_AT_ONCE):
-            await self._database.write(outbox.give_up, overdue)
-            await asyncio.sleep(vacuum.PAUSE_SECONDS)
         sweep = partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)
         while (swept := await self._database.write(sweep)).ids or swept.postponed:
             self._records.swept(swept.ids)
             total += len(swept.ids)
             self.swept += len(swept.ids)
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
+        # What nobody delivers any more keeps no execution in the file for longer.
+        while overdue := await outbox.overdue(self._database, self._clock.now(), SWEPT_AT_ONCE):
+            await self._database.write(outbox.give_up, overdue)
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
         while await self._database.write(partial(retention.forget_keys, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
             await asyncio.sleep(vacuum.PAUSE_SECONDS)

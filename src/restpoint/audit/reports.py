@@ -49,6 +49,22 @@ QUESTIONS: Final = {
             ("at", "decision", "question", "assignees", "workflow", "execution_id"),
         ),
         Question(
+            "told",
+            "Who was told what, when, and how long until they answered",
+            "told",
+            (
+                "at",
+                "outcome",
+                "recipient",
+                "channel",
+                "told",
+                "question",
+                "opened_at",
+                "answered_by",
+                "answered_after_ms",
+            ),
+        ),
+        Question(
             "recoveries",
             "Executions recovered after a crash",
             "recoveries",

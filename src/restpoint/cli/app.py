@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from restpoint.cli import audit, executions, files, inbox, oauth, retention, servers, sessions, terminal
+from restpoint.cli import audit, executions, files, inbox, oauth, outbox, retention, routes, servers, sessions, terminal
 
 EXAMPLES: Final = {
     "list": ("restpoint list --status interaction_required", "restpoint list --url http://127.0.0.1:8000 -o jsonl"),
@@ -50,6 +50,16 @@ EXAMPLES: Final = {
         "restpoint providers check --providers providers.toml --public-url https://approvals.example.com",
         "restpoint providers check github --providers providers.toml -o json",
     ),
+    "outbox list": (
+        "restpoint outbox list --status given_up",
+        "restpoint outbox list --url http://127.0.0.1:8000 -o jsonl",
+    ),
+    "outbox show": ("restpoint outbox show 019ac0de-0000-7000-8000-000000000001",),
+    "outbox retry": ("restpoint outbox retry 019ac0de-0000-7000-8000-000000000001",),
+    "outbox drop": ("restpoint outbox drop 019ac0de-0000-7000-8000-000000000001 --reason 'They were called'",),
+    "routes check": ("restpoint routes check --routes routes.toml",),
+    "routes list": ("restpoint routes list",),
+    "routes enable": ("restpoint routes enable questions",),
     "keys generate": ("restpoint keys generate --keys /etc/restpoint/keys",),
     "keys rotate": ("restpoint keys rotate",),
     "keys list": ("restpoint keys list",),
@@ -57,6 +67,8 @@ EXAMPLES: Final = {
     "hold": ("restpoint hold 4f1c09 --reason 'Audit of November'",),
     "release": ("restpoint release 4f1c09",),
     "erase": ("restpoint erase 4f1c09 --reason 'Request 17'", "restpoint erase --person ada@example.org --dry-run"),
+    "routes test": ("restpoint routes test finance --routes routes.toml", "restpoint routes test mails --to anna"),
+    "routes keygen": ("restpoint routes keygen", "restpoint routes keygen crm.key --ed25519"),
     "db upgrade": ("restpoint db upgrade --dry-run", "restpoint db upgrade --database orders.db"),
     "db downgrade": ("restpoint db downgrade 0003 --dry-run",),
     "db current": ("restpoint db current",),
@@ -117,6 +129,8 @@ def application() -> typer.Typer:
     app.add_typer(sessions.sessions, name="sessions", rich_help_panel=running)
     app.add_typer(oauth.providers, name="providers", rich_help_panel=running)
     app.add_typer(oauth.keys, name="keys", rich_help_panel=running)
+    app.add_typer(routes.routes, name="routes", rich_help_panel=running)
+    app.add_typer(outbox.outbox, name="outbox", rich_help_panel=running)
     app.command("sweep", rich_help_panel=the_file)(files.sweep)
     app.command("hold", rich_help_panel=the_file)(retention.hold)
     app.command("release", rich_help_panel=the_file)(retention.release)

@@ -59,6 +59,10 @@ ProvidersFile = Annotated[
     Path | None,
     typer.Option("--providers", envvar="RESTPOINT_PROVIDERS_FILE", help="The file of OAuth providers, as TOML."),
 ]
+RoutesFile = Annotated[
+    Path | None,
+    typer.Option("--routes", envvar="RESTPOINT_ROUTES_FILE", help="The file that says who is told of what, as TOML."),
+]
 PublicUrl = Annotated[
     str | None,
     typer.Option("--public-url", envvar="RESTPOINT_PUBLIC_URL", help="The URL of the server as browsers see it."),

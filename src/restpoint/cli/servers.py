@@ -17,6 +17,7 @@ from restpoint.cli.options import (
     Output,
     ProvidersFile,
     PublicUrl,
+    RoutesFile,
     TimeToLive,
     seconds_or_never,
     times_to_live,
@@ -52,6 +53,7 @@ def serve(
     ] = 1,
     tokens_file: TokensFile = None,
     providers: ProvidersFile = None,
+    routes: RoutesFile = None,
     keys: KeysFile = None,
     public_url: PublicUrl = None,
     trusted_origin: Annotated[
@@ -193,6 +195,7 @@ def serve(
         log_json=log_format == "json",
         log_level=log_level.upper(),
         providers_file=None if providers is None else str(providers),
+        routes_file=None if routes is None else str(routes),
         keys_file=None if keys is None else str(keys),
         public_url=public_url,
         trusted_origins=tuple(trusted_origin or ()),

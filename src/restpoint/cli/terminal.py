@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 REFUSED, USAGE, NOT_FOUND, NOT_ALLOWED, STORAGE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
-GROUPS: Final = frozenset({"audit", "db", "keys", "providers", "sessions", "tokens"})
+GROUPS: Final = frozenset({"audit", "db", "keys", "outbox", "providers", "routes", "sessions", "tokens"})
 """The commands that have subcommands."""
 
 _HINTS: Final = {
@@ -23,6 +23,7 @@ _HINTS: Final = {
     "interaction_not_found": "restpoint show ID",
     "already_resolved": "restpoint history ID",
     "interaction_claimed": "restpoint reassign ID NAME, by an operator",
+    "already_voted": "restpoint show ID",
     "interaction_expired": "restpoint show ID",
     "interaction_withdrawn": "restpoint show ID",
     "illegal_transition": "restpoint show ID",
@@ -31,6 +32,7 @@ _HINTS: Final = {
     "not_allowed": "RESTPOINT_TOKEN=... restpoint ..., with the token of someone who may",
     "four_eyes": "restpoint answer ID, by someone else",
     "same_person": "restpoint answer ID, by someone else",
+    "voter_unknown": "RESTPOINT_TOKEN=... restpoint answer ID --url URL, with a token of your own",
     "input_not_accepted": "restpoint start NAME --input '{...}'",
     "invalid_argument": "restpoint COMMAND --help",
     "execution_held": "restpoint show ID",

@@ -8,12 +8,15 @@
     │   │   └── ExecutionGone              execution_gone: it was in the file, and was swept or removed
     │   ├── InteractionNotFound            interaction_not_found
     │   ├── WorkflowNotFound               workflow_not_found
-    │   └── NothingToExport                nothing_to_export
+    │   ├── NothingToExport                nothing_to_export
+    │   ├── NoticeNotFound                 notice_not_found
+    │   └── UnknownRoute                   unknown_route: by which people would be told
     ├── Refused (ValueError)               a rule forbids it; nothing was written
     │   ├── IllegalTransition              illegal_transition
     │   ├── Conflict                       conflict
     │   ├── InteractionAlreadyResolved     already_resolved
     │   ├── InteractionClaimed             interaction_claimed
+    │   ├── AlreadyVoted                   already_voted
     │   ├── InteractionExpired (TimeoutError)   interaction_expired
     │   ├── InteractionWithdrawn           interaction_withdrawn
     │   ├── InteractionExists              interaction_exists
@@ -34,7 +37,8 @@
     │       └── TimeLimitRefused           time_limit_refused: asyncio's time limits do not outlast a restart
     ├── NotAllowed                         not_allowed: the policy forbids it to this actor; nothing was written
     │   ├── FourEyes                       four_eyes
-    │   └── SamePerson                     same_person
+    │   ├── SamePerson                     same_person
+    │   └── VoterUnknown                   voter_unknown
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
     ├── StepFailed                         step_failed: a step of a workflow raised, and so did its retries
     ├── WorkflowFailed                     workflow_failed: a workflow raises it to give up, with a code of its own
@@ -81,6 +85,7 @@ from restpoint.errors.executions import (
     OwnerLimitReached,
 )
 from restpoint.errors.interactions import (
+    AlreadyVoted,
     FieldError,
     FourEyes,
     InteractionAlreadyResolved,
@@ -93,6 +98,7 @@ from restpoint.errors.interactions import (
     PromptNotAccepted,
     ResponseNotAccepted,
     SamePerson,
+    VoterUnknown,
 )
 from restpoint.errors.roots import (
     NotAllowed,
@@ -113,6 +119,7 @@ from restpoint.errors.storage import (
     StoreClosed,
     UnusableFile,
 )
+from restpoint.errors.telling import NoticeNotFound, UnknownRoute
 from restpoint.errors.workflows import (
     IdempotencyConflict,
     InputNotAccepted,
@@ -124,6 +131,7 @@ from restpoint.errors.workflows import (
 )
 
 __all__ = [
+    "AlreadyVoted",
     "CannotRetry",
     "Conflict",
     "ConsentDenied",
@@ -153,6 +161,7 @@ __all__ = [
     "NotFound",
     "NotJSON",
     "NothingToExport",
+    "NoticeNotFound",
     "OwnerLimitReached",
     "PromptDeclined",
     "PromptNotAccepted",
@@ -172,7 +181,9 @@ __all__ = [
     "StorageFull",
     "StoreClosed",
     "TimeLimitRefused",
+    "UnknownRoute",
     "UnusableFile",
+    "VoterUnknown",
     "WorkflowFailed",
     "WorkflowNotFound",
     "by_code",

@@ -16,11 +16,12 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -41,19 +42,23 @@ from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
-from restpoint.http.credentials import credentials, oauth
+from restpoint.http.credentials import credentials, oauth, vault_of
 from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
-from restpoint.http.pages import reference
+from restpoint.http.pages import reference, rendering
 from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
 from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
+from restpoint.notify import routes_file
+from restpoint.notify.addresses import Lookup, Members
+from restpoint.notify.deliverer import Deliverer
+from restpoint.notify.notices import Channel
 from restpoint.oauth.keyring import Vault
 from restpoint.oauth.providers import Provider
 from restpoint.service import Service
@@ -171,6 +176,10 @@ def create_app(
     starts: bool = True,
     pages: bool = True,
     owner_limits: OwnerLimits | None = None,
+    routes: str | os.PathLike[str] | None = None,
+    channels: Mapping[str, Channel] | None = None,
+    lookup: Lookup | None = None,
+    members: Members | None = None,
     title: str = _TITLE,
 ) -> Starlette:
     """A server of its own: the store, the runner and all routes. It is run once; make another to run again.
@@ -190,9 +199,13 @@ def create_app(
     went; ``address`` is where the server listens, for links that no request asks for. ``audit_key`` (``RESTPOINT_AUDIT_KEY``) is
     the file of the private key that signs what auditors take away.
 
-    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers) and ``shutdown``: a function that ends every
-    long poll and stream now, with a reason, so that a server which waits for its replies can end. SIGTERM and SIGINT call
-    it too. Raises ``InvalidArgument``.
+    ``routes`` (``RESTPOINT_ROUTES_FILE``) is the file that says who is told of what; ``channels`` are the application's own, by
+    the names that the file calls them. ``lookup`` gives where a person is reached, and ``members`` who is in a group, where the
+    file does not say it; see ``Deliverer.of_file``.
+
+    ``app.state`` has ``store``, ``runner``, ``consents`` (None without providers), ``deliverer`` (None without routes) and
+    ``shutdown``: a function that ends every long poll and stream now, with a reason, so that a server which waits for its replies
+    can end. SIGTERM and SIGINT call it too. Raises ``InvalidArgument``.
     """
     limits = SessionLimits(session_idle_seconds, session_lifetime_seconds)
     store = ExecutionStore(
@@ -217,7 +230,23 @@ def create_app(
         consents=consents,
     )  # fmt: skip
     signing = audit_key or os.environ.get("RESTPOINT_AUDIT_KEY") or None
-    metrics = Metrics(store, runner, consents)
+    told_by = routes or os.environ.get("RESTPOINT_ROUTES_FILE") or None
+    deliverer = None
+    if told_by is not None:
+        told = routes_file.read(Path(told_by), channels or ())
+        vault = None if known is None else known.vault
+        if vault is None and told.has_tickets:
+            vault = vault_of(store, keys, create=create)
+        deliverer = Deliverer.of_file(
+            store,
+            told,
+            channels=channels,
+            lookup=lookup,
+            members=members,
+            public_url=public_url or address,
+            vault=vault,
+        )
+    metrics = Metrics(store, runner, consents, deliverer)
     handlers = Handlers(
         Service(store, runner, policy, None if signing is None else SigningKey.read(signing), owner_limits),
         sign_in,
@@ -230,6 +259,7 @@ def create_app(
         consents=consents,
         starts=starts,
         pages=pages,
+        tickets=None if deliverer is None else deliverer.tickets,
         public_url=public_url,
     )
 
@@ -243,6 +273,8 @@ def create_app(
             if consents is not None:
                 await opened.enter_async_context(consents)
             await opened.enter_async_context(runner)
+            if deliverer is not None:
+                await opened.enter_async_context(deliverer)
             await opened.enter_async_context(_lifespan_of(handlers)(app))
             yield
 
@@ -253,7 +285,7 @@ def create_app(
             allow_headers=_SENT_BY_PAGES, expose_headers=_READ_BY_PAGES,
         )  # fmt: skip
     app.state.store, app.state.runner, app.state.shutdown = store, runner, handlers.long_requests.end
-    app.state.consents = consents
+    app.state.consents, app.state.deliverer = consents, deliverer
     return app
 
 
@@ -308,14 +340,17 @@ class _Routes:
         self._title = title
         self._base_of = handlers.base_of
         self._operations = operations(handlers)
-        self._pages = InboxPages(handlers) if handlers.has_pages else None
+        pages = InboxPages(handlers).routes if handlers.has_pages else ()
+        tickets = () if handlers.ticket_pages is None else handlers.ticket_pages.routes
+        assets = rendering.ROUTES if pages or tickets else ()
+        self._pages = (*pages, *tickets, *assets)
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
             yield _route(each.path, _Endpoint(each.handler, each.query), each.method, each.id)
         yield _route("/openapi.json", _Endpoint(self.openapi, frozenset()), "GET", "openapi")
         yield _route("/docs", _Endpoint(self.docs, frozenset()), "GET", "docs")
-        for page in () if self._pages is None else self._pages.routes:
+        for page in self._pages:
             yield _route(page.path, _Endpoint(page.handler, None), page.method, page.name)
 
     @cached_property

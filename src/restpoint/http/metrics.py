@@ -34,6 +34,7 @@ from restpoint.errors import RestpointError
 
 if TYPE_CHECKING:
     from restpoint._engine.runner import Runner
+    from restpoint.notify.deliverer import Deliverer
     from restpoint.oauth.flow import Consents
 
 log = logging.getLogger(__name__)
@@ -56,12 +57,17 @@ class Metrics(Collector):
     """
 
     def __init__(
-        self, store: ExecutionStore, runner: "Runner | None" = None, consents: "Consents | None" = None
+        self,
+        store: ExecutionStore,
+        runner: "Runner | None" = None,
+        consents: "Consents | None" = None,
+        deliverer: "Deliverer | None" = None,
     ) -> None:
         self.registry: Final = CollectorRegistry()
         self._store = store
         self._runner = runner
         self._consents = consents
+        self._deliverer = deliverer
         # Plain numbers, counted on the event loop: a Counter with labels costs ten times as much.
         self._transitions: Tally[str] = Tally()
         self._gauges: Gauges | None = None
@@ -144,6 +150,15 @@ class Metrics(Collector):
             yield _labelled(CounterMetricFamily, "restpoint_oauth_callbacks", what, "outcome", callbacks)
             what = "Refreshes of expired OAuth tokens, by outcome."
             yield _labelled(CounterMetricFamily, "restpoint_oauth_refreshes", what, "outcome", refreshes)
+        if self._deliverer is not None:
+            attempts = CounterMetricFamily(
+                "restpoint_notice_attempts",
+                "Attempts of this process to deliver a notice, by channel and outcome: delivered, failed, or given_up for good.",
+                labels=["channel", "outcome"],
+            )
+            for (channel, outcome), count in sorted(self._deliverer.outcomes.items()):
+                attempts.add_metric([channel, outcome], count)
+            yield attempts
         if self._runner is not None:
             states = ("running", "paused_in_memory", "queued")
             yield _labelled(
@@ -175,6 +190,23 @@ def _of_the_file(gauges: Gauges) -> Iterator[Metric]:
         for kind, wait in gauges.waits.items()
     }
     yield _labelled(GaugeMetricFamily, "restpoint_oldest_open_wait_seconds", what, "kind", ages)
+    yield GaugeMetricFamily(
+        "restpoint_pending_notices", "Notices in the file that are still to be delivered.", value=gauges.notices.count
+    )
+    oldest = gauges.notices.oldest
+    yield GaugeMetricFamily(
+        "restpoint_oldest_pending_notice_seconds",
+        "Age of the oldest notice that is still to be delivered; 0: none.",
+        value=0 if oldest is None else max(gauges.at - oldest, 0) / 1000,
+    )
+    yield GaugeMetricFamily(
+        "restpoint_given_up_notices", "Notices in the file that were given up.", value=gauges.given_up_notices
+    )
+    yield GaugeMetricFamily(
+        "restpoint_disabled_routes",
+        "Routes that are disabled because the receiver is gone.",
+        value=gauges.disabled_routes,
+    )
     what = "Executions of workflows in the file that a runner has claimed, that are ready for one, or that none can go on with."
     yield _labelled(GaugeMetricFamily, "restpoint_runs", what, "state", gauges.runs)
     yield CounterMetricFamily(

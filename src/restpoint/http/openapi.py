@@ -16,6 +16,7 @@ _TAGS: Final = {
     "workflows": "What can be started, and starting it.",
     "executions": "What runs, waits and has ended: polls, streams, answers, cancellations.",
     "inbox": "What waits for whom: inboxes, claims, and handing a prompt on.",
+    "outbox": "What people are told of, by which routes, and what became of it; it takes the role reader or operator.",
     "consents": "The pages of OAuth consents, for browsers.",
     "sign-in": "The pages on which people sign in and out, for browsers.",
     "audit": "The history, for auditors; it takes the role reader or operator.",

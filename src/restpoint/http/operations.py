@@ -16,11 +16,12 @@ from restpoint.audit.reports import QUESTIONS
 from restpoint.http import parameters, schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
+from restpoint.http.outbox_handlers import OutboxHandlers
 from restpoint.http.pages.sign_in import SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE
 from restpoint.http.parameters import Parameter, path, text
 from restpoint.http.prompt_handlers import PromptHandlers
 from restpoint.http.start_handlers import StartHandlers
-from restpoint.models import ExecutionList, HistoryList, InboxList, WorkflowList
+from restpoint.models import ExecutionList, HistoryList, InboxList, NoticeItem, NoticeList, RouteList, WorkflowList
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -188,6 +189,7 @@ def operations(handlers: Handlers) -> list[Operation]:
     starts = _starts(StartHandlers(handlers)) if handlers.starts else []
     table = [*starts, *_executions(handlers, prompts), *_assignment(prompts), *_server(handlers), *_consents(handlers)]
     table += _sign_in(handlers)
+    table += _outbox(OutboxHandlers(handlers))
     table += _audit(AuditHandlers(handlers.service, handlers.actor))
     return sorted(table, key=lambda each: often.get(each.id, len(often)))
 
@@ -265,7 +267,7 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
             "answer_interaction", tag, {204: _DONE},
             (*changed, errors.InteractionNotFound, errors.InteractionAlreadyResolved, errors.FourEyes, errors.InteractionExpired,
              errors.InteractionWithdrawn, errors.ResponseNotAccepted, errors.NotJSON, errors.InteractionClaimed,
-             errors.SamePerson),
+             errors.SamePerson, errors.AlreadyVoted, errors.VoterUnknown),
             (id_, path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
         ),
         Operation(
@@ -303,12 +305,44 @@ def _assignment(handlers: PromptHandlers) -> list[Operation]:
             "POST", f"{prompt}/release", handlers.release, "release_interaction", tag, {204: _DONE}, refused, ids, reason
         ),
         Operation(
-            "POST", f"{prompt}/delegate", handlers.delegate, "delegate_interaction", tag, {204: _DONE}, refused, ids,
+            "POST", f"{prompt}/delegate", handlers.delegate, "delegate_interaction", tag, {204: _DONE},
+            (*refused, errors.AlreadyVoted), ids,
             Content(schemas.Delegation, examples={"group": {"to": "group:legal"}}, required=True),
         ),
         Operation(
             "POST", f"{prompt}/reassign", handlers.reassign, "reassign_interaction", tag, {204: _DONE}, refused, ids,
             Content(schemas.Reassignment, examples={"people": {"to": ["grace", "group:finance"]}}, required=True),
+        ),
+    ]  # fmt: skip
+
+
+def _outbox(handlers: OutboxHandlers) -> list[Operation]:
+    """What is told to people, for operators."""
+    tag, notice = "outbox", path("notice_id", "The id of a notice.")
+    filters = (parameters.NOTICE_STATUS, parameters.ROUTE, parameters.EXECUTION, parameters.LIMIT, parameters.CURSOR)
+    absent, settled = (errors.NoticeNotFound,), (errors.NoticeNotFound, errors.Conflict)
+    reason = Content(schemas.Cancellation | None, examples={"reason": {"reason": "They were called"}})
+    return [
+        Operation(
+            "GET", "/outbox", handlers.list, "list_notices", tag,
+            {200: Reply("A page of notices, the newest first.", Content(NoticeList))}, (), filters,
+        ),
+        Operation(
+            "GET", "/outbox/{notice_id}", handlers.show, "get_notice", tag,
+            {200: Reply("The notice.", Content(NoticeItem))}, absent, (notice,),
+        ),
+        Operation("POST", "/outbox/{notice_id}/retry", handlers.retry, "retry_notice", tag, {204: _DONE}, settled, (notice,)),
+        Operation(
+            "POST", "/outbox/{notice_id}/drop", handlers.drop, "drop_notice", tag, {204: _DONE},
+            (*settled, errors.NotJSON), (notice,), reason,
+        ),
+        Operation(
+            "GET", "/routes", handlers.routes, "list_routes", tag,
+            {200: Reply("The routes by which people are told.", Content(RouteList))},
+        ),
+        Operation(
+            "POST", "/routes/{route}/enable", handlers.enable, "enable_route", tag, {204: _DONE}, (errors.UnknownRoute,),
+            (path("route", "The name of a route."),),
         ),
     ]  # fmt: skip
 

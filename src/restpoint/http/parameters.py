@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from restpoint._core import timestamps
 from restpoint._core.execution_row import PRIORITIES, StartOptions
-from restpoint._storage import listing
+from restpoint._storage import listing, outbox
 from restpoint.audit.export import FORMATS, Format, form_of
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
@@ -213,6 +213,9 @@ FROM: Final = Parameter("from", "query", "Since this day or moment, in UTC unles
 TO: Final = Parameter(
     "to", "query", "Through this day, or up to this moment, in UTC unless it says.", _MOMENT, timestamps.until
 )
+NOTICE_STATUS: Final = text("status", "Only notices with this status.", enum=list(outbox.STATUSES))
+ROUTE: Final = text("route", "Only by this route.")
+EXECUTION: Final = text("execution", "Only of the execution with this id.")
 ACTOR: Final = text("actor", "Only what they did.")
 EVENT: Final = text("event", f"Only this event, such as {EventKind.INTERACTION_ANSWERED}.")
 STATUS: Final = text("status", "Only what led to this status.", **_STATUS)

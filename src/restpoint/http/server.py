@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -35,6 +36,7 @@ from restpoint.http.bearer_tokens import Tokens
 from restpoint.http.connections import MAX_CONNECTIONS, Config, ConnectionLimits, limit_log_lines
 from restpoint.http.requests import check_origin
 from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
+from restpoint.notify import routes_file
 from restpoint.oauth import providers
 from restpoint.oauth.keyring import vault_for
 
@@ -81,6 +83,7 @@ class Settings:
     log_json: bool = False
     log_level: str = "WARNING"
     providers_file: str | None = None
+    routes_file: str | None = None
     keys_file: str | None = None
     public_url: str | None = None
     trusted_origins: tuple[str, ...] = ()
@@ -150,6 +153,7 @@ def make_app(settings: Settings) -> "Starlette":
         default=settings.default,
         providers=settings.providers_file,
         keys=settings.keys_file,
+        routes=settings.routes_file,
         public_url=settings.public_url,
         trusted_origins=settings.trusted_origins,
         session_idle_seconds=settings.session_idle,
@@ -179,13 +183,16 @@ def _check(settings: Settings) -> None:
             "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, have people sign in with a "
             "provider (sign_in = true in the file of --providers), or leave --host away."
         )
+    told = None if settings.routes_file is None else routes_file.read(Path(settings.routes_file))
+    if told is not None:
+        told.channels(os.environ, settings.public_url)
     if settings.public_url is not None:
         providers.check_url("public_url", settings.public_url)
     for origin in settings.trusted_origins:
         check_origin(origin)
     path = locate(settings.database)
     migrations.prepare(path, "refuse", create=settings.create)
-    if settings.providers_file is not None:
+    if settings.providers_file is not None or (told is not None and told.has_tickets):
         vault_for(path, settings.keys_file, os.environ)
 
 

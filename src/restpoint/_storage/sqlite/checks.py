@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, case, func, select, union_all
 from restpoint._core.timestamps import span
 from restpoint._storage import leases, progress, verification
 from restpoint._storage.leases import Holder
-from restpoint._storage.schema import consents, executions, interactions
+from restpoint._storage.schema import consents, executions, interactions, outbox, routes
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import ONE, ZERO, opened, prepare, word, words
 from restpoint.lifecycle import OPEN
@@ -31,10 +31,11 @@ OVERDUE: Final = 60_000  # milliseconds after its deadline; by then a wait shoul
 UNSWEPT: Final = (
     600_000  # milliseconds after its time to live; by then the sweep, which runs now and then, should have come
 )
+UNTOLD: Final = 60_000  # milliseconds after it was due; by then a notice should have been tried
 _EXAMINED: Final = 10_000  # executions that run, the oldest ones
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
-_e, _i, _c = executions.c, interactions.c, consents.c
+_e, _i, _c, _o = executions.c, interactions.c, consents.c, outbox.c
 _pending = _i.status == word("pending")
 _open = _c.status.in_(words(OPEN))
 _waits = union_all(
@@ -64,6 +65,18 @@ _EXPIRED: Final = prepare(
     )
 )
 _PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), func.min(_e.problem)).where(_e.problem.is_not(None)))
+_is_pending = _o.status == word("pending")
+_unclaimed = (_is_pending, _o.lease.is_(None))
+_NOTICES: Final = prepare(
+    select(
+        select(func.count()).select_from(outbox).where(*_unclaimed).scalar_subquery()
+        + select(func.count()).select_from(outbox).where(_is_pending, _o.lease.is_not(None)).scalar_subquery(),
+        select(func.min(_o.created_at)).where(*_unclaimed).scalar_subquery(),
+        select(func.count()).select_from(outbox).where(*_unclaimed, _o.due_at < bindparam("overdue")).scalar_subquery(),
+        select(func.count()).select_from(outbox).where(_o.status == word("given_up")).scalar_subquery(),
+    )
+)
+_DISABLED: Final = prepare(select(routes.c.name).distinct().where(routes.c.disabled_at.is_not(None)))
 _HELD: Final = prepare(select(func.count()).select_from(executions).where(_e.hold.is_not(None)))
 
 
@@ -166,6 +179,7 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     others = f", and {len(found) - 1} others" if len(found) > 1 else ""
     word = f"nobody goes on with {execution_id}{others}: {problem}" if found else "somebody goes on with all that run"
     yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
+    yield _outbox(connection, now)
     (count,) = connection.execute(_HELD).fetchone()
     yield Finding("holds", "ok", str(count), {"executions": count})
 
@@ -186,6 +200,23 @@ def _leases(connection: sqlite3.Connection, now: int) -> Finding:
     parts = [f"{runs} runs wait for a server to take them over"] if runs else []
     parts += [f"{left} executions were left running by a process that is gone"] if left else []
     return Finding("leases", "warning", "; ".join(parts), figures)
+
+
+def _outbox(connection: sqlite3.Connection, now: int) -> Finding:
+    """Look at what is told to people: what nobody delivers, what was given up, and routes that are disabled."""
+    pending, oldest, overdue, given_up = connection.execute(_NOTICES, {"overdue": now - UNTOLD}).fetchone()
+    disabled = [name for (name,) in connection.execute(_DISABLED).fetchall()]
+    figures = {"pending": pending, "overdue": overdue, "given_up": given_up, "disabled_routes": disabled}
+    age = "" if oldest is None else f", the oldest for {span(max(now - oldest, 0) // 1000)}"
+    parts = [f"{pending} notices wait{age}" if pending else "no notice waits"]
+    if overdue:
+        parts.append(f"{overdue} are due and nobody sends them: run a server with --routes")
+    if given_up:
+        parts.append(f"{given_up} were given up; see: restpoint outbox list --status given_up")
+    if disabled:
+        parts.append(f"the receiver is gone of {', '.join(disabled)}; see: restpoint routes list")
+    severity: Severity = "warning" if overdue or given_up or disabled else "ok"
+    return Finding("outbox", severity, "; ".join(parts), figures)
 
 
 def _mb(size: int) -> str:

@@ -10,7 +10,7 @@ The SQL of a view is in the files of its revision, so a change of it takes a new
 
 from typing import Final
 
-from restpoint.events import ENDINGS, READDRESSINGS, UNDOINGS, EventKind
+from restpoint.events import DECISIONS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind
 from restpoint.prompts import PROMPTS
 from restpoint.prompts.options import NO, YES
 
@@ -73,6 +73,12 @@ _ASSIGNEES: Final = (
     f" AND d.wait_id = a.wait_id AND d.event IN ({_words(READDRESSINGS)}) AND d.sequence < a.sequence"
     " ORDER BY d.sequence DESC LIMIT 1), json_extract(q.detail, '$.assignees'))"
 )
+# A vote is what a person decided, and what the votes came to is nobody's answer: it stands beside each of them.
+_OUTCOME: Final = (
+    f"CASE a.event WHEN '{EventKind.INTERACTION_VOTED}' THEN (SELECT {_decision('o.detail')} FROM history AS o"
+    " WHERE o.execution_id = a.execution_id AND o.wait_id = a.wait_id"
+    f" AND o.event = '{EventKind.INTERACTION_ANSWERED}') END"
+)
 _ANSWERS: Final = (
     "SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by,"
     f" {instant('a.time')} AS answered_at, a.time AS answered_ms, {instant('q.time')} AS asked_at,"
@@ -81,12 +87,14 @@ _ANSWERS: Final = (
     f" {instant('a.time')} AS at, a.time AS at_ms, {_WHOSE},"
     " json_extract(q.detail, '$.prompt.text') AS question, json_extract(q.detail, '$.position') AS position,"
     f" {_decision('a.detail')} AS decision, {_approved('a.detail')} AS approved,"
-    f" coalesce(a.cause = 'deadline', 0) AS by_default, {_ASSIGNEES} AS assignees,"
+    f" coalesce(a.cause IN ('deadline', 'undecided'), 0) AS by_default, {_ASSIGNEES} AS assignees,"
     " coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes,"
     " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
-    " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment"
+    " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment,"
+    f" a.event = '{EventKind.INTERACTION_VOTED}' AS is_vote, {_OUTCOME} AS outcome"
     " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
-    f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event = '{EventKind.INTERACTION_ANSWERED}'"
+    f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event IN ({_words(DECISIONS)})"
+    " AND a.cause IS NOT 'votes'"
 )
 
 _ABOUT: Final = (
@@ -116,6 +124,29 @@ def response_times(condition: str = "") -> str:
     )
 
 
+def _of_wait(row: str, event: str) -> str:
+    """SQL: the join of an event of telling to an event of the prompt that it tells of."""
+    return (
+        f" LEFT JOIN history AS {row} ON {row}.execution_id = h.execution_id AND {row}.wait_id = h.wait_id"
+        f" AND {row}.event = '{event}'"
+    )
+
+
+_TOLD: Final = (
+    f"SELECT {_when('h')}, h.execution_id, {_WHOSE},"
+    f" CASE h.event WHEN '{EventKind.NOTICE_DELIVERED}' THEN 'delivered' ELSE 'given up' END AS outcome,"
+    " json_extract(h.detail, '$.recipient') AS recipient, json_extract(h.detail, '$.channel') AS channel,"
+    " json_extract(h.detail, '$.route') AS route, json_extract(h.detail, '$.event') AS told, h.wait_id AS interaction_id,"
+    f" json_extract(q.detail, '$.prompt.text') AS question, {instant('o.time')} AS opened_at, a.actor AS answered_by,"
+    f" {instant('a.time')} AS answered_at, a.time - h.time AS answered_after_ms,"
+    " json_extract(h.detail, '$.attempts') AS attempts,"
+    " json_extract(h.detail, '$.notice') AS notice"
+    f" FROM history AS h {_created('h')}{_of_wait('q', EventKind.INTERACTION_ASKED)}"
+    f"{_of_wait('a', EventKind.INTERACTION_ANSWERED)}{_of_wait('o', EventKind.NOTICE_OPENED)}"
+    " AND json_extract(o.detail, '$.notice') = json_extract(h.detail, '$.notice')"
+    f" WHERE h.event IN ('{EventKind.NOTICE_DELIVERED}', '{EventKind.NOTICE_GIVEN_UP}')"
+)
+
 _NO_DECISIONS: Final = tuple(str(kind.model_fields["input_type"].default) for kind in PROMPTS if not kind.is_decision)
 
 VIEWS: Final = {
@@ -135,7 +166,7 @@ VIEWS: Final = {
     "answers": _ANSWERS,
     "approvals": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
-        " authority, by_default, interaction_id, comment FROM answers"
+        " authority, by_default, interaction_id, comment, is_vote, outcome FROM answers"
         f" WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ({_words(_NO_DECISIONS)})"
     ),
     "execution_timeline": (
@@ -180,6 +211,7 @@ VIEWS: Final = {
         " AND e.sequence = (SELECT max(l.sequence) FROM history AS l WHERE l.execution_id = g.execution_id"
         f" AND l.event IN ({_words(ENDINGS)}))"
     ),
+    "told": _TOLD,
     "four_eyes_violations": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, answered_by, authority, interaction_id"
         " FROM answers WHERE four_eyes = 1 AND by_default = 0 AND owner = coalesce(answered_by, owner)"

@@ -9,6 +9,7 @@ from restpoint._core.execution_row import StepDone
 from restpoint._storage import HistoryEntry
 from restpoint.events import EventKind
 from restpoint.lifecycle import WaitStatus
+from restpoint.notify.tickets import TICKET
 
 Tone = Literal["plain", "ask", "good", "bad", "quiet"]
 
@@ -47,9 +48,15 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_REMINDED: ("Reminded", "quiet"),
     EventKind.INTERACTION_ESCALATED: ("Escalated, because nobody answered", "plain"),
     EventKind.INTERACTION_NOT_ESCALATED: ("Could not escalate: none of those named may answer", "bad"),
+    EventKind.INTERACTION_VOTED: ("Voted", "plain"),
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
     EventKind.INTERACTION_WITHDRAWN: ("Question withdrawn", "quiet"),
+    EventKind.NOTICE_DELIVERED: ("Told", "quiet"),
+    EventKind.NOTICE_GIVEN_UP: ("Nobody could be told", "bad"),
+    EventKind.NOTICE_DROPPED: ("A notice was dropped", "quiet"),
+    EventKind.NOTICE_RETRIED: ("A notice is tried again", "quiet"),
+    EventKind.NOTICE_OPENED: ("Opened by whom it was told to", "quiet"),
     EventKind.CONSENT_ASKED: ("Access asked for", "ask"),
     EventKind.CONSENT_EXCHANGING: ("Came back from the provider", "quiet"),
     EventKind.CONSENT_PENDING: ("The provider could not be reached", "bad"),
@@ -73,16 +80,22 @@ def _step(step: StepDone) -> Moment:
     return Moment(step.at, f"Step {step.name}")
 
 
+def _title(entry: HistoryEntry, kind: EventKind) -> tuple[str, Tone]:
+    if kind is EventKind.INTERACTION_EXPIRED and entry.cause == "undecided":
+        return "The votes came to no answer", "bad"
+    return _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
+
+
 def _moment(entry: HistoryEntry) -> Moment:
     kind = entry.kind
     if kind is None:
         return Moment(entry.time, entry.event, "quiet", entry.actor)
-    title, tone = _TITLES.get(kind, (kind.description.rstrip("."), "quiet"))
+    title, tone = _title(entry, kind)
     detail = entry.detail if isinstance(entry.detail, Mapping) else {}
     text = "" if kind.wait_status == WaitStatus.EXPIRED else entry.cause or ""
     more: dict[str, Any] = {}
     match kind:
-        case EventKind.INTERACTION_ANSWERED:
+        case EventKind.INTERACTION_ANSWERED | EventKind.INTERACTION_VOTED:
             return _answered(entry, detail, title, tone)
         case EventKind.INTERACTION_ASKED:
             text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
@@ -92,23 +105,35 @@ def _moment(entry: HistoryEntry) -> Moment:
             text, more = _asked(detail), {"is_markdown": True}
         case EventKind.EMITTED:
             more = {"data": detail.get("data")}
-        case EventKind.EXECUTION_FAILED:
-            text = str(detail.get("error") or "")
-        case EventKind.EXECUTION_STUCK:
-            text = str(detail.get("problem") or text)
+        case EventKind.EXECUTION_FAILED | EventKind.EXECUTION_STUCK:
+            text = str(detail.get("error") or detail.get("problem") or "")
         case EventKind.CONSENT_ASKED | EventKind.CONSENT_GRANTED | EventKind.CONSENT_DENIED:
             text = str(detail.get("provider") or "")
+        case (
+            EventKind.NOTICE_DELIVERED | EventKind.NOTICE_GIVEN_UP | EventKind.NOTICE_DROPPED | EventKind.NOTICE_RETRIED
+        ):
+            text = f"{detail.get('recipient') or 'The receiver'} by {detail.get('channel')}"
+            more = {"comment": str(detail.get("problem") or entry.cause or "")}
         case _:
             pass
     return Moment(entry.time, title, tone, entry.actor, text, **more)
 
 
+_BY_CAUSE: Final[Mapping[str, tuple[str, Tone]]] = {
+    "deadline": ("Answered by the default at the deadline", "quiet"),
+    "undecided": ("Answered by the default: the votes came to no answer", "quiet"),
+    "votes": ("Answered by the votes", "good"),
+}
+"""What a prompt is answered by, where no person did it."""
+
+
 def _answered(entry: HistoryEntry, detail: Mapping[str, Any], title: str, tone: Tone) -> Moment:
+    title, tone = _BY_CAUSE.get(entry.cause or "", (title, tone))
     response = detail.get("response")
     if not isinstance(response, Mapping):
         return Moment(entry.time, title, tone, entry.actor)
-    if entry.actor is None and entry.cause == "deadline":
-        title, tone = "Answered by the default at the deadline", "quiet"
+    if detail.get("known_by") == TICKET:
+        title = "Voted from a mail" if entry.kind is EventKind.INTERACTION_VOTED else "Answered from a mail"
     comment = response.get("comment")
     return Moment(
         entry.time, title, tone, entry.actor, prompts.summary_of(response), comment=f"“{comment}”" if comment else ""

@@ -1,10 +1,12 @@
 """What waits for a person: prompts that they may answer, and consents that they may grant, the most urgent first."""
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 from restpoint._core.reminders import Reminders
+from restpoint._storage import Asked
 from restpoint.access import Actor
 from restpoint.errors import NotFound
 from restpoint.lifecycle import ExecutionStatus
@@ -31,6 +33,8 @@ class Waiting:
     prompt: dict[str, Any] | None = None
     provider: str | None = None
     reminders: Reminders | None = None
+    votes: int | None = None
+    voted: tuple[str, ...] = ()
 
     @property
     def address(self) -> tuple[str, str]:
@@ -68,6 +72,8 @@ async def waiting(
             claimed_by=each.claimed_by,
             prompt=each.prompt,
             reminders=each.reminders,
+            votes=each.votes,
+            voted=each.voted,
         )
         for each in page.items
     ]
@@ -99,3 +105,10 @@ async def _consents(service: Service, actor: Actor, workflow: str | None) -> lis
                 )
             )
     return found
+
+
+def state_of(asked: Asked) -> str:
+    """Where the prompt is: ``open``, ``late`` (nobody answered in time), ``answered`` or ``withdrawn``."""
+    if asked.status == "pending":
+        return "late" if asked.deadline is not None and asked.deadline <= time.time() else "open"
+    return {"answered": "answered", "expired": "late"}.get(asked.status, "withdrawn")

@@ -1,13 +1,13 @@
 """Reminders and the escalation of open prompts.
 
-Revision ID: 0013
-Revises: 0012
+Revision ID: 0017
+Revises: 0016
 """
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
@@ -55,16 +55,24 @@ UPGRADE = (
         "'$.response.selected_option.id')) IN ('no', 'n', 'false', 'cancel', 'reject', 'rejected', 'decline', 'deny',"
         " 'denied', 'refuse', 'stop') OR lower(json_extract(a.detail, '$.response.selected_option.value')) IN ('no', "
         "'n', 'false', 'cancel', 'reject', 'rejected', 'decline', 'deny', 'denied', 'refuse', 'stop') THEN 0 END AS "
-        "approved, coalesce(a.cause = 'deadline', 0) AS by_default, coalesce((SELECT json_extract(d.detail, "
-        "'$.assignees') FROM history AS d WHERE d.execution_id = a.execution_id AND d.wait_id = a.wait_id AND d.event"
-        " IN ('interaction_delegated', 'interaction_reassigned', 'interaction_escalated') AND d.sequence < a.sequence"
-        " ORDER BY d.sequence DESC LIMIT 1), json_extract(q.detail, '$.assignees')) AS assignees, "
-        "coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes, json_extract(a.detail, '$.authority') AS "
-        "authority, json_extract(a.detail, '$.groups') AS actor_groups, json_extract(a.detail, '$.roles') AS "
-        "actor_roles, json_extract(a.detail, '$.response.comment') AS comment FROM history AS a LEFT JOIN history AS "
-        "q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id AND q.event = 'interaction_asked' LEFT JOIN "
-        "history AS c ON c.execution_id = a.execution_id AND c.event = 'execution_created' WHERE a.event = "
-        "'interaction_answered'"
+        "approved, coalesce(a.cause IN ('deadline', 'undecided'), 0) AS by_default, coalesce((SELECT "
+        "json_extract(d.detail, '$.assignees') FROM history AS d WHERE d.execution_id = a.execution_id AND d.wait_id "
+        "= a.wait_id AND d.event IN ('interaction_delegated', 'interaction_reassigned', 'interaction_escalated') AND "
+        "d.sequence < a.sequence ORDER BY d.sequence DESC LIMIT 1), json_extract(q.detail, '$.assignees')) AS "
+        "assignees, coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes, json_extract(a.detail, "
+        "'$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups, json_extract(a.detail, "
+        "'$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment, a.event = "
+        "'interaction_voted' AS is_vote, CASE a.event WHEN 'interaction_voted' THEN (SELECT "
+        "coalesce(json_extract(o.detail, '$.response.selected_option.label'), (SELECT "
+        "group_concat(json_extract(value, '$.label'), ', ') FROM json_each(o.detail, '$.response.selected_options')),"
+        " json_extract(o.detail, '$.response.text'), CASE json_extract(o.detail, '$.response.action') WHEN 'decline' "
+        "THEN 'declined' ELSE (SELECT group_concat(key || ': ' || CASE type WHEN 'true' THEN 'yes' WHEN 'false' THEN "
+        "'no' ELSE value END, ', ') FROM json_each(o.detail, '$.response.content')) END) FROM history AS o WHERE "
+        "o.execution_id = a.execution_id AND o.wait_id = a.wait_id AND o.event = 'interaction_answered') END AS "
+        "outcome FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = "
+        "a.wait_id AND q.event = 'interaction_asked' LEFT JOIN history AS c ON c.execution_id = a.execution_id AND "
+        "c.event = 'execution_created' WHERE a.event IN ('interaction_voted', 'interaction_answered') AND a.cause IS "
+        "NOT 'votes'"
     ),
 )
 
@@ -96,15 +104,23 @@ DOWNGRADE = (
         "'$.response.selected_option.id')) IN ('no', 'n', 'false', 'cancel', 'reject', 'rejected', 'decline', 'deny',"
         " 'denied', 'refuse', 'stop') OR lower(json_extract(a.detail, '$.response.selected_option.value')) IN ('no', "
         "'n', 'false', 'cancel', 'reject', 'rejected', 'decline', 'deny', 'denied', 'refuse', 'stop') THEN 0 END AS "
-        "approved, coalesce(a.cause = 'deadline', 0) AS by_default, coalesce((SELECT json_extract(d.detail, "
-        "'$.assignees') FROM history AS d WHERE d.execution_id = a.execution_id AND d.wait_id = a.wait_id AND d.event"
-        " IN ('interaction_delegated', 'interaction_reassigned') AND d.sequence < a.sequence ORDER BY d.sequence DESC"
-        " LIMIT 1), json_extract(q.detail, '$.assignees')) AS assignees, coalesce(json_extract(q.detail, "
-        "'$.four_eyes'), 0) AS four_eyes, json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, "
-        "'$.groups') AS actor_groups, json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, "
-        "'$.response.comment') AS comment FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id"
-        " AND q.wait_id = a.wait_id AND q.event = 'interaction_asked' LEFT JOIN history AS c ON c.execution_id = "
-        "a.execution_id AND c.event = 'execution_created' WHERE a.event = 'interaction_answered'"
+        "approved, coalesce(a.cause IN ('deadline', 'undecided'), 0) AS by_default, coalesce((SELECT "
+        "json_extract(d.detail, '$.assignees') FROM history AS d WHERE d.execution_id = a.execution_id AND d.wait_id "
+        "= a.wait_id AND d.event IN ('interaction_delegated', 'interaction_reassigned') AND d.sequence < a.sequence "
+        "ORDER BY d.sequence DESC LIMIT 1), json_extract(q.detail, '$.assignees')) AS assignees, "
+        "coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes, json_extract(a.detail, '$.authority') AS "
+        "authority, json_extract(a.detail, '$.groups') AS actor_groups, json_extract(a.detail, '$.roles') AS "
+        "actor_roles, json_extract(a.detail, '$.response.comment') AS comment, a.event = 'interaction_voted' AS "
+        "is_vote, CASE a.event WHEN 'interaction_voted' THEN (SELECT coalesce(json_extract(o.detail, "
+        "'$.response.selected_option.label'), (SELECT group_concat(json_extract(value, '$.label'), ', ') FROM "
+        "json_each(o.detail, '$.response.selected_options')), json_extract(o.detail, '$.response.text'), CASE "
+        "json_extract(o.detail, '$.response.action') WHEN 'decline' THEN 'declined' ELSE (SELECT group_concat(key || "
+        "': ' || CASE type WHEN 'true' THEN 'yes' WHEN 'false' THEN 'no' ELSE value END, ', ') FROM "
+        "json_each(o.detail, '$.response.content')) END) FROM history AS o WHERE o.execution_id = a.execution_id AND "
+        "o.wait_id = a.wait_id AND o.event = 'interaction_answered') END AS outcome FROM history AS a LEFT JOIN "
+        "history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id AND q.event = 'interaction_asked' "
+        "LEFT JOIN history AS c ON c.execution_id = a.execution_id AND c.event = 'execution_created' WHERE a.event IN"
+        " ('interaction_voted', 'interaction_answered') AND a.cause IS NOT 'votes'"
     ),
 )
 
