@@ -1130,15 +1130,15 @@ async def test_a_deadline_set_while_the_clockwork_looks_for_the_next_one_is_not_
     path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked, go_on = asyncio.Event(), asyncio.Event()
-    next_deadline = queries.next_deadline
+    next_due = queries.next_due
 
-    async def slowly(database: "Database") -> int | None:
-        found = await next_deadline(database)
+    async def slowly(database: "Database", after: int = 0) -> int | None:
+        found = await next_due(database, after)
         looked.set()
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(queries, "next_deadline", slowly)
+    monkeypatch.setattr(queries, "next_due", slowly)
     async with ExecutionStore(database=path, clock=clock, sweep_interval_seconds=NEVER) as store:
         await looked.wait()
         record = await store.create_execution()

@@ -112,6 +112,36 @@ async def test_the_inbox_is_sorted_by_deadline_and_counts(inbox: httpx.AsyncClie
     assert reply.text.index("How shall we reach her?") < reply.text.index("What shall we tell her?")
 
 
+async def test_the_pages_say_who_was_reminded_and_when_a_prompt_escalates(inbox: httpx.AsyncClient) -> None:
+    path = await asked_by(
+        inbox, "ada", "text", assignees=["joan"], remind_after=[0.05, 7_000], escalate_after=9_000, escalate_to=["op"]
+    )
+    shown = await until_in(inbox, "/", "joan", "Reminded")
+    assert re.findall(r"Escalates in ([^<]+)<", shown) == ["2 hours"]
+    about = (await page(inbox, path, "joan")).words
+    assert re.search(r"Reminder\s*given \d+ \w+ .* UTC\s*next \d+ \w+ ", about)
+    assert re.search(r"Escalates\s*\d+ \w+ .* UTC\s*to op", about)
+    view = (await page(inbox, f"/view/{execution_of(path)}", "ada")).words
+    assert "Escalates in 2 hours" in view
+    assert re.search(r"Reminded\s.* UTC\s*joan", view)
+    (prompt,) = (await inbox.get(f"/executions/{execution_of(path)}", headers=as_("joan"))).json()["interactions"]
+    assert prompt["reminders"]["remind_at"] == pytest.approx(prompt["created_at"] + 7_000)
+    assert prompt["reminders"]["reminded_at"] >= prompt["created_at"] + 0.05
+    assert (prompt["reminders"]["escalate_to"], prompt["reminders"]["escalated_at"]) == (["op"], None)
+    (item,) = (await inbox.get("/inbox", headers=as_("joan"))).json()["items"]
+    assert item["reminders"] == prompt["reminders"]
+
+
+async def test_the_pages_say_that_a_prompt_escalated_and_that_one_could_not(inbox: httpx.AsyncClient) -> None:
+    terms = {"assignees": ["joan"], "four_eyes": True, "escalate_after": 0.05}
+    path = await asked_by(inbox, "ada", "text", escalate_to=["grace"], **terms)
+    await until_in(inbox, "/", "grace", "Escalated")
+    assert re.search(r"Escalated\s*\d+ \w+ .* UTC\s*to you", (await page(inbox, path, "grace")).words)
+    assert path not in (await inbox.get("/", headers=as_("joan"))).text
+    path = await asked_by(inbox, "ada", "text", escalate_to=["ada"], **terms)
+    await until_in(inbox, path, "joan", "Could not escalate")
+
+
 async def test_the_inbox_can_be_filtered_by_workflow(inbox: httpx.AsyncClient) -> None:
     await asked_by(inbox, "ada", "text")
     await inbox.post("/v1/workflows/tell", headers=as_("ada"))

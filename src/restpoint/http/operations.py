@@ -138,6 +138,13 @@ _WAITING: Final[dict[str, Any]] = {
             "due": None,
             "claimed_by": None,
             "claimed_at": None,
+            "reminders": {
+                "remind_at": 1795994588.91,
+                "reminded_at": None,
+                "escalate_at": None,
+                "escalated_at": None,
+                "escalate_to": [],
+            },
             "may_answer": True,
         }
     ],
@@ -255,6 +262,10 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
             absent, (id_, after, parameters.LAST_EVENT),
+        ),
+        Operation(
+            "GET", "/events", handlers.feed, "stream_events", tag, {200: _STREAM}, (),
+            (after, parameters.LAST_ROW, parameters.WORKFLOW, parameters.EVENTS, parameters.FOLLOW),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,

@@ -49,6 +49,9 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_RELEASED: ("Given back", "quiet"),
     EventKind.INTERACTION_DELEGATED: ("Handed on", "plain"),
     EventKind.INTERACTION_REASSIGNED: ("Addressed to others", "plain"),
+    EventKind.INTERACTION_REMINDED: ("Reminded", "quiet"),
+    EventKind.INTERACTION_ESCALATED: ("Escalated, because nobody answered", "plain"),
+    EventKind.INTERACTION_NOT_ESCALATED: ("Could not escalate: none of those named may answer", "bad"),
     EventKind.INTERACTION_VOTED: ("Voted", "plain"),
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
@@ -81,6 +84,27 @@ def _step(step: StepDone) -> Moment:
     return Moment(step.at, f"Step {step.name}")
 
 
+_ADDRESSING: Final = (
+    EventKind.INTERACTION_ASKED,
+    EventKind.INTERACTION_DELEGATED,
+    EventKind.INTERACTION_REASSIGNED,
+    EventKind.INTERACTION_REMINDED,
+    EventKind.INTERACTION_ESCALATED,
+    EventKind.INTERACTION_NOT_ESCALATED,
+)
+"""The events that name people who are asked, or who could not be."""
+
+
+def _addressed(
+    entry: HistoryEntry, kind: EventKind, detail: Mapping[str, Any], text: str
+) -> tuple[str, dict[str, Any]]:
+    if kind is EventKind.INTERACTION_ASKED:
+        return _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+    if kind in {EventKind.INTERACTION_DELEGATED, EventKind.INTERACTION_REASSIGNED}:
+        return text, {"comment": _whom(detail.get("assignees") or ())}
+    return ", ".join(detail.get("to") or detail.get("assignees") or detail.get("kept_out") or ()), {}
+
+
 def _title(entry: HistoryEntry, kind: EventKind) -> tuple[str, Tone]:
     if kind is EventKind.INTERACTION_EXPIRED and entry.cause == "undecided":
         return "The votes came to no answer", "bad"
@@ -98,10 +122,8 @@ def _moment(entry: HistoryEntry) -> Moment:
     match kind:
         case EventKind.INTERACTION_ANSWERED | EventKind.INTERACTION_VOTED:
             return _answered(entry, detail, title, tone)
-        case EventKind.INTERACTION_ASKED | EventKind.INTERACTION_DELEGATED | EventKind.INTERACTION_REASSIGNED:
-            more = {"comment": _whom(detail.get("assignees") or ())}
-            if kind is EventKind.INTERACTION_ASKED:
-                text, more["asked"] = _asked(detail), entry.wait_id
+        case _ if kind in _ADDRESSING:
+            text, more = _addressed(entry, kind, detail, text)
         case EventKind.NOTIFIED:
             text, more = _asked(detail), {"is_markdown": True}
         case EventKind.EMITTED:
