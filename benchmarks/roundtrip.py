@@ -1,6 +1,6 @@
 """Prompt-and-answer round trips per second, beside hand-written sqlite3 that writes the same rows in the same run.
 
-    python benchmarks/roundtrip.py [--seconds 3] [--synchronous FULL NORMAL] [--in-flight 1 100 1000]
+    python benchmarks/roundtrip.py [--seconds 3] [--synchronous FULL NORMAL] [--in-flight 1 100 1000] [--route]
 
 One trip is four durable transitions of one execution: create, ask, answer, complete. The baseline is what one would write
 by hand: prepared SQL on one connection, the same tables, the same rows (digests of the history included), no checks, no
@@ -14,10 +14,11 @@ import json
 import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from restpoint import ExecutionStore
 from restpoint._core.ids import uuid7
 from restpoint._storage.sqlite import migrations
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
+
+sys.path.append(str(Path(__file__).parent / "servers"))
+from webhook_receiver import Receiver, deliverer
 
 YES = BinaryHumanPromptOption(id="yes", label="Yes", value="yes")
 NO = BinaryHumanPromptOption(id="no", label="No", value="no")
@@ -147,9 +151,12 @@ async def trip(store: ExecutionStore) -> None:
     await store.set_completed(record.execution_id, RESULT)
 
 
-async def _restpoint(path: Path, synchronous: str, in_flight: int, seconds: float) -> float:
+async def _restpoint(path: Path, synchronous: str, in_flight: int, seconds: float, receiver: Receiver | None) -> float:
     done = 0
-    async with ExecutionStore(database=path, synchronous=synchronous, ttl_seconds=600) as store:  # type: ignore[arg-type]
+    async with (
+        ExecutionStore(database=path, synchronous=synchronous, ttl_seconds=600) as store,  # type: ignore[arg-type]
+        telling(store, path.parent, receiver),
+    ):
         began = time.perf_counter()
 
         async def work() -> None:
@@ -163,7 +170,20 @@ async def _restpoint(path: Path, synchronous: str, in_flight: int, seconds: floa
 
 
 def restpoint(path: Path, synchronous: str, in_flight: int, seconds: float) -> float:
-    return asyncio.run(_restpoint(path, synchronous, in_flight, seconds))
+    return asyncio.run(_restpoint(path, synchronous, in_flight, seconds, None))
+
+
+@asynccontextmanager
+async def telling(store: ExecutionStore, folder: Path, receiver: Receiver | None) -> AsyncIterator[None]:
+    """While a webhook route is on, by which this process tells a receiver of every prompt."""
+    if receiver is None:
+        yield
+        return
+    sender = await deliverer(store, folder, receiver).open()
+    try:
+        yield
+    finally:
+        await sender.close()
 
 
 # --- The run ---------------------------------------------------------------------------------------------------------
@@ -176,13 +196,43 @@ def measure(
         return design(Path(folder) / "restpoint.db", synchronous, in_flight, seconds)
 
 
+def compare_routes(synchronous: list[str], in_flight: list[int], rounds: int, seconds: float) -> None:
+    """Trips per second with a webhook route on, beside those without one."""
+    receiver = Receiver()
+
+    def told(path: Path, synchronous: str, in_flight: int, seconds: float) -> float:
+        return asyncio.run(_restpoint(path, synchronous, in_flight, seconds, receiver))
+
+    try:
+        print("synchronous  in flight  with route  without   ratio (median of rounds)")
+        for mode in synchronous:
+            for flight in in_flight:
+                bare, routed = [], []
+                for _ in range(rounds):
+                    bare.append(measure(restpoint, mode, flight, seconds))
+                    routed.append(measure(told, mode, flight, seconds))
+                ratio = statistics.median(a / b for a, b in zip(routed, bare, strict=True))
+                print(
+                    f"{mode:<12} {flight:>9} {statistics.median(routed):>11,.0f} {statistics.median(bare):>8,.0f}   {ratio:.2f}",
+                    flush=True,
+                )
+    finally:
+        receiver.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=15, help="alternating; the median ratio is printed")
     parser.add_argument("--synchronous", nargs="+", default=["FULL", "NORMAL"])
     parser.add_argument("--in-flight", nargs="+", type=int, default=[1, 100, 1000])
+    parser.add_argument(
+        "--route", action="store_true", help="compare with a webhook route on and without one, and not with sqlite3"
+    )
     arguments = parser.parse_args()
+    if arguments.route:
+        compare_routes(arguments.synchronous, arguments.in_flight, arguments.rounds, arguments.seconds)
+        return
     print("synchronous  in flight  restpoint  by hand   ratio (median of rounds)")
     for synchronous in arguments.synchronous:
         for in_flight in arguments.in_flight:

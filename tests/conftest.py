@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import new_files
 from inside import Command, command
 from marks import need
 from restpoint import ExecutionStore
@@ -48,6 +49,20 @@ def _one_tls_context() -> Iterator[None]:
         made = functools.cache(httpx.create_ssl_context)
         patched.setattr("httpx._transports.default.create_ssl_context", made)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _new_files_quickly() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(migrations, "_migrate", new_files.migrate)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _new_files_by_revisions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test is about files and how they are made, the revisions make them."""
+    if request.path.parent.name in {"storage", "faults"}:
+        monkeypatch.setattr(migrations, "_migrate", new_files.by_revisions)
 
 
 @pytest.fixture(scope="session")

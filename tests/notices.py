@@ -62,12 +62,12 @@ def write_routes(folder: Path, text: str) -> Path:
 
 
 def deliverer_of(
-    store: ExecutionStore, folder: Path, text: str, *, jitter: float = 1.0, **channels: Channel
+    store: ExecutionStore, folder: Path, text: str, *, jitter: float = 1.0, settle: int = 0, **channels: Channel
 ) -> Deliverer:
     """A deliverer by the routes in ``text``, with these channels."""
     routes = routes_file.read(write_routes(folder, text), channels)
     made: dict[str, Channel] = dict(channels)
-    return Deliverer(store, routes, made, addresses=Addresses(routes), jitter=lambda: jitter)
+    return Deliverer(store, routes, made, addresses=Addresses(routes), jitter=lambda: jitter, settle=settle)
 
 
 def notices(path: Path, columns: str = "status") -> list[Any]:

@@ -76,7 +76,7 @@ PROMPTS: dict[str, HumanPrompt] = {
 @workflow
 async def ask(ctx: Context, given: dict[str, Any]) -> Any:
     """Ask one of the prompts, of whom and for how long the input says."""
-    options = {name: given[name] for name in ("assignees", "four_eyes", "timeout") if name in given}
+    options = {name: given[name] for name in ("assignees", "four_eyes", "timeout", "votes") if name in given}
     response = await ctx.ask(PROMPTS[given["kind"]], **options)
     return response.model_dump(mode="json")
 

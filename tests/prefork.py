@@ -22,7 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import new_files
 import support
+from restpoint._storage.sqlite import migrations
 
 LOADED = (
     "alembic.command", "httpx", "restpoint.http.app", "restpoint.cli.app", "restpoint.client.client",
@@ -39,6 +41,8 @@ def main(descriptor: int) -> None:
     """Fork for each order that comes, and tell how each child ended; until the other side is gone."""
     for name in LOADED:
         __import__(name)
+    new_files.statements()  # those that are forked need not find them
+    migrations._migrate = new_files.migrate
     gc.collect()
     gc.freeze()
     orders = socket.socket(fileno=descriptor)

@@ -8,6 +8,7 @@ import ast
 import asyncio
 import dataclasses
 import inspect
+import json
 import re
 import sqlite3
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Unpack, get_args, get_origin, get_type_hints
 
 import httpx
+from pydantic import BaseModel
 
 import restpoint
 from commands import COMMANDS
@@ -31,6 +33,8 @@ from restpoint.cli.app import EXAMPLES
 from restpoint.client import Client
 from restpoint.events import EventKind
 from restpoint.http import asgi_app, create_app, router
+from restpoint.notify.webhook_bodies import WebhookBody, WebhookData
+from restpoint.notify.webhooks import WebhookSettings
 from restpoint.oauth import Consents, Provider
 from transcripts import DOCS, PAGES, name_of
 
@@ -298,6 +302,35 @@ def view_table() -> str:
     return table(*rows)
 
 
+# --- Webhooks ---
+
+
+def webhook_schema() -> str:
+    """The JSON Schema of the body of a webhook."""
+    return json.dumps(WebhookBody.model_json_schema(mode="serialization"), indent=2) + "\n"
+
+
+def member_table(model: type[BaseModel], head: str) -> str:
+    """Every member of a model, with its default where it has one."""
+    rows = [(head, "what it is", "what it says")]
+    for name, member in model.model_json_schema(mode="serialization")["properties"].items():
+        default = member.get("default")
+        shown = f"; default {code(json.dumps(default))}" if default or default is False else ""
+        rows.append((code(name), _json_type(member) + shown, cell(markdown(member["description"]))))
+    return table(*rows)
+
+
+def _json_type(schema: dict[str, Any]) -> str:
+    """A JSON Schema in words."""
+    if "anyOf" in schema:
+        return " or ".join(map(_json_type, schema["anyOf"]))
+    if "const" in schema or "enum" in schema:
+        return " or ".join(code(json.dumps(each)) for each in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"list of {_json_type(schema['items'])}s"
+    return str(schema.get("type", "object"))
+
+
 # --- Python ---
 
 
@@ -442,7 +475,13 @@ GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "transitions": transitions,
     "views": view_table,
     "python": python,
+    "webhook_body": lambda: member_table(WebhookBody, "member"),
+    "webhook_data": lambda: member_table(WebhookData, "member"),
+    "webhook_settings": lambda: member_table(WebhookSettings, "setting"),
 }
+
+SCHEMA: Final = DOCS / "reference" / "webhook.schema.json"
+"""The JSON Schema of the body of a webhook."""
 
 
 DRAWINGS: Final = {DOCS / "concepts" / f"{kind}.svg": kind for kind in lifecycle.MACHINES}
@@ -464,6 +503,7 @@ def main() -> None:
             print(f"{name_of(page)} is written anew.")
     for file, kind in DRAWINGS.items():
         file.write_text(drawing(kind))
+    SCHEMA.write_text(webhook_schema())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ The rules of ``Policy``:
 - For everyone else the execution does not exist.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,16 +37,32 @@ READER: Final = "reader"
 ROLES: Final = (OPERATOR, READER)
 
 
+def normal(name: str) -> str:
+    """A name of a person or group as it is compared and stored: composed (NFC of Unicode Standard Annex #15).
+
+    A keyboard writes ``é`` as one character and a file system as two, and they are one name.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def spellings(name: str) -> frozenset[str]:
+    """A name as it is stored, and as files may have it from before names were composed."""
+    return frozenset((name, normal(name), unicodedata.normalize("NFD", name)))
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A person or program that acts. ``id`` is the name from their credentials, and history shows it.
 
-    ``groups`` are the names of their groups, without ``group:``. Raises ``InvalidArgument``.
+    ``groups`` are the names of their groups, without ``group:``. Names are taken as ``normal`` has them. ``known_by`` is for the
+    history: what they were known by where that is not what people sign in with, such as the ticket of a mail. Raises
+    ``InvalidArgument``.
     """
 
     id: str
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    known_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.id.startswith(GROUP):
@@ -56,6 +73,8 @@ class Actor:
                 if isinstance(value, str):
                     raise InvalidArgument(f"{name} of an actor is a set of names, not the text {value!r}.")
                 object.__setattr__(self, name, frozenset(value))
+        object.__setattr__(self, "id", normal(self.id))
+        object.__setattr__(self, "groups", frozenset(map(normal, self.groups)))
 
     @property
     def names(self) -> frozenset[str]:
@@ -63,29 +82,37 @@ class Actor:
         return frozenset((self.id, *(f"{GROUP}{group}" for group in self.groups)))
 
 
-def check_assignee(name: str) -> None:
-    """Raise ``InvalidArgument`` for an assignee that can reach nobody, and ``NotJSON`` for one that cannot be stored."""
-    check_text("assignees", name, limit=1_000)
+def read_assignee(name: str) -> str:
+    """The assignee as it is stored. Raises ``InvalidArgument`` for one that can reach nobody, and ``NotJSON``."""
+    name = normal(check_text("assignees", name, limit=1_000))
     whom = name.removeprefix(GROUP)
     if not whom.strip() or whom != whom.strip() or name != name.strip():
         raise InvalidArgument(
             f"The assignee {name[:80]!r} can reach nobody: give the id of a person, or the name of a group behind {GROUP!r}, "
             "without blanks around it."
         )
+    return name
+
+
+def who(name: str | None) -> str:
+    """A person or a group, as people say it."""
+    if name is None:
+        return "nobody by name"
+    return f"the group {name.removeprefix(GROUP)}" if name.startswith(GROUP) else name
 
 
 ActorLike = Actor | str | None
 """An actor or the id of one; None if the actor is unknown."""
 
 
-def actor_id(actor: Actor | str) -> str:
-    """Return the id of an actor."""
-    return actor.id if isinstance(actor, Actor) else actor
-
-
 def actor_name(actor: ActorLike) -> str | None:
     """Return the id of an actor for the history. Raises ``NotJSON`` if it cannot be stored."""
-    return None if actor is None else check_text("actor", actor_id(actor), limit=1_000)
+    return name_of("actor", actor.id if isinstance(actor, Actor) else actor)
+
+
+def name_of(what: str, name: str | None) -> str | None:
+    """Return the name of a person as it is stored; None for none. ``what`` says whose it is, for ``NotJSON``."""
+    return None if name is None else normal(check_text(what, name, limit=1_000))
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,9 +180,14 @@ class EventKind(StrEnum):
         "A workflow's code asks in other words now; the prompt stays as it was asked.",
         _Effect(wait="interaction", has_payload=True),
     )
+    INTERACTION_VOTED = (
+        "interaction_voted",
+        "Somebody voted on a prompt that several people answer.",
+        _Effect(wait="interaction", has_payload=True, is_decision=True),
+    )
     INTERACTION_ANSWERED = (
         "interaction_answered",
-        "A prompt was answered, by a person or by its default at the deadline.",
+        "A prompt was answered: by a person, by enough equal votes, or by its default.",
         _closed("interaction", WaitStatus.ANSWERED, has_payload=True, is_decision=True),
     )
     INTERACTION_EXPIRED = (
@@ -303,5 +308,7 @@ UNDOINGS: Final = tuple(kind for kind in EventKind if kind.undoes_end)
 """The events by which an execution that had ended runs again."""
 CLAIMINGS: Final = tuple(kind for kind in EventKind if kind.claims or kind.releases)
 """The events after which a prompt is claimed by somebody else than before, or by nobody."""
+DECISIONS: Final = tuple(kind for kind in EventKind if kind.is_decision)
+"""The events by which a person decides something."""
 READDRESSINGS: Final = tuple(kind for kind in EventKind if kind.readdresses)
 """The events that address a prompt to others."""

@@ -95,6 +95,10 @@ class OpenInteraction(BaseModel):
     claimed_by: str | None = None
     """Who alone may answer it now; None: nobody has claimed it."""
     claimed_at: float | None = None
+    votes: int | None = None
+    """How many equal votes answer it; None: the answer of one person does."""
+    voted: list[str] = Field(default_factory=list)
+    """Who has voted so far, the first one first."""
 
 
 class InboxItem(BaseModel):
@@ -118,6 +122,10 @@ class InboxItem(BaseModel):
     claimed_by: str | None = None
     """Who alone may answer it now; None: nobody has claimed it."""
     claimed_at: float | None = None
+    votes: int | None = None
+    """How many equal votes answer it; None: the answer of one person does."""
+    voted: list[str] = Field(default_factory=list)
+    """Who has voted so far, the first one first."""
     prompt: HumanPrompt
     response_url: str = ""
 

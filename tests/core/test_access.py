@@ -7,6 +7,7 @@ import pytest
 from restpoint import ExecutionStore
 from restpoint.access import DEFAULT_POLICY, Actor, Question, Subject
 from restpoint.errors import InvalidArgument
+from restpoint.prompts import HumanResponseText
 from support import TEXT, dump
 
 ADA, GRACE = Actor("ada"), Actor("grace")
@@ -84,6 +85,23 @@ async def test_an_assignee_that_can_reach_nobody_is_refused(store: ExecutionStor
     with pytest.raises(InvalidArgument, match="can reach nobody"):
         await store.set_interaction_required(record.execution_id, TEXT, assignees=["grace", name])
     assert dump(path) == before
+
+
+async def test_a_name_is_one_however_its_accents_are_written(store: ExecutionStore, path: Path) -> None:
+    """A letter with an accent is one character, or a letter and the accent behind it."""
+    composed, decomposed = "Jos\u00e9", "Jose\u0301"
+    assert Actor(decomposed, groups=frozenset({decomposed})) == Actor(composed, groups=frozenset({composed}))
+    record = await store.create_execution(owner=decomposed, actor=decomposed)
+    await store.set_interaction_required(record.execution_id, TEXT, "w", assignees=[decomposed, f"group:{decomposed}"])
+    assert record.owner == composed
+    for name in (composed, decomposed):
+        assert [item.assignees for item in (await store.inbox([name])).items] == [(composed, f"group:{composed}")]
+        for page in (await store.list(owner=name), await store.list(visible_to=[name])):
+            assert [item.execution_id for item in page.items] == [record.execution_id]
+    await store.resolve_interaction(record.execution_id, "w", HumanResponseText(text="yes"), actor=decomposed)
+    assert await store.has_answered(record.execution_id, composed)
+    assert [each.answered_by for each in await store.answered_by(decomposed)] == [composed]
+    assert {entry.actor for entry in await store.history(record.execution_id)} == {None, composed}
 
 
 def test_a_consent_is_shown_to_the_owner_only() -> None:

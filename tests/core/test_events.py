@@ -37,7 +37,7 @@ WAKES: Final = {"execution_created", "execution_recovered", "execution_retried",
 STREAMED: Final = {"emitted", "notified", *OPENS, *CLOSES}
 ERASED: Final = {
     "execution_failed", "execution_stuck", "interaction_asked", "interaction_reworded",
-    "interaction_answered", "consent_asked", "consent_granted", "consent_denied", "notice_given_up",
+    "interaction_voted", "interaction_answered", "consent_asked", "consent_granted", "consent_denied", "notice_given_up",
 }  # fmt: skip
 
 # Some errors have a code that is called like an event, and whoever tells of errors spells codes.
@@ -61,7 +61,7 @@ def test_an_event_does_what_it_is_known_for() -> None:
     assert {str(kind) for kind in EventKind if kind.wakes_runner} == WAKES
     assert {str(kind) for kind in EventKind if kind.is_streamed} == STREAMED
     assert {str(kind) for kind in EventKind if kind.has_payload} == ERASED
-    assert {str(kind) for kind in EventKind if kind.is_decision} == {"interaction_answered"}
+    assert {str(kind) for kind in EventKind if kind.is_decision} == {"interaction_voted", "interaction_answered"}
 
 
 def test_each_end_of_the_lifecycle_has_its_event() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from commands import COMMANDS
-from reference import DRAWINGS, GENERATORS, drawing, regenerated
+from reference import DRAWINGS, GENERATORS, SCHEMA, drawing, regenerated, webhook_schema
 from restpoint._storage.sqlite.views import CONTRACT, VIEWS
 from transcripts import CHECKOUT, DOCS, PAGES, name_of
 
@@ -23,6 +23,13 @@ def test_what_is_made_from_the_source_is_as_the_source_has_it(page: Path) -> Non
 def test_the_pictures_of_the_lifecycle_are_drawn_from_its_table(file: Path, kind: str) -> None:
     assert file.read_text() == drawing(kind), "draw it anew: PYTHONPATH=src:tests .venv/bin/python tests/reference.py"
     assert f"({file.name})" in (DOCS / "concepts" / "lifecycle.md").read_text()
+
+
+def test_the_schema_of_webhooks_is_that_of_their_bodies() -> None:
+    assert SCHEMA.read_text() == webhook_schema(), (
+        "write it anew: PYTHONPATH=src:tests .venv/bin/python tests/reference.py"
+    )
+    assert f"({SCHEMA.name})" in (DOCS / "reference" / "webhooks.md").read_text()
 
 
 def test_everything_that_can_be_made_from_the_source_is_in_a_page() -> None:

@@ -75,10 +75,11 @@ def test_the_wheel_holds_what_an_installed_program_needs(wheel: Path) -> None:
     assert "restpoint/migrations/env.py" in names
     modules = {f"restpoint/{path.name}" for path in (CHECKOUT / "src" / "restpoint").glob("*.py")}
     assert modules <= names
-    pages = CHECKOUT / "src" / "restpoint" / "http" / "pages"
-    beside = {path for folder in ("templates", "assets") for path in (pages / folder).iterdir()}
+    source = CHECKOUT / "src" / "restpoint"
+    folders = ("http/pages/templates", "http/pages/assets", "notify/templates")
+    beside = {path for folder in folders for path in (source / folder).iterdir()}
     assert len(beside) > 8
-    assert {f"restpoint/{path.relative_to(CHECKOUT / 'src' / 'restpoint')}" for path in beside} <= names
+    assert {f"restpoint/{path.relative_to(source)}" for path in beside} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "src", "migrations"))]
     assert any(name.endswith("LICENSE") for name in names)
     assert "Requires-Python: >=3.11" in metadata

@@ -1,5 +1,6 @@
 """A prompt that the code words otherwise is the same prompt: what was asked stays, and the answer that was given arrives."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -148,6 +149,33 @@ async def test_another_prompt_gets_no_answer_and_both_are_shown_in_words(
     assert says in record.problem.split("now asks for")[1]
     assert told(path) == []
     assert await completed_by(store, record, first) == ["Left"]
+
+
+async def test_a_prompt_that_is_recorded_at_another_place_gets_no_answer_of_this_one(
+    store: ExecutionStore, path: Path
+) -> None:
+    """A set of coroutines has another order in each process; then each branch would get the answer of another."""
+
+    def deletes(*names: str) -> Body:
+        async def delete(ctx: Context, name: str) -> str:
+            return name if (await ctx.ask(question(f"Delete {name}?"))).text == "yes" else ""
+
+        async def body(ctx: Context) -> list[str]:
+            return sorted(await asyncio.gather(*(delete(ctx, name) for name in names)))
+
+        return body
+
+    record = await begun(store, deletes("A", "B"))
+    await until(record, lambda: len(record.pending_interactions) == 2)
+    await reply(store, record, {"type": "text", "text": "yes"})
+    await went_on(store, record, deletes("B", "A"))
+    assert "ask text “Delete B?”, which is recorded as call 2/1: the calls come in another order" in str(record.problem)
+    assert told(path) == []
+    assert record.status == "interaction_required"
+    async with Runner(store, [Workflow(deletes("A", "B"), "flow", 1)]):
+        await reply(store, record, {"type": "text", "text": "no"})
+        await ended(record)
+    assert record.result == ["", "A"]
 
 
 async def test_a_workflow_may_insist_on_the_exact_wording(store: ExecutionStore, path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is written is what is read: results and inputs come back equal and of the same types, or are refused before that."""
 
 import asyncio
+import gc
 import json
 import sys
 from collections import Counter, defaultdict, deque
@@ -16,12 +17,13 @@ import hypothesis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 import annotated
 import support
 from annotated import ANNOTATIONS, FIRST, flow, shown
 from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._engine.typed import Typed
 from restpoint.errors import IdempotencyConflict, InputNotAccepted, NotJSON
 from runners import WAYS, completed, question, until
 from support import rows, sql
@@ -332,6 +334,38 @@ async def test_a_large_result_is_equal_on_the_replay(store: ExecutionStore) -> N
         seen = await _seen(store, step, "rebuilt")
         assert len(seen) > 1
         assert all(each == value and shown(each) == shown(value) for each in seen)
+
+
+class Line(BaseModel):
+    number: int
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_no_garbage_is_collected_while_a_large_value_is_written_and_read(is_on: bool) -> None:
+    """Each collection would look at all that was made until then, and hold the event loop meanwhile."""
+    kind, collected = Typed(list[Line]), list[str]()
+
+    def note(phase: str, _: object) -> None:
+        collected.append(phase)
+
+    value = [Line(number=number) for number in range(5_000)]
+    threshold = gc.get_threshold()
+    if not is_on:
+        gc.disable()
+    gc.set_threshold(1, 1, 1)
+    gc.callbacks.append(note)
+    try:
+        collected.clear()
+        written = kind.write(value, is_large=True)
+        read = kind.read_beside(written.text)
+        while_made = len(collected)
+        assert gc.isenabled() == is_on
+    finally:
+        gc.callbacks.remove(note)
+        gc.set_threshold(*threshold)
+        gc.enable()
+    assert written.value == read == value
+    assert while_made < 100, "but for those between the two"
 
 
 async def test_a_large_result_that_would_read_back_as_another_names_the_part(store: ExecutionStore) -> None:

@@ -264,6 +264,7 @@ def alone(workload: str, arguments: str, out: int) -> None:
 
 _PAST: Final = {
     "interaction_asked": "pending",
+    "interaction_voted": "pending",
     "interaction_answered": "answered",
     "interaction_expired": "expired",
     "interaction_withdrawn": "withdrawn",

@@ -110,6 +110,21 @@ class _Mix:
                 continue
 
 
+async def vote_until_killed(link: Link, path: str, execution_id: str, wait_id: str, voter: str, is_told: bool) -> None:
+    """Vote, and say so before or after it is acknowledged; then wait to be killed."""
+    async with ExecutionStore(database=path) as store:
+        await store.get(execution_id)
+        vote = store.resolve_interaction(execution_id, wait_id, HumanResponseText(text="north"), actor=voter)
+        if is_told:
+            await vote
+            link.tell("voted")
+        else:
+            voting = asyncio.ensure_future(vote)
+            link.tell("voting")
+            await voting
+        await link.hear()
+
+
 async def leave_running(link: Link, path: str) -> None:
     """Two executions that run, until the test kills this process."""
     async with ExecutionStore(database=path) as store:

@@ -18,6 +18,7 @@ TERMS: dict[str, dict[str, Any]] = {
     "addressed": {"assignees": ["grace"]},
     "group": {"assignees": ["group:finance"]},
     "four eyes": {"assignees": ["ada", "group:finance"], "four_eyes": True},
+    "n of m": {"assignees": ["ada", "grace", "group:finance"], "votes": 2},
 }
 # By the kind of prompt and the actor: listed, seen, in the inbox, and the replies to claim, answer, delegate, reassign,
 # cancel and retry. Ada owns it; joan is in the group finance; op is an operator, eye a reader.
@@ -40,6 +41,11 @@ MATRIX = {
     ("four eyes", "joan"): (True, True, True, 204, 204, 204, 403, 403, 403),
     ("four eyes", "op"): (True, True, True, 204, 204, 403, 204, 200, 409),
     ("four eyes", "grace"): (False, False, False, 404, 404, 404, 404, 404, 404),
+    ("n of m", "ada"): (True, True, True, 403, 204, 204, 403, 200, 403),
+    ("n of m", "grace"): (True, True, True, 403, 204, 204, 403, 403, 403),
+    ("n of m", "joan"): (True, True, True, 403, 204, 204, 403, 403, 403),
+    ("n of m", "op"): (True, True, True, 403, 204, 403, 204, 200, 409),
+    ("n of m", "eye"): (True, True, False, 403, 403, 403, 403, 403, 403),
 }
 VERBS = {
     "claim": ("/interactions/{prompt}/claim", None),

@@ -255,7 +255,7 @@ def test_counting_reads_live_rows_only(fresh: Path) -> None:
     reads = [line for line in plan if line.startswith(("SCAN", "SEARCH")) and "anon_" not in line]
     indexes = ("claimed", "ready", "with_a_problem")
     notices = ("outbox_due", "outbox_leased", "outbox_given_up")
-    live = ("interactions_open", "consents_open", *(f"executions_{name}" for name in indexes), *notices)
+    live = ("interactions_open_of_execution", "consents_open", *(f"executions_{name}" for name in indexes), *notices)
     assert {name for name in live for line in reads if f"INDEX {name}" in line} == set(live)
     assert [line for line in reads if not any(f"INDEX {name}" in line for name in live)] == [
         "SEARCH interactions_1 USING INTEGER PRIMARY KEY (rowid=?)",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from people import NASTY, PROMPTS, as_, ask, asked_by, by_cookie, execution_of, inbox_served
 from restpoint import ExecutionStore, Runner
+from restpoint._core import markdown
 from restpoint.http.app import router
 from restpoint.http.pages import rendering
 from restpoint.http.pages.answers import READERS
@@ -344,8 +345,8 @@ _ALLOWED = {
 )
 @settings(max_examples=300, deadline=None)
 def test_markdown_of_any_text_is_safe(text: str) -> None:
-    title, rest = rendering.opening(text)
-    for made in (title, rest, rendering.markdown(text)):
+    title, rest = markdown.opening(text)
+    for made in (title, rest, markdown.markdown(text)):
         for tag, attributes in Read(str(made)).elements:
             assert tag in _ALLOWED
             assert set(attributes) <= {"href", "title", "rel", "dir", "class", "start", "style"}
@@ -361,7 +362,7 @@ def test_markdown_of_any_text_is_safe(text: str) -> None:
     ],
 )  # fmt: skip
 def test_markdown_has_no_way_to_run_or_load_anything(text: str) -> None:
-    read = Read(str(rendering.markdown(text)))
+    read = Read(str(markdown.markdown(text)))
     links = [each["href"] for each in read.of("a")]
     assert [link for link in links if not str(link).startswith("https://")] == []
     assert not read.of("img")

@@ -11,25 +11,14 @@ import pytest_asyncio
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-import provider
+from barriers import Barriers
 from chromium import Browser
-from marks import need
 from people import as_, asked_by, execution_of, inbox_served
 from served import Served
 from serving import ended
 
 pytestmark = pytest.mark.browser
 
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-AXE = """
-    const found = await axe.run(document, {runOnly: given[0]});
-    return found.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]);
-"""
-
-DARK = """
-    const found = await axe.run(document, {runOnly: ["color-contrast"]});
-    return found.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]);
-"""
 FOLLOWING = """
     while (!("following" in document.getElementById("main").dataset)) await new Promise((go) => setTimeout(go, 10));
 """
@@ -258,14 +247,8 @@ async def test_a_form_that_was_open_while_the_server_was_killed_is_taken(tmp_pat
 # --- For everybody ---------------------------------------------------------------------------------------------------
 
 
-def axe_missing() -> str | None:
-    script = provider.modules() / "node_modules" / "axe-core" / "axe.min.js"
-    return None if script.exists() else f"the npm package axe-core is not in {provider.modules()}"
-
-
 async def test_no_page_in_no_state_has_a_barrier(inbox: httpx.AsyncClient, browser: Browser) -> None:
-    need(axe_missing(), "on a Debian .ci/browser installs it")
-    axe = (provider.modules() / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    barriers = Barriers(browser)
     kinds = [
         "text",
         "notification",
@@ -292,40 +275,26 @@ async def test_no_page_in_no_state_has_a_barrier(inbox: httpx.AsyncClient, brows
     pages = [
         "/", "/?workflow=none", "/decided", *paths, late, failed, theirs, answered, withdrawn, f"/view/{told}", "/view/none",
     ]  # fmt: skip
-    found: list[Any] = []
-
-    def look(where: str) -> None:
-        browser.driver.execute_script(axe)
-        for scheme, script in (("light", AXE), ("dark", DARK)):
-            features = [{"name": "prefers-color-scheme", "value": scheme}]
-            browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-            found.extend((where, scheme, barrier) for barrier in browser.run(script, RULES))
-        if browser.driver.execute_script("return document.documentElement.scrollWidth > innerWidth"):
-            found.append((where, "scrolls sideways"))
 
     def walk() -> None:
-        try:
-            browser.size(320, 900)
+        with barriers.on_a_telephone():
             for name, addresses in (("ada", pages), ("grace", ["/", "/decided"]), ("op", ["/attention", failed])):
                 person = Person(browser, inbox, name)
                 for address in addresses:
                     person.open(address)
-                    look(f"{address} as {name}")
+                    barriers.look(f"{address} as {name}")
             person = Person(browser, inbox, "ada")
             for path in (paths[0], paths[3], paths[6]):  # with a mistake
                 person.open(path)
                 browser.press("Send the answer")
                 browser.until("Your answer was not sent yet")
-                look(f"{path} with a mistake")
+                barriers.look(f"{path} with a mistake")
             browser.driver.delete_all_cookies()
             person.open("/")
-            look("for nobody")
-        finally:
-            browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-            browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            barriers.look("for nobody")
 
     await to_thread(walk)
-    assert found == []
+    assert barriers.found == []
     assert browser.outside() == []
 
 

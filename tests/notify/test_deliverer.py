@@ -74,6 +74,21 @@ async def test_a_question_is_told_and_the_history_says_so(
     assert await broken_history(file_of(store).database) is None
 
 
+async def test_what_is_answered_at_once_is_told_to_nobody(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office, settle=200).open()
+    execution_id, interaction_id = await asked(store)
+    await asked(store)
+    clock.step(0.1)
+    await store.resolve_interaction(execution_id, interaction_id, ADA)
+    clock.step(0.1)
+    await settled(path, ["moot", "delivered"])
+    await deliverer.close()
+    assert len(office.sent) == 1
+
+
 async def test_what_failed_is_tried_again_later_each_time_with_the_same_id(
     store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
 ) -> None:

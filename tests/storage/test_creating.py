@@ -114,6 +114,7 @@ MAKING = {
     "keys generate",
     "keys rotate",
     "audit keygen",
+    "routes keygen",
     "start",
     "authorize",
 }

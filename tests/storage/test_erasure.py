@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,6 +16,7 @@ from restpoint._storage import verification
 from restpoint._storage.erasure import AT_ONCE
 from restpoint._storage.sqlite import migrations
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition, InteractionAlreadyResolved
+from restpoint.events import EventKind
 from restpoint.prompts import HumanPromptText, HumanResponseText
 from runners import answer, ended
 from support import ManualClock, dump, folded_statuses, rows, sql
@@ -162,6 +163,39 @@ async def test_the_executions_of_others_go_as_a_whole_where_that_is_asked_for(pa
         assert done.waits == []
         assert holds(path)
     assert canaries(path) == named(20, 21, 23, 24, 26), "together was addressed to Bob too, who answered"
+
+
+@pytest.mark.parametrize("event", [EventKind.INTERACTION_DELEGATED, EventKind.INTERACTION_REASSIGNED])
+async def test_a_prompt_that_was_handed_to_a_person_alone_goes_too(
+    path: Path,
+    clock: ManualClock,
+    event: Literal[EventKind.INTERACTION_DELEGATED, EventKind.INTERACTION_REASSIGNED],
+) -> None:
+    async with ExecutionStore(None, database=path, clock=clock) as store:
+        ids = {name: (await store.create_execution(owner=BOB)).execution_id for name in ("alone", "together")}
+        for number, (execution_id, people) in enumerate(zip(ids.values(), ([ADA], [ADA, BOB]), strict=True)):
+            words = asked(f"canary-{number}-asked")
+            await store.set_interaction_required(execution_id, words, "w", assignees=["group:finance"])
+            await store.address_interaction(execution_id, "w", people, event=event, anyone=True)
+            await store.resolve_interaction(execution_id, "w", said(f"canary-{number + 2}-bob"), actor=BOB)
+            await store.set_completed(execution_id, None)
+        assert (await store.erase_person(ADA)).waits == [(ids["alone"], "w")]
+        assert holds(path)
+    assert canaries(path) == named(1, 3)
+
+
+async def test_an_erasure_takes_both_spellings_of_a_name(path: Path, clock: ManualClock) -> None:
+    """What was recorded before names were composed has the name as it came."""
+    composed, decomposed = "Jos\u00e9", "Jose\u0301"
+    async with ExecutionStore(None, database=path, clock=clock) as store:
+        ids = [(await store.create_execution(owner=composed)).execution_id for _ in range(2)]
+        for number, execution_id in enumerate(ids):
+            await store.set_completed(execution_id, f"canary-{number}-result")
+        with sql(path) as connection:
+            connection.execute("DROP TRIGGER executions_labels_stay")
+            connection.execute("UPDATE executions SET owner = ? WHERE id = ?", (decomposed, ids[0]))
+        assert (await store.erase_person(composed)).executions == ids
+    assert canaries(path) == set()
 
 
 async def test_one_execution_is_erased_by_its_id_and_a_live_or_held_one_is_refused(

@@ -31,6 +31,9 @@ class Wait:
     excluded: str | None = None
     priority: int | None = None
     due_at: int | None = None
+    votes: int | None = None
+    voters: str | None = None
+    """Who has voted so far, the first one first, as a JSON list; None where the prompt takes no votes."""
     claimed_by: str | None = None
     claimed_at: int | None = None
     provider: str | None = None
@@ -76,7 +79,7 @@ class Terms:
     """Whom an interaction is addressed to, how it stands in their inboxes, and what happens at its deadline.
 
     ``assignees``, ``other_than`` (the ids of prompts whose answerers must not answer it) and the response are JSON text. ``due``
-    is in milliseconds from the asking.
+    is in milliseconds from the asking. ``votes`` is how many equal votes answer it; None: the answer of one person does.
     """
 
     assignees: str | None = None
@@ -86,6 +89,7 @@ class Terms:
     priority: int | None = None
     due: int | None = None
     other_than: str | None = None
+    votes: int | None = None
 
 
 NO_TERMS: Final = Terms()

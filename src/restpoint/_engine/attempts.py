@@ -1,9 +1,11 @@
 """Attempts: the steps of one run that are under way, with their failed attempts and the threads that are at work in them."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from restpoint._core.threads import Returned, ThreadCall, ThreadPool
+from restpoint._engine.calls import this_task
 from restpoint._storage import Call, journal
 
 if TYPE_CHECKING:
@@ -66,3 +68,30 @@ class Attempts:
     def are_blocked(self) -> bool:
         """Whether a thread is still at work in a step, which nothing can stop."""
         return any(not call.is_over for call in self._thread_calls)
+
+
+# --- What a step or the workflow raises ---
+
+
+def cancellations() -> int:
+    """How often the current task was told to end, to compare with later."""
+    task = this_task()
+    return 0 if task is None else task.cancelling()
+
+
+def is_outcome(run: "Run", error: BaseException, cancellations: int = -1) -> bool:
+    """Whether what a step or the workflow raised is how it ended, rather than the end of its run in this process.
+
+    Every kind of exception is an outcome, also ``SystemExit``, ``GeneratorExit`` and a ``CancelledError`` that nobody asked
+    for, but
+
+    - nothing that is raised once the run leaves memory, or its event loop ends;
+    - Ctrl-C, and the closing of a coroutine that is not running;
+    - of a step: the cancellation of its task, which was told to end ``cancellations`` times before the step began.
+    """
+    if not run.goes_on():
+        return False
+    task = this_task()
+    if isinstance(error, asyncio.CancelledError):
+        return cancellations < 0 or task is None or task.cancelling() <= cancellations
+    return task is not None and not isinstance(error, KeyboardInterrupt)

@@ -5,6 +5,7 @@ import weakref
 from contextlib import suppress
 from contextvars import ContextVar
 from hashlib import sha256
+from typing import Final, NoReturn
 
 from restpoint._core.changes import Terms
 from restpoint._core.serialization import encode
@@ -60,7 +61,8 @@ def fingerprint(*parts: str | int | None) -> str:
 def asked_for(text: str, terms: Terms, default: str | None) -> str:
     """A hash of a prompt and of the rules that it is asked under, but for when it is due and how urgent it is."""
     others = () if terms.other_than is None else (terms.other_than,)
-    return fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default, *others)
+    votes = () if terms.votes is None else ("votes", terms.votes)
+    return fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default, *others, *votes)
 
 
 class Answered:
@@ -98,3 +100,34 @@ def fingerprint_of(arguments: tuple[object, ...]) -> str:
             text = f"<{type(part).__name__}>"
         digest.update(f"{len(text)}:{text}".encode())
     return digest.hexdigest()[:16]
+
+
+# --- After the end of a run ---
+
+_MOST_REFUSED: Final = 20
+"""Calls after the end of a run that are answered with ``asyncio.CancelledError``. A workflow that asks for more swallows it."""
+
+
+class RunIsOver(BaseException):
+    """Ends a workflow that swallows ``asyncio.CancelledError`` after the end of its run."""
+
+
+class LateCalls:
+    """The calls that a workflow makes of a run that is over."""
+
+    def __init__(self) -> None:
+        self._refused = 0
+
+    async def refuse(self, reason: str) -> NoReturn:
+        """Raise ``asyncio.CancelledError`` for a call after the end of the run, without holding the loop meanwhile.
+
+        A workflow that swallows cancellations and calls on in a loop must not stop everything else that the process does. One
+        that catches nothing but ``CancelledError`` ends after some calls, by ``RunIsOver``; any other waits for ever.
+        """
+        self._refused += 1
+        if self._refused > 2 * _MOST_REFUSED:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(0)
+        if self._refused > _MOST_REFUSED:
+            raise RunIsOver(f"restpoint: this run is {reason}, and its workflow swallows cancellations")
+        raise asyncio.CancelledError(f"restpoint: this run is {reason}")

@@ -19,20 +19,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Required, TypedDict, TypeVar, Unpack, overload
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from restpoint._core.oauth_token import OAuthToken
 from restpoint._core.retention_rules import milliseconds
 from restpoint._core.serialization import check_text, decode, encode
 from restpoint._core.timestamps import MAX_TIMEOUT_SECONDS
 from restpoint._engine import waiting
-from restpoint._engine.answers import Answer, answer_of
+from restpoint._engine.answers import Answer, answer_of, votes_of
 from restpoint._engine.calls import asked_for, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
-from restpoint._engine.steps import Trying, carry_out, name_of, raised_failure, recorded_result, result_type
-from restpoint._storage import Entry, journal
+from restpoint._engine.steps import Trying, name_of, result_type, stepped
+from restpoint._storage import journal
 from restpoint._store.prompt_request import PromptRequest
-from restpoint.errors import InvalidArgument
+from restpoint.errors import InteractionExpired, InvalidArgument
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
     HumanPrompt,
@@ -64,6 +64,7 @@ class AskTerms(TypedDict, total=False):
     other_than: str | BaseModel | Sequence[str | BaseModel] | None
     priority: int | None
     due: float | timedelta | None
+    votes: int | None
 
 
 class FormOptions(TypedDict, total=False):
@@ -134,12 +135,16 @@ class Context:
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now or as a ``timedelta``, for the order of inboxes. Nothing
           happens then.
+        - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer. Each votes once, and
+          the vote stays. The first answer that so many gave is returned; the comment does not count, and ``answer_to`` has every
+          vote. Where no answer can get so many votes any more, what the deadline would do happens at once.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``, a response or a model of the form.
         - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
           would not reach a run that has left memory.
 
-        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``;
+        Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``; ``InteractionExpired``, whose
+        ``votes`` are those that were given by then, each as an ``Answer``;
         ``InteractionWithdrawn`` when someone took the prompt back; ``PromptDeclined``.
         """
         return self._ask(prompt, is_whole=False, **terms)
@@ -175,6 +180,7 @@ class Context:
         other_than: str | BaseModel | Sequence[str | BaseModel] | None = None,
         priority: int | None = None,
         due: float | timedelta | None = None,
+        votes: int | None = None,
         **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
         model: type[BaseModel] | None = None
@@ -185,7 +191,8 @@ class Context:
             raise InvalidArgument(f"A prompt says {', '.join(form)} itself; give it there, or ask for a model.")
         others = None if other_than is None else self._run.answered.ids_of(other_than)
         asked = PromptRequest.read(
-            prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)
+            *(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)),
+            votes,
         )
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)
@@ -199,8 +206,13 @@ class Context:
                 detail = asked.detail(run.file.keeping, call.position)
                 await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
             else:
-                wait_id = await self._opened(entry)
-            answer = answer_of(run, call, model, *await waiting.answer(run, wait_id, call))
+                wait_id = await waiting.opened(run, entry)
+            try:
+                closed = await waiting.answer(run, wait_id, call, takes_votes=terms.votes is not None)
+            except InteractionExpired as expired:
+                expired.votes = votes_of(run, call, model, expired.votes)
+                raise
+            answer = answer_of(run, call, model, *closed)
             given = answer if is_whole else answer.value
             run.answered.add(wait_id, given)
             return given
@@ -230,16 +242,7 @@ class Context:
     def _shown(self, kind: str, name: str, text: str) -> Coroutine[Any, Any, None]:
         call, entry = self._run.call(kind, name, fingerprint(text), text)
 
-        async def shown() -> None:
-            run = self._run
-            if entry is not None:
-                await run.replayed(entry)
-                return
-            await run.first_time()
-            with run.busy():
-                await run.outcome(journal.show, call, text)
-
-        return shown()
+        return waiting.shown(self._run, call, entry, text)
 
     @overload
     def authorize(
@@ -288,20 +291,7 @@ class Context:
         name, asked_for = check_text("provider", provider, limit=1_000), fingerprint(wanted_scopes)
         call, entry = self._run.call(journal.AUTHORIZE, name, asked_for, wanted_scopes)
 
-        async def granted() -> OAuthToken:
-            run = self._run
-            if entry is None:
-                await run.first_time()
-                wait_id = run.file.identifiers.new()
-                usual = waiting.scopes_at(run, provider)
-                wanted = usual if scopes is None else scopes
-                page, asked = waiting.consent_page(run, provider, wait_id), encode(list(wanted))
-                await waiting.begin(run, wait_id, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
-            else:
-                wait_id = await self._opened(entry)
-            return await waiting.grant(run, wait_id, call)
-
-        return granted()
+        return waiting.granted(self._run, call, entry, provider, scopes, due)
 
     def _authorize_elsewhere(self, auth_url: str, oauth_state: str, due: int | None) -> Coroutine[Any, Any, None]:
         check_text("auth_url", auth_url)
@@ -309,23 +299,7 @@ class Context:
         # The state is new in every run of the code, so it is not part of the fingerprint.
         call, entry = self._run.call(journal.AUTHORIZE_EXTERNAL, "consent", "")
 
-        async def consented() -> None:
-            run = self._run
-            if entry is None:
-                await run.first_time()
-                wait_id = run.file.identifiers.new()
-                await waiting.begin(run, wait_id, journal.authorize, call, wait_id, auth_url, oauth_state, due)
-            else:
-                wait_id = await self._opened(entry)
-            await waiting.consent(run, wait_id, call)
-
-        return consented()
-
-    async def _opened(self, entry: Entry) -> str:
-        """The id of the wait that was opened at a call. Never returns if the workflow abandoned it."""
-        if entry.is_abandoned:
-            await self._run.replayed(entry)
-        return str(decode(entry.result))
+        return waiting.consented(self._run, call, entry, auth_url, oauth_state, due)
 
     # --- Steps ---
 
@@ -395,24 +369,7 @@ class Context:
         call, entry = self._run.call("step", chosen, fingerprint_of(arguments))
         returned = result_type(function)
 
-        async def stepped() -> Any:
-            run = self._run
-            if entry is not None:
-                if entry.error is not None:
-                    await run.replayed(entry)
-                    raise raised_failure(decode(entry.error))
-                try:
-                    with run.busy():
-                        value = await recorded_result(entry, returned)
-                except ValidationError as error:
-                    recorded = f"step {chosen} with the result {(entry.result or '')[:200]}"
-                    run.mismatch(call.position, recorded, f"step {chosen} with another result: {error}")
-                await run.replayed(entry)
-                return value
-            await run.first_time()
-            return await carry_out(run, call, function, arguments, trying, returned)
-
-        return stepped()
+        return stepped(self._run, call, entry, function, arguments, trying, returned)
 
     # --- Time ---
 
@@ -421,22 +378,7 @@ class Context:
         length = milliseconds("duration", _seconds(duration))
         call, entry = self._run.call("sleep", "sleep", fingerprint(length), length)
 
-        async def slept() -> None:
-            run = self._run
-            if entry is None:
-                await run.first_time()
-                until = run.file.clock.now() + length
-                await waiting.begin(run, None, journal.begin, call, encode({"until": until}))
-            else:
-                await run.replayed(entry)
-                if entry.ordinal is not None:
-                    return
-                until = int(decode(entry.result)["until"])
-            await waiting.until(run, call, until, until - length)
-            with run.busy():
-                await run.outcome(journal.settle, call)
-
-        return slept()
+        return waiting.slept(self._run, call, entry, length)
 
     def now(self) -> Coroutine[Any, Any, datetime]:
         """The time, in UTC, when the call was first made; a replay returns the same time."""
@@ -448,7 +390,7 @@ class Context:
                 await run.first_time()
                 instant = run.file.clock.now()
                 with run.busy():
-                    await run.record_outcome(call, encode(instant))
+                    await run.outcome(journal.record, call, encode(instant))
             else:
                 instant = int(decode((await run.replayed(entry)).result))
             return datetime.fromtimestamp(instant / 1000, UTC)

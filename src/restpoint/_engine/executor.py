@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import traceback
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Concatenate, Final, ParamSpec
 
 from pydantic import ValidationError
 
 from restpoint._core import tracing
 from restpoint._core.serialization import first_problem, storable_text
+from restpoint._engine.attempts import is_outcome
 from restpoint._engine.calls import Branch, current_branch
 from restpoint._engine.context import Context
 from restpoint._engine.rewording import recorded
 from restpoint._engine.run import Run
 from restpoint._engine.steps import written
-from restpoint._storage import journal
+from restpoint._storage import Claim, Transaction, journal
 from restpoint.errors import (
     ConsentDenied,
     ConsentExpired,
@@ -22,10 +24,13 @@ from restpoint.errors import (
     InputNotAccepted,
     InteractionExpired,
     InteractionWithdrawn,
+    LeaseLost,
     NotJSON,
     PromptDeclined,
     ReplayMismatch,
     StepFailed,
+    StorageError,
+    StoreClosed,
     TimeLimitRefused,
     WorkflowFailed,
 )
@@ -33,6 +38,9 @@ from restpoint.logs import about
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
+_RETRY_SECONDS: Final = 1.0  # after the storage failed
 _LONGEST_TRACEBACK: Final = 20_000  # characters
 
 _EXPECTED: Final = (
@@ -51,7 +59,7 @@ async def follow(run: Run) -> None:
             run.check()
             await _complete(run, result)
         except BaseException as error:
-            if run.is_outcome(error):
+            if is_outcome(run, error):
                 span.fail(type(error).__qualname__)
                 await fail(run, error)
             elif isinstance(error, KeyboardInterrupt | GeneratorExit):
@@ -86,7 +94,7 @@ async def _complete(run: Run, result: Any) -> None:
     except NotJSON as error:
         await fail(run, error)
         return
-    await run.end(journal.complete, text, run.file.keeping)
+    await _end(run, journal.complete, text, run.file.keeping)
 
 
 async def fail(run: Run, error: BaseException) -> None:
@@ -115,7 +123,25 @@ async def _record_failure(run: Run, error: BaseException) -> None:
         "workflow %s failed: %s", run.workflow.name, code, exc_info=None if public else error,
     )  # fmt: skip
     raised = type(error).__qualname__, storable_text(error), _traceback_of(error)
-    await run.end(journal.fail, message, code, run.file.keeping, raised)
+    await _end(run, journal.fail, message, code, run.file.keeping, raised)
+
+
+async def _end(
+    run: Run, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
+) -> None:
+    """Write the end of the execution, again and again while the storage fails."""
+    run.detach()
+    while True:
+        try:
+            await run.file.database.write(job, run.claim, *arguments, **named)
+        except (LeaseLost, StoreClosed):
+            run.set_exit_reason("lost")
+        except StorageError:
+            log.exception("the end of execution %s could not be written; trying again", run.claim.execution_id)
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
+        run.set_exit_reason("ended")
+        return
 
 
 def _traceback_of(error: BaseException) -> str:

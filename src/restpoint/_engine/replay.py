@@ -306,6 +306,12 @@ class Journal:
         self.order.happened(("called", call.position))
         return self.entries.get(call.position)
 
+    def place_of(self, call: Call) -> str | None:
+        """Another position at which the same call is recorded; None where there is none."""
+        same = (call.kind, call.name, call.fingerprint)
+        recorded = (entry.call for entry in self.entries.values() if entry.call.position != call.position)
+        return next((each.position for each in recorded if (each.kind, each.name, each.fingerprint) == same), None)
+
     @property
     def unvisited(self) -> Entry | None:
         """The first entry of the main branch whose call was not made again."""

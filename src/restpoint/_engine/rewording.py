@@ -89,10 +89,20 @@ def unlike(call: Call) -> str:
     if call.kind == "ask":
         # The journal has no words for these.
         return (
-            " under other rules (assignees, four eyes, other than whom, what its deadline does, whether text is required, "
-            "or declining)"
+            " under other rules (assignees, four eyes, other than whom, how many votes, what its deadline does, whether text is "
+            "required, or declining)"
         )
     return " with other arguments" if call.kind == "step" else " of another kind or length"
+
+
+def moved(place: str | None) -> str:
+    """What to add where the same call is recorded at another place."""
+    if place is None:
+        return ""
+    return (
+        f", which is recorded as call {place}: the calls come in another order. Where the code is the same, it goes by the order "
+        "of a set, such as asyncio.wait returns and asyncio.as_completed makes; go by a list"
+    )
 
 
 def _prompt(call: Call, prompt: HumanPrompt, assignees: str | None, four_eyes: int | None) -> str:

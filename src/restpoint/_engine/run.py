@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, NoReturn, Pa
 from restpoint._core.changes import Change, Wait
 from restpoint._engine import rewording
 from restpoint._engine.attempts import Attempts
-from restpoint._engine.calls import Answered, Branch, current_branch, current_step, this_task
+from restpoint._engine.calls import Answered, Branch, LateCalls, current_branch, current_step, this_task
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.workflow import Workflow
@@ -35,14 +35,8 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 ExitReason = Literal["parked", "ended", "lost", "stuck", "refused", "failing storage", "released"]
 
-_RETRY_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0  # after the storage failed
 _GRACE_SECONDS: Final = 5.0  # for a cancelled workflow to end
-_MOST_REFUSED: Final = 20
-"""Calls after the end of a run that are answered with ``asyncio.CancelledError``. A workflow that asks for more swallows it."""
-
-
-class RunIsOver(BaseException):
-    """Ends a workflow that swallows ``asyncio.CancelledError`` after the end of its run."""
 
 
 class Run:
@@ -87,7 +81,7 @@ class Run:
         self._grace: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_down = False
-        self._refused = 0
+        self._late_calls = LateCalls()
         self._creation: Creation | None = None
         self.use(Journal([], {}))
 
@@ -116,6 +110,10 @@ class Run:
         record.attach_run(self._task, self._ended_elsewhere)
         if record.status in TERMINAL:
             self._ended_elsewhere()
+
+    def detach(self) -> None:
+        """Follow the record no more."""
+        self.record.detach_run(self._task, self._ended_elsewhere)
 
     def _ended_elsewhere(self) -> None:
         self.leave("ended")
@@ -186,7 +184,7 @@ class Run:
         if self._grace is not None:
             self._grace.cancel()
         self.journal.order.close()
-        self.record.detach_run(self._task, self._ended_elsewhere)
+        self.detach()
         self.parking.close()
         self.pending.clear()
         self._runner.forget(self)
@@ -220,30 +218,6 @@ class Run:
         """The OAuth flow of this process; None where it has none."""
         return self._runner.consents
 
-    # --- What a step or the workflow raises ---
-
-    def cancellations(self) -> int:
-        """How often the current task was told to end, to compare with later."""
-        task = this_task()
-        return 0 if task is None else task.cancelling()
-
-    def is_outcome(self, error: BaseException, cancellations: int = -1) -> bool:
-        """Whether what a step or the workflow raised is how it ended, rather than the end of its run in this process.
-
-        Every kind of exception is an outcome, also ``SystemExit``, ``GeneratorExit`` and a ``CancelledError`` that nobody asked
-        for, but
-
-        - nothing that is raised once the run leaves memory, or its event loop ends;
-        - Ctrl-C, and the closing of a coroutine that is not running;
-        - of a step: the cancellation of its task, which was told to end ``cancellations`` times before the step began.
-        """
-        if not self.goes_on():
-            return False
-        task = this_task()
-        if isinstance(error, asyncio.CancelledError):
-            return cancellations < 0 or task is None or task.cancelling() <= cancellations
-        return task is not None and not isinstance(error, KeyboardInterrupt)
-
     # --- Calls ---
 
     def call(self, kind: str, name: str, fingerprint: str, about: rewording.About = None) -> tuple[Call, Entry | None]:
@@ -259,9 +233,14 @@ class Run:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
         call = Call(self._branch().next(), kind, name, fingerprint, self.journal.order.newest_given)
         entry = self.journal.visit(call)
-        if entry is not None and entry.call != call and not rewording.note(self, entry, call, about):
+        if entry is None or entry.call == call:
+            return call, entry
+        # What is recorded at another place is another question, and no rewording of the one at this place.
+        place = self.journal.place_of(call)
+        if place is not None or not rewording.note(self, entry, call, about):
             recorded, asked = rewording.recorded(self, entry), rewording.described(call, about)
-            self.mismatch(call.position, recorded, asked + (rewording.unlike(call) if asked == recorded else ""))
+            asked += rewording.unlike(call) if asked == recorded else ""
+            self.mismatch(call.position, recorded, asked + rewording.moved(place))
         return call, entry
 
     def _branch(self) -> Branch:
@@ -311,23 +290,9 @@ class Run:
     async def first_time(self) -> None:
         """Return when every recorded outcome was given: a new call comes after them."""
         if self.exit_reason is not None:
-            await self._refuse_call()
+            await self._late_calls.refuse(self.exit_reason)
         with self.busy():
             await self.journal.order.caught_up()
-        self.check()
-
-    async def _refuse_call(self) -> None:
-        """Raise ``asyncio.CancelledError`` for a call after the end of the run, without holding the loop meanwhile.
-
-        A workflow that swallows cancellations and calls on in a loop must not stop everything else that the process does. One
-        that catches nothing but ``CancelledError`` ends after some calls, by ``RunIsOver``; any other waits for ever.
-        """
-        self._refused += 1
-        if self._refused > 2 * _MOST_REFUSED:
-            await asyncio.get_running_loop().create_future()
-        await asyncio.sleep(0)
-        if self._refused > _MOST_REFUSED:
-            raise RunIsOver(f"restpoint: this run is {self.exit_reason}, and its workflow swallows cancellations")
         self.check()
 
     # --- Writing ---
@@ -402,33 +367,12 @@ class Run:
             raise
         self.check()
 
-    async def record_outcome(self, call: Call, result: str | None, error: str | None = None) -> None:
-        """Write the outcome of a call that has no other trace in the file than its entry in the journal."""
-        await self.outcome(journal.record, call, result, error)
-
     def recorded(self) -> None:
         """With ``replay_always``, which is for tests, leave memory after every write."""
         if self._runner.replay_always:
             self.got_on = True  # what is queued is written before the claim is given up
             self.leave("released")
             self.check()
-
-    async def end(
-        self, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
-    ) -> None:
-        """Write the end of the execution, again and again while the storage fails."""
-        self.record.detach_run(self._task, self._ended_elsewhere)
-        while True:
-            try:
-                await self.file.database.write(job, self.claim, *arguments, **named)
-            except (LeaseLost, StoreClosed):
-                self.set_exit_reason("lost")
-            except StorageError:
-                log.exception("the end of execution %s could not be written; trying again", self.claim.execution_id)
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            self.set_exit_reason("ended")
-            return
 
     def abandon(self, call: Call, wait_id: str | None = None) -> None:
         """Record that the workflow itself stopped awaiting a call, so that no replay gives it an outcome either."""

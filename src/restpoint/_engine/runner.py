@@ -25,11 +25,11 @@ from restpoint._engine.run import Run
 from restpoint._engine.slots import Slots
 from restpoint._engine.started import Started
 from restpoint._engine.workflow import Function, Workflow, by_key
-from restpoint._storage import Claim, journal, progress
+from restpoint._storage import Claim, progress, starts
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint._store.store import ExecutionStore
-from restpoint.access import Actor, actor_id
+from restpoint.access import Actor, actor_name, name_of
 from restpoint.errors import (
     InvalidArgument,
     StorageError,
@@ -236,10 +236,9 @@ class Runner:
         """
         found = self._find(workflow)
         text = found.write_input(input)
-        who = None if actor is None else actor_id(actor)
-        for name, given in (("owner", owner), ("actor", who), ("idempotency_key", idempotency_key)):
-            if given is not None:
-                check_text(name, given, limit=1_000)
+        who, owner = actor_name(actor), name_of("owner", owner)
+        if idempotency_key is not None:
+            check_text("idempotency_key", idempotency_key, limit=1_000)
         check_priority(priority)
         if self._file is None or self.is_closing:
             raise StoreClosed("The runner is not open; open it, or start the execution in a process that has one.")
@@ -250,7 +249,7 @@ class Runner:
             row = ExecutionRow(
                 execution_id, "running", workflow=found.name, owner=owner, priority=priority, run_version=found.version
             )
-            what = journal.Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
+            what = starts.Start(text, trace_text, *_digests(idempotency_key, row, text), file.keeping.key_time)
             claim = None
             if not self.slots.saturated and self.slots.try_take(owner):  # else others have their turns first
                 claim = Claim(execution_id, own, 1, found.name, found.version, owner=owner)
@@ -278,13 +277,13 @@ class Runner:
         return found
 
     async def _write_start(
-        self, draft: ExecutionRecord, row: ExecutionRow, what: journal.Start, run: Run | None, who: str | None
+        self, draft: ExecutionRecord, row: ExecutionRow, what: starts.Start, run: Run | None, who: str | None
     ) -> ExecutionRecord | str:
         """Write a start. Returns its record, or the id of the execution that was started earlier with the same key."""
         file, execution_id = self._require(), row.id
         lease = None if run is None else run.claim.lease
         try:
-            starting = file.database.write(journal.start, row, what, lease, who)
+            starting = file.database.write(starts.start, row, what, lease, who)
         except BaseException:
             if run is not None:
                 self.slots.give()

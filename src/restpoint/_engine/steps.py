@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
+from pydantic import ValidationError
+
 from restpoint._core import tracing
 from restpoint._core.clock import Clock, pass_until
 from restpoint._core.oauth_token import with_fresh_tokens
 from restpoint._core.serialization import decode, encode, storable_text
 from restpoint._core.threads import in_thread
+from restpoint._engine.attempts import cancellations, is_outcome
 from restpoint._engine.calls import current_step
 from restpoint._engine.typed import Typed, Written, is_large, is_long, typed
 from restpoint._storage import Call, Entry
@@ -127,6 +130,32 @@ class Trying:
         return round(min(doubled, _LONGEST_BACKOFF) * 1000)
 
 
+async def stepped(
+    run: "Run",
+    call: Call,
+    entry: Entry | None,
+    function: Callable[..., Any],
+    arguments: tuple[object, ...],
+    trying: Trying,
+    returned: Typed,
+) -> Any:
+    """The result of a step: what the journal has of it, or what its function returns now. Raises what its outcome is."""
+    if entry is not None:
+        if entry.error is not None:
+            await run.replayed(entry)
+            raise raised_failure(decode(entry.error))
+        try:
+            with run.busy():
+                value = await recorded_result(entry, returned)
+        except ValidationError as error:
+            recorded = f"step {call.name} with the result {(entry.result or '')[:200]}"
+            run.mismatch(call.position, recorded, f"step {call.name} with another result: {error}")
+        await run.replayed(entry)
+        return value
+    await run.first_time()
+    return await carry_out(run, call, function, arguments, trying, returned)
+
+
 async def carry_out(
     run: "Run", call: Call, function: Callable[..., Any], arguments: tuple[Any, ...], trying: Trying, returned: Typed
 ) -> Any:
@@ -211,7 +240,7 @@ async def _called(
     run: "Run", work: functools.partial[Any], returned: Typed
 ) -> tuple[Written | None, BaseException | None]:
     """Call the function; one that is sync is called in a thread. Tokens are fresh when it gets them."""
-    cancellations = run.cancellations()
+    before = cancellations()
     try:
         work = await with_fresh_tokens(work)
         if inspect.iscoroutinefunction(work.func):
@@ -224,7 +253,7 @@ async def _called(
                 value = await value
         return await written(value, returned), None
     except BaseException as error:
-        if not run.is_outcome(error, cancellations):
+        if not is_outcome(run, error, before):
             raise
         return None, error
 

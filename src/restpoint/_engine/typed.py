@@ -24,6 +24,7 @@ from restpoint._core.serialization import (
     limited,
     path_of,
 )
+from restpoint._core.threads import uncollected
 from restpoint.errors import InvalidArgument, NotJSON
 
 _MANY: Final = 10_000  # parts of a value, which a core reads back in some 10 ms
@@ -66,11 +67,20 @@ class Typed:
             if not isinstance(value, self._plain):
                 raise NotJSON("$", f"it is {type(value).__name__} and annotated as {self._plain.__name__}")
             return Written(*(encode_walking if is_large else encode_exactly)(value, limit=limit))
-        if is_large and type(value) is self._container:
+        if is_large:
+            with uncollected():
+                return self._write_large(value, limit)
+        return self._write_model(value, limit)
+
+    def _write_large(self, value: Any, limit: int) -> Written:
+        if type(value) is self._container:
             parts = [self.write(batch) for batch in _batches(value)]
             texts = ",".join(part.text[1:-1] for part in parts)
             text = f"{{{texts}}}" if self._container is dict else f"[{texts}]"
             return Written(limited(text.encode(), limit), _joined(part.value for part in parts))
+        return self._write_model(value, limit)
+
+    def _write_model(self, value: object, limit: int) -> Written:
         problem: tuple[str, str] | None = None
         for form in _FORMS:
             try:
@@ -107,6 +117,10 @@ class Typed:
 
     def read_beside(self, text: str) -> Any:
         """Read a long text in a thread. Raises ``pydantic.ValidationError``."""
+        with uncollected():
+            return self._read_long(text)
+
+    def _read_long(self, text: str) -> Any:
         if self._plain is not None:
             return self.adapter.validate_python(decode_beside(text))
         if self._container is None:

@@ -6,13 +6,14 @@ A run learns the outcome of a wait only after it is in the file, whoever wrote i
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
 
 from restpoint._core import tracing
 from restpoint._core.changes import Wait
+from restpoint._core.serialization import decode, encode
 from restpoint._engine.run import Run
-from restpoint._storage import Call, Claim, Transaction, journal
+from restpoint._storage import Call, Claim, Entry, Transaction, journal, queries
 from restpoint._store.futures import PendingInteraction, read_answer
 from restpoint.errors import (
     DamagedFile,
@@ -21,6 +22,7 @@ from restpoint.errors import (
     InteractionExpired,
     InteractionWithdrawn,
     InvalidArgument,
+    NotFound,
     RestpointError,
     SealBroken,
     StorageError,
@@ -57,14 +59,20 @@ async def begin(
         raise
 
 
-async def answer(run: Run, wait_id: str, call: Call) -> tuple[HumanResponse, Wait]:
-    """Return the response to an interaction and the row that has it, or raise how it was closed without one."""
+async def answer(
+    run: Run, wait_id: str, call: Call, *, takes_votes: bool = False
+) -> "tuple[HumanResponse, Wait, Sequence[queries.Vote]]":
+    """Return the response to an interaction, the row that has it and the votes, or raise how it was closed without one.
+
+    The votes of one that expired are those of the ``InteractionExpired``.
+    """
     closed = run.waits.get(wait_id)
     if closed is not None and closed.status != "pending":
         _trace_closed(run, closed, call)
+        voted = await _votes(run, call, wait_id) if takes_votes else ()
         with run.busy():
             await _give(run, call, wait_id)
-        return _outcome(run, closed), closed
+        return _outcome(run, closed, voted), closed, voted
     pending = run.pending.get(wait_id)
     if pending is None:
         raise DamagedFile(f"The journal of execution {run.claim.execution_id} names a wait that is not in the file.")
@@ -83,17 +91,39 @@ async def answer(run: Run, wait_id: str, call: Call) -> tuple[HumanResponse, Wai
         raise
     finally:  # a run may ask very often and abandon most prompts
         run.pending.pop(wait_id, None)
+    voted = await _votes(run, call, wait_id) if takes_votes else ()
     await _give(run, call, wait_id)
     status = "expired" if isinstance(outcome, RestpointError) else "answered"
     tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=status)
     if isinstance(outcome, RestpointError):
+        if isinstance(outcome, InteractionExpired):
+            outcome.votes = voted
         raise outcome
     if pending.closed is None:
         raise DamagedFile(f"The answer to a prompt of execution {run.claim.execution_id} is not in the file.")
-    return outcome, pending.closed
+    return outcome, pending.closed, voted
 
 
-def consent_page(run: Run, provider: str, wait_id: str) -> str:
+async def _votes(run: Run, call: Call, wait_id: str) -> "Sequence[queries.Vote]":
+    """Read the votes on a prompt before the workflow learns that it is closed."""
+    execution_id = run.claim.execution_id
+    try:
+        with run.busy():
+            return (await queries.asked(run.file.database, execution_id, wait_id)).voted
+    except NotFound:
+        run.leave("ended")
+    except (StorageError, StoreClosed) as error:
+        log.warning("execution %s stops here, and is tried again: %s", execution_id, error)
+        run.leave("failing storage")
+    except asyncio.CancelledError:
+        if not run.journal.has(call):
+            run.abandon(call, wait_id)
+        raise
+    run.check()
+    return ()
+
+
+def _consent_page(run: Run, provider: str, wait_id: str) -> str:
     """The URL of the page of a consent, as far as this process knows it."""
     if run.consents is None:
         return ""
@@ -108,7 +138,7 @@ def _consents(run: Run) -> "Consents":
     return run.consents
 
 
-def scopes_at(run: Run, provider: str) -> tuple[str, ...]:
+def _scopes_at(run: Run, provider: str) -> tuple[str, ...]:
     """The default scopes of a provider. Where it is unknown, the execution is left for a process that knows it."""
     consents = _consents(run)
     try:
@@ -118,13 +148,57 @@ def scopes_at(run: Run, provider: str) -> tuple[str, ...]:
         raise asyncio.CancelledError from None
 
 
-async def grant(run: Run, wait_id: str, call: Call) -> "OAuthToken":
-    """The token of a consent that restpoint drives, once it is granted. Raises ``ConsentDenied`` and the like."""
-    await consent(run, wait_id, call)
+async def shown(run: Run, call: Call, entry: Entry | None, text: str) -> None:
+    """Show people something, which blocks nothing, at the first time that this is called."""
+    if entry is not None:
+        await run.replayed(entry)
+        return
+    await run.first_time()
+    with run.busy():
+        await run.outcome(journal.show, call, text)
+
+
+async def opened(run: Run, entry: Entry) -> str:
+    """The id of the wait that was opened at a call. Never returns if the workflow abandoned it."""
+    if entry.is_abandoned:
+        await run.replayed(entry)
+    return str(decode(entry.result))
+
+
+async def granted(
+    run: Run, call: Call, entry: Entry | None, provider: str, scopes: tuple[str, ...] | None, due: int | None
+) -> "OAuthToken":
+    """Ask for a consent that restpoint drives, or find the one that was asked for; the token, once it is granted.
+
+    ``due`` is in milliseconds from now. Raises ``ConsentDenied`` and the like.
+    """
+    if entry is None:
+        await run.first_time()
+        wait_id = run.file.identifiers.new()
+        usual = _scopes_at(run, provider)
+        wanted = usual if scopes is None else scopes
+        page, asked = _consent_page(run, provider, wait_id), encode(list(wanted))
+        await begin(run, wait_id, journal.authorize, call, wait_id, page, wait_id, due, provider, asked)
+    else:
+        wait_id = await opened(run, entry)
+    await _closed(run, wait_id, call)
     outcome = run.outcomes[wait_id]
     if isinstance(outcome, RestpointError):
         raise outcome
     return outcome
+
+
+async def consented(
+    run: Run, call: Call, entry: Entry | None, auth_url: str, oauth_state: str, due: int | None
+) -> None:
+    """Ask for a consent that the application drives, and return when it is closed. ``due`` is in milliseconds from now."""
+    if entry is None:
+        await run.first_time()
+        wait_id = run.file.identifiers.new()
+        await begin(run, wait_id, journal.authorize, call, wait_id, auth_url, oauth_state, due)
+    else:
+        wait_id = await opened(run, entry)
+    await _closed(run, wait_id, call)
 
 
 async def _read_outcome(run: Run, wait_id: str) -> None:
@@ -142,7 +216,7 @@ async def _read_outcome(run: Run, wait_id: str) -> None:
     run.check()
 
 
-async def consent(run: Run, wait_id: str, call: Call) -> None:
+async def _closed(run: Run, wait_id: str, call: Call) -> None:
     """Return when a consent is closed, whoever drives it."""
     opened = next((each.created_at for each in run.record.pending_oauths if each.consent_id == wait_id), None)
     try:
@@ -186,7 +260,7 @@ def _trace_closed(run: Run, wait: Wait, call: Call) -> None:
         tracing.wait_span(wait.kind, wait.id, wait.created_at * 1_000_000, outcome=wait.status)
 
 
-async def until(run: Run, call: Call, instant: int, begun: int) -> None:
+async def _until(run: Run, call: Call, instant: int, begun: int) -> None:
     """Return at ``instant``; the sleep began at ``begun`` (both in milliseconds since the epoch)."""
     try:
         with run.parking.wait(instant):
@@ -200,6 +274,22 @@ async def until(run: Run, call: Call, instant: int, begun: int) -> None:
     tracing.wait_span("sleep", "", begun * 1_000_000)
 
 
+async def slept(run: Run, call: Call, entry: Entry | None, length: int) -> None:
+    """Sleep for ``length`` milliseconds from when the call was first made."""
+    if entry is None:
+        await run.first_time()
+        until = run.file.clock.now() + length
+        await begin(run, None, journal.begin, call, encode({"until": until}))
+    else:
+        await run.replayed(entry)
+        if entry.ordinal is not None:
+            return
+        until = int(decode(entry.result)["until"])
+    await _until(run, call, until, until - length)
+    with run.busy():
+        await run.outcome(journal.settle, call)
+
+
 async def _answered(pending: PendingInteraction) -> HumanResponse:
     """The response, also where someone else who awaits the same future cancels it, as ``wait_for`` does."""
     while True:
@@ -209,12 +299,14 @@ async def _answered(pending: PendingInteraction) -> HumanResponse:
             return future.result()
 
 
-def _outcome(run: Run, wait: Wait) -> HumanResponse:
+def _outcome(run: Run, wait: Wait, voted: "Sequence[queries.Vote]") -> HumanResponse:
     if wait.status == "answered":
         answer = read_answer(run.record.models, wait)
         if isinstance(answer, RestpointError):
             raise answer
         return cast("HumanResponse", answer)
     if wait.status == "expired":
-        raise InteractionExpired(run.claim.execution_id, wait.id)
+        expired = InteractionExpired(run.claim.execution_id, wait.id)
+        expired.votes = voted
+        raise expired
     raise InteractionWithdrawn(run.claim.execution_id, wait.id)

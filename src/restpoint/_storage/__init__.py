@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         search,
         sessions,
         settings,
+        starts,
         verification,
         waits,
     )
@@ -52,16 +53,15 @@ if TYPE_CHECKING:
     from restpoint._storage.sqlite import backup, checks, migrations, vacuum
     from restpoint._storage.sqlite.connection import Connection, Synchronous, locate, reading
     from restpoint._storage.sqlite.database import Committed, Database, Observer, Transaction
-    from restpoint._storage.verification import Verdict
 
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
     "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
     "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
-    "Synchronous", "Transaction", "Verdict", "assignments", "audit_queries", "backup",
+    "Synchronous", "Transaction", "assignments", "audit_queries", "backup",
     "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
     "journal", "leases", "listing", "locate", "migrations", "outbox", "owner_counts", "progress", "queries", "reading",
-    "retention", "retries", "search", "sessions", "settings", "vacuum", "verification", "waits",
+    "retention", "retries", "search", "sessions", "settings", "starts", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -81,12 +81,11 @@ _HOMES = {
     "sessions": ("Session",),
     "sqlite.connection": ("Connection", "Synchronous", "locate", "reading"),
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
-    "verification": ("Verdict",),
 }
 _MODULES = (
     "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
     "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "retention", "retries",
-    "search", "sessions", "settings", "verification", "waits",
+    "search", "sessions", "settings", "starts", "verification", "waits",
     "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 

@@ -10,27 +10,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, select, tuple_, union
+from sqlalchemy import ColumnElement, bindparam, case, exists, func, select, tuple_, union
 
 from restpoint._core.changes import Change, Wait
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
-from restpoint._storage import statements
-from restpoint._storage.executions import read
+from restpoint._storage import statements, votes
 from restpoint._storage.history import append
 from restpoint._storage.listing import MAX_PAGE
 from restpoint._storage.schema import assignments, executions, interactions
+from restpoint._storage.schema import votes as votes_table
 from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare
 from restpoint._storage.sqlite.database import Database, Row, Transaction
-from restpoint._storage.waits import refuse, rights
-from restpoint.errors import (
-    Conflict,
-    InteractionAlreadyResolved,
-    InteractionClaimed,
-    InteractionExpired,
-    InteractionNotFound,
-    InteractionWithdrawn,
-    InvalidArgument,
-)
+from restpoint._storage.waits import open_prompt, refuse, rights, write
+from restpoint.errors import AlreadyVoted, Conflict, InteractionClaimed, InvalidArgument, NotAllowed
 from restpoint.events import EventKind
 
 EVERYONE: Final = ""
@@ -48,9 +40,13 @@ def claim(
 
     ``addressed`` is as ``waits.answer`` has it. Raises what that raises, and ``InteractionExpired``.
     """
-    status, _, wait = _open_prompt(tx, execution_id, wait_id)
+    status, _, wait, _ = open_prompt(tx, execution_id, wait_id)
     if wait.claimed_by == actor:
         return
+    if wait.votes is not None:
+        raise NotAllowed(
+            f"Interaction {wait_id} of execution {execution_id} takes votes, so nobody claims it. Vote, or leave it."
+        )
     values = (actor, tx.now, *rights(tx, execution_id, wait_id, actor, addressed))
     if tx.execute(statements.CLAIM, values).rowcount != 1:
         row = (wait.claimed_by, wait.claimed_at, wait.assignees, wait.excluded)
@@ -66,12 +62,12 @@ def release(
 
     With ``anyone``, also that of another person; without it, that raises ``InteractionClaimed``.
     """
-    status, key, wait = _open_prompt(tx, execution_id, wait_id)
+    status, key, wait, _ = open_prompt(tx, execution_id, wait_id)
     if wait.claimed_by is None:
         return
     if not anyone:
         _must_be_free(execution_id, wait, actor)
-    _write(tx, execution_id, wait, statements.RELEASE, (key, wait.status))
+    write(tx, execution_id, wait, statements.RELEASE, (key, wait.status))
     wait.claimed_by = wait.claimed_at = None
     _tell(tx, EventKind.INTERACTION_RELEASED, execution_id, status, wait, actor, reason, None)
 
@@ -91,46 +87,44 @@ def address(
 ) -> None:
     """Address an open prompt to others, with ``event``, which ends a claim. Nothing happens where it is addressed so already.
 
-    With ``anyone``, whoever has claimed it; without it, a claim of another person raises ``InteractionClaimed``. Where
-    ``addressed`` is given and the prompt has other assignees by now, raises ``Conflict``.
+    With ``anyone``, whoever has claimed it; without it, a claim of another person raises ``InteractionClaimed``, and that the
+    actor has voted raises ``AlreadyVoted``. Where ``addressed`` is given and the prompt has other assignees by now, raises
+    ``Conflict``; and ``InvalidArgument`` where the new ones must not answer it, or could not vote it to an answer any more.
     """
-    status, key, wait = _open_prompt(tx, execution_id, wait_id)
+    status, key, wait, owner = open_prompt(tx, execution_id, wait_id)
     if wait.assignees == assignees and wait.claimed_by is None:
         return
     if not anyone:
         _must_be_free(execution_id, wait, actor)
+        if wait.voters is not None and (own := tx.one(votes.OWN, {"id": execution_id, "wait": wait_id, "who": actor})):
+            raise AlreadyVoted(execution_id, wait_id, own[1])
     if addressed is not None and addressed != (wait.assignees or ""):
         raise Conflict(f"Interaction {wait_id} of execution {execution_id}", "addressed to others by now")
-    _write(tx, execution_id, wait, statements.ADDRESS, (assignees, key, wait.status))
+    _must_be_answerable(tx, key, wait, owner, assignees)
+    write(tx, execution_id, wait, statements.ADDRESS, (assignees, key, wait.status))
     wait.assignees, wait.claimed_by, wait.claimed_at = assignees, None, None
     _tell(tx, event, execution_id, status, wait, actor, reason, detail)
 
 
-def _open_prompt(tx: Transaction, execution_id: str, wait_id: str) -> tuple[str, int, Wait]:
-    """The status of the execution, and an open prompt of it with its key. Raises why it is not open."""
-    row = tx.one(statements.OPEN_INTERACTION, {"id": execution_id, "wait": wait_id})
-    if row is None:
-        read(tx, execution_id)
-        raise InteractionNotFound(execution_id, wait_id)
-    status, key, answered_by, closed_at, *columns = row
-    wait = Wait("interaction", **dict(zip(statements.OF_A_PROMPT, columns, strict=True)))
-    if wait.status == "answered":
-        raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
-    if wait.status == "withdrawn":
-        raise InteractionWithdrawn(execution_id, wait_id)
-    if wait.status != "pending" or (wait.deadline_at is not None and wait.deadline_at <= tx.now):
-        raise InteractionExpired(execution_id, wait_id)
-    return status, key, wait
+def _must_be_answerable(tx: Transaction, key: int, wait: Wait, owner: str | None, assignees: str) -> None:
+    barred = votes.barred(wait, owner, wait.excluded)
+    voters: list[str] = decode(wait.voters) or []
+    most = votes.leading(tx, key)[1] if voters else 0
+    if votes.are_possible(wait.votes or 1, decode(assignees), barred, voters, most):
+        return
+    if wait.votes is None:
+        raise InvalidArgument(
+            "None of these people may answer the prompt; address it to somebody else too, or to a group."
+        )
+    raise InvalidArgument(
+        f"The prompt takes {wait.votes} equal votes, and with these people no answer can get so many any more; address it to "
+        "more who have not voted, or to a group."
+    )
 
 
 def _must_be_free(execution_id: str, wait: Wait, actor: str | None) -> None:
     if wait.claimed_by is not None and wait.claimed_by != actor:
         raise InteractionClaimed(execution_id, wait.id, wait.claimed_by, wait.claimed_at or 0)
-
-
-def _write(tx: Transaction, execution_id: str, wait: Wait, sql: str, values: tuple[object, ...]) -> None:
-    if tx.execute(sql, values).rowcount != 1:
-        raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
 
 
 def _tell(
@@ -158,7 +152,8 @@ class InboxItem:
 
     ``priority`` is its own, or else that of its execution. ``due`` is when it should be answered, and from ``deadline`` on it
     cannot be answered any more; None where there is none. ``prompt`` is the JSON object that is stored and sent.
-    ``excluded`` are people who must not answer it.
+    ``excluded`` are people who must not answer it. ``votes`` is how many equal votes answer it (None: it takes none), and
+    ``voted`` are those who have voted, the first one first.
     """
 
     execution_id: str
@@ -175,6 +170,8 @@ class InboxItem:
     claimed_by: str | None
     claimed_at: float | None
     prompt: dict[str, Any]
+    votes: int | None = None
+    voted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,27 +182,28 @@ class InboxPage:
     next_cursor: str | None
 
 
-_a, _e, _i = assignments.c, executions.c, interactions.c
+_a, _e, _i, _v = assignments.c, executions.c, interactions.c, votes_table.c
 _PLACE: Final = ("due", "urgency", "opened")
 _SHOWN: Final = (
     *(_e.id.label("execution_id"), _i.id.label("interaction_id"), _e.workflow, _e.owner),
     func.coalesce(_i.priority, _e.priority).label("priority"),
     *(_i.due_at, _i.deadline_at, _i.created_at, _i.assignees, _i.four_eyes, _i.excluded, _i.claimed_by, _i.claimed_at),
-    _i.prompt,
+    *(_i.prompt, _i.votes, case((_i.votes.is_not(None), votes.VOTERS))),
 )
 
 
 @functools.lru_cache(maxsize=200)
-def _page_query(names: int, *, of_workflow: bool, is_next: bool) -> str:
+def _page_query(names: int, *, of_workflow: bool, is_next: bool, has_voter: bool = False) -> str:
     """SQL: a page, merged from one ordered read of the index for each name, which ends after a page."""
     also: list[ColumnElement[bool]] = []
     if is_next:
         after = tuple_(*(bindparam(f"after_{name}") for name in _PLACE))
         also.append(tuple_(*(_a[name] for name in _PLACE)) > after)
     if of_workflow:
-        its_execution = (_i.key == _a.interaction_key) & (_e.key == _i.execution_key)
-        is_of_it = exists(select(_e.key).where(its_execution, _e.workflow == bindparam("workflow")))
-        also.append(is_of_it.correlate(assignments))
+        also.append(_a.workflow == bindparam("workflow"))
+    if has_voter:
+        theirs = select(_v.voter).where(_v.interaction_key == _a.interaction_key, _v.voter == bindparam("voter"))
+        also.append(~exists(theirs).correlate(assignments))
     whose = [_a.name == bindparam(f"name{number}") for number in range(names)] or [_a.name.in_(listed("names"))]
     columns = [_a[name] for name in (*_PLACE, "interaction_key")]
     places = [
@@ -221,10 +219,17 @@ def _page_query(names: int, *, of_workflow: bool, is_next: bool) -> str:
 
 
 async def inbox(
-    database: Database, names: Collection[str], *, workflow: str | None, limit: int, cursor: str | None
+    database: Database,
+    names: Collection[str],
+    *,
+    workflow: str | None,
+    voter: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> InboxPage:
     """The open prompts that these names lead to, by when they are due, then by priority, then by age.
 
+    Those that ``voter`` has voted on are left out.
     Raises ``InvalidArgument`` for a limit that is not from 1 to 1,000, and a cursor that no page gave.
     """
     if not 1 <= limit <= MAX_PAGE:
@@ -234,9 +239,13 @@ async def inbox(
     given |= {f"name{number}": name for number, name in enumerate(few)} if few else {"names": encode(list(names))}
     if workflow is not None:
         given["workflow"] = workflow
+    if voter is not None:
+        given["voter"] = voter
     if cursor is not None:
         given |= _read_cursor(cursor)
-    query = _page_query(len(few), of_workflow=workflow is not None, is_next=cursor is not None)
+    query = _page_query(
+        len(few), of_workflow=workflow is not None, is_next=cursor is not None, has_voter=voter is not None
+    )
     rows = list(await database.read(query, given, lane="long"))
     try:
         items = tuple(_item(row[len(_PLACE) :]) for row in rows[:limit])
@@ -250,7 +259,7 @@ async def inbox(
 
 def _item(row: Row) -> InboxItem:
     execution_id, interaction_id, workflow, owner, priority, due_at, deadline_at, created_at, *rest = row
-    assignees, four_eyes, excluded, claimed_by, claimed_at, prompt = rest
+    assignees, four_eyes, excluded, claimed_by, claimed_at, prompt, needed, voters = rest
     return InboxItem(
         execution_id,
         interaction_id,
@@ -266,6 +275,8 @@ def _item(row: Row) -> InboxItem:
         claimed_by,
         _seconds(claimed_at),
         decode(prompt),
+        needed,
+        tuple(decode(voters) or ()),
     )
 
 
@@ -284,16 +295,23 @@ def _read_cursor(cursor: str) -> dict[str, int]:
     raise InvalidArgument(f"{cursor[:80]!r} is not a cursor; use next_cursor of the page before, or none to begin.")
 
 
+_of_execution: Final = (
+    select(_i.key)
+    .select_from(interactions.join(executions, _e.key == _i.execution_key))
+    .where(_e.id == bindparam("id"))
+)
+_voted: Final = exists(select(_v.voter).where(_v.interaction_key == _i.key, _v.voter == bindparam("name")))
 _HAS_ANSWERED: Final = prepare(
     limited(
-        select(_i.key)
-        .select_from(interactions.join(executions, _e.key == _i.execution_key))
-        .where(_e.id == bindparam("id"), _i.answered_by == bindparam("name")),
+        union(
+            _of_execution.where(_i.answered_by == bindparam("name")),
+            _of_execution.where(_i.votes.is_not(None), _voted.correlate(interactions)),
+        ),
         ONE,
     )
 )
 
 
 async def has_answered(database: Database, execution_id: str, name: str) -> bool:
-    """Whether someone has answered a prompt of this execution."""
+    """Whether someone has answered a prompt of this execution, or voted on one."""
     return bool(list(await database.read(_HAS_ANSWERED, {"id": execution_id, "name": name})))

@@ -33,7 +33,7 @@ from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, Finding
 from restpoint._storage.schema import consents, executions, history, interactions, journal, runs, sessions
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word, words
-from restpoint.events import CLAIMINGS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind, WaitKind
+from restpoint.events import CLAIMINGS, DECISIONS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind, WaitKind
 from restpoint.lifecycle import OPEN
 
 _NAMED: Final = 5  # differences between tables and history that are reported, of each kind
@@ -187,7 +187,7 @@ _is_let_in = (
     exists(_l.actor)
     .where(
         _l.execution_id == _e.id,
-        _l.event == word(EventKind.INTERACTION_ANSWERED),
+        _l.event.in_(words(DECISIONS)),
         _l.wait_id.in_(select(_others.c.value).correlate(history)),
         _l.actor.is_not(None),
         _l.actor.not_in(select(_kept_out.c.value).correlate(interactions)),
@@ -212,6 +212,7 @@ _RIGHTS: Final = {
         case((_in_detail("other_than").is_(None), _i.excluded.is_not(None)), else_=_is_let_in),
     ),
     "priority": ("priority", _in_detail("priority").is_distinct_from(_i.priority)),
+    "votes": ("number of votes", _in_detail("votes").is_distinct_from(_i.votes)),
     "due_at": ("due date", (_in_detail("due_ms") + _h.time).is_distinct_from(_i.due_at)),
     "four_eyes": ("four eyes", func.coalesce(_in_detail("four_eyes"), ZERO) != func.coalesce(_i.four_eyes, ZERO)),
     "deadline_at": (

@@ -9,21 +9,22 @@ erased.
 The erasure of a person takes
 
 - every execution that they own, all of it;
-- in the executions of others, each answer that they gave, each prompt that was addressed to them alone, and why they could not be
-  told of a prompt.
+- in the executions of others, each answer and each vote that they gave, and each prompt that was ever addressed to them alone,
+  when it was asked or by a delegation or reassignment, and why they could not be told of a prompt. What several votes came to
+  stays, as the votes of the others do: at least one other person said the same.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
 answered, or was asked alone, is erased as if it were theirs.
 
-Names and times stay: actors, owners, statuses, and the reasons of holds and cancellations. The digests stay too, so whoever can
-guess a text can still compare it with them. Backups that were made before keep what was in them.
+Names and times stay: actors, owners, assignees, statuses, and the reasons of holds, cancellations and delegations. The digests
+stay too, so whoever can guess a text can still compare it with them. Backups that were made before keep what was in them.
 
 The bytes leave the file as well: SQLite overwrites what it deletes (``secure_delete``), and after an erasure the unused pages are
 given back and the log is emptied.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -34,12 +35,12 @@ from restpoint._core.serialization import encode
 from restpoint._core.threads import in_thread
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
-from restpoint._storage.schema import erasures, executions, history, interactions, outbox
+from restpoint._storage.schema import erasures, executions, history, interactions, outbox, votes
 from restpoint._storage.sqlite import vacuum
-from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
+from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import ExecutionHeld, ExecutionNotFound, IllegalTransition
-from restpoint.events import EventKind
+from restpoint.events import DECISIONS, READDRESSINGS, EventKind
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptNotification, write_prompt
 
@@ -50,14 +51,16 @@ _SCANNED_AT_ONCE: Final = 20_000  # rows of history
 _ERASED_PROMPT: Final = write_prompt(HumanPromptNotification(text="(erased)"))
 _ERASED_RESPONSE: Final = "null"
 
-_e, _i, _h = executions.c, interactions.c, history.c
+_e, _i, _h, _v = executions.c, interactions.c, history.c, votes.c
 
 
 # The detail of an event that this version does not know may hold a payload, so it is erased too.
 _ITS_DETAILS: Final = _h.detail.is_not(None) & _h.event.not_in(
     words(kind for kind in EventKind if not kind.has_payload)
 )
-_DECISIONS: Final = words(kind for kind in EventKind if kind.is_decision)
+_DECISIONS: Final = words(DECISIONS)
+_THEM: Final = listed("names")
+_IS_THEIRS: Final = _h.event.in_(_DECISIONS) & (_h.actor.in_(_THEM))
 # What a receiver said of a person whom it could not tell.
 _UNTOLD: Final = word(EventKind.NOTICE_GIVEN_UP)
 _DETAILS: Final = prepare(
@@ -69,7 +72,7 @@ _DETAILS_OF_WAIT: Final = prepare(
         _h.execution_id == bindparam("id"),
         _h.wait_id == bindparam("wait"),
         _ITS_DETAILS,
-        _h.event.in_((*_DECISIONS, _UNTOLD)) | (bindparam("whole") == ONE),
+        _IS_THEIRS | (_h.event == _UNTOLD) | (bindparam("whole") == ONE),
     )
     .order_by(_h.sequence)
 )
@@ -84,7 +87,17 @@ _THIS_WAIT: Final = (
     _i.id == bindparam("wait"),
 )
 _BLANK_RESPONSE: Final = prepare(
-    update(interactions).where(*_THIS_WAIT, _i.response.is_not(None)).values(response=bindparam("nothing"))
+    update(interactions)
+    .where(*_THIS_WAIT, _i.response.is_not(None), _i.answered_by.in_(_THEM) | (bindparam("whole") == ONE))
+    .values(response=bindparam("nothing"))
+)
+_BLANK_VOTES: Final = prepare(
+    update(votes)
+    .where(
+        _v.interaction_key.in_(select(_i.key).where(*_THIS_WAIT)),
+        _v.voter.in_(_THEM) | (bindparam("whole") == ONE),
+    )
+    .values(response=bindparam("nothing"))
 )
 _BLANK_PROMPT: Final = prepare(
     update(interactions).where(*_THIS_WAIT).values(prompt=bindparam("nothing"), default_response=null())
@@ -130,16 +143,20 @@ def erase_execution(tx: Transaction, execution_id: str, actor: str | None, reaso
 
 
 def erase_wait(
-    tx: Transaction, execution_id: str, wait_id: str, actor: str | None, reason: str | None, *, whole: bool
+    tx: Transaction, execution_id: str, wait_id: str, names: str, actor: str | None, reason: str | None, *, whole: bool
 ) -> int:
-    """Erase the answer to one prompt, and with ``whole`` the prompt too. Returns and raises as ``erase_execution`` does."""
+    """Erase a person's answer to one prompt, and with ``whole`` the prompt too, with whatever was answered.
+
+    Returns and raises as ``erase_execution`` does.
+    """
     status, is_there = _erasable(tx, execution_id)
-    about = {"id": execution_id, "wait": wait_id, "whole": int(whole)}
+    about = {"id": execution_id, "wait": wait_id, "names": names, "whole": int(whole)}
     rows = [sequence for (sequence,) in tx.all(_DETAILS_OF_WAIT, about)]
     _erase_rows(tx, execution_id, rows, status, actor, reason)
     if is_there and rows:
         this = {"execution": execution_id, "wait": wait_id}
-        tx.execute(_BLANK_RESPONSE, {**this, "nothing": _ERASED_RESPONSE})
+        for blank in (_BLANK_RESPONSE, _BLANK_VOTES):
+            tx.execute(blank, {**this, "names": names, "whole": int(whole), "nothing": _ERASED_RESPONSE})
         tx.execute(_BLANK_PROBLEMS, this)
         if whole:
             tx.execute(_BLANK_PROMPT, {**this, "nothing": _ERASED_PROMPT})
@@ -166,22 +183,22 @@ def _erasable(tx: Transaction, execution_id: str) -> tuple[str | None, bool]:
 
 _SPAN: Final = (_h.sequence > bindparam("after"), _h.sequence <= bindparam("to"))
 _ASSIGNEES: Final = func.json_extract(_h.detail, word("$.assignees"))
+_ADDRESSES: Final = (EventKind.INTERACTION_ASKED, *READDRESSINGS)
 _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).where(
     *_SPAN,
     or_(
-        (_h.event == word(EventKind.EXECUTION_CREATED))
-        & (func.json_extract(_h.detail, word("$.owner")) == bindparam("person")),
-        _h.event.in_(_DECISIONS) & (_h.actor == bindparam("person")),
-        (_h.event == word(EventKind.INTERACTION_ASKED))
+        (_h.event == word(EventKind.EXECUTION_CREATED)) & (func.json_extract(_h.detail, word("$.owner")).in_(_THEM)),
+        _IS_THEIRS,
+        _h.event.in_(words(_ADDRESSES))
         & (func.json_array_length(_ASSIGNEES) == ONE)
-        & (func.json_extract(_h.detail, word("$.assignees[0]")) == bindparam("person")),
+        & (func.json_extract(_h.detail, word("$.assignees[0]")).in_(_THEM)),
         (_h.event == _UNTOLD)
         & _h.wait_id.is_not(None)
-        & (func.json_extract(_h.detail, word("$.recipient")) == bindparam("person")),
+        & (func.json_extract(_h.detail, word("$.recipient")).in_(_THEM)),
     ),
 )
 _CONCERNING: Final = prepare(_CONCERNS)
-_OWNED: Final = prepare(select(_e.id).where(_e.owner == bindparam("person")).order_by(_e.key))
+_OWNED: Final = prepare(select(_e.id).where(_e.owner.in_(_THEM)).order_by(_e.key))
 
 
 @dataclass(slots=True)
@@ -190,26 +207,31 @@ class Scope:
 
     executions: list[str] = field(default_factory=list)
     waits: dict[tuple[str, str], bool] = field(default_factory=dict)
+    names: str = "[]"
+    """Each spelling of the person's name, as a JSON list."""
 
 
-async def scope(database: Database, person: str, *, whole: bool = False) -> Scope:
-    """Find what the file has of a person, also in executions that have left it. Reads the history some rows at a time."""
-    owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"person": person}, lane="long")}
+async def scope(database: Database, person: Collection[str], *, whole: bool = False) -> Scope:
+    """Find what the file has of a person, by each spelling of their name, also in executions that have left it.
+
+    Reads the history some rows at a time.
+    """
+    names = encode(sorted(person))
+    owned: dict[str, None] = {row[0]: None for row in await database.read(_OWNED, {"names": names}, lane="long")}
     waits: dict[tuple[str, str], bool] = {}
-    async for event, execution_id, wait_id in _concerning(database, person):
+    async for event, execution_id, wait_id in _concerning(database, names):
         if event == EventKind.EXECUTION_CREATED or whole:
             owned[execution_id] = None
         else:
-            waits[execution_id, wait_id] = (
-                waits.get((execution_id, wait_id), False) or event == EventKind.INTERACTION_ASKED
-            )
-    return Scope(list(owned), {wait: prompt for wait, prompt in waits.items() if wait[0] not in owned})
+            waits[execution_id, wait_id] = waits.get((execution_id, wait_id), False) or event in _ADDRESSES
+    in_others = {wait: prompt for wait, prompt in waits.items() if wait[0] not in owned}
+    return Scope(list(owned), in_others, names)
 
 
-async def _concerning(database: Database, person: str) -> AsyncIterator[tuple[str, str, str]]:
+async def _concerning(database: Database, names: str) -> AsyncIterator[tuple[str, str, str]]:
     last, after = await last_sequence(database), 0
     while after < last:
-        span = {"after": after, "to": after + _SCANNED_AT_ONCE, "person": person}
+        span = {"after": after, "to": after + _SCANNED_AT_ONCE, "names": names}
         for event, execution_id, wait_id in await database.read(_CONCERNING, span, lane="long"):
             yield event, execution_id, wait_id
         after += _SCANNED_AT_ONCE
@@ -234,7 +256,7 @@ async def erase(
     def job(tx: Transaction, execution_id: str, wait_id: str | None, whole: bool) -> int:
         if wait_id is None:
             return erase_execution(tx, execution_id, actor, reason)
-        return erase_wait(tx, execution_id, wait_id, actor, reason, whole=whole)
+        return erase_wait(tx, execution_id, wait_id, what.names, actor, reason, whole=whole)
 
     done = await _each(database, what, job, dropped)
     if what.executions or what.waits:  # also if nothing was left to erase: the log may still have it from the last time
@@ -244,14 +266,15 @@ async def erase(
 
 async def preview(database: Database, what: Scope) -> Erasure:
     """Return what ``erase`` would do. Nothing is written."""
-    return await _each(database, what, _count, lambda _: None)
 
+    def count(tx: Transaction, execution_id: str, wait_id: str | None, whole: bool) -> int:
+        _, is_there = _erasable(tx, execution_id)
+        about = {"id": execution_id, "wait": wait_id, "names": what.names, "whole": int(whole)}
+        if wait_id is None:
+            return len(tx.all(_DETAILS, about)) + is_there
+        return len(tx.all(_DETAILS_OF_WAIT, about))
 
-def _count(tx: Transaction, execution_id: str, wait_id: str | None, whole: bool) -> int:
-    _, is_there = _erasable(tx, execution_id)
-    if wait_id is None:
-        return len(tx.all(_DETAILS, {"id": execution_id})) + is_there
-    return len(tx.all(_DETAILS_OF_WAIT, {"id": execution_id, "wait": wait_id, "whole": int(whole)}))
+    return await _each(database, what, count, lambda _: None)
 
 
 async def _each(database: Database, what: Scope, job: Callable[..., int], done_with: Callable[[str], None]) -> Erasure:

@@ -51,7 +51,7 @@ def asked(
     """A prompt, which is JSON: whom it is addressed to, at which call of its workflow it was asked, and its deadline.
 
     ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire; the prompts whose
-    answerers must not answer it, its own priority and its due date where it has any.
+    answerers must not answer it, its own priority, its due date and how many equal votes answer it where it has any.
     """
     fields = [_payload("prompt", prompt, digest=digest)]
     if terms.assignees is not None or terms.four_eyes:
@@ -69,6 +69,8 @@ def asked(
         fields.append(f'"priority":{terms.priority}')
     if terms.due is not None:
         fields.append(f'"due_ms":{terms.due}')
+    if terms.votes is not None:
+        fields.append(f'"votes":{terms.votes}')
     return _object(*fields)
 
 
@@ -86,7 +88,7 @@ def shown(name: str, payload: str, position: str) -> str:
 
 
 def answered(response: str, *, digest: bool, actor: Actor | None = None, authority: str | None = None) -> str:
-    """A response, which is JSON, with the right by which the actor gave it, their groups and their roles.
+    """A response, which is JSON, with the right by which the actor gave it, their groups and roles, and what they were known by.
 
     Raises ``NotJSON`` for an authority that is no text. Without an actor, as for a default at the deadline, it has none of these.
     """
@@ -146,4 +148,6 @@ def _sha256(text: str) -> str:
 def _credentials(actor: Actor, authority: str) -> str:
     told: dict[str, Any] = {"authority": check_text("authority", authority, limit=1_000)}
     told |= {name: sorted(getattr(actor, name)) for name in ("groups", "roles") if getattr(actor, name)}
+    if actor.known_by is not None:
+        told["known_by"] = check_text("known_by", actor.known_by, limit=1_000)
     return encode(told)[1:-1]

@@ -8,52 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from restpoint._core.changes import NO_TERMS, Change, Terms
-from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import encode
 from restpoint._storage import event_details, waits
 from restpoint._storage.claims import fence
-from restpoint._storage.executions import create, end, open_waits, read
+from restpoint._storage.executions import end, open_waits, read
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
-from restpoint._storage.schema import executions, failures, history, journal, kept_keys, runs, step_attempts
+from restpoint._storage.schema import executions, failures, history, journal, runs, step_attempts
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
-from restpoint.errors import IdempotencyConflict, LeaseLost
+from restpoint.errors import LeaseLost
 from restpoint.events import CLOSINGS, EventKind
 
-_e, _r, _j, _h, _a, _k = executions.c, runs.c, journal.c, history.c, step_attempts.c, kept_keys.c
+_e, _r, _j, _h, _a = executions.c, runs.c, journal.c, history.c, step_attempts.c
 
 _KEY_OF: Final = select(_e.key).where(_e.id == bindparam("id")).scalar_subquery()
-_INSERT: Final = prepare(
-    insert(runs).from_select(
-        ["execution_key", "version", "input", "trace", "start_sha256", "request_sha256"],
-        select(
-            _e.key, bindparam("version"), bindparam("input"), bindparam("trace"), bindparam("start"), bindparam("request")
-        ).where(_e.id == bindparam("id")),
-    ),
-    order=("version", "input", "trace", "start", "request", "id"),
-)  # fmt: skip
-_STARTED: Final = prepare(
-    union_all(
-        select(_e.id, _r.request_sha256, _e.completed_at + bindparam("kept"))
-        .select_from(runs.join(executions, _e.key == _r.execution_key))
-        .where(_r.start_sha256 == bindparam("start")),
-        select(_k.execution_id, _k.request_sha256, _k.expires_at).where(_k.start_sha256 == bindparam("start")),
-    )
-)
-# The time of the key is over, so that it may start another execution.
-_FREE_KEY: Final = (
-    prepare(
-        update(runs).where(_r.start_sha256 == bindparam("start")).values(start_sha256=null(), request_sha256=null())
-    ),
-    prepare(delete(kept_keys).where(_k.start_sha256 == bindparam("start"))),
-)
 _GOT_ON: Final = prepare(update(executions).where(_e.key == bindparam("run")).values(attempts=literal_column("0")))
 _RECORD: Final = prepare(insert(journal), order=tuple(journal.c.keys()))
 _SETTLE: Final = prepare(
@@ -87,45 +62,6 @@ _RAISED: Final = prepare(insert(failures), order=tuple(failures.c.keys()))
 _FORGET_ATTEMPTS: Final = prepare(
     delete(step_attempts).where(_a.execution_key == bindparam("run"), _a.position == bindparam("at"))
 )
-
-# --- Starting --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a run begins with. Payloads are JSON text.
-
-    ``start`` is a digest of an idempotency key, which is known for ``key_time`` milliseconds after the end. ``request`` has the
-    digests that mean the same request, the first of which is stored.
-    """
-
-    input: str
-    trace: str | None = None
-    start: bytes | None = None
-    request: tuple[bytes, ...] = ()
-    key_time: int = 0
-
-
-def start(tx: Transaction, row: ExecutionRow, what: Start, lease: int | None, actor: str | None) -> str | None:
-    """Create an execution with a run. It is claimed at once with ``lease``, or else is ready for whoever claims it.
-
-    Returns the id of the execution that was started with this idempotency key before; None where it starts now. Raises
-    ``IdempotencyConflict``.
-    """
-    if what.start is not None:
-        for earlier, request, known_until in tx.all(_STARTED, {"start": what.start, "kept": what.key_time}):
-            if known_until is not None and known_until <= tx.now:
-                continue
-            if request not in what.request:
-                raise IdempotencyConflict(earlier)
-            return str(earlier)
-        for statement in _FREE_KEY:
-            tx.execute(statement, {"start": what.start})
-    claimed = int(lease is not None)
-    create(tx, row.changed(lease=lease, epoch=claimed, ready=1 - claimed), actor, what.input)
-    request = what.request[0] if what.request else None
-    tx.execute(_INSERT, (row.run_version, what.input, what.trace, what.start, request, row.id))
-    return None
 
 
 # --- What a run writes -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, case, exists, false, func, lite
 
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import READ_ERRORS, encode, unreadable
-from restpoint._storage.schema import executions, interactions, runs
+from restpoint._storage.schema import executions, interactions, runs, votes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database
 from restpoint.access import GROUP
@@ -21,7 +21,7 @@ __all__ = ["MAX_PAGE", "ExecutionSummary", "Page", "page"]
 
 MAX_PAGE: Final = 1_000
 
-_e, _i, _r = executions.c, interactions.c, runs.c
+_e, _i, _r, _v = executions.c, interactions.c, runs.c, votes.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ def _page_query(shape: _Shape) -> str:
         for number in range(shape.owners):
             owned = _column("owner", by_index=status in {None, _DENSE}) == bindparam(f"owner{number}")
             branches.append(_keys(*_conditions(status, shape.given), owned))
-            branches.append(_answered(f"owner{number}", *_conditions(status, shape.given, by_index=False)))
+            conditions = _conditions(status, shape.given, by_index=False)
+            branches += [_answered(f"owner{number}", *conditions), _voted(f"owner{number}", *conditions)]
         if status is None or status in PAUSED:  # nothing is asked in any other
             branches.append(_addressed(shape.audience, *_conditions(status, shape.given, by_index=False)))
     if not branches:
@@ -108,6 +109,18 @@ def _answered(name: str, *conditions: ColumnElement[bool]) -> Any:
         .distinct()
         .select_from(rows)
         .where(_i.answered_by == bindparam(name), *conditions)
+        .order_by(_i.execution_key.desc())
+    ).subquery()
+
+
+def _voted(name: str, *conditions: ColumnElement[bool]) -> Any:
+    """The executions that have a prompt which somebody voted on."""
+    rows = votes.join(interactions, _i.key == _v.interaction_key).join(executions, _e.key == _i.execution_key)
+    return limited(
+        select(_i.execution_key.label("key"))
+        .distinct()
+        .select_from(rows)
+        .where(_v.voter == bindparam(name), *conditions)
         .order_by(_i.execution_key.desc())
     ).subquery()
 

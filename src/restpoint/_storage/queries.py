@@ -5,21 +5,22 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, Table, bindparam, func, literal_column, null, select, tuple_, union_all
+from sqlalchemy import Select, Table, bindparam, case, func, literal_column, null, select, tuple_, union_all
 from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, ExecutionRow
 from restpoint._core.serialization import decode
-from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs
+from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs, votes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database
+from restpoint._storage.votes import VOTERS
 from restpoint.access import Question
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, NotFound
 from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL
 
-_e, _i, _c, _h, _r = executions.c, interactions.c, consents.c, history.c, runs.c
+_e, _i, _c, _h, _r, _v = executions.c, interactions.c, consents.c, history.c, runs.c, votes.c
 _OPEN_CONSENT: Final = _c.status.in_(words(OPEN))
 
 
@@ -68,6 +69,10 @@ def _waits(table: Table, kind: str, more: dict[str, ColumnElement[Any]]) -> dict
     return {"part": ONE, "opened_at": table.c.opened, "wait_kind": word(kind), **own, **more}
 
 
+_OF_INTERACTIONS: Final = {
+    "wait_ended": func.coalesce(_ENDED_WITH, ZERO),
+    "wait_voters": case((_i.votes.is_not(None), VOTERS)),
+}
 _SNAPSHOT: Final = prepare(
     union_all(
         _part(
@@ -81,7 +86,7 @@ _SNAPSHOT: Final = prepare(
         )
         .select_from(executions.outerjoin(runs, _r.execution_key == _e.key))
         .where(_e.id == bindparam("id")),
-        _part(_waits(interactions, "interaction", {"wait_ended": func.coalesce(_ENDED_WITH, ZERO)})).where(
+        _part(_waits(interactions, "interaction", _OF_INTERACTIONS)).where(
             _i.execution_key == _THIS, (_i.status == word("pending")) | _i.id.in_(_KNOWN)
         ),
         _part(_waits(consents, "consent", {"wait_ended": ZERO})).where(
@@ -104,17 +109,20 @@ async def snapshot(database: Database, execution_id: str, known_waits: Collectio
 
 
 _PROMPT: Final = prepare(
-    select(_i.prompt)
+    select(_i.prompt, _i.votes)
     .select_from(interactions.join(executions, _i.execution_key == _e.key))
     .where(_e.id == bindparam("id"), _i.id == bindparam("wait"))
 )
 _EXISTS: Final = prepare(select(_e.key).where(_e.id == bindparam("id")))
 
 
-async def prompt_of(database: Database, execution_id: str, interaction_id: str) -> str:
-    """The stored prompt of an interaction. Raises ``ExecutionNotFound`` and ``InteractionNotFound``."""
-    for (prompt,) in await database.read(_PROMPT, {"id": execution_id, "wait": interaction_id}):
-        return str(prompt)
+async def prompt_of(database: Database, execution_id: str, interaction_id: str) -> tuple[str, int | None]:
+    """The stored prompt of an interaction, and how many equal votes answer it.
+
+    Raises ``ExecutionNotFound`` and ``InteractionNotFound``.
+    """
+    for prompt, needed in await database.read(_PROMPT, {"id": execution_id, "wait": interaction_id}):
+        return str(prompt), needed
     raise await missing(database, execution_id, interaction_id)
 
 
@@ -155,12 +163,25 @@ async def address(database: Database, execution_id: str, interaction_id: str) ->
 # --- Interactions for people ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A vote on a prompt: who voted, when (seconds since the epoch), and the stored JSON of the response.
+
+    The response is None where whoever looks may not see it, and where it was erased.
+    """
+
+    voter: str
+    voted_at: float
+    response: dict[str, Any] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Question):
     """An interaction in any status. Times are seconds since the epoch; ``prompt`` and ``response`` are the stored JSON.
 
     ``on_deadline`` is what happens at the deadline: None where the prompt expires, ``default`` where its default answers it,
-    ``fail`` where the execution fails.
+    ``fail`` where the execution fails. ``votes`` is how many equal votes answer it (None: it takes none), and ``voted`` are those
+    that were given, the first one first. ``by_votes`` says that they answered it, and no default.
     """
 
     execution_id: str
@@ -175,22 +196,49 @@ class Asked(Question):
     answered_by: str | None
     on_deadline: str | None
     claimed_by: str | None
+    votes: int | None = None
+    voted: tuple[Vote, ...] = ()
+    by_votes: bool = False
 
 
+_VOTED: Final[ColumnElement[Any]] = literal_column(
+    "(SELECT json_group_array(json_array(voter, voted_at, json(response))) FROM (SELECT voter, voted_at, response FROM votes"
+    " WHERE interaction_key = interactions.key AND interactions.votes IS NOT NULL ORDER BY sequence))"
+)
 _ASKED_COLUMNS: Final = (
     _e.owner, _i.assignees, _i.four_eyes, _e.id, _i.id, _e.workflow, _i.status, _i.prompt, _i.created_at, _i.deadline_at,
-    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by,
+    _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by, _i.votes,
+    case((_i.votes.is_not(None), _VOTED)),
 )  # fmt: skip
 _SELECT_ASKED: Final = select(*_ASKED_COLUMNS).select_from(interactions.join(executions, _i.execution_key == _e.key))
 _ASKED: Final = prepare(_SELECT_ASKED.where(_e.id == bindparam("id"), _i.id == bindparam("wait")))
+# Each read in order from its index: what somebody answered alone, and what they voted on.
+_alone: Final = (
+    select(_i.key.label("key"), _i.closed_at.label("at"))
+    .where(_i.answered_by == bindparam("actor"))
+    .order_by(_i.closed_at.desc(), _i.key.desc())
+)
+_with_others: Final = (
+    select(_v.interaction_key, _v.voted_at)
+    .where(_v.voter == bindparam("actor"))
+    .order_by(_v.voted_at.desc(), _v.interaction_key.desc())
+)
+_theirs: Final = union_all(*(select(limited(each).subquery()) for each in (_alone, _with_others))).subquery()
 _ANSWERED_BY: Final = prepare(
-    limited(_SELECT_ASKED.where(_i.answered_by == bindparam("actor")).order_by(_i.closed_at.desc(), _i.key.desc()))
+    limited(
+        select(*_ASKED_COLUMNS)
+        .select_from(_theirs.join(interactions, _i.key == _theirs.c.key).join(executions, _i.execution_key == _e.key))
+        .order_by(_theirs.c.at.desc(), _i.key.desc())
+    )
 )
 
 
 def _asked(row: Sequence[Any]) -> Asked:
     owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
-    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by = rest
+    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by, needed, voted = rest
+    votes = tuple(Vote(voter, voted_at / 1000, said) for voter, voted_at, said in decode(voted) or ())
+    answer = {**(decode(response) or {}), "comment": None}
+    equal = sum(vote.response is not None and {**vote.response, "comment": None} == answer for vote in votes)
     return Asked(
         owner=owner,
         assignees=tuple(decode(assignees) or ()),
@@ -208,6 +256,9 @@ def _asked(row: Sequence[Any]) -> Asked:
         on_deadline=on_deadline,
         excluded=tuple(decode(excluded) or ()),
         claimed_by=claimed_by,
+        votes=needed,
+        voted=votes,
+        by_votes=needed is not None and status == "answered" and (equal >= needed or on_deadline != "default"),
     )
 
 
@@ -219,7 +270,7 @@ async def asked(database: Database, execution_id: str, interaction_id: str) -> A
 
 
 async def answered_by(database: Database, actor: str, most: int) -> list[Asked]:
-    """What this actor answered, the newest first, as far as the executions are in the file."""
+    """What this actor answered or voted on, the newest first, as far as the executions are in the file."""
     return [_asked(row) for row in await database.read(_ANSWERED_BY, {"actor": actor, "max": most}, lane="long")]
 
 

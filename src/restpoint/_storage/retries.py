@@ -135,7 +135,11 @@ def retry(tx: Transaction, execution_id: str, actor: str | None, reason: str | N
         raise CannotRetry(execution_id, "what people said in it was erased.")
     gone = tx.one(_TOKEN_GONE, this)
     if gone is not None:
-        raise CannotRetry(execution_id, f"its token of {gone[0]} was deleted when it failed.")
+        raise CannotRetry(
+            execution_id,
+            f"its token of {gone[0]} was deleted when it failed, and a replay that waits for another consent would come to what "
+            "was recorded after it too late; start the workflow anew.",
+        )
     retired, taken_up = _made_again(_calls(tx, execution_id))
     sequence = head(tx)[0] + 1
     for call in retired:

@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import NOTICE_STATUSES, one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0015"
+REVISION: Final = "0016"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -145,6 +145,12 @@ interactions: Final = Table(
     Column("excluded", TEXT, comment="JSON list of the people who must not answer it, having answered another one"),
     Column("claimed_by", TEXT, comment="who alone may answer it now"),
     Column("claimed_at", INTEGER),
+    Column(
+        "votes",
+        INTEGER,
+        CheckConstraint("votes > 1", name="interactions_votes_are_several"),
+        comment="how many equal votes answer it; none: the answer of one person does",
+    ),
     UniqueConstraint("execution_key", "id", name="interactions_id_is_unique_in_its_execution"),
     CheckConstraint(one_of("status", statuses("interaction")), name="interactions_status_is_known"),
     CheckConstraint("(status = 'answered') = (response IS NOT NULL)", name="interactions_answered_means_a_response"),
@@ -152,7 +158,12 @@ interactions: Final = Table(
     CheckConstraint("json_valid(prompt)", name="interactions_prompt_is_json"),
     CheckConstraint("response IS NULL OR json_valid(response)", name="interactions_response_is_json"),
 )
-Index("interactions_open", interactions.c.deadline_at, sqlite_where=text("status = 'pending'"))
+# Only of those that have one, so that the others cost nothing.
+Index(
+    "interactions_with_a_deadline",
+    interactions.c.deadline_at,
+    sqlite_where=text("status = 'pending' AND deadline_at IS NOT NULL"),
+)
 # By the age of the waits of an execution; with the names, so that whom a list is for is found without reading the rows.
 Index(
     "interactions_open_of_execution",
@@ -165,6 +176,7 @@ Index(
     "interactions_by_answerer",
     interactions.c.answered_by,
     interactions.c.execution_key,
+    interactions.c.closed_at,
     sqlite_where=text("answered_by IS NOT NULL"),
 )
 
@@ -185,8 +197,24 @@ assignments: Final = Table(
     Column("urgency", INTEGER, nullable=False, primary_key=True, comment="the priority, with the opposite sign"),
     Column("opened", INTEGER, nullable=False, primary_key=True, comment="interactions.opened"),
     Column("interaction_key", INTEGER, nullable=False),
+    Column("workflow", TEXT, comment="executions.workflow, so that an inbox of one workflow is read from here alone"),
     sqlite_with_rowid=False,
 )
+
+votes: Final = Table(
+    "votes",
+    metadata,
+    Column(
+        "interaction_key", INTEGER, ForeignKey("interactions.key", ondelete="CASCADE"), nullable=False, primary_key=True
+    ),
+    Column("voter", TEXT, nullable=False, primary_key=True, comment="the id of the actor; each has one vote"),
+    Column("sequence", INTEGER, nullable=False, comment="history.sequence of the vote; orders those of a prompt"),
+    Column("voted_at", INTEGER, nullable=False),
+    Column("response", TEXT, nullable=False, comment="as interactions.response, with the comment of the voter"),
+    CheckConstraint("json_valid(response)", name="votes_response_is_json"),
+    sqlite_with_rowid=False,
+)
+Index("votes_by_voter", votes.c.voter, votes.c.voted_at)
 
 consents: Final = Table(
     "consents",

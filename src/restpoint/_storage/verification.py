@@ -2,7 +2,7 @@
 
 It checks six things. Each row follows from the one before it (``hash_chain.py``). Each detail that is missing is named by an
 event that says that it was erased. The anchor is where an event says that retention moved it. The heads that were kept elsewhere
-are in the history. The tables say of executions, waits, rights and payloads what the history says of them. Nobody answered
+are in the history. The tables say of executions, waits, rights, votes and payloads what the history says of them. Nobody answered
 a prompt of their own execution that asked for four eyes. Without a head that was kept, nothing can tell that rows were cut from
 the end, or that a history was written anew from some row to the last.
 """
@@ -15,17 +15,18 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
-from restpoint._storage import comparison
+from restpoint._storage import comparison, prompt_comparison
 from restpoint._storage.hash_chain import LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
 from restpoint._storage.outbox.comparison import of_notices
 from restpoint._storage.schema import history
 from restpoint._storage.sqlite.connection import prepare, word
-from restpoint.events import EventKind
+from restpoint.events import DECISIONS, EventKind
 from restpoint.lifecycle import TERMINAL
 
 _h = history.c
 _FIRST: Final = prepare(select(func.min(_h.sequence)))
+_OF_FOUR_EYES: Final = {EventKind.INTERACTION_ASKED, *DECISIONS}
 _OWNER: Final = prepare(
     select(func.json_extract(_h.detail, word("$.owner"))).where(
         _h.execution_id == bindparam("id"), _h.event == word(EventKind.EXECUTION_CREATED)
@@ -93,7 +94,7 @@ class _Tally:
             elif kind is EventKind.PAYLOADS_ERASED or kind is EventKind.HISTORY_PRUNED:
                 self.erased.update(_numbers(detail, "sequences"))
                 self.pruned_to.update(_numbers(detail, "last"))
-            if kind is EventKind.INTERACTION_ASKED or kind is EventKind.INTERACTION_ANSWERED:
+            if kind in _OF_FOUR_EYES:
                 self._add_four_eyes((execution_id, wait), detail, actor, cause, sequence)
 
     def _add_four_eyes(
@@ -160,6 +161,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     findings += _of_heads(anchor, last, tally.heads, heads, whole=whole)
     if not findings:
         findings += comparison.of_tables(connection, tally.live)
+        findings += prompt_comparison.of_prompts(connection)
         findings += of_notices(connection)
         findings += _of_four_eyes(connection, tally.answers)
     findings += _of_unknown(tally)

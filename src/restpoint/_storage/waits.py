@@ -4,20 +4,22 @@ The functions are jobs for the writer and follow the rules of ``executions.py``,
 """
 
 import sqlite3
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any, Final, Literal, NoReturn
 
 from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import decode, encode
-from restpoint._storage import event_details, leases, statements
+from restpoint._storage import event_details, leases, statements, votes
 from restpoint._storage.executions import Execution, close, end, from_state, open_waits, read, settle
 from restpoint._storage.history import append, head
 from restpoint._storage.leases import Claim
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.access import LOCAL
 from restpoint.errors import (
+    AlreadyVoted,
     Conflict,
     FourEyes,
     InteractionAlreadyResolved,
@@ -28,6 +30,7 @@ from restpoint.errors import (
     InteractionWithdrawn,
     InvalidArgument,
     SamePerson,
+    VoterUnknown,
 )
 from restpoint.events import EventKind
 from restpoint.lifecycle import move
@@ -55,18 +58,30 @@ def ask(
     from now on; ``claim`` is the claim that it has already.
 
     Raises ``InteractionExists``, ``LeaseLost`` if the execution was taken over from whoever has ``claim``, and for
-    ``terms.other_than`` ``InteractionNotFound``, and ``InvalidArgument`` for a prompt that nobody has answered.
+    ``terms.other_than`` ``InteractionNotFound``, and ``InvalidArgument`` for a prompt that nobody has answered; also where
+    ``terms.votes`` are more than those whom it is addressed to can give.
     """
     excluded = None if terms.other_than is None else _answerers(tx, execution_id, terms.other_than)
+    if terms.votes is not None:
+        votes.must_be_possible(tx, execution_id, terms, excluded)
     wait = Wait("interaction", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout), prompt)
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     due_at = None if terms.due is None else tx.now + terms.due
-    wait.excluded, wait.priority, wait.due_at = excluded, terms.priority, due_at
-    content = (prompt, terms.assignees, terms.four_eyes, terms.on_deadline, terms.default_response)
-    standing = (terms.priority, due_at, excluded)
-    _open(
-        tx, execution_id, wait, "ask", statements.ASK, (*content, *standing), lease, actor, detail, claim, chosen=chosen
+    wait.excluded, wait.priority, wait.due_at, wait.votes = excluded, terms.priority, due_at, terms.votes
+    row = (
+        *(wait.id, wait.opened, prompt, tx.now, wait.deadline_at),
+        *(
+            terms.assignees,
+            terms.four_eyes,
+            terms.on_deadline,
+            terms.default_response,
+            terms.priority,
+            due_at,
+            excluded,
+            terms.votes,
+        ),
     )
+    _open(tx, execution_id, wait, "ask", statements.ASK, row, lease, actor, detail, claim, chosen=chosen)
 
 
 def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | None:
@@ -80,8 +95,9 @@ def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | Non
             raise InvalidArgument(
                 f"other_than names the prompt {wait_id}, which is {found[wait_id][0]}; ask once somebody has answered it."
             )
-    people = sorted({answered_by for _, answered_by in found.values() if answered_by is not None})
-    return encode(people) if people else None
+    people = {answered_by for _, answered_by, _ in found.values() if answered_by is not None}
+    people.update(voter for *_, voters in found.values() for voter in decode(voters))
+    return encode(sorted(people)) if people else None
 
 
 def authorize(
@@ -103,10 +119,11 @@ def authorize(
     """
     wait = Wait("consent", wait_id, "pending", head(tx)[0] + 1, tx.now, _deadline(tx, timeout))
     wait.auth_url, wait.oauth_state, wait.provider, wait.scopes = auth_url, oauth_state, provider, scopes
-    content, detail = (auth_url, oauth_state, provider, scopes), None
+    row = (wait.id, wait.opened, auth_url, oauth_state, tx.now, wait.deadline_at, provider, scopes)
+    detail = None
     if provider is not None:
         detail = event_details.consent(provider, tuple(decode(scopes) or ()))
-    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, content, lease, actor, detail, claim)
+    _open(tx, execution_id, wait, "authorize", statements.AUTHORIZE, row, lease, actor, detail, claim)
     if provider is not None:
         tx.execute(statements.KEEP_SECRETS, (execution_id,))
 
@@ -121,7 +138,7 @@ def _open(
     wait: Wait,
     trigger: str,
     sql: str,
-    content: tuple[object, ...],
+    row: tuple[object, ...],
     lease: int | None,
     actor: str | None,
     detail: str | None,
@@ -129,7 +146,6 @@ def _open(
     *,
     chosen: bool = False,
 ) -> None:
-    row = (wait.id, wait.opened, tx.now, wait.deadline_at, *content)
     # An id is for one wait, of either kind; only one that a caller chose can be taken.
     if chosen and tx.one(statements.WAIT_STATUS, {"id": execution_id, "wait": wait.id}) is not None:
         move("execution", execution_id, read(tx, execution_id).status, trigger)
@@ -140,10 +156,14 @@ def _open(
         execution.check(claim)
         expected = (execution_id, execution.status, execution.open_waits, execution.epoch)
         try:
-            opened = tx.execute(sql, (*row, *expected)).rowcount
+            tx.execute(sql, (*expected, *row))
         except sqlite3.IntegrityError as error:
+            if (
+                error.sqlite_errorname == "SQLITE_CONSTRAINT_NOTNULL"
+            ):  # it has no key, because its execution is not as expected
+                return None
             raise InteractionExists(execution_id, wait.id) from error
-        return (execution, to) if opened == 1 else None
+        return execution, to
 
     execution, to = from_state(tx, execution_id, attempt, claim)
     before, waits = execution.status, execution.open_waits + 1
@@ -220,6 +240,94 @@ def refuse(execution_id: str, wait_id: str, row: tuple[Any, ...], actor: str | N
     raise FourEyes(execution_id, wait_id)
 
 
+def vote(
+    tx: Transaction,
+    execution_id: str,
+    wait_id: str,
+    response: str,
+    actor: str | None,
+    detail: str,
+    keeping: RetentionRules,
+    *,
+    addressed: str | None = None,
+) -> InteractionExpired | None:
+    """Record a vote on an open interaction that takes votes, and answer it where enough of them are equal.
+
+    It is as ``answer``: the same vote of the same actor again is a success, and another one raises ``AlreadyVoted``. ``response``
+    must be as ``as_vote`` of the prompt has it, so that equal answers are equal texts. Raises ``VoterUnknown`` for nobody and
+    for ``local``, who may be anybody. Where no answer can get enough votes any more, what the deadline would do happens at once.
+    """
+    if actor is None or actor == LOCAL:
+        raise VoterUnknown(execution_id, wait_id)
+    own = tx.one(votes.OWN, {"id": execution_id, "wait": wait_id, "who": actor})
+    if own is not None and own[0] == response:
+        return None
+    try:
+        status, key, wait, owner = open_prompt(tx, execution_id, wait_id)
+    except InteractionExpired as refusal:
+        expire(tx, execution_id, wait_id, keeping)
+        return refusal
+    if own is not None:
+        raise AlreadyVoted(execution_id, wait_id, own[1])
+    if tx.execute(statements.MAY_ANSWER, rights(tx, execution_id, wait_id, actor, addressed)).fetchone() is None:
+        row = (wait.claimed_by, wait.claimed_at, wait.assignees, wait.excluded)
+        refuse(execution_id, wait_id, row, actor, addressed)
+    tx.execute(votes.CAST, (key, actor, head(tx)[0] + 1, tx.now, response))
+    voters = [*(decode(wait.voters) or ()), actor]
+    wait.voters = encode(voters)
+    event = EventKind.INTERACTION_VOTED
+    sequence = append(tx, event, execution_id, wait_id=wait_id, moved=(status, status), actor=actor, detail=detail)
+    tx.emit(Change(sequence, execution_id, event, status, status, tx.now, wait, actor=actor))
+    _count(tx, Execution(execution_id, status, 1), key, replace(wait), owner, voters, keeping)
+    return None
+
+
+def _count(
+    tx: Transaction,
+    execution: Execution,
+    key: int,
+    wait: Wait,
+    owner: str | None,
+    voters: list[str],
+    keeping: RetentionRules,
+) -> None:
+    """Close a prompt whose votes have come to an answer, or cannot come to one any more."""
+    needed = wait.votes or 0
+    answer, most = votes.leading(tx, key)
+    if answer is not None and most >= needed:
+        to = move("interaction", wait.id, wait.status, "answer")
+        write(tx, execution.id, wait, statements.ANSWER_BY_VOTES, (to, tx.now, answer, key, wait.status))
+        wait.status, wait.response, wait.closed_at = to, answer, tx.now
+        settle(tx, execution, wait, cause="votes", detail=event_details.answered(answer, digest=keeping.digest))
+        return
+    barred = votes.barred(wait, owner, wait.excluded)
+    if not votes.are_possible(needed, decode(wait.assignees) or (), barred, voters, most):
+        _fall_due(tx, execution, key, wait, keeping, cause="undecided")
+
+
+def write(tx: Transaction, execution_id: str, wait: Wait, sql: str, values: tuple[object, ...]) -> None:
+    """Change one wait by a guarded statement. Raises ``Conflict`` where it was not as expected."""
+    if tx.execute(sql, values).rowcount != 1:
+        raise Conflict(f"The wait {wait.id} of execution {execution_id}", wait.status)
+
+
+def open_prompt(tx: Transaction, execution_id: str, wait_id: str) -> tuple[str, int, Wait, str | None]:
+    """The status of the execution, an open prompt of it with its key, and the owner. Raises why it is not open."""
+    row = tx.one(statements.OPEN_INTERACTION, {"id": execution_id, "wait": wait_id})
+    if row is None:
+        read(tx, execution_id)
+        raise InteractionNotFound(execution_id, wait_id)
+    status, owner, key, answered_by, closed_at, *columns = row
+    wait = Wait("interaction", **dict(zip((*statements.OF_A_PROMPT, "voters"), columns, strict=True)))
+    if wait.status == "answered":
+        raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
+    if wait.status == "withdrawn":
+        raise InteractionWithdrawn(execution_id, wait_id)
+    if wait.status != "pending" or (wait.deadline_at is not None and wait.deadline_at <= tx.now):
+        raise InteractionExpired(execution_id, wait_id)
+    return status, key, wait, owner
+
+
 def _not_answered(
     tx: Transaction,
     execution_id: str,
@@ -273,20 +381,32 @@ def expire(tx: Transaction, execution_id: str, wait_id: str, keeping: RetentionR
             return
 
 
-def _fall_due(tx: Transaction, execution: Execution, wait_key: int, wait: Wait, keeping: RetentionRules) -> None:
+_UNANSWERED: Final = {
+    "deadline": ("Nobody answered a prompt of this execution before its deadline.", "deadline_passed"),
+    "undecided": ("The votes on a prompt of this execution came to no answer.", "undecided"),
+}
+
+
+def _fall_due(
+    tx: Transaction,
+    execution: Execution,
+    wait_key: int,
+    wait: Wait,
+    keeping: RetentionRules,
+    cause: Literal["deadline", "undecided"] = "deadline",
+) -> None:
     """Expire the wait, answer it with its default, or fail its execution, whichever was chosen when it was asked."""
     then, default = None, None
     if wait.kind == "interaction":
         then, default = tx.one(statements.AT_DEADLINE, {"wait_key": wait_key}) or (None, None)
     if then == "default":
         to = move("interaction", wait.id, wait.status, "answer")
-        if tx.execute(statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status)).rowcount != 1:
-            raise Conflict(f"The wait {wait.id} of execution {execution.id}", wait.status)
+        write(tx, execution.id, wait, statements.ANSWER_BY_DEFAULT, (to, tx.now, wait_key, wait.status))
         wait.status, wait.response, wait.closed_at = to, default, tx.now
         detail = event_details.answered(default or "", digest=keeping.digest)
-        settle(tx, execution, wait, cause="deadline", detail=detail)
+        settle(tx, execution, wait, cause=cause, detail=detail)
         return
-    close(tx, execution, wait_key, wait, "expire", cause="deadline")
+    close(tx, execution, wait_key, wait, "expire", cause=cause)
     if then == "fail":
-        error = "Nobody answered a prompt of this execution before its deadline."
-        end(tx, execution.id, "fail", keeping, cause="deadline", error=error, code="deadline_passed")
+        error, code = _UNANSWERED[cause]
+        end(tx, execution.id, "fail", keeping, cause=cause, error=error, code=code)

@@ -97,10 +97,14 @@ def _newer(known: Wait | None, wait: Wait) -> Wait:
 
 
 def _as_read(known: Wait | None, read: Wait) -> Wait:
-    """An open wait as it was read: the one that is known, unless it is for others now, or claimed by others."""
-    if known is None or (known.assignees, known.claimed_by) != (read.assignees, read.claimed_by):
+    """An open wait as it was read: the one that is known, unless it is for others now, was claimed, or was voted on."""
+    if known is None or _may_change(known) != _may_change(read):
         return _newer(known, read)
     return known
+
+
+def _may_change(wait: Wait) -> tuple[str | None, ...]:
+    return wait.assignees, wait.claimed_by, wait.voters
 
 
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:

@@ -53,7 +53,8 @@ class PendingInteraction:
     Times are in seconds since the epoch: ``created_at``; ``deadline``; ``due``, when it should be answered; and ``claimed_at``.
     Each is None where there is none. ``assignees`` are the people and groups that it is addressed to now, and ``claimed_by`` is
     who alone may answer it now. With ``four_eyes``, the execution's owner must not answer it, and ``excluded`` are others who
-    must not. ``priority`` is its own; None: that of the execution.
+    must not. ``priority`` is its own; None: that of the execution. ``votes`` is how many equal votes answer it (None: it takes
+    none), and ``voted`` are those who have voted, the first one first.
     """
 
     __slots__ = (
@@ -74,6 +75,8 @@ class PendingInteraction:
         "four_eyes",
         "interaction_id",
         "priority",
+        "voted",
+        "votes",
     )
 
     def __init__(self, record: "ExecutionRecord", wait: Wait) -> None:
@@ -84,6 +87,7 @@ class PendingInteraction:
         self.deadline = None if wait.deadline_at is None else wait.deadline_at / 1000
         self.due = None if wait.due_at is None else wait.due_at / 1000
         self.priority = wait.priority
+        self.votes = wait.votes
         self.four_eyes = bool(wait.four_eyes)
         self.excluded: tuple[str, ...] = tuple(decode(wait.excluded) or ())
         self.follow(wait)
@@ -93,8 +97,9 @@ class PendingInteraction:
         self._closed: Wait | None = None
 
     def follow(self, wait: Wait) -> None:
-        """Take over what may change while it is open: whom it is addressed to, and who has claimed it. For the store."""
+        """Take over what may change while it is open: whom it is for, and who has claimed it or voted. For the store."""
         self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
+        self.voted: tuple[str, ...] = tuple(decode(wait.voters) or ())
         self.claimed_by = wait.claimed_by
         self.claimed_at = None if wait.claimed_at is None else wait.claimed_at / 1000
 
@@ -229,3 +234,14 @@ def read_answer(models: PromptModels, wait: Wait) -> BaseModel | RestpointError:
         return models.response(wait.response or "")
     except RestpointError as error:
         return error
+
+
+class Asking:
+    """A prompt that is being written: see ``ExecutionRecord.begin_asking``."""
+
+    __slots__ = ("pending", "wait_id")
+
+    def __init__(self, wait_id: str) -> None:
+        self.wait_id = wait_id
+        self.pending: PendingInteraction | None = None
+        """Set at COMMIT, and kept where the prompt is closed by the time that its caller looks."""

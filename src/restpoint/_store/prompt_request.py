@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
 
@@ -11,7 +11,7 @@ from restpoint._core.execution_row import check_priority
 from restpoint._core.retention_rules import RetentionRules, milliseconds
 from restpoint._core.serialization import check_text, encode
 from restpoint._storage import event_details
-from restpoint.access import check_assignee
+from restpoint.access import read_assignee
 from restpoint.errors import InvalidArgument
 from restpoint.prompts import (
     HumanPrompt,
@@ -22,6 +22,9 @@ from restpoint.prompts import (
     write_prompt,
     write_response,
 )
+
+MAX_VOTES: Final = 1_000
+"""The most votes that a prompt may take."""
 
 
 class PromptRequest(NamedTuple):
@@ -44,6 +47,7 @@ class PromptRequest(NamedTuple):
         other_than: str | Sequence[str] | None = None,
         priority: int | None = None,
         due: float | None = None,
+        votes: int | None = None,
     ) -> "PromptRequest":
         """Check the arguments of ``ExecutionStore.set_interaction_required``; ``timeout`` and ``due`` are in seconds.
 
@@ -52,12 +56,13 @@ class PromptRequest(NamedTuple):
         asked = read_prompt(prompt)
         seconds = asked.timeout if timeout is None else timeout
         text, terms = write_prompt(asked), _read_terms(asked, assignees, four_eyes, on_deadline, default)
-        if other_than is not None or priority is not None or due is not None:
+        if other_than is not None or priority is not None or due is not None or votes is not None:
             terms = replace(
                 terms,
                 other_than=_read_other_than(other_than),
                 priority=None if priority is None else check_priority(priority),
                 due=None if due is None else milliseconds("due", due),
+                votes=None if votes is None else _read_votes(votes, assignees),
             )
         return cls(asked, text, terms, None if seconds is None else milliseconds("timeout", seconds))
 
@@ -74,9 +79,18 @@ def read_assignees(assignees: Sequence[str]) -> str:
         raise InvalidArgument(
             "assignees is a list of people and groups, with at least one in it; None addresses nobody."
         )
-    for name in assignees:
-        check_assignee(name)
-    return encode(list(assignees))
+    return encode(list(map(read_assignee, assignees)))
+
+
+def _read_votes(votes: int, assignees: Sequence[str] | None) -> int | None:
+    """How many equal votes answer a prompt; None for one, which is an answer. Raises ``InvalidArgument``."""
+    if type(votes) is not int or not 1 <= votes <= MAX_VOTES:
+        raise InvalidArgument(f"votes is {votes!r}; give a whole number from 1 to {MAX_VOTES:,}.")
+    if votes == 1:
+        return None
+    if assignees is None:
+        raise InvalidArgument("A prompt that takes votes is addressed to people or groups; name them as assignees.")
+    return votes
 
 
 def _read_other_than(other_than: str | Sequence[str] | None) -> str | None:

@@ -80,25 +80,19 @@ class Prompts:
         answer, who = read_response(response), actor_name(actor)
         file = self._handle.open_file or await self._handle.opened()
         record = file.records.get(execution_id)
-        prompt = None if record is None else record.open_prompt(interaction_id)
-        if prompt is None:
-            prompt = stored_prompt(await queries.prompt_of(file.database, execution_id, interaction_id))
-        answer = accepts(prompt, answer)
+        known = None if record is None else record.open_prompt(interaction_id)
+        stored, votes = known or await queries.prompt_of(file.database, execution_id, interaction_id)
+        prompt = stored_prompt(stored)
+        answer = accepts(prompt, answer) if votes is None else prompt.as_vote(answer)
         text = write_response(answer)
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)
-        own = self._as_awaited(record, response, answer)
-        refusal = await file.database.write(
-            waits.answer,
-            execution_id,
-            interaction_id,
-            text,
-            who,
-            detail,
-            file.keeping,
-            own,
-            addressed=addressed_text(addressed),
-        )
+        given, terms = (execution_id, interaction_id, text, who, detail, file.keeping), addressed_text(addressed)
+        if votes is not None:
+            refusal = await file.database.write(waits.vote, *given, addressed=terms)
+        else:
+            own = self._as_awaited(record, response, answer)
+            refusal = await file.database.write(waits.answer, *given, own, addressed=terms)
         if refusal is not None:
             raise refusal
 

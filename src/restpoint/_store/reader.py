@@ -32,6 +32,7 @@ from restpoint._storage import (
 from restpoint._store.handle import FileHandle
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
+from restpoint.access import normal
 from restpoint.errors import ExecutionGone, ExecutionNotFound, InvalidArgument
 from restpoint.lifecycle import ExecutionStatus
 
@@ -128,7 +129,7 @@ class StoreReader:
 
         Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
         those whose owner is among these names, or that have an open prompt which is addressed to one of them, or a prompt that
-        one of them answered. Raises ``InvalidArgument``.
+        one of them answered or voted on. Raises ``InvalidArgument``.
         """
         if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
@@ -144,10 +145,10 @@ class StoreReader:
             statuses=names,
             workflow=workflow,
             version=version,
-            owner=owner,
+            owner=None if owner is None else normal(owner),
             limit=limit,
             cursor=cursor,
-            audience=visible_to,
+            audience=None if visible_to is None else set(map(normal, visible_to)),
         )
         return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
 
@@ -191,25 +192,27 @@ class StoreReader:
         return await history.events_of((await self.file()).database, execution_id, after, limit)
 
     async def has_answered(self, execution_id: str, name: str) -> bool:
-        """Whether someone of this name has answered a prompt of the execution."""
-        return await assignments.has_answered((await self.file()).database, execution_id, name)
+        """Whether someone of this name has answered a prompt of the execution, or voted on one."""
+        return await assignments.has_answered((await self.file()).database, execution_id, normal(name))
 
     async def inbox(
         self,
         names: Collection[str] | None = None,
         *,
         workflow: str | None = None,
+        voter: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> InboxPage:
         """The open prompts that are addressed to one of these names (groups as ``group:NAME``), or to nobody where they own it.
 
-        Without ``names``, every open prompt. They come by ``due`` or ``deadline``, then by priority, then by age, ``limit``
-        (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``. Raises ``InvalidArgument``.
+        Without ``names``, every open prompt. Those that ``voter`` has voted on are left out. They come by ``due`` or
+        ``deadline``, then by priority, then by age, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's
+        ``next_cursor``. Raises ``InvalidArgument``.
         """
-        whose = (assignments.EVERYONE,) if names is None else sorted(set(names) - {assignments.EVERYONE})
+        whose = (assignments.EVERYONE,) if names is None else sorted(set(map(normal, names)) - {assignments.EVERYONE})
         database = (await self.file()).database
-        return await assignments.inbox(database, whose, workflow=workflow, limit=limit, cursor=cursor)
+        return await assignments.inbox(database, whose, workflow=workflow, voter=voter, limit=limit, cursor=cursor)
 
     async def address(self, execution_id: str, interaction_id: str, *, as_stored: bool = False) -> Address:
         """Whom an interaction is addressed to, as this process knows it, or ``as_stored``: as the file has it now.
@@ -226,8 +229,8 @@ class StoreReader:
         return await queries.asked((await self.file()).database, execution_id, interaction_id)
 
     async def answered_by(self, actor: str, *, limit: int = 50) -> Sequence[Asked]:
-        """What this actor answered, the newest first, at most ``limit``, as far as the executions are in the file."""
-        return await queries.answered_by((await self.file()).database, actor, limit)
+        """What this actor answered or voted on, the newest first, at most ``limit``, as far as the executions are in the file."""
+        return await queries.answered_by((await self.file()).database, normal(actor), limit)
 
     async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
         """The steps of a run that have an outcome, in the order of their outcomes."""

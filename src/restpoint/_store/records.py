@@ -18,7 +18,7 @@ from restpoint._core.serialization import decode
 from restpoint._storage import Address, Claim, Snapshot
 from restpoint._store import execution_state
 from restpoint._store.execution_state import ExecutionState
-from restpoint._store.futures import FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
+from restpoint._store.futures import Asking, FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
 from restpoint.errors import (
     ExecutionCancelled,
     ExecutionNotFound,
@@ -28,19 +28,7 @@ from restpoint.errors import (
     StoreClosed,
 )
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
-from restpoint.prompts import HumanPrompt, stored_prompt
 from restpoint.prompts.prompt_models import PromptModels
-
-
-class Asking:
-    """A prompt that is being written: see ``ExecutionRecord.begin_asking``."""
-
-    __slots__ = ("pending", "wait_id")
-
-    def __init__(self, wait_id: str) -> None:
-        self.wait_id = wait_id
-        self.pending: PendingInteraction | None = None
-        """Set at COMMIT, and kept where the prompt is closed by the time that its caller looks."""
 
 
 class ExecutionRecord:
@@ -298,10 +286,10 @@ class ExecutionRecord:
         people = tuple(decode(wait.assignees) or ()), bool(wait.four_eyes), tuple(decode(wait.excluded) or ())
         return Address(self.owner, *people, status=wait.status)
 
-    def open_prompt(self, interaction_id: str) -> HumanPrompt | None:
-        """The prompt of an open interaction, read from its JSON: the caller's object may have changed since."""
+    def open_prompt(self, interaction_id: str) -> tuple[str, int | None] | None:
+        """The prompt of an open interaction as JSON, and how many equal votes answer it."""
         wait = self._open(interaction_id)
-        return None if wait is None else stored_prompt(wait.prompt or "")
+        return None if wait is None else (wait.prompt or "", wait.votes)
 
     def _open(self, interaction_id: str) -> Wait | None:
         wait = self.state.open.get(interaction_id)
@@ -373,9 +361,7 @@ class ExecutionRecord:
 
     def _settle(self, wait: Wait) -> None:
         """Resolve the future of a closed interaction."""
-        reference = self._pending.pop(wait.id, None)
-        pending = reference() if reference is not None else None
-        if pending is None:
+        if (reference := self._pending.pop(wait.id, None)) is None or (pending := reference()) is None:
             return
         if wait.status == "answered":
             pending.settle(wait.given or read_answer(self.models, wait), wait)

@@ -36,7 +36,7 @@ from restpoint._store.prompt_request import PromptRequest, read_assignees
 from restpoint._store.prompts import Prompts, addressed_text
 from restpoint._store.reader import StoreReader
 from restpoint._store.records import ExecutionRecord
-from restpoint.access import Actor, ActorLike, actor_name
+from restpoint.access import Actor, ActorLike, actor_name, normal, spellings
 from restpoint.events import EventKind
 from restpoint.prompts import HumanPrompt, HumanResponse
 from restpoint.prompts.prompt_models import PromptModels
@@ -137,6 +137,7 @@ class ExecutionStore(StoreReader):
         ``InvalidArgument`` and ``NotJSON``.
         """
         _check_texts(workflow=workflow, owner=owner)
+        owner = None if owner is None else normal(owner)
         check_priority(priority)
         who = actor_name(actor)
         file = self._handle.open_file or await self.file()
@@ -168,6 +169,7 @@ class ExecutionStore(StoreReader):
         other_than: str | Sequence[str] | None = None,
         priority: int | None = None,
         due: float | None = None,
+        votes: int | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
@@ -181,13 +183,16 @@ class ExecutionStore(StoreReader):
           which the store holds as it holds ``four_eyes``.
         - ``priority``: a whole number from -100 to 100, for the order of inboxes; by default that of the execution.
         - ``due``: when it should be answered, in seconds from now, for the order of inboxes. Nothing happens then.
+        - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer, each once. The first
+          answer that so many gave is the response; the comment does not count. Where no answer can get so many votes any more,
+          what the deadline would do happens at once (with ``on_deadline="fail"`` the code is ``undecided``). Nobody claims it.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
         the execution, stood still, and another process took it over.
         """
         asked = PromptRequest.read(
-            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due
+            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due, votes
         )
         return await self._prompts.ask(execution_id, interaction_id, asked, prompt, actor_name(actor))
 
@@ -308,6 +313,9 @@ class ExecutionStore(StoreReader):
         ``InteractionWithdrawn``, ``InteractionClaimed`` while somebody else has claimed it, ``FourEyes`` for a prompt that asked
         for them: whoever started the execution cannot answer it, nor can anyone without a name; and ``SamePerson`` for one that
         must be answered by others than a prompt before it.
+
+        On a prompt that takes votes it is the one vote of the actor: ``AlreadyVoted`` for another one, and ``VoterUnknown``
+        without a name and for ``local``, who may be anybody.
         """
         await self._prompts.answer(execution_id, interaction_id, response, actor, authority, addressed)
 
@@ -323,9 +331,10 @@ class ExecutionStore(StoreReader):
         """Have the actor alone answer an open prompt, until they answer it, release it, or it is addressed to others.
 
         Nothing happens where they have claimed it already. ``authority`` and ``addressed`` are as ``resolve_interaction`` has
-        them. Raises ``InteractionClaimed`` (by somebody else), and what answering raises for this actor.
+        them. Raises ``InteractionClaimed`` (by somebody else), what answering raises for this actor, and ``NotAllowed`` where the
+        prompt takes votes: a claim would keep the others from voting.
         """
-        who = check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000)
+        who = normal(check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000))
         detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
         await self._write(assignments.claim, execution_id, interaction_id, who, detail, addressed_text(addressed))
 
@@ -366,8 +375,9 @@ class ExecutionStore(StoreReader):
 
         ``event`` says how: handed on by somebody whom it was addressed to, or reassigned. Without ``anyone``, a claim of somebody
         else is respected: ``InteractionClaimed``. ``authority`` and ``addressed`` are as ``resolve_interaction`` has them.
-        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, ``NotJSON``, ``ExecutionNotFound``,
-        ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
+        Nothing happens where it is addressed so already. Raises ``InvalidArgument``, also where none of them may answer it, or
+        where they cannot give it the votes that it takes; ``AlreadyVoted`` without ``anyone``; ``NotJSON``,
+        ``ExecutionNotFound``, ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
         """
         _check_texts(reason=reason)
         names = read_assignees(assignees)
@@ -451,7 +461,7 @@ class ExecutionStore(StoreReader):
         """
         _check_texts(person=check_text("person", person), reason=reason)
         who, file = actor_name(actor), await self.file()
-        scope = await erasure.scope(file.database, person, whole=whole)
+        scope = await erasure.scope(file.database, spellings(person), whole=whole)
         if dry_run:
             return await erasure.preview(file.database, scope)
         return await erasure.erase(file.database, scope, who, reason, file.records.drop)

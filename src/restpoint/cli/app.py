@@ -67,6 +67,8 @@ EXAMPLES: Final = {
     "hold": ("restpoint hold 4f1c09 --reason 'Audit of November'",),
     "release": ("restpoint release 4f1c09",),
     "erase": ("restpoint erase 4f1c09 --reason 'Request 17'", "restpoint erase --person ada@example.org --dry-run"),
+    "routes test": ("restpoint routes test finance --routes routes.toml", "restpoint routes test mails --to anna"),
+    "routes keygen": ("restpoint routes keygen", "restpoint routes keygen crm.key --ed25519"),
     "db upgrade": ("restpoint db upgrade --dry-run", "restpoint db upgrade --database orders.db"),
     "db downgrade": ("restpoint db downgrade 0003 --dry-run",),
     "db current": ("restpoint db current",),

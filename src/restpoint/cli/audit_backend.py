@@ -17,7 +17,7 @@ from restpoint.audit import reports
 from restpoint.audit.export import Format
 from restpoint.audit.reports import Answer, Filters
 from restpoint.audit.signing import SigningKey, seal_head
-from restpoint.cli.backend import CANDIDATES, find_on_server, only_one
+from restpoint.cli.abbreviations import CANDIDATES, find_on_server, only_one
 from restpoint.cli.options import existing
 from restpoint.cli.terminal import Usage
 from restpoint.errors import ServerUnreachable

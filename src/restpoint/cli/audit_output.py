@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from restpoint._core.secret_files import write_whole
-from restpoint._storage import Verdict
+from restpoint._storage import verification
 from restpoint.audit.reports import Answer, Question
 from restpoint.cli import output, terminal
 from restpoint.cli.options import Format
@@ -15,7 +15,7 @@ from restpoint.errors import UnusableFile
 _HEADS: Final = {"sequence": "#", "to_status": "status", "actor": "by", "execution_id": "id", "at": "at (UTC)"}
 
 
-def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
+def show_verdict(verdict: verification.Verdict, kept: list[int], form: Format) -> None:
     """Print the verdict of a verification. ``kept`` are the sequences of the given heads."""
     if form is not Format.TABLE:
         output.show_json(_as_data(verdict), form)
@@ -33,7 +33,7 @@ def show_verdict(verdict: Verdict, kept: list[int], form: Format) -> None:
         terminal.print_data(f"       {terminal.printable(finding.meaning)}\n")
 
 
-def _as_data(verdict: Verdict) -> dict[str, Any]:
+def _as_data(verdict: verification.Verdict) -> dict[str, Any]:
     return {
         "holds": verdict.holds,
         "rows": verdict.rows,

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from restpoint.access import LOCAL, OPERATOR, Actor
 from restpoint.cli.options import existing, times_to_live, user_name
-from restpoint.cli.terminal import Usage
 from restpoint.errors import ExecutionNotFound, NotAllowed
 from restpoint.events import EventKind
 from restpoint.models import (
@@ -31,15 +30,10 @@ from restpoint.models import (
 if TYPE_CHECKING:
     from restpoint._core.execution_row import StartOptions
     from restpoint._storage import HistoryEntry
-    from restpoint.client.client import Client
+from restpoint.cli.abbreviations import CANDIDATES, find_on_server, is_whole, only_one
 
-CANDIDATES: Final = 10
-"""How many executions the error about an ambiguous id lists."""
-
-_FULL_ID: Final = 36  # characters
 _FILE_POLL: Final = 0.2  # seconds between two readings of the history of a whole file
 _SERVER_POLL: Final = 1.0  # seconds between two listings of a server
-_MAX_SCANNED: Final = 10_000  # executions of a server in which an abbreviated id is searched
 
 
 async def _answers(history: Awaitable[Sequence[HistoryItem]]) -> Sequence[HistoryItem]:
@@ -59,30 +53,6 @@ async def _asked(
             if prompts := (await show(execution_id)).interactions:
                 asked[execution_id] = prompts[0]
     return asked
-
-
-def only_one(part: str, found: Sequence[str]) -> str:
-    """Return the only id of ``found``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
-    if not found:
-        raise ExecutionNotFound(part)
-    if len(found) > 1:
-        shown = "\n".join(f"{each}  or {unique_end(each, found)}" for each in sorted(found)[:CANDIDATES])
-        more = "\n…" if len(found) > CANDIDATES else ""
-        raise Usage(f"{part!r} stands for several executions; type more of its beginning, or its end:\n{shown}{more}")
-    return found[0]
-
-
-def unique_end(one: str, all_of_them: Sequence[str], least: int = 4) -> str:
-    """The shortest end of an id, of at least four characters, that no other of these ids has."""
-    for length in range(least, len(one)):
-        if not any(each.endswith(one[-length:]) for each in all_of_them if each != one):
-            return one[-length:]
-    return one
-
-
-def _refuse_empty(part: str) -> None:
-    if not part:
-        raise Usage("The id is empty.\nTry: restpoint list")
 
 
 class FileBackend:
@@ -111,9 +81,8 @@ class FileBackend:
         """Return the id that begins or ends with ``part``. Raises ``ExecutionNotFound``, and ``Usage`` if there are several."""
         from restpoint._storage import search
 
-        if len(part) >= _FULL_ID:
+        if is_whole(part):
             return part
-        _refuse_empty(part)
         return only_one(part, await search.ids_with(self._database, part, CANDIDATES + 1))
 
     async def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
@@ -132,12 +101,23 @@ class FileBackend:
         view = await self._service.status(self.actor, execution_id)
         record, consent = view.record, view.consent
         execution = Execution.model_validate(asdict(record.summary))
-        shown = ("interaction_id", "prompt", "created_at", "deadline", "four_eyes", "due", "claimed_by", "claimed_at")
+        shown = (
+            "interaction_id",
+            "prompt",
+            "created_at",
+            "deadline",
+            "four_eyes",
+            "due",
+            "claimed_by",
+            "claimed_at",
+            "votes",
+        )
         execution.interactions = [
             OpenInteraction(
                 **{name: getattr(pending, name) for name in shown},
                 response_url="",
                 assignees=list(pending.assignees),
+                voted=list(pending.voted),
                 priority=record.priority if pending.priority is None else pending.priority,
             )
             for pending in view.prompts
@@ -371,26 +351,6 @@ def file_backend(database: str, ttl: Sequence[str] | None = None) -> FileBackend
 def server_backend(url: str) -> ServerBackend:
     """Return the backend of a server."""
     return ServerBackend(url, os.environ.get("RESTPOINT_TOKEN") or None)
-
-
-async def find_on_server(client: "Client", part: str) -> str:
-    """Return the id that begins or ends with ``part``, of the newest ten thousand executions that the client may see.
-
-    Raises ``ExecutionNotFound``, and ``Usage`` if there are several.
-    """
-    if len(part) >= _FULL_ID:
-        return part
-    _refuse_empty(part)
-    beginning, ending, scanned = [], [], 0
-    async for item in client.list(page_size=1_000):
-        scanned += 1
-        if item.execution_id.startswith(part):
-            beginning.append(item.execution_id)
-        elif item.execution_id.endswith(part):
-            ending.append(item.execution_id)
-        if scanned >= _MAX_SCANNED:
-            break
-    return only_one(part, beginning or ending)
 
 
 def _item(entry: "HistoryEntry") -> HistoryItem:

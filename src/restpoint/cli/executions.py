@@ -157,7 +157,7 @@ def answer(
             "Give the answer after the id, or with --text, --choose, --yes, --no, --acknowledge, --set, --decline or --json."
         )
     terminal.run(send(execution_id, waiting.interaction_id, response))
-    terminal.print_message(f"Answered {waiting.interaction_id}.")
+    terminal.print_message(f"{'Answered' if waiting.votes is None else 'Voted on'} {waiting.interaction_id}.")
 
 
 def cancel(

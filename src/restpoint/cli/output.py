@@ -143,12 +143,19 @@ def show_inbox(items: Sequence[InboxItem]) -> None:
     for item in items:
         due = min((moment for moment in (item.due, item.deadline) if moment is not None), default=None)
         until = "" if due is None else when(due) if wide else _relative_time(due)
-        claimed = f"claimed by {item.claimed_by}: " if item.claimed_by is not None else ""
-        asked = f"{claimed}{one_line(item.prompt.summary, 60)}"
+        note = f"claimed by {item.claimed_by}: " if item.claimed_by is not None else ""
+        if item.votes is not None:
+            note = f"{_votes(item)}: "
+        asked = f"{note}{one_line(item.prompt.summary, 60)}"
         others = (str(item.priority or ""), item.owner or "", ", ".join(item.assignees)) if wide else ()
         rows.append((item.execution_id, item.workflow or "", until, *others, asked))
     more = ("priority", "owner", "for") if wide else ()
     table(("id", "workflow", "due (UTC)" if wide else "due", *more, "asks"), rows)
+
+
+def _votes(item: InboxItem | OpenInteraction) -> str:
+    """How many votes are in, and how many equal ones answer it."""
+    return f"{len(item.voted)} voted, {item.votes} equal votes decide"
 
 
 def _labels(item: ExecutionLabels) -> list[tuple[str, str]]:
@@ -245,6 +252,9 @@ def _prompt(waiting: OpenInteraction) -> str:
         lines.append(f"{'for':<11} {', '.join(waiting.assignees)}")
     if waiting.claimed_by is not None and waiting.claimed_at is not None:
         lines.append(f"{'claimed':<11} by {waiting.claimed_by}, {_moment(waiting.claimed_at)}")
+    if waiting.votes is not None:
+        who = f" ({', '.join(waiting.voted)})" if waiting.voted else ""
+        lines.append(f"{'votes':<11} {_votes(waiting)}{who}")
     if waiting.due is not None:
         lines.append(f"{'due':<11} {_moment(waiting.due)}")
     if waiting.four_eyes:

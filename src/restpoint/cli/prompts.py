@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic_core import from_json
 
-from restpoint.cli.backend import unique_end
+from restpoint.cli.abbreviations import unique_end
 from restpoint.cli.output import when
 from restpoint.cli.terminal import Usage, one_line, print_message, printable
 from restpoint.errors import ResponseNotAccepted

@@ -1,12 +1,20 @@
-"""Commands on the routes by which people are told of events."""
+"""Commands on the routes by which people are told of events, and on the secrets that webhooks are signed with."""
 
+import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from restpoint.cli import terminal
-from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output, RoutesFile, Url
+from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Output, PublicUrl, RoutesFile, Url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restpoint.notify.routes_file import Routes
+    from restpoint.notify.samples import Outcome
 
 routes = typer.Typer(help="The routes by which people are told of events.", no_args_is_help=True)
 
@@ -14,8 +22,6 @@ routes = typer.Typer(help="The routes by which people are told of events.", no_a
 @routes.command()
 def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
     """Say what is wrong with a routes file, or what it says. It sends nothing, and needs no database."""
-    import os
-
     from restpoint.cli import output as shown
     from restpoint.notify import routes_file
 
@@ -88,3 +94,83 @@ def enable(
         terminal.print_message(f"{terminal.one_line(route)} is enabled.")
 
     terminal.run(work())
+
+
+@routes.command("test")
+def send_sample(
+    name: Annotated[str, typer.Argument(metavar="name", help="The name of the route.")],
+    routes: RoutesFile = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", help="A person to tell instead of those of the route; may be repeated.")
+    ] = None,
+    public_url: PublicUrl = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Send a sample by a route, and say what came of it. It is marked as one, and the file with the executions is not used."""
+    from restpoint.cli import output as shown
+    from restpoint.notify import routes_file
+
+    outcomes = terminal.run(_sent(routes_file.read(_given(routes)), name, to or [], public_url))
+    if output is not Format.TABLE:
+        shown.show_items([asdict(outcome) for outcome in outcomes], output)
+    else:
+        for outcome in outcomes:
+            person = f" to {outcome.person}" if outcome.person is not None else ""
+            what = "delivered" if outcome.problem is None else f"not delivered: {outcome.problem}"
+            terminal.print_data(terminal.printable(f"{name} by {outcome.channel}{person}: {what}") + "\n")
+    if any(outcome.problem is not None for outcome in outcomes):
+        raise typer.Exit(terminal.STORAGE)
+
+
+async def _sent(file: "Routes", name: str, to: "Sequence[str]", public_url: str | None) -> "list[Outcome]":
+    from restpoint._core.clock import SystemClock
+    from restpoint.notify import samples
+    from restpoint.notify.addresses import Addresses
+
+    route = file.route(name)
+    if route is None:
+        known = ", ".join(each.name for each in file.routes) or "none"
+        raise terminal.Usage(f"There is no route {name!r} in the file. It has: {known}.")
+    if route.channel not in file.settings:
+        raise terminal.Usage(f"The channel {route.channel!r} of this route is one that an application brings.")
+    channels = file.channels(os.environ, public_url)
+    try:
+        return await samples.send(route, channels[route.channel], Addresses(file), SystemClock(), to=to)
+    finally:
+        for channel in channels.values():
+            await channel.close()
+
+
+@routes.command()
+def keygen(
+    file: Annotated[
+        Path | None, typer.Argument(help="The new file to write; without one the secret is printed.")
+    ] = None,
+    *,
+    ed25519: Annotated[
+        bool, typer.Option("--ed25519", help="Make a key pair, of which receivers get the public key only.")
+    ] = False,
+) -> None:
+    """Make what a webhook is signed with: a secret that its receiver gets too, or an Ed25519 key and its public key."""
+    from restpoint._core import secret_files
+    from restpoint.errors import UnusableFile
+    from restpoint.notify import signatures
+
+    text = signatures.new_private_key() if ed25519 else signatures.new_secret()
+    if file is None:
+        terminal.print_data(f"{text}\n")
+    else:
+        try:
+            secret_files.write_whole(file, [f"{text}\n".encode()], replace=False)
+        except FileExistsError:
+            raise UnusableFile(f"{file} exists; name a new file, so that no secret is lost.") from None
+        except OSError as error:
+            raise UnusableFile(f"{file} cannot be written: {error.strerror}.") from error
+    signer = signatures.read_signer(text, "The new secret")
+    if isinstance(signer, signatures.PrivateKey):
+        if file is not None:
+            terminal.print_data(f"{signer.public}\n")
+        else:  # what is printed is the private key alone, so that it can be piped
+            terminal.print_message(f"The public key, for receivers: {signer.public}")
+    elif file is not None:
+        terminal.print_message(f"Give the receiver what {file} holds, by a way that nobody else reads.")

@@ -7,7 +7,6 @@ may lengthen. What the server refuses raises the same error as the store would: 
 """
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Self, Unpack
@@ -19,10 +18,10 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
 from restpoint import errors
-from restpoint._core.addresses import is_loopback
 from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
+from restpoint.client.connection import RETRIED, Connection, pause
 from restpoint.client.outbox import Outbox
 from restpoint.client.sse import read_events
 from restpoint.lifecycle import ExecutionStatus
@@ -41,7 +40,6 @@ from restpoint.models import (
 POLL_SECONDS: Final = 25
 """Seconds that one long poll waits."""
 
-_RETRIED: Final = {429, 502, 503, 504}  # not 507: a full disk stays full for longer than the attempts last
 _FINAL_EVENT: Final = "end"
 _SHUTDOWN_EVENT: Final = "shutdown"
 _ERROR_EVENT: Final = "error"
@@ -69,29 +67,7 @@ class Client:
         timeout: float = 10.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        if attempts < 1:
-            raise errors.InvalidArgument(f"attempts is {attempts}; give at least 1.")
-        try:
-            url = httpx.URL(base_url)
-        except httpx.InvalidURL as error:
-            raise errors.InvalidArgument(
-                f"{base_url!r} is no address ({error}); give one like http://127.0.0.1:8000."
-            ) from None
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise errors.InvalidArgument(f"{base_url!r} is no address; give one like http://127.0.0.1:8000.")
-        if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
-            raise errors.InvalidArgument("The token has characters that no bearer token has; copy it again.")
-        self._attempts = attempts
-        self._timeout = timeout
-        self._url = str(url).rstrip("/")
-        self._http = httpx.AsyncClient(
-            headers={} if token is None else {"authorization": f"Bearer {token}"},
-            timeout=timeout,
-            transport=transport,
-            follow_redirects=False,
-            trust_env=not is_loopback(url.host),  # a proxy does not lead to this machine
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-        )
+        self._server = Connection(base_url, token, attempts, timeout, transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,12 +77,12 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._server.close()
 
     @property
     def outbox(self) -> Outbox:
         """What is still to be told to people, for operators."""
-        return Outbox(self._send)
+        return Outbox(self._server)
 
     # --- Executions ---
 
@@ -130,7 +106,7 @@ class Client:
             **options,
         }  # which the reply of one that has ended does not name
         path = "/v1/workflow" if workflow is None else f"/v1/workflows/{_segment(workflow)}"
-        reply = await self._send(
+        reply = await self._server.send(
             "POST",
             path,
             body=encode(input),
@@ -160,7 +136,7 @@ class Client:
 
     async def status(self, execution_id: str) -> Execution:
         """The execution as it is now. Raises ``ExecutionNotFound``."""
-        return responses.read(Execution, await self._send("GET", _path(execution_id)))
+        return responses.read(Execution, await self._server.send("GET", _path(execution_id)))
 
     async def wait_until_ended(self, execution_id: str, *, timeout: float | None = None) -> Execution:
         """Wait until an execution is completed, failed or cancelled, and return it.
@@ -182,7 +158,7 @@ class Client:
         ``ExecutionNotFound`` and ``InteractionNotFound``.
         """
         path = f"{_path(execution_id)}/interactions/{_segment(interaction_id)}/response"
-        await self._send("POST", path, body=encode({"response": response}))
+        await self._server.send("POST", path, body=encode({"response": response}))
 
     async def claim(self, execution_id: str, interaction_id: str) -> None:
         """Claim a prompt, so that nobody else answers it meanwhile; nothing happens where this client has done so already.
@@ -201,7 +177,8 @@ class Client:
     async def delegate(self, execution_id: str, interaction_id: str, to: str, reason: str | None = None) -> None:
         """Hand a prompt that is addressed to this client on to a person, or to a group as ``group:NAME``.
 
-        Raises ``InteractionClaimed`` (by somebody else), ``NotAllowed``, ``InvalidArgument``, and why the prompt is not open.
+        Raises ``InteractionClaimed`` (by somebody else), ``AlreadyVoted``, ``NotAllowed``, ``InvalidArgument``, and why the
+        prompt is not open.
         """
         await self._on_prompt(execution_id, interaction_id, "delegate", {"to": to, "reason": reason}, accept={403, 404})
 
@@ -224,7 +201,7 @@ class Client:
     ) -> None:
         path = f"{_path(execution_id)}/interactions/{_segment(interaction_id)}/{verb}"
         said = None if body is None else encode({name: value for name, value in body.items() if value is not None})
-        reply = await self._send("POST", path, body=said, accept=set(accept))
+        reply = await self._server.send("POST", path, body=said, accept=set(accept))
         # Where it was sent again, the first one may have handed the prompt on already.
         if not reply.is_success and reply.extensions.get("attempts", 1) == 1:
             raise responses.error_in(reply)
@@ -232,7 +209,7 @@ class Client:
     async def cancel(self, execution_id: str, reason: str | None = None) -> None:
         """Cancel an execution; does nothing if it is cancelled already. Raises ``IllegalTransition`` if it ended otherwise."""
         body = encode({} if reason is None else {"reason": reason})
-        await self._send("POST", f"{_path(execution_id)}/cancel", body=body)
+        await self._server.send("POST", f"{_path(execution_id)}/cancel", body=body)
 
     async def retry(self, execution_id: str, reason: str | None = None) -> None:
         """Let a failed execution go on at the call that failed; what people answered is kept. That takes the role operator.
@@ -240,7 +217,7 @@ class Client:
         Raises ``ExecutionNotFound``, ``NotAllowed``, ``IllegalTransition`` unless it has failed, and ``CannotRetry``.
         """
         body = encode({} if reason is None else {"reason": reason})
-        reply = await self._send("POST", f"{_path(execution_id)}/retry", body=body, accept={409})
+        reply = await self._server.send("POST", f"{_path(execution_id)}/retry", body=body, accept={409})
         if reply.is_success:
             return
         error = responses.error_in(reply)
@@ -253,7 +230,7 @@ class Client:
 
         Raises ``ExecutionNotFound``, ``Refused`` and ``ExecutionHeld``.
         """
-        reply = await self._send("DELETE", _path(execution_id), accept={404, 410})
+        reply = await self._server.send("DELETE", _path(execution_id), accept={404, 410})
         sent_again = reply.extensions.get("attempts", 1) > 1
         if not reply.is_success and not sent_again:
             raise responses.error_in(reply)
@@ -274,7 +251,7 @@ class Client:
             params: dict[str, Any] = {"limit": page_size, "status": wanted}
             params |= {"workflow": workflow, "version": version, "owner": owner, "cursor": cursor}
             params = {name: value for name, value in params.items() if value not in (None, [])}
-            page = responses.read(ExecutionList, await self._send("GET", "/executions", params=params))
+            page = responses.read(ExecutionList, await self._server.send("GET", "/executions", params=params))
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -287,7 +264,7 @@ class Client:
         while True:
             given = {"limit": page_size, "workflow": workflow, "cursor": cursor}
             params = {name: value for name, value in given.items() if value is not None}
-            page = responses.read(InboxList, await self._send("GET", "/inbox", params=params))
+            page = responses.read(InboxList, await self._server.send("GET", "/inbox", params=params))
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -299,7 +276,7 @@ class Client:
         items: list[HistoryItem] = []
         after: int | None = 0
         while after is not None:
-            reply = await self._send(
+            reply = await self._server.send(
                 "GET", f"{_path(execution_id)}/history", params={"after": str(after)} if after else None
             )
             page = responses.read(HistoryList, reply)
@@ -309,7 +286,7 @@ class Client:
 
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""
-        body = responses.body(await self._send("GET", "/workflows"))
+        body = responses.body(await self._server.send("GET", "/workflows"))
         return _WORKFLOWS.validate_python(body.get("items", []) if isinstance(body, dict) else body)
 
     async def events(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
@@ -336,9 +313,9 @@ class Client:
                     raise
                 problem = error
             failures += 1
-            if failures >= self._attempts:
-                raise self._unreachable(problem)
-            await asyncio.sleep(_pause(failures))
+            if failures >= self._server.attempts:
+                raise self._server.unreachable(problem)
+            await asyncio.sleep(pause(failures))
 
     async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:
         """Stream the reply of ``GET /audit/...`` in pieces: JSON Lines, or the bytes of an export.
@@ -347,26 +324,24 @@ class Client:
         ``NotAllowed``, the errors of what the server refuses, and ``ServerUnreachable`` for a reply that is cut off.
         """
         sent = {name: value for name, value in params.items() if value is not None}
-        timeout = httpx.Timeout(self._timeout, read=None)  # the first row may take long
         try:
-            url = f"{self._url}/audit/{quote(what)}"
-            async with self._http.stream("GET", url, params=sent, timeout=timeout) as reply:
+            # The first row may take long.
+            async with self._server.stream(f"/audit/{quote(what)}", params=sent, patience=None) as reply:
                 if reply.status_code != HTTPStatus.OK:
                     await reply.aread()
                     raise responses.error_in(reply)
                 async for piece in reply.aiter_bytes():
                     yield piece
         except httpx.TransportError as error:
-            raise self._unreachable(error) from None
+            raise self._server.unreachable(error) from None
 
     # --- Inside ---
 
     async def _stream(self, execution_id: str, after: int) -> AsyncIterator[Event]:
         headers = {"accept": "text/event-stream", "last-event-id": str(after)}
-        timeout = httpx.Timeout(self._timeout, read=max(self._timeout, 60.0))  # comments keep it alive
-        url = f"{self._url}{_path(execution_id)}/events"
-        async with self._http.stream("GET", url, headers=headers, timeout=timeout) as reply:
-            if reply.status_code in _RETRIED:
+        # Comments keep it alive.
+        async with self._server.stream(f"{_path(execution_id)}/events", headers=headers, patience=60.0) as reply:
+            if reply.status_code in RETRIED:
                 return
             if reply.status_code != HTTPStatus.OK:
                 await reply.aread()
@@ -377,12 +352,12 @@ class Client:
     async def _until(self, execution_id: str, timeout: float | None, enough: Callable[[Execution], bool]) -> Execution:
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._send("GET", _path(execution_id))
+                reply = await self._server.send("GET", _path(execution_id))
                 execution = responses.read(Execution, reply)
                 while not enough(execution):
                     # With the tag of the last reply, a change between two polls is returned by the second one at once.
                     known = reply.headers.get("etag")
-                    again = await self._send(
+                    again = await self._server.send(
                         "GET",
                         _path(execution_id),
                         params={"wait": POLL_SECONDS},
@@ -398,48 +373,8 @@ class Client:
             raise TimeoutError(f"Execution {execution_id} was not there after {timeout} s; it goes on.") from None
         return execution
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: str | None = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        patience: float = 0.0,
-        accept: Iterable[int] = (),
-    ) -> httpx.Response:
-        """The reply, if it is a success or in ``accept``; ``patience`` is how many seconds the server may wait on purpose."""
-        sent = {"accept": "application/json", **(headers or {})}
-        if body is not None:
-            sent["content-type"] = "application/json"
-        timeout = httpx.Timeout(self._timeout, read=self._timeout + patience)
-        for attempt in range(1, self._attempts + 1):
-            again = attempt < self._attempts
-            try:
-                reply = await self._http.request(
-                    method, self._url + path, content=body, params=params, headers=sent, timeout=timeout
-                )
-            except httpx.TransportError as error:
-                if not again:
-                    raise self._unreachable(error) from None
-                await asyncio.sleep(_pause(attempt))
-                continue
-            if again and reply.status_code in _RETRIED:
-                await asyncio.sleep(max(_pause(attempt), responses.retry_after(reply)))
-                continue
-            if reply.is_success or reply.status_code in set(accept):
-                reply.extensions["attempts"] = attempt
-                return reply
-            raise responses.error_in(reply)
-        raise AssertionError("every attempt returns, raises or is followed by another")
 
-    def _unreachable(self, problem: Exception | None) -> errors.ServerUnreachable:
-        why = (str(problem) or type(problem).__name__) if problem is not None else "it ended the stream"
-        return errors.ServerUnreachable(self._url, why)
-
-
-# --- Addresses and pauses ------------------------------------------------------------------------------------------------
+# --- Addresses -----------------------------------------------------------------------------------------------------------
 
 
 def _segment(name: str) -> str:
@@ -456,8 +391,3 @@ def _path(execution_id: str) -> str:
 
 def _number(seconds: float) -> str:
     return f"{seconds:g}"
-
-
-def _pause(attempt: int) -> float:
-    """Seconds before the next attempt: 0.1, 0.2, 0.4 and so on up to 5, each times 0.5 to 1 so that clients spread."""
-    return float(min(0.1 * 2 ** (attempt - 1), 5.0)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

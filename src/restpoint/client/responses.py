@@ -27,6 +27,7 @@ _MEMBERS: Final = (
     "reason",
     "sqlite_name",
 )
+_MOMENTS: Final = ("answered_at", "claimed_at", "voted_at")
 _BY_STATUS: Final = {
     401: "not_allowed",
     403: "not_allowed",
@@ -110,10 +111,9 @@ def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointEr
     error.args = (message,)
     for name in _MEMBERS:
         setattr(error, name, members.get(name))
-    if (answered_at := members.get("answered_at")) is not None:
-        error.answered_at = round(answered_at * 1000)  # type: ignore[attr-defined] # the wire has seconds
-    if (claimed_at := members.get("claimed_at")) is not None:
-        error.claimed_at = round(claimed_at * 1000)  # type: ignore[attr-defined]
+    for name in _MOMENTS:
+        if (moment := members.get(name)) is not None:
+            setattr(error, name, round(moment * 1000))  # the wire has seconds
     if isinstance(error, ResponseNotAccepted):
         error.errors = _field_errors(members.get("errors"))
     return error

@@ -16,6 +16,7 @@
     │   ├── Conflict                       conflict
     │   ├── InteractionAlreadyResolved     already_resolved
     │   ├── InteractionClaimed             interaction_claimed
+    │   ├── AlreadyVoted                   already_voted
     │   ├── InteractionExpired (TimeoutError)   interaction_expired
     │   ├── InteractionWithdrawn           interaction_withdrawn
     │   ├── InteractionExists              interaction_exists
@@ -36,7 +37,8 @@
     │       └── TimeLimitRefused           time_limit_refused: asyncio's time limits do not outlast a restart
     ├── NotAllowed                         not_allowed: the policy forbids it to this actor; nothing was written
     │   ├── FourEyes                       four_eyes
-    │   └── SamePerson                     same_person
+    │   ├── SamePerson                     same_person
+    │   └── VoterUnknown                   voter_unknown
     ├── ExecutionCancelled                 execution_cancelled: a wait ended because its execution was cancelled or failed
     ├── StepFailed                         step_failed: a step of a workflow raised, and so did its retries
     ├── WorkflowFailed                     workflow_failed: a workflow raises it to give up, with a code of its own
@@ -83,6 +85,7 @@ from restpoint.errors.executions import (
     OwnerLimitReached,
 )
 from restpoint.errors.interactions import (
+    AlreadyVoted,
     FieldError,
     FourEyes,
     InteractionAlreadyResolved,
@@ -95,6 +98,7 @@ from restpoint.errors.interactions import (
     PromptNotAccepted,
     ResponseNotAccepted,
     SamePerson,
+    VoterUnknown,
 )
 from restpoint.errors.roots import (
     NotAllowed,
@@ -127,6 +131,7 @@ from restpoint.errors.workflows import (
 )
 
 __all__ = [
+    "AlreadyVoted",
     "CannotRetry",
     "Conflict",
     "ConsentDenied",
@@ -178,6 +183,7 @@ __all__ = [
     "TimeLimitRefused",
     "UnknownRoute",
     "UnusableFile",
+    "VoterUnknown",
     "WorkflowFailed",
     "WorkflowNotFound",
     "by_code",

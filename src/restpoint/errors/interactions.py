@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from restpoint.errors.roots import NotAllowed, NotFound, Refused
 
@@ -30,9 +30,9 @@ class InteractionAlreadyResolved(Refused):
     code = "already_resolved"
 
     def __init__(self, execution_id: str, interaction_id: str, answered_by: str | None, answered_at: int) -> None:
-        who = answered_by or "an unnamed actor"
+        by = "" if answered_by is None else f" by {answered_by}"
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} has already been resolved by {who} at "
+            f"Interaction {interaction_id} of execution {execution_id} has already been resolved{by} at "
             f"{datetime.fromtimestamp(answered_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. That response stands."
         )
         self.execution_id = execution_id
@@ -61,15 +61,38 @@ class InteractionClaimed(Refused):
         self.claimed_at = claimed_at
 
 
+class AlreadyVoted(Refused):
+    """The actor has voted on this prompt already, otherwise than now. A vote stays.
+
+    ``voted_at`` is in milliseconds since the epoch.
+    """
+
+    code = "already_voted"
+
+    def __init__(self, execution_id: str, interaction_id: str, voted_at: int) -> None:
+        super().__init__(
+            f"You have voted on interaction {interaction_id} of execution {execution_id} at "
+            f"{datetime.fromtimestamp(voted_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC. That vote stands; it is neither changed nor "
+            "handed on."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+        self.voted_at = voted_at
+
+
 class InteractionExpired(Refused, TimeoutError):
-    """The prompt's deadline passed before a response was accepted."""
+    """The prompt's deadline passed before a response was accepted, or its votes could not come to an answer any more.
+
+    In a workflow, ``votes`` has the votes that were given by then, where the prompt takes votes, each as an ``Answer``.
+    """
 
     code = "interaction_expired"
+    votes: Sequence[Any] = ()
 
     def __init__(self, execution_id: str, interaction_id: str) -> None:
         super().__init__(
-            f"Interaction {interaction_id} of execution {execution_id} expired: its deadline passed without a response. "
-            "Ask again to get one."
+            f"Interaction {interaction_id} of execution {execution_id} expired: its deadline passed without a response, "
+            "or its votes could not come to one. Ask again to get one."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id
@@ -164,6 +187,20 @@ class SamePerson(NotAllowed):
         super().__init__(
             f"Interaction {interaction_id} of execution {execution_id} must be answered by someone other than whoever answered "
             "the prompt before it, and by someone who can be told from them. Ask a colleague."
+        )
+        self.execution_id = execution_id
+        self.interaction_id = interaction_id
+
+
+class VoterUnknown(NotAllowed):
+    """A vote needs a name, so that nobody votes twice."""
+
+    code = "voter_unknown"
+
+    def __init__(self, execution_id: str, interaction_id: str) -> None:
+        super().__init__(
+            f"Interaction {interaction_id} of execution {execution_id} takes one vote of each person, so it must be plain who "
+            "votes. Where nobody can be told apart, as on a server without tokens, use tokens (restpoint serve --tokens-file)."
         )
         self.execution_id = execution_id
         self.interaction_id = interaction_id

@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from pydantic_core import to_json
@@ -41,19 +42,20 @@ from restpoint._store.store import ExecutionStore, TimeToLive
 from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
-from restpoint.http.credentials import credentials, oauth
+from restpoint.http.credentials import credentials, oauth, vault_of
 from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
-from restpoint.http.pages import reference
+from restpoint.http.pages import reference, rendering
 from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
 from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
+from restpoint.notify import routes_file
 from restpoint.notify.addresses import Lookup, Members
 from restpoint.notify.deliverer import Deliverer
 from restpoint.notify.notices import Channel
@@ -231,8 +233,18 @@ def create_app(
     told_by = routes or os.environ.get("RESTPOINT_ROUTES_FILE") or None
     deliverer = None
     if told_by is not None:
+        told = routes_file.read(Path(told_by), channels or ())
+        vault = None if known is None else known.vault
+        if vault is None and told.has_tickets:
+            vault = vault_of(store, keys, create=create)
         deliverer = Deliverer.of_file(
-            store, told_by, channels=channels, lookup=lookup, members=members, public_url=public_url or address
+            store,
+            told,
+            channels=channels,
+            lookup=lookup,
+            members=members,
+            public_url=public_url or address,
+            vault=vault,
         )
     metrics = Metrics(store, runner, consents, deliverer)
     handlers = Handlers(
@@ -247,6 +259,7 @@ def create_app(
         consents=consents,
         starts=starts,
         pages=pages,
+        tickets=None if deliverer is None else deliverer.tickets,
         public_url=public_url,
     )
 
@@ -327,14 +340,17 @@ class _Routes:
         self._title = title
         self._base_of = handlers.base_of
         self._operations = operations(handlers)
-        self._pages = InboxPages(handlers) if handlers.has_pages else None
+        pages = InboxPages(handlers).routes if handlers.has_pages else ()
+        tickets = () if handlers.ticket_pages is None else handlers.ticket_pages.routes
+        assets = rendering.ROUTES if pages or tickets else ()
+        self._pages = (*pages, *tickets, *assets)
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._operations:
             yield _route(each.path, _Endpoint(each.handler, each.query), each.method, each.id)
         yield _route("/openapi.json", _Endpoint(self.openapi, frozenset()), "GET", "openapi")
         yield _route("/docs", _Endpoint(self.docs, frozenset()), "GET", "docs")
-        for page in () if self._pages is None else self._pages.routes:
+        for page in self._pages:
             yield _route(page.path, _Endpoint(page.handler, None), page.method, page.name)
 
     @cached_property

@@ -76,6 +76,7 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
             "claimed_by": prompt.claimed_by,
             "claimed_at": prompt.claimed_at,
             "may_answer": prompt.interaction_id in view.answerable,
+            **({} if prompt.votes is None else {"votes": prompt.votes, "voted": list(prompt.voted)}),
         }
         for prompt, shown in prompts
     ]

@@ -46,11 +46,17 @@ def oauth(
     if not given:
         return None
     found = read_providers(given, os.environ) if isinstance(given, str | os.PathLike) else tuple(given)
-    if not isinstance(keys, Vault):
-        if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
-            migrations.prepare(store.path, create=create)
-        keys = vault_for(store.path, keys, os.environ)
-    return OAuth(Consents(store, found, keys, public_url=public_url, address=address), keys)
+    vault = vault_of(store, keys, create=create)
+    return OAuth(Consents(store, found, vault, public_url=public_url, address=address), vault)
+
+
+def vault_of(store: "ExecutionStore", keys: Vault | str | os.PathLike[str] | None, *, create: bool) -> Vault:
+    """Return the vault that was given, or that of a key ring, which is made where there is none. Raises ``InvalidArgument``."""
+    if isinstance(keys, Vault):
+        return keys
+    if not store.path.exists():  # the file comes before its ring, which alone would tell of a file that was deleted
+        migrations.prepare(store.path, create=create)
+    return vault_for(store.path, keys, os.environ)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES, BodyLimi
 from restpoint.http.metrics import CONTENT_TYPE, Metrics
 from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.pages.sign_in import SignInPages
+from restpoint.http.pages.ticket import TicketPages
 from restpoint.http.problems import STATUS, Problem, problem_of
 from restpoint.http.sse import EventStream, LongRequests, event
 from restpoint.lifecycle import ExecutionStatus
+from restpoint.notify.tickets import Tickets
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.providers import check_url
 from restpoint.service import BATCH, Reauthenticate, Service, View
@@ -63,6 +65,7 @@ class RouteOptions(TypedDict, total=False):
       application starts itself.
     - ``pages``: whether there are pages for people: ``/`` shows each what waits for them, and they answer there. False by
       default.
+    - ``tickets``: what made the links with tickets that mails have, for the page that these lead to.
     - ``public_url``: the URL of the routes as clients see it, such as ``https://host.example/approvals``, where a proxy takes a
       part of the path away. Every address in a reply begins with its path. By default the one of ``consents``, or else the path
       that requests come to.
@@ -77,6 +80,7 @@ class RouteOptions(TypedDict, total=False):
     consents: Consents | None
     starts: bool
     pages: bool
+    tickets: Tickets | None
     public_url: str | None
 
 
@@ -100,6 +104,10 @@ class Handlers:
         self.has_pages = options.get("pages", False)
         consents, default = options.get("consents"), options.get("default")
         self.pages = None if consents is None else ConsentPages(consents, service.policy, self._actor_or_none)
+        tickets = options.get("tickets")
+        self.ticket_pages = (
+            None if tickets is None else TicketPages(service, tickets, self.base_of, self._actor_or_none)
+        )
         public_url = options.get("public_url") or (None if consents is None else consents.links.public_url)
         self._base = None if public_url is None else urlsplit(check_url("public_url", public_url)).path.rstrip("/")
         known = service.workflows

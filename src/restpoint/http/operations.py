@@ -256,7 +256,7 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
             "answer_interaction", tag, {204: _DONE},
             (*changed, errors.InteractionNotFound, errors.InteractionAlreadyResolved, errors.FourEyes, errors.InteractionExpired,
              errors.InteractionWithdrawn, errors.ResponseNotAccepted, errors.NotJSON, errors.InteractionClaimed,
-             errors.SamePerson),
+             errors.SamePerson, errors.AlreadyVoted, errors.VoterUnknown),
             (id_, path("interaction_id", "The id of one of its prompts.")), _RESPONSE,
         ),
         Operation(
@@ -294,7 +294,8 @@ def _assignment(handlers: PromptHandlers) -> list[Operation]:
             "POST", f"{prompt}/release", handlers.release, "release_interaction", tag, {204: _DONE}, refused, ids, reason
         ),
         Operation(
-            "POST", f"{prompt}/delegate", handlers.delegate, "delegate_interaction", tag, {204: _DONE}, refused, ids,
+            "POST", f"{prompt}/delegate", handlers.delegate, "delegate_interaction", tag, {204: _DONE},
+            (*refused, errors.AlreadyVoted), ids,
             Content(schemas.Delegation, examples={"group": {"to": "group:legal"}}, required=True),
         ),
         Operation(

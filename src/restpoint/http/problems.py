@@ -43,11 +43,13 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.NotAllowed: 403,
     errors.FourEyes: 403,
     errors.SamePerson: 403,
+    errors.VoterUnknown: 403,
     errors.ExecutionGone: 410,  # RFC 9110, section 15.5.11
     errors.IllegalTransition: 409,
     errors.Conflict: 409,
     errors.InteractionAlreadyResolved: 409,
     errors.InteractionClaimed: 409,
+    errors.AlreadyVoted: 409,
     errors.InteractionExists: 409,
     errors.ExecutionHeld: 409,
     errors.CannotRetry: 409,
@@ -69,6 +71,7 @@ _MEMBERS: Final = (
     "answered_at",
     "claimed_by",
     "claimed_at",
+    "voted_at",
     "path",
     "reason",
     "sqlite_name",
@@ -155,8 +158,7 @@ def problem_of(error: Exception) -> Problem:
         members.pop("execution_id", None)
     if isinstance(error, errors.ResponseNotAccepted) and error.errors:
         members["errors"] = [each._asdict() for each in error.errors]  # as RFC 9457, section 3, has them
-    if isinstance(error, errors.InteractionAlreadyResolved):
-        members["answered_at"] = error.answered_at / 1000  # seconds, as everywhere on the wire
-    if isinstance(error, errors.InteractionClaimed):
-        members["claimed_at"] = error.claimed_at / 1000
+    for name in ("answered_at", "claimed_at", "voted_at"):
+        if name in members:
+            members[name] /= 1000  # seconds, as everywhere on the wire
     return Problem(error.code, detail, status=status, headers=headers, **members)

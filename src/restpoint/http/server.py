@@ -183,15 +183,16 @@ def _check(settings: Settings) -> None:
             "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, have people sign in with a "
             "provider (sign_in = true in the file of --providers), or leave --host away."
         )
-    if settings.routes_file is not None:
-        routes_file.read(Path(settings.routes_file)).channels(os.environ, settings.public_url)
+    told = None if settings.routes_file is None else routes_file.read(Path(settings.routes_file))
+    if told is not None:
+        told.channels(os.environ, settings.public_url)
     if settings.public_url is not None:
         providers.check_url("public_url", settings.public_url)
     for origin in settings.trusted_origins:
         check_origin(origin)
     path = locate(settings.database)
     migrations.prepare(path, "refuse", create=settings.create)
-    if settings.providers_file is not None:
+    if settings.providers_file is not None or (told is not None and told.has_tickets):
         vault_for(path, settings.keys_file, os.environ)
 
 

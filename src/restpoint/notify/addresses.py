@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from restpoint.access import GROUP, LOCAL
+from restpoint.notify.mail_messages import check_address
 from restpoint.notify.routes_file import ASSIGNEES, OWNER, Routes
 
 Lookup = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None]
@@ -40,19 +41,26 @@ class Addresses:
                 await self._add(each, found)
         return found
 
+    async def groups_of(self, person: str, groups: Iterable[str]) -> list[str]:
+        """In which of these groups a person is, now, without ``group:``. Raises what the application's function raises."""
+        return [group for group in groups if person in await self._members_of(group)]
+
     async def _add(self, name: str, found: dict[str, str | None]) -> None:
         if not name.startswith(GROUP):
             found[name] = "This is nobody in particular." if name == LOCAL else None
             return
-        group = name.removeprefix(GROUP)
+        members = await self._members_of(name.removeprefix(GROUP))
+        if not members:
+            found[name] = "Nobody is known to be in this group: put it under [groups] of the routes file."
+        for person in members:
+            found[person] = None
+
+    async def _members_of(self, group: str) -> tuple[str, ...]:
         members = self._routes.groups.get(group)
         if members is None and self._members is not None:
             given = self._members(group)
             members = tuple(await given if inspect.isawaitable(given) else given)
-        if not members:
-            found[name] = "Nobody is known to be in this group: put it under [groups] of the routes file."
-        for person in members or ():
-            found[person] = None
+        return members or ()
 
     async def address(self, person: str, channel: str) -> str | None:
         """Where a channel reaches a person; None where nobody knows. Raises what the application's function raises."""
@@ -71,5 +79,8 @@ class Addresses:
 
 def _is_mail_address(name: str) -> bool:
     """Whether the id of a person is a mail address, as it is where people sign in with the claim ``email``."""
-    local, _, domain = name.rpartition("@")
-    return bool(local) and "." in domain and name.isprintable() and " " not in name and "@" not in local
+    try:
+        check_address(name)
+    except ValueError:
+        return False
+    return "." in name.rpartition("@")[2]

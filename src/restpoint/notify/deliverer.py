@@ -31,6 +31,8 @@ from restpoint.notify import routes_file
 from restpoint.notify.addresses import Addresses, Lookup, Members
 from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import Routes, RouteSettings
+from restpoint.notify.tickets import Tickets
+from restpoint.oauth.keyring import Vault
 from restpoint.prompts import read_prompt
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,10 @@ CONCURRENCY: Final = 16
 
 SEND_SECONDS: Final = 60.0
 """After which an attempt has failed, whatever its channel waits for."""
+
+SETTLE: Final = 200
+"""Milliseconds that a notice waits before anybody is told: what is answered within them is told to nobody, and what comes in a
+burst is claimed together."""
 
 FIRST_DELAY: Final = 10_000
 LONGEST_DELAY: Final = 2 * 3_600_000
@@ -60,6 +66,8 @@ class _Line:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     sending: set[asyncio.Task[None]] = field(default_factory=set)
     next_due: int | None = None
+    heard: int | None = None
+    """When the first of what was heard of since the last look may be told."""
     quiet: tuple[int, int] = (0, 0)
     """From when until when the receiver asked to be left alone, in milliseconds since the epoch."""
 
@@ -77,6 +85,7 @@ class Deliverer:
     """Delivers the notices of one store by the routes of one file, for as long as it is open: ``async with Deliverer(...)``.
 
     ``channels`` are those that the routes name; they are closed with it. ``jitter`` gives a random number from 0 to 1.
+    ``settle`` is how many milliseconds a notice waits before it is told.
     """
 
     def __init__(
@@ -89,6 +98,7 @@ class Deliverer:
         public_url: str | None = None,
         concurrency: int = CONCURRENCY,
         jitter: Callable[[], float] = random.random,
+        settle: int = SETTLE,
     ) -> None:
         missing = sorted({route.channel for route in routes.routes} - set(channels))
         if missing:
@@ -96,11 +106,14 @@ class Deliverer:
         self.routes = routes
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """How many attempts of each channel ended as ``delivered``, ``failed`` or ``given_up``, in this process."""
+        self.tickets: Tickets | None = None
+        """What makes the links with tickets, where a route has these."""
         self._store = store
         self._addresses = addresses or Addresses(routes)
         self._public_url = public_url
         self._concurrency = concurrency
         self._jitter = jitter
+        self._settle = settle
         self._lines = {name: _Line(channel) for name, channel in channels.items()}
         self._by_name = {route.name: route for route in routes.routes}
         self._events = frozenset(kind for route in routes.routes for kind in route.kinds)
@@ -113,24 +126,32 @@ class Deliverer:
     def of_file(
         cls,
         store: ExecutionStore,
-        path: str | os.PathLike[str],
+        file: Routes | str | os.PathLike[str],
         *,
         channels: Mapping[str, Channel] | None = None,
         lookup: Lookup | None = None,
         members: Members | None = None,
         public_url: str | None = None,
         environ: Mapping[str, str] | None = None,
+        vault: Vault | None = None,
     ) -> Self:
         """A deliverer by a routes file, with the channels that the file describes and those that the application brings.
 
         ``lookup`` and ``members`` are functions of the application that know addresses and groups. Secrets come from ``environ``,
-        the environment of this process by default. Raises ``InvalidArgument``.
+        the environment of this process by default. ``vault`` seals the tickets of mails; without one these have plain links.
+        Raises ``InvalidArgument``.
         """
         brought = dict(channels or {})
-        routes = routes_file.read(Path(path), brought)
+        routes = file if isinstance(file, Routes) else routes_file.read(Path(file), brought)
         public_url = None if public_url is None else public_url.rstrip("/")
-        made = routes.channels(os.environ if environ is None else environ, public_url) | brought
-        return cls(store, routes, made, addresses=Addresses(routes, lookup, members), public_url=public_url)
+        addresses = Addresses(routes, lookup, members)
+        tickets = None
+        if vault is not None and routes.has_tickets:
+            tickets = Tickets(vault, public_url, addresses.groups_of)
+        made = routes.channels(os.environ if environ is None else environ, public_url, tickets) | brought
+        deliverer = cls(store, routes, made, addresses=addresses, public_url=public_url)
+        deliverer.tickets = tickets
+        return deliverer
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -183,7 +204,9 @@ class Deliverer:
     def _hear(self, change: Change) -> None:
         if change.event in self._events:
             for line in self._lines.values():
-                line.wake()
+                if line.heard is None:
+                    line.heard = self._file.clock.now() + self._settle
+                    line.changed.set()
 
     async def _poll(self) -> None:
         """Look once for what other processes wrote, and for what dead ones left; then wait."""
@@ -210,20 +233,26 @@ class Deliverer:
             line.changed.clear()
             free = self._concurrency - len(line.sending)
             if line.look and free and not line.is_quiet(file.clock.now()):
-                line.look = False
-                claimed = await file.database.write(outbox.claim, name, self._lease, free)
+                line.look, line.heard = False, None
+                claimed = await file.database.write(outbox.claim, name, self._lease, free, self._settle)
                 for notice in claimed:
                     self._begin(name, line, notice)
                 if len(claimed) == free:
                     line.look = True
                 else:
-                    line.next_due = await outbox.next_due(file.database, name)
+                    await self._plan(name, line)
                 continue
             await self._until_something(line)
 
+    async def _plan(self, name: str, line: _Line) -> None:
+        """Find out when something of a line falls due."""
+        due = await outbox.next_due(self._file.database, name)
+        line.next_due = None if due is None else due + self._settle
+
     async def _until_something(self, line: _Line) -> None:
         """Wait until the line changes, or something of it falls due."""
-        clock, due = self._file.clock, line.next_due
+        clock = self._file.clock
+        due = min((each for each in (line.next_due, line.heard) if each is not None), default=None)
         if len(line.sending) >= self._concurrency:
             due = None
         elif line.is_quiet(clock.now()):
@@ -290,7 +319,7 @@ class Deliverer:
         if status == "given_up":
             self.outcomes[name, "given_up"] += 1
             log.warning("notice %s is given up, by the route %s: %s", notice.id, notice.route, problem)
-        line.next_due = await outbox.next_due(self._file.database, name)
+        await self._plan(name, line)
 
     def _route(self, notice: outbox.Claimed) -> RouteSettings:
         if notice.route not in self._by_name:

@@ -35,7 +35,9 @@ from restpoint._storage import outbox
 from restpoint.access import GROUP
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
+from restpoint.notify.mail_messages import check_address
 from restpoint.notify.notices import Channel
+from restpoint.notify.tickets import Tickets
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "webhook": ("restpoint.notify.webhooks", "WebhookSettings"),
@@ -43,6 +45,8 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "apprise": ("restpoint.notify.apprise", "AppriseSettings"),
 }
 """The kinds of channels, each with the module and the class of its settings, which is imported where a file names it."""
+
+_MAIL: Final = "mail"
 
 ASSIGNEES: Final = "assignees"
 OWNER: Final = "owner"
@@ -58,7 +62,8 @@ class ChannelContext:
 
     ``environ`` has the secrets that the settings name; files that they name are in ``folder`` unless their path is absolute.
     ``templates`` are files too, by the name of the route that has one. ``public_url`` is where people reach the server, without
-    a slash at its end; None where that is unknown.
+    a slash at its end; None where that is unknown. ``tickets`` makes the links of the routes that are ``ticketed``; it
+    is None where there is no key ring.
     """
 
     name: str
@@ -66,6 +71,8 @@ class ChannelContext:
     folder: Path
     public_url: str | None = None
     templates: Mapping[str, Path] = field(default_factory=dict)
+    tickets: Tickets | None = None
+    ticketed: Collection[str] = ()
 
 
 class ChannelSettings(Protocol):
@@ -83,7 +90,8 @@ class RouteSettings(BaseModel):
 
     Without ``workflows``, ``owners``, ``groups`` or ``assignees`` it is for all; with groups and assignees, for prompts that are
     addressed to one of either. ``to`` lists people, groups (``"group:finance"``), ``"assignees"`` (whom the prompt is addressed
-    to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own.
+    to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own. With ``tickets`` the link in a
+    mail lets whom it is sent to answer without an account.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +105,7 @@ class RouteSettings(BaseModel):
     assignees: tuple[_Text, ...] = Field(default=())
     to: tuple[_Text, ...] = Field(default=())
     template: _Text | None = None
+    tickets: bool = False
 
     @field_validator("events")
     @classmethod
@@ -146,17 +155,26 @@ class Routes:
         """The route with this name; None where there is none."""
         return next((route for route in self.routes if route.name == name), None)
 
-    def channels(self, environ: Mapping[str, str], public_url: str | None = None) -> dict[str, Channel]:
+    @property
+    def has_tickets(self) -> bool:
+        """Whether a route has links with tickets, for which there must be a key ring."""
+        return any(route.tickets for route in self.routes)
+
+    def channels(
+        self, environ: Mapping[str, str], public_url: str | None = None, tickets: Tickets | None = None
+    ) -> dict[str, Channel]:
         """Make the channels that the file describes. Raises ``InvalidArgument``."""
         made = {}
         for name, settings in self.settings.items():
-            templates = {
-                route.name: self.folder / route.template
-                for route in self.routes
-                if route.channel == name and route.template is not None
-            }
+            theirs = [route for route in self.routes if route.channel == name]
             context = ChannelContext(
-                name=name, environ=environ, folder=self.folder, public_url=public_url, templates=templates
+                name=name,
+                environ=environ,
+                folder=self.folder,
+                public_url=public_url,
+                templates={route.name: self.folder / route.template for route in theirs if route.template is not None},
+                tickets=tickets,
+                ticketed=frozenset(route.name for route in theirs if route.tickets),
             )
             made[name] = settings.channel(context)
         return made
@@ -241,6 +259,7 @@ def _checked(
 ) -> Routes:
     """Put together what was read. Raises ``InvalidArgument`` for what does not fit together."""
     known, routes, names = {*settings, *brought}, [], set()
+    _check_people(path, given, kinds)
     for route in given.routes:
         where = f"The routes file {path}: the route {route.name!r}"
         if route.name in names:
@@ -250,6 +269,8 @@ def _checked(
             raise InvalidArgument(
                 f"{where} names the channel {route.channel!r}; the file has {', '.join(sorted(known)) or 'none'}."
             )
+        if route.tickets and kinds.get(route.channel) != _MAIL:
+            raise InvalidArgument(f"{where} has tickets, which only a channel of mail has a place for.")
         default = getattr(settings.get(route.channel), "default_to", ())
         to = route.to or default
         for name in to:
@@ -263,3 +284,14 @@ def _checked(
                 )
         routes.append(route.model_copy(update={"to": to}))
     return Routes(tuple(routes), settings, kinds, given.people, given.groups, path.parent)
+
+
+def _check_people(path: Path, given: _File, kinds: Mapping[str, str]) -> None:
+    """Raise ``InvalidArgument`` for a mail address that is none, before somebody waits for a mail."""
+    for name, addresses in given.people.items():
+        for channel, address in addresses.items():
+            if kinds.get(channel, channel) == _MAIL:
+                try:
+                    check_address(address)
+                except ValueError as error:
+                    raise InvalidArgument(f"The routes file {path}: people {name!r} {channel}: {error}") from None

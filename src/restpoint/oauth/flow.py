@@ -15,11 +15,10 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from restpoint import errors
 from restpoint._core.oauth_token import OAuthToken
@@ -28,6 +27,7 @@ from restpoint._storage import Consent, Transaction, consents
 from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
 from restpoint.lifecycle import OPEN
+from restpoint.oauth.callbacks import AuthorizationRequest, Callback, CallbackResult, Outcome
 from restpoint.oauth.keyring import Vault
 from restpoint.oauth.provider_checks import log_problems, mix_up_risk
 from restpoint.oauth.provider_client import Endpoints, ProviderClient
@@ -40,39 +40,6 @@ log = logging.getLogger(__name__)
 
 _RECOVER_INTERVAL: Final = 1.0  # seconds
 _RETRY_DELAY: Final = 1.0  # seconds, after the storage failed
-
-Outcome = Literal[
-    "granted", "denied", "failed", "not_set_up", "malformed", "forged", "replayed", "expired", "other_browser", "other_person",
-    "wrong_issuer", "wrong_address", "sealed",
-]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
-    """Where to send the browser, and the secret ``cookie`` that it must present with the callback."""
-
-    url: str
-    cookie: str
-    redirect_uri: str
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """A request to the redirect URI. ``cookies`` and ``actor`` identify the browser; ``path`` is the requested path."""
-
-    parameters: Mapping[str, str]
-    cookies: Mapping[str, str]
-    actor: str | None
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackResult:
-    """The result of a callback. ``consent`` is set only if the request came from the browser that started the attempt."""
-
-    outcome: Outcome
-    consent: Consent | None = None
-    problem: str | None = None
 
 
 class Consents:

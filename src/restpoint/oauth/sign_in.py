@@ -15,7 +15,7 @@ from restpoint import errors
 from restpoint._core.clock import Clock
 from restpoint._core.serialization import decode, encode
 from restpoint.access import Actor
-from restpoint.oauth.flow import Callback
+from restpoint.oauth.callbacks import Callback
 from restpoint.oauth.id_tokens import IDTokens, InvalidIDToken
 from restpoint.oauth.keyring import Vault
 from restpoint.oauth.provider_client import Endpoints, ProviderClient

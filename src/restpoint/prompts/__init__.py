@@ -14,6 +14,7 @@ the two unions below.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import BaseModel, Discriminator, Tag, TypeAdapter, ValidationError, model_validator
@@ -178,6 +179,15 @@ def _data(value: BaseModel | Mapping[str, object]) -> object:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
+_READ_ONCE_BYTES: Final = 4_096
+
+
+@lru_cache(maxsize=256)
+def _read_again(adapter: TypeAdapter[Any], text: str) -> Any:
+    """What this text is read as, to compare with only, because it is shared: the same small prompts and answers come often."""
+    return adapter.validate_json(text)
+
+
 def _written(
     model: BaseModel,
     adapter: TypeAdapter[Any],
@@ -195,7 +205,8 @@ def _written(
             f"The {noun} is {size} bytes of JSON and the limit is {limit}; keep large content elsewhere and link to it."
         )
     try:
-        found = difference(model, adapter.validate_json(text))
+        read = _read_again(adapter, text) if size <= _READ_ONCE_BYTES else adapter.validate_json(text)
+        found = difference(model, read)
     except (ValidationError, RecursionError) as problem:
         raise error(f"This {noun} cannot be read back: {first_problem(problem)}.") from None
     if found is not None:

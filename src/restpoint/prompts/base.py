@@ -123,6 +123,14 @@ class HumanPromptBase(BaseModel, Generic[R], validate_assignment=True, extra="fo
         """The response of this kind in its stored form. Raises ``ResponseNotAccepted``."""
         return response
 
+    def as_vote(self, response: BaseModel) -> R:
+        """What ``accepts`` returns, in the one form that everybody's has who answers the same, but for the comment."""
+        return self._alike(self.accepts(response))
+
+    def _alike(self, response: R) -> R:
+        """An accepted response with what makes no difference written in one way."""
+        return response
+
     # --- On a command line ---
 
     @property

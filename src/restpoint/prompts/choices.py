@@ -218,6 +218,11 @@ class HumanPromptCheckbox(HumanPromptMultipleChoiceBase[HumanResponseCheckbox]):
             return response
         return response.model_copy(update={"selected_option": chosen[0], "selected_options": chosen})
 
+    def _alike(self, response: HumanResponseCheckbox) -> HumanResponseCheckbox:
+        """With the options in the order in which they are offered."""
+        chosen = [option for option in self.options if option in response.selected_options]
+        return response.model_copy(update={"selected_option": chosen[0], "selected_options": chosen})
+
     @property
     def question(self) -> str:
         """Says how to choose several."""

@@ -120,6 +120,12 @@ class HumanPromptForm(HumanPromptBase[HumanResponseForm]):
             raise not_accepted(found, schema.properties)
         return response.model_copy(update={"content": schema.complete(response.content, self.initial)})
 
+    def _alike(self, response: HumanResponseForm) -> HumanResponseForm:
+        """With choices in the order in which they are offered, and numbers written in one way."""
+        if response.content is None:
+            return response
+        return response.model_copy(update={"content": self.requested_schema.normal(response.content)})
+
     # --- On a page ---
 
     def submitted(self, values: Mapping[str, str | Sequence[str]]) -> HumanResponseForm:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from restpoint.prompts.base import NotUnderstood
-from restpoint.prompts.form_schema import WANTED, FieldKind, FormSchema
+from restpoint.prompts.form_properties import WANTED, FieldKind
+from restpoint.prompts.form_schema import FormSchema
 from restpoint.prompts.options import NO, YES, MultipleChoiceOption, meant, named
 
 _WANTED: Final[Mapping[FieldKind, str]] = {

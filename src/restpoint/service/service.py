@@ -139,8 +139,8 @@ class Service:
     async def asked(self, actor: Actor, execution_id: str, interaction_id: str) -> "Asked":
         """An interaction in any status, for whoever may see it or has answered it.
 
-        Its response is only there for whoever gave it or may read the history. Raises ``ExecutionNotFound`` and
-        ``InteractionNotFound``.
+        Its response is only there for whoever gave it, voted on it or may read the history, and what others voted for those who
+        may read the history. Raises ``ExecutionNotFound`` and ``InteractionNotFound``.
         """
         try:
             asked = await self.store.asked(execution_id, interaction_id)
@@ -149,17 +149,25 @@ class Service:
         except InteractionNotFound:
             await self.status(actor, execution_id)
             raise
-        is_theirs = asked.answered_by == actor.id
+        is_theirs = actor.id in {asked.answered_by, *(vote.voter for vote in asked.voted)}
         if not is_theirs and not self.policy.may_see_prompt(actor, asked):
             await self.status(actor, execution_id)
             raise InteractionNotFound(execution_id, interaction_id)
+        seen = self._as_seen(actor, asked)
         if is_theirs or self.policy.may_read_history(actor, Subject(asked.owner)):
-            return asked
-        return replace(asked, response=None)
+            return seen
+        return replace(seen, response=None)
 
     async def answered(self, actor: Actor, *, limit: int = 50) -> "Sequence[Asked]":
-        """What the actor answered, the newest first, as far as the executions are in the file."""
-        return await self.store.answered_by(actor.id, limit=limit)
+        """What the actor answered or voted on, the newest first, as far as the executions are in the file."""
+        return [self._as_seen(actor, asked) for asked in await self.store.answered_by(actor.id, limit=limit)]
+
+    def _as_seen(self, actor: Actor, asked: "Asked") -> "Asked":
+        """An interaction without what others voted, for those who may not read the history."""
+        if not asked.voted or self.policy.may_read_history(actor, Subject(asked.owner)):
+            return asked
+        own = tuple(vote if vote.voter == actor.id else replace(vote, response=None) for vote in asked.voted)
+        return replace(asked, voted=own)
 
     async def steps(self, actor: Actor, execution_id: str) -> "Sequence[StepDone]":
         """The steps of an execution that have an outcome. Raises ``ExecutionNotFound`` and ``NotAllowed``."""
@@ -210,13 +218,16 @@ class Service:
     ) -> InboxPage:
         """The open prompts that the actor may answer: by ``due`` or ``deadline``, then by priority, then by age.
 
-        Those that somebody else has claimed are among them, because they may come free. Arguments are as those of
+        Those that somebody else has claimed are among them, because they may come free; those that the actor has voted on are
+        not. Arguments are as those of
         ``ExecutionStore.inbox``; a page may have fewer than ``limit`` where the policy refuses many. Raises ``InvalidArgument``.
         """
         names, policy = self.policy.inbox_names(actor), self.policy
         items: list[Any] = []
         for _ in range(_INBOX_READINGS):
-            page = await self.store.inbox(names, workflow=workflow, limit=limit - len(items), cursor=cursor)
+            page = await self.store.inbox(
+                names, workflow=workflow, voter=actor.id, limit=limit - len(items), cursor=cursor
+            )
             for item in page.items:
                 question = Question(item.owner, item.assignees, item.four_eyes, item.excluded)
                 if policy.may_answer(actor, question):

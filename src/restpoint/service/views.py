@@ -80,7 +80,8 @@ class Views:
             question = Question(owner, prompt.assignees, prompt.four_eyes, prompt.excluded)
             if policy.may_see_prompt(actor, question):
                 prompts.append(prompt)
-                if prompt.claimed_by in {None, actor.id} and policy.may_answer(actor, question):
+                is_free = prompt.claimed_by in {None, actor.id} and actor.id not in prompt.voted
+                if is_free and policy.may_answer(actor, question):
                     answerable.append(prompt.interaction_id)
         consent = record.pending_oauth
         if consent is not None and not policy.may_see_consent(actor, subject):
@@ -111,4 +112,4 @@ def _told(prompt: "PendingInteraction") -> str:
     """A prompt, and what may change of it while it is open."""
     if prompt.claimed_by is None and not prompt.assignees:
         return prompt.interaction_id
-    return "\n".join((prompt.interaction_id, f"{prompt.claimed_by}", *prompt.assignees))
+    return "\n".join((prompt.interaction_id, f"{prompt.claimed_by}", *prompt.assignees, "", *prompt.voted))

@@ -136,10 +136,16 @@ _REMOVE: Final = prepare(delete(outbox).where(*_MINE, _PENDING).returning(*_o))
 _ADD: Final = prepare(insert(outbox))
 
 
-def claim(tx: Transaction, channel: str, lease: int, most: int) -> list[Claimed]:
-    """Claim what is due for a channel, at most ``most`` notices, the longest due first."""
+def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
+    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first."""
     tx.flush()  # what the batch has settled so far is moot
-    which = {"channel": channel, "now": tx.now, "max": most, "the_lease": lease, "patience": tx.now + PATIENCE}
+    which = {
+        "channel": channel,
+        "now": tx.now - settled,
+        "max": most,
+        "the_lease": lease,
+        "patience": tx.now + PATIENCE,
+    }
     ids = [notice_id for (notice_id,) in tx.all(_CLAIM, which)]
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
 

@@ -50,6 +50,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
                 "priority",
                 "due_at",
                 "excluded",
+                "votes",
             ),
             ("status", "answered_by", "closed_at", "assignees", "claimed_by", "claimed_at"),
             # Four eyes: the owner of the execution does not answer this prompt, through any program.
@@ -60,6 +61,10 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             " AND NEW.answered_by IN (SELECT value FROM json_each(OLD.excluded)))"
             # While somebody has claimed it nobody else answers it, and nobody else's claim takes the place of theirs.
             " OR (NEW.status = 'answered' AND NEW.answered_by <> OLD.claimed_by) OR NEW.claimed_by <> OLD.claimed_by"
+            # Where votes answer it, enough equal ones do, or the default; and nobody claims it.
+            " OR (OLD.votes IS NOT NULL AND (NEW.claimed_by IS NOT NULL OR (OLD.status = 'pending' AND NEW.status = 'answered'"
+            " AND (NEW.answered_by IS NOT NULL OR (NEW.response IS NOT OLD.default_response AND OLD.votes >"
+            f" (SELECT count(*) FROM votes WHERE interaction_key = OLD.key AND {choice('response')} = NEW.response))))))"
             # What was said stays too, unless an erasure names a row of history that told of it.
             f" OR (({_differ(('prompt', 'default_response'))} OR (OLD.status <> 'pending' AND {_differ(('response',))}))"
             " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
@@ -84,6 +89,7 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         ),
         _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
         *_assignment_triggers(),
+        *_vote_triggers(),
         *_outbox_triggers(),
         _refuse(
             "journal_results_stay",
@@ -169,6 +175,44 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def choice(response: str) -> str:
+    """SQL: what a vote is for: its response without the comment."""
+    return f"json_remove({response}, '$.comment')"
+
+
+def _vote_triggers() -> tuple[str, ...]:
+    """What keeps votes to one of each person who may answer, while the prompt is open."""
+    return (
+        _refuse(
+            "votes_are_of_those_who_may_answer",
+            "votes",
+            "INSERT",
+            # REPLACE would put a vote in the place of another.
+            "EXISTS (SELECT 1 FROM votes WHERE interaction_key = NEW.interaction_key AND voter = NEW.voter)"
+            " OR NOT EXISTS (SELECT 1 FROM interactions AS i WHERE i.key = NEW.interaction_key AND i.status = 'pending'"
+            " AND i.votes IS NOT NULL"
+            " AND NOT (i.four_eyes IS 1 AND NEW.voter IS (SELECT owner FROM executions WHERE key = i.execution_key))"
+            " AND (i.excluded IS NULL OR NEW.voter NOT IN (SELECT value FROM json_each(i.excluded))))",
+            "one vote of each person who may answer, while the prompt is open",
+        ),
+        _refuse(
+            "votes_stay",
+            "votes",
+            "UPDATE",
+            f"{_differ(('interaction_key', 'voter', 'sequence', 'voted_at'))} OR (NEW.response IS NOT OLD.response"
+            " AND NOT EXISTS (SELECT 1 FROM erasures WHERE sequence = OLD.sequence))",
+            "a vote stays",
+        ),
+        _refuse(
+            "votes_go_with_their_prompt",
+            "votes",
+            "DELETE",
+            "EXISTS (SELECT 1 FROM interactions WHERE key = OLD.interaction_key)",
+            "a vote goes only with its prompt",
+        ),
+    )
+
+
 def _assignment_triggers() -> tuple[str, ...]:
     """What keeps ``assignments`` as the open prompts are: the only triggers that write."""
     return (
@@ -247,20 +291,56 @@ def _place(row: str) -> tuple[str, str]:
     return due, f"-coalesce({row}.priority, (SELECT priority FROM executions WHERE key = {row}.execution_key))"
 
 
-def _assign(row: str) -> str:
+def _workflow(row: str) -> str:
+    return f"(SELECT workflow FROM executions WHERE key = {row}.execution_key)"
+
+
+def _is_assigned(row: str, assignment: str) -> str:
+    """SQL: whether an assignment says of an open prompt what it must, but for the name."""
     due, urgency = _place(row)
     return (
-        "INSERT INTO assignments (name, due, urgency, opened, interaction_key)"
-        f" SELECT name, {due}, {urgency}, {row}.opened, {row}.key FROM ({_names(row)})"
+        f"{assignment}.due = {due} AND {assignment}.urgency = {urgency} AND {assignment}.opened = {row}.opened"
+        f" AND {assignment}.interaction_key = {row}.key AND {assignment}.workflow IS {_workflow(row)}"
+    )
+
+
+# One statement for each kind of name: a UNION of them fills a table of its own at each prompt, which costs more than all of this.
+# A name that stands twice in a list is one.
+def _assign(row: str) -> str:
+    due, urgency = _place(row)
+    insert = "INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key, workflow)"
+    place = f"{due}, {urgency}, {row}.opened, {row}.key, {_workflow(row)}"
+    return (
+        f"{insert} VALUES ('', {place});"
+        f" {insert} SELECT value, {place} FROM json_each({row}.assignees) WHERE {row}.assignees IS NOT NULL;"
+        f" {insert} SELECT owner, {place} FROM executions"
+        f" WHERE key = {row}.execution_key AND {row}.assignees IS NULL AND owner IS NOT NULL"
     )
 
 
 def _unassign(row: str) -> str:
     due, urgency = _place(row)
+    delete, place = "DELETE FROM assignments WHERE", f"due = {due} AND urgency = {urgency} AND opened = {row}.opened"
+    owner = f"(SELECT owner FROM executions WHERE key = {row}.execution_key)"
     return (
-        f"DELETE FROM assignments WHERE name IN ({_names(row)}) AND due = {due} AND urgency = {urgency}"
-        f" AND opened = {row}.opened"
+        f"{delete} name = '' AND {place};"
+        f" {delete} {row}.assignees IS NOT NULL AND name IN (SELECT value FROM json_each({row}.assignees)) AND {place};"
+        f" {delete} {row}.assignees IS NULL AND name = {owner} AND {place}"
     )
+
+
+UNASSIGNED: Final = (
+    "SELECT e.id, i.id FROM interactions AS i JOIN executions AS e ON e.key = i.execution_key WHERE i.status = 'pending'"
+    f" AND EXISTS (SELECT 1 FROM ({_names('i')}) AS n WHERE NOT EXISTS (SELECT 1 FROM assignments AS a"
+    f" WHERE a.name = n.name AND {_is_assigned('i', 'a')})) LIMIT :most"
+)
+"""Open prompts that are not in every inbox that they should be in: the execution and the prompt."""
+WRONGLY_ASSIGNED: Final = (
+    "SELECT a.name, a.interaction_key FROM assignments AS a WHERE NOT EXISTS (SELECT 1 FROM interactions AS i"
+    f" WHERE i.key = a.interaction_key AND i.status = 'pending' AND {_is_assigned('i', 'a')}"
+    f" AND a.name IN ({_names('i')})) LIMIT :most"
+)
+"""Assignments of what is not open, or not for them: the name, and the key of the prompt."""
 
 
 def _refuse(name: str, table: str, event: str, when: str, message: str) -> str:

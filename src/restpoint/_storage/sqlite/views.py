@@ -10,7 +10,7 @@ The SQL of a view is in the files of its revision, so a change of it takes a new
 
 from typing import Final
 
-from restpoint.events import ENDINGS, READDRESSINGS, UNDOINGS, EventKind
+from restpoint.events import DECISIONS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind
 from restpoint.prompts import PROMPTS
 from restpoint.prompts.options import NO, YES
 
@@ -73,6 +73,12 @@ _ASSIGNEES: Final = (
     f" AND d.wait_id = a.wait_id AND d.event IN ({_words(READDRESSINGS)}) AND d.sequence < a.sequence"
     " ORDER BY d.sequence DESC LIMIT 1), json_extract(q.detail, '$.assignees'))"
 )
+# A vote is what a person decided, and what the votes came to is nobody's answer: it stands beside each of them.
+_OUTCOME: Final = (
+    f"CASE a.event WHEN '{EventKind.INTERACTION_VOTED}' THEN (SELECT {_decision('o.detail')} FROM history AS o"
+    " WHERE o.execution_id = a.execution_id AND o.wait_id = a.wait_id"
+    f" AND o.event = '{EventKind.INTERACTION_ANSWERED}') END"
+)
 _ANSWERS: Final = (
     "SELECT a.execution_id, a.wait_id AS interaction_id, a.actor AS answered_by,"
     f" {instant('a.time')} AS answered_at, a.time AS answered_ms, {instant('q.time')} AS asked_at,"
@@ -81,12 +87,14 @@ _ANSWERS: Final = (
     f" {instant('a.time')} AS at, a.time AS at_ms, {_WHOSE},"
     " json_extract(q.detail, '$.prompt.text') AS question, json_extract(q.detail, '$.position') AS position,"
     f" {_decision('a.detail')} AS decision, {_approved('a.detail')} AS approved,"
-    f" coalesce(a.cause = 'deadline', 0) AS by_default, {_ASSIGNEES} AS assignees,"
+    f" coalesce(a.cause IN ('deadline', 'undecided'), 0) AS by_default, {_ASSIGNEES} AS assignees,"
     " coalesce(json_extract(q.detail, '$.four_eyes'), 0) AS four_eyes,"
     " json_extract(a.detail, '$.authority') AS authority, json_extract(a.detail, '$.groups') AS actor_groups,"
-    " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment"
+    " json_extract(a.detail, '$.roles') AS actor_roles, json_extract(a.detail, '$.response.comment') AS comment,"
+    f" a.event = '{EventKind.INTERACTION_VOTED}' AS is_vote, {_OUTCOME} AS outcome"
     " FROM history AS a LEFT JOIN history AS q ON q.execution_id = a.execution_id AND q.wait_id = a.wait_id"
-    f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event = '{EventKind.INTERACTION_ANSWERED}'"
+    f" AND q.event = '{EventKind.INTERACTION_ASKED}' {_created('a')} WHERE a.event IN ({_words(DECISIONS)})"
+    " AND a.cause IS NOT 'votes'"
 )
 
 _ABOUT: Final = (
@@ -158,7 +166,7 @@ VIEWS: Final = {
     "answers": _ANSWERS,
     "approvals": (
         "SELECT sequence, at, at_ms, execution_id, workflow, owner, question, decision, approved, answered_by AS approved_by,"
-        " authority, by_default, interaction_id, comment FROM answers"
+        " authority, by_default, interaction_id, comment, is_vote, outcome FROM answers"
         f" WHERE coalesce(json_extract(response, '$.type'), '') NOT IN ({_words(_NO_DECISIONS)})"
     ),
     "execution_timeline": (

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
+from restpoint import errors
 from restpoint.errors import ResponseNotAccepted
 from restpoint.http.problems import Problem
 from restpoint.prompts.base import MAX_COMMENT_LENGTH
@@ -18,6 +19,22 @@ from restpoint.prompts.form import HumanPromptForm
 from restpoint.prompts.form_fields import FormField
 from restpoint.prompts.form_schema import pointer_to
 from restpoint.prompts.options import MAX_OPTIONS
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""The size of the largest form that is read."""
+
+CLOSED: Final = (errors.InteractionAlreadyResolved, errors.InteractionExpired, errors.InteractionWithdrawn)
+"""What says that nobody can answer a prompt any more."""
+
+NOT_TAKEN: Final = (
+    *CLOSED,
+    errors.NotAllowed,
+    errors.InteractionClaimed,
+    errors.AlreadyVoted,
+    errors.IllegalTransition,
+    errors.Conflict,
+)
+"""What says that an answer is not taken, though nothing is wrong with it."""
 
 _MOST_FIELDS: Final = MAX_OPTIONS + 100
 _OF_FORM: Final = "content."

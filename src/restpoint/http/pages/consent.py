@@ -31,7 +31,8 @@ from restpoint.http.pages import html
 from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import form_pairs, is_from_another_site, origin_of, read_body
-from restpoint.oauth.flow import Callback, CallbackResult, Consents
+from restpoint.oauth.callbacks import Callback, CallbackResult
+from restpoint.oauth.flow import Consents
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 from restpoint.oauth.signed_links import STATE_SECONDS, cookie_name, on_https, page_path, urlpath
 

@@ -7,7 +7,7 @@ service, as every interface does, so that what somebody may see and do is decide
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,37 +15,25 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from restpoint import errors
-from restpoint._storage import Asked
+from restpoint._storage import Asked, queries
 from restpoint.access import LOCAL, Actor, Subject
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import html, rendering
-from restpoint.http.pages.answers import Mistake, Sent, form_of, response_of
+from restpoint.http.pages.answers import CLOSED, MOST_BYTES, NOT_TAKEN, Mistake, Sent, form_of, response_of
 from restpoint.http.pages.live import Changes
+from restpoint.http.pages.rendering import Handler, Route
 from restpoint.http.pages.timeline import timeline
-from restpoint.http.pages.waiting import waiting
+from restpoint.http.pages.waiting import state_of, waiting
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import read_body, refuse_other_sites
 from restpoint.http.sse import EventStream, event
 from restpoint.lifecycle import PAUSED, ExecutionStatus
 from restpoint.service import View
 
-Handler = Callable[[Request], Awaitable[Response]]
-
-_MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_DECIDED: Final = 100
 _MOST_ATTENTION: Final = 100
-_CLOSED: Final = (errors.InteractionAlreadyResolved, errors.InteractionExpired, errors.InteractionWithdrawn)
 _SIGN_IN: Final = "/auth/sign-in"
 _PATH: Final = "restpoint.page"
-
-
-class Route(NamedTuple):
-    """A route of the pages."""
-
-    method: str
-    path: str
-    handler: Handler
-    name: str
 
 
 class InboxPages:
@@ -76,7 +64,6 @@ class InboxPages:
         return [
             *pages,
             Route("GET", "/live", self.live, "live"),
-            Route("GET", "/assets/{name}", rendering.asset, "asset"),
         ]
 
     # --- Pages -------------------------------------------------------------------------------------------------------
@@ -105,7 +92,7 @@ class InboxPages:
             "decided.html",
             actor,
             base,
-            items=await self._service.answered(actor, limit=_MOST_DECIDED),
+            items=[(each, _vote_of(actor, each)) for each in await self._service.answered(actor, limit=_MOST_DECIDED)],
             most=_MOST_DECIDED,
         )
 
@@ -140,7 +127,7 @@ class InboxPages:
         """Take the answer to a prompt. A wrong one shows the page again, with what was typed and what is wrong with it."""
         actor, base = await self._writer(request)
         execution_id, interaction_id = request.path_params["execution_id"], request.path_params["interaction_id"]
-        sent = Sent.read(await read_body(request, _MOST_BYTES))
+        sent = Sent.read(await read_body(request, MOST_BYTES))
         asked = await self._service.asked(actor, execution_id, interaction_id)
         response = response_of(asked.prompt, sent)
         if response is None and asked.status == "pending":
@@ -152,13 +139,7 @@ class InboxPages:
                 sent.mistakes.append(Mistake("answer", str(refused)))
                 return await self._show_prompt(request, actor, base, sent, 422)
             return await self._show_prompt(request, actor, base, sent, 409)
-        except (
-            *_CLOSED,
-            errors.NotAllowed,
-            errors.InteractionClaimed,
-            errors.IllegalTransition,
-            errors.Conflict,
-        ) as refused:
+        except NOT_TAKEN as refused:
             return await self._show_prompt(request, actor, base, sent, problem_of(refused).status)
         return _to(f"{base}{_prompt_path(execution_id, interaction_id)}")
 
@@ -239,8 +220,9 @@ class InboxPages:
     ) -> Response:
         execution_id, interaction_id = request.path_params["execution_id"], request.path_params["interaction_id"]
         asked = await self._service.asked(actor, execution_id, interaction_id)
-        state = _state(asked)
+        state = state_of(asked)
         is_theirs = state == "open" and self._service.policy.may_answer(actor, asked)
+        own = _vote_of(actor, asked)
         found = await waiting(self._service, actor)
         following = [
             each
@@ -256,7 +238,8 @@ class InboxPages:
             fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
             is_theirs=is_theirs,
-            may_answer=is_theirs and asked.claimed_by in {None, actor.id},
+            may_answer=is_theirs and asked.claimed_by in {None, actor.id} and own is None,
+            own=own,
             sees_execution=await self._sees_execution(actor, asked),
             sent=sent or Sent(),
             refused=sent is not None and not sent.mistakes,
@@ -306,7 +289,7 @@ class InboxPages:
     async def _change(self, request: Request, verb: Callable[[Actor, str, str | None], Awaitable[View]]) -> Response:
         actor, base = await self._writer(request)
         execution_id = request.path_params["execution_id"]
-        sent = Sent.read(await read_body(request, _MOST_BYTES))
+        sent = Sent.read(await read_body(request, MOST_BYTES))
         try:
             await verb(actor, execution_id, sent.one("reason").strip() or None)
         except (errors.Refused, errors.IllegalTransition, errors.CannotRetry, errors.Conflict) as refused:
@@ -316,7 +299,7 @@ class InboxPages:
     async def _take(self, request: Request, verb: Callable[[Actor, str, str], Awaitable[None]]) -> Response:
         actor, base = await self._writer(request)
         ids = request.path_params["execution_id"], request.path_params["interaction_id"]
-        with suppress(*_CLOSED, errors.InteractionClaimed):  # the page says so
+        with suppress(*CLOSED, errors.InteractionClaimed):  # the page says so
             await verb(actor, *ids)
         return _to(f"{base}{_prompt_path(*ids)}")
 
@@ -383,11 +366,9 @@ _WORDS: Final = {
 }
 
 
-def _state(asked: Asked) -> str:
-    """Where the prompt is: ``open``, ``late`` (nobody answered in time), ``answered`` or ``withdrawn``."""
-    if asked.status == "pending":
-        return "late" if asked.deadline is not None and asked.deadline <= time.time() else "open"
-    return {"answered": "answered", "expired": "late"}.get(asked.status, "withdrawn")
+def _vote_of(actor: Actor, asked: Asked) -> queries.Vote | None:
+    """The actor's own vote on a prompt; None where they have not voted."""
+    return next((vote for vote in asked.voted if vote.voter == actor.id), None)
 
 
 def _view_path(execution_id: str) -> str:

@@ -24,7 +24,7 @@ from restpoint.http.pages.html import Form
 from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import form_pairs, is_from_another_site, origin_of, read_body
 from restpoint.http.sessions import Sessions
-from restpoint.oauth.flow import Callback
+from restpoint.oauth.callbacks import Callback
 from restpoint.oauth.providers import CALLBACK, Provider
 from restpoint.oauth.sign_in import SignIn, SignInResult, is_of_sign_in
 from restpoint.oauth.signed_links import STATE_SECONDS

@@ -1,9 +1,11 @@
 """What waits for a person: prompts that they may answer, and consents that they may grant, the most urgent first."""
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from restpoint._storage import Asked
 from restpoint.access import Actor
 from restpoint.errors import NotFound
 from restpoint.lifecycle import ExecutionStatus
@@ -29,6 +31,8 @@ class Waiting:
     claimed_by: str | None = None
     prompt: dict[str, Any] | None = None
     provider: str | None = None
+    votes: int | None = None
+    voted: tuple[str, ...] = ()
 
     @property
     def address(self) -> tuple[str, str]:
@@ -65,6 +69,8 @@ async def waiting(
             created_at=each.created_at,
             claimed_by=each.claimed_by,
             prompt=each.prompt,
+            votes=each.votes,
+            voted=each.voted,
         )
         for each in page.items
     ]
@@ -96,3 +102,10 @@ async def _consents(service: Service, actor: Actor, workflow: str | None) -> lis
                 )
             )
     return found
+
+
+def state_of(asked: Asked) -> str:
+    """Where the prompt is: ``open``, ``late`` (nobody answered in time), ``answered`` or ``withdrawn``."""
+    if asked.status == "pending":
+        return "late" if asked.deadline is not None and asked.deadline <= time.time() else "open"
+    return {"answered": "answered", "expired": "late"}.get(asked.status, "withdrawn")

@@ -1,6 +1,6 @@
 """Prompt-and-answer exchanges over HTTP, beside an in-memory dict behind the same FastAPI and uvicorn in the same run.
 
-    python benchmarks/http.py [--seconds 3] [--rounds 5] [--connections 1 16 64]
+    python benchmarks/over_http.py [--seconds 3] [--rounds 5] [--connections 1 16 64]
 
 One exchange is three requests: start (202 with the prompt), answer (204), poll (`?wait=5`: the result). The
 servers are processes of their own with equal settings and take turns, round by round; the client is plain sockets,

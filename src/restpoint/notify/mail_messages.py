@@ -1,0 +1,108 @@
+"""A notice as a mail: its headers, its text and its HTML, and what counts as an address.
+
+Every value of a header is one line, and the policy of ``email`` refuses what is not, so nothing that workflows or people
+wrote can add a header. The same notice has the same ``Message-ID`` at every attempt (RFC 5322, section 3.6.4), and all mails
+about one execution refer to one id, by which mail programs show them as a thread.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from hashlib import sha256
+from typing import Final
+from urllib.parse import urlsplit
+
+from restpoint.notify.notices import Notice, Recipient
+from restpoint.notify.wording import Worded, is_question, one_line
+
+_MOST_LOCAL: Final = 64  # octets (RFC 5321, section 4.5.3.1.1)
+_MOST_ADDRESS: Final = 254
+_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]"  # RFC 5322, section 3.2.3, and RFC 6531, section 3.3
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*@({_LABEL}(?:\.{_LABEL})*)")
+_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
+_EIGHT_BITS: Final = SMTPUTF8.clone(cte_type="7bit")
+
+
+def check_address(address: str) -> str:
+    """Return the address if mail can go there: ``local@domain``, the domain in ASCII. Raises ``ValueError`` otherwise."""
+    local, _, domain = address.rpartition("@")
+    if local and not domain.isascii() and domain.isprintable():
+        raise ValueError(
+            f"{address[:80]!r} has a domain that is not in ASCII; write it as xn--…, as a registrar shows it."
+        )
+    fits = len(local.encode("utf-8", "replace")) <= _MOST_LOCAL and len(address) <= _MOST_ADDRESS
+    if not fits or not _ADDRESS.fullmatch(address) or not address.isprintable():
+        raise ValueError(f"{address[:80]!r} is no mail address; give one such as anna@example.com.")
+    return address
+
+
+def check_unsubscribe(url: str) -> str:
+    """Return the URL if a mail may have it as ``List-Unsubscribe`` (RFC 2369). Raises ``ValueError`` otherwise."""
+    plain = url.isascii() and url.isprintable() and not set(url) & set(' <>,"\\')
+    if not plain or urlsplit(url).scheme not in {"https", "mailto"} or len(url) > 500:
+        raise ValueError(f"{url[:80]!r} is no address to unsubscribe at; give one that begins with https: or mailto:.")
+    return url
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom mails are from. ``unsubscribe`` is where a recipient ends mails that ask nothing of them."""
+
+    address: str
+    name: str = ""
+    reply_to: str | None = None
+    unsubscribe: str | None = None
+
+    @property
+    def domain(self) -> str:
+        """The domain of the address."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail as it is handed to a server. ``needs_utf8`` says that an address is not in ASCII (RFC 6531)."""
+
+    sender: str
+    recipient: str
+    content: bytes
+    needs_utf8: bool
+
+
+def mail_of(notice: Notice, recipient: Recipient, worded: Worded, sender: Sender) -> Mail:
+    """The mail of a notice for one person. Raises ``ValueError`` for an address that is none."""
+    address = check_address(recipient.address)
+    needs_utf8 = not (address.isascii() and sender.address.isascii())
+    message = EmailMessage(_EIGHT_BITS if needs_utf8 else _SEVEN_BITS)
+    message["From"] = _mailbox(sender.name, sender.address)
+    message["To"] = _mailbox(recipient.name, address)
+    if sender.reply_to is not None:
+        message["Reply-To"] = sender.reply_to
+    message["Subject"] = one_line(worded.subject)
+    message["Date"] = datetime.fromtimestamp(notice.time // 1000, UTC)
+    thread = f"<{_id('execution', notice.execution_id)}@{sender.domain}>"
+    message["Message-ID"] = f"<{_id('notice', notice.id)}@{sender.domain}>"
+    message["In-Reply-To"] = thread
+    message["References"] = thread
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers
+    message["X-Auto-Response-Suppress"] = "All"  # for Exchange, which goes by its own header
+    if sender.unsubscribe is not None and not is_question(notice):
+        message["List-Unsubscribe"] = f"<{sender.unsubscribe}>"
+    message.set_content(worded.text)
+    if worded.html is not None:
+        message.add_alternative(worded.html, subtype="html")
+    return Mail(sender.address, address, message.as_bytes(), needs_utf8)
+
+
+def _mailbox(name: str, address: str) -> Address:
+    local, _, domain = address.rpartition("@")
+    return Address(one_line(name), local, domain)
+
+
+def _id(kind: str, text: str) -> str:
+    """The left part of a message id: ids of executions may have any character, so what stands here is a digest."""
+    return f"{kind}.{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
