@@ -1,6 +1,7 @@
 """The order in which a workflow is given its outcomes: the same on a replay, down to what its tasks do between two of them."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine.replay import Order
 from restpoint.prompts import HumanResponseText
 from runners import PATIENCE, WAYS, answer, asked, ended, question
+from support import eventually
 
 TURNS = 10
 """Turns of the loop that a task of the workflow below needs for what it does after an answer."""
@@ -40,8 +42,7 @@ async def test_a_task_has_as_many_turns_between_two_outcomes_on_a_replay_as_it_h
         record = (await runner.start("racing")).record
         await asked(record, "a", "b")
         await answer(store, record, "a", "yes")
-        while done != ["a"]:  # noqa: ASYNC110 - nothing else tells of it
-            await asyncio.sleep(0)
+        await eventually(lambda: done == ["a"])
         await answer(store, record, "b", "yes")
         await asked(record, "more")
     async with asyncio.timeout(PATIENCE), Runner(store, [racing]):
@@ -57,9 +58,7 @@ async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_o
     assert number_of_own == 3
     waiting = [asyncio.ensure_future(order.give(each)) for each in (later, own, earlier)]
     for number, outcome in enumerate((earlier, later, own), 1):
-        async with asyncio.timeout(PATIENCE):
-            while not outcome.is_given:  # noqa: ASYNC110 - turns of the loop
-                await asyncio.sleep(0)
+        await eventually(partial(getattr, outcome, "is_given"))
         assert order.newest_given == number
     await asyncio.gather(*waiting)
 
