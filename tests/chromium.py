@@ -38,6 +38,14 @@ QUIET = [
 ]
 
 
+_FOCUSED = """
+    const it = document.activeElement;
+    const names = [...[...(it.labels ?? [])].map((label) => label.textContent), it === document.body ? "" : it.textContent];
+    return names.map((name) => name.replaceAll(/\\s+/g, " ").trim()).filter((name) => name !== "");
+"""
+"""What the part of a page that has the focus is called: its labels, and what it contains."""
+
+
 def missing() -> str | None:
     """What a browser needs and this machine has not."""
     absent = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
@@ -142,6 +150,37 @@ class Browser:
         """What a script of the page gives: the body of an async function."""
         given = "const given = [...arguments], done = given.pop();"
         return self.driver.execute_async_script(f"{given} (async () => {{{script}}})().then(done)", *arguments)
+
+    # --- By keyboard only ---
+
+    def key(self, name: str, code: int, text: str = "") -> None:
+        """Press a key, as the keyboard does, whatever has the focus."""
+        for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
+            event = {"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code}
+            self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", {**event, **({"text": text} if text else {})})
+
+    def tab_to(self, words: str, *, exactly: bool = False) -> None:
+        """Go on with the tabulator until the name of what has the focus has these words, or is ``exactly`` these."""
+        called: list[str] = []
+        for _ in range(80):
+            self.key("Tab", 9)
+            names = self.driver.execute_script(_FOCUSED)
+            if any(name == words if exactly else words in name for name in names):
+                return
+            called += names
+        raise AssertionError(f"the tabulator comes to no {words!r}, but to {called} at {self.url}")
+
+    def enter(self) -> None:
+        """Press the enter key."""
+        self.key("Enter", 13, "\r")
+
+    def space(self) -> None:
+        """Press the space key."""
+        self.key(" ", 32, " ")
+
+    def type(self, text: str) -> None:
+        """Write into what has the focus."""
+        self.driver.execute_cdp_cmd("Input.insertText", {"text": text})
 
     def size(self, width: int, height: int) -> None:
         """The page as on a screen of this many pixels (``--headless`` windows have a least width)."""

@@ -1,6 +1,8 @@
 import functools
+import os
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from faults.harness import Zygote
     from provider import Provider
 
+
+# Some hundred processes are started, and each would compile everything anew where a variable keeps bytecode from being written.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # An ordinary run has the same cases each time, and a machine that stands still fails none. The deep ones look for new cases.
 hypothesis.settings.register_profile("ordinary", deadline=None, derandomize=True, print_blob=True)
@@ -61,7 +67,11 @@ def _new_files_quickly() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _new_files_by_revisions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a test is about files and how they are made, the revisions make them."""
-    if request.path.parent.name in {"storage", "faults"}:
+    if request.path.parent.name == "faults" or request.path.stem in {
+        "test_creating",
+        "test_migrations",
+        "test_upgrades",
+    }:
         monkeypatch.setattr(migrations, "_migrate", new_files.by_revisions)
 
 

@@ -38,7 +38,8 @@ def _between(draw: st.DrawFn, size: int, least: str, most: str) -> dict[str, int
 @st.composite
 def _texts(draw: st.DrawFn) -> _One:
     value = draw(TEXTS)
-    return _One(str, value, _between(draw, len(value), "min_length", "max_length"))
+    said: dict[str, Any] = _between(draw, len(value), "min_length", "max_length")
+    return _One(str, value, {**said, "json_schema_extra": {"x-multiline": True}} if draw(st.booleans()) else said)
 
 
 @st.composite

@@ -1,7 +1,8 @@
 """New files made quickly, for tests that are about something else than how a file is made.
 
 The revisions make a first file, and each further one gets the statements of that one, in one transaction: the same tables,
-triggers, views and rows, in a tenth of the time. ``storage`` and ``faults`` have the revisions make every file.
+triggers, views and rows, in a tenth of the time. In ``faults``, and where migrations are
+tested, the revisions make every file.
 """
 
 import sqlite3

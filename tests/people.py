@@ -76,7 +76,7 @@ PROMPTS: dict[str, HumanPrompt] = {
 @workflow
 async def ask(ctx: Context, given: dict[str, Any]) -> Any:
     """Ask one of the prompts, of whom and for how long the input says."""
-    options = {name: given[name] for name in ("assignees", "four_eyes", "timeout", "votes") if name in given}
+    options = {name: value for name, value in given.items() if name != "kind"}
     response = await ctx.ask(PROMPTS[given["kind"]], **options)
     return response.model_dump(mode="json")
 
@@ -100,6 +100,12 @@ def look_up(number: str) -> str:
 async def fail(ctx: Context) -> None:
     """Fail with markup in the message."""
     raise WorkflowFailed(f"The account is closed. {NASTY}", code="account_closed")
+
+
+@workflow
+async def connect(ctx: Context) -> str:
+    """Ask for a consent."""
+    return (await ctx.authorize("github", scopes=["repo", "read:org"], timeout=3600)).token_type
 
 
 def by_cookie(request: Request) -> Actor | None:

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import httpx
 import uvicorn
@@ -20,6 +21,8 @@ from restpoint.http.app import create_app
 from restpoint.http.connections import Config, ConnectionLimits
 from restpoint.prompts import HumanPromptBinary, HumanPromptCheckbox, HumanPromptText
 from support import CALL, MAIL, NO, PATIENCE, YES
+
+T = TypeVar("T")
 
 GATES: dict[str, asyncio.Event] = {}
 """What the workflow ``gated`` waits for, by its input."""
@@ -173,6 +176,35 @@ async def served_within(limits: ConnectionLimits, app: Any, **headers: str) -> A
         server.told_to_end.set()
         await running
         listening.close()
+
+
+class Serving:
+    """A client of an app behind uvicorn, for tests that are no coroutines: the server has a thread and a loop of its own."""
+
+    def __init__(self, app: Any) -> None:
+        self._app, self._began, self._over = app, threading.Event(), asyncio.Event()
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
+        self._thread.start()
+        assert self._began.wait(PATIENCE), "the server does not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(PATIENCE)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives that runs beside the server."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with served(self._app) as client:
+            self.url = str(client.base_url)
+            self._began.set()
+            await self._over.wait()
 
 
 def make_app(path: Path, **settings: Any) -> Starlette:

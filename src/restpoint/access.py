@@ -236,6 +236,10 @@ class Policy:
         """Whether they see what a workflow raised, with its traceback, beside the public message of a failure."""
         return OPERATOR in actor.roles
 
+    def may_end_sessions(self, actor: Actor) -> bool:
+        """Whether they may list the sessions of everybody who signed in at a browser, and end them."""
+        return OPERATOR in actor.roles
+
     def may_read_history(self, actor: Actor, execution: Subject) -> bool:
         """Whether they may read the whole history, including the prompts and responses of others."""
         return self.owns(actor, execution.owner) or self.sees_everything(actor)

@@ -175,6 +175,21 @@ class EventKind(StrEnum):
         "A prompt was addressed to others; the detail names whom it is addressed to now.",
         _Effect(wait="interaction", releases=True, readdresses=True),
     )
+    INTERACTION_REMINDED = (
+        "interaction_reminded",
+        "A prompt is still open, and those who have it are reminded; the detail names them.",
+        _Effect(wait="interaction"),
+    )
+    INTERACTION_ESCALATED = (
+        "interaction_escalated",
+        "Nobody answered a prompt in time, so it was addressed to others; the detail names whom it is addressed to now.",
+        _Effect(wait="interaction", releases=True, readdresses=True),
+    )
+    INTERACTION_NOT_ESCALATED = (
+        "interaction_not_escalated",
+        "Nobody answered a prompt in time, but those whom it was to escalate to may not answer it: it stays as it is.",
+        _Effect(wait="interaction"),
+    )
     INTERACTION_REWORDED = (
         "interaction_reworded",
         "A workflow's code asks in other words now; the prompt stays as it was asked.",
@@ -308,6 +323,8 @@ UNDOINGS: Final = tuple(kind for kind in EventKind if kind.undoes_end)
 """The events by which an execution that had ended runs again."""
 CLAIMINGS: Final = tuple(kind for kind in EventKind if kind.claims or kind.releases)
 """The events after which a prompt is claimed by somebody else than before, or by nobody."""
+ESCALATIONS: Final = (EventKind.INTERACTION_ESCALATED, EventKind.INTERACTION_NOT_ESCALATED)
+"""The events that an escalation ends in."""
 DECISIONS: Final = tuple(kind for kind in EventKind if kind.is_decision)
 """The events by which a person decides something."""
 READDRESSINGS: Final = tuple(kind for kind in EventKind if kind.readdresses)

@@ -79,6 +79,20 @@ class InteractionResponseRequest(BaseModel, extra="forbid"):
 # --- What the original did not have ----------------------------------------------------------------------------------
 
 
+class Reminders(BaseModel):
+    """The reminders and the escalation of an open prompt. Times are seconds since the epoch; None where there is none."""
+
+    remind_at: float | None = None
+    """When those who have the prompt are reminded next."""
+    reminded_at: float | None = None
+    """When they were reminded last."""
+    escalate_at: float | None = None
+    """When the prompt is addressed to ``escalate_to`` instead."""
+    escalated_at: float | None = None
+    """When that was done. It is neither to come nor done where none of them may answer the prompt."""
+    escalate_to: list[str] = Field(default_factory=list)
+
+
 class OpenInteraction(BaseModel):
     """One of the open prompts of an execution. Times are seconds since the epoch."""
 
@@ -99,6 +113,8 @@ class OpenInteraction(BaseModel):
     """How many equal votes answer it; None: the answer of one person does."""
     voted: list[str] = Field(default_factory=list)
     """Who has voted so far, the first one first."""
+    reminders: Reminders | None = None
+    """Its reminders and its escalation; None where it was asked without any."""
 
 
 class InboxItem(BaseModel):
@@ -126,6 +142,8 @@ class InboxItem(BaseModel):
     """How many equal votes answer it; None: the answer of one person does."""
     voted: list[str] = Field(default_factory=list)
     """Who has voted so far, the first one first."""
+    reminders: Reminders | None = None
+    """Its reminders and its escalation; None where it was asked without any."""
     prompt: HumanPrompt
     response_url: str = ""
 
@@ -135,6 +153,30 @@ class InboxList(BaseModel):
 
     items: list[InboxItem]
     next_cursor: str | None = None
+
+
+class SessionItem(BaseModel):
+    """A session of somebody who signed in at a browser, with the rights that it began with. Times are seconds since the epoch.
+
+    ``provider`` is None where it began with a bearer token. It ends at ``ends_at`` unless it is used before, and at
+    ``expires_at`` in any case.
+    """
+
+    id: str
+    person: str
+    groups: list[str] = []
+    roles: list[str] = []
+    provider: str | None = None
+    created_at: float
+    used_at: float
+    ends_at: float
+    expires_at: float
+
+
+class SessionList(BaseModel):
+    """The sessions that are not over, the oldest first."""
+
+    items: list[SessionItem]
 
 
 class NoticeItem(BaseModel):

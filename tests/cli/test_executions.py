@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+import serving
 from restpoint import ExecutionStore
 from restpoint.errors import InteractionAlreadyResolved
+from restpoint.http.app import create_app
 from restpoint.prompts import (
     HumanPrompt,
     HumanPromptRadio,
@@ -127,6 +129,29 @@ async def test_what_is_there_is_listed_and_shown_in_each_form(here: Path) -> Non
     assert "The disk is full." in told[2]
     items = json.loads(typed("history", failed, "-o", "json", cwd=here).stdout)
     assert [item["event"] for item in items] == ["execution_created", "execution_failed"]
+
+
+async def test_show_and_inbox_tell_of_reminders_and_of_the_escalation(here: Path) -> None:
+    async with ExecutionStore(database=here / "restpoint.db") as store:
+        execution_id = (await store.create_execution(owner="ada")).execution_id
+        await store.set_interaction_required(
+            execution_id,
+            TEXT,
+            assignees=["joan"],
+            remind_after=[0.01, 9_000],
+            escalate_after=18_000,
+            escalate_to=["boss"],
+        )
+    shown = typed("show", execution_id, cwd=here).stdout  # a command that opens the file does what is due
+    while "reminded" not in shown:
+        shown = typed("show", execution_id, cwd=here).stdout
+    lines = dict(line.split(maxsplit=1) for line in shown.splitlines() if line.startswith(("remind", "escalate")))
+    assert "UTC (" in lines["reminded"]
+    assert "UTC (in " in lines["remind"]
+    assert lines["escalate"].startswith("to boss, ")
+    assert "reminded: What is your name?" in typed("inbox", cwd=here).stdout
+    (line,) = [line for line in typed("history", execution_id, cwd=here).stdout.splitlines() if "reminded" in line]
+    assert "to joan" in line
 
 
 async def test_an_id_may_be_cut_at_either_end_as_long_as_it_names_one(here: Path) -> None:
@@ -510,7 +535,16 @@ async def test_whoever_watches_is_told_of_what_nobody_goes_on_with(here: Path, w
     assert b"Traceback" not in words
 
 
-async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
+@pytest.mark.parametrize("through", ["the file", "a server"])
+async def test_everything_is_watched_until_ctrl_c(here: Path, through: str) -> None:
+    if through == "the file":
+        await watched_until_ctrl_c(here)
+        return
+    async with serving.served(create_app([], database=here / "restpoint.db")) as http:
+        await watched_until_ctrl_c(here, "--url", str(http.base_url))
+
+
+async def watched_until_ctrl_c(here: Path, *arguments: str) -> None:
     made: list[str] = []
 
     async def busy() -> None:
@@ -520,7 +554,7 @@ async def test_everything_is_watched_until_ctrl_c(here: Path) -> None:
                 made.append((await store.create_execution()).execution_id)
                 await asyncio.sleep(0.05)
 
-    async with watching_process(here) as watching:
+    async with watching_process(here, *arguments) as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
         assert await watching.stderr.readline() == b"Watching; Ctrl-C ends it.\n"

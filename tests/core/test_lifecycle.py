@@ -287,7 +287,7 @@ async def expire_everything(path: Path, clock: ManualClock) -> list[Change]:
     database, events = await Database.open(path, clock), list[Change]()
     database.sink = lambda committed: events.extend(committed.events)
     try:
-        for execution_id, wait_id in await queries.due(database, clock.now(), 100):
+        for execution_id, wait_id in await queries.past_deadline(database, clock.now(), 100):
             await database.write(partial(waits.expire, execution_id=execution_id, wait_id=wait_id, keeping=FOREVER))
         return events
     finally:

@@ -1130,15 +1130,15 @@ async def test_a_deadline_set_while_the_clockwork_looks_for_the_next_one_is_not_
     path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked, go_on = asyncio.Event(), asyncio.Event()
-    next_deadline = queries.next_deadline
+    next_due = queries.next_due
 
-    async def slowly(database: "Database") -> int | None:
-        found = await next_deadline(database)
+    async def slowly(database: "Database", after: int = 0) -> int | None:
+        found = await next_due(database, after)
         looked.set()
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(queries, "next_deadline", slowly)
+    monkeypatch.setattr(queries, "next_due", slowly)
     async with ExecutionStore(database=path, clock=clock, sweep_interval_seconds=NEVER) as store:
         await looked.wait()
         record = await store.create_execution()
@@ -1260,11 +1260,11 @@ async def test_who_goes_on_with_what_a_process_left_running_drives_it(
 @pytest.mark.parametrize("half", [0, 1])
 def test_the_store_does_what_the_model_says_in_random_programs(tmp_path: Path, half: int) -> None:
     done = Counter[str]()
-    for more in range(5):  # A change of the rules changes what a seed leads to: go on until everything has happened.
-        done += explore(tmp_path, 60, seed=2 * more + half)
+    for more in range(10):  # A change of the rules changes what a seed leads to: go on until everything has happened.
+        done += explore(tmp_path, 30, seed=2 * more + half)
         if all(done[what] for what in OFTEN):
             break
-    check_that_it_happened(done, 60, OFTEN)
+    check_that_it_happened(done, 30, OFTEN)
 
 
 @pytest.mark.deep

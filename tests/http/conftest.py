@@ -1,12 +1,17 @@
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import pytest_asyncio
 
 from serving import GATES, make_app, served, whoever
+
+if TYPE_CHECKING:
+    from asking import Asking
+    from chromium import Browser
 
 
 @pytest.fixture
@@ -29,3 +34,12 @@ async def guarded(file: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server that wants to know who it is: the header ``x-user`` says so."""
     async with served(make_app(file, authenticate=whoever)) as http:
         yield http
+
+
+@pytest.fixture
+def asking(tmp_path: Path, fresh: Path, browser: "Browser") -> "Iterator[Asking]":
+    """A server that asks Ada whatever it is told to, and her browser."""
+    from asking import asking_ada  # here, because it takes a while and few tests want one
+
+    with asking_ada(tmp_path, fresh, browser) as made:
+        yield made

@@ -82,6 +82,55 @@ async def test_every_actor_may_do_what_the_matrix_says_and_nothing_else(file: Pa
             assert tuple(found) == MATRIX[kind, actor], actor
 
 
+FORMS = {
+    "claim": ("/claim{prompt}", ""),
+    "answer": ("{prompt}", "text=Hopper"),
+    "delegate": ("/delegate{prompt}", "to=zoe"),
+    "reassign": ("/reassign{prompt}", "to=zoe%0D%0Agroup:legal&reason=on+holiday"),
+    "cancel": ("{execution}/cancel", ""),
+    "retry": ("{execution}/retry", "reason=again"),
+}
+TAKEN = {204: 303, 200: 303}  # a page that took a form sends the browser on
+
+
+@pytest.mark.parametrize("kind", TERMS)
+async def test_every_actor_may_do_on_the_pages_what_the_matrix_says_and_sees_no_button_for_more(
+    file: Path, kind: str
+) -> None:
+    async with served(make_app(file, authenticate=whoever)) as http, ExecutionStore(database=file) as store:
+        for actor in (name for of, name in MATRIX if of == kind):
+            said = {"x-user": actor, "content-type": "application/x-www-form-urlencoded"}
+
+            async def asked_page() -> tuple[str, str]:
+                execution_id, prompt = await asked(store, kind)
+                return f"/view/{execution_id}", f"/view/{execution_id}/prompt/{prompt}"
+
+            execution, prompt = await asked_page()
+            pages = {path: await http.get(path, headers=said) for path in (execution, prompt, "/")}
+            found: list[Any] = [pages[execution].status_code == 200, f'href="{prompt}"' in pages["/"].text]
+            offered = {
+                verb: f'action="{path.format(execution=execution, prompt=prompt)}"' in pages[page].text
+                for verb, (path, _) in FORMS.items()
+                for page in ([execution] if verb in {"cancel", "retry"} else [prompt])
+            }
+            offered |= {"answer": 'class="answer"' in pages[prompt].text}
+            replies = {}
+            for verb, (path, form) in FORMS.items():
+                execution, prompt = await asked_page()
+                url = path.format(execution=execution, prompt=prompt)
+                replies[verb] = (await http.post(url, content=form, headers=said)).status_code
+            _, seen, listed, *statuses = MATRIX[kind, actor]
+            wanted = {verb: TAKEN.get(status, status) for verb, status in zip(FORMS, statuses, strict=True)}
+            assert (*found, replies) == (seen, listed, wanted), actor
+            assert {verb for verb, is_offered in offered.items() if is_offered} <= {
+                verb for verb, status in wanted.items() if status == 303
+            }, actor
+            assert offered["answer"] == (wanted["answer"] == 303), actor
+            assert offered["delegate"] == (wanted["delegate"] == 303), actor
+            assert offered["reassign"] == (wanted["reassign"] == 303), actor
+            assert offered["cancel"] == (wanted["cancel"] == 303), actor
+
+
 async def test_a_claim_is_told_to_whoever_comes_second_and_the_client_raises_it(file: Path) -> None:
     async with served(make_app(file, authenticate=whoever)) as http, ExecutionStore(database=file) as store:
         execution_id, prompt = await asked(store, "group")

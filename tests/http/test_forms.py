@@ -96,19 +96,32 @@ async def test_another_kind_than_a_form_is_refused(store: ExecutionStore) -> Non
         assert refused.value.errors == ()
 
 
-@given(case=cases())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_model_comes_back_equal_over_http(fresh: Path, path: Path, case: Case) -> None:
-    shutil.copyfile(fresh, path)
+def examples(count: int) -> settings:
+    """So many: the same at every ordinary run, new ones in a deep one."""
+    function_scoped = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=count, derandomize=count < 100, database=None, suppress_health_check=function_scoped)
 
-    async def answered() -> None:
-        async with ExecutionStore(database=path) as store, client_of(store) as (client, _):
-            ids = await asked(store, form_of(case.model, text="?"))
-            content = json.loads(case.value.model_dump_json(exclude_none=True))
-            await client.answer(*ids, {"type": "form", "content": content})
 
-    asyncio.run(answered())
-    assert read_model(case.model, content_in(path)) == case.value
+COUNTS = pytest.mark.parametrize("count", [15, pytest.param(1_000, marks=pytest.mark.deep)])
+
+
+@COUNTS
+def test_every_model_comes_back_equal_over_http(fresh: Path, path: Path, count: int) -> None:
+    @examples(count)
+    @given(case=cases())
+    def each(case: Case) -> None:
+        shutil.copyfile(fresh, path)
+
+        async def answered() -> None:
+            async with ExecutionStore(database=path) as store, client_of(store) as (client, _):
+                ids = await asked(store, form_of(case.model, text="?"))
+                content = json.loads(case.value.model_dump_json(exclude_none=True))
+                await client.answer(*ids, {"type": "form", "content": content})
+
+        asyncio.run(answered())
+        assert read_model(case.model, content_in(path)) == case.value
+
+    each()
 
 
 def settings_of(case: Case) -> list[str]:
@@ -120,21 +133,25 @@ def settings_of(case: Case) -> list[str]:
     return typed
 
 
-@given(case=cases())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@COUNTS
 def test_every_model_comes_back_equal_from_the_command_line(
-    fresh: Path, path: Path, restpoint: Command, case: Case
+    fresh: Path, path: Path, restpoint: Command, count: int
 ) -> None:
-    shutil.copyfile(fresh, path)
+    @examples(count)
+    @given(case=cases())
+    def each(case: Case) -> None:
+        shutil.copyfile(fresh, path)
 
-    async def begun() -> str:
-        async with ExecutionStore(database=path) as store:
-            return (await asked(store, form_of(case.model, text="?")))[0]
+        async def begun() -> str:
+            async with ExecutionStore(database=path) as store:
+                return (await asked(store, form_of(case.model, text="?")))[0]
 
-    execution_id = asyncio.run(begun())
-    ran = restpoint("answer", execution_id, *settings_of(case))
-    if not settings_of(case):
-        assert (ran.returncode, "is a form" in ran.stderr or "no answer is given" in ran.stderr) == (2, True)
-        return
-    assert ran.returncode == 0, ran.stderr
-    assert read_model(case.model, content_in(path)) == case.value
+        execution_id = asyncio.run(begun())
+        ran = restpoint("answer", execution_id, *settings_of(case))
+        if not settings_of(case):
+            assert (ran.returncode, "is a form" in ran.stderr or "no answer is given" in ran.stderr) == (2, True)
+            return
+        assert ran.returncode == 0, ran.stderr
+        assert read_model(case.model, content_in(path)) == case.value
+
+    each()

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from html_pages import Read
 from people import NASTY, PROMPTS, as_, ask, asked_by, by_cookie, execution_of, inbox_served
 from restpoint import ExecutionStore, Runner
 from restpoint._core import markdown
@@ -51,25 +51,6 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "dropdown": ("option=0", {"selected_option": PROMPTS["dropdown"].options[0].model_dump()}),  # type: ignore[union-attr]
 }
-
-
-class Read(HTMLParser):
-    """The elements of a page, with their attributes, and the words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest_asyncio.fixture
@@ -131,6 +112,36 @@ async def test_the_inbox_is_sorted_by_deadline_and_counts(inbox: httpx.AsyncClie
     assert reply.text.index("How shall we reach her?") < reply.text.index("What shall we tell her?")
 
 
+async def test_the_pages_say_who_was_reminded_and_when_a_prompt_escalates(inbox: httpx.AsyncClient) -> None:
+    path = await asked_by(
+        inbox, "ada", "text", assignees=["joan"], remind_after=[0.05, 7_000], escalate_after=9_000, escalate_to=["op"]
+    )
+    shown = await until_in(inbox, "/", "joan", "Reminded")
+    assert re.findall(r"Escalates in ([^<]+)<", shown) == ["2 hours"]
+    about = (await page(inbox, path, "joan")).words
+    assert re.search(r"Reminder\s*given \d+ \w+ .* UTC\s*next \d+ \w+ ", about)
+    assert re.search(r"Escalates\s*\d+ \w+ .* UTC\s*to op", about)
+    view = (await page(inbox, f"/view/{execution_of(path)}", "ada")).words
+    assert "Escalates in 2 hours" in view
+    assert re.search(r"Reminded\s.* UTC\s*joan", view)
+    (prompt,) = (await inbox.get(f"/executions/{execution_of(path)}", headers=as_("joan"))).json()["interactions"]
+    assert prompt["reminders"]["remind_at"] == pytest.approx(prompt["created_at"] + 7_000)
+    assert prompt["reminders"]["reminded_at"] >= prompt["created_at"] + 0.05
+    assert (prompt["reminders"]["escalate_to"], prompt["reminders"]["escalated_at"]) == (["op"], None)
+    (item,) = (await inbox.get("/inbox", headers=as_("joan"))).json()["items"]
+    assert item["reminders"] == prompt["reminders"]
+
+
+async def test_the_pages_say_that_a_prompt_escalated_and_that_one_could_not(inbox: httpx.AsyncClient) -> None:
+    terms = {"assignees": ["joan"], "four_eyes": True, "escalate_after": 0.05}
+    path = await asked_by(inbox, "ada", "text", escalate_to=["grace"], **terms)
+    await until_in(inbox, "/", "grace", "Escalated")
+    assert re.search(r"Escalated\s*\d+ \w+ .* UTC\s*to you", (await page(inbox, path, "grace")).words)
+    assert path not in (await inbox.get("/", headers=as_("joan"))).text
+    path = await asked_by(inbox, "ada", "text", escalate_to=["ada"], **terms)
+    await until_in(inbox, path, "joan", "Could not escalate")
+
+
 async def test_the_inbox_can_be_filtered_by_workflow(inbox: httpx.AsyncClient) -> None:
     await asked_by(inbox, "ada", "text")
     await inbox.post("/v1/workflows/tell", headers=as_("ada"))
@@ -147,6 +158,16 @@ async def until_in(client: httpx.AsyncClient, path: str, name: str, words: str) 
             if words in text:
                 return text
             await asyncio.sleep(0.01)
+
+
+async def test_an_address_without_a_page_is_told_in_a_page_to_people_and_as_a_problem_to_programs(
+    inbox: httpx.AsyncClient,
+) -> None:
+    page = await inbox.get("/nowhere", headers={"sec-fetch-mode": "navigate"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no page at this address" in page.text
+    problem = await inbox.get("/nowhere")
+    assert (problem.status_code, problem.json()["code"]) == (404, "route_not_found")
 
 
 # --- Answering -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
-from barriers import Barriers
 from chromium import Browser
 from people import as_, asked_by, execution_of, inbox_served
 from served import Served
@@ -45,19 +43,6 @@ class Person:
 
     def open(self, path: str) -> None:
         self.browser.open(self.base + path)
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
-
-    def tab_to(self, words: str) -> None:
-        """Go on with the tabulator until what has the focus is called like this."""
-        for _ in range(60):
-            self.press(Keys.TAB)
-            focused = self.driver.switch_to.active_element
-            if words in focused.accessible_name:
-                return
-        raise AssertionError(f"the tabulator comes to no {words!r}")
 
 
 BY_FORM = {
@@ -117,28 +102,29 @@ async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, 
         ada = Person(browser, inbox, "ada")
         for kind, title in opened.items():
             ada.open("/")
-            ada.tab_to(title)
-            ada.press(Keys.ENTER)
+            browser.tab_to(title)
+            browser.enter()
             browser.until("Add a comment")
             match kind:
                 case "text":
-                    ada.tab_to("Your answer")
-                    ada.press("Dear Grace")
+                    browser.tab_to("Your answer")
+                    browser.type("Dear Grace")
                 case "radio":
-                    ada.tab_to("E-mail")
-                    ada.press(Keys.SPACE, Keys.ARROW_DOWN)
+                    browser.tab_to("E-mail")
+                    browser.space()
+                    browser.key("ArrowDown", 40)
                 case "checkbox":
-                    ada.tab_to("E-mail")
-                    ada.press(Keys.SPACE)
-                    ada.tab_to("By letter")
-                    ada.press(Keys.SPACE)
+                    browser.tab_to("E-mail")
+                    browser.space()
+                    browser.tab_to("By letter")
+                    browser.space()
                 case "dropdown":
-                    ada.tab_to("Choose one")
-                    ada.press("Call")
+                    browser.tab_to("Choose one")
+                    browser.key("c", 67, "c")
                 case _:
                     pass
-            ada.tab_to(BY_FORM[kind][2])
-            ada.press(Keys.ENTER)
+            browser.tab_to(BY_FORM[kind][2])
+            browser.enter()
             browser.until("You answered this")
 
     await to_thread(walk)
@@ -158,8 +144,8 @@ async def test_after_a_mistake_the_summary_has_the_focus_and_leads_to_the_field(
         browser.press("Send the answer")
         browser.until("Your answer was not sent yet")
         assert ada.driver.switch_to.active_element.get_attribute("id") == "summary"
-        ada.tab_to("Write an answer.")
-        ada.press(Keys.ENTER)
+        browser.tab_to("Write an answer.")
+        browser.enter()
         assert ada.driver.switch_to.active_element.get_attribute("name") == "text"
 
     await to_thread(walk)
@@ -245,57 +231,6 @@ async def test_a_form_that_was_open_while_the_server_was_killed_is_taken(tmp_pat
 
 
 # --- For everybody ---------------------------------------------------------------------------------------------------
-
-
-async def test_no_page_in_no_state_has_a_barrier(inbox: httpx.AsyncClient, browser: Browser) -> None:
-    barriers = Barriers(browser)
-    kinds = [
-        "text",
-        "notification",
-        "binary_choice",
-        "radio",
-        "checkbox",
-        "dropdown",
-        "form",
-        "arabic",
-        "long",
-        "long_binary",
-        "nasty",
-    ]
-    paths = [await asked_by(inbox, "ada", kind) for kind in kinds]
-    late = await asked_by(inbox, "ada", "text", timeout=0.01)
-    failed = f"/view/{execution_of(late)}"
-    theirs = await asked_by(inbox, "ada", "text", assignees=["grace"], four_eyes=True)
-    answered = await asked_by(inbox, "ada", "radio")
-    await inbox.post(answered, data={"option": "0", "comment": "As agreed"}, headers=as_("ada"))
-    withdrawn = await asked_by(inbox, "ada", "text")
-    await inbox.post(f"/executions/{execution_of(withdrawn)}/cancel", headers=as_("ada"))
-    await ended(inbox, execution_of(late), **as_("ada"))
-    told = (await inbox.post("/v1/workflows/tell", headers=as_("ada"))).json()["execution_id"]
-    pages = [
-        "/", "/?workflow=none", "/decided", *paths, late, failed, theirs, answered, withdrawn, f"/view/{told}", "/view/none",
-    ]  # fmt: skip
-
-    def walk() -> None:
-        with barriers.on_a_telephone():
-            for name, addresses in (("ada", pages), ("grace", ["/", "/decided"]), ("op", ["/attention", failed])):
-                person = Person(browser, inbox, name)
-                for address in addresses:
-                    person.open(address)
-                    barriers.look(f"{address} as {name}")
-            person = Person(browser, inbox, "ada")
-            for path in (paths[0], paths[3], paths[6]):  # with a mistake
-                person.open(path)
-                browser.press("Send the answer")
-                browser.until("Your answer was not sent yet")
-                barriers.look(f"{path} with a mistake")
-            browser.driver.delete_all_cookies()
-            person.open("/")
-            barriers.look("for nobody")
-
-    await to_thread(walk)
-    assert barriers.found == []
-    assert browser.outside() == []
 
 
 async def test_text_from_right_to_left_is_laid_out_so(inbox: httpx.AsyncClient, browser: Browser) -> None:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,42 @@ async def test_an_operator_lists_sessions_and_ends_them_while_the_server_runs(
     assert [(event, cause) for event, _, cause in told(file)] == [
         ("signed_in", "token"), ("signed_out", "revoked"), ("signed_in", "token"), ("signed_out", "revoked"),
     ]  # fmt: skip
+
+
+async def test_an_operator_lists_and_ends_sessions_at_a_server_and_nobody_else_does(
+    file: Path, tokens: Path, token: str
+) -> None:
+    plain = bearer_tokens.add(tokens, "bob")
+
+    def run(*words: str, said: str = token) -> Any:
+        return typed("sessions", *words, "--url", str(client.base_url), cwd=file.parent, RESTPOINT_TOKEN=said)
+
+    async with server(file, tokens) as client:
+        await sign_in(client, token)
+        (item,) = json.loads((await asyncio.to_thread(run, "list", "-o", "json")).stdout)
+        assert (item["person"], item["groups"], item["roles"], item["provider"]) == (
+            ADA,
+            ["finance"],
+            ["operator"],
+            None,
+        )
+        table = (await asyncio.to_thread(run, "list", "--of", ADA)).stdout
+        assert ADA in table
+        assert client.cookies["restpoint"] not in table
+        assert json.loads((await asyncio.to_thread(run, "list", "--of", "bob", "-o", "json")).stdout) == []
+        for words in (("list",), ("revoke", "--all")):
+            refused = await asyncio.to_thread(partial(run, *words, said=plain))
+            assert (refused.returncode, "role operator" in refused.stderr) == (4, True), refused.stderr
+        nobody = await asyncio.to_thread(run, "revoke", "--of", "bob")
+        assert (nobody.returncode, await me(client)) == (3, 200)
+        wrong = await client.post("/sessions/revoke", json={"of": ADA, "all": True}, headers={"origin": origin(client)})
+        assert wrong.status_code == 422
+        evil = {"origin": "https://evil.example"}
+        assert (await client.post("/sessions/revoke", json={"all": True}, headers=evil)).status_code == 403
+        ended = await asyncio.to_thread(run, "revoke", item["id"][:13])
+        assert (ended.returncode, ended.stderr) == (0, "Ended 1 session.\n")
+        assert await me(client) == 401
+    assert told(file) == [("signed_in", ADA, "token"), ("signed_out", ADA, "revoked")]
 
 
 @pytest.mark.parametrize("how", ["somebody else", "more rights", "one that had ended"])

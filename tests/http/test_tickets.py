@@ -14,13 +14,14 @@ import pytest_asyncio
 
 from people import PROMPTS, ask, by_cookie
 from restpoint import ExecutionStore, Runner
+from restpoint._core.clock import Clock
 from restpoint.access import Actor
 from restpoint.errors import ExecutionNotFound
 from restpoint.http.app import asgi_app
 from restpoint.notify.tickets import Ticket, Tickets
 from restpoint.oauth.keyring import KeyText, Vault, as_text, new_key
 from serving import served
-from support import dump, rows
+from support import ManualClock, dump, rows
 
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]+)">')
 
@@ -60,15 +61,15 @@ class Office:
 
 
 @asynccontextmanager
-async def office_at(path: Path, **options: Any) -> AsyncIterator[Office]:
+async def office_at(path: Path, clock: Clock | None = None) -> AsyncIterator[Office]:
     groups: dict[str, set[str]] = {"finance": {"ben", "joan"}}
 
     async def groups_of(person: str, among: Collection[str]) -> Collection[str]:
         return [group for group in among if person in groups.get(group, ())]
 
     tickets = Tickets(Vault(KeyText(as_text(new_key()))), "https://approvals.example", groups_of)
-    async with ExecutionStore(database=path) as store, Runner(store, [ask]) as runner:
-        app = asgi_app(store, runner, pages=True, tickets=tickets, authenticate=by_cookie, **options)
+    async with ExecutionStore(database=path, clock=clock) as store, Runner(store, [ask]) as runner:
+        app = asgi_app(store, runner, pages=True, tickets=tickets, authenticate=by_cookie)
         async with served(app) as client:
             yield Office(client, store, runner, tickets, path, groups)
 
@@ -240,14 +241,16 @@ async def test_a_ticket_ends_when_the_question_is_withdrawn_or_the_execution_can
     await dead(office, link, form, "The workflow does not need an answer any more.")
 
 
-async def test_a_ticket_ends_with_the_deadline(office: Office) -> None:
-    ids = await office.asked(assignees=["anna"], timeout=0.3)
-    link = office.link(ids, "anna")
-    form = await office.form(link)
-    record = await office.store.get(ids[0])
-    while record is not None and record.pending_interactions:
-        await record.changed()
-    await dead(office, link, form, "The time for an answer is over.")
+async def test_a_ticket_ends_with_the_deadline(file: Path, clock: ManualClock) -> None:
+    async with office_at(file, clock) as office:
+        ids = await office.asked(assignees=["anna"], timeout=3_600)
+        link = office.link(ids, "anna")
+        form = await office.form(link)
+        record = await office.store.get(ids[0])
+        clock.step(3_601)
+        while record is not None and record.pending_interactions:
+            await record.changed()
+        await dead(office, link, form, "The time for an answer is over.")
 
 
 async def test_a_ticket_ends_when_the_question_is_handed_to_others(office: Office) -> None:
@@ -298,6 +301,26 @@ async def test_four_eyes_hold_for_the_owner_with_a_ticket(office: Office) -> Non
     mixed = {**form, "ticket": office.tickets.seal(Ticket(*ids, "ada")), "text": "Yes"}
     assert (await office.client.post("/ticket", data=mixed)).status_code in {403, 410}
     assert office.answers() == []
+
+
+async def test_a_vote_by_ticket_is_given_once_and_the_others_still_vote(office: Office) -> None:
+    ids = await office.asked("binary_choice", assignees=["anna", "grace", "zoe"], votes=2)
+    annas = office.link(ids, "anna")
+    form = await office.form(annas)
+    assert (await office.answer(annas, option="0")).status_code == 303
+    page = await office.client.get(annas)
+    assert "Your vote is recorded" in page.text
+    assert "<form" not in page.text
+    assert (await office.client.post("/ticket", data={**form, "option": "1"})).status_code == 409
+    assert office.answers() == []
+    assert "2 equal votes answer it" in (await office.client.get(office.link(ids, "grace"))).text
+    assert (await office.answer(office.link(ids, "grace"), option="0")).status_code == 303
+    for name, words in (("anna", "recorded"), ("grace", "recorded"), ("zoe", "Answered already")):
+        assert words in (await office.client.get(office.link(ids, name))).text
+    assert len(office.answers()) == 1
+    voted = rows(office.path, "SELECT actor, detail FROM history WHERE event = 'interaction_voted'")
+    assert {actor for actor, _ in voted} >= {"anna"}
+    assert all('"known_by":"ticket"' in detail for _, detail in voted)
 
 
 async def test_a_claim_of_somebody_else_holds(office: Office) -> None:

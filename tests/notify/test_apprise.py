@@ -31,6 +31,8 @@ from support import PATIENCE, dump, rows
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 TOKEN = "canary-3f9a"
+PATIENT = f"cto={PATIENCE:g}&rto={PATIENCE:g}"
+"""How long Apprise waits for a connection and for a reply: by default four seconds, for which a machine may stand still."""
 NOTICE = sample(EventKind.INTERACTION_ASKED)
 
 
@@ -47,7 +49,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"json://user:{TOKEN}@{self.client.base_url.host}:{self.client.base_url.port}/{TOKEN}"
+        return f"json://user:{TOKEN}@{self.client.base_url.host}:{self.client.base_url.port}/{TOKEN}?{PATIENT}"
 
 
 @asynccontextmanager

@@ -235,6 +235,16 @@ async def test_nobody_is_asked_who_must_not_answer(store: ExecutionStore, path: 
     await deliverer.close()
 
 
+async def test_whoever_has_voted_is_not_asked_again(store: ExecutionStore, path: Path, tmp_path: Path) -> None:
+    office = TestChannel()
+    await (await deliverer_of(store, tmp_path, PEOPLE, office=office).open()).close()
+    ids = await asked(store, assignees=["joan", "zoe", "ada"], votes=2)
+    await store.resolve_interaction(*ids, ADA, actor="joan")
+    deliverer = await deliverer_of(store, tmp_path, PEOPLE, office=office).open()
+    await settled(path, [("ada", "given_up"), ("zoe", "delivered")], "recipient, status")
+    await deliverer.close()
+
+
 async def test_a_prompt_for_nobody_by_name_is_told_to_the_owner(
     store: ExecutionStore, path: Path, tmp_path: Path
 ) -> None:

@@ -307,6 +307,12 @@ def test_a_routes_file_says_what_is_wrong_with_its_mails(tmp_path: Path, text: s
         routes_in(tmp_path, f"{CHANNELS}{text}\n")
 
 
+def test_what_is_wrong_with_a_channel_names_it(tmp_path: Path) -> None:
+    routes = routes_in(tmp_path, CHANNELS)
+    with pytest.raises(InvalidArgument, match=r"^The channel 'chat': The URL of Apprise comes from CHAT, which is not"):
+        routes.channels({})
+
+
 # --- The connection --------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,16 @@ def hashed(text: str) -> str:
             event_details.asked(PROMPT, Terms(four_eyes=1), digest=False),
             f'{{"prompt":{PROMPT},"assignees":null,"four_eyes":true}}',
         ),
+        (
+            event_details.asked(
+                PROMPT, Terms(remind_after=(5, 7), escalate_after=9, escalate_to='["bob"]'), digest=False
+            ),
+            f'{{"prompt":{PROMPT},"remind_after_ms":[5,7],"escalate_after_ms":9,"escalate_to":["bob"]}}',
+        ),
+        (event_details.reminded(["bob", "group:it"]), '{"to":["bob","group:it"]}'),
+        (event_details.escalated(["bob"], []), '{"assignees":["bob"]}'),
+        (event_details.escalated(["bob"], ["ada"]), '{"assignees":["bob"],"kept_out":["ada"]}'),
+        (event_details.escalated([], ["ada"]), '{"kept_out":["ada"]}'),
         (event_details.answered(RESPONSE, digest=False), f'{{"response":{RESPONSE}}}'),
         (
             event_details.answered(RESPONSE, digest=True, actor=Actor("bob")),

@@ -36,6 +36,8 @@ class Wait:
     """Who has voted so far, the first one first, as a JSON list; None where the prompt takes no votes."""
     claimed_by: str | None = None
     claimed_at: int | None = None
+    reminders: str | None = None
+    """What falls due while it is open, as JSON; see ``reminders.py``."""
     provider: str | None = None
     """The provider of a consent that restpoint drives; None for a consent that the caller drives."""
     scopes: str | None = None
@@ -79,7 +81,8 @@ class Terms:
     """Whom an interaction is addressed to, how it stands in their inboxes, and what happens at its deadline.
 
     ``assignees``, ``other_than`` (the ids of prompts whose answerers must not answer it) and the response are JSON text. ``due``
-    is in milliseconds from the asking. ``votes`` is how many equal votes answer it; None: the answer of one person does.
+    is in milliseconds from the asking, and so are ``remind_after`` and ``escalate_after``; ``escalate_to`` is JSON text too.
+    ``votes`` is how many equal votes answer it; None: the answer of one person does.
     """
 
     assignees: str | None = None
@@ -90,6 +93,9 @@ class Terms:
     due: int | None = None
     other_than: str | None = None
     votes: int | None = None
+    remind_after: tuple[int, ...] = ()
+    escalate_after: int | None = None
+    escalate_to: str | None = None
 
 
 NO_TERMS: Final = Terms()

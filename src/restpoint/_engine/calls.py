@@ -59,7 +59,7 @@ def fingerprint(*parts: str | int | None) -> str:
 
 
 def asked_for(text: str, terms: Terms, default: str | None) -> str:
-    """A hash of a prompt and of the rules that it is asked under, but for when it is due and how urgent it is."""
+    """A hash of a prompt and of the rules of its answer: not of how urgent it is, when it is due, reminded of and escalated."""
     others = () if terms.other_than is None else (terms.other_than,)
     votes = () if terms.votes is None else ("votes", terms.votes)
     return fingerprint(text, terms.assignees, terms.four_eyes, terms.on_deadline, default, *others, *votes)

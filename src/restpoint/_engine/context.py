@@ -31,7 +31,7 @@ from restpoint._engine.calls import asked_for, fingerprint, fingerprint_of
 from restpoint._engine.run import Run
 from restpoint._engine.steps import Trying, name_of, result_type, stepped
 from restpoint._storage import journal
-from restpoint._store.prompt_request import PromptRequest
+from restpoint._store.prompt_request import Duration, Durations, PromptRequest
 from restpoint.errors import InteractionExpired, InvalidArgument
 from restpoint.oauth.providers import read_scopes
 from restpoint.prompts import (
@@ -65,6 +65,9 @@ class AskTerms(TypedDict, total=False):
     priority: int | None
     due: float | timedelta | None
     votes: int | None
+    remind_after: Durations | None
+    escalate_after: Duration | None
+    escalate_to: Sequence[str] | None
 
 
 class FormOptions(TypedDict, total=False):
@@ -138,6 +141,9 @@ class Context:
         - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer. Each votes once, and
           the vote stays. The first answer that so many gave is returned; the comment does not count, and ``answer_to`` has every
           vote. Where no answer can get so many votes any more, what the deadline would do happens at once.
+        - ``remind_after``: when those who have the prompt are reminded of it: seconds from now or a ``timedelta``, or a list of
+          these. ``escalate_after`` and ``escalate_to``: when, and to whom, it is addressed instead, which ends a claim of it. See
+          ``ExecutionStore.set_interaction_required``. Changed code may give other values; an open prompt keeps its own.
         - At the deadline this raises ``InteractionExpired``; or with ``on_deadline="fail"`` the execution fails with the
           code ``deadline_passed``; or the prompt is answered with ``default``, a response or a model of the form.
         - A time limit of asyncio around it, such as ``asyncio.timeout``, fails the execution with ``time_limit_refused``: it
@@ -181,6 +187,9 @@ class Context:
         priority: int | None = None,
         due: float | timedelta | None = None,
         votes: int | None = None,
+        remind_after: Durations | None = None,
+        escalate_after: Duration | None = None,
+        escalate_to: Sequence[str] | None = None,
         **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
         model: type[BaseModel] | None = None
@@ -192,7 +201,7 @@ class Context:
         others = None if other_than is None else self._run.answered.ids_of(other_than)
         asked = PromptRequest.read(
             *(prompt, _seconds(timeout), assignees, four_eyes, on_deadline, default, others, priority, _seconds(due)),
-            votes,
+            *(votes, remind_after, escalate_after, escalate_to),
         )
         terms = asked.terms
         called = asked.prompt.input_type if name is None else check_text("name", name, limit=1_000)

@@ -31,11 +31,9 @@ def time_limit(task: asyncio.Task[Any]) -> str | None:
         variables = running.cr_frame.f_locals
         if running.cr_code in _LIMITED and variables.get("timeout") is not None:
             found = f"asyncio.{running.cr_code.co_name} with a timeout"
-        else:
-            # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
-            kept = gc.get_referents(running)
-            if any(each.when() is not None for each in map(_timeout_of, kept) if each is not None):
-                found = "asyncio.timeout"
+        # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
+        elif any(_limits(each) for each in gc.get_referents(running)):
+            found = "asyncio.timeout"
         running = running.cr_await
     return found
 
@@ -43,10 +41,13 @@ def time_limit(task: asyncio.Task[Any]) -> str | None:
 _LIMITED: Final = {asyncio.wait.__code__, asyncio.wait_for.__code__}
 
 
-def _timeout_of(kept: object) -> asyncio.Timeout | None:
-    owner = getattr(kept, "__self__", kept) if isinstance(kept, MethodType) else kept
-    is_exit = isinstance(kept, MethodType) or sys.version_info >= (3, 14)
-    return owner if is_exit and isinstance(owner, asyncio.Timeout) else None
+def _limits(kept: object) -> bool:
+    """Whether what a coroutine keeps is the exit of a time limit that is set. Most is not, and this is asked at every wait."""
+    if isinstance(kept, MethodType):
+        kept = kept.__self__
+    elif sys.version_info < (3, 14):
+        return False
+    return isinstance(kept, asyncio.Timeout) and kept.when() is not None
 
 
 class _NoRun:

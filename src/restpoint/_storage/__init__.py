@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         erasure,
         event_details,
         executions,
+        feed,
         hash_chain,
         history,
         journal,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         outbox,
         progress,
         queries,
+        reminders,
         retention,
         retries,
         search,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from restpoint._storage.consents import Consent
     from restpoint._storage.counts import Gauges
     from restpoint._storage.erasure import Erasure
-    from restpoint._storage.hash_chain import Broken, Head, HistoryRow, Row
+    from restpoint._storage.hash_chain import Broken, Head
     from restpoint._storage.history import HistoryEntry
     from restpoint._storage.journal import Call, Entry
     from restpoint._storage.leases import Claim
@@ -57,11 +59,11 @@ if TYPE_CHECKING:
 __all__ = [
     "REVISION", "Address", "Answer", "Asked", "Broken", "Call", "Claim", "Committed", "Connection",
     "Consent", "Database", "Entry", "Erasure", "ExecutionSummary", "Failure", "Filters", "Gauges",
-    "Head", "HistoryEntry", "HistoryRow", "InboxPage", "Observer", "Page", "Progress", "Row", "Session", "Snapshot",
-    "Synchronous", "Transaction", "assignments", "audit_queries", "backup",
-    "checks", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain", "history",
-    "journal", "leases", "listing", "locate", "migrations", "outbox", "owner_counts", "progress", "queries", "reading",
-    "retention", "retries", "search", "sessions", "settings", "starts", "vacuum", "verification", "waits",
+    "Head", "HistoryEntry", "InboxPage", "Observer", "Page", "Progress", "Session", "Snapshot", "Synchronous",
+    "Transaction", "assignments", "audit_queries", "backup", "checks", "claims", "consents", "counts", "erasure",
+    "event_details", "executions", "feed", "hash_chain", "history", "journal", "leases", "listing", "locate", "migrations",
+    "outbox", "owner_counts", "progress", "queries", "reading", "reminders", "retention", "retries", "search", "sessions",
+    "settings", "starts", "vacuum", "verification", "waits",
 ]  # fmt: skip
 
 _HOMES = {
@@ -70,7 +72,7 @@ _HOMES = {
     "consents": ("Consent",),
     "counts": ("Gauges",),
     "erasure": ("Erasure",),
-    "hash_chain": ("Broken", "Head", "HistoryRow", "Row"),
+    "hash_chain": ("Broken", "Head"),
     "history": ("HistoryEntry",),
     "journal": ("Call", "Entry"),
     "leases": ("Claim",),
@@ -83,10 +85,10 @@ _HOMES = {
     "sqlite.database": ("Committed", "Database", "Observer", "Transaction"),
 }
 _MODULES = (
-    "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "hash_chain",
-    "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "retention", "retries",
-    "search", "sessions", "settings", "starts", "verification", "waits",
-    "sqlite.backup", "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
+    "assignments", "audit_queries", "claims", "consents", "counts", "erasure", "event_details", "executions", "feed",
+    "hash_chain", "history", "journal", "leases", "listing", "outbox", "owner_counts", "progress", "queries", "reminders",
+    "retention", "retries", "search", "sessions", "settings", "starts", "verification", "waits", "sqlite.backup",
+    "sqlite.checks", "sqlite.migrations", "sqlite.vacuum",
 )  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES, _MODULES)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, case, exists, func, select, tuple_, union
 
 from restpoint._core.changes import Change, Wait
+from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
 from restpoint._storage import statements, votes
 from restpoint._storage.history import append
@@ -153,7 +154,7 @@ class InboxItem:
     ``priority`` is its own, or else that of its execution. ``due`` is when it should be answered, and from ``deadline`` on it
     cannot be answered any more; None where there is none. ``prompt`` is the JSON object that is stored and sent.
     ``excluded`` are people who must not answer it. ``votes`` is how many equal votes answer it (None: it takes none), and
-    ``voted`` are those who have voted, the first one first.
+    ``voted`` are those who have voted, the first one first. ``reminders`` are its reminders and its escalation, if it has any.
     """
 
     execution_id: str
@@ -172,6 +173,7 @@ class InboxItem:
     prompt: dict[str, Any]
     votes: int | None = None
     voted: tuple[str, ...] = ()
+    reminders: Reminders | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ _SHOWN: Final = (
     *(_e.id.label("execution_id"), _i.id.label("interaction_id"), _e.workflow, _e.owner),
     func.coalesce(_i.priority, _e.priority).label("priority"),
     *(_i.due_at, _i.deadline_at, _i.created_at, _i.assignees, _i.four_eyes, _i.excluded, _i.claimed_by, _i.claimed_at),
-    *(_i.prompt, _i.votes, case((_i.votes.is_not(None), votes.VOTERS))),
+    *(_i.prompt, _i.votes, case((_i.votes.is_not(None), votes.VOTERS)), statements.REMINDERS),
 )
 
 
@@ -259,7 +261,7 @@ async def inbox(
 
 def _item(row: Row) -> InboxItem:
     execution_id, interaction_id, workflow, owner, priority, due_at, deadline_at, created_at, *rest = row
-    assignees, four_eyes, excluded, claimed_by, claimed_at, prompt, needed, voters = rest
+    assignees, four_eyes, excluded, claimed_by, claimed_at, prompt, needed, voters, reminders = rest
     return InboxItem(
         execution_id,
         interaction_id,
@@ -277,6 +279,7 @@ def _item(row: Row) -> InboxItem:
         decode(prompt),
         needed,
         tuple(decode(voters) or ()),
+        Reminders.read(reminders),
     )
 
 

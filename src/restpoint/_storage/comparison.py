@@ -29,11 +29,21 @@ from sqlalchemy import (
 )
 
 from restpoint._core.execution_row import LABELS, ExecutionRow
+from restpoint._core.reminders import ESCALATE, REMIND, STAY
 from restpoint._storage.event_details import differs
 from restpoint._storage.hash_chain import CHUNK, Finding
-from restpoint._storage.schema import consents, executions, history, interactions, journal, runs, sessions
+from restpoint._storage.schema import consents, executions, history, interactions, journal, reminders, runs, sessions
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, prepare, word, words
-from restpoint.events import CLAIMINGS, DECISIONS, ENDINGS, READDRESSINGS, UNDOINGS, EventKind, WaitKind
+from restpoint.events import (
+    CLAIMINGS,
+    DECISIONS,
+    ENDINGS,
+    ESCALATIONS,
+    READDRESSINGS,
+    UNDOINGS,
+    EventKind,
+    WaitKind,
+)
 from restpoint.lifecycle import OPEN
 
 _NAMED: Final = 5  # differences between tables and history that are reported, of each kind
@@ -177,7 +187,8 @@ def _last_told(kinds: tuple[EventKind, ...], what: ColumnElement[Any]) -> Scalar
     return last
 
 
-_l = history.alias("l").c
+_later = history.alias("l")
+_l = _later.c
 _readdressed = _last_told(READDRESSINGS, func.json_extract(_l.detail, word("$.assignees")))
 _claimed = _last_told(CLAIMINGS, case((_l.event.in_(words(kind for kind in CLAIMINGS if kind.claims)), _l.actor)))
 _others = func.json_each(_in_detail("other_than")).table_valued("value", name="others")
@@ -254,6 +265,59 @@ _OF_RUNS: Final = (
 )
 
 
+_r = reminders.c
+_planned = func.json_each(_in_detail("remind_after_ms")).table_valued("value", name="planned")
+_of_prompt = _r.interaction_key == _i.key
+_is_reminder = _r.what == word(REMIND)
+
+
+def _rows(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    """How many of the rows of a prompt meet these conditions."""
+    counted = select(func.count()).select_from(reminders).where(_of_prompt, *conditions)
+    return counted.correlate(interactions, history, _later).scalar_subquery()
+
+
+_is_told = (
+    exists(_l.sequence)
+    .where(
+        _l.execution_id == _e.id,
+        _l.wait_id == _i.id,
+        _l.time == _r.done_at,
+        case(
+            (_r.what == word(ESCALATE), _l.event == word(EventKind.INTERACTION_ESCALATED)),
+            (_r.what == word(STAY), _l.event == word(EventKind.INTERACTION_NOT_ESCALATED)),
+            # A reminder that is overdue together with the escalation is not given.
+            else_=_l.event.in_(words((EventKind.INTERACTION_REMINDED, *ESCALATIONS))),
+        ),
+    )
+    .correlate(executions, interactions, reminders)
+)
+_is_marked = (
+    exists(_l.sequence)
+    .where(
+        _l.execution_id == _e.id,
+        _l.wait_id == _i.id,
+        _l.event.in_(words((EventKind.INTERACTION_REMINDED, *ESCALATIONS))),
+        _rows(_r.done_at == _l.time) == ZERO,
+    )
+    .correlate(executions, interactions)
+)
+_REMINDERS_DIFFER: Final = case(
+    (~_is_open, _rows() > ZERO),
+    else_=(_rows(_is_reminder) != func.coalesce(func.json_array_length(_h.detail, word("$.remind_after_ms")), ZERO))
+    | (_rows(_is_reminder, (_r.at - _h.time).not_in(select(_planned.c.value).correlate(history))) > ZERO)
+    | (_rows(~_is_reminder) != _in_detail("escalate_after_ms").is_not(None))
+    | (
+        _rows(
+            ~_is_reminder,
+            (_r.at != _in_detail("escalate_after_ms") + _h.time) | (_r.assignees != _in_detail("escalate_to")),
+        )
+        > ZERO
+    )
+    | (_rows(_r.done_at.is_not(None), ~_is_told) > ZERO)
+    | _is_marked,
+)
+
 _s = sessions.c
 _of_session = _in_detail("session") == _s.id
 _SESSIONS: Final = _some(
@@ -274,8 +338,11 @@ _SESSIONS: Final = _some(
 
 
 @functools.cache
-def _payloads(labels: tuple[str, ...], rights: tuple[str, ...], *, has_runs: bool) -> str:
+def _payloads(labels: tuple[str, ...], rights: tuple[str, ...], *, has_runs: bool, has_reminders: bool) -> str:
     """SQL: the payloads, and of these labels and rights those, that are not what the history tells of them."""
+    reminding = _payload(
+        word("reminders of prompt ").concat(_i.id), _askings, _h.detail.is_not(None), _REMINDERS_DIFFER
+    )
     return _some(
         union_all(
             _payload(
@@ -290,6 +357,7 @@ def _payloads(labels: tuple[str, ...], rights: tuple[str, ...], *, has_runs: boo
                 _payload(word(f"{what} of prompt ").concat(_i.id), _askings, _h.detail.is_not(None), condition)
                 for what, condition in (_RIGHTS[column] for column in rights)
             ),
+            *((reminding,) if has_reminders else ()),
             *(_OF_RUNS if has_runs else ()),
             _payload(
                 word(" or ".join((*labels, "created_at"))),
@@ -375,6 +443,7 @@ def of_tables(connection: sqlite3.Connection, live: set[str]) -> Iterator[Findin
         tuple(name for name in LABELS if name in of_executions),
         tuple(name for name in _RIGHTS if name in of_interactions),
         has_runs=bool(_columns(connection, "runs")),
+        has_reminders=bool(_columns(connection, "reminders")),
     )
     connection.create_function("sha256_hex", 1, _sha256_hex, deterministic=True)
     for name, execution_id, sequence in connection.execute(payloads, limit).fetchall():

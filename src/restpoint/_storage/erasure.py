@@ -9,9 +9,9 @@ erased.
 The erasure of a person takes
 
 - every execution that they own, all of it;
-- in the executions of others, each answer and each vote that they gave, and each prompt that was ever addressed to them alone,
-  when it was asked or by a delegation or reassignment, and why they could not be told of a prompt. What several votes came to
-  stays, as the votes of the others do: at least one other person said the same.
+- in the executions of others, each answer and each vote that they gave, each prompt that was ever addressed to them alone, when
+  it was asked or by a delegation or reassignment, and why they could not be told of a prompt. What several votes came to stays,
+  as the votes of the others do: at least one other person said the same.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
@@ -62,7 +62,9 @@ _DECISIONS: Final = words(DECISIONS)
 _THEM: Final = listed("names")
 _IS_THEIRS: Final = _h.event.in_(_DECISIONS) & (_h.actor.in_(_THEM))
 # What a receiver said of a person whom it could not tell.
-_UNTOLD: Final = word(EventKind.NOTICE_GIVEN_UP)
+_IS_OF_THEM: Final = (_h.event == word(EventKind.NOTICE_GIVEN_UP)) & (
+    func.json_extract(_h.detail, word("$.recipient")).in_(_THEM)
+)
 _DETAILS: Final = prepare(
     select(_h.sequence).where(_h.execution_id == bindparam("id"), _ITS_DETAILS).order_by(_h.sequence)
 )
@@ -72,7 +74,7 @@ _DETAILS_OF_WAIT: Final = prepare(
         _h.execution_id == bindparam("id"),
         _h.wait_id == bindparam("wait"),
         _ITS_DETAILS,
-        _IS_THEIRS | (_h.event == _UNTOLD) | (bindparam("whole") == ONE),
+        _IS_THEIRS | _IS_OF_THEM | (bindparam("whole") == ONE),
     )
     .order_by(_h.sequence)
 )
@@ -192,9 +194,7 @@ _CONCERNS: Final[Select[Any]] = select(_h.event, _h.execution_id, _h.wait_id).wh
         _h.event.in_(words(_ADDRESSES))
         & (func.json_array_length(_ASSIGNEES) == ONE)
         & (func.json_extract(_h.detail, word("$.assignees[0]")).in_(_THEM)),
-        (_h.event == _UNTOLD)
-        & _h.wait_id.is_not(None)
-        & (func.json_extract(_h.detail, word("$.recipient")).in_(_THEM)),
+        _IS_OF_THEM & _h.wait_id.is_not(None),
     ),
 )
 _CONCERNING: Final = prepare(_CONCERNS)

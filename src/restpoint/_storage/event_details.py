@@ -5,6 +5,7 @@ a response comes first in its detail, exactly as the tables store it: ``differs`
 A file with ``history="digest"`` has the SHA-256 of the payload in its place.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
@@ -51,7 +52,8 @@ def asked(
     """A prompt, which is JSON: whom it is addressed to, at which call of its workflow it was asked, and its deadline.
 
     ``timeout`` is in milliseconds from the asking. What the deadline does is told where that is not to expire; the prompts whose
-    answerers must not answer it, its own priority, its due date and how many equal votes answer it where it has any.
+    answerers must not answer it, its own priority, its due date, how many equal votes answer it, its reminders and its escalation
+    where it has any.
     """
     fields = [_payload("prompt", prompt, digest=digest)]
     if terms.assignees is not None or terms.four_eyes:
@@ -71,7 +73,16 @@ def asked(
         fields.append(f'"due_ms":{terms.due}')
     if terms.votes is not None:
         fields.append(f'"votes":{terms.votes}')
-    return _object(*fields)
+    return _object(*fields, *_planned(terms))
+
+
+def _planned(terms: Terms) -> list[str]:
+    fields = []
+    if terms.remind_after:
+        fields.append(f'"remind_after_ms":{encode(list(terms.remind_after))}')
+    if terms.escalate_after is not None:
+        fields += [f'"escalate_after_ms":{terms.escalate_after}', f'"escalate_to":{terms.escalate_to}']
+    return fields
 
 
 def reworded(asked: str, now: str, *, digest: bool) -> str:
@@ -105,6 +116,17 @@ def readdressed(assignees: str, actor: Actor | None = None, authority: str | Non
     """Whom a prompt is addressed to now, which is a JSON list, and by what right the actor did that."""
     told = f'"assignees":{assignees}'
     return _object(told) if actor is None else _object(told, _credentials(actor, authority or APPLICATION))
+
+
+def reminded(people: Sequence[str]) -> str:
+    """Those who are reminded of a prompt: people, and groups as ``group:NAME``."""
+    return encode({"to": list(people)})
+
+
+def escalated(assignees: Sequence[str], kept_out: Sequence[str]) -> str:
+    """Whom a prompt is addressed to now, and those of the escalation who must not answer it, where there are any."""
+    told = {"assignees": list(assignees)} if assignees else {}
+    return encode({**told, "kept_out": list(kept_out)} if kept_out else told)
 
 
 def consent(provider: str, scopes: tuple[str, ...]) -> str:

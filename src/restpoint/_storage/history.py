@@ -14,17 +14,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import bindparam, case, func, insert, literal_column, select
+from sqlalchemy import ColumnElement, bindparam, case, func, insert, literal_column, select
 
 from restpoint._core.serialization import READ_ERRORS, decode, encode, unreadable
-from restpoint._storage.schema import executions, history, history_anchor, journal
-from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
+from restpoint._storage.schema import executions, history, history_anchor, interactions, journal
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import DamagedFile
-from restpoint.events import EventKind
+from restpoint.events import READDRESSINGS, EventKind
 
-_h, _e, _j = history.c, executions.c, journal.c
+_h, _e, _i, _j = history.c, executions.c, interactions.c, journal.c
 
 GENESIS: Final = bytes(32)
 """The digest that the first row is chained to."""
@@ -137,6 +137,25 @@ _HISTORY_OF: Final = prepare(_ENTRY.where(_h.execution_id == bindparam("id")))
 _SINCE: Final = prepare(
     limited(select(_h.sequence, _h.execution_id).where(_h.sequence > bindparam("after")).order_by(_h.sequence))
 )
+_CONCERNED_SINCE: Final = prepare(
+    limited(
+        select(_h.sequence, _h.execution_id, _h.event, _h.wait_id, _e.owner, _i.assignees)
+        .select_from(
+            history.outerjoin(executions, _e.id == _h.execution_id).outerjoin(
+                interactions, (_i.execution_key == _e.key) & (_i.id == _h.wait_id)
+            )
+        )
+        .where(_h.sequence > bindparam("after"))
+        .order_by(_h.sequence)
+    )
+)
+_EVER_ADDRESSED: Final = prepare(
+    select(func.json_extract(_h.detail, word("$.assignees"))).where(
+        _h.execution_id == bindparam("id"),
+        _h.wait_id == bindparam("wait"),
+        _h.event.in_(words([EventKind.INTERACTION_ASKED, *READDRESSINGS])),
+    )
+)
 _LAST: Final = prepare(select(func.coalesce(func.max(_h.sequence), ZERO)))
 
 
@@ -163,20 +182,27 @@ _EVENT_BYTES: Final = 1024 * 1024
 _PAYLOAD: Final = (
     select(_j.result)
     .select_from(journal.join(executions, _j.execution_key == _e.key))
-    .where(_e.id == bindparam("id"), _j.position == func.json_extract(_h.detail, literal_column("'$.position'")))
+    .where(_e.id == _h.execution_id, _j.position == func.json_extract(_h.detail, literal_column("'$.position'")))
+    .correlate(history)
     .scalar_subquery()
 )
 _HAS_PAYLOAD: Final = _h.event.in_([literal_column(f"'{kind}'") for kind in EventKind if kind.journal_field])
 _BYTES: Final = func.coalesce(func.length(_h.detail), ZERO) + case(
     (_HAS_PAYLOAD, func.coalesce(func.length(_PAYLOAD), ZERO)), else_=ZERO
 )
-_OF: Final = (_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
-_BATCH: Final = limited(select(_h.sequence, _BYTES.label("bytes")).where(*_OF).order_by(_h.sequence)).subquery()
-_SUMS: Final = select(
-    _BATCH.c.sequence, (func.sum(_BATCH.c.bytes).over(order_by=_BATCH.c.sequence) - _BATCH.c.bytes).label("before")
-).subquery()
-_END_OF_BATCH: Final = select(func.max(_SUMS.c.sequence)).where(_SUMS.c.before < bindparam("bytes")).scalar_subquery()
-_EVENTS_OF: Final = prepare(_ENTRY.where(*_OF, _h.sequence <= _END_OF_BATCH))
+
+
+def _batch(*which: ColumnElement[bool]) -> str:
+    """SQL: the first of these rows, at most so many, and no more after the one that brings them to so many bytes."""
+    first = limited(select(_h.sequence, _BYTES.label("bytes")).where(*which).order_by(_h.sequence)).subquery()
+    before = func.sum(first.c.bytes).over(order_by=first.c.sequence) - first.c.bytes
+    sums = select(first.c.sequence, before.label("before")).subquery()
+    end = select(func.max(sums.c.sequence)).where(sums.c.before < bindparam("bytes")).scalar_subquery()
+    return prepare(_ENTRY.where(*which, _h.sequence <= end))
+
+
+_EVENTS_OF: Final = _batch(_h.execution_id == bindparam("id"), _h.sequence > bindparam("after"))
+_EVENTS_AT: Final = _batch(_h.sequence.in_(listed("sequences")))
 _retired = func.instr(_j.position, word(RETIRED))
 _JOURNALED: Final = prepare(
     select(_j.position, _j.result)
@@ -197,7 +223,22 @@ async def events_of(database: Database, execution_id: str, after: int, most: int
     history only says where in the journal it stands.
     """
     rows = await database.read(_EVENTS_OF, {"id": execution_id, "after": after, "max": most, "bytes": _EVENT_BYTES})
-    entries = [_entry(row) for row in rows]
+    return await _with_payloads(database, execution_id, [_entry(row) for row in rows])
+
+
+async def events_at(database: Database, sequences: Sequence[int]) -> list[HistoryEntry]:
+    """Return the events at these rows, in order; as of ``events_of``, there are fewer where they are large."""
+    given = {"sequences": json.dumps(list(sequences)), "max": len(sequences), "bytes": _EVENT_BYTES}
+    entries = [_entry(row) for row in await database.read(_EVENTS_AT, given)]
+    of_journal = {each.execution_id for each in entries if _journaled(each) is not None}
+    for execution_id in of_journal - {None}:
+        its = [each for each in entries if each.execution_id == execution_id]
+        told = {each.sequence: each for each in await _with_payloads(database, str(execution_id), its)}
+        entries = [told.get(each.sequence, each) for each in entries]
+    return entries
+
+
+async def _with_payloads(database: Database, execution_id: str, entries: list[HistoryEntry]) -> list[HistoryEntry]:
     positions = [shown[0] for entry in entries if (shown := _journaled(entry)) is not None]
     if not positions:
         return entries
@@ -240,3 +281,32 @@ async def last_sequence(database: Database) -> int:
 async def touched_since(database: Database, sequence: int, most: int) -> list[tuple[int, str | None]]:
     """Return the sequence and execution of each row after ``sequence``, at most ``most`` of them."""
     return [(row[0], row[1]) for row in await database.read(_SINCE, {"after": sequence, "max": most})]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """An execution that a row of history is about, and the names that lead to the prompt or consent that it is about.
+
+    The names are those of its assignees, or of the owner where it has none; where it was addressed to others, those of before
+    too.
+    """
+
+    execution_id: str
+    names: frozenset[str]
+
+
+async def concerned_since(database: Database, sequence: int, most: int) -> tuple[int, list[Concern]]:
+    """The newest row of history, and what the rows after ``sequence`` are about, at most ``most`` of them."""
+    found = []
+    for number, execution_id, event, wait_id, owner, assignees in await database.read(
+        _CONCERNED_SINCE, {"after": sequence, "max": most}
+    ):
+        sequence = number
+        if execution_id is None:
+            continue
+        lists = [assignees] if wait_id is not None else []
+        if EventKind.named(event) in READDRESSINGS:
+            lists += [row[0] for row in await database.read(_EVER_ADDRESSED, {"id": execution_id, "wait": wait_id})]
+        names = {name for each in lists for name in (decode(each) if each else (owner,)) if name is not None}
+        found.append(Concern(execution_id, frozenset(names)))
+    return sequence, found

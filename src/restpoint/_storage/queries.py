@@ -10,10 +10,12 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, ExecutionRow
+from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import decode
-from restpoint._storage.schema import REVISION, consents, executions, history, interactions, runs, votes
+from restpoint._storage.schema import REVISION, consents, executions, history, interactions, reminders, runs, votes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database
+from restpoint._storage.statements import REMINDERS
 from restpoint._storage.votes import VOTERS
 from restpoint.access import Question
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, NotFound
@@ -72,6 +74,7 @@ def _waits(table: Table, kind: str, more: dict[str, ColumnElement[Any]]) -> dict
 _OF_INTERACTIONS: Final = {
     "wait_ended": func.coalesce(_ENDED_WITH, ZERO),
     "wait_voters": case((_i.votes.is_not(None), VOTERS)),
+    "wait_reminders": REMINDERS,
 }
 _SNAPSHOT: Final = prepare(
     union_all(
@@ -199,6 +202,7 @@ class Asked(Question):
     votes: int | None = None
     voted: tuple[Vote, ...] = ()
     by_votes: bool = False
+    reminders: Reminders | None = None
 
 
 _VOTED: Final[ColumnElement[Any]] = literal_column(
@@ -208,7 +212,7 @@ _VOTED: Final[ColumnElement[Any]] = literal_column(
 _ASKED_COLUMNS: Final = (
     _e.owner, _i.assignees, _i.four_eyes, _e.id, _i.id, _e.workflow, _i.status, _i.prompt, _i.created_at, _i.deadline_at,
     _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by, _i.votes,
-    case((_i.votes.is_not(None), _VOTED)),
+    case((_i.votes.is_not(None), _VOTED)), REMINDERS,
 )  # fmt: skip
 _SELECT_ASKED: Final = select(*_ASKED_COLUMNS).select_from(interactions.join(executions, _i.execution_key == _e.key))
 _ASKED: Final = prepare(_SELECT_ASKED.where(_e.id == bindparam("id"), _i.id == bindparam("wait")))
@@ -235,7 +239,8 @@ _ANSWERED_BY: Final = prepare(
 
 def _asked(row: Sequence[Any]) -> Asked:
     owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
-    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by, needed, voted = rest
+    created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by, needed, *more = rest
+    voted, reminders = more
     votes = tuple(Vote(voter, voted_at / 1000, said) for voter, voted_at, said in decode(voted) or ())
     answer = {**(decode(response) or {}), "comment": None}
     equal = sum(vote.response is not None and {**vote.response, "comment": None} == answer for vote in votes)
@@ -259,6 +264,7 @@ def _asked(row: Sequence[Any]) -> Asked:
         votes=needed,
         voted=votes,
         by_votes=needed is not None and status == "answered" and (equal >= needed or on_deadline != "default"),
+        reminders=Reminders.read(reminders),
     )
 
 
@@ -276,17 +282,18 @@ async def answered_by(database: Database, actor: str, most: int) -> list[Asked]:
 
 # --- Deadlines, recovery and retention -----------------------------------------------------------------------------
 
-_NEXT_DEADLINE: Final = prepare(
-    select(func.min(literal_column("deadline"))).select_from(
+_NEXT_DUE: Final = prepare(
+    select(func.min(literal_column("due"))).select_from(
         union_all(
-            select(func.min(_i.deadline_at).label("deadline")).where(
-                _i.status == word("pending"), _i.deadline_at.is_not(None)
+            select(func.min(_i.deadline_at).label("due")).where(
+                _i.status == word("pending"), _i.deadline_at > bindparam("after")
             ),
-            select(func.min(_c.deadline_at)).where(_OPEN_CONSENT, _c.deadline_at.is_not(None)),
+            select(func.min(_c.deadline_at)).where(_OPEN_CONSENT, _c.deadline_at > bindparam("after")),
+            select(func.min(reminders.c.at)).where(reminders.c.done_at.is_(None), reminders.c.at > bindparam("after")),
         ).subquery()
     )
 )
-_DUE: Final = prepare(
+_PAST_DEADLINE: Final = prepare(
     limited(
         union_all(
             select(_e.id, _i.id.label("wait"), _i.deadline_at.label("deadline"))
@@ -319,15 +326,18 @@ _FREE_PAGES: Final = prepare(
 )
 
 
-async def next_deadline(database: Database) -> int | None:
-    """Return the next deadline of an open wait, in milliseconds since the epoch; None if no open wait has one."""
-    ((deadline,),) = await database.read(_NEXT_DEADLINE)
-    return None if deadline is None else int(deadline)
+async def next_due(database: Database, after: int = 0) -> int | None:
+    """Return when the next deadline, reminder or escalation after ``after`` falls due; None where nothing is to come.
+
+    Both are milliseconds since the epoch.
+    """
+    ((due,),) = await database.read(_NEXT_DUE, {"after": after})
+    return None if due is None else int(due)
 
 
-async def due(database: Database, now: int, most: int) -> list[tuple[str, str]]:
-    """Return execution and wait of the waits that are due at ``now`` (milliseconds), the longest overdue first."""
-    return [(row[0], row[1]) for row in await database.read(_DUE, {"now": now, "max": most})]
+async def past_deadline(database: Database, now: int, most: int) -> list[tuple[str, str]]:
+    """Return execution and wait of the waits whose deadline is over at ``now`` (milliseconds), the longest overdue first."""
+    return [(row[0], row[1]) for row in await database.read(_PAST_DEADLINE, {"now": now, "max": most})]
 
 
 async def running(database: Database) -> list[tuple[str, int | None, int]]:

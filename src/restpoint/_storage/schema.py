@@ -201,6 +201,34 @@ assignments: Final = Table(
     sqlite_with_rowid=False,
 )
 
+# What is still to come of an open prompt, and what of it has been. A trigger empties it when the prompt is closed.
+reminders: Final = Table(
+    "reminders",
+    metadata,
+    Column(
+        "interaction_key",
+        INTEGER,
+        ForeignKey("interactions.key", ondelete="CASCADE"),
+        nullable=False,
+        primary_key=True,
+    ),
+    Column("at", INTEGER, nullable=False, primary_key=True, comment="when it falls due"),
+    Column(
+        "what",
+        TEXT,
+        nullable=False,
+        primary_key=True,
+        comment="'stay': it was to escalate, and none of them may answer it",
+    ),
+    Column("assignees", TEXT, comment="JSON list of the people and groups that the prompt escalates to"),
+    Column("done_at", INTEGER, comment="when it was done; none: it is still to come"),
+    CheckConstraint(one_of("what", ("remind", "escalate", "stay")), name="reminders_what_is_known"),
+    CheckConstraint("assignees IS NULL OR json_valid(assignees)", name="reminders_assignees_is_json"),
+    CheckConstraint("what <> 'stay' OR done_at IS NOT NULL", name="reminders_stay_when_they_were_due"),
+    CheckConstraint("(what = 'remind') = (assignees IS NULL)", name="reminders_escalate_to_somebody"),
+    sqlite_with_rowid=False,
+)
+Index("reminders_due", reminders.c.at, sqlite_where=text("done_at IS NULL"))
 votes: Final = Table(
     "votes",
     metadata,

@@ -1,4 +1,4 @@
-"""Search for executions by a part of their id, and for what has happened to any of them."""
+"""Search for executions: by a part of their id, and for how they left the file."""
 
 import json
 import sqlite3
@@ -8,14 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, union
 
-from restpoint._storage.history import HistoryEntry, events_of
 from restpoint._storage.schema import executions, history
 from restpoint._storage.sqlite.connection import ONE, limited, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row
 from restpoint.events import ENDINGS, EventKind
 
 _e, _h = executions.c, history.c
-_MOST: Final = 500  # rows of history at a time
 _part: Final[ColumnElement[Any]] = bindparam("part")
 
 
@@ -39,13 +37,6 @@ _IN_HISTORY: Final = (
     prepare(
         limited(select(_h.execution_id).where(_h.event == word(EventKind.EXECUTION_CREATED), _ends(_h.execution_id)))
     ),
-)
-_SINCE: Final = prepare(
-    limited(
-        select(_h.sequence, _h.execution_id)
-        .where(_h.sequence > bindparam("after"), _h.execution_id.is_not(None))
-        .order_by(_h.sequence)
-    )
 )
 
 
@@ -119,11 +110,3 @@ async def departure(database: Database, execution_id: str) -> Departure | None:
     for (swept_at,) in await database.read(_SWEPT_AT, {"after": sequence, "quoted_id": quoted}, lane="long"):
         return Departure(str(EventKind.SWEPT), swept_at / 1000, owner)
     return None
-
-
-async def happened_since(database: Database, sequence: int) -> list[HistoryEntry]:
-    """What happened to any execution after row ``sequence`` of the history, in order, at most 500 rows, with what was emitted."""
-    entries: list[HistoryEntry] = []
-    for row, execution_id in await database.read(_SINCE, {"after": sequence, "max": _MOST}):
-        entries += await events_of(database, execution_id, row - 1, 1)
-    return entries

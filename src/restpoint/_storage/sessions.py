@@ -17,6 +17,7 @@ from restpoint._storage.schema import sessions
 from restpoint._storage.sqlite.connection import limited, listed, prepare
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.access import Actor
+from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 
 _s = sessions.c
@@ -82,6 +83,22 @@ async def find(database: Database, token_sha256: bytes, now: int) -> Session | N
 async def open_ones(database: Database, now: int) -> list[Session]:
     """Return every session that is not over, the oldest first."""
     return [_session(row) for row in await database.read(_OPEN, {"now": now})]
+
+
+async def chosen(
+    database: Database, now: int, *, session: str | None = None, of: str | None = None, every: bool = False
+) -> list[str]:
+    """The ids of open sessions: the one that ``session`` is the id of, or begins it, those ``of`` a person, or ``every`` one.
+
+    Raises ``InvalidArgument`` unless exactly one of the three is given, and where several ids begin so.
+    """
+    if (bool(session), bool(of), every).count(True) != 1:
+        raise InvalidArgument("Say which sessions to end: one by its id, those of a person, or all.")
+    known = await open_ones(database, now)
+    found = [each.id for each in known if every or each.actor.id == of or (session and each.id.startswith(session))]
+    if session and len(found) > 1:
+        raise InvalidArgument(f"{session!r} begins the ids of {len(found)} sessions; give more of it.")
+    return found
 
 
 def begin(tx: Transaction, session: Session, token_sha256: bytes, *, instead_of: bytes | None = None) -> None:

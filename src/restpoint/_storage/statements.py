@@ -10,13 +10,13 @@ from sqlalchemy import Table, and_, bindparam, case, exists, func, insert, null,
 from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
 from restpoint._core.execution_row import AT_FIRST
-from restpoint._storage.schema import consents, executions, interactions
+from restpoint._storage.schema import consents, executions, interactions, reminders
 from restpoint._storage.sqlite.connection import ONE, ZERO, listed, prepare, word, words
 from restpoint._storage.votes import VOTERS
 from restpoint.access import LOCAL
 from restpoint.lifecycle import OPEN
 
-_e, _i, _c = executions.c, interactions.c, consents.c
+_e, _i, _c, _r = executions.c, interactions.c, consents.c, reminders.c
 
 
 def _given(name: str) -> ColumnElement[Any]:
@@ -217,14 +217,35 @@ ADDRESS: Final = prepare(
 ANSWERERS: Final = prepare(
     select(_i.id, _i.status, _i.answered_by, VOTERS).where(_i.execution_key == _ITS_KEY, _i.id.in_(listed("waits")))
 )
+PLAN: Final = prepare(
+    insert(reminders).from_select(
+        ["interaction_key", "at", "what", "assignees"],
+        select(_i.key, _given("due"), _given("the_what"), _given("the_assignees"))
+        .select_from(executions.join(interactions, _i.execution_key == _e.key))
+        .where(_THIS, _i.id == _given("wait")),
+    ),
+    order=("due", "the_what", "the_assignees", "id", "wait"),
+)
 OF_A_PROMPT: Final = (
     *("id", "status", "opened", "created_at", "deadline_at", "prompt", "assignees", "four_eyes", "excluded"),
-    *("priority", "due_at", "claimed_by", "claimed_at", "votes"),
+    *("priority", "due_at", "claimed_by", "claimed_at", "votes", "voters", "reminders"),
 )
-"""The columns of an interaction that its events carry, which are fields of ``Wait``."""
+"""What the events of an interaction carry of it: its columns, who has voted, and what falls due. They are fields of ``Wait``."""
 
+REMINDERS: Final = (
+    select(func.nullif(func.json_group_array(func.json_array(_r.at, _r.what, _r.done_at, _r.assignees)), word("[]")))
+    .where(_r.interaction_key == _i.key)
+    .correlate(interactions)
+    .scalar_subquery()
+)
+"""What falls due of a prompt, as ``Wait`` has it."""
+
+_APART: Final = {"voters": VOTERS, "reminders": REMINDERS}
 OPEN_INTERACTION: Final = prepare(
-    select(_e.status, _e.owner, _i.key, _i.answered_by, _i.closed_at, *(_i[name] for name in OF_A_PROMPT), VOTERS)
+    select(
+        *(_e.status, _e.owner, _i.key, _i.answered_by, _i.closed_at),
+        *(_APART.get(name, _i.get(name)) for name in OF_A_PROMPT),
+    )
     .select_from(executions.join(interactions, _i.execution_key == _e.key))
     .where(_THIS, _i.id == _given("wait"))
 )

@@ -26,6 +26,12 @@ VOTERS: Final[ColumnElement[Any]] = literal_column(
 )
 """SQL: who has voted on an interaction, the first one first, as a JSON list."""
 
+BARRED: Final[ColumnElement[Any]] = literal_column(
+    "(SELECT nullif(json_group_array(name), '[]') FROM (SELECT value AS name FROM json_each(interactions.excluded)"
+    " UNION SELECT voter FROM votes WHERE interaction_key = interactions.key))"
+)
+"""SQL: who must not answer an interaction, having answered another one, or voted on it; a JSON list, or NULL for nobody."""
+
 CAST: Final = prepare(insert(votes), order=("interaction_key", "voter", "sequence", "voted_at", "response"))
 _of_prompts: Final = executions.join(interactions, _i.execution_key == _e.key).join(votes, _v.interaction_key == _i.key)
 _this: Final = (_e.id == bindparam("id"), _i.id == bindparam("wait"))

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NoReturn
 from pydantic import BaseModel
 
 from restpoint._core.changes import NO_TERMS, Change, Terms, Wait
+from restpoint._core.reminders import planned, written
 from restpoint._core.retention_rules import RetentionRules
 from restpoint._core.serialization import decode, encode
 from restpoint._storage import event_details, leases, statements, votes
@@ -68,6 +69,8 @@ def ask(
     wait.assignees, wait.four_eyes, wait.given = terms.assignees, terms.four_eyes, given
     due_at = None if terms.due is None else tx.now + terms.due
     wait.excluded, wait.priority, wait.due_at, wait.votes = excluded, terms.priority, due_at, terms.votes
+    plan = planned(terms, tx.now)
+    wait.reminders = written(plan)
     row = (
         *(wait.id, wait.opened, prompt, tx.now, wait.deadline_at),
         *(
@@ -82,6 +85,8 @@ def ask(
         ),
     )
     _open(tx, execution_id, wait, "ask", statements.ASK, row, lease, actor, detail, claim, chosen=chosen)
+    for one in plan:
+        tx.execute(statements.PLAN, (one.at, one.what, one.assignees, execution_id, wait_id))
 
 
 def _answerers(tx: Transaction, execution_id: str, other_than: str) -> str | None:
@@ -318,7 +323,7 @@ def open_prompt(tx: Transaction, execution_id: str, wait_id: str) -> tuple[str, 
         read(tx, execution_id)
         raise InteractionNotFound(execution_id, wait_id)
     status, owner, key, answered_by, closed_at, *columns = row
-    wait = Wait("interaction", **dict(zip((*statements.OF_A_PROMPT, "voters"), columns, strict=True)))
+    wait = Wait("interaction", **dict(zip(statements.OF_A_PROMPT, columns, strict=True)))
     if wait.status == "answered":
         raise InteractionAlreadyResolved(execution_id, wait_id, answered_by, closed_at)
     if wait.status == "withdrawn":

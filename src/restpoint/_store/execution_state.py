@@ -97,14 +97,15 @@ def _newer(known: Wait | None, wait: Wait) -> Wait:
 
 
 def _as_read(known: Wait | None, read: Wait) -> Wait:
-    """An open wait as it was read: the one that is known, unless it is for others now, was claimed, or was voted on."""
+    """An open wait as it was read: the one that is known, unless something has changed of it."""
     if known is None or _may_change(known) != _may_change(read):
         return _newer(known, read)
     return known
 
 
 def _may_change(wait: Wait) -> tuple[str | None, ...]:
-    return wait.assignees, wait.claimed_by, wait.voters
+    """What may change of a prompt while it is open: whom it is for, who claimed it or voted, and what is still to come of it."""
+    return wait.assignees, wait.claimed_by, wait.voters, wait.reminders
 
 
 def _without(still_open: Mapping[str, Wait], closed: str) -> Mapping[str, Wait]:

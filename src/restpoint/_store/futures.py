@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from pydantic import BaseModel
 
 from restpoint._core.changes import Wait
+from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import decode
 from restpoint.errors import RestpointError
 from restpoint.prompts import HumanPrompt, HumanResponse
@@ -54,7 +55,8 @@ class PendingInteraction:
     Each is None where there is none. ``assignees`` are the people and groups that it is addressed to now, and ``claimed_by`` is
     who alone may answer it now. With ``four_eyes``, the execution's owner must not answer it, and ``excluded`` are others who
     must not. ``priority`` is its own; None: that of the execution. ``votes`` is how many equal votes answer it (None: it takes
-    none), and ``voted`` are those who have voted, the first one first.
+    none), and ``voted`` are those who have voted, the first one first. ``reminders`` are its reminders and its escalation; None
+    where it was asked without any.
     """
 
     __slots__ = (
@@ -75,6 +77,7 @@ class PendingInteraction:
         "four_eyes",
         "interaction_id",
         "priority",
+        "reminders",
         "voted",
         "votes",
     )
@@ -97,11 +100,12 @@ class PendingInteraction:
         self._closed: Wait | None = None
 
     def follow(self, wait: Wait) -> None:
-        """Take over what may change while it is open: whom it is for, and who has claimed it or voted. For the store."""
+        """Take over what may change while it is open, as whom it is for, and who has claimed it or voted. For the store."""
         self.assignees: tuple[str, ...] = tuple(decode(wait.assignees) or ())
         self.voted: tuple[str, ...] = tuple(decode(wait.voters) or ())
         self.claimed_by = wait.claimed_by
         self.claimed_at = None if wait.claimed_at is None else wait.claimed_at / 1000
+        self.reminders = Reminders.read(wait.reminders)
 
     @property
     def prompt(self) -> HumanPrompt:

@@ -1,4 +1,4 @@
-"""Maintenance: the tasks that end waits at their deadlines and sweep the file.
+"""Maintenance: the tasks that end waits at their deadlines, remind and escalate before those, and sweep the file.
 
 There is one task for each, and no timer per row. Every process on the file runs them; what one has done, the others find done.
 """
@@ -11,14 +11,26 @@ from typing import Any, Final
 
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
+from restpoint._core.reminders import next_due
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import Database, history, outbox, queries, retention, sessions, vacuum, waits
+from restpoint._storage import (
+    Database,
+    Transaction,
+    history,
+    outbox,
+    queries,
+    reminders,
+    retention,
+    sessions,
+    vacuum,
+    waits,
+)
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
 log = logging.getLogger(__name__)
 
-DEADLINES_AT_ONCE: Final = 100
+DUE_AT_ONCE: Final = 100
 SWEPT_AT_ONCE: Final = 100
 PRUNED_AT_ONCE: Final = 500
 ABANDONED_INTERVAL: Final = 3_600_000
@@ -49,59 +61,72 @@ class Maintenance:
         self.swept_at: int | None = None
         """When its last sweep succeeded, in milliseconds since the epoch."""
         self._abandoned_sought_at = -ABANDONED_INTERVAL
-        self._next_deadline: int | None = None
-        self._inexpirable: set[tuple[str, str]] = set()
+        self._next_due: int | None = None
+        self._undoable: set[tuple[str, str]] = set()
         self._earlier = asyncio.Event()
 
-    def deadline(self, instant: int) -> None:
-        """Wake up at ``instant`` (milliseconds since the epoch), when a wait falls due."""
-        if self._next_deadline is None or instant < self._next_deadline:
-            self._next_deadline = instant
+    def wake_at(self, instant: int) -> None:
+        """Look at ``instant`` (milliseconds since the epoch), when something falls due of a wait."""
+        if self._next_due is None or instant < self._next_due:
+            self._next_due = instant
             self._earlier.set()
 
     def hear(self, change: Change) -> None:
-        """Note the deadline of a wait that was opened."""
-        if change.wait is not None and change.wait.deadline_at is not None:
-            self.deadline(change.wait.deadline_at)
+        """Note when something falls due of a wait that was opened, or that is open."""
+        wait = change.wait
+        if wait is None or change.event.closes_wait:
+            return
+        if wait.deadline_at is not None:
+            self.wake_at(wait.deadline_at)
+        if wait.reminders is not None and (reminder := next_due(wait.reminders)) is not None:
+            self.wake_at(reminder)
 
-    async def run_deadlines(self) -> None:
-        """End waits at their deadlines, until cancelled."""
-        await _repeat(self._expire_next, "deadlines")
+    async def run_due(self) -> None:
+        """End waits at their deadlines, and remind of prompts and escalate them before, until cancelled."""
+        await _repeat(self._do_next, "what falls due")
 
-    async def _expire_next(self) -> None:
+    async def _do_next(self) -> None:
+        # Forget the next instant before the file is read: what is set from here on may not be in what is read.
+        self._earlier.clear()
+        self._next_due = None
+        await self._do_all(queries.past_deadline, partial(waits.expire, keeping=self._keeping))
+        now = await self._do_all(reminders.overdue, reminders.fall_due)
+        instant = await queries.next_due(self._database, after=now)
+        if instant is not None:
+            self.wake_at(instant)  # unless an earlier one was set meanwhile
+        await self._until_due()
+
+    async def _do_all(
+        self,
+        find: Callable[[Database, int, int], Awaitable[list[tuple[str, str]]]],
+        job: Callable[[Transaction, str, str], None],
+    ) -> int:
+        """Do the job with every wait that ``find`` gives. Returns the time at which it gave no more."""
         while True:
-            most = DEADLINES_AT_ONCE + len(self._inexpirable)
-            due = [
-                wait
-                for wait in await queries.due(self._database, self._clock.now(), most)
-                if wait not in self._inexpirable
-            ]
+            now = self._clock.now()
+            most = DUE_AT_ONCE + len(self._undoable)
+            due = [wait for wait in await find(self._database, now, most) if wait not in self._undoable]
             if not due:
-                break
-            jobs = [
-                self._database.write(partial(waits.expire, execution_id=e, wait_id=w, keeping=self._keeping))
-                for e, w in due
-            ]
+                return now
+            jobs = [self._database.write(job, execution_id, wait_id) for execution_id, wait_id in due]
             for wait, outcome in zip(due, await asyncio.gather(*jobs, return_exceptions=True), strict=True):
                 if isinstance(outcome, StorageError):
                     raise outcome
                 if isinstance(outcome, BaseException):
-                    # One damaged row must not keep the others from expiring.
-                    log.error("the wait %s of execution %s cannot expire", *reversed(wait), exc_info=outcome)
-                    self._inexpirable.add(wait)
+                    # One damaged row must not keep the others from their turn.
+                    log.error(
+                        "nothing can be done of what is due of the wait %s of execution %s",
+                        *reversed(wait),
+                        exc_info=outcome,
+                    )
+                    self._undoable.add(wait)
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
-        self._earlier.clear()
-        self._next_deadline = None
-        deadline = await queries.next_deadline(self._database)
-        if deadline is not None:
-            self.deadline(deadline)  # unless an earlier one was set meanwhile
-        await self._until_due()
 
     async def _until_due(self) -> None:
-        while self._next_deadline is None or self._clock.now() < self._next_deadline:
+        while self._next_due is None or self._clock.now() < self._next_due:
             wakers: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
-            if self._next_deadline is not None:
-                wakers.append(asyncio.ensure_future(self._clock.sleep_until(self._next_deadline)))
+            if self._next_due is not None:
+                wakers.append(asyncio.ensure_future(self._clock.sleep_until(self._next_due)))
             try:
                 await asyncio.wait(wakers, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -116,10 +141,10 @@ class Maintenance:
     async def _sweep_after_interval(self) -> None:
         await elapse(self._clock, self._sweep_interval)
         await self.sweep()
-        # A process that set a deadline may have died since, so look for deadlines in the file too.
-        deadline = await queries.next_deadline(self._database)
-        if deadline is not None:
-            self.deadline(deadline)
+        # A process that opened a wait may have died since, so look in the file too.
+        instant = await queries.next_due(self._database)
+        if instant is not None:
+            self.wake_at(instant)
 
     async def sweep(self) -> int:
         """Delete ended executions whose time to live is over, and history past its retention; then shrink the file.

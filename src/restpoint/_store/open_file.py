@@ -146,7 +146,7 @@ class OpenFile:
             asyncio.create_task(run(), name=f"restpoint:{run.__name__}")
             for run in (
                 self.listener.run,
-                self.maintenance.run_deadlines,
+                self.maintenance.run_due,
                 self.maintenance.run_sweeps,
                 self.lease_keeper.renew,
             )

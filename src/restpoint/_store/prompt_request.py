@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -23,6 +24,12 @@ from restpoint.prompts import (
     write_response,
 )
 
+Duration = float | timedelta
+"""A time from the asking: in seconds, or as a ``timedelta``."""
+
+Durations = Duration | Sequence[Duration]
+
+MOST_REMINDERS: Final = 100
 MAX_VOTES: Final = 1_000
 """The most votes that a prompt may take."""
 
@@ -48,6 +55,9 @@ class PromptRequest(NamedTuple):
         priority: int | None = None,
         due: float | None = None,
         votes: int | None = None,
+        remind_after: "Durations | None" = None,
+        escalate_after: "Duration | None" = None,
+        escalate_to: Sequence[str] | None = None,
     ) -> "PromptRequest":
         """Check the arguments of ``ExecutionStore.set_interaction_required``; ``timeout`` and ``due`` are in seconds.
 
@@ -64,7 +74,10 @@ class PromptRequest(NamedTuple):
                 due=None if due is None else milliseconds("due", due),
                 votes=None if votes is None else _read_votes(votes, assignees),
             )
-        return cls(asked, text, terms, None if seconds is None else milliseconds("timeout", seconds))
+        limit = None if seconds is None else milliseconds("timeout", seconds)
+        if remind_after is not None or escalate_after is not None or escalate_to is not None:
+            terms = _with_reminders(terms, limit, remind_after, escalate_after, escalate_to)
+        return cls(asked, text, terms, limit)
 
     def detail(self, keeping: RetentionRules, position: str | None = None) -> str:
         """The detail of the event that records it; ``position`` is that of the call of a workflow."""
@@ -73,11 +86,11 @@ class PromptRequest(NamedTuple):
         )
 
 
-def read_assignees(assignees: Sequence[str]) -> str:
+def read_assignees(assignees: Sequence[str], argument: str = "assignees") -> str:
     """The people and groups that a prompt is addressed to, as a JSON list. Raises ``InvalidArgument`` and ``NotJSON``."""
     if isinstance(assignees, str) or not assignees:
         raise InvalidArgument(
-            "assignees is a list of people and groups, with at least one in it; None addresses nobody."
+            f"{argument} is a list of people and groups, with at least one in it; None addresses nobody."
         )
     return encode(list(map(read_assignee, assignees)))
 
@@ -125,3 +138,40 @@ def _read_terms(
     )
     names = None if assignees is None else read_assignees(assignees)
     return Terms(names, 1 if four_eyes else None, then, response)
+
+
+def _with_reminders(
+    terms: Terms,
+    timeout: int | None,
+    remind_after: Durations | None,
+    escalate_after: Duration | None,
+    escalate_to: Sequence[str] | None,
+) -> Terms:
+    if (escalate_after is None) != (escalate_to is None):
+        missing, given = ("escalate_to", "escalate_after") if escalate_to is None else ("escalate_after", "escalate_to")
+        raise InvalidArgument(f"{given} is given without {missing}; say both when and to whom the prompt escalates.")
+    each = [remind_after] if isinstance(remind_after, int | float | timedelta) else list(remind_after or ())
+    if len(each) > MOST_REMINDERS:
+        raise InvalidArgument(f"remind_after has {len(each)} times; give at most {MOST_REMINDERS}.")
+    if remind_after is not None and not each:
+        raise InvalidArgument("remind_after is empty; give a time or several, or leave it out.")
+    return replace(
+        terms,
+        remind_after=tuple(sorted({_before("remind_after", one, timeout) for one in each})),
+        escalate_after=None if escalate_after is None else _before("escalate_after", escalate_after, timeout),
+        escalate_to=None if escalate_to is None else read_assignees(escalate_to, "escalate_to"),
+    )
+
+
+def _before(name: str, duration: Duration, timeout: int | None) -> int:
+    """The milliseconds of a time from the asking, which must be before the deadline."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    after = milliseconds(name, seconds)
+    if not after:
+        raise InvalidArgument(f"{name} is {seconds:g} seconds; give more than 0, because it counts from the asking.")
+    if timeout is not None and after >= timeout:
+        raise InvalidArgument(
+            f"{name} is {seconds:g} seconds, and the prompt is over after {timeout / 1000:g} seconds by its timeout, so this "
+            "would never happen; give a shorter time, or a longer timeout."
+        )
+    return after

@@ -38,6 +38,8 @@ from restpoint.lifecycle import ExecutionStatus
 
 _MOST_TOUCHED = 2_000
 
+Concern = history.Concern  # a method of the reader has the name of the module
+
 
 class StoreReader:
     """The reading half of a store, for those who need no more. ``handle`` is the file, which it opens at the first use."""
@@ -236,16 +238,15 @@ class StoreReader:
         """The steps of a run that have an outcome, in the order of their outcomes."""
         return await progress.steps((await self.file()).database, execution_id, limit)
 
-    async def touched(self, after: int | None) -> tuple[int, Collection[str]]:
-        """The newest row of history, and the executions that rows after ``after`` are about, whichever process wrote them.
+    async def touched(self, after: int | None) -> tuple[int, Collection[Concern]]:
+        """The newest row of history, and what the rows after ``after`` are about, whichever process wrote them.
 
-        They are none where ``after`` is None, and at most the first 2,000 rows count, so that the next call gives the others.
+        There is none where ``after`` is None, and at most the first 2,000 rows count, so that the next call gives the others.
         """
         database = (await self.file()).database
         if after is None:
             return await history.last_sequence(database), ()
-        rows = await history.touched_since(database, after, _MOST_TOUCHED)
-        return rows[-1][0] if rows else after, {each for _, each in rows if each is not None}
+        return await history.concerned_since(database, after, _MOST_TOUCHED)
 
     async def expired(self) -> AsyncIterator[tuple[str, str, float]]:
         """What a sweep would delete now, the longest expired first: id, status, and since when (seconds since the epoch)."""

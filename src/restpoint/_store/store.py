@@ -32,7 +32,7 @@ from restpoint._storage import (
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.handle import FileHandle
 from restpoint._store.open_file import FileOptions, fallback_settings, given_settings
-from restpoint._store.prompt_request import PromptRequest, read_assignees
+from restpoint._store.prompt_request import Duration, Durations, PromptRequest, read_assignees
 from restpoint._store.prompts import Prompts, addressed_text
 from restpoint._store.reader import StoreReader
 from restpoint._store.records import ExecutionRecord
@@ -170,6 +170,9 @@ class ExecutionStore(StoreReader):
         priority: int | None = None,
         due: float | None = None,
         votes: int | None = None,
+        remind_after: Durations | None = None,
+        escalate_after: Duration | None = None,
+        escalate_to: Sequence[str] | None = None,
         actor: ActorLike = None,
     ) -> PendingInteraction:
         """Ask a person: opens one more prompt, whose ``future`` resolves with the response.
@@ -186,13 +189,21 @@ class ExecutionStore(StoreReader):
         - ``votes``: how many of the ``assignees`` (members of groups among them) must give the same answer, each once. The first
           answer that so many gave is the response; the comment does not count. Where no answer can get so many votes any more,
           what the deadline would do happens at once (with ``on_deadline="fail"`` the code is ``undecided``). Nobody claims it.
+        - ``remind_after``: when those who have the prompt are reminded of it: seconds from now or a ``timedelta``, or a list of
+          up to 100 of these. Each is one event, ``interaction_reminded``. Where several are overdue together, because no process
+          had the file open, they are one.
+        - ``escalate_after`` and ``escalate_to``: when the prompt is addressed to these people and groups and to nobody else,
+          which ends a claim of it: ``interaction_escalated``. Those of them who must not answer it, by ``four_eyes`` or
+          ``other_than``, are left out; where nobody is left, it stays as it is (``interaction_not_escalated``). Its deadline
+          stays, and so do later reminders. A reminder that is overdue by then is not given.
 
         Raises ``PromptNotAccepted``, ``ResponseNotAccepted`` (the default), ``InvalidArgument``, ``ExecutionNotFound``,
         ``InteractionExists``, ``IllegalTransition`` on an execution that has ended, and ``LeaseLost`` where this process drove
         the execution, stood still, and another process took it over.
         """
         asked = PromptRequest.read(
-            prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due, votes
+            *(prompt, timeout, assignees, four_eyes, on_deadline, default, other_than, priority, due),
+            *(votes, remind_after, escalate_after, escalate_to),
         )
         return await self._prompts.ask(execution_id, interaction_id, asked, prompt, actor_name(actor))
 

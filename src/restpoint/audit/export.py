@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from restpoint._storage import Broken, Connection, Head, HistoryRow, Row, hash_chain
+from restpoint._storage import Broken, Connection, Head, hash_chain
 from restpoint.audit.signing import SigningKey, VerifyingKey
 from restpoint.errors import DamagedFile, InvalidArgument, NothingToExport
 
@@ -153,20 +153,20 @@ def _instant(milliseconds: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
 
 
-def _values(row: Row) -> tuple[Any, ...]:
+def _values(row: hash_chain.Row) -> tuple[Any, ...]:
     sequence, execution_id, event, wait_id, before, after, actor, cause, time, detail, detail_sha256, digest = row
     hashed = None if detail_sha256 is None else detail_sha256.hex()
     at = _instant(time)
     return (sequence, at, time, execution_id, event, wait_id, before, after, actor, cause, hashed, digest.hex(), detail)
 
 
-def _json_line(row: Row) -> str:
+def _json_line(row: hash_chain.Row) -> str:
     *values, detail = _values(row)
     told = json.dumps(dict(zip(COLUMNS[:-1], values, strict=True)), ensure_ascii=False, separators=(",", ":"))
     return f"{told[:-1]}{_DETAIL}{'null' if detail is None else detail}}}\n"
 
 
-def _csv_line(row: Row) -> str:
+def _csv_line(row: hash_chain.Row) -> str:
     cells = [
         "" if value is None else str(value) if isinstance(value, int) else _csv_text(value) for value in _values(row)
     ]
@@ -270,7 +270,7 @@ class _Chain:
         self.last = Head.of(row)
 
 
-def _row(line: bytes) -> HistoryRow:
+def _row(line: bytes) -> hash_chain.HistoryRow:
     text = line.decode()
     values = json.loads(text)
     if values["detail"] is not None:  # the text that was hashed, which need not be what another encoder writes
@@ -278,4 +278,4 @@ def _row(line: bytes) -> HistoryRow:
     if values["detail_sha256"] is not None:
         values["detail_sha256"] = bytes.fromhex(values["detail_sha256"])
     values["digest"] = bytes.fromhex(values["digest"])
-    return HistoryRow(*(values[name] for name in HistoryRow._fields))
+    return hash_chain.HistoryRow(*(values[name] for name in hash_chain.HistoryRow._fields))

@@ -1,13 +1,12 @@
 """The two backends of the commands on executions: a file on this machine, or a server over HTTP."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pydantic import BaseModel
 
@@ -24,6 +23,7 @@ from restpoint.models import (
     InboxItem,
     Notification,
     OpenInteraction,
+    Reminders,
     StepUnderWay,
 )
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from restpoint._core.execution_row import StartOptions
     from restpoint._storage import HistoryEntry
 from restpoint.cli.abbreviations import CANDIDATES, find_on_server, is_whole, only_one
-
-_FILE_POLL: Final = 0.2  # seconds between two readings of the history of a whole file
-_SERVER_POLL: Final = 1.0  # seconds between two listings of a server
 
 
 async def _answers(history: Awaitable[Sequence[HistoryItem]]) -> Sequence[HistoryItem]:
@@ -119,6 +116,7 @@ class FileBackend:
                 assignees=list(pending.assignees),
                 voted=list(pending.voted),
                 priority=record.priority if pending.priority is None else pending.priority,
+                reminders=None if pending.reminders is None else Reminders(**asdict(pending.reminders)),
             )
             for pending in view.prompts
         ]
@@ -212,22 +210,16 @@ class FileBackend:
         return await _answers(self.history(execution_id))
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """Yield events as they happen: of one execution until it has ended, or of all executions without end.
-
-        For all executions, the file is read five times a second.
-        """
-        from restpoint._storage import history, search
-
+        """Yield events as they happen: of one execution until it has ended, or of all executions without end."""
         if execution_id is not None:
             async for entry in self._service.follow(self.actor, execution_id, after=after):
                 yield _item(entry)
             return
-        position = await history.last_sequence(self._database)
-        while True:
-            for entry in await search.happened_since(self._database, position):
-                position = entry.sequence
-                yield _item(entry)
-            await asyncio.sleep(_FILE_POLL)
+        from restpoint.service import Gap, Position
+
+        async for each in self._service.feed(self.actor):
+            if not isinstance(each, Position | Gap):  # from now on nothing can be missing
+                yield _item(each)
 
 
 class ServerBackend:
@@ -309,32 +301,9 @@ class ServerBackend:
         return await self._client.start(workflow, data, wait=wait, **options)
 
     async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """As ``FileBackend.follow``. For all executions, the newest hundred are listed once a second."""
-        if execution_id is not None:
-            async for event in self._client.events(execution_id, after=after):
-                yield _of_event(execution_id, event)
-            return
-        seen: dict[str, tuple[str, int]] | None = None
-        while True:
-            now: dict[str, tuple[str, int]] = {}
-            news = []
-            async for item in self._client.list(page_size=100):
-                now[item.execution_id] = (item.status, item.open_waits)
-                if seen is not None and seen.get(item.execution_id) != now[item.execution_id]:
-                    news.append(item)
-                if len(now) >= 100:
-                    break
-            for item in reversed(news):
-                yield HistoryItem(
-                    sequence=0,
-                    execution_id=item.execution_id,
-                    event="seen",
-                    to_status=item.status,
-                    time=time.time(),
-                    detail={"workflow": item.workflow, "open_waits": item.open_waits},
-                )
-            seen = now
-            await asyncio.sleep(_SERVER_POLL)
+        """As ``FileBackend.follow``."""
+        async for event in self._client.events(execution_id, after=after if execution_id is not None else None):
+            yield _of_event(event)
 
 
 def open_backend(database: str, url: str | None, ttl: Sequence[str] | None = None) -> FileBackend | ServerBackend:
@@ -357,9 +326,9 @@ def _item(entry: "HistoryEntry") -> HistoryItem:
     return HistoryItem.model_validate(asdict(entry))
 
 
-def _of_event(execution_id: str, event: Event) -> HistoryItem:
+def _of_event(event: Event) -> HistoryItem:
     data = event.data if isinstance(event.data, dict) else {}
+    if event.event == "gap":
+        return HistoryItem(sequence=event.sequence, event=event.event, time=time.time(), cause=str(data.get("detail")))
     fields = {name: value for name, value in data.items() if name in HistoryItem.model_fields}
-    return HistoryItem.model_validate(
-        {"time": time.time(), **fields, "sequence": event.sequence, "event": event.event, "execution_id": execution_id}
-    )
+    return HistoryItem.model_validate({"time": time.time(), **fields, "sequence": event.sequence, "event": event.event})

@@ -146,7 +146,8 @@ def show_inbox(items: Sequence[InboxItem]) -> None:
         note = f"claimed by {item.claimed_by}: " if item.claimed_by is not None else ""
         if item.votes is not None:
             note = f"{_votes(item)}: "
-        asked = f"{note}{one_line(item.prompt.summary, 60)}"
+        pressed = "reminded: " if item.reminders is not None and item.reminders.reminded_at is not None else ""
+        asked = f"{note}{pressed}{one_line(item.prompt.summary, 60)}"
         others = (str(item.priority or ""), item.owner or "", ", ".join(item.assignees)) if wide else ()
         rows.append((item.execution_id, item.workflow or "", until, *others, asked))
     more = ("priority", "owner", "for") if wide else ()
@@ -257,6 +258,7 @@ def _prompt(waiting: OpenInteraction) -> str:
         lines.append(f"{'votes':<11} {_votes(waiting)}{who}")
     if waiting.due is not None:
         lines.append(f"{'due':<11} {_moment(waiting.due)}")
+    lines += [f"{name:<11} {what}" for name, what in _reminders(waiting)]
     if waiting.four_eyes:
         lines.append(f"{'four eyes':<11} whoever started it cannot answer")
     lines += [f"  {line}" for line in prompt.text.splitlines() or [""]]
@@ -270,6 +272,22 @@ def _prompt(waiting: OpenInteraction) -> str:
         if len(field.options) > 20:
             lines.append(f"      … and {len(field.options) - 20} more")
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _reminders(waiting: OpenInteraction) -> list[tuple[str, str]]:
+    """When people are and were reminded, and when and to whom the prompt escalates or did."""
+    found = waiting.reminders
+    if found is None:
+        return []
+    to = ", ".join(found.escalate_to)
+    moments = {
+        "reminded": found.reminded_at,
+        "remind": found.remind_at,
+        f"escalated to {to}": found.escalated_at,
+        f"escalate to {to}": found.escalate_at,
+    }
+    told = [(name.partition(" "), moment) for name, moment in moments.items() if moment is not None]
+    return [(name, f"{more}, {_moment(moment)}" if more else _moment(moment)) for (name, _, more), moment in told]
 
 
 # --- History ---------------------------------------------------------------------------------------------------------
@@ -307,7 +325,7 @@ def about_detail(detail: object, cause: str | None) -> str:
         if isinstance(said := detail.get(name), dict):
             comment = said.get("comment")
             return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
-    if isinstance(to := detail.get("assignees"), list):
+    if isinstance(to := detail.get("assignees", detail.get("to", detail.get("kept_out"))), list):
         return one_line(f"to {', '.join(map(str, to))}" + (f": {cause}" if cause else ""))
     for name in ("data", "error", "reason"):
         if name in detail:

@@ -34,6 +34,8 @@ from restpoint.models import (
     HistoryList,
     InboxItem,
     InboxList,
+    SessionItem,
+    SessionList,
     WorkflowItem,
 )
 
@@ -284,21 +286,59 @@ class Client:
             after = page.next_after
         return items
 
+    async def sessions(self, *, of: str | None = None) -> Sequence[SessionItem]:
+        """Who is signed in at a browser, the oldest session first, or the sessions ``of`` one person. Raises ``NotAllowed``."""
+        reply = await self._server.send("GET", "/sessions", params=None if of is None else {"of": of})
+        return responses.read(SessionList, reply).items
+
+    async def end_sessions(self, *, session: str | None = None, of: str | None = None, every: bool = False) -> int:
+        """End the session that ``session`` is the id of, or begins it, those ``of`` a person, or ``every`` one; their number.
+
+        Raises ``NotAllowed``, and ``InvalidArgument`` unless exactly one of the three is given.
+        """
+        given = {"session": session, "of": of, "all": every or None}
+        body = {name: value for name, value in given.items() if value is not None}
+        reply = responses.body(await self._server.send("POST", "/sessions/revoke", body=encode(body)))
+        return int(reply["ended"])
+
     async def workflows(self) -> Sequence[WorkflowItem]:
         """The workflows that the server can start."""
         body = responses.body(await self._server.send("GET", "/workflows"))
         return _WORKFLOWS.validate_python(body.get("items", []) if isinstance(body, dict) else body)
 
-    async def events(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    def events(
+        self,
+        execution_id: str | None = None,
+        *,
+        after: int | None = None,
+        workflow: str | None = None,
+        events: Collection[str] = (),
+        follow: bool = True,
+    ) -> AsyncIterator[Event]:
         """Stream what happens to an execution: each row of its history once, from the row after ``after`` until its end.
 
-        Resumes after a lost connection or a restart of the server (``Last-Event-ID``).
+        Without an id, what happens to all executions that this client may see, from now on or from the row after ``after``; only
+        of one ``workflow`` and only some ``events``, where these are given. It goes on without end, or until there is no more now
+        where ``follow`` is false. There the event ``gap`` says what cannot be shown any more: its data has a ``code`` and a
+        ``detail``.
+        Resumes after a lost connection or a restart of the server (``Last-Event-ID``). Raises ``InvalidArgument``.
         """
+        if execution_id is None:
+            params = {"workflow": workflow, "event": ",".join(events) or None, "follow": None if follow else "false"}
+            return self._resumed("/events", params, after)
+        if workflow is not None or events or not follow:
+            raise errors.InvalidArgument(
+                "Of one execution every event is streamed; leave workflow, events and follow out."
+            )
+        return self._resumed(f"{_path(execution_id)}/events", {}, after or 0)
+
+    async def _resumed(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:
+        """The events of a stream until it says that it has ended, over as many connections as that takes."""
         last, failures = after, 0
         while True:
             problem: Exception | None = None
             try:
-                async for event in self._stream(execution_id, last):
+                async for event in self._stream(path, params, last):
                     failures = 0
                     if event.event == _FINAL_EVENT:
                         return
@@ -307,7 +347,8 @@ class Client:
                     if event.event == _ERROR_EVENT:
                         raise responses.error_of(event.data)
                     last = event.sequence
-                    yield event
+                    if event.event:
+                        yield event
             except (httpx.TransportError, ValueError, errors.StorageError) as error:
                 if isinstance(error, errors.RestpointError) and not isinstance(error, errors.StorageError):
                     raise
@@ -337,17 +378,20 @@ class Client:
 
     # --- Inside ---
 
-    async def _stream(self, execution_id: str, after: int) -> AsyncIterator[Event]:
-        headers = {"accept": "text/event-stream", "last-event-id": str(after)}
+    async def _stream(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:
+        """One connection to a stream. An event without a name says where to go on from."""
+        headers = {"accept": "text/event-stream", **({} if after is None else {"last-event-id": str(after)})}
+        sent = {name: value for name, value in params.items() if value is not None}
         # Comments keep it alive.
-        async with self._server.stream(f"{_path(execution_id)}/events", headers=headers, patience=60.0) as reply:
+        async with self._server.stream(path, params=sent, headers=headers, patience=60.0) as reply:
             if reply.status_code in RETRIED:
                 return
             if reply.status_code != HTTPStatus.OK:
                 await reply.aread()
                 raise responses.error_in(reply)
             async for event in read_events(reply.aiter_bytes()):
-                yield Event(int(event.id) if event.id.isdecimal() else after, event.event, from_json(event.data))
+                sequence = int(event.id) if event.id.isdecimal() else after or 0
+                yield Event(sequence, event.event, from_json(event.data) if event.event else None)
 
     async def _until(self, execution_id: str, timeout: float | None, enough: Callable[[Execution], bool]) -> Execution:
         try:

@@ -10,7 +10,10 @@ MAX_EVENT_CHARACTERS: Final = 128 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """One event: ``id`` is the last id of the stream, or "" if there was none; ``data`` is text."""
+    """One event: ``id`` is the last id of the stream, or "" if there was none; ``data`` is text.
+
+    A block that has an id and no data is none of the stream, but says where to go on from: its ``event`` and ``data`` are "".
+    """
 
     id: str
     event: str
@@ -22,12 +25,14 @@ async def read_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent
 
     Raises ``ValueError`` if one event is larger than ``MAX_EVENT_CHARACTERS``.
     """
-    last_id, event, data, size = "", "", list[str](), 0
+    last_id, event, data, size, is_new = "", "", list[str](), 0, False
     async for line in _lines(chunks):
         if not line:
             if data:
                 yield StreamEvent(last_id, event or "message", "\n".join(data))
-            event, data, size = "", [], 0
+            elif is_new:
+                yield StreamEvent(last_id, "", "")
+            event, data, size, is_new = "", [], 0, False
             continue
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -39,7 +44,7 @@ async def read_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent
         elif name == "event":
             event = value
         elif name == "id" and "\x00" not in value:
-            last_id = value
+            last_id, is_new = value, True
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:

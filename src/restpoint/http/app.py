@@ -49,7 +49,7 @@ from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
 from restpoint.http.openapi import document
 from restpoint.http.operations import Handler, operations
-from restpoint.http.pages import reference, rendering
+from restpoint.http.pages import html, reference, rendering
 from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
 from restpoint.http.problems import Problem, problem_of
@@ -417,8 +417,11 @@ async def _refuse(request: Request, error: Exception) -> Response:
         text = f"{request.url.path[:200]} takes {allowed}."
         return Problem("method_not_allowed", text, headers={"allow": allowed}).response()
     if error.status_code == 404:
-        text = f"There is no {request.url.path[:200]} here; /openapi.json lists all."
-        return Problem("route_not_found", text).response()
+        if request.headers.get("sec-fetch-mode") == "navigate":  # somebody at a browser (W3C Fetch Metadata)
+            return html.words("Not found", "There is no page at this address.", 404)
+        return Problem(
+            "route_not_found", f"There is no {request.url.path[:200]} here; /openapi.json lists all."
+        ).response()
     if error.status_code < 400:  # a browser is sent to sign in
         return Response(status_code=error.status_code, headers=error.headers)
     return Problem("refused", str(error.detail), status=error.status_code, headers=error.headers).response()

@@ -75,6 +75,7 @@ def status_body(view: View, base: str, consent_url: str = "") -> dict[str, Any]:
             "due": prompt.due,
             "claimed_by": prompt.claimed_by,
             "claimed_at": prompt.claimed_at,
+            "reminders": None if prompt.reminders is None else asdict(prompt.reminders),
             "may_answer": prompt.interaction_id in view.answerable,
             **({} if prompt.votes is None else {"votes": prompt.votes, "voted": list(prompt.voted)}),
         }

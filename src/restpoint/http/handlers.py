@@ -7,7 +7,7 @@ Those that start workflows are in ``start_handlers.py``, those of prompts in ``p
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from hashlib import blake2b
 from typing import Any, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from restpoint._storage import HistoryEntry
 from restpoint._store.futures import PendingOAuth
 from restpoint.access import Actor
 from restpoint.errors import (
@@ -32,12 +33,12 @@ from restpoint.http.pages.consent import ConsentPages
 from restpoint.http.pages.sign_in import SignInPages
 from restpoint.http.pages.ticket import TicketPages
 from restpoint.http.problems import STATUS, Problem, problem_of
-from restpoint.http.sse import EventStream, LongRequests, event
+from restpoint.http.sse import EventStream, LongRequests, event, position
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.notify.tickets import Tickets
 from restpoint.oauth.flow import Consents
 from restpoint.oauth.providers import check_url
-from restpoint.service import BATCH, Reauthenticate, Service, View
+from restpoint.service import BATCH, Gap, Position, Reauthenticate, Service, View
 
 Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
@@ -262,6 +263,21 @@ class Handlers:
             status = (await self.service.status(actor, execution_id)).status
         yield event("end", {"execution_id": execution_id, "status": status}, f"{after}{_END}")
 
+    async def feed(self, request: Request) -> Response:
+        """Stream what happens to all executions that the caller may see."""
+        actor = await self.actor(request)
+        last, after = parameters.LAST_ROW.of(request), parameters.AFTER.of(request)
+        has_end = parameters.FOLLOW.of(request) is False
+        feed = self.service.feed(
+            actor,
+            after=after if last is None else last,
+            workflow=parameters.WORKFLOW.of(request),
+            events=parameters.EVENTS.of(request) or (),
+            has_end=has_end,
+            reauthenticate=self.reauthenticates(request),
+        )
+        return EventStream(_fed(feed), self.long_requests, is_head=request.method == "HEAD")
+
     # --- Doing ---
 
     async def cancel(self, request: Request) -> Response:
@@ -335,3 +351,18 @@ def _tag(view: View, now: dict[str, Any]) -> str:
 def _names(known: str, tag: str) -> bool:
     """Whether an ``If-None-Match`` names this tag (RFC 9110, section 13.1.2), weakly compared (section 8.8.3.2)."""
     return known in {tag, "*"} or tag.removeprefix("W/") in _OPAQUE_TAG.findall(known)
+
+
+async def _fed(feed: AsyncGenerator[HistoryEntry | Position | Gap, None]) -> AsyncGenerator[bytes, None]:
+    last = 0
+    async with aclosing(feed):
+        async for each in feed:
+            last = each.sequence
+            match each:
+                case Position():
+                    yield position(last)
+                case Gap():
+                    yield event("gap", {"code": each.code, "detail": each.reason}, last)
+                case _:
+                    yield event(each.event, each, last)
+    yield event("end", {"sequence": last}, last)

@@ -20,8 +20,18 @@ from restpoint.http.outbox_handlers import OutboxHandlers
 from restpoint.http.pages.sign_in import SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE
 from restpoint.http.parameters import Parameter, path, text
 from restpoint.http.prompt_handlers import PromptHandlers
+from restpoint.http.session_handlers import SessionHandlers
 from restpoint.http.start_handlers import StartHandlers
-from restpoint.models import ExecutionList, HistoryList, InboxList, NoticeItem, NoticeList, RouteList, WorkflowList
+from restpoint.models import (
+    ExecutionList,
+    HistoryList,
+    InboxList,
+    NoticeItem,
+    NoticeList,
+    RouteList,
+    SessionList,
+    WorkflowList,
+)
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -128,6 +138,13 @@ _WAITING: Final[dict[str, Any]] = {
             "due": None,
             "claimed_by": None,
             "claimed_at": None,
+            "reminders": {
+                "remind_at": 1795994588.91,
+                "reminded_at": None,
+                "escalate_at": None,
+                "escalated_at": None,
+                "escalate_to": [],
+            },
             "may_answer": True,
         }
     ],
@@ -245,6 +262,10 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
             "GET", "/executions/{execution_id}/events", handlers.events, "stream_execution", tag,
             {200: _STREAM, 204: Reply("The execution has ended, and the client has every event.")},
             absent, (id_, after, parameters.LAST_EVENT),
+        ),
+        Operation(
+            "GET", "/events", handlers.feed, "stream_events", tag, {200: _STREAM}, (),
+            (after, parameters.LAST_ROW, parameters.WORKFLOW, parameters.EVENTS, parameters.FOLLOW),
         ),
         Operation(
             "GET", "/executions/{execution_id}/history", handlers.history, "get_history", tag,
@@ -377,7 +398,12 @@ def _sign_in(handlers: Handlers) -> list[Operation]:
     tag, shown, wanted = "sign-in", {200: _PAGE}, text("next", "A path of this server to go on at.")
     form = Content(schemas.SignInForm, ("application/x-www-form-urlencoded",))
     onward = {200: _PAGE, 303: Reply("On to the provider, or to where the person wanted to go.")}
+    sessions, ended = SessionHandlers(handlers), {200: Reply("How many ended.", Content(schemas.Revoked))}
+    listed = {200: Reply("The sessions that are not over.", Content(SessionList))}
+    which = Content(schemas.Revocation, examples={"a person": {"of": "ada"}}, required=True)
     return [
+        Operation("GET", "/sessions", sessions.list, "list_sessions", tag, listed, (), (parameters.OF,)),
+        Operation("POST", "/sessions/revoke", sessions.revoke, "revoke_sessions", tag, ended, (), (), which),
         Operation("GET", SIGN_IN, pages.show, "show_sign_in", tag, shown, (), (wanted,), kind="page"),
         Operation("POST", SIGN_IN, pages.begin, "sign_in", tag, onward, (), (), form, kind="page"),
         Operation("POST", SIGN_OUT, pages.sign_out, "sign_out", tag, shown, kind="page"),

@@ -177,6 +177,34 @@ STATUSES: Final = Parameter(
 )  # fmt: skip
 KNOWN_TAG: Final = header("If-None-Match", "The ETag of the last poll: wait as long as nothing has changed.")
 LAST_EVENT: Final = header("Last-Event-ID", "The id of the last event that arrived.", pattern="^[0-9]{1,18}(-end)?$")
+LAST_ROW: Final = Parameter(
+    "Last-Event-ID", "header", "The id of the last event that arrived.", {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    lambda given: read_whole("Last-Event-ID", given),
+)  # fmt: skip
+
+
+def _read_events(given: str) -> tuple[EventKind, ...]:
+    named = {name: EventKind.named(name) for name in given.split(",")}
+    unknown = [name for name, kind in named.items() if kind is None]
+    if unknown:
+        raise InvalidArgument(f"{unknown[0][:80]!r} is no event; the reference of events has their names.")
+    return tuple(kind for kind in named.values() if kind is not None)
+
+
+def _read_follow(given: str) -> bool:
+    if given not in {"true", "false"}:
+        raise InvalidArgument(f"follow is {given[:80]!r}; give true or false.")
+    return given == "true"
+
+
+FOLLOW: Final = Parameter(
+    "follow", "query", "Whether to wait for what happens later; false: the stream ends when there is no more now.",
+    {"type": "boolean", "default": True}, _read_follow,
+)  # fmt: skip
+EVENTS: Final = Parameter(
+    "event", "query", "Only these events.", {"type": "array", "items": {"type": "string", "enum": list(EventKind)}},
+    _read_events, repeated=True,
+)  # fmt: skip
 
 # --- For auditors ----------------------------------------------------------------------------------------------------
 
@@ -191,6 +219,7 @@ EXECUTION: Final = text("execution", "Only of the execution with this id.")
 ACTOR: Final = text("actor", "Only what they did.")
 EVENT: Final = text("event", f"Only this event, such as {EventKind.INTERACTION_ANSWERED}.")
 STATUS: Final = text("status", "Only what led to this status.", **_STATUS)
+OF: Final = text("of", "Only those of this person.")
 ROWS: Final = whole("limit", "How many at most.", 1)
 FORMAT: Final[Parameter[Format]] = Parameter(
     "format", "query", "The format of the export.",

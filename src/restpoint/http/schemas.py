@@ -165,6 +165,33 @@ class SignInForm(BaseModel):
     next: str | None = Field(default=None, description="A path of this server to go on at.")
 
 
+class RevocationOfOne(BaseModel, extra="forbid"):
+    """The session that ends: its id, or enough of its beginning."""
+
+    session: str = Field(min_length=1)
+
+
+class RevocationOfPerson(BaseModel, extra="forbid"):
+    """The person whose sessions end."""
+
+    of: str = Field(min_length=1)
+
+
+class RevocationOfAll(BaseModel, extra="forbid"):
+    """Every session of everybody ends."""
+
+    all: Literal[True]
+
+
+Revocation = RevocationOfOne | RevocationOfPerson | RevocationOfAll
+
+
+class Revoked(BaseModel):
+    """How many sessions ended."""
+
+    ended: int
+
+
 class CallbackForm(BaseModel):
     """A callback of a provider whose response mode is ``form_post``."""
 

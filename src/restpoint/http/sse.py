@@ -118,6 +118,11 @@ def event(name: str | None, data: object, event_id: str | int | None = None) -> 
     return b"%bdata: %b\n\n" % (head, text)
 
 
+def position(event_id: int) -> bytes:
+    """Return the id that a reader goes on from, with no event: a blank line without data only sets the last event's id."""
+    return b"id: %d\n\n" % event_id
+
+
 _SHUTDOWN: Final = event("shutdown", {"reason": "The server is going down; go on from the last id once it is back."})
 
 

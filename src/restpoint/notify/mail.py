@@ -9,6 +9,7 @@ with the server itself, such as a refused password, is tried again too, because 
 import asyncio
 import os
 import re
+import socket
 import ssl
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
@@ -17,6 +18,7 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.addresses import is_loopback
+from restpoint._core.threads import in_thread
 from restpoint.access import GROUP, Actor
 from restpoint.errors import InvalidArgument
 from restpoint.notify.mail_messages import Mail, Sender, check_address, check_unsubscribe, mail_of
@@ -28,6 +30,7 @@ from restpoint.notify.wording import Given, Wordings, zone
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _IDLE_SECONDS: Final = 10.0  # servers close what waits for longer than a few minutes (RFC 5321, section 4.5.3.2)
+_NAME_SECONDS: Final = 3.0
 _CHECKED_AFTER: Final = 1.0  # seconds; a connection that rested for longer is asked whether it is still there
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9.,:;'()!_-]{1,30}")
@@ -136,6 +139,7 @@ class _Connections:
         self._place = f"the mail server {settings.host}"
         self._port = settings.port or _PORTS[settings.security]
         self._trust = trust
+        self._own_name: str | None = None
         self._free = asyncio.Semaphore(settings.connections)
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
         self._closing: asyncio.TimerHandle | None = None
@@ -180,6 +184,8 @@ class _Connections:
 
     async def _connected(self) -> aiosmtplib.SMTP:
         settings = self._settings
+        if self._own_name is None:
+            self._own_name = await _own_name()
         connection = aiosmtplib.SMTP(
             hostname=settings.host,
             port=self._port,
@@ -188,6 +194,7 @@ class _Connections:
             use_tls=settings.security == "tls",
             start_tls=settings.security == "starttls",
             tls_context=self._trust,
+            local_hostname=self._own_name,
             timeout=settings.timeout,
         )
         try:
@@ -261,6 +268,16 @@ class _Connections:
             case _:
                 told = f"{place} cannot be used: {_cause(error)}"
         return DeliveryFailed(f"{told[:1].upper()}{told[1:].rstrip('.')}.", is_final=is_final)
+
+
+async def _own_name() -> str:
+    """The name of this machine for EHLO (RFC 5321, section 4.1.1.1), which the resolver may take long to find out."""
+    try:
+        async with asyncio.timeout(_NAME_SECONDS):
+            name = await in_thread(socket.getfqdn)
+    except TimeoutError:
+        name = socket.gethostname()
+    return name if name.isascii() and name.isprintable() and " " not in name and name else "localhost"
 
 
 async def _is_there(connection: aiosmtplib.SMTP) -> bool:

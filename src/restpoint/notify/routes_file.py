@@ -176,7 +176,11 @@ class Routes:
                 tickets=tickets,
                 ticketed=frozenset(route.name for route in theirs if route.tickets),
             )
-            made[name] = settings.channel(context)
+            try:
+                made[name] = settings.channel(context)
+            except InvalidArgument as error:
+                place = f"The channel {name!r}"
+                raise error if str(error).startswith(place) else InvalidArgument(f"{place}: {error}") from None
         return made
 
 

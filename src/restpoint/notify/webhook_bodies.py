@@ -77,7 +77,7 @@ class WebhookBody(BaseModel, use_attribute_docstrings=True):
     source: str
     """Which restpoint it comes from, as the operator names it."""
     type: str
-    """``restpoint.`` and the kind of event, such as ``restpoint.interaction_asked``."""
+    """The word restpoint, a full stop, and the kind of event, such as ``"restpoint.interaction_asked"``."""
     subject: str
     """The id of the execution."""
     time: str = Field(json_schema_extra={"format": "date-time"})

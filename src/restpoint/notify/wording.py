@@ -282,7 +282,6 @@ def _environment(folder: Path | None) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        auto_reload=False,
     )
     made.filters |= {"markdown": _markdown, "quoted": _quoted}
     return made

@@ -29,6 +29,7 @@ LEFT_OUT: Final = object()
 _LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,1000}")
 _FRACTION: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LINE_END: Final = re.compile("\r\n|\r|\n")
 _LIMITS: Final = ("minimum", "maximum", "min_length", "max_length", "min_items", "max_items")
 
 
@@ -83,6 +84,11 @@ class FormField:
         return word
 
     @property
+    def has_lines(self) -> bool:
+        """Whether the field of a page needs several lines: it may have, or begins with some."""
+        return self.multiline or (self.kind == "text" and _LINE_END.search(str(self.default or "")) is not None)
+
+    @property
     def shown(self) -> str:
         """The value that it shows at first, in words; empty where it begins empty."""
         if self.default is None:
@@ -133,7 +139,10 @@ class FormField:
         options, where an answer has the field anyway: where it is required or began with a value.
         """
         if words and words != [""]:
-            return self.read([word.replace("\r\n", "\n") for word in words])  # as HTML submits the end of a line
+            given = [_LINE_END.sub("\n", word) for word in words]
+            if isinstance(self.default, str) and given == [_LINE_END.sub("\n", self.default)]:
+                return self.default  # HTML submits each end of a line alike (HTML, section 4.10.21.4)
+            return self.read(given)
         if self.kind in {"boolean", "multiple choice"} and (self.required or self.default is not None):
             return False if self.kind == "boolean" else []
         if not words or not self.has_default:

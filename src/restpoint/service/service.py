@@ -1,6 +1,6 @@
 """The verbs of the service."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -20,9 +20,11 @@ from restpoint.errors import (
 )
 from restpoint.events import EventKind
 from restpoint.lifecycle import ExecutionStatus
+from restpoint.service.feed import Feed, Gap, Position
 from restpoint.service.histories import BATCH, Histories, HistoryPage, Reauthenticate
 from restpoint.service.judgement import Judge
 from restpoint.service.outbox import Outbox
+from restpoint.service.sessions import PeoplesSessions
 from restpoint.service.views import View, Views, subject_of
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ _INBOX_READINGS: Final = 10  # for a page, where the policy refuses some of what
 class Service:
     """The verbs. ``runner`` is None where nothing is started; ``policy`` may be the application's own.
 
-    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start.
+    ``audit_key`` signs exports. ``owner_limits`` say how much one owner may start. ``sessions`` has the verbs on those.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Service:
         self._auditor = Auditor(store.path, audit_key)
         self._views = Views(store, policy)
         self._histories = Histories(store, policy, self._views)
+        self.sessions = PeoplesSessions(store, policy)
+        self._feed = Feed(store, policy)
         self._judge = Judge(store, policy, self._views)
         self.outbox = Outbox(store, policy)
 
@@ -256,6 +260,25 @@ class Service:
         ``ExecutionNotFound``, ``NotAllowed``, ``StoreClosed``, and what ``reauthenticate`` raises.
         """
         return self._histories.follow(actor, execution_id, after=after, reauthenticate=reauthenticate)
+
+    def feed(
+        self,
+        actor: Actor,
+        *,
+        after: int | None = None,
+        workflow: str | None = None,
+        events: Collection[EventKind] = (),
+        has_end: bool = False,
+        reauthenticate: Reauthenticate | None = None,
+    ) -> "AsyncGenerator[HistoryEntry | Position | Gap, None]":
+        """What happens to all executions that the actor may see, after the row ``after`` of the history or from now on.
+
+        Only of this ``workflow``, and only these ``events``, where any are given. It goes on without end, or with ``has_end``
+        until there is no more now; see ``Feed.follow``.
+        """
+        return self._feed.follow(
+            actor, after=after, workflow=workflow, events=events, has_end=has_end, reauthenticate=reauthenticate
+        )
 
     def auditor(self, actor: Actor) -> Auditor:
         """The reader of the history of the whole file. Raises ``NotAllowed``."""

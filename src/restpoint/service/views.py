@@ -110,6 +110,8 @@ def subject_of(
 
 def _told(prompt: "PendingInteraction") -> str:
     """A prompt, and what may change of it while it is open."""
-    if prompt.claimed_by is None and not prompt.assignees:
+    if prompt.claimed_by is None and not prompt.assignees and prompt.reminders is None:
         return prompt.interaction_id
-    return "\n".join((prompt.interaction_id, f"{prompt.claimed_by}", *prompt.assignees, "", *prompt.voted))
+    return "\n".join(
+        (prompt.interaction_id, f"{prompt.claimed_by}", *prompt.assignees, "", *prompt.voted, f"{prompt.reminders}")
+    )

@@ -18,6 +18,7 @@ from restpoint._storage.outbox.telling import TOLD, tell
 from restpoint._storage.schema import executions, history, interactions, outbox, routes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
+from restpoint._storage.votes import BARRED
 from restpoint.events import EventKind
 
 PATIENCE: Final = 3 * 86_400_000
@@ -32,7 +33,7 @@ class Claimed:
 
     ``attempt`` counts from 1. ``event`` to ``detail`` are of the row of history, as is the ``status`` that the event left
     the execution in; ``prompt`` and what follows are of the prompt that the event is about, if it is about one. ``prompt``,
-    ``assignees``, ``excluded`` and ``detail`` are JSON text.
+    ``assignees``, ``excluded`` (who must not answer it, or has voted) and ``detail`` are JSON text.
     """
 
     id: str
@@ -77,7 +78,7 @@ _CLAIMED: Final = prepare(
         *(_o.id, _o.attempts, _o.route, _o.recipient, _o.execution_id, _o.wait_id, _o.asks),
         *(_h.sequence, _h.event, _h.actor, _h.time, _h.detail),
         *(_e.workflow, _e.owner, func.coalesce(_h.to_status, _e.status), _e.priority),
-        *(_i.prompt, _i.assignees, _i.four_eyes, _i.excluded, _i.priority, _i.due_at, _i.deadline_at),
+        *(_i.prompt, _i.assignees, _i.four_eyes, BARRED, _i.priority, _i.due_at, _i.deadline_at),
     )
     .select_from(
         outbox.join(executions, _e.id == _o.execution_id)

@@ -1,7 +1,7 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python.
 
-Five of them write: three keep the table of ``assignments`` as the open prompts are, and two keep the ``outbox`` as the history
-tells: whatever program appends an event writes its notices in the same transaction.
+Six of them write: four keep the tables of ``assignments`` and ``reminders`` as the open prompts are, and two keep the ``outbox``
+as the history tells: whatever program appends an event writes its notices in the same transaction.
 """
 
 from typing import Final
@@ -89,6 +89,10 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         ),
         _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
         *_assignment_triggers(),
+        (
+            "CREATE TRIGGER interactions_remind_no_more AFTER UPDATE OF status ON interactions WHEN OLD.status = 'pending'"
+            " AND NEW.status <> 'pending' BEGIN DELETE FROM reminders WHERE interaction_key = NEW.key; END"
+        ),
         *_vote_triggers(),
         *_outbox_triggers(),
         _refuse(
@@ -214,7 +218,7 @@ def _vote_triggers() -> tuple[str, ...]:
 
 
 def _assignment_triggers() -> tuple[str, ...]:
-    """What keeps ``assignments`` as the open prompts are: the only triggers that write."""
+    """What keeps ``assignments`` as the open prompts are."""
     return (
         f"CREATE TRIGGER interactions_are_assigned AFTER INSERT ON interactions BEGIN {_assign('NEW')}; END",
         (

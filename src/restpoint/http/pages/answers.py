@@ -78,7 +78,7 @@ class Sent:
         return [
             value
             for name, values in self.fields.items()
-            if name in {"text", "comment"} or name.startswith(_OF_FORM)
+            if name in {"text", "comment", "to", "reason"} or name.startswith(_OF_FORM)
             for value in values
             if value.strip()
         ]

@@ -16,17 +16,35 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 _STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"
-    "h1{font-size:1.4rem}dt{color:#5a5a5a;font-size:.85rem;margin-top:.8rem}dd{margin:0;overflow-wrap:anywhere}"
-    "input{font:inherit;box-sizing:border-box;width:100%;max-width:24rem;margin-top:.3rem;padding:.5rem;border-radius:.4rem;"
-    "border:1px solid #6b6b6b;background:#fff;color:#1b1b1b}"
-    "ul{margin:.2rem 0;padding-left:1.2rem}button{font:inherit;padding:.5rem 1rem;margin:1.5rem .5rem 0 0;border-radius:.4rem;"
-    "border:1px solid #6b6b6b;background:#fff;color:#1b1b1b;cursor:pointer}"
-    "h2{font-size:1.15rem;margin-top:2rem}h3{font-size:.9rem;margin:1rem 0 0}summary{cursor:pointer;padding:.2rem 0}"
-    "pre{overflow-x:auto;font-size:.8rem;padding:.6rem;border:1px solid #b8b8b8;border-radius:.4rem}code{overflow-wrap:anywhere}"
-    "button.main{background:#0b57d0;border-color:#0b57d0;color:#fff}"
-    "@media(prefers-color-scheme:dark){body{background:#151515;color:#eee}dt{color:#a8a8a8}"
-    "button,input{background:#222;color:#eee}a{color:#8ab4f8}}"
+    ":root{color-scheme:light dark;--ground:#f6f5f1;--surface:#fff;--sunken:#efede6;--ink:#1d2420;--quiet:#5a635d;--line:#dcd9cf;"
+    "--edge:#85897f;--accent:#0f6b5c;--strong:#0a5246;--on:#fff;--bad:#a4262c;--focus:#1f5fd6}"
+    "@media(prefers-color-scheme:dark){:root{--ground:#131715;--surface:#1c211e;--sunken:#262c29;--ink:#e9ece9;--quiet:#a7b0aa;"
+    "--line:#333b37;--edge:#7d8781;--accent:#6cc9b3;--strong:#8fdcc9;--on:#08231d;--bad:#ff9d96;--focus:#8db8ff}}"
+    "*{box-sizing:border-box}"
+    "body{font:1rem/1.55 ui-sans-serif,system-ui,sans-serif;margin:0;padding:clamp(1rem,8vh,5rem) 1rem 3rem;color:var(--ink);"
+    "background:var(--ground);overflow-wrap:anywhere}"
+    "header,main{max-width:34rem;margin:0 auto}header{display:flex;align-items:center;gap:.55rem;padding:0 .2rem .9rem;"
+    "font-weight:680;letter-spacing:-.01em}svg .tile{fill:var(--accent)}svg .bar{fill:var(--on)}"
+    "main{padding:clamp(1.1rem,5vw,2rem);background:var(--surface);border:1px solid var(--line);border-radius:.75rem;"
+    "box-shadow:0 1px 2px rgb(30 36 32/6%),0 4px 16px rgb(30 36 32/5%)}"
+    "h1{font-size:1.5rem;line-height:1.25;letter-spacing:-.012em;margin:0 0 1rem}h2{font-size:1.05rem;margin:1.75rem 0 .5rem}"
+    "h3{font-size:.9rem;margin:1rem 0 0}p{margin:.75rem 0}dl{margin:0}dt{color:var(--quiet);font-size:.85rem;margin-top:.8rem}"
+    "dd{margin:0}ul{margin:.2rem 0;padding-left:1.2rem}a{color:var(--accent);text-underline-offset:.18em}"
+    "p[role=alert]{padding:.7rem 1rem;border:1px solid var(--line);border-left:4px solid var(--bad);border-radius:.5rem}"
+    "label{font-weight:600}input,button{font:inherit;min-height:2.75rem;border:1px solid var(--edge);border-radius:.5rem;"
+    "background:var(--surface);color:var(--ink)}input{width:100%;margin-top:.3rem;padding:.55rem .75rem}"
+    "button{padding:.55rem 1.25rem;margin:1rem .5rem 0 0;font-weight:600;cursor:pointer;max-width:100%}"
+    "button:hover{background:var(--sunken)}button.main{background:var(--accent);border-color:var(--accent);color:var(--on)}"
+    "button.main:hover{background:var(--strong);border-color:var(--strong)}"
+    ":focus-visible{outline:3px solid var(--focus);outline-offset:2px;border-radius:.3rem}"
+    "summary{cursor:pointer;padding:.2rem 0}code,pre{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:.875em}"
+    "pre{overflow-x:auto;padding:.6rem;background:var(--sunken);border-radius:.5rem}code{overflow-wrap:anywhere}"
+    "@media print{button,input{display:none}body{padding:0}}"
+)
+_BRAND: Final = (
+    '<header><svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><rect x="2" y="2" width="20" height="20" rx="6" '
+    'class="tile"/><rect x="8" y="7.5" width="2.75" height="9" rx="1.2" class="bar"/><rect x="13.25" y="7.5" width="2.75" '
+    'height="9" rx="1.2" class="bar"/></svg>restpoint</header>'
 )
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _SHOWN: Final = 200  # characters of a name
@@ -64,7 +82,7 @@ def page(title: str, body: str, status: int = 200, *, form: Form | None = None) 
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}</main>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{_BRAND}<main><h1>{escape(title)}</h1>{body}</main>"
         "</body></html>"
     )
     headers = {**HEADERS, "content-security-policy": policy}

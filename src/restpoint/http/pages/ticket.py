@@ -36,6 +36,7 @@ _OVER: Final = {
 """What a ticket shows that does not count any more, by the state of its prompt: that, and nothing of the question."""
 
 _THANKS: Final = ("Your answer is recorded", "The workflow goes on. You may close this window.")
+_VOTED: Final = ("Your vote is recorded", "The others are still asked. You may close this window.")
 _ONCE: Final = ("You answered this before", "That answer counts. What you sent now was not recorded.")
 _UNKNOWN: Final = (
     "This link does not work",
@@ -176,8 +177,10 @@ class TicketPages:
         is_stale: bool = False,
     ) -> Response:
         state = state_of(asked)
-        if state == "answered" and asked.answered_by == ticket.person:
-            return self._say(request, *_THANKS) if sent is None else self._say(request, *_ONCE, 409, sent)
+        has_voted = any(vote.voter == ticket.person for vote in asked.voted)
+        if has_voted or (state == "answered" and asked.answered_by == ticket.person):
+            thanks = _VOTED if has_voted and state == "open" else _THANKS
+            return self._say(request, *thanks) if sent is None else self._say(request, *_ONCE, 409, sent)
         if state != "open" or not self._is_theirs(actor, asked):
             return self._say(request, *_OVER[state], 410, sent)
         now = time.time()

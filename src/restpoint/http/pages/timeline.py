@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from restpoint import prompts
 from restpoint._core.execution_row import StepDone
 from restpoint._storage import HistoryEntry
+from restpoint.access import who
 from restpoint.events import EventKind
 from restpoint.lifecycle import WaitStatus
 from restpoint.notify.tickets import TICKET
@@ -45,6 +46,12 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
     EventKind.INTERACTION_ASKED: ("Asked", "ask"),
     EventKind.INTERACTION_REWORDED: ("Asked in other words by the code now", "quiet"),
     EventKind.INTERACTION_CLAIMED: ("Taken to be answered", "quiet"),
+    EventKind.INTERACTION_RELEASED: ("Given back", "quiet"),
+    EventKind.INTERACTION_DELEGATED: ("Handed on", "plain"),
+    EventKind.INTERACTION_REASSIGNED: ("Addressed to others", "plain"),
+    EventKind.INTERACTION_REMINDED: ("Reminded", "quiet"),
+    EventKind.INTERACTION_ESCALATED: ("Escalated, because nobody answered", "plain"),
+    EventKind.INTERACTION_NOT_ESCALATED: ("Could not escalate: none of those named may answer", "bad"),
     EventKind.INTERACTION_VOTED: ("Voted", "plain"),
     EventKind.INTERACTION_ANSWERED: ("Answered", "good"),
     EventKind.INTERACTION_EXPIRED: ("Nobody answered in time", "bad"),
@@ -77,6 +84,27 @@ def _step(step: StepDone) -> Moment:
     return Moment(step.at, f"Step {step.name}")
 
 
+_ADDRESSING: Final = (
+    EventKind.INTERACTION_ASKED,
+    EventKind.INTERACTION_DELEGATED,
+    EventKind.INTERACTION_REASSIGNED,
+    EventKind.INTERACTION_REMINDED,
+    EventKind.INTERACTION_ESCALATED,
+    EventKind.INTERACTION_NOT_ESCALATED,
+)
+"""The events that name people who are asked, or who could not be."""
+
+
+def _addressed(
+    entry: HistoryEntry, kind: EventKind, detail: Mapping[str, Any], text: str
+) -> tuple[str, dict[str, Any]]:
+    if kind is EventKind.INTERACTION_ASKED:
+        return _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+    if kind in {EventKind.INTERACTION_DELEGATED, EventKind.INTERACTION_REASSIGNED}:
+        return text, {"comment": _whom(detail.get("assignees") or ())}
+    return ", ".join(detail.get("to") or detail.get("assignees") or detail.get("kept_out") or ()), {}
+
+
 def _title(entry: HistoryEntry, kind: EventKind) -> tuple[str, Tone]:
     if kind is EventKind.INTERACTION_EXPIRED and entry.cause == "undecided":
         return "The votes came to no answer", "bad"
@@ -94,16 +122,14 @@ def _moment(entry: HistoryEntry) -> Moment:
     match kind:
         case EventKind.INTERACTION_ANSWERED | EventKind.INTERACTION_VOTED:
             return _answered(entry, detail, title, tone)
-        case EventKind.INTERACTION_ASKED:
-            text, more = _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
+        case _ if kind in _ADDRESSING:
+            text, more = _addressed(entry, kind, detail, text)
         case EventKind.NOTIFIED:
             text, more = _asked(detail), {"is_markdown": True}
         case EventKind.EMITTED:
             more = {"data": detail.get("data")}
-        case EventKind.EXECUTION_FAILED:
-            text = str(detail.get("error") or "")
-        case EventKind.EXECUTION_STUCK:
-            text = str(detail.get("problem") or text)
+        case EventKind.EXECUTION_FAILED | EventKind.EXECUTION_STUCK:
+            text = str(detail.get("error") or detail.get("problem") or text)
         case EventKind.CONSENT_ASKED | EventKind.CONSENT_GRANTED | EventKind.CONSENT_DENIED:
             text = str(detail.get("provider") or "")
         case (
@@ -143,4 +169,4 @@ def _asked(detail: Mapping[str, Any]) -> str:
 
 
 def _whom(names: Sequence[str]) -> str:
-    return f"Asked of {', '.join(names)}" if names else ""
+    return f"Asked of {', '.join(map(who, names))}" if names else ""

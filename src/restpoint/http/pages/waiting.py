@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from restpoint._core.reminders import Reminders
 from restpoint._storage import Asked
 from restpoint.access import Actor
 from restpoint.errors import NotFound
@@ -31,6 +32,7 @@ class Waiting:
     claimed_by: str | None = None
     prompt: dict[str, Any] | None = None
     provider: str | None = None
+    reminders: Reminders | None = None
     votes: int | None = None
     voted: tuple[str, ...] = ()
 
@@ -69,6 +71,7 @@ async def waiting(
             created_at=each.created_at,
             claimed_by=each.claimed_by,
             prompt=each.prompt,
+            reminders=each.reminders,
             votes=each.votes,
             voted=each.voted,
         )

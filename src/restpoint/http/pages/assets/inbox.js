@@ -17,37 +17,25 @@ function say(words) {
   say.timer = setTimeout(() => { news.textContent = ""; }, 8000);
 }
 
-// What somebody has typed and not sent, to be shown again where the form has gone.
+// --- What somebody has typed and not sent ---
+
+function fields(root) {
+  return [...root.querySelectorAll("textarea, select, input:not([type=hidden])")];
+}
+
+function isChanged(field) {
+  if (field.type === "radio" || field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.tagName === "SELECT") return [...field.options].some((each) => each.selected !== each.defaultSelected && each.value !== "");
+  return field.value !== field.defaultValue;
+}
+
 function typed(root) {
-  return [...root.querySelectorAll("textarea")].map((each) => each.value).filter((text) => text.trim() !== "");
+  const texts = fields(root).filter((each) => !["radio", "checkbox"].includes(each.type) && each.tagName !== "SELECT");
+  return texts.map((each) => each.value).filter((text) => text.trim() !== "");
 }
 
-function isFilled(root) {
-  return typed(root).length > 0 || root.querySelector("input:checked") !== null || root.contains(document.activeElement);
-}
-
-async function refresh() {
-  const reply = await fetch(location.href, { headers: { accept: "text/html" } });
-  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
-  const now = document.getElementById("main");
-  const next = fresh.getElementById("main");
-  if (next === null) return;
-  const form = now.querySelector("form.answer");
-  if (form !== null && next.querySelector("form.answer") !== null && isFilled(form)) return; // still open, and in use
-  const kept = form === null ? [] : typed(form);
-  const focused = document.activeElement?.closest?.("a[href]")?.getAttribute("href");
-  writeTimes(next);
-  now.replaceChildren(...next.childNodes);
-  if (document.title !== fresh.title) {
-    document.title = fresh.title;
-    say(form === null ? "The list has changed." : "This question was closed meanwhile.");
-  }
-  if (form !== null && now.querySelector("form.answer") === null) {
-    say("This question was closed meanwhile.");
-    if (kept.length > 0) keep(now, kept);
-    document.getElementById("main").focus();
-  }
-  if (focused) [...now.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === focused)?.focus();
+function isInUse(form) {
+  return form.contains(document.activeElement) || fields(form).some(isChanged);
 }
 
 function keep(main, texts) {
@@ -62,28 +50,114 @@ function keep(main, texts) {
     shown.textContent = text;
     return shown;
   }));
-  main.querySelector(".question").append(box);
+  (main.querySelector(".question") ?? main).append(box);
 }
 
-function follow(main) {
+// --- What other people change ---
+
+async function refresh() {
+  const reply = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (reply.status === 401) return signedOut();
+  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+  const now = document.getElementById("main");
+  const next = fresh.getElementById("main");
+  if (next === null) return;
+  const forms = [...now.querySelectorAll("form[method=post]")];
+  const isOpen = next.querySelector("form.answer") !== null;
+  const wasOpen = now.querySelector("form.answer") !== null;
+  if (forms.some(isInUse) && (isOpen || !wasOpen)) return; // still open, and in use
+  const kept = wasOpen ? forms.filter(isInUse).flatMap(typed) : [];
+  const focused = document.activeElement?.closest?.("a[href]")?.getAttribute("href");
+  writeTimes(next);
+  now.replaceChildren(...next.childNodes);
+  if (document.title !== fresh.title) {
+    document.title = fresh.title;
+    say(wasOpen ? "This question has changed." : "The page has changed.");
+  }
+  if (wasOpen && !isOpen) {
+    say("This question is no longer open for you.");
+    if (kept.length > 0) keep(now, kept);
+    document.getElementById("main").focus();
+  }
+  if (focused) [...now.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === focused)?.focus();
+}
+
+// A note at the top, which leaves everything else on the page as it is.
+function note(words, link) {
+  document.getElementById("ended")?.remove();
+  if (words === "") return;
+  const box = document.createElement("div");
+  box.className = "alert late";
+  box.id = "ended";
+  box.setAttribute("role", "alert");
+  const text = document.createElement("p");
+  text.textContent = words;
+  box.append(text);
+  if (link) {
+    const sign = document.createElement("a");
+    sign.href = link;
+    sign.target = "_blank";
+    sign.textContent = "Sign in (in a new tab)";
+    box.append(sign);
+  }
+  document.getElementById("main").prepend(box);
+}
+
+function signedOut() {
+  note("You are signed out. What you have typed stays here: sign in again in another tab, then go on.", main.dataset.signIn);
+}
+
+function follow(wasLost = false) {
   const source = new EventSource(main.dataset.live);
   let waiting;
+  let isStale = false;
+  const bringIn = () => {
+    isStale = document.hidden; // nobody looks; it is brought in when somebody does
+    if (!isStale) refresh().catch(() => {});
+  };
   source.addEventListener("changed", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => refresh().catch(() => {}), 100);
+    waiting = setTimeout(bringIn, 100);
   });
-  // A server that comes back has perhaps heard of changes that this page has not.
-  let wasLost = false;
-  source.addEventListener("error", () => { wasLost = true; });
+  source.addEventListener("error", (event) => {
+    wasLost = true;
+    if (event.data || source.readyState === EventSource.CLOSED) {
+      source.close();
+      delete main.dataset.following;
+      whyEnded(again).catch(() => note("This page does not change by itself any more. Reload it.", null));
+    }
+  });
   source.addEventListener("open", () => {
     main.dataset.following = "";
+    note("", null);
+    // A server that comes back has perhaps heard of changes that this page has not.
     if (wasLost) refresh().catch(() => {});
     wasLost = false;
   });
+  const seen = () => {
+    if (document.hidden) return;
+    if (source.readyState === EventSource.CLOSED) again();
+    else if (isStale) bringIn();
+  };
+  const again = () => {
+    document.removeEventListener("visibilitychange", seen);
+    removeEventListener("focus", seen);
+    follow(true);
+  };
+  document.addEventListener("visibilitychange", seen);
+  addEventListener("focus", seen);
   addEventListener("pagehide", () => source.close());
+}
+
+// Why the server has ended the stream, which a stream that is refused does not tell.
+async function whyEnded(again) {
+  const reply = await fetch(main.dataset.live, { method: "HEAD" });
+  if (reply.ok) setTimeout(again, 5000);
+  else if (reply.status === 401) signedOut();
+  else await refresh();
 }
 
 writeTimes(document);
 document.getElementById("summary")?.focus();
 const main = document.getElementById("main");
-if (main.dataset.live) follow(main);
+if (main.dataset.live) follow();

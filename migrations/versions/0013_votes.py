@@ -1,12 +1,12 @@
 """Prompts that several people vote on; the workflow in the table of assignments; what somebody answered, by when.
 
-Revision ID: 0014
+Revision ID: 0013
 Revises: 0012
 """
 
 from alembic import op
 
-revision = "0014"
+revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None

@@ -1,13 +1,13 @@
 """Prompts that cost less to ask and to answer: triggers of assignments that fill no table of their own, and an index of deadlines.
 
-Revision ID: 0016
-Revises: 0015
+Revision ID: 0015
+Revises: 0014
 """
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

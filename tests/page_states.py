@@ -1,0 +1,255 @@
+"""Every page for people in every state, of a server that people sign in to: for those who look at all of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from chromium import Browser
+from consents import KEYS
+from people import PROMPTS, ask, connect, fail, tell
+from restpoint.http import bearer_tokens
+from restpoint.http.app import create_app
+from restpoint.oauth.keyring import KeyText, Vault
+from restpoint.oauth.providers import Provider
+from serving import Serving
+from support import PATIENCE
+
+PROVIDERS: Final = (
+    Provider("directory", "restpoint", "s3cret", issuer="http://localhost:9", title="Directory", sign_in=True),
+    Provider(
+        "github", "restpoint", "s3cret", authorization_endpoint="http://localhost:9/authorize",
+        token_endpoint="http://localhost:9/token", title="GitHub",
+    ),
+)  # fmt: skip
+
+Act = Callable[[Browser], object]
+
+
+@dataclass(frozen=True)
+class State:
+    """A page that somebody has opened (nobody with ``who`` None), and what they have done there since."""
+
+    name: str
+    who: str | None
+    path: str
+    act: Act | None = None
+
+
+class Site:
+    """A server with something in every state."""
+
+    def __init__(self, server: Serving, folder: Path) -> None:
+        self.url = server.url
+        people: Mapping[str, dict[str, Any]] = {
+            "ada": {}, "grace": {}, "joan": {"groups": ["finance"]}, "op": {"roles": ["operator"]},
+        }  # fmt: skip
+        tokens = {name: bearer_tokens.add(folder / "tokens.json", name, **said) for name, said in people.items()}
+        self._clients = {
+            name: httpx.Client(base_url=self.url, timeout=PATIENCE, headers={"origin": self.url, "cookie": ""})
+            for name in tokens
+        }
+        self.token = tokens["ada"]
+        self.cookies: dict[str, str] = {}
+        for name, client in self._clients.items():
+            reply = client.post("/auth/sign-in", data={"token": tokens[name]})
+            self.cookies[name] = reply.cookies["restpoint"]
+            client.headers["cookie"] = f"restpoint={self.cookies[name]}"
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    # --- What is asked and done ---
+
+    def start(self, name: str, workflow: str, given: Any = None) -> dict[str, Any]:
+        body: dict[str, Any] = self._clients[name].post(f"/v1/workflows/{workflow}?wait=10", json=given).json()
+        return body
+
+    def asked(self, name: str, kind: str, **given: Any) -> str:
+        """The path of the page of a new prompt."""
+        body = self.start(name, "ask", {"kind": kind, **given})
+        return f"/view/{body['execution_id']}/prompt/{body['interactions'][0]['interaction_id']}"
+
+    def post(self, name: str, path: str, **form: str) -> None:
+        reply = self._clients[name].post(path, data=form)
+        assert reply.status_code in {200, 303}, reply.text
+
+    def until_ended(self, name: str, path: str) -> str:
+        """The path of the execution of a page, once that has ended."""
+        execution_id = path.split("/")[2]
+        while True:
+            status = self._clients[name].get(f"/executions/{execution_id}?wait=10").json()["status"]
+            if status in {"completed", "failed", "cancelled"}:
+                return f"/view/{execution_id}"
+
+    # --- Every state ---
+
+    def states(self) -> list[State]:
+        """All of them."""
+        return [*self._questions(), *self._executions(), *self._others(), *self._sign_in()]
+
+    def _questions(self) -> Iterator[State]:
+        for kind in PROMPTS:
+            if kind != "nasty_text":
+                yield State(kind, "ada", self.asked("ada", kind))
+        for kind in ("text", "radio", "form"):
+            yield State(f"{kind} with a mistake", "ada", self.asked("ada", kind), _send)
+        shared = self.asked("ada", "text", assignees=["ada", "group:finance"])
+        yield State("shared", "joan", shared)
+        yield State("handing on", "ada", shared, lambda browser: _open(browser, "Hand it on…"))
+        yield State("handed to nobody", "ada", shared, lambda browser: _hand(browser, "Hand it on…", "group:"))
+        yield State("addressing", "op", shared, lambda browser: _open(browser, "Address it to others…"))
+        yield State("addressed to nobody", "op", shared, lambda browser: _hand(browser, "Address it to others…", ""))
+        taken = self.asked("ada", "text", assignees=["ada", "group:finance"])
+        self.post("joan", f"/claim{taken}")
+        yield State("taken", "joan", taken)
+        yield State("taken by somebody else", "ada", taken)
+        yield State("theirs", "ada", self.asked("ada", "text", assignees=["grace"], four_eyes=True))
+        answered = self.asked("ada", "radio")
+        self.post("ada", answered, option="0", comment="As agreed")
+        yield State("answered", "ada", answered)
+        withdrawn = self.asked("ada", "text")
+        self.post("ada", f"{'/'.join(withdrawn.split('/')[:3])}/cancel", reason="Paid already")
+        yield State("withdrawn", "ada", withdrawn)
+        late = self.asked("ada", "text", timeout=0.01)
+        self._failed = self.until_ended("ada", late)
+        yield State("late", "ada", late)
+        first = self.asked("ada", "text", assignees=["ada", "grace"])
+
+        def come_second(browser: Browser) -> None:
+            field = browser.driver.find_element("name", "text")
+            field.send_keys("too late")
+            self.post("grace", first, text="first")
+            browser.driver.execute_script("document.querySelector('form.answer').submit()")
+            browser.until("Your answer was not recorded")
+
+        yield State("somebody else was first", "ada", first, come_second)
+
+        def lose_the_session(browser: Browser) -> None:
+            browser.driver.find_element("name", "text").send_keys("half a sentence")
+            browser.driver.delete_all_cookies()
+            browser.press("Send the answer")
+            browser.until("You are signed out, so nothing was recorded")
+
+        yield State("the session has ended", "ada", self.asked("ada", "text"), lose_the_session)
+
+    def _executions(self) -> Iterator[State]:
+        told = self.start("ada", "tell")["execution_id"]
+        yield State("an execution", "ada", f"/view/{told}")
+        yield State("cancelling", "ada", f"/view/{told}", lambda browser: _open(browser, "Cancel the execution…"))
+        yield State("failed", "ada", self._failed)
+        failed = self.start("ada", "fail")["execution_id"]
+        yield State("failed, for an operator", "op", f"/view/{failed}", lambda browser: _open(browser, "Retry…"))
+        done = self.asked("ada", "notification")
+        self.post("ada", done)
+        yield State("completed", "ada", self.until_ended("ada", done))
+
+    def _others(self) -> Iterator[State]:
+        yield State("the inbox", "ada", "/")
+        yield State("handed on", "ada", "/?done=delegate")
+        yield State("nothing of a workflow", "ada", "/?workflow=none")
+        yield State("an empty inbox", "grace", "/?workflow=")
+        yield State("decided", "ada", "/decided")
+        yield State("nothing decided", "joan", "/decided")
+        yield State("attention", "op", "/attention")
+        yield State("not found", "ada", "/view/none")
+        yield State("no page", "ada", "/nowhere")
+        yield State("not allowed", "ada", "/attention")
+        gone = self.asked("ada", "notification")
+        self.post("ada", gone)
+        execution = self.until_ended("ada", gone)
+        self._clients["ada"].delete(f"/executions/{execution.split('/')[2]}")
+        yield State("no longer here", "ada", execution)
+
+    def _sign_in(self) -> Iterator[State]:
+        consent = self.start("ada", "connect")
+        yield State("access is needed", "ada", f"/view/{consent['execution_id']}")
+        page = consent["auth_url"].removeprefix(self.url)
+        yield State("consent", "ada", page)
+        yield State("consent refused", "ada", page, _refuse)
+        yield State("consent unknown", "ada", "/auth/redirect?state=unknown&code=x")
+        yield State("no consent", "ada", "/executions/none/consents/none")
+        yield State("sign in", None, "/auth/sign-in")
+        yield State("sign in, no token", None, "/auth/sign-in", _wrong_token)
+        yield State("the provider is down", None, "/auth/sign-in", _to_a_provider)
+        yield State("signed in", "ada", "/auth/sign-in")
+        # The last one, because it ends the session.
+        yield State("signed out", "grace", "/auth/sign-in", lambda browser: _press(browser, "Sign out", "signed out"))
+
+
+def _send(browser: Browser) -> None:
+    _press(browser, "Send the answer", "Your answer was not sent yet")
+
+
+def _press(browser: Browser, button: str, words: str) -> None:
+    browser.press(button)
+    browser.until(words)
+
+
+def _open(browser: Browser, summary: str) -> None:
+    browser.driver.find_element("xpath", f"//summary[normalize-space()='{summary}']").click()
+
+
+def _hand(browser: Browser, summary: str, to: str) -> None:
+    _open(browser, summary)
+    details = browser.driver.find_element("css selector", "details[open].hand")
+    details.find_element("name", "to").send_keys(to)
+    details.find_element("css selector", "button").click()
+    browser.until("Nobody else was asked yet")
+
+
+def _refuse(browser: Browser) -> None:
+    _press(browser, "Refuse", "Access refused")
+
+
+def _wrong_token(browser: Browser) -> None:
+    browser.fill("Token", "rp_nobodys")
+    _press(browser, "Sign in", "This token is not known here")
+
+
+def _to_a_provider(browser: Browser) -> None:
+    _press(browser, "Continue with Directory", "does not answer")
+
+
+class Visitor:
+    """Goes through states with a browser."""
+
+    def __init__(self, site: Site, browser: Browser) -> None:
+        self._site, self.browser = site, browser
+
+    def visit(self, state: State) -> None:
+        """Bring the browser into a state."""
+        browser = self.browser
+        browser.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        if state.who is not None:
+            cookie = {"name": "restpoint", "value": self._site.cookies[state.who], "url": self._site.url}
+            browser.driver.execute_cdp_cmd("Network.setCookie", cookie)
+        browser.open(self._site.url + state.path)
+        if state.act is not None:
+            state.act(browser)
+
+    def scheme(self, name: str | None) -> None:
+        """The colours that the person prefers: ``light`` or ``dark``."""
+        features = [] if name is None else [{"name": "prefers-color-scheme", "value": name}]
+        self.browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@contextmanager
+def site(file: Path) -> Iterator[Site]:
+    """A server on a file, with something in every state."""
+    tokens = file.parent / "tokens.json"
+    bearer_tokens.add(tokens, "somebody")
+    app = create_app(
+        [ask, tell, fail, connect], database=file, tokens_file=tokens, providers=PROVIDERS,
+        keys=Vault(KeyText(KEYS)),
+    )  # fmt: skip
+    with Serving(app) as server:
+        made = Site(server, file.parent)
+        try:
+            yield made
+        finally:
+            made.close()
