@@ -150,6 +150,17 @@ async def test_a_question_that_somebody_has_claimed_is_told_and_not_asked(server
     assert "Grace" not in mail.text
 
 
+async def test_a_reminder_and_an_escalation_ask_again(server: MailServer) -> None:
+    reminded, escalated = await sent(
+        server,
+        replace(NOTICE, event=EventKind.INTERACTION_REMINDED),
+        replace(NOTICE, id="second", event=EventKind.INTERACTION_ESCALATED),
+    )
+    assert reminded.message["Subject"].strip().startswith("A question still waits for you: refund")
+    assert escalated.message["Subject"].strip().startswith("A question is yours now: refund")
+    assert all("> May *Grace* have her money back?" in mail.text for mail in (reminded, escalated))
+
+
 async def test_a_channel_can_leave_the_question_out(server: MailServer) -> None:
     notice = replace(NOTICE, prompt=HumanPromptText(text=f"Is {SECRET} right?"))
     (mail,) = await sent(server, notice, show_question=False)
