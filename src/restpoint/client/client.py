@@ -288,7 +288,7 @@ class Client:
 
     async def sessions(self, *, of: str | None = None) -> Sequence[SessionItem]:
         """Who is signed in at a browser, the oldest session first, or the sessions ``of`` one person. Raises ``NotAllowed``."""
-        reply = await self._send("GET", "/sessions", params=None if of is None else {"of": of})
+        reply = await self._server.send("GET", "/sessions", params=None if of is None else {"of": of})
         return responses.read(SessionList, reply).items
 
     async def end_sessions(self, *, session: str | None = None, of: str | None = None, every: bool = False) -> int:
@@ -298,7 +298,7 @@ class Client:
         """
         given = {"session": session, "of": of, "all": every or None}
         body = {name: value for name, value in given.items() if value is not None}
-        reply = responses.body(await self._send("POST", "/sessions/revoke", body=encode(body)))
+        reply = responses.body(await self._server.send("POST", "/sessions/revoke", body=encode(body)))
         return int(reply["ended"])
 
     async def workflows(self) -> Sequence[WorkflowItem]:
