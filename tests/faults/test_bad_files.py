@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from elsewhere import copied_scripts, run_python, schema_of, tree
+from elsewhere import copied_scripts, environment, run_python, schema_of, tree
 from restpoint import ExecutionStore
 from restpoint._storage.schema import REVISION
 from restpoint._storage.sqlite import backup, migrations
@@ -307,7 +307,8 @@ def test_read_only_files_and_folders_are_refused_to_who_may_not_write_them(path:
         try:
             before = tree(folder)
             # A user other than root: root may write everything, whatever the mode says.
-            told = run_python(_AS_NOBODY, folder, tmp_path / "warm.db", scripts)
+            unwritten = environment(PYTHONDONTWRITEBYTECODE="1")  # the revisions are among what must stay as it is
+            told = run_python(_AS_NOBODY, folder, tmp_path / "warm.db", scripts, env=unwritten)
             after = tree(folder)
         finally:
             for below in ("closed", "hidden"):
