@@ -237,7 +237,8 @@ async def made(path: Path) -> tuple[str, str]:
 async def test_a_truncated_file_is_refused_and_left_as_it_is(path: Path, left: float) -> None:
     await made(path)
     whole = size(path)
-    kept = left if isinstance(left, int) else int(whole * left)
+    # A page at least: what is cut off the zeros at the end of the last page is not missed, because SQLite reads zeros there.
+    kept = left if isinstance(left, int) else min(int(whole * left), whole - 4096)
     os.truncate(path, kept)
     before = tree(path.parent)
     assert size(path) == kept < whole

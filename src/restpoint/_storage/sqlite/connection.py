@@ -39,7 +39,6 @@ Connection = sqlite3.Connection
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 _HEADER_BYTES: Final = 100  # https://www.sqlite.org/fileformat2.html, section 1.3
-_SECTOR_BYTES: Final = 512  # every page of a database is a multiple of it
 _MINIMUM_SQLITE: Final = (3, 35, 0)  # RETURNING
 _WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
@@ -123,19 +122,12 @@ def inspect(path: Path) -> Literal["absent", "empty", "file"]:
     try:
         problem = _problem(path)
         size = path.stat().st_size if path.exists() else None
-        log = path.with_name(f"{path.name}-wal")
-        has_log = log.exists() and log.stat().st_size > 0
     except OSError as error:
         raise errors.UnusableFile(f"{path} cannot be used: {error.strerror or error}.") from error
     if problem is not None:
         raise errors.UnusableFile(problem)
     if size is not None and 0 < size < _HEADER_BYTES:  # SQLite would take one byte for none at all
         raise errors.UnusableFile(f"{path} is not a SQLite database; name another file.", "SQLITE_NOTADB")
-    if size and size % _SECTOR_BYTES and not has_log:  # with a log, a checkpoint may have stopped within a page
-        raise errors.DamagedFile(
-            f"{path} was cut short: it has {size} bytes, and no SQLite database has such a length; restore a backup.",
-            "SQLITE_CORRUPT",
-        )
     if size is None:
         return "absent"
     return "file" if size else "empty"
