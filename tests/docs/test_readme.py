@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+
 from served import Terminal
 from support import PATIENCE, variables
 from transcripts import CHECKOUT, README, TEXT, block
@@ -40,7 +42,9 @@ def test_the_demonstration_shows_what_the_readme_shows(tmp_path: Path) -> None:
     shown = [words(line) for line in block(README, "demo").splitlines()[1:]]
     ran = run(sys.executable, "-m", "restpoint.cli", "demo", cwd=tmp_path, TMPDIR=str(tmp_path), COLUMNS="100")
     assert ran.returncode == 0, ran.stderr
-    # Nobody is at the keyboard of a test, so that one line differs.
+    # Nobody is at the keyboard of a test, so that these two lines differ.
+    (page,) = [line for line in shown if line.startswith("Answer it here, or in a browser: http://127.0.0.1:")]
+    shown.remove(page)
     typed = words("Refund 120.00 EUR to Ada Lovelace? [yes/no] yes")
     instead = words("Nobody is at the keyboard, so the answer is: Yes, send it")
     assert [words(line, tmp_path) for line in ran.stdout.splitlines()] == [
@@ -61,6 +65,19 @@ def test_the_demonstration_takes_the_answer_of_whoever_is_at_the_keyboard_and_le
     assert "Type yes or no." in terminal.shown
     assert "with the result {'refunded': False}" in terminal.shown
     assert [str(path) for path in tmp_path.glob("*/restpoint.db")] == [terminal.shown.rstrip().rpartition("Kept: ")[2]]
+
+
+def test_the_demonstration_takes_the_answer_that_is_given_in_a_browser(tmp_path: Path) -> None:
+    with Terminal("demo", cwd=tmp_path, TMPDIR=str(tmp_path), TERM="dumb", COLUMNS="200") as terminal:
+        terminal.until("[yes/no] ")
+        found = re.search(r"in a browser: ((http://\S+?)/view/\S+)", terminal.shown)
+        assert found is not None
+        page, base = found.groups()
+        assert "Refund 120.00 EUR to Ada Lovelace?" in httpx.get(page).text
+        assert httpx.post(page, data={"option": "1"}, headers={"origin": base}).status_code == 303
+        assert terminal.ended() == 0
+    assert "Answered No" in terminal.shown
+    assert "with the result {'refunded': False}" in terminal.shown
 
 
 def test_the_readme_can_be_read_in_one_go() -> None:

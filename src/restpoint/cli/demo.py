@@ -1,7 +1,8 @@
 """A demonstration of a workflow that survives ``kill -9``, with a real server, a real file and the person's own answer.
 
-It runs ``restpoint serve`` on this module, kills the server while the workflow waits for an answer, starts it again, and sends
-the answer that the person types. The workflow continues where it was, and does not repeat what it did before.
+It runs ``restpoint serve`` on this module, kills the server while the workflow waits for an answer, starts it again, and takes
+the answer of the person, who types it or gives it in a browser. The workflow continues where it was, and does not repeat what it
+did before.
 """
 
 import asyncio
@@ -11,14 +12,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from restpoint._core.threads import in_thread
 from restpoint._engine.context import Context
 from restpoint._engine.workflow import workflow
 from restpoint.client.client import Client
+from restpoint.errors import InteractionAlreadyResolved
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
 
 if TYPE_CHECKING:
@@ -118,9 +121,9 @@ def run(console: "Console", *, keep: bool = False) -> None:
 
         second = _Server(database, cleanup)
         show(f"[bold]3[/] Server {second.pid} starts on the same file. The prompt is still open.")
-        option = _choose(console, asked.prompt.text)
-        execution, history = asyncio.run(_answer(second.url, execution, option))
-        show(f"[bold]4[/] Answered [green]{option.label}[/]; server {second.pid} went on where {first.pid} was.")
+        execution, history = asyncio.run(_decided(console, second.url, execution))
+        said = _OPTIONS[0 if execution.result == {"refunded": True} else 1].label
+        show(f"[bold]4[/] Answered [green]{said}[/]; server {second.pid} went on where {first.pid} was.")
 
         show(
             f"[bold]5[/] The execution is [green]{execution.status}[/] with the result {execution.result}. Its history:"
@@ -136,23 +139,36 @@ async def _start(url: str) -> "Execution":
         return await client.wait_until_asked(execution.execution_id, timeout=_TIMEOUT_SECONDS)
 
 
-async def _answer(
-    url: str, execution: "Execution", option: BinaryHumanPromptOption
-) -> "tuple[Execution, list[HistoryItem]]":
+async def _decided(console: "Console", url: str, execution: "Execution") -> "tuple[Execution, list[HistoryItem]]":
+    """Wait until the person has answered, here or in a browser, and the workflow has ended."""
+    execution_id, asked = execution.execution_id, execution.interactions[0]
     async with Client(url) as client:
-        execution_id, asked = execution.execution_id, execution.interactions[0]
-        await client.answer(execution_id, asked.interaction_id, HumanResponseBinary(selected_option=option))
-        ended = await client.wait_until_ended(execution_id, timeout=_TIMEOUT_SECONDS)
-        return ended, list(await client.history(execution_id))
+        ending = asyncio.create_task(client.wait_until_ended(execution_id))
+        if not sys.stdin.isatty():
+            console.print(f"  Nobody is at the keyboard, so the answer is: {_OPTIONS[0].label}", soft_wrap=True)
+            option: BinaryHumanPromptOption | None = _OPTIONS[0]
+        else:
+            page = f"{url}/view/{execution_id}/prompt/{asked.interaction_id}"
+            console.print(f"  Answer it here, or in a browser: {page}", soft_wrap=True, highlight=False)
+            option = await _chosen(console, asked.prompt.text, ending)
+        if option is not None:
+            with suppress(InteractionAlreadyResolved):  # the browser was first
+                await client.answer(execution_id, asked.interaction_id, HumanResponseBinary(selected_option=option))
+        return await asyncio.wait_for(ending, _TIMEOUT_SECONDS), list(await client.history(execution_id))
 
 
-def _choose(console: "Console", question: str) -> BinaryHumanPromptOption:
-    """Return the option that the person types, or the first one if there is no terminal."""
-    if not sys.stdin.isatty():
-        console.print(f"  Nobody is at the keyboard, so the answer is: {_OPTIONS[0].label}", soft_wrap=True)
-        return _OPTIONS[0]
+async def _chosen(
+    console: "Console", question: str, ending: "asyncio.Task[Execution]"
+) -> BinaryHumanPromptOption | None:
+    """Return the option that the person types; None where the execution has ended meanwhile."""
     while True:
-        typed = console.input(f"  {question} [bold]\\[yes/no][/] ").strip().lower()
+        typing = asyncio.create_task(in_thread(console.input, f"  {question} [bold]\\[yes/no][/] "))
+        await asyncio.wait({typing, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not typing.done():
+            typing.cancel()
+            console.print()
+            return None
+        typed = typing.result().strip().lower()
         for option in _OPTIONS:
             if typed and option.id.startswith(typed):
                 return option
