@@ -50,6 +50,9 @@ _HEADINGS: Final[Mapping[EventKind, tuple[str, str]]] = {
     EventKind.INTERACTION_ASKED: ("A question for you", "A question is open"),
     EventKind.INTERACTION_DELEGATED: ("A question was handed on to you", "A question was handed on"),
     EventKind.INTERACTION_REASSIGNED: ("A question is yours now", "A question is addressed to others now"),
+    EventKind.INTERACTION_REMINDED: ("A reminder: a question waits for you", "A reminder: a question is still open"),
+    EventKind.INTERACTION_ESCALATED: ("Nobody answered in time, and you are asked", "A question was escalated"),
+    EventKind.INTERACTION_NOT_ESCALATED: ("A question could not be escalated", "A question could not be escalated"),
     EventKind.INTERACTION_RELEASED: ("A question is free again", "A question is free again"),
     EventKind.CONSENT_ASKED: ("Your access is needed", "Access is needed"),
 }
@@ -141,7 +144,7 @@ class Wording:
             "id": notice.id,
             "event": str(notice.event),
             "heading": _heading(notice.event, is_addressed=asks and given.is_addressed),
-            "happened": notice.event.description,
+            "happened": _happened(notice.event),
             "route": one_line(notice.route),
             "is_sample": notice.is_sample,
             "workflow": _line(notice.workflow),
@@ -244,6 +247,11 @@ def sample(event: EventKind) -> Notice:
 def _heading(event: EventKind, *, is_addressed: bool) -> str:
     known = _HEADINGS.get(event)
     return known[0 if is_addressed else 1] if known is not None else str(event).replace("_", " ").capitalize()
+
+
+def _happened(event: EventKind) -> str:
+    """What happened, in a sentence. That the detail of the event names more is for programs, which get the detail."""
+    return f"{event.description.partition('; the detail')[0].removesuffix('.')}."
 
 
 def _line(text: str | None) -> str:
