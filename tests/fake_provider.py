@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from restpoint.oauth.providers import Provider
 from serving import Server
-from support import PATIENCE
+from support import PATIENCE, eventually
 
 CLIENT_ID = "restpoint-tests"
 CLIENT_SECRET = "canary-client-secret+%:6e1f"
@@ -208,8 +208,7 @@ async def fake_provider(**settings: Any) -> AsyncIterator[FakeProvider]:
     server = Server(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        while not server.started:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.005)
+        await eventually(lambda: server.started)
         yield provider
     finally:
         provider.let_go.set()

@@ -10,7 +10,7 @@ from restpoint.notify import routes_file
 from restpoint.notify.addresses import Addresses
 from restpoint.notify.deliverer import Deliverer
 from restpoint.notify.notices import Channel, DeliveryFailed, Notice
-from support import PATIENCE, rows
+from support import PATIENCE, eventually, rows
 
 
 class TestChannel:
@@ -82,7 +82,5 @@ async def settled(path: Path, wanted: Iterable[Any], columns: str = "status") ->
 
 
 async def until(condition: Callable[[], bool], shown: Callable[[], str] = str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - a file that another process may write
-            await asyncio.sleep(0.005)
+    await eventually(condition)
     assert condition(), shown()

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -88,6 +89,7 @@ def _be(order: dict[str, Any], standard: Sequence[int]) -> None:
         os.environ.clear()
         os.environ.update(order["environment"])
         time.tzset()
+        tempfile.tempdir = None  # by the environment, not by that of the process that was forked
         os.chdir(order["cwd"])
         arguments = order["arguments"]
         is_program = arguments[0].endswith(".py")

@@ -9,7 +9,7 @@ import support
 from restpoint import ExecutionRecord, ExecutionStore, Runner, Workflow
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
-from support import rows
+from support import eventually, rows
 
 WAYS: dict[str, dict[str, Any]] = {
     "held": {"hold_paused_for": 600.0},
@@ -55,9 +55,7 @@ async def answer(
 
 async def unloaded(runner: Runner) -> None:
     """Return when the runner has nothing in memory."""
-    async with asyncio.timeout(PATIENCE):
-        while runner._runs or runner._work:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
+    await eventually(lambda: not (runner._runs or runner._work))
 
 
 async def completed(
@@ -83,6 +81,4 @@ def journal(path: Path) -> list[tuple[Any, ...]]:
 
 async def journaled(path: Path, kind: str, count: int) -> None:
     """Return when the journal has this many calls of a kind."""
-    async with asyncio.timeout(PATIENCE):
-        while len(rows(path, f"SELECT 1 FROM journal WHERE kind = '{kind}'")) < count:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.005)
+    await eventually(lambda: len(rows(path, f"SELECT 1 FROM journal WHERE kind = '{kind}'")) >= count)

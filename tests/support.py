@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -149,6 +149,13 @@ def first_break(chain: list[tuple[Any, ...]], sequence: int, digest: bytes) -> i
     """The first row of history that does not follow from row ``sequence``, whose digest this is; None when each does."""
     index = first_wrong(chain, sequence, digest)
     return None if index is None else sequence + 1 + index
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds that nothing announces; ``TimeoutError`` after ``PATIENCE``."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
 
 
 async def broken_history(database: Database) -> int | None:

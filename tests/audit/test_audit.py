@@ -542,9 +542,11 @@ async def test_what_a_run_was_given_and_what_it_showed_is_compared_with_the_hist
     assert verdict(path).holds
     with unguarded(path) as connection:
         assert connection.execute(statement).rowcount == 1
-    (finding,) = verdict(path).findings
+    finding, *inboxes = verdict(path).findings
     assert finding.problem == "payload_differs"
     assert finding.what.startswith(what)
+    # Of another owner the prompt is in the wrong inbox, too.
+    assert {each.problem for each in inboxes} == ({"assignment_differs"} if "owner" in statement else set())
 
 
 async def test_an_owner_who_got_round_four_eyes_is_reported(store: ExecutionStore, path: Path) -> None:
@@ -559,7 +561,9 @@ async def test_an_owner_who_got_round_four_eyes_is_reported(store: ExecutionStor
     with unguarded(path) as connection:
         connection.execute("UPDATE executions SET owner = 'ada' WHERE id = ?", (execution_id,))
     for removed in (False, True):
-        (finding,) = verdict(path).findings
+        # No trigger took the prompt out of the inboxes, either.
+        finding, *inboxes = sorted(verdict(path).findings, key=lambda each: each.problem != "four_eyes_violated")
+        assert {each.problem for each in inboxes} == {"assignment_differs"}
         assert finding.problem == "four_eyes_violated"
         assert interaction_id in finding.what
         assert "its owner, ada" in finding.what

@@ -151,7 +151,7 @@ async def claimed_and_reminded(company: Company, browser: Browser, seconds: floa
     bens = await company.ask("GET", company.mails_of(execution_id, asked)["ben"].links[0], None)
     if "interaction_reminded" not in await company.events(execution_id):
         assert "Taken by <bdi>anna</bdi>" in bens.text
-        reminder, escalation = "A reminder: a question waits for you", "Nobody answered in time, and you are asked"
+        reminder, escalation = "A question still waits for you", "A question is yours now"
         await until(
             lambda: bool(company.mails_of(execution_id, reminder) or company.mails_of(execution_id, escalation))
         )
@@ -186,8 +186,8 @@ async def walk(company: Company, browser: Browser) -> str:
     else:
         pytest.fail("The machine is too slow for half a minute.")
 
-    await until(lambda: bool(company.mails_of(execution_id, "Nobody answered in time, and you are asked")))
-    (link,) = company.mails_of(execution_id, "Nobody answered in time, and you are asked")["grace"].links
+    await until(lambda: bool(company.mails_of(execution_id, "A question is yours now")))
+    (link,) = company.mails_of(execution_id, "A question is yours now")["grace"].links
     asked = company.mails_of(execution_id, "A question for you")
     for method in ("GET", "HEAD") * 5:  # what looks into mails
         assert (await company.ask(method, link, None)).status_code == 200

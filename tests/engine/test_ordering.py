@@ -9,6 +9,7 @@ from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine.replay import Order
 from restpoint.prompts import HumanResponseText
 from runners import PATIENCE, WAYS, answer, asked, ended, question
+from support import eventually
 
 TURNS = 10
 """Turns of the loop that a task of the workflow below needs for what it does after an answer."""
@@ -40,8 +41,7 @@ async def test_a_task_has_as_many_turns_between_two_outcomes_on_a_replay_as_it_h
         record = (await runner.start("racing")).record
         await asked(record, "a", "b")
         await answer(store, record, "a", "yes")
-        while done != ["a"]:  # noqa: ASYNC110 - nothing else tells of it
-            await asyncio.sleep(0)
+        await eventually(lambda: done == ["a"])
         await answer(store, record, "b", "yes")
         await asked(record, "more")
     async with asyncio.timeout(PATIENCE), Runner(store, [racing]):

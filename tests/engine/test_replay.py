@@ -20,7 +20,7 @@ from restpoint._storage.sqlite import migrations
 from restpoint._store.listener import Listener
 from restpoint.prompts import HumanResponseText
 from runners import PATIENCE, answer, asked, ended, question, unloaded, until
-from support import ManualClock, file_of, rows
+from support import ManualClock, eventually, file_of, rows
 
 HELD = 600.0
 
@@ -44,8 +44,7 @@ async def taken_up(store: ExecutionStore, flow: Workflow, record: ExecutionRecor
 
 async def emitted(path: Path, count: int) -> None:
     """Return when so much was emitted."""
-    while len(rows(path, "SELECT 1 FROM history WHERE event = 'emitted'")) < count:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.002)
+    await eventually(lambda: len(rows(path, "SELECT 1 FROM history WHERE event = 'emitted'")) >= count)
 
 
 class Gate:
@@ -531,8 +530,7 @@ async def test_a_run_that_an_older_program_began_keeps_its_order(fresh: Path, pa
         await asked(record, "a", "b")
         await answer(store, record, "b", "yes")
         finish.set()
-        while not rows(path, "SELECT 1 FROM journal WHERE kind = 'step'"):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.002)
+        await eventually(lambda: rows(path, "SELECT 1 FROM journal WHERE kind = 'step'"))
         await answer(store, record, "a", "yes")
         await asked(record, "more")
     await asyncio.to_thread(migrations.downgrade, path, "0002")

@@ -28,7 +28,7 @@ from restpoint.errors import (
 )
 from restpoint.prompts import HumanPromptNotification, HumanResponseText
 from runners import PATIENCE, WAYS, answer, asked, completed, ended, journal, journaled, question, unloaded, until
-from support import ManualClock, file_of, rows
+from support import ManualClock, eventually, file_of, rows
 
 
 @pytest.fixture(params=WAYS)
@@ -767,9 +767,7 @@ async def test_a_paused_run_that_left_memory_costs_no_object(store: ExecutionSto
         await asked(record, "Well?")
         await unloaded(runner)
         del record
-        async with asyncio.timeout(PATIENCE):
-            while file_of(store).records.get(execution_id) is not None:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0)
+        await eventually(lambda: file_of(store).records.get(execution_id) is None)
 
 
 async def test_a_runner_that_closes_leaves_everything_to_the_next_one(

@@ -16,7 +16,7 @@ from restpoint._storage.queries import Snapshot
 from restpoint._storage.sqlite.database import Transaction
 from restpoint.errors import IdempotencyConflict, StorageError
 from runners import PATIENCE, answer, asked, ended, question, unloaded
-from support import rows, sql
+from support import eventually, rows, sql
 
 of_the_caller: ContextVar[str] = ContextVar("of_the_caller", default="nothing")
 
@@ -124,9 +124,7 @@ async def test_of_many_starts_with_one_key_one_goes_on_and_nothing_is_left_of_th
         await asked(record, "Well?")
         again = await runner.start("work", idempotency_key="k")
         assert (again.created, again.record) == (False, record)
-        async with asyncio.timeout(PATIENCE):
-            while runner.running or len(runner._runs) > 1:  # noqa: ASYNC110 - the others give their slots back
-                await asyncio.sleep(0)
+        await eventually(lambda: not (runner.running or len(runner._runs) > 1))
         await answer(store, record, "Well?", "fine")
         assert (await ended(record)).result == "fine"
     assert effects == [record.execution_id]
@@ -151,9 +149,7 @@ async def test_of_a_start_whose_key_was_used_for_something_else_nothing_is_left(
         await asked(record, "Well?")
         with pytest.raises(IdempotencyConflict):
             await runner.start("work", "b", idempotency_key="k")
-        async with asyncio.timeout(PATIENCE):
-            while runner.running or len(runner._runs) > 1:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0)
+        await eventually(lambda: not (runner.running or len(runner._runs) > 1))
     assert effects == ["a"]
     assert rows(path, "SELECT count(*) FROM executions") == [(1,)]
 

@@ -16,7 +16,7 @@ from restpoint._core.threads import ThreadPool, in_thread
 from restpoint._storage import journal as runs
 from restpoint.errors import InvalidArgument
 from runners import PATIENCE, WAYS, answer, ended, question
-from support import ManualClock, file_of, rows
+from support import ManualClock, eventually, file_of, rows
 
 TRIES: list[str] = []
 
@@ -37,16 +37,12 @@ async def paying(ctx: Context) -> str:
 
 async def _failed(path: Path, attempts: int) -> None:
     """Return when this many attempts of the step are in the file."""
-    async with asyncio.timeout(PATIENCE):
-        while rows(path, "SELECT attempts FROM step_attempts") != [(attempts,)]:  # noqa: ASYNC110 - the file only
-            await asyncio.sleep(0.001)
+    await eventually(lambda: rows(path, "SELECT attempts FROM step_attempts") == [(attempts,)])
 
 
 async def _rests(clock: ManualClock, instant: int) -> None:
     """Return when somebody sleeps until this instant."""
-    async with asyncio.timeout(PATIENCE):
-        while instant not in clock.asleep.values():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
+    await eventually(lambda: instant in clock.asleep.values())
 
 
 async def test_the_attempts_of_a_step_and_the_time_of_the_next_one_hold_over_restarts(
@@ -323,9 +319,7 @@ async def test_a_pool_works_on_as_many_calls_at_once_as_its_limit_and_not_on_wha
         return number
 
     async def begins(*numbers: int) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while begun != list(numbers):  # noqa: ASYNC110 - threads
-                await asyncio.sleep(0.001)
+        await eventually(lambda: begun == list(numbers))
 
     pool = ThreadPool(1, "test")
     try:

@@ -10,7 +10,7 @@ from restpoint._core.retention_rules import FOREVER
 from restpoint._engine.slots import Slots
 from restpoint._storage import claims
 from runners import PATIENCE, answer, asked, ended, question
-from support import file_of, rows
+from support import eventually, file_of, rows
 
 ORDER: list[str] = []
 
@@ -35,8 +35,7 @@ async def test_the_runs_in_the_file_are_claimed_by_turns_of_their_owners(store: 
     async with Runner(store, [noting], concurrency=0) as starting:
         await _start(starting, "a1", "a2", "a3", "a4", "b1", "c1", "c2", "-1")
     async with asyncio.timeout(PATIENCE), Runner(store, [noting], concurrency=1):
-        while len(ORDER) < 8:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.001)
+        await eventually(lambda: len(ORDER) >= 8)
     assert ORDER == ["a1", "b1", "c1", "-1", "a2", "c2", "a3", "a4"]
 
 

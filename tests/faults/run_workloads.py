@@ -26,6 +26,7 @@ from restpoint._storage.sqlite.database import Committed
 from restpoint.errors import NotFound, Refused, StorageError
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
+from support import eventually
 
 DEFAULT: Final = "nobody said"
 
@@ -427,5 +428,4 @@ async def close_nothing(link: Link, path: str, effects: str) -> None:
     runner = await Runner(store, [echo, long_one]).open()
     asking = (await runner.start("echo", "Well?")).record
     await runner.start("long", effects)
-    while not (asking.pending_interactions and lines(Path(effects))):  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.005)
+    await eventually(lambda: asking.pending_interactions and lines(Path(effects)))

@@ -19,7 +19,7 @@ from restpoint.http.server import listen
 from restpoint.prompts import HumanPromptCheckbox
 from schema_cases import PROVIDER
 from serving import WORKFLOWS, Server, make_app
-from support import CALL, MAIL
+from support import CALL, MAIL, eventually
 
 LIMIT = 4 * 1024 * 1024
 
@@ -180,8 +180,7 @@ async def _serve_until_told(database: str, limits: ConnectionLimits, pipe: Conne
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             pipe.send(pages * 4096)
 
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
+    await eventually(lambda: server.started)
     loop.add_reader(pipe.fileno(), told)
     watching = asyncio.create_task(watch())
     pipe.send(listening.getsockname()[1])

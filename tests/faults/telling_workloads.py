@@ -47,7 +47,7 @@ def deliverer(store: ExecutionStore, path: str, port: int) -> Deliverer:
     file = Path(path).with_suffix(".toml")
     file.write_text(ROUTES)
     channel = {"receiver": Receiver(port)}
-    return Deliverer(store, routes_file.read(file, channel), channel, jitter=lambda: 0.002)
+    return Deliverer(store, routes_file.read(file, channel), channel, jitter=lambda: 0.002, settle=0)
 
 
 async def tell(link: Link, path: str, port: int, seed: int, writers: int) -> None:

@@ -79,6 +79,7 @@ from support import (
     TEXT,
     YES,
     ManualClock,
+    eventually,
     file_of,
     first_break,
     folded_statuses,
@@ -1153,9 +1154,7 @@ async def test_a_deadline_set_while_the_clockwork_looks_for_the_next_one_is_not_
 
 async def driven_by(path: Path, lease: int | None) -> None:
     """Return once every execution is driven by this lease. Nothing tells of it."""
-    async with asyncio.timeout(PATIENCE):
-        while rows(path, "SELECT DISTINCT lease FROM executions") != [(lease,)]:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await eventually(lambda: rows(path, "SELECT DISTINCT lease FROM executions") == [(lease,)])
 
 
 async def test_who_awaits_a_prompt_still_drives_its_execution_when_its_last_driver_has_gone(

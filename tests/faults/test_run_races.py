@@ -12,7 +12,7 @@ from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._storage.sqlite import migrations
 from restpoint.errors import StepFailed, WorkflowFailed
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
-from support import ADA, file_of, rows, sql
+from support import ADA, eventually, file_of, rows, sql
 
 
 @pytest.fixture(params=["held", "parked"])
@@ -23,9 +23,7 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
 async def _nothing_works(runner: Runner) -> None:
     """Return when every slot was given back."""
     await unloaded(runner)
-    async with asyncio.timeout(PATIENCE):
-        while runner.running:  # noqa: ASYNC110 - a look for work holds slots for a moment
-            await asyncio.sleep(0)
+    await eventually(lambda: not runner.running)
 
 
 async def test_a_step_that_its_workflow_cancelled_is_not_done_again_by_a_replay(
@@ -363,9 +361,7 @@ async def test_a_slot_that_comes_when_nobody_wants_it_any_more_is_given_back(sto
         await asked(record, "Second?")
         finish.set()
         await ended(worker)
-        async with asyncio.timeout(PATIENCE):
-            while runner.running:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0)
+        await eventually(lambda: not runner.running)
         assert record.status == "interaction_required"
 
 

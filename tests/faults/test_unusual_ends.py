@@ -5,6 +5,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from restpoint._core.retention_rules import FOREVER
 from restpoint._storage import claims
 from restpoint.errors import WorkflowFailed
 from runners import PATIENCE, WAYS, answer, ended, journal, question, until
-from support import ManualClock, file_of, rows
+from support import ManualClock, eventually, file_of, rows
 
 
 class Abort(BaseException):
@@ -174,6 +175,10 @@ async def test_a_failure_of_a_workflow_that_has_no_text_is_recorded(store: Execu
     assert "UnprintableFailure" in (record.error or "")
 
 
+def has_tried(path: Path, done: int) -> bool:
+    return rows(path, "SELECT attempts, ready FROM executions") == [(done, 0)]
+
+
 async def test_a_run_that_is_given_up_with_nothing_recorded_pauses_and_is_failed_in_the_end(
     store: ExecutionStore, path: Path, clock: ManualClock
 ) -> None:
@@ -196,8 +201,7 @@ async def test_a_run_that_is_given_up_with_nothing_recorded_pauses_and_is_failed
         runner.begin = cancelled_before_its_first_turn  # type: ignore[method-assign]
         record = (await runner.start("never")).record
         for done in (1, 2, 3):
-            while rows(path, "SELECT attempts, ready FROM executions") != [(done, 0)]:  # noqa: ASYNC110 - the file only
-                await asyncio.sleep(0.001)
+            await eventually(partial(has_tried, path, done))
             assert tries == done, "it waits for the next second"
             clock.step(1)
         await ended(record)

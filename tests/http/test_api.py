@@ -46,7 +46,7 @@ from serving import (
     take,
     whoever,
 )  # fmt: skip
-from support import PATIENCE, file_of, rows
+from support import PATIENCE, eventually, file_of, rows
 
 # --- Starting ---
 
@@ -118,9 +118,7 @@ async def test_a_long_poll_returns_when_the_open_waits_change_and_not_before(
 ) -> None:
     body = await asked(client, "both")
     poll = asyncio.create_task(client.get(body["status_url"], params={"wait": 20}))
-    async with asyncio.timeout(PATIENCE):
-        while not endless[20]:  # noqa: ASYNC110 - nothing else tells of it
-            await asyncio.sleep(0.001)
+    await eventually(lambda: endless[20])
     assert (await client.get(body["status_url"])).json()["status"] == "interaction_required"
     assert not poll.done()
     await client.post(body["response_url"], json=TEXT_ANSWER)

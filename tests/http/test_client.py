@@ -38,7 +38,7 @@ from restpoint.errors import (
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.prompts import HumanResponseText
 from served import PATIENCE, TARGET, Served, served
-from support import ADA, GRACE
+from support import ADA, GRACE, eventually
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,7 @@ async def test_a_wait_hears_of_the_end_that_another_client_brings_about(here: st
         execution_id, interaction_id = await asked(client)
         endless.clear()
         waiting = asyncio.create_task(client.wait_until_ended(execution_id))
-        while not endless[POLL_SECONDS]:  # noqa: ASYNC110 - nothing else tells of it
-            await asyncio.sleep(0.001)
+        await eventually(lambda: endless[POLL_SECONDS])
         await other.answer(execution_id, interaction_id, {"type": "text", "text": "L."})
         assert (await waiting).result == "Ada L."
     # It may hear of the answer first and ask again; a poll that hears of nothing would be given up, and made again.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from serving import GATES, TEXT_ANSWER, asked, ended, events, make_app, served
-from support import PATIENCE, rows
+from support import PATIENCE, eventually, rows
 
 
 async def test_3_a_cancelled_execution_ends_and_so_does_whoever_waits_for_it(
@@ -23,9 +23,7 @@ async def test_3_a_cancelled_execution_ends_and_so_does_whoever_waits_for_it(
         asyncio.create_task(client.post("/v1/workflows/gated", json="never", params={"wait": 20}, headers=key)),
         asyncio.create_task(client.get(f"/executions/{execution_id}", params={"wait": 20})),
     ]
-    async with asyncio.timeout(PATIENCE):
-        while endless[20] < 2:  # noqa: ASYNC110 - nothing else tells of it
-            await asyncio.sleep(0.001)
+    await eventually(lambda: endless[20] >= 2)
     for _ in range(2):
         reply = await client.post(f"/executions/{execution_id}/cancel", json={"reason": "changed my mind"})
         assert (reply.status_code, reply.json()["status"]) == (200, "cancelled")

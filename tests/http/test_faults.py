@@ -128,7 +128,8 @@ async def inject(file: Path, count: int) -> int:
             for method, path, headers in (
                 ("GET", f"/executions/{raw}", {}),
                 ("GET", f"/executions/{raw}/history", {}),
-                ("GET", f"/executions/{raw}/events", {}),
+                # With dots alone it is the stream of all executions, which has no end.
+                ("GET", f"/executions/{raw}/events{'?follow=false' * (raw == '..')}", {}),
                 ("POST", f"/executions/{raw}/cancel", {}),
                 ("DELETE", f"/executions/{raw}", {}),
                 ("POST", f"/executions/{body['execution_id']}/interactions/{raw}/response", {}),

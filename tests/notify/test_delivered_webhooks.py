@@ -1,6 +1,7 @@
 """Webhooks as the deliverer sends them: what receivers get of a question, whatever they answer, and what the file says of it."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from restpoint import ExecutionStore
 from restpoint._storage import outbox
 from restpoint.notify import routes_file, signatures
 from restpoint.notify.deliverer import Deliverer
-from support import ADA, PATIENCE, TEXT, ManualClock, file_of, rows
+from support import ADA, PATIENCE, TEXT, ManualClock, dump, file_of, rows
 
 SECRET = signatures.new_secret()
 CHANNEL = """
@@ -162,6 +163,24 @@ async def test_a_receiver_at_a_private_address_is_not_sent_anything_until_that_i
         clock.step(11)
         await settled(path, ["delivered"])
         await deliverer.close()
+
+
+async def test_neither_the_file_nor_a_log_has_a_secret_or_the_path_of_a_url(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with receiving(says(401, [f"www-authenticate: {SECRET}"], SECRET.encode()), says(204)) as receiver:
+        deliverer = await delivering(store, tmp_path, channel("crm", f"{receiver.url()}?key=canary"))
+        await ask(store)
+        await tried(path, 1)
+        clock.step(11)
+        await settled(path, ["delivered"])
+        await deliverer.close()
+
+    kept = "\n".join(dump(path)) + caplog.text
+    assert "answered 401 (Unauthorized)" in kept
+    for secret in (SECRET, SECRET.removeprefix("whsec_"), "canary", "/hooks/"):
+        assert secret not in kept
 
 
 async def test_a_receiver_that_never_answers_delays_no_other(store: ExecutionStore, path: Path, tmp_path: Path) -> None:

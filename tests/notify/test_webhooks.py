@@ -30,7 +30,7 @@ from restpoint.notify.notices import DeliveryFailed, Notice
 from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.webhook_bodies import MAX_BODY_BYTES, WebhookBody
 from restpoint.notify.webhooks import WebhookChannel, WebhookSettings
-from support import PATIENCE, START, ManualClock
+from support import PATIENCE, START, ManualClock, eventually
 
 NEW, OLD = signatures.new_secret(), signatures.new_secret()
 PRIVATE = signatures.new_private_key()
@@ -204,9 +204,7 @@ async def test_a_connection_that_the_receiver_has_closed_is_not_used_again() -> 
     async with receiving(says(204)) as receiver, channel_to(receiver.url()) as channel:
         await channel.send(asked())
         receiver.writers.pop().close()
-        async with asyncio.timeout(PATIENCE):
-            while channel._receiver._idle[0].is_usable:  # noqa: ASYNC110 - the loop tells nobody
-                await asyncio.sleep(0)
+        await eventually(lambda: not channel._receiver._idle[0].is_usable)
         await channel.send(asked())
 
     assert (receiver.connections, len(receiver.requests)) == (2, 2)

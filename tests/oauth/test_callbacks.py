@@ -20,7 +20,7 @@ from restpoint.oauth.providers import Provider
 from runners import answer, unloaded, until
 from runners import asked as asked_prompt
 from serving import whoever
-from support import PATIENCE, ManualClock, dump, file_of, rows
+from support import PATIENCE, ManualClock, dump, eventually, file_of, rows
 
 ADA, GRACE = {"x-user": "ada"}, {"x-user": "grace"}
 
@@ -104,8 +104,7 @@ async def test_of_two_callbacks_at_once_one_is_taken(path: Path) -> None:
         back = await at.browser.to_the_callback(told["auth_url"])
         coming = [asyncio.ensure_future(at.browser.http.get(back)) for _ in range(5)]
         await at.provider.arrived.wait()
-        while at.consents.callbacks["replayed"] < 4:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.005)
+        await eventually(lambda: at.consents.callbacks["replayed"] >= 4)
         assert at.consent(told["execution_id"])[:3] == ("exchanging", 1, 0)
         at.provider.let_go.set()
         assert sorted(reply.status_code for reply in await asyncio.gather(*coming)) == [200, 409, 409, 409, 409]

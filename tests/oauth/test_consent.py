@@ -18,7 +18,7 @@ from restpoint.oauth.providers import read as read_providers
 from runners import until
 from served import EXAMPLES
 from serving import asked, ended, events, make_app, served, take
-from support import PATIENCE, ManualClock, rows
+from support import ManualClock, eventually, rows
 from transcripts import DOCS, PAGES
 
 
@@ -231,9 +231,7 @@ async def test_an_unknown_provider_leaves_the_execution_for_a_server_that_knows_
 async def test_a_server_without_providers_says_what_is_missing(path: Path) -> None:
     async with served(make_app(path, workflows=[connect])) as client:
         started = await client.post("/v1/workflows/connect?wait=0")
-        async with asyncio.timeout(PATIENCE):
-            while not rows(path, "SELECT problem FROM executions WHERE problem IS NOT NULL"):  # noqa: ASYNC110 - as it is
-                await asyncio.sleep(0.01)
+        await eventually(lambda: rows(path, "SELECT problem FROM executions WHERE problem IS NOT NULL"))
         ((problem,),) = rows(path, "SELECT problem FROM executions")
         assert "RESTPOINT_PROVIDERS_FILE" in problem
         assert (await client.get(f"/executions/{started.json()['execution_id']}")).json()["status"] == "running"

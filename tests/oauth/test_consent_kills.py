@@ -18,7 +18,7 @@ import hunt
 from fake_provider import CLIENT_SECRET, FakeProvider, Surfer, fake_provider
 from marks import within
 from served import Served, typed
-from support import PATIENCE, folded_statuses, rows
+from support import PATIENCE, eventually, folded_statuses, rows
 
 TARGET = """
 import asyncio
@@ -120,9 +120,7 @@ async def poll(url: str, execution_id: str, *, until: str) -> dict[str, Any]:
 
 
 async def pending_again(place: Place) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while place.consents()[-1][0] != "pending":  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.02)
+    await eventually(lambda: place.consents()[-1][0] == "pending")
 
 
 async def test_killed_between_the_redirect_and_the_callback_and_between_the_callback_and_the_grant(
@@ -297,9 +295,7 @@ async def test_killed_at_any_instant_of_a_consent(folder: Path) -> None:
             (reply,) = await asyncio.gather(coming, return_exceptions=True)
             url = await place.start()
             if not isinstance(reply, httpx.Response):  # nobody knows how far it came
-                async with asyncio.timeout(PATIENCE):
-                    while place.consents()[-1][0] == "exchanging":  # noqa: ASYNC110 - another process writes it
-                        await asyncio.sleep(0.02)
+                await eventually(lambda: place.consents()[-1][0] != "exchanging")
                 retried = await browser.http.get(back)
                 assert retried.status_code in {200, 409}
                 if place.consents()[-1][0] == "pending":

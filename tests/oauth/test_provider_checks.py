@@ -16,7 +16,7 @@ from restpoint.oauth.provider_checks import Finding, check_endpoints, check_meta
 from restpoint.oauth.provider_client import ProviderClient
 from restpoint.oauth.providers import Provider
 from served import environment, typed
-from support import PATIENCE
+from support import eventually
 
 REDIRECT_URI = "https://approvals.example/auth/redirect"
 
@@ -177,9 +177,7 @@ async def test_a_server_tells_at_its_start_what_is_wrong_and_starts(
     async with fake_provider(metadata={"issuer": "https://login.example/{tenantid}/v2.0"}) as fake:
         nowhere = Provider("nowhere", "id", "secret", issuer="http://127.0.0.1:9")
         async with site(path, fake, providers=[fake.provider(), nowhere]) as at:
-            async with asyncio.timeout(PATIENCE):
-                while len([each for each in caplog.records if "the provider" in each.getMessage()]) < 2:  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
+            await eventually(lambda: len([each for each in caplog.records if "the provider" in each.getMessage()]) >= 2)
             assert (await at.asked())["status"] == "oauth_required"
     levels = {each.levelname: each.getMessage() for each in caplog.records if "the provider" in each.getMessage()}
     assert "metadata_issuer" in levels["ERROR"]

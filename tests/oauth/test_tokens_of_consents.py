@@ -21,7 +21,7 @@ from restpoint.oauth import tokens
 from restpoint.oauth.keyring import Key, Vault, as_text, new_key, sealed_with
 from restpoint.oauth.tokens import reseal
 from runners import answer, asked, unloaded
-from support import PATIENCE, ManualClock, file_of, rows, sql
+from support import PATIENCE, ManualClock, eventually, file_of, rows, sql
 
 
 async def paused(at: Site) -> ExecutionRecord:
@@ -98,8 +98,7 @@ async def test_two_at_once_refresh_once(path: Path, clock: ManualClock, monkeypa
         async with asyncio.timeout(PATIENCE):
             await taken.wait()
             await refused.wait()
-            while len(at.provider.asked) < 2:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.005)
+            await eventually(lambda: len(at.provider.asked) >= 2)
         at.provider.let_go.set()
         tokens = {token.access_token for token in await asyncio.gather(*asking)}
         assert tokens == {at.provider.access_tokens[1]}

@@ -9,7 +9,7 @@ from restpoint import ExecutionStore
 from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._storage import leases
 from restpoint._storage.sqlite import writer
-from support import PATIENCE, TEXT, ManualClock, file_of, rows, sql
+from support import PATIENCE, TEXT, ManualClock, eventually, file_of, rows, sql
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,7 @@ async def renewed(path: Path, clock: ManualClock) -> None:
     async with asyncio.timeout(PATIENCE):
         while rows(path, "SELECT expires_at FROM leases") != [(clock.now() + leases.DURATION,)]:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-        while any(clock.asleep.get(task, 0) <= clock.now() for task in renewers):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
+        await eventually(lambda: not any(clock.asleep.get(task, 0) <= clock.now() for task in renewers))
 
 
 async def test_a_process_that_runs_for_longer_than_a_lease_is_not_taken_for_dead(
@@ -80,12 +79,8 @@ async def test_who_could_not_be_adopted_for_a_locked_file_is_adopted_with_the_ne
         with sql(path) as another:
             another.execute("BEGIN IMMEDIATE")
             futures = [pending[0].future]
-            async with asyncio.timeout(PATIENCE):
-                while "refused a write" not in caplog.text:  # noqa: ASYNC110 - that is how it is announced
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: "refused a write" in caplog.text)
             another.execute("ROLLBACK")
         futures.append(pending[1].future)
-        async with asyncio.timeout(PATIENCE):
-            while rows(path, "SELECT DISTINCT lease FROM executions") != [(lease,)]:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await eventually(lambda: rows(path, "SELECT DISTINCT lease FROM executions") == [(lease,)])
         assert not any(future.done() for future in futures)

@@ -8,7 +8,7 @@ import pytest
 
 from restpoint import ExecutionStore
 from restpoint.errors import StoreClosed
-from support import ADA, PATIENCE, TEXT, rows
+from support import ADA, PATIENCE, TEXT, eventually, rows
 
 
 @pytest.mark.parametrize("workers", [1, 10, 100])
@@ -21,8 +21,7 @@ async def test_a_write_issued_while_the_store_closes_is_done_or_refused(path: Pa
             created.append((await store.create_execution()).execution_id)
 
     tasks = [asyncio.create_task(work()) for _ in range(workers)]
-    while len(created) < workers:  # noqa: ASYNC110 - turns of the loop until all are at it
-        await asyncio.sleep(0)
+    await eventually(lambda: len(created) >= workers)
     await store.close()
     outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
     assert [type(outcome) for outcome in outcomes] == [StoreClosed] * workers

@@ -173,6 +173,21 @@ async def test_nobody_who_must_not_answer_is_the_only_one_that_a_prompt_escalate
             await store.resolve_interaction(*alone, ADA, actor="ada")
 
 
+async def test_a_prompt_that_takes_votes_does_not_escalate_to_too_few(path: Path) -> None:
+    clock = WatchedClock()
+    to: dict[str, Any] = {"assignees": ["joan", "zoe", "eve"], "votes": 2, "escalate_after": 5}
+    async with opened(path, clock) as store:
+        await asked(store, escalate_to=["boss"], **to)
+        voted = await asked(store, escalate_to=["boss"], **to)
+        await store.resolve_interaction(*voted, ADA, actor="joan")
+        clock.step(5)
+        await all_done(store, clock)
+    assert sorted(told(path)) == [
+        ("interaction_escalated", 5, '{"assignees":["boss"]}'),
+        ("interaction_not_escalated", 5, '{"kept_out":["boss"]}'),
+    ]
+
+
 async def test_what_fell_due_while_no_process_ran_is_done_at_open_and_reminders_are_one(path: Path) -> None:
     clock = ManualClock()
     async with opened(path, clock) as store:

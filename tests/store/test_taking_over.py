@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint.errors import IllegalTransition, LeaseLost
-from support import ADA, PATIENCE, TEXT, ManualClock, file_of, rows, sql
+from support import ADA, TEXT, ManualClock, eventually, file_of, rows, sql
 
 Verb = Callable[[ExecutionStore, str], Awaitable[object]]
 
@@ -169,8 +169,6 @@ async def test_recovery_leaves_what_a_process_drives_that_only_stands_still(
         with sql(path) as connection:
             connection.execute("UPDATE leases SET expires_at = 0")  # which a process of this machine may outlive
         async with Runner(other, [patient]):
-            async with asyncio.timeout(PATIENCE):
-                while not rows(path, "SELECT 1 FROM history WHERE event = 'execution_recovered'"):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: rows(path, "SELECT 1 FROM history WHERE event = 'execution_recovered'"))
         assert await other.recover() == []
     await slow.set_completed(record.execution_id, "in its own time")

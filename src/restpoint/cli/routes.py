@@ -27,7 +27,9 @@ def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
 
     found = routes_file.read(_given(routes))
     found.channels(os.environ)
-    if output is Format.TABLE:
+    if output is not Format.TABLE:
+        shown.show_items(found.routes, output)
+    elif found.routes:
         rows = [
             (
                 each.name,
@@ -40,8 +42,6 @@ def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
             for each in found.routes
         ]
         shown.table(("route", "channel", "events", "workflows", "addressed to", "tells"), rows)
-    else:
-        shown.show_items(found.routes, output)
     terminal.print_message(f"{len(found.routes)} routes, {len(found.settings)} channels: all is well.")
 
 

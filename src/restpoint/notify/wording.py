@@ -50,9 +50,9 @@ _HEADINGS: Final[Mapping[EventKind, tuple[str, str]]] = {
     EventKind.INTERACTION_ASKED: ("A question for you", "A question is open"),
     EventKind.INTERACTION_DELEGATED: ("A question was handed on to you", "A question was handed on"),
     EventKind.INTERACTION_REASSIGNED: ("A question is yours now", "A question is addressed to others now"),
-    EventKind.INTERACTION_REMINDED: ("A reminder: a question waits for you", "A reminder: a question is still open"),
-    EventKind.INTERACTION_ESCALATED: ("Nobody answered in time, and you are asked", "A question was escalated"),
-    EventKind.INTERACTION_NOT_ESCALATED: ("A question could not be escalated", "A question could not be escalated"),
+    EventKind.INTERACTION_REMINDED: ("A question still waits for you", "A question still waits"),
+    EventKind.INTERACTION_ESCALATED: ("A question is yours now", "A question was escalated"),
+    EventKind.INTERACTION_NOT_ESCALATED: ("A question still waits for you", "A question could not be escalated"),
     EventKind.INTERACTION_RELEASED: ("A question is free again", "A question is free again"),
     EventKind.CONSENT_ASKED: ("Your access is needed", "Access is needed"),
 }

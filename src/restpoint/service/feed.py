@@ -165,7 +165,7 @@ async def _gaps(database: "Database", wanted: feed.Wanted, after: int, head: int
     found = []
     if pruned > after:
         text = f"Retention has removed the rows {after + 1} to {pruned} of the history, and what you might have seen of them."
-        found.append(Gap(pruned, "history_pruned", text))
+        found.append(Gap(pruned, EventKind.HISTORY_PRUNED.value, text))
     if has_lost:
         text = (
             f"Executions of yours were deleted that had events after row {after}; those events are not shown any more."

@@ -163,7 +163,7 @@ class PromptPages:
             is_theirs=is_theirs,
             may_answer=is_theirs and is_free and own is None,
             own=own,
-            may_delegate=state == "open" and is_free and policy.may_delegate(actor, asked),
+            may_delegate=state == "open" and is_free and own is None and policy.may_delegate(actor, asked),
             may_reassign=state == "open" and policy.may_reassign(actor, asked),
             sees_execution=await self._sees_execution(actor, asked),
             sent=sent or Sent(),
