@@ -245,6 +245,19 @@ async def test_whoever_has_voted_is_not_asked_again(store: ExecutionStore, path:
     await deliverer.close()
 
 
+async def test_whoever_has_claimed_a_prompt_is_reminded_and_nobody_else(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    reminded = PEOPLE + 'events = ["interaction_reminded"]\n'
+    deliverer = await deliverer_of(store, tmp_path, reminded, office=office).open()
+    ids = await asked(store, assignees=["group:finance"], remind_after=60)
+    await store.claim_interaction(*ids, actor="zoe")
+    clock.step(60)
+    await settled(path, [("zoe", "delivered")], "recipient, status")
+    await deliverer.close()
+
+
 async def test_a_prompt_for_nobody_by_name_is_told_to_the_owner(
     store: ExecutionStore, path: Path, tmp_path: Path
 ) -> None:

@@ -119,6 +119,18 @@ async def test_a_mail_says_who_asks_what_of_whom_until_when_and_where(server: Ma
     assert "May <em>Grace</em> have her money back?" in mail.html
 
 
+async def test_the_time_of_a_reminder_is_not_given_as_that_of_the_question(server: MailServer) -> None:
+    (mail,) = await sent(server, replace(NOTICE, event=EventKind.INTERACTION_REMINDED))
+    assert "Asked:      anna and the group finance\nWhen:       15 Jan 2027, 08:00 UTC\n" in mail.text.replace("\r", "")
+
+
+async def test_a_mail_speaks_of_no_detail_of_its_event(server: MailServer) -> None:
+    retried = replace(NOTICE, event=EventKind.EXECUTION_RETRIED, prompt=None, interaction_id=None)
+    (mail,) = await sent(server, retried)
+    assert "A failed execution was taken up again at the call that failed.\n" in mail.text.replace("\r", "")
+    assert "detail" not in mail.text + mail.html
+
+
 async def test_every_attempt_has_the_same_message_id_and_an_execution_is_one_thread(server: MailServer) -> None:
     later = replace(NOTICE, id="another", event=EventKind.EXECUTION_COMPLETED, prompt=None, interaction_id=None)
     elsewhere = replace(NOTICE, id="third", execution_id="another")

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+import hunt
 from fake_provider import CLIENT_SECRET, FakeProvider, Surfer, fake_provider
 from marks import within
 from served import Served, typed
@@ -232,16 +233,10 @@ async def everything_happens(place: Place, browser: Surfer) -> list[str]:
 
 def found(place: Place, replies: list[str]) -> dict[str, list[str]]:
     """Every secret by where it is: in the files of the folder, in what was logged, in what was replied."""
-    places = {path.name: path.read_bytes() for path in place.folder.iterdir() if path.is_file()}
-    places["log"] = "".join(place.said).encode()
-    places["replies"] = "\n".join(replies).encode()
     secrets = place.provider.secrets()
     assert len(secrets) > 12
-    return {
-        name: [secret for secret in secrets if secret.encode() in content]
-        for name, content in places.items()
-        if any(secret.encode() in content for secret in secrets)
-    }
+    said = {"log": "".join(place.said).encode(), "replies": "\n".join(replies).encode()}
+    return hunt.found(hunt.files_of(place.folder) | said, secrets)
 
 
 async def test_no_secret_is_found_in_the_file_its_log_the_history_the_log_or_a_reply(folder: Path) -> None:

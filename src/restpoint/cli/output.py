@@ -327,6 +327,10 @@ def about_detail(detail: object, cause: str | None) -> str:
             return one_line(summary_of(said)) + (f" (comment: {one_line(comment)})" if comment else "")
     if isinstance(to := detail.get("assignees", detail.get("to", detail.get("kept_out"))), list):
         return one_line(f"to {', '.join(map(str, to))}" + (f": {cause}" if cause else ""))
+    if isinstance(channel := detail.get("channel"), str):
+        to = detail.get("recipient")
+        problem = detail.get("problem", cause)
+        return one_line((f"to {to} by {channel}" if to else f"by {channel}") + (f": {problem}" if problem else ""))
     for name in ("data", "error", "reason"):
         if name in detail:
             value = detail[name]

@@ -345,6 +345,8 @@ class Deliverer:
     async def _fan_out(self, route: RouteSettings, notice: outbox.Claimed) -> None:
         """Replace a notice by one for each person whom its route tells, without those who must not answer what it asks."""
         assignees = tuple(decode(notice.assignees) or ())
+        if notice.event == EventKind.INTERACTION_REMINDED:  # whoever has claimed the prompt is reminded alone
+            assignees = tuple((decode(notice.detail) or {}).get("to", assignees))
         found = await self._addresses.people(route.to, assignees=assignees, owner=notice.owner)
         barred = set(decode(notice.excluded) or ()) if notice.asks else set()
         if notice.asks and notice.four_eyes:

@@ -144,7 +144,7 @@ class Wording:
             "id": notice.id,
             "event": str(notice.event),
             "heading": _heading(notice.event, is_addressed=asks and given.is_addressed),
-            "happened": notice.event.description,
+            "happened": _happened(notice.event),
             "route": one_line(notice.route),
             "is_sample": notice.is_sample,
             "workflow": _line(notice.workflow),
@@ -247,6 +247,11 @@ def sample(event: EventKind) -> Notice:
 def _heading(event: EventKind, *, is_addressed: bool) -> str:
     known = _HEADINGS.get(event)
     return known[0 if is_addressed else 1] if known is not None else str(event).replace("_", " ").capitalize()
+
+
+def _happened(event: EventKind) -> str:
+    """What happened, in a sentence. That the detail of the event names more is for programs, which get the detail."""
+    return f"{event.description.partition('; the detail')[0].removesuffix('.')}."
 
 
 def _line(text: str | None) -> str:

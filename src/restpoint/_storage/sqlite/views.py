@@ -99,7 +99,10 @@ _ANSWERS: Final = (
 
 _ABOUT: Final = (
     "coalesce(json_extract(h.detail, '$.prompt.text'), json_extract(h.detail, '$.error'), json_extract(h.detail, '$.problem'),"
-    f" {_decision('h.detail')}, h.cause)"
+    f" {_decision('h.detail')}, (SELECT 'to ' || group_concat(value, ', ') FROM json_each(h.detail, '$.to')),"
+    " (SELECT 'to ' || group_concat(value, ', ') FROM json_each(h.detail, '$.assignees')),"
+    " coalesce('to ' || json_extract(h.detail, '$.recipient') || ' ', '') || 'by ' || json_extract(h.detail, '$.channel'),"
+    " h.cause)"
 )
 
 
@@ -138,7 +141,7 @@ _TOLD: Final = (
     " json_extract(h.detail, '$.recipient') AS recipient, json_extract(h.detail, '$.channel') AS channel,"
     " json_extract(h.detail, '$.route') AS route, json_extract(h.detail, '$.event') AS told, h.wait_id AS interaction_id,"
     f" json_extract(q.detail, '$.prompt.text') AS question, {instant('o.time')} AS opened_at, a.actor AS answered_by,"
-    f" {instant('a.time')} AS answered_at, a.time - h.time AS answered_after_ms,"
+    f" {instant('a.time')} AS answered_at, CASE WHEN a.sequence > h.sequence THEN a.time - h.time END AS answered_after_ms,"
     " json_extract(h.detail, '$.attempts') AS attempts,"
     " json_extract(h.detail, '$.notice') AS notice"
     f" FROM history AS h {_created('h')}{_of_wait('q', EventKind.INTERACTION_ASKED)}"
