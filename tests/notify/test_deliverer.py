@@ -258,6 +258,25 @@ async def test_whoever_has_claimed_a_prompt_is_reminded_and_nobody_else(
     await deliverer.close()
 
 
+async def test_auditors_see_whom_a_notice_went_to_and_no_time_of_an_answer_before_it(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    both = PEOPLE + 'events = ["interaction_reminded", "interaction_answered"]\n'
+    deliverer = await deliverer_of(store, tmp_path, both, office=office).open()
+    ids = await asked(store, assignees=["joan"], remind_after=60)
+    clock.step(60)
+    await settled(path, ["delivered"])
+    clock.step(5)
+    await store.resolve_interaction(*ids, ADA, actor="joan")
+    await settled(path, ["delivered", "delivered"])
+    await deliverer.close()
+    about = [about for (about,) in rows(path, "SELECT about FROM execution_timeline ORDER BY sequence")]
+    assert about == [None, TEXT.text, "to joan", "to joan by office", ADA.text, "to joan by office"]
+    answered = rows(path, "SELECT told, answered_by, answered_after_ms FROM told ORDER BY sequence")
+    assert answered == [("interaction_reminded", "joan", 5_000), ("interaction_answered", "joan", None)]
+
+
 async def test_a_prompt_for_nobody_by_name_is_told_to_the_owner(
     store: ExecutionStore, path: Path, tmp_path: Path
 ) -> None:
