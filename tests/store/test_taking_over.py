@@ -172,3 +172,14 @@ async def test_recovery_leaves_what_a_process_drives_that_only_stands_still(
             await eventually(lambda: rows(path, "SELECT 1 FROM history WHERE event = 'execution_recovered'"))
         assert await other.recover() == []
     await slow.set_completed(record.execution_id, "in its own time")
+
+
+async def test_a_renewal_that_comes_when_the_lease_is_dropped_does_not_make_it_anew(
+    path: Path, store: ExecutionStore
+) -> None:
+    await store.create_execution()
+    keeper = file_of(store).lease_keeper
+    await keeper.close()
+    await asyncio.to_thread(keeper.renew_now)  # as the thread does that found it open a moment ago
+    await store.release((await store.list()).items[0].execution_id)  # comes back when what was queued before it is done
+    assert rows(path, "SELECT id FROM leases") == []

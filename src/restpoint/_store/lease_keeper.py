@@ -52,6 +52,8 @@ class LeaseKeeper:
         """Called on the loop when the lease had run out before it was renewed, because this process stood still."""
         self._due = threading.Event()
         self._is_closed = threading.Event()
+        self._renewing = threading.Lock()
+        """Held while a renewal is queued, so that none is queued behind the job that drops the lease."""
 
     async def take_lease(self) -> int:
         """The lease of this process, taken at the first call."""
@@ -133,8 +135,9 @@ class LeaseKeeper:
     def renew_now(self) -> None:
         """In the thread that renews: queue a renewal with the writer."""
         lease, holder = self.lease, leases.this_process()
-        if lease is not None:
-            self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder), self._renewed)
+        with self._renewing:
+            if lease is not None and not self._is_closed.is_set():
+                self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder), self._renewed)
 
     def _renewed(self, renewal: asyncio.Future[bool]) -> None:
         error = renewal.exception()
@@ -149,7 +152,8 @@ class LeaseKeeper:
 
     async def close(self) -> None:
         """Finish the changes under way and drop the lease, so that others may drive what still runs here."""
-        self._is_closed.set()
+        with self._renewing:
+            self._is_closed.set()
         self._due.set()
         self._tasks.clear()
         await asyncio.gather(*self._afterwards)
