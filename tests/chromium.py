@@ -115,6 +115,11 @@ class Browser:
         """Type into the field inside the label that says ``label``."""
         self._find(f"//label[normalize-space()='{label}']//input").send_keys(text)
 
+    def until_typed(self, name: str, text: str) -> None:
+        """Wait for the page to have a field of this name in which this text is."""
+        field = (By.NAME, name)
+        self._wait(lambda: self.driver.find_element(*field).get_property("value") == text, f"{text!r} in {name}")
+
     def until(self, text: str) -> str:
         """Wait for the page to say ``text``. Returns all that it says."""
         self._wait(lambda: text in self.text, f"{text!r} on the page")

@@ -86,12 +86,12 @@ async def test_an_open_page_says_that_its_session_has_ended_and_keeps_what_was_t
         browser.driver.find_element(By.NAME, "text").send_keys("half a sentence")
         assert browser.run(SIGN_OUT) == 200
         browser.until("You are signed out")
-        assert browser.driver.find_element(By.NAME, "text").get_property("value") == "half a sentence"
+        browser.until_typed("text", "half a sentence")
         ada.signs_in_in_another_tab()
         browser.driver.execute_script("dispatchEvent(new Event('focus'))")  # which no window of a headless browser gets
         browser.run(FOLLOWING)
         assert "You are signed out" not in browser.text
-        assert browser.driver.find_element(By.NAME, "text").get_property("value") == "half a sentence"
+        browser.until_typed("text", "half a sentence")
         browser.press("Send the answer")
         browser.until("You answered this")
 
@@ -117,7 +117,7 @@ async def test_without_javascript_what_was_sent_after_the_session_had_ended_come
             browser.until("You are signed out, so nothing was recorded")
             ada.signs_in_in_another_tab()
             browser.press("Go on with what you wrote")
-            assert browser.driver.find_element(By.NAME, "text").get_property("value") == "two\nlines"
+            browser.until_typed("text", "two\nlines")
             browser.press("Send the answer")
             browser.until("You answered this")
         finally:

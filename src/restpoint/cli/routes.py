@@ -42,7 +42,7 @@ def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
             for each in found.routes
         ]
         shown.table(("route", "channel", "events", "workflows", "addressed to", "tells"), rows)
-    terminal.print_message(f"{len(found.routes)} routes, {len(found.settings)} channels: all is well.")
+    terminal.print_message(f"All is well; routes: {len(found.routes)}, channels: {len(found.settings)}.")
 
 
 def _given(path: Path | None) -> Path:
