@@ -109,6 +109,25 @@ class Site:
         yield State("taken", "joan", taken)
         yield State("taken by somebody else", "ada", taken)
         yield State("theirs", "ada", self.asked("ada", "text", assignees=["grace"], four_eyes=True))
+        voted = self.asked("ada", "radio", assignees=["grace", "group:finance", "ada"], votes=2)
+        yield State("voting", "ada", voted)
+        self.post("joan", voted, option="0", comment="As agreed")
+        yield State("voted", "joan", voted)
+        yield State("voting, after a vote", "ada", voted)
+        decided = self.asked("ada", "radio", assignees=["joan", "ada"], votes=2)
+        for voter in ("joan", "ada"):
+            self.post(voter, decided, option="0")
+        yield State("decided by votes", "ada", decided)
+        reminding = self.asked(
+            "ada",
+            "text",
+            assignees=["ada"],
+            remind_after=0.05,
+            escalate_after=86_400,
+            escalate_to=["grace"],
+            timeout=1e6,
+        )
+        yield State("reminding, and escalating later", "ada", reminding)
         answered = self.asked("ada", "radio")
         self.post("ada", answered, option="0", comment="As agreed")
         yield State("answered", "ada", answered)
