@@ -80,6 +80,19 @@ def test_the_demonstration_takes_the_answer_that_is_given_in_a_browser(tmp_path:
     assert "with the result {'refunded': False}" in terminal.shown
 
 
+def test_the_demonstration_says_that_nobody_answered_where_it_is_cancelled_in_a_browser(tmp_path: Path) -> None:
+    with Terminal("demo", cwd=tmp_path, TMPDIR=str(tmp_path), TERM="dumb", COLUMNS="200") as terminal:
+        terminal.until("[yes/no] ")
+        found = re.search(r"in a browser: ((http://\S+?)/view/[^/\s]+)", terminal.shown)
+        assert found is not None
+        execution, base = found.groups()
+        reply = httpx.post(f"{execution}/cancel", data={"reason": "Enough"}, headers={"origin": base})
+        assert reply.status_code == 303
+        assert terminal.ended() == 0
+    assert "Nobody answered: the execution was cancelled" in terminal.shown
+    assert "The execution is cancelled" in terminal.shown
+
+
 def test_the_readme_can_be_read_in_one_go() -> None:
     assert len(TEXT.splitlines()) <= 150
 

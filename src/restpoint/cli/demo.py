@@ -21,7 +21,8 @@ from restpoint._core.threads import in_thread
 from restpoint._engine.context import Context
 from restpoint._engine.workflow import workflow
 from restpoint.client.client import Client
-from restpoint.errors import InteractionAlreadyResolved
+from restpoint.errors import InteractionAlreadyResolved, InteractionWithdrawn
+from restpoint.events import EventKind
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
 
 if TYPE_CHECKING:
@@ -122,8 +123,12 @@ def run(console: "Console", *, keep: bool = False) -> None:
         second = _Server(database, cleanup)
         show(f"[bold]3[/] Server {second.pid} starts on the same file. The prompt is still open.")
         execution, history = asyncio.run(_decided(console, second.url, execution))
-        said = _OPTIONS[0 if execution.result == {"refunded": True} else 1].label
-        show(f"[bold]4[/] Answered [green]{said}[/]; server {second.pid} went on where {first.pid} was.")
+        answers = [entry.detail["response"] for entry in history if entry.kind is EventKind.INTERACTION_ANSWERED]
+        if answers:
+            said = answers[0]["selected_option"]["label"]
+            show(f"[bold]4[/] Answered [green]{said}[/]; server {second.pid} went on where {first.pid} was.")
+        else:
+            show("[bold]4[/] Nobody answered: the execution was cancelled in the browser.")
 
         show(
             f"[bold]5[/] The execution is [green]{execution.status}[/] with the result {execution.result}. Its history:"
@@ -152,7 +157,7 @@ async def _decided(console: "Console", url: str, execution: "Execution") -> "tup
             console.print(f"  Answer it here, or in a browser: {page}", soft_wrap=True, highlight=False)
             option = await _chosen(console, asked.prompt.text, ending)
         if option is not None:
-            with suppress(InteractionAlreadyResolved):  # the browser was first
+            with suppress(InteractionAlreadyResolved, InteractionWithdrawn):  # the browser was first
                 await client.answer(execution_id, asked.interaction_id, HumanResponseBinary(selected_option=option))
         return await asyncio.wait_for(ending, _TIMEOUT_SECONDS), list(await client.history(execution_id))
 
