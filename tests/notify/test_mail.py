@@ -4,13 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from email.header import decode_header, make_header
 from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -22,7 +23,7 @@ from restpoint.notify.mail import MailChannel, MailSettings
 from restpoint.notify.mail_messages import Sender, check_address, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ChannelContext, Routes
-from restpoint.notify.wording import Worded
+from restpoint.notify.wording import Worded, one_line
 from restpoint.prompts import HumanPromptText
 from support import PATIENCE
 
@@ -247,7 +248,14 @@ async def test_a_sample_says_that_it_is_one(server: MailServer) -> None:
 ANY = st.text(st.sampled_from('a: \r\n\t\x00\x0b\x85\u2028\u202e,;<>@"\\()=?_üB') | st.characters(), max_size=80)
 
 
+ENCODED = "=?utf-8?q?=0D=0ABcc:_ben@example.com?="
+
+
 @given(ANY, ANY, ANY, ANY)
+@example(ENCODED, ENCODED, ENCODED, ENCODED)
+@example("refund", "x" * 60 + " <ben@example.com>,", "1", "")
+@example("refund", "x" * 70 + ', "Boss" <ben@example.com>', "1", "ä" * 160)
+@example("refund", "x" * 66 + ' "q" \\ , ben@example.com, ä', "1", "=?")
 @settings(max_examples=300)
 def test_nothing_that_anybody_names_adds_a_header(workflow: str, name: str, execution: str, subject: str) -> None:
     notice = replace(NOTICE, workflow=workflow, execution_id=execution)
@@ -265,6 +273,15 @@ def test_nothing_that_anybody_names_adds_a_header(workflow: str, name: str, exec
     assert [address for _, address in getaddresses([str(read["To"])])] == ["anna@example.com"]
     assert read["To"].addresses[0].addr_spec == "anna@example.com"
     assert len(read["To"].addresses) == 1
+    assert len(read["From"].addresses) == 1
+    assert str(make_header(decode_header(_raw(head, "Subject")))).strip() == one_line(f"{workflow} {subject}")
+    assert max(map(len, mail.content.split(b"\r\n"))) <= 998
+
+
+def _raw(head: str, name: str) -> str:
+    """The value of a header as it went over the wire, unfolded (RFC 5322, section 2.2.3)."""
+    unfolded = head.replace("\r\n ", " ")
+    return next(line.partition(": ")[2] for line in unfolded.split("\r\n") if line.startswith(f"{name}:"))
 
 
 @pytest.mark.parametrize(
