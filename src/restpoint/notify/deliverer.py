@@ -2,8 +2,9 @@
 
 Each channel is served by a task of its own, which claims as many notices as it may send at the same time, so a slow receiver
 delays nobody but itself. Several processes may deliver from one file: a notice is claimed with the lease of its process, and what
-a dead process had claimed is taken over. After a failure a notice waits for a random time of up to ten seconds, twice that after
-the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its first attempt it is given up.
+a process had claimed that died or stands still is taken over. After a failure a notice waits for a random time of up to ten
+seconds, twice that after the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its
+first attempt it is given up.
 """
 
 import asyncio
@@ -209,13 +210,13 @@ class Deliverer:
                     line.changed.set()
 
     async def _poll(self) -> None:
-        """Look once for what other processes wrote, and for what dead ones left; then wait."""
+        """Look once for what other processes wrote, and for what those left that are gone or stand still; then wait."""
         file = self._file
         newest = file.database.newest()
         self._wake_all()  # for what came while the file could not be read
         while True:
             if await outbox.leases(file.database) - {self._lease}:
-                await file.database.write(outbox.take_over)
+                await file.database.write(outbox.take_over, self._lease)
                 self._wake_all()
             for _ in range(10):
                 await file.clock.sleep_until(file.clock.now() + _POLL)
