@@ -78,6 +78,15 @@ def test_a_target_that_cannot_be_served_is_told_in_a_few_lines(
     assert not list(tmp_path.glob("*.db"))
 
 
+def test_a_port_that_cannot_be_had_is_told_and_leaves_no_new_file(folder: Path, modules: None) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        taken = str(other.getsockname()[1])
+        for port, told in ((taken, "Choose another with --port"), ("99999", "Give one from 0 to 65535")):
+            ran = typed("serve", "target.py", "--port", port, cwd=folder)
+            assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
+    assert [each.name for each in folder.iterdir() if "db" in each.name] == []
+
+
 def test_two_files_are_served_together_and_a_start_that_fails_exits_with_1(folder: Path) -> None:
     (folder / "other.py").write_text(
         "from target import greet\nfrom restpoint import workflow\n\n"
