@@ -127,16 +127,19 @@ function changeRows(change) {
     return;
   }
   const list = document.getElementById("waiting");
-  if (list === null) return change.rows.length > 0 && refreshSoon(); // the list was empty
+  if (list === null) return refreshSoon();
   const before = list.children.length;
   change.gone.forEach((key) => takeRow(list, key));
   change.rows.forEach((html) => putRow(list, html));
   const count = list.children.length;
-  if (count === 0 || (count < FEW_ROWS && "more" in list.dataset)) refreshSoon();
+  if (count < FEW_ROWS && "more" in list.dataset) refreshSoon();
   if (count === before) return;
   const shown = `${count}${"more" in list.dataset || "later" in list.dataset ? "+" : ""}`;
-  document.querySelector("h1 .count").textContent = shown;
-  document.title = document.title.replace(/^\(\d+\+?\) /, count === 0 ? "" : `(${shown}) `);
+  const badge = document.querySelector("h1 .count");
+  badge.textContent = shown;
+  badge.hidden = list.hidden = count === 0;
+  document.getElementById("nothing").hidden = count > 0;
+  document.title = `${count === 0 ? "" : `(${shown}) `}${document.title.replace(/^\(\d+\+?\) /, "")}`;
   say("The page has changed.");
 }
 
