@@ -194,4 +194,4 @@ async def test_an_open_list_hears_of_a_prompt_that_was_handed_to_somebody_and_aw
     ):
         heard = [asyncio.ensure_future(anext(events(each))) for each in (hers, theirs)]
         await post(inbox, f"/delegate{path}", "joan", "to=grace")
-        assert [each.name for each in await asyncio.gather(*heard)] == ["changed", "changed"]
+        assert [each.name for each in await asyncio.gather(*heard)] == ["rows", "changed"]

@@ -440,9 +440,11 @@ async def test_an_open_list_hears_of_what_concerns_its_reader_and_of_nothing_els
         await asked_by(inbox, "ada", "text")  # not for Joan
         path = await asked_by(inbox, "ada", "text", assignees=["group:finance"])
         async with asyncio.timeout(PATIENCE):
-            assert (await first).name == "changed"
+            told = await first
+            assert (told.name, told.data["gone"]) == ("rows", [])
+            assert [Read(row).of("a")[0]["href"] for row in told.data["rows"]] == [path]
             await post(inbox, path, "joan", "text=yes")
-            assert (await take(stream, "changed"))[-1].name == "changed"
+            assert (await take(stream, "changed"))[-1].name == "changed", "what she answered may keep her from others"
 
 
 async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.AsyncClient) -> None:

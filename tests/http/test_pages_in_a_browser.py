@@ -14,35 +14,15 @@ from chromium import Browser
 from people import as_, asked_by, execution_of, inbox_served
 from served import Served
 from serving import ended
+from visiting import FOLLOWING, Person
 
 pytestmark = pytest.mark.browser
-
-FOLLOWING = """
-    while (!("following" in document.getElementById("main").dataset)) await new Promise((go) => setTimeout(go, 10));
-"""
 
 
 @pytest_asyncio.fixture
 async def inbox(file: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with inbox_served(file) as client:
         yield client
-
-
-class Person:
-    """Somebody at a browser."""
-
-    def __init__(self, browser: Browser, client: httpx.AsyncClient, name: str) -> None:
-        self.browser, self.base = browser, str(client.base_url)
-        self.driver = browser.driver
-        browser.open(f"{self.base}/assets/icon.svg")
-        self.driver.add_cookie({"name": "user", "value": name})
-        self.scripts(on=True)
-
-    def scripts(self, *, on: bool) -> None:
-        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
-
-    def open(self, path: str) -> None:
-        self.browser.open(self.base + path)
 
 
 BY_FORM = {

@@ -24,7 +24,7 @@ from restpoint.notify.mail_messages import Sender, check_address, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ChannelContext, Routes
 from restpoint.notify.wording import Worded, one_line
-from restpoint.prompts import HumanPromptText
+from restpoint.prompts import HumanPromptRadio, HumanPromptText, MultipleChoiceOption
 from support import PATIENCE
 
 SECRET = "canary-5b1c"
@@ -234,6 +234,17 @@ async def test_mails_that_ask_nothing_say_where_they_can_be_ended(server: MailSe
     question, told = await sent(server, NOTICE, done, unsubscribe=where)
     assert question.message["List-Unsubscribe"] is None
     assert told.message["List-Unsubscribe"] == f"<{where}>"
+
+
+async def test_a_question_without_measure_is_cut_in_a_mail(server: MailServer) -> None:
+    options = [MultipleChoiceOption(id=f"o{n}", label=f"Number {n} {'x' * 300}", value=str(n)) for n in range(2_000)]
+    prompt = HumanPromptRadio(text="ü" * 500_000, options=options)
+    (mail,) = await sent(server, replace(NOTICE, prompt=prompt))
+    assert 10_000 < len(mail.text) < 40_000
+    assert " […]" in mail.text
+    assert "Number 99 " in mail.text
+    assert "Number 100 " not in mail.text
+    assert len(mail.raw) < 200_000
 
 
 async def test_a_sample_says_that_it_is_one(server: MailServer) -> None:

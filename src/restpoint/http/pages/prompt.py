@@ -141,6 +141,7 @@ class PromptPages:
     ) -> Response:
         """The page: with the mistakes in ``sent``, or why what ``verb`` names was ``refused``."""
         execution_id, interaction_id = _ids(request)
+        position = await self._frame.position()
         asked, policy = await self._service.asked(actor, execution_id, interaction_id), self._service.policy
         state = state_of(asked)
         is_theirs = state == "open" and policy.may_answer(actor, asked)
@@ -157,6 +158,7 @@ class PromptPages:
             actor,
             base,
             status,
+            position=position,
             asked=asked,
             fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
