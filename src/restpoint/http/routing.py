@@ -24,7 +24,8 @@ from restpoint import logs
 from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Handlers
 from restpoint.http.openapi import document
-from restpoint.http.operations import Handler, operations
+from restpoint.http.operation import Handler
+from restpoint.http.operations import operations
 from restpoint.http.pages import html, reference, rendering
 from restpoint.http.pages.inbox import InboxPages
 from restpoint.http.parameters import refuse_unknown
