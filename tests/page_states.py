@@ -216,7 +216,7 @@ def _open(browser: Browser, summary: str) -> None:
 def _hand(browser: Browser, summary: str, to: str) -> None:
     _open(browser, summary)
     details = browser.driver.find_element("css selector", "details[open].hand")
-    details.find_element("name", "to").send_keys(to)
+    details.find_element("css selector", "[name$=-to]").send_keys(to)
     details.find_element("css selector", "button").click()
     browser.until("Nobody else was asked yet")
 
