@@ -14,7 +14,7 @@ from restpoint._storage import outbox, verification
 from restpoint.errors import Conflict, InvalidArgument, StorageFull
 from restpoint.notify.deliverer import Deliverer
 from restpoint.notify.notices import DeliveryFailed
-from support import ADA, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
 
 ONE = """
 [[routes]]
@@ -161,6 +161,26 @@ async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
     await office.had(2)
     await settled(path, ["delivered"])
     await deliverer.close()
+
+
+async def test_a_full_disk_keeps_no_deliverer_from_its_end(
+    store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, refused = TestChannel(), asyncio.Event()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+
+    def full(*_: object) -> None:
+        refused.set()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "delivered", full)
+    monkeypatch.setattr(outbox, "release", full)
+    await asked(store)
+    await refused.wait()
+    async with asyncio.timeout(PATIENCE):
+        await deliverer.close()
+    assert office.closed
+    assert notices(path) == ["pending"]
 
 
 async def test_a_notice_is_given_up_three_days_after_its_first_attempt(

@@ -187,7 +187,10 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
         if self._opened is not None:
-            await self._record(outbox.release, self._lease)
+            try:
+                await self._opened.database.write(outbox.release, self._lease)
+            except StorageError as error:  # a full disk keeps no process from its end; others take over what it had
+                STORAGE_FAILURES.error(log, "the claims of the outbox could not be given up: %s", error)
         for name, line in self._lines.items():
             try:
                 await line.channel.close()
