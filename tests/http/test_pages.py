@@ -465,7 +465,7 @@ async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.Asy
 
 async def test_a_prompt_that_somebody_has_taken_is_theirs_until_they_give_it_back(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
-    assert f"/claim{path}" in {each.get("action") for each in (await page(inbox, path, "ada")).of("form")}
+    assert f"/claim{path}" in {each.get("formaction") for each in (await page(inbox, path, "ada")).of("button")}
     assert (await post(inbox, f"/claim{path}", "ada", "")).headers["location"] == path
     assert "You have taken this" in (await page(inbox, path, "ada")).words
     for address in (path, "/"):

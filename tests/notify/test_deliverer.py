@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from notices import TestChannel, deliverer_of, down, notices, settled, until
+from notices import TestChannel, deliverer_of, down, notices, settled, until, write_routes
 from restpoint import ExecutionStore
 from restpoint._storage import outbox, verification
 from restpoint.errors import Conflict, InvalidArgument, StorageFull
 from restpoint.notify.deliverer import Deliverer
 from restpoint.notify.notices import DeliveryFailed
-from support import ADA, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
+from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
 
 ONE = """
 [[routes]]
@@ -163,6 +163,26 @@ async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
     await deliverer.close()
 
 
+async def test_a_full_disk_keeps_no_deliverer_from_its_end(
+    store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, refused = TestChannel(), asyncio.Event()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+
+    def full(*_: object) -> None:
+        refused.set()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "delivered", full)
+    monkeypatch.setattr(outbox, "release", full)
+    await asked(store)
+    await refused.wait()
+    async with asyncio.timeout(PATIENCE):
+        await deliverer.close()
+    assert office.closed
+    assert notices(path) == ["pending"]
+
+
 async def test_a_notice_is_given_up_three_days_after_its_first_attempt(
     store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -261,6 +281,33 @@ async def test_a_slow_receiver_delays_no_other(store: ExecutionStore, path: Path
     await until(lambda: notices(path) == ["delivered"] * 80)
     await deliverer.close()
     assert len({notice.id for notice in office.sent}) == 40
+
+
+async def test_a_function_of_the_application_that_never_answers_holds_no_notice(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, asked_for = TestChannel(), list[str]()
+
+    async def lookup(person: str) -> dict[str, str]:
+        asked_for.append(person)
+        if len(asked_for) == 1:
+            await asyncio.Event().wait()
+        return {"office": f"{person}@example.com"}
+
+    monkeypatch.setattr("restpoint.notify.deliverer.SEND_SECONDS", 0.1)
+    file = write_routes(tmp_path, ONE + 'to = ["assignees"]')
+    deliverer = await Deliverer.of_file(store, file, channels={"office": office}, lookup=lookup).open()
+    await asked(store, assignees=["joan"])
+    clock.step(1)
+    await until(lambda: notices(path, "lease, problem") == [(None, "Nobody took it within 0.1 seconds.")])
+    monkeypatch.undo()
+    clock.step(11)
+    await until(lambda: bool(notices(path, "recipient")[0]))
+    clock.step(1)
+    (notice,) = await office.had(1)
+    await deliverer.close()
+    assert notice.recipient is not None
+    assert notice.recipient.address == "joan@example.com"
 
 
 async def test_each_person_of_a_group_is_told_and_who_cannot_be_is_named(

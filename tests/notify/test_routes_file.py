@@ -55,8 +55,12 @@ ROUTE = '[[routes]]\nname = "one"\nchannel = "office"\n'
     ("text", "message"),
     [
         ("[[routes", "is not TOML"),
-        ("[hooks]", "hooks: Extra inputs are not permitted"),
-        (ROUTE + 'colour = "red"', "routes 'one' colour: Extra inputs"),
+        ("[hooks]", "hooks: there is no such setting; those here are people, groups, channels, routes"),
+        (ROUTE + 'colour = "red"', "routes 'one' colour: there is no such setting; those here are name,"),
+        (
+            ROUTE.replace("channel", "chanel"),
+            "routes 'one' chanel: there is no such setting; those here are name, channel,",
+        ),
         (
             ROUTE + 'events = ["interaction_asked", "signed_in"]',
             "'signed_in' is no event that can be told; use some of",

@@ -18,6 +18,7 @@ from restpoint._engine.calls import Answered, Branch, LateCalls, current_branch,
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.workflow import Workflow
+from restpoint._engine.writes import Writes
 from restpoint._storage import Call, Claim, Entry, Transaction, claims, journal
 from restpoint._store.identity_map import Creation
 from restpoint._store.open_file import OpenFile
@@ -72,6 +73,7 @@ class Run:
         self.got_on = False
         """Whether anything was recorded since it was claimed."""
         self.attempts = Attempts(runner.threads)
+        self.writes = Writes(file.database, claim.execution_id)
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
@@ -151,6 +153,7 @@ class Run:
         """Write nothing more from here on. The first reason counts."""
         if self.exit_reason is None:
             self.exit_reason = why
+            self.writes.end()
 
     def leave(self, why: ExitReason) -> None:
         """Write nothing more, and cancel the tasks."""
@@ -187,6 +190,7 @@ class Run:
         self.detach()
         self.parking.close()
         self.pending.clear()
+        self.writes.close(at_last=self.exit_reason == "released")  # before its claim is given back
         self._runner.forget(self)
 
     async def stopped(self) -> None:
@@ -333,7 +337,7 @@ class Run:
             if not done.done():
                 done.set_result(None)
 
-        self.file.database.write(fenced).add_done_callback(over)
+        self.writes.queue(fenced, over)
         return done
 
     def _leaves_after(self, error: BaseException) -> bool:
@@ -391,7 +395,9 @@ class Run:
         waits = [each for each in waiting if isinstance(each, str)]
         wake_at = min((each for each in waiting if isinstance(each, int)), default=None)
         try:
-            if await self.file.database.write(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
+            if self.writes.are_refused:
+                await asyncio.sleep(_RETRY_SECONDS)
+            elif await self.writes.submit(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
                 self.leave("parked")
         except LeaseLost:
             self.leave("lost")

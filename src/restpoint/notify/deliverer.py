@@ -42,7 +42,7 @@ CONCURRENCY: Final = 16
 """How many notices of one channel are sent at the same time."""
 
 SEND_SECONDS: Final = 60.0
-"""After which an attempt has failed, whatever its channel waits for."""
+"""After which an attempt has failed, whatever its channel or a function of the application waits for."""
 
 SETTLE: Final = 200
 """Milliseconds that a notice waits before anybody is told: what is answered within them is told to nobody, and what comes in a
@@ -187,7 +187,10 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
         if self._opened is not None:
-            await self._record(outbox.release, self._lease)
+            try:
+                await self._opened.database.write(outbox.release, self._lease)
+            except StorageError as error:  # a full disk keeps no process from its end; others take over what it had
+                STORAGE_FAILURES.error(log, "the claims of the outbox could not be given up: %s", error)
         for name, line in self._lines.items():
             try:
                 await line.channel.close()
@@ -297,16 +300,15 @@ class Deliverer:
     async def _deliver(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
         """One attempt, with what came of it in the file."""
         try:
-            route = self._route(notice)
-            if route.to and notice.recipient is None:
-                await self._fan_out(route, notice)
+            async with asyncio.timeout(SEND_SECONDS):
+                is_handed_on = await self._attempt(name, line.channel, notice)
+            if is_handed_on:
                 line.wake()
                 return
-            await self._send(name, line.channel, notice)
         except DeliveryFailed as failed:
             failure = failed
         except TimeoutError:
-            failure = DeliveryFailed(f"The receiver did not take it within {SEND_SECONDS:g} seconds.")
+            failure = DeliveryFailed(f"Nobody took it within {SEND_SECONDS:g} seconds.")
         except BaseException as error:  # a channel, or a function of the application, may raise anything
             if _ends_task(error):
                 raise
@@ -341,16 +343,20 @@ class Deliverer:
             raise DeliveryFailed("The process that sends by this channel has no such route in its routes file.")
         return self._by_name[notice.route]
 
-    async def _send(self, name: str, channel: Channel, notice: outbox.Claimed) -> None:
+    async def _attempt(self, name: str, channel: Channel, notice: outbox.Claimed) -> bool:
+        """Send a notice, or replace it by one for each person; whether that."""
+        route = self._route(notice)
+        if route.to and notice.recipient is None:
+            await self._fan_out(route, notice)
+            return True
         recipient = None
         if notice.recipient is not None:
             address = await self._addresses.address(notice.recipient, name)
             if address is None:
                 raise DeliveryFailed(_no_address(notice.recipient, name))
             recipient = Recipient(name=notice.recipient, address=address)
-        told = await self.notice(notice, recipient)
-        async with asyncio.timeout(SEND_SECONDS):
-            await channel.send(told)
+        await channel.send(await self.notice(notice, recipient))
+        return False
 
     def _delay(self, attempt: int, retry_after: float | None) -> int:
         """Milliseconds until the next attempt: random, up to a limit that doubles; but not before the receiver wants it."""

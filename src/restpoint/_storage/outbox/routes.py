@@ -49,10 +49,17 @@ class KnownRoute:
 _ROUTES: Final = prepare(select(routes).order_by(_r.name, _r.event))
 _CLEAR_ROUTES: Final = prepare(delete(routes))
 _ADD_ROUTE: Final = prepare(insert(routes))
-_MOVE_TO_CHANNEL: Final = prepare(
-    update(outbox)
-    .where(_o.route == bindparam("the_route"), _o.status == word("pending"), _o.channel != bindparam("the_channel"))
-    .values(channel=bindparam("the_channel"))
+# The outbox keeps what was told, so these read what is pending by the indexes of that: by channel, and what is claimed.
+_UNCLAIMED: Final = (_o.route == bindparam("the_route"), _o.status == word("pending"), _o.lease.is_(None))
+_CHANNELS: Final = select(_o.channel).distinct().where(_o.status == word("pending"), _o.lease.is_(None))
+_MOVE_TO_CHANNEL: Final = tuple(
+    prepare(
+        update(outbox).where(*which, _o.channel != bindparam("the_channel")).values(channel=bindparam("the_channel"))
+    )
+    for which in (
+        (*_UNCLAIMED, _o.channel.in_(_CHANNELS)),
+        (_o.route == bindparam("the_route"), _o.status == word("pending"), _o.lease.is_not(None)),
+    )
 )
 _DISABLE: Final = prepare(
     update(routes)
@@ -64,11 +71,8 @@ _ENABLE: Final = prepare(
     .where(_r.name == bindparam("the_route"), _r.disabled_at.is_not(None))
     .values(disabled_at=null(), problem=null())
 )
-_SET_DUE: Final = prepare(
-    update(outbox)
-    .where(_o.route == bindparam("the_route"), _o.status == word("pending"))
-    .values(due_at=bindparam("due"))
-)
+# Of a notice that is claimed, the outcome of its attempt says when it is due.
+_SET_DUE: Final = prepare(update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS)).values(due_at=bindparam("due")))
 
 
 def register(tx: Transaction, given: Iterable[Route]) -> bool:
@@ -96,7 +100,8 @@ def register(tx: Transaction, given: Iterable[Route]) -> bool:
         tx.execute(_ADD_ROUTE, dict(zip(names, row, strict=True)))
     channels = {name: channel for _, name, channel, *_ in wanted}
     for name, channel in channels.items():
-        tx.execute(_MOVE_TO_CHANNEL, {"the_route": name, "the_channel": channel})
+        for move in _MOVE_TO_CHANNEL:
+            tx.execute(move, {"the_route": name, "the_channel": channel})
     append(tx, EventKind.ROUTES_CHANGED, cause="start", detail=encode({"routes": channels}))
     return True
 

@@ -19,8 +19,9 @@ function say(words) {
 
 // --- What somebody has typed and not sent ---
 
-function fields(root) {
-  return [...root.querySelectorAll("textarea, select, input:not([type=hidden])")];
+// Also those that stand elsewhere on the page.
+function fields(form) {
+  return [...form.elements].filter((each) => each.matches("textarea, select, input:not([type=hidden])"));
 }
 
 function isChanged(field) {
@@ -29,13 +30,15 @@ function isChanged(field) {
   return field.value !== field.defaultValue;
 }
 
-function typed(root) {
-  const texts = fields(root).filter((each) => !["radio", "checkbox"].includes(each.type) && each.tagName !== "SELECT");
+function typed(form) {
+  const texts = fields(form).filter((each) => !["radio", "checkbox"].includes(each.type) && each.tagName !== "SELECT");
   return texts.map((each) => each.value).filter((text) => text.trim() !== "");
 }
 
+// What was sent and not taken stands in the fields again, as if the page had come with it.
 function isInUse(form) {
-  return form.contains(document.activeElement) || fields(form).some(isChanged);
+  if ("sent" in main.dataset) return true;
+  return form.contains(document.activeElement) || fields(form).some((each) => each === document.activeElement || isChanged(each));
 }
 
 function keep(main, texts) {
@@ -91,7 +94,8 @@ async function refresh() {
 }
 
 async function bringIn() {
-  const reply = await fetch(location.href, { headers: { accept: "text/html" } });
+  // A page that was made by a form has another address than the page that it shows.
+  const reply = await fetch(main.dataset.page ?? location.href, { headers: { accept: "text/html" } });
   if (reply.status === 401) return signedOut();
   if (reply.status >= 500) throw new Error("The server cannot answer now.");
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
@@ -105,6 +109,7 @@ async function bringIn() {
   const focused = document.activeElement?.closest?.("a[href]")?.getAttribute("href");
   writeTimes(next);
   main.replaceChildren(...next.childNodes);
+  delete main.dataset.sent;
   if (document.title !== fresh.title) {
     document.title = fresh.title;
     say(wasOpen ? "This question has changed." : "The page has changed.");
