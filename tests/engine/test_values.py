@@ -397,16 +397,11 @@ async def test_a_result_of_another_type_than_its_annotation_says_which_both_are(
         return forgotten  # type: ignore[return-value]
 
     forgotten = answer()
-    told = [
-        str((await completed(store, [unread], "unread", answers={"How are you?": "Fine"})).error),
-        str((await completed(store, [forgetful], "forgetful")).error),
-    ]
+    first = (await completed(store, [unread], "unread", answers={"How are you?": "Fine"})).error
+    second = (await completed(store, [forgetful], "forgetful")).error
     forgotten.close()
-    assert told == [
-        "The value at $ cannot be stored: it is HumanResponseText and annotated as str (the workflow returned it).",
-        "The value at $ cannot be stored: it is coroutine and annotated as str; await the call that made it "
-        "(the workflow returned it).",
-    ]
+    assert "it is HumanResponseText and annotated as str (the workflow returned it)" in str(first)
+    assert "it is coroutine and annotated as str; await the call that made it (the workflow returned it)" in str(second)
 
 
 async def test_a_model_with_aliases_is_taken_as_an_input_and_read_by_its_aliases(store: ExecutionStore) -> None:

@@ -90,6 +90,10 @@ _RESPONSE: Final = Content(
     examples={
         "text": {"response": {"type": "text", "text": "Fine"}},
         "binary_choice": {"response": {"type": "binary_choice", "selected_option": _OPTION}},
+        "form": {
+            "response": {"type": "form", "content": {"amount": 70, "until": "2026-12-31"}, "comment": "As agreed"}
+        },
+        "declined": {"response": {"type": "form", "action": "decline", "comment": "Not my customer"}},
     },
     required=True,
 )
