@@ -18,7 +18,7 @@ from restpoint.http.handlers import Handlers
 from restpoint.http.pages import changes, rendering
 from restpoint.http.pages.changes import ChangedPrompt, Listener
 from restpoint.http.pages.frame import prompt_path, view_path
-from restpoint.http.pages.waiting import Waiting
+from restpoint.http.pages.waiting import Waiting, key_of
 from restpoint.http.problems import problem_of
 from restpoint.http.sse import EventStream, event
 
@@ -93,7 +93,7 @@ class Live:
             if self._service.is_in_inbox(actor, asked):
                 rows.append(_row(actor, base, each))
             elif self._service.policy.may_answer(actor, asked):  # it is over, or they have voted on it
-                gone.append(Waiting.of(asked).key)
+                gone.append(key_of(asked))
             elif asked.status == "pending":  # it was addressed to others
                 return _CHANGED
         return event("rows", {"rows": rows, "gone": gone}) if rows or gone else b""
