@@ -151,7 +151,9 @@ class Site:
         yield State("ticket, voted", None, voted, _choose)
         done = self.ticket(self.asked("ada", "text", assignees=["zoe"]))
         yield State("ticket, answered", None, done, _answer)
-        yield State("ticket, over", None, self.ticket(self._answered))
+        over = self.asked("ada", "text", assignees=["ada", "zoe"])
+        self.post("ada", over, text="first")
+        yield State("ticket, over", None, self.ticket(over))
         yield State("ticket, of somebody else", "ada", self.ticket(self.asked("ada", "text", assignees=["zoe"])))
         yield State("ticket, cut short", None, "/ticket?ticket=abc")
 
@@ -210,7 +212,6 @@ class Site:
         answered = self.asked("ada", "radio")
         self.post("ada", answered, option="0", comment="As agreed")
         yield State("answered", "ada", answered)
-        self._answered = answered
         withdrawn = self.asked("ada", "text")
         self.post("ada", f"{'/'.join(withdrawn.split('/')[:3])}/cancel", reason="Paid already")
         yield State("withdrawn", "ada", withdrawn)
@@ -258,7 +259,7 @@ class Site:
         yield State("nothing of a workflow", "ada", "/?workflow=none")
         yield State("the inbox, of one workflow", "grace", "/?workflow=ask")
         yield State("decided", "ada", "/decided")
-        yield State("nothing decided", "joan", "/decided")
+        yield State("nothing decided", "op", "/decided")
         yield State("attention", "op", "/attention")
         yield State("not found", "ada", "/view/none")
         yield State("no page", "ada", "/nowhere")

@@ -95,7 +95,7 @@ async def test_the_lists_of_the_others_are_told_of_a_vote(inbox: httpx.AsyncClie
         await post(inbox, path, "ada", option="0")
         async with asyncio.timeout(PATIENCE):
             heard = {name: await anext(events(each)) for name, each in (("ada", hers), ("joan", theirs))}
-    assert heard["ada"].name == "changed", "what she voted on is hers no more"
+    assert heard["ada"].data == {"rows": [], "gone": [key_of(path)]}, "she has voted on it"
     assert "1 voted, 2 equal votes decide" in Read(heard["joan"].data["rows"][0]).words
 
 

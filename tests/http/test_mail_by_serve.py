@@ -161,6 +161,8 @@ async def test_without_tickets_the_link_is_that_of_the_page_for_whoever_signs_in
         assert office.link(mail).startswith(f"/view/{execution_id}/prompt/")
         assert (await office.client.get("/ticket?ticket=x")).status_code == 404
         assert not (tmp_path / "app.db.keys").exists()
+        warning = f"with links to {office.server.url}: name the URL that they reach this server at, with --public-url"
+        assert sum(warning in line for line in office.server.said) == 1
 
 
 async def test_a_mail_server_that_was_away_is_tried_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,29 @@ async def test_whoever_has_claimed_a_prompt_is_reminded_and_nobody_else(
     clock.step(60)
     await settled(path, [("zoe", "delivered")], "recipient, status")
     await deliverer.close()
+
+
+async def test_a_person_who_could_not_be_told_in_time_is_reminded_and_not_told_twice(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.always = down()
+    routes = PEOPLE + 'events = ["interaction_asked", "interaction_reminded"]\n'
+    deliverer = await deliverer_of(store, tmp_path, routes, office=office).open()
+    await asked(store, assignees=["joan"], remind_after=[timedelta(seconds=12)])
+    await office.had(1)
+    await until(lambda: notices(path, "lease") == [None])
+    clock.step(12)  # the second attempt, and the reminder
+    await office.had(3)
+    await until(lambda: notices(path, "lease") == [None, None])
+    office.always = None
+    for _ in range(4):
+        clock.step(10)
+        await asyncio.sleep(0)
+    await settled(path, ["moot", "delivered"])
+    await deliverer.close()
+    assert [notice.event for notice in office.sent][3:] == ["interaction_reminded"]
+    assert await broken_history(file_of(store).database) is None
 
 
 async def test_auditors_see_whom_a_notice_went_to_and_no_time_of_an_answer_before_it(

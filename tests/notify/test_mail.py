@@ -236,10 +236,11 @@ async def test_mails_that_ask_nothing_say_where_they_can_be_ended(server: MailSe
     assert told.message["List-Unsubscribe"] == f"<{where}>"
 
 
-async def test_a_question_without_measure_is_cut_in_a_mail(server: MailServer) -> None:
+async def test_a_question_without_measure_for_people_without_number_is_cut_in_a_mail(server: MailServer) -> None:
     options = [MultipleChoiceOption(id=f"o{n}", label=f"Number {n} {'x' * 300}", value=str(n)) for n in range(2_000)]
     prompt = HumanPromptRadio(text="ü" * 500_000, options=options)
-    (mail,) = await sent(server, replace(NOTICE, prompt=prompt))
+    (mail,) = await sent(server, replace(NOTICE, prompt=prompt, assignees=("anna", *(f"n{n}" for n in range(500)))))
+    assert "n17, n18 and 481 more" in " ".join(mail.text.split())
     assert 10_000 < len(mail.text) < 40_000
     assert " […]" in mail.text
     assert "Number 99 " in mail.text

@@ -1,6 +1,8 @@
 """The outbox in the file: what the transaction of an event writes, and what makes a notice moot."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,24 @@ async def test_the_routes_of_a_file_are_replaced_as_a_whole_and_told_of(store: E
     assert [detail for (detail,) in told] == [
         '{"routes":{"questions":"office"}}', '{"routes":{"questions":"mail"}}', '{"routes":{}}',
     ]  # fmt: skip
+
+
+async def test_what_waited_for_a_disabled_route_is_due_where_that_is_gone_and_then_back(
+    store: ExecutionStore, path: Path, clock: ManualClock
+) -> None:
+    await register(store, QUESTIONS)
+    await asked(store)
+    await asked(store)
+    file = file_of(store)
+    lease = await file.take_lease()
+    (claimed,) = await file.database.write(outbox.claim, "office", lease, 1)
+    gone = partial(outbox.failed, disables=True)
+    assert await file.database.write(gone, claimed, lease, "It is gone.", 5) == "pending"
+    await register(store, QUESTIONS, replace(QUESTIONS, name="others"))
+    assert notices(path, "due_at") == [None, None]
+    await register(store)
+    await register(store, QUESTIONS)
+    assert notices(path, "due_at") == [clock.now(), clock.now()]
 
 
 async def test_an_execution_stays_until_people_are_told_of_its_end(path: Path, clock: ManualClock) -> None:

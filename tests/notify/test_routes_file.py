@@ -70,7 +70,7 @@ ROUTE = '[[routes]]\nname = "one"\nchannel = "office"\n'
         (ROUTE + 'groups = ["group:finance"]', "give the name of the group without 'group:'"),
         (ROUTE + 'to = ["group:finance"]', "tells 'group:finance'; there is no 'finance' under"),
         (ROUTE + 'to = ["assignees"]\nevents = ["execution_failed"]', "assignees of execution_failed"),
-        (ROUTE + ROUTE, "the route 'one' stands there twice"),
+        (ROUTE + ROUTE, "the route 'one' is there twice"),
         ('[[routes]]\nname = "one"\nchannel = "nowhere"', "names the channel 'nowhere'; the file has office"),
         ('[[routes]]\nname = "one two"\nchannel = "office"', "routes 'one two' name"),
         (

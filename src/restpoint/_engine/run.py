@@ -316,29 +316,21 @@ class Run:
 
         Cancelling the future cancels only the waiting, at once, as it happens on a replay; the job is done all the same.
         """
-        order, done = self.journal.order, asyncio.get_running_loop().create_future()
-        claim, unwritten = self.claim, dict(order.unwritten)
+        order, claim = self.journal.order, self.claim
+        unwritten = dict(order.unwritten)
 
         def fenced(tx: Transaction) -> None:
             job(tx, claim, *arguments, **named)
             if unwritten:
                 journal.number(tx, claim, unwritten)
 
-        def over(written: "asyncio.Future[None]") -> None:
-            error = written.exception()
-            if error is None:
-                self.got_on = True
-                order.written(unwritten)
-                if claim.suspect:
-                    self._runner.trust(claim.execution_id)
-            elif not self._leaves_after(error) and not done.done():
-                done.set_exception(error)
-                done.exception()  # mark it as retrieved: whoever awaited it may have been cancelled
-            if not done.done():
-                done.set_result(None)
+        def stored() -> None:
+            self.got_on = True
+            order.written(unwritten)
+            if claim.suspect:
+                self._runner.trust(claim.execution_id)
 
-        self.writes.queue(fenced, over)
-        return done
+        return self.writes.queue(fenced, stored, self._leaves_after)
 
     def _leaves_after(self, error: BaseException) -> bool:
         """Whether the run leaves memory because of this error of a write."""
@@ -372,8 +364,8 @@ class Run:
         self.check()
 
     def recorded(self) -> None:
-        """With ``replay_always``, which is for tests, leave memory after every write."""
-        if self._runner.replay_always:
+        """With ``replay_always``, which is for tests, leave memory after every write, unless a replay would call a step twice."""
+        if self._runner.replay_always and not self.attempts.are_in_threads:
             self.got_on = True  # what is queued is written before the claim is given up
             self.leave("released")
             self.check()

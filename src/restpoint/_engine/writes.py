@@ -21,6 +21,30 @@ AGAIN: Final = 1.0
 """Seconds from a refusal to the next attempt."""
 
 
+class Write:
+    """One write, until it is stored or its run is over. No closures, because two that refer to each other would keep the run."""
+
+    __slots__ = ("done", "ends_run", "job", "stored")
+
+    def __init__(
+        self, job: Callable[[Transaction], None], stored: Callable[[], None], ends_run: Callable[[BaseException], bool]
+    ) -> None:
+        self.job = job
+        self.stored = stored
+        self.ends_run = ends_run
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def over(self, error: BaseException | None) -> None:
+        """Tell whoever awaits it."""
+        if error is None:
+            self.stored()
+        elif not self.ends_run(error) and not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # mark it as retrieved: whoever awaited it may have been cancelled
+        if not self.done.done():
+            self.done.set_result(None)
+
+
 class Writes:
     """The writes of the run of one execution. None is stored before, or without, one that was queued earlier."""
 
@@ -28,7 +52,7 @@ class Writes:
         self._database = database
         self._execution_id = execution_id
         self._newest: asyncio.Future[Any] | None = None
-        self._refused: list[Callable[[], None]] = []
+        self._refused: list[Write] = []
         """What the storage refused, and what was queued behind that."""
         self._again: asyncio.TimerHandle | None = None
         self._is_over = False
@@ -38,24 +62,20 @@ class Writes:
         """Whether something waits for the storage to take it."""
         return bool(self._refused)
 
-    def queue(self, job: Callable[[Transaction], None], over: Callable[["asyncio.Future[None]"], None]) -> None:
-        """Write, again and again if need be, and call ``over`` with the outcome."""
+    def queue(
+        self, job: Callable[[Transaction], None], stored: Callable[[], None], ends_run: Callable[[BaseException], bool]
+    ) -> "asyncio.Future[None]":
+        """Write, again and again if need be; the future is done after COMMIT. Cancelling it cancels only the waiting.
 
-        def written(outcome: "asyncio.Future[None]") -> None:
-            error = outcome.exception()
-            if error is not None and not self._is_over and _may_pass(error):
-                self._put_off(submit, error)
-            else:
-                over(outcome)
-
-        def submit() -> None:
-            self._newest = self.submit(job)
-            self._newest.add_done_callback(written)
-
+        ``stored`` is called after COMMIT. ``ends_run`` is told an error that does not pass; the future raises it unless the run
+        ends by it.
+        """
+        write = Write(job, stored, ends_run)
         if self._refused:
-            self._refused.append(submit)
+            self._refused.append(write)
         else:
-            submit()
+            self._attempt(write)
+        return write.done
 
     def submit(self, job: Callable[[Transaction], T]) -> "asyncio.Future[T]":
         """Give a job to the writer once. It is refused where what was queued before it is."""
@@ -81,18 +101,29 @@ class Writes:
             self._write_again()
         self._refused.clear()
 
-    def _put_off(self, submit: Callable[[], None], error: BaseException) -> None:
+    def _attempt(self, write: Write) -> None:
+        def written(outcome: "asyncio.Future[None]") -> None:
+            error = outcome.exception()
+            if error is not None and not self._is_over and _may_pass(error):
+                self._put_off(write, error)
+            else:
+                write.over(error)
+
+        self._newest = self.submit(write.job)
+        self._newest.add_done_callback(written)
+
+    def _put_off(self, write: Write, error: BaseException) -> None:
         if not self._refused:
             STORAGE_FAILURES.error(
                 log, "execution %s goes on once it can be written again: %s", self._execution_id, error
             )
             self._again = asyncio.get_running_loop().call_later(AGAIN, self._write_again)
-        self._refused.append(submit)
+        self._refused.append(write)
 
     def _write_again(self) -> None:
-        submitting, self._refused, self._newest = self._refused, [], None
-        for submit in submitting:
-            submit()
+        refused, self._refused, self._newest = self._refused, [], None
+        for write in refused:
+            self._attempt(write)
 
 
 def _may_pass(error: BaseException) -> bool:

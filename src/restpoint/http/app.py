@@ -215,6 +215,11 @@ def create_app(
     deliverer = None
     if told_by is not None:
         told = routes_file.read(Path(told_by), channels or ())
+        if public_url is None and any(route.to for route in told.routes):
+            log.warning(
+                "people are told %s: name the URL that they reach this server at, with --public-url or RESTPOINT_PUBLIC_URL",
+                "without a link" if address is None else f"with links to {address}",
+            )
         vault = None if known is None else known.vault
         if vault is None and told.has_tickets:
             vault = vault_of(store, keys, create=create)

@@ -276,7 +276,7 @@ def _checked(
     for route in given.routes:
         where = f"The routes file {path}: the route {route.name!r}"
         if route.name in names:
-            raise InvalidArgument(f"{where} stands there twice; give each route its own name.")
+            raise InvalidArgument(f"{where} is there twice; give each route its own name.")
         names.add(route.name)
         if route.channel not in known:
             raise InvalidArgument(

@@ -56,7 +56,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """``ids`` leaves out what people said and who they are, for a receiver that asks for it over HTTP."""
     content_type: Literal["application/json", "application/cloudevents+json"] = "application/json"
     """The second one is for a receiver that reads events with a CloudEvents library."""
-    source: str | None = Field(default=None, min_length=1)
+    source: str | None = Field(default=None, min_length=1, pattern=r"^[!-~]+$")
     """The ``source`` of the events (a URI reference): the public address of the server by default, or ``/restpoint``."""
 
     def channel(

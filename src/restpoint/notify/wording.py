@@ -46,6 +46,7 @@ _MOST_LINE: Final = 160  # characters of a name, an id or a subject
 _MOST_QUESTION: Final = 10_000  # characters
 _MOST_LABEL: Final = 200
 _MOST_OPTIONS: Final = 100
+_MOST_NAMES: Final = 20
 """What is longer is cut, and stands on the page of the prompt: nobody reads a mail of a megabyte, a chat takes none, and to make
 one holds the event loop for seconds."""
 _SUBJECT: Final = "Subject:"
@@ -278,7 +279,9 @@ def _text(text: str, most: int) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as people list them."""
+    """Names as people list them, at most ``_MOST_NAMES``, and how many there are beside these."""
+    if len(names) > _MOST_NAMES:
+        names = [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -184,6 +184,8 @@ class SignIn:
     def _person(self, provider: Provider, claims: Mapping[str, Any]) -> tuple[Outcome, Actor | None, str]:
         """Return whom the claims are about, and whether they may come in."""
         name = claims.get(provider.sign_in_claim)
+        if provider.sign_in_claim == "email" and isinstance(name, str):
+            name = name.lower()  # however it is spelled, one mailbox is one person, with one vote
         person = f"{provider.sign_in_prefix}{name}" if isinstance(name, str) and name else ""
         others = [each.sign_in_prefix for each in self.providers.values() if each is not provider]
         if provider.sign_in_claim == "email" and claims.get("email_verified") is not True:

@@ -88,6 +88,26 @@ _CLAIMED: Final = prepare(
     .where(_o.id.in_(listed("ids")))
     .order_by(_o.due_at, _o.id)
 )
+_newer: Final = outbox.alias("newer")
+# A person who could not be told in time is told once, by the newest of what asks them the same by the same route.
+_SUPERSEDED: Final = prepare(
+    update(outbox)
+    .where(
+        _o.id.in_(listed("ids")),
+        _o.asks == ONE,
+        _o.recipient.is_not(None),
+        exists().where(
+            _newer.c.execution_id == _o.execution_id,
+            _newer.c.wait_id == _o.wait_id,
+            _newer.c.route == _o.route,
+            _newer.c.recipient == _o.recipient,
+            _newer.c.sequence > _o.sequence,
+            _newer.c.status.in_(words(("pending", "delivered"))),
+        ),
+    )
+    .values(status=word("moot"), attempts=_o.attempts - ONE, lease=null(), due_at=null(), ended_at=bindparam("at"))
+    .returning(_o.id)
+)
 _NEXT_DUE: Final = prepare(
     select(func.min(_o.due_at)).where(
         _o.channel == bindparam("channel"), _PENDING, _o.lease.is_(None), _o.due_at.is_not(None)
@@ -138,7 +158,10 @@ _ADD: Final = prepare(insert(outbox))
 
 
 def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
-    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first."""
+    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
+
+    What asks a person again what a newer notice asks, such as a reminder, becomes moot instead.
+    """
     tx.flush()  # what the batch has settled so far is moot
     which = {
         "channel": channel,
@@ -147,8 +170,10 @@ def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0
         "the_lease": lease,
         "patience": tx.now + PATIENCE,
     }
-    ids = [notice_id for (notice_id,) in tx.all(_CLAIM, which)]
-    return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
+    ids = {notice_id for (notice_id,) in tx.all(_CLAIM, which)}
+    if ids:
+        ids -= {notice_id for (notice_id,) in tx.all(_SUPERSEDED, {"ids": encode(list(ids)), "at": tx.now})}
+    return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(list(ids))})] if ids else []
 
 
 async def next_due(database: Database, channel: str) -> int | None:

@@ -74,6 +74,11 @@ _ENABLE: Final = prepare(
 # Of a notice that is claimed, the outcome of its attempt says when it is due.
 _SET_DUE: Final = prepare(update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS)).values(due_at=bindparam("due")))
 
+# What waited for a route that was disabled has no time, and must not wait for ever where the route is gone, and then is back.
+_RESUME: Final = prepare(
+    update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS), _o.due_at.is_(None)).values(due_at=bindparam("due"))
+)
+
 
 def register(tx: Transaction, given: Iterable[Route]) -> bool:
     """Make these the routes of the file; return whether they were others before. One that is disabled stays so."""
@@ -102,6 +107,8 @@ def register(tx: Transaction, given: Iterable[Route]) -> bool:
     for name, channel in channels.items():
         for move in _MOVE_TO_CHANNEL:
             tx.execute(move, {"the_route": name, "the_channel": channel})
+        if name not in disabled:
+            tx.execute(_RESUME, {"the_route": name, "due": tx.now})
     append(tx, EventKind.ROUTES_CHANGED, cause="start", detail=encode({"routes": channels}))
     return True
 

@@ -12,14 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from restpoint._storage import Asked
 from restpoint.access import Actor
 from restpoint.http import parameters
 from restpoint.http.handlers import Handlers
 from restpoint.http.pages import changes, rendering
 from restpoint.http.pages.changes import ChangedPrompt, Listener
 from restpoint.http.pages.frame import prompt_path, view_path
-from restpoint.http.pages.waiting import Waiting
+from restpoint.http.pages.waiting import Waiting, key_of
 from restpoint.http.problems import problem_of
 from restpoint.http.sse import EventStream, event
 
@@ -93,16 +92,11 @@ class Live:
             asked = each.asked
             if self._service.is_in_inbox(actor, asked):
                 rows.append(_row(actor, base, each))
-            elif asked.status == "pending" or _has_answered(actor, asked):
-                # It was handed on, or they have voted on it: with what they answered, others may be theirs no more.
+            elif self._service.policy.may_answer(actor, asked):  # it is over, or they have voted on it
+                gone.append(key_of(asked))
+            elif asked.status == "pending":  # it was addressed to others
                 return _CHANGED
-            elif self._service.policy.may_answer(actor, asked):
-                gone.append(Waiting.of(asked).key)
         return event("rows", {"rows": rows, "gone": gone}) if rows or gone else b""
-
-
-def _has_answered(actor: Actor, asked: Asked) -> bool:
-    return actor.id in {asked.answered_by, *(vote.voter for vote in asked.voted)}
 
 
 def _row(actor: Actor, base: str, changed: ChangedPrompt) -> str:

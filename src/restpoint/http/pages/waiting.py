@@ -61,8 +61,8 @@ class Waiting:
 
     @property
     def key(self) -> str:
-        """The same as one text, which pages know its row by. An id of an execution has no slash."""
-        return f"{self.execution_id}/{self.interaction_id}"
+        """What pages know its row by."""
+        return key_of(self)
 
     @property
     def urgency(self) -> tuple[float, int, float]:
@@ -76,6 +76,11 @@ class WaitingPage:
 
     items: list[Waiting]
     next_cursor: str | None
+
+
+def key_of(asked: Asked | Waiting) -> str:
+    """What pages know the row of a prompt or consent by. No id of an execution has a slash."""
+    return f"{asked.execution_id}/{asked.interaction_id}"
 
 
 async def waiting(
