@@ -101,7 +101,9 @@ class Typed:
             return error.path, error.problem
         kind = self.annotation
         kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-        if isinstance(kind, type) and not isinstance(value, kind):
+        if type(kind) is type and not isinstance(
+            value, (kind, Mapping, list, tuple)
+        ):  # of these, where it is wrong says more
             return "$", _misfit(value, kind)
         words = f"{type(value).__name__} does not read back as {kind.__name__ if isinstance(kind, type) else kind}"
         if isinstance(error, ValidationError):

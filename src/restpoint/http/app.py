@@ -13,6 +13,7 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
     app.mount("/approvals", approvals)
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
 __all__ = ["Authenticate", "OwnerLimits", "asgi_app", "bearer", "create_app", "router"]
+
+log = logging.getLogger(__name__)
 
 _TITLE: Final = "restpoint"
 _SENT_BY_PAGES: Final = (
