@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mail_server import PASSWORD, USER, MailServer, Received, mail_server, write_certificate
+from restpoint._core.mail_addresses import check_address
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
 from restpoint.notify.mail import MailChannel, MailSettings
-from restpoint.notify.mail_messages import Sender, check_address, mail_of
+from restpoint.notify.mail_messages import Sender, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ChannelContext, Routes
 from restpoint.notify.wording import Worded

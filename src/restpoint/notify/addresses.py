@@ -3,8 +3,8 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from restpoint._core.mail_addresses import check_address
 from restpoint.access import GROUP, LOCAL
-from restpoint.notify.mail_messages import check_address
 from restpoint.notify.routes_file import ASSIGNEES, OWNER, Routes
 
 Lookup = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None]

@@ -18,10 +18,11 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.addresses import is_loopback
+from restpoint._core.mail_addresses import check_address
 from restpoint._core.threads import in_thread
 from restpoint.access import GROUP, Actor
 from restpoint.errors import InvalidArgument
-from restpoint.notify.mail_messages import Mail, Sender, check_address, check_unsubscribe, mail_of
+from restpoint.notify.mail_messages import Mail, Sender, check_unsubscribe, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ASSIGNEES, ChannelContext
 from restpoint.notify.secrets import secret

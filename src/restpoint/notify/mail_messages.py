@@ -1,11 +1,10 @@
-"""A notice as a mail: its headers, its text and its HTML, and what counts as an address.
+"""A notice as a mail: its headers, its text and its HTML.
 
 Every value of a header is one line, and the policy of ``email`` refuses what is not, so nothing that workflows or people
 wrote can add a header. The same notice has the same ``Message-ID`` at every attempt (RFC 5322, section 3.6.4), and all mails
 about one execution refer to one id, by which mail programs show them as a thread.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -15,29 +14,12 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
+from restpoint._core.mail_addresses import check_address
 from restpoint.notify.notices import Notice, Recipient
 from restpoint.notify.wording import Worded, is_question, one_line
 
-_MOST_LOCAL: Final = 64  # octets (RFC 5321, section 4.5.3.1.1)
-_MOST_ADDRESS: Final = 254
-_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]"  # RFC 5322, section 3.2.3, and RFC 6531, section 3.3
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*@({_LABEL}(?:\.{_LABEL})*)")
 _SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
 _EIGHT_BITS: Final = SMTPUTF8.clone(cte_type="7bit")
-
-
-def check_address(address: str) -> str:
-    """Return the address if mail can go there: ``local@domain``, the domain in ASCII. Raises ``ValueError`` otherwise."""
-    local, _, domain = address.rpartition("@")
-    if local and not domain.isascii() and domain.isprintable():
-        raise ValueError(
-            f"{address[:80]!r} has a domain that is not in ASCII; write it as xn--…, as a registrar shows it."
-        )
-    fits = len(local.encode("utf-8", "replace")) <= _MOST_LOCAL and len(address) <= _MOST_ADDRESS
-    if not fits or not _ADDRESS.fullmatch(address) or not address.isprintable():
-        raise ValueError(f"{address[:80]!r} is no mail address; give one such as anna@example.com.")
-    return address
 
 
 def check_unsubscribe(url: str) -> str:

@@ -31,11 +31,11 @@ from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from restpoint._core.mail_addresses import check_address
 from restpoint._storage import outbox
 from restpoint.access import GROUP
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
-from restpoint.notify.mail_messages import check_address
 from restpoint.notify.notices import Channel
 from restpoint.notify.tickets import Tickets
 
