@@ -255,6 +255,11 @@ class EventKind(StrEnum):
         "A session was ended before its time: by its person, by an operator, or with the token that it began with.",
         _UNTOLD,
     )
+    MAIL_ADDRESS_ERASED = (
+        "mail_address_erased",
+        "The mail address that a person was known by since they signed in was erased.",
+        _UNTOLD,
+    )
     # --- Telling people ---
     NOTICE_DELIVERED = (
         "notice_delivered",

@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import NOTICE_STATUSES, one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0017"
+REVISION: Final = "0018"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470
@@ -471,6 +471,18 @@ sessions: Final = Table(
 Index("sessions_of_actor", sessions.c.actor)
 Index("sessions_to_sweep", sessions.c.ends_at)
 
+mail_addresses: Final = Table(
+    "mail_addresses",
+    metadata,
+    Column("person", TEXT, primary_key=True, nullable=False),
+    Column("address", TEXT, nullable=False, comment="as the provider vouched for it at the last sign-in"),
+    Column("provider", TEXT, nullable=False),
+    Column("salt", TEXT, nullable=False, comment="random; hashed with the address for the history"),
+    Column("sequence", INTEGER, nullable=False, comment="history.sequence of that sign-in"),
+    sqlite_with_rowid=False,
+)
+Index("mail_addresses_of_sign_in", mail_addresses.c.sequence)
+
 # Found by the event, at every row of history: a file without routes pays one seek in an empty table.
 routes: Final = Table(
     "routes",
@@ -511,6 +523,11 @@ outbox: Final = Table(
     Column("ended_at", INTEGER),
     Column("opened_at", INTEGER, comment="when the recipient opened the page of the prompt"),
     Column("problem", TEXT, comment="why the last attempt failed, for operators"),
+    Column(
+        "opens_at",
+        INTEGER,
+        comment="when the hours of its route begin, which it waits for; none: it does not wait for them",
+    ),
     CheckConstraint(one_of("status", NOTICE_STATUSES), name="outbox_status_is_known"),
     CheckConstraint("(status = 'pending') = (ended_at IS NULL)", name="outbox_ended_at_means_ended"),
     sqlite_with_rowid=False,

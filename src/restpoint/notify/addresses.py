@@ -4,8 +4,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from restpoint._core.mail_addresses import check_address
+from restpoint._storage import outbox
+from restpoint._store.store import ExecutionStore
 from restpoint.access import GROUP, LOCAL
-from restpoint.notify.routes_file import ASSIGNEES, OWNER, Routes
+from restpoint.notify.routes_file import ASSIGNEES, MAIL, OWNER, Routes
 
 Lookup = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None]
 """A function of the application: the id of a person gives their addresses by the name or kind of a channel, or None."""
@@ -15,15 +17,24 @@ Members = Callable[[str], Iterable[str] | Awaitable[Iterable[str]]]
 
 
 class Addresses:
-    """Where people are reached: by the routes file, by a function of the application, and by ids that are mail addresses.
+    """Where people are reached: by the routes file, by a function of the application, and by how they signed in.
 
-    They are asked in this order, and the first that knows an address for the channel gives it.
+    They are asked in this order, and the first that knows an address for the channel gives it. The last of them is for mail: the
+    address that a provider vouched for when the person signed in, which the file of ``store`` has, and then the id of the person
+    where that is a mail address.
     """
 
-    def __init__(self, routes: Routes, lookup: Lookup | None = None, members: Members | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        lookup: Lookup | None = None,
+        members: Members | None = None,
+        store: ExecutionStore | None = None,
+    ) -> None:
         self._routes = routes
         self._lookup = lookup
         self._members = members
+        self._store = store
 
     async def people(
         self, to: Iterable[str], *, assignees: tuple[str, ...], owner: str | None
@@ -74,7 +85,13 @@ class Addresses:
                 break
             given = self._lookup(person)
             known = await given if inspect.isawaitable(given) else given
-        return person if kind == "mail" and _is_mail_address(person) else None
+        if kind != MAIL:
+            return None
+        if self._store is not None:
+            claimed = await outbox.mail_address((await self._store.file()).database, person)
+            if claimed is not None:
+                return claimed
+        return person if _is_mail_address(person) else None
 
 
 def _is_mail_address(name: str) -> bool:

@@ -109,7 +109,7 @@ class Deliverer:
         self.tickets: Tickets | None = None
         """What makes the links with tickets, where a route has these."""
         self._store = store
-        self._addresses = addresses or Addresses(routes)
+        self._addresses = addresses or Addresses(routes, store=store)
         self._public_url = public_url
         self._concurrency = concurrency
         self._jitter = jitter
@@ -144,7 +144,7 @@ class Deliverer:
         brought = dict(channels or {})
         routes = file if isinstance(file, Routes) else routes_file.read(Path(file), brought)
         public_url = None if public_url is None else public_url.rstrip("/")
-        addresses = Addresses(routes, lookup, members)
+        addresses = Addresses(routes, lookup, members, store)
         tickets = None
         if vault is not None and routes.has_tickets:
             tickets = Tickets(vault, public_url, addresses.groups_of)

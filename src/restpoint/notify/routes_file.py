@@ -46,7 +46,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The kinds of channels, each with the module and the class of its settings, which is imported where a file names it."""
 
-_MAIL: Final = "mail"
+MAIL: Final = "mail"
 
 ASSIGNEES: Final = "assignees"
 OWNER: Final = "owner"
@@ -154,6 +154,17 @@ class Routes:
     def route(self, name: str) -> RouteSettings | None:
         """The route with this name; None where there is none."""
         return next((route for route in self.routes if route.name == name), None)
+
+    def without_address(self) -> list[tuple[str, str]]:
+        """The people whom a route names, with the channel, whose address for it is not in the file."""
+        found: dict[tuple[str, str], None] = {}
+        for route in self.routes:
+            names = [each for name in route.to for each in self.groups.get(name.removeprefix(GROUP), (name,))]
+            for name in names:
+                known = self.people.get(name, {})
+                if name not in {ASSIGNEES, OWNER} and not {route.channel, self.kinds.get(route.channel)} & set(known):
+                    found[name, route.channel] = None
+        return list(found)
 
     @property
     def has_tickets(self) -> bool:
@@ -273,7 +284,7 @@ def _checked(
             raise InvalidArgument(
                 f"{where} names the channel {route.channel!r}; the file has {', '.join(sorted(known)) or 'none'}."
             )
-        if route.tickets and kinds.get(route.channel) != _MAIL:
+        if route.tickets and kinds.get(route.channel) != MAIL:
             raise InvalidArgument(f"{where} has tickets, which only a channel of mail has a place for.")
         default = getattr(settings.get(route.channel), "default_to", ())
         to = route.to or default
@@ -294,7 +305,7 @@ def _check_people(path: Path, given: _File, kinds: Mapping[str, str]) -> None:
     """Raise ``InvalidArgument`` for a mail address that is none, before somebody waits for a mail."""
     for name, addresses in given.people.items():
         for channel, address in addresses.items():
-            if kinds.get(channel, channel) == _MAIL:
+            if kinds.get(channel, channel) == MAIL:
                 try:
                     check_address(address)
                 except ValueError as error:

@@ -30,10 +30,11 @@ from restpoint._storage.outbox.entries import (
     page,
     retry,
 )
+from restpoint._storage.outbox.mail_addresses import mail_address
 from restpoint._storage.outbox.routes import KnownRoute, Route, enable, known_routes, register
 
 __all__ = [
     "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "claim", "delivered", "drop", "enable",
-    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "next_due", "opened", "overdue", "page",
-    "register", "release", "retry", "take_over",
+    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "mail_address", "next_due", "opened",
+    "overdue", "page", "register", "release", "retry", "take_over",
 ]  # fmt: skip
