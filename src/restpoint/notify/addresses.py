@@ -4,10 +4,12 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from restpoint._core.mail_addresses import check_address
+from restpoint._core.serialization import decode
 from restpoint._storage import outbox
 from restpoint._store.store import ExecutionStore
 from restpoint.access import GROUP, LOCAL
-from restpoint.notify.routes_file import ASSIGNEES, MAIL, OWNER, Routes
+from restpoint.events import EventKind
+from restpoint.notify.routes_file import ASSIGNEES, MAIL, OWNER, Routes, RouteSettings
 
 Lookup = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None]
 """A function of the application: the id of a person gives their addresses by the name or kind of a channel, or None."""
@@ -35,6 +37,27 @@ class Addresses:
         self._lookup = lookup
         self._members = members
         self._store = store
+
+    async def told(self, route: RouteSettings, notice: outbox.Claimed) -> dict[str, str | None]:
+        """The people whom a route tells of what a notice is about, each with why they cannot be told, or None.
+
+        Those who must not answer what it asks are not among them. Raises what the application's functions raise.
+        """
+        assignees = tuple(decode(notice.assignees) or ())
+        if notice.event == EventKind.INTERACTION_REMINDED:  # whoever has claimed the prompt is reminded alone
+            assignees = tuple((decode(notice.detail) or {}).get("to", assignees))
+        found = await self.people(route.to, assignees=assignees, owner=notice.owner)
+        barred = set(decode(notice.excluded) or ()) if notice.asks else set()
+        if notice.asks and notice.four_eyes:
+            barred.add(notice.owner)
+        return {
+            person: problem or await self._missing(person, route.channel)
+            for person, problem in found.items()
+            if person not in barred
+        }
+
+    async def _missing(self, person: str, channel: str) -> str | None:
+        return no_address(person, channel) if await self.address(person, channel) is None else None
 
     async def people(
         self, to: Iterable[str], *, assignees: tuple[str, ...], owner: str | None
@@ -92,6 +115,11 @@ class Addresses:
             if claimed is not None:
                 return claimed
         return person if _is_mail_address(person) else None
+
+
+def no_address(person: str, channel: str) -> str:
+    """Why somebody cannot be told, and what to do."""
+    return f"Nobody knows where {channel} reaches {person}: put an address under [people] of the routes file."
 
 
 def _is_mail_address(name: str) -> bool:

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 from restpoint._core.changes import Change
 from restpoint._core.log_limit import STORAGE_FAILURES
@@ -28,12 +27,11 @@ from restpoint._store.store import ExecutionStore
 from restpoint.errors import InvalidArgument, StorageError, StoreClosed
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
-from restpoint.notify.addresses import Addresses, Lookup, Members
-from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient
+from restpoint.notify.addresses import Addresses, Lookup, Members, no_address
+from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient, notice_of
 from restpoint.notify.routes_file import Routes, RouteSettings
 from restpoint.notify.tickets import Tickets
 from restpoint.oauth.keyring import Vault
-from restpoint.prompts import read_prompt
 
 log = logging.getLogger(__name__)
 
@@ -331,9 +329,9 @@ class Deliverer:
         if notice.recipient is not None:
             address = await self._addresses.address(notice.recipient, name)
             if address is None:
-                raise DeliveryFailed(_no_address(notice.recipient, name))
+                raise DeliveryFailed(no_address(notice.recipient, name))
             recipient = Recipient(name=notice.recipient, address=address)
-        told = await self.notice(notice, recipient)
+        told = await self._notice(notice, recipient)
         async with asyncio.timeout(SEND_SECONDS):
             await channel.send(told)
 
@@ -343,26 +341,14 @@ class Deliverer:
         return max(round(self._jitter() * most), round((retry_after or 0) * 1000), 1)
 
     async def _fan_out(self, route: RouteSettings, notice: outbox.Claimed) -> None:
-        """Replace a notice by one for each person whom its route tells, without those who must not answer what it asks."""
-        assignees = tuple(decode(notice.assignees) or ())
-        if notice.event == EventKind.INTERACTION_REMINDED:  # whoever has claimed the prompt is reminded alone
-            assignees = tuple((decode(notice.detail) or {}).get("to", assignees))
-        found = await self._addresses.people(route.to, assignees=assignees, owner=notice.owner)
-        barred = set(decode(notice.excluded) or ()) if notice.asks else set()
-        if notice.asks and notice.four_eyes:
-            barred.add(notice.owner)
-        people = []
-        for person, problem in found.items():
-            if person in barred:
-                continue
-            reached = await self._addresses.address(person, route.channel) is not None
-            why = problem if problem is not None or reached else _no_address(person, route.channel)
-            people.append((self._file.identifiers.new(), person, why))
-        if not people:
+        """Replace a notice by one for each person whom its route tells."""
+        found = await self._addresses.told(route, notice)
+        if not found:
             raise DeliveryFailed("There is nobody to tell who may answer it.", is_final=True)
+        people = [(self._file.identifiers.new(), person, problem) for person, problem in found.items()]
         await self._record(outbox.fan_out, notice, self._lease, people)
 
-    async def notice(self, row: outbox.Claimed, recipient: Recipient | None) -> Notice:
+    async def _notice(self, row: outbox.Claimed, recipient: Recipient | None) -> Notice:
         """The notice that a claimed row tells."""
         detail: Any = decode(row.detail)
         kind = EventKind.named(row.event)
@@ -371,33 +357,7 @@ class Deliverer:
         if kind.journal_field is not None:
             events = await history.events_of(self._file.database, row.execution_id, row.sequence - 1, 1)
             detail = events[0].detail if events else detail
-        link = None
-        if self._public_url is not None:
-            link = f"{self._public_url}/view/{quote(row.execution_id, safe='')}"
-            if row.prompt is not None and row.wait_id is not None:
-                link = f"{link}/prompt/{quote(row.wait_id, safe='')}"
-        return Notice(
-            id=row.id,
-            event=kind,
-            sequence=row.sequence,
-            time=row.time,
-            route=row.route,
-            attempt=row.attempt,
-            execution_id=row.execution_id,
-            workflow=row.workflow,
-            owner=row.owner,
-            status=row.status,
-            interaction_id=None if row.prompt is None else row.wait_id,
-            prompt=None if row.prompt is None else read_prompt(decode(row.prompt)),
-            assignees=tuple(decode(row.assignees) or ()),
-            actor=row.actor,
-            priority=row.execution_priority if row.priority is None else row.priority,
-            due_at=row.due_at,
-            deadline_at=row.deadline_at,
-            detail=detail,
-            link=link,
-            recipient=recipient,
-        )
+        return notice_of(row, kind, detail, recipient, self._public_url)
 
     async def _record(self, job: Callable[..., Any], *arguments: Any) -> Any:
         """Write what came of an attempt, and wait for room where the storage has none."""
@@ -409,10 +369,6 @@ class Deliverer:
             except StorageError as error:
                 STORAGE_FAILURES.error(log, "the outcome of a delivery could not be written: %s", error)
                 await asyncio.sleep(1)
-
-
-def _no_address(person: str, channel: str) -> str:
-    return f"Nobody knows where {channel} reaches {person}: put an address under [people] of the routes file."
 
 
 async def _repeat(step: Callable[[], Awaitable[None]]) -> None:

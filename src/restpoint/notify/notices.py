@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import quote
 
+from restpoint._core.serialization import decode
+from restpoint._storage import outbox
 from restpoint.events import EventKind
-from restpoint.prompts import HumanPrompt
+from restpoint.prompts import HumanPrompt, read_prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,43 @@ class Notice:
     detail: Mapping[str, Any] | None = None
     link: str | None = None
     recipient: Recipient | None = None
+
+
+def notice_of(
+    row: outbox.Claimed,
+    kind: EventKind,
+    detail: Mapping[str, Any] | None,
+    recipient: Recipient | None,
+    public_url: str | None,
+) -> Notice:
+    """The notice that a claimed row of the outbox tells."""
+    link = None
+    if public_url is not None:
+        link = f"{public_url}/view/{quote(row.execution_id, safe='')}"
+        if row.prompt is not None and row.wait_id is not None:
+            link = f"{link}/prompt/{quote(row.wait_id, safe='')}"
+    return Notice(
+        id=row.id,
+        event=kind,
+        sequence=row.sequence,
+        time=row.time,
+        route=row.route,
+        attempt=row.attempt,
+        execution_id=row.execution_id,
+        workflow=row.workflow,
+        owner=row.owner,
+        status=row.status,
+        interaction_id=None if row.prompt is None else row.wait_id,
+        prompt=None if row.prompt is None else read_prompt(decode(row.prompt)),
+        assignees=tuple(decode(row.assignees) or ()),
+        actor=row.actor,
+        priority=row.execution_priority if row.priority is None else row.priority,
+        due_at=row.due_at,
+        deadline_at=row.deadline_at,
+        detail=detail,
+        link=link,
+        recipient=recipient,
+    )
 
 
 class Channel(Protocol):
