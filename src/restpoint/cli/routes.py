@@ -39,10 +39,11 @@ def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
                 ", ".join(each.workflows) or "all",
                 ", ".join((*each.assignees, *(f"group:{name}" for name in each.groups))) or "all",
                 ", ".join(each.to) or "the channel",
+                "always" if each.hours is None else str(each.hours),
             )
             for each in found.routes
         ]
-        shown.table(("route", "channel", "events", "workflows", "addressed to", "tells"), rows)
+        shown.table(("route", "channel", "events", "workflows", "addressed to", "tells", "hours"), rows)
     for person, channel in found.without_address():
         terminal.print_message(
             terminal.printable(

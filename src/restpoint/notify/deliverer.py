@@ -164,6 +164,9 @@ class Deliverer:
         self._opened = file = await self._store.file()
         self._lease = await file.take_lease()
         await file.database.write(outbox.register, [route.stored() for route in self.routes.routes])
+        for name in self._lines:
+            while await file.database.write(outbox.let_go, name):
+                pass
         self._unsubscribe = self._store.subscribe(self._hear)
         self._tasks = [asyncio.create_task(_repeat(self._poll), name="restpoint:outbox")]
         for name, line in self._lines.items():
@@ -232,7 +235,8 @@ class Deliverer:
             free = self._concurrency - len(line.sending)
             if line.look and free and not line.is_quiet(file.clock.now()):
                 line.look, line.heard = False, None
-                claimed = await file.database.write(outbox.claim, name, self._lease, free, self._settle)
+                closed = self._closed(name, file.clock.now())
+                claimed = await file.database.write(outbox.claim, name, self._lease, free, self._settle, closed)
                 for notice in claimed:
                     self._begin(name, line, notice)
                 if len(claimed) == free:
@@ -241,6 +245,15 @@ class Deliverer:
                     await self._plan(name, line)
                 continue
             await self._until_something(line)
+
+    def _closed(self, channel: str, now: int) -> dict[str, int]:
+        """The routes of a channel that are outside of their hours, with when these begin, in milliseconds since the epoch."""
+        opens = {
+            route.name: route.hours.next_opening(now)
+            for route in self.routes.routes
+            if route.channel == channel and route.hours is not None
+        }
+        return {name: at for name, at in opens.items() if at > now}
 
     async def _plan(self, name: str, line: _Line) -> None:
         """Find out when something of a line falls due."""

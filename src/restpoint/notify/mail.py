@@ -22,12 +22,13 @@ from restpoint._core.mail_addresses import check_address
 from restpoint._core.threads import in_thread
 from restpoint.access import GROUP, Actor
 from restpoint.errors import InvalidArgument
+from restpoint.notify.hours import zone
 from restpoint.notify.mail_messages import Mail, Sender, check_unsubscribe, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ASSIGNEES, ChannelContext
 from restpoint.notify.secrets import secret
 from restpoint.notify.tickets import is_addressed
-from restpoint.notify.wording import Given, Wordings, zone
+from restpoint.notify.wording import Given, Wordings
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _IDLE_SECONDS: Final = 10.0  # servers close what waits for longer than a few minutes (RFC 5321, section 4.5.3.2)

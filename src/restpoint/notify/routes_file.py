@@ -36,6 +36,7 @@ from restpoint._storage import outbox
 from restpoint.access import GROUP
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
+from restpoint.notify.hours import Hours
 from restpoint.notify.notices import Channel
 from restpoint.notify.tickets import Tickets
 
@@ -91,7 +92,8 @@ class RouteSettings(BaseModel):
     Without ``workflows``, ``owners``, ``groups`` or ``assignees`` it is for all; with groups and assignees, for prompts that are
     addressed to one of either. ``to`` lists people, groups (``"group:finance"``), ``"assignees"`` (whom the prompt is addressed
     to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own. With ``tickets`` the link in a
-    mail lets whom it is sent to answer without an account.
+    mail lets whom it is sent to answer without an account. Outside of its ``hours`` nothing is sent: what falls due then goes out
+    when they begin, unless it is moot by then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -106,6 +108,7 @@ class RouteSettings(BaseModel):
     to: tuple[_Text, ...] = Field(default=())
     template: _Text | None = None
     tickets: bool = False
+    hours: Hours | None = None
 
     @field_validator("events")
     @classmethod

@@ -14,6 +14,7 @@ from restpoint._storage.outbox.delivery import (
     fan_out,
     give_up,
     leases,
+    let_go,
     next_due,
     overdue,
     release,
@@ -35,6 +36,6 @@ from restpoint._storage.outbox.routes import KnownRoute, Route, enable, known_ro
 
 __all__ = [
     "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "claim", "delivered", "drop", "enable",
-    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "mail_address", "next_due", "opened",
-    "overdue", "page", "register", "release", "retry", "take_over",
+    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "let_go", "mail_address", "next_due",
+    "opened", "overdue", "page", "register", "release", "retry", "take_over",
 ]  # fmt: skip

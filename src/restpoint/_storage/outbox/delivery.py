@@ -5,8 +5,9 @@ process took over is refused. A notice is given up three days after its first at
 has tried it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import bindparam, case, delete, exists, func, insert, null, select, update
@@ -23,6 +24,9 @@ from restpoint.events import EventKind
 
 PATIENCE: Final = 3 * 86_400_000
 """Milliseconds after its first attempt at which a notice is given up."""
+
+HELD_AT_ONCE: Final = 1_000
+"""How many notices of one route a transaction has wait for its hours."""
 
 _o, _r, _h, _e, _i = outbox.c, routes.c, history.c, executions.c, interactions.c
 
@@ -62,12 +66,16 @@ class Claimed:
 
 
 _PENDING: Final = _o.status == word("pending")
-_IS_DUE: Final = (_o.channel == bindparam("channel"), _PENDING, _o.lease.is_(None), _o.due_at <= bindparam("now"))
+_UNCLAIMED: Final = (_o.channel == bindparam("the_channel"), _PENDING, _o.lease.is_(None))
+_IS_DUE: Final = (*_UNCLAIMED, _o.due_at <= bindparam("due"))
 _CLAIM: Final = prepare(
     update(outbox)
-    .where(_o.id.in_(limited(select(_o.id).where(*_IS_DUE).order_by(_o.due_at))))
+    .where(
+        _o.id.in_(limited(select(_o.id).where(*_IS_DUE, _o.route.not_in(listed("closed"))).order_by(_o.due_at))),
+    )
     .values(
         lease=bindparam("the_lease"),
+        opens_at=null(),
         attempts=_o.attempts + ONE,
         give_up_at=case((_o.attempts == ZERO, bindparam("patience")), else_=_o.give_up_at),
     )
@@ -87,6 +95,21 @@ _CLAIMED: Final = prepare(
     )
     .where(_o.id.in_(listed("ids")))
     .order_by(_o.due_at, _o.id)
+)
+# The time during which a route is closed is not counted among the days after which a notice is given up.
+_HOLD: Final = prepare(
+    update(outbox)
+    .where(_o.id.in_(limited(select(_o.id).where(*_IS_DUE, _o.route == bindparam("the_route")).order_by(_o.due_at))))
+    .values(
+        due_at=bindparam("opens"),
+        opens_at=bindparam("opens"),
+        give_up_at=_o.give_up_at + (bindparam("opens") - bindparam("now")),
+    )
+)
+_LET_GO: Final = prepare(
+    update(outbox)
+    .where(_o.id.in_(limited(select(_o.id).where(*_UNCLAIMED, _o.due_at > bindparam("now"), _o.opens_at.is_not(None)))))
+    .values(due_at=bindparam("now"), opens_at=null(), give_up_at=_o.give_up_at - (_o.opens_at - bindparam("now")))
 )
 _NEXT_DUE: Final = prepare(
     select(func.min(_o.due_at)).where(
@@ -137,18 +160,37 @@ _REMOVE: Final = prepare(delete(outbox).where(*_MINE, _PENDING).returning(*_o))
 _ADD: Final = prepare(insert(outbox))
 
 
-def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
-    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first."""
+def claim(
+    tx: Transaction,
+    channel: str,
+    lease: int,
+    most: int,
+    settled: int = 0,
+    closed: Mapping[str, int] = MappingProxyType({}),
+) -> list[Claimed]:
+    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
+
+    ``closed`` are routes whose hours have not begun, with when they do, in milliseconds since the epoch: what is due by these is
+    due then.
+    """
     tx.flush()  # what the batch has settled so far is moot
+    due = {"the_channel": channel, "due": tx.now - settled}
+    for route, opens in closed.items():
+        tx.execute(_HOLD, {**due, "now": tx.now, "max": HELD_AT_ONCE, "the_route": route, "opens": opens})
     which = {
-        "channel": channel,
-        "now": tx.now - settled,
+        **due,
         "max": most,
+        "closed": encode(list(closed)),
         "the_lease": lease,
         "patience": tx.now + PATIENCE,
     }
     ids = [notice_id for (notice_id,) in tx.all(_CLAIM, which)]
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
+
+
+def let_go(tx: Transaction, channel: str) -> int:
+    """Have some of what waits for the hours of its route be due now, because these may be others; return the number."""
+    return tx.execute(_LET_GO, {"the_channel": channel, "now": tx.now, "max": HELD_AT_ONCE}).rowcount
 
 
 async def next_due(database: Database, channel: str) -> int | None:

@@ -67,7 +67,7 @@ _ENABLE: Final = prepare(
 _SET_DUE: Final = prepare(
     update(outbox)
     .where(_o.route == bindparam("the_route"), _o.status == word("pending"))
-    .values(due_at=bindparam("due"))
+    .values(due_at=bindparam("due"), opens_at=null())
 )
 
 
