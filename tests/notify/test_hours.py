@@ -17,6 +17,7 @@ from restpoint.notify import hours as module
 from restpoint.notify import routes_file
 from restpoint.notify.hours import Hours
 from support import ADA, TEXT, ManualClock, file_of, rows
+from transcripts import DOCS, block
 
 BERLIN = "Europe/Berlin"
 WEEK = 7 * 86_400_000
@@ -123,6 +124,12 @@ def test_a_machine_without_time_zones_says_what_to_install(monkeypatch: pytest.M
     with pytest.raises(ValueError, match="pip install tzdata"):
         module.zone(BERLIN)
     assert module.zone("UTC") is UTC
+
+
+def test_the_hours_of_the_documentation_are_some(tmp_path: Path) -> None:
+    file = write_routes(tmp_path, block(DOCS / "how-to" / "notify.md", "hours of a route"))
+    (route,) = routes_file.read(file, ["chat"]).routes
+    assert str(route.hours) == "mon, tue, wed, thu, fri 08:00-18:00 Europe/Berlin"
 
 
 # --- What waits for them ---
