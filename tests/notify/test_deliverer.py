@@ -74,6 +74,20 @@ async def test_a_question_is_told_and_the_history_says_so(
     assert await broken_history(file_of(store).database) is None
 
 
+async def test_a_notice_has_how_many_votes_are_needed_and_how_many_there_are(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office, reminded = TestChannel(), ONE + 'events = ["interaction_asked", "interaction_reminded"]\n'
+    async with deliverer_of(store, tmp_path, reminded, office=office):
+        execution_id, interaction_id = await asked(store, assignees=["joan", "zoe", "eve"], votes=2, remind_after=60)
+        await office.had(1)
+        await store.resolve_interaction(execution_id, interaction_id, ADA, actor="joan")
+        clock.step(60)
+        assert [(each.votes, each.voted) for each in await office.had(2)] == [(2, 0), (2, 1)]
+        await asked(store)
+        assert [(each.votes, each.voted) for each in (await office.had(3))[2:]] == [(None, 0)]
+
+
 async def test_what_is_answered_at_once_is_told_to_nobody(
     store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
 ) -> None:

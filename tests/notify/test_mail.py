@@ -125,6 +125,15 @@ async def test_the_time_of_a_reminder_is_not_given_as_that_of_the_question(serve
     assert "Asked:      anna and the group finance\nWhen:       15 Jan 2027, 08:00 UTC\n" in mail.text.replace("\r", "")
 
 
+@pytest.mark.parametrize(("voted", "how"), [(0, "nobody has"), (1, "1 has"), (2, "2 have")])
+async def test_a_mail_says_how_many_votes_are_needed_and_how_many_there_are(
+    server: MailServer, voted: int, how: str
+) -> None:
+    (mail,) = await sent(server, replace(NOTICE, votes=3, voted=voted))
+    assert f"Votes:      3 equal votes answer it; {how} voted so far\n" in mail.text.replace("\r", "")
+    assert f"3 equal votes answer it; {how} voted so far." in mail.html
+
+
 async def test_a_mail_speaks_of_no_detail_of_its_event(server: MailServer) -> None:
     retried = replace(NOTICE, event=EventKind.EXECUTION_RETRIED, prompt=None, interaction_id=None)
     (mail,) = await sent(server, retried)

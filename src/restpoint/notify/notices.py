@@ -26,6 +26,7 @@ class Notice:
     ``id`` is the same at every attempt, so that a receiver knows a repetition. ``time``, ``due_at`` and ``deadline_at`` are
     milliseconds since the epoch. ``sequence`` is that of the event's row of history, ``attempt`` counts from 1, and
     ``is_sample`` marks what an operator sends to try a route. ``status`` is that of the execution as the event left it.
+    ``votes`` is how many equal votes answer the prompt, None where one person does; ``voted`` is how many have voted.
     ``detail`` is what the event's row of history shows; it holds no secret. ``link`` is the address of the prompt's page, or
     of the execution's, where a public address is known. ``recipient`` is None for a channel that has one receiver.
     """
@@ -48,6 +49,8 @@ class Notice:
     priority: int = 0
     due_at: int | None = None
     deadline_at: int | None = None
+    votes: int | None = None
+    voted: int = 0
     detail: Mapping[str, Any] | None = None
     link: str | None = None
     recipient: Recipient | None = None
@@ -84,6 +87,8 @@ def notice_of(
         priority=row.execution_priority if row.priority is None else row.priority,
         due_at=row.due_at,
         deadline_at=row.deadline_at,
+        votes=row.votes,
+        voted=row.voted,
         detail=detail,
         link=link,
         recipient=recipient,

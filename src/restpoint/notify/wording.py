@@ -158,6 +158,8 @@ class Wording:
             "question": _text(prompt.text) if asks and prompt is not None and self._shows_question else "",
             "options": options if asks and self._shows_question else [],
             "priority": notice.priority,
+            "votes": notice.votes if asks and notice.votes is not None else "",
+            "voted": notice.voted,
             "time": self._moment(notice.time),
             "due": self._moment(notice.due_at),
             "deadline": self._moment(notice.deadline_at),

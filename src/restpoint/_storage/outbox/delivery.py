@@ -16,7 +16,7 @@ from restpoint._core.serialization import encode
 from restpoint._storage.leases import live
 from restpoint._storage.outbox.routes import disable
 from restpoint._storage.outbox.telling import TOLD, tell
-from restpoint._storage.schema import executions, history, interactions, outbox, routes
+from restpoint._storage.schema import executions, history, interactions, outbox, routes, votes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint._storage.votes import BARRED
@@ -37,7 +37,8 @@ class Claimed:
 
     ``attempt`` counts from 1. ``event`` to ``detail`` are of the row of history, as is the ``status`` that the event left
     the execution in; ``prompt`` and what follows are of the prompt that the event is about, if it is about one. ``prompt``,
-    ``assignees``, ``excluded`` (who must not answer it, or has voted) and ``detail`` are JSON text.
+    ``assignees``, ``excluded`` (who must not answer it, or has voted) and ``detail`` are JSON text. ``votes`` is how many equal
+    votes answer it, None where one person does, and ``voted`` how many have voted.
     """
 
     id: str
@@ -63,6 +64,8 @@ class Claimed:
     priority: int | None
     due_at: int | None
     deadline_at: int | None
+    votes: int | None
+    voted: int
 
 
 _PENDING: Final = _o.status == word("pending")
@@ -81,12 +84,19 @@ _CLAIM: Final = prepare(
     )
     .returning(_o.id)
 )
+_VOTED: Final = (
+    select(func.count())
+    .select_from(votes)
+    .where(votes.c.interaction_key == _i.key)
+    .correlate(interactions)
+    .scalar_subquery()
+)
 _CLAIMED: Final = prepare(
     select(
         *(_o.id, _o.attempts, _o.route, _o.recipient, _o.execution_id, _o.wait_id, _o.asks),
         *(_h.sequence, _h.event, _h.actor, _h.time, _h.detail),
         *(_e.workflow, _e.owner, func.coalesce(_h.to_status, _e.status), _e.priority),
-        *(_i.prompt, _i.assignees, _i.four_eyes, BARRED, _i.priority, _i.due_at, _i.deadline_at),
+        *(_i.prompt, _i.assignees, _i.four_eyes, BARRED, _i.priority, _i.due_at, _i.deadline_at, _i.votes, _VOTED),
     )
     .select_from(
         outbox.join(executions, _e.id == _o.execution_id)
