@@ -6,10 +6,12 @@ what a stream shows and what a view selects follows from the members of ``EventK
 line here, and the code that appends it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, Self
 
+from restpoint.errors import InvalidArgument
 from restpoint.lifecycle import ExecutionStatus, WaitStatus, ends
 
 WaitKind = Literal["interaction", "consent"]
@@ -294,6 +296,15 @@ class EventKind(StrEnum):
     def named(cls, name: str) -> "EventKind | None":
         """The member with this name; None for an event that this version does not know."""
         return _BY_NAME.get(name)
+
+    @classmethod
+    def read(cls, names: Iterable[str]) -> "tuple[EventKind, ...]":
+        """The members with these names, as somebody gave them. Raises ``InvalidArgument`` for one that is no event."""
+        given = {name: cls.named(name) for name in names}
+        unknown = [name for name, kind in given.items() if kind is None]
+        if unknown:
+            raise InvalidArgument(f"{unknown[0][:80]!r} is no event; the reference of events has their names.")
+        return tuple(kind for kind in given.values() if kind is not None)
 
     @classmethod
     def asked(cls, wait: WaitKind) -> "EventKind":
