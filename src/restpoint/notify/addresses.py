@@ -97,7 +97,10 @@ class Addresses:
         return members or ()
 
     async def address(self, person: str, channel: str) -> str | None:
-        """Where a channel reaches a person; None where nobody knows. Raises what the application's function raises."""
+        """Where a channel reaches a person; None where nobody knows, and empty where the channel needs no address.
+
+        Raises what the application's function raises.
+        """
         kind = self._routes.kinds.get(channel, channel)
         known: Mapping[str, str] | None = self._routes.people.get(person)
         for _ in range(2):
@@ -109,7 +112,7 @@ class Addresses:
             given = self._lookup(person)
             known = await given if inspect.isawaitable(given) else given
         if kind != MAIL:
-            return None
+            return None if self._routes.needs_address(channel) else ""
         if self._store is not None:
             claimed = await outbox.mail_address((await self._store.file()).database, person)
             if claimed is not None:

@@ -37,6 +37,7 @@ class AppriseSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "apprise"``, as the routes file has it: one URL, in the environment or in a file."""
 
     default_to: ClassVar[tuple[str, ...]] = ()
+    needs_address: ClassVar[bool] = False
 
     kind: Literal["apprise"] = "apprise"
     url_env: str | None = None

@@ -47,6 +47,7 @@ class MailSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "mail"``, as the routes file has it. The password comes from the environment or a file."""
 
     default_to: ClassVar[tuple[str, ...]] = (ASSIGNEES,)
+    needs_address: ClassVar[bool] = True
 
     kind: Literal["mail"] = "mail"
     host: str = Field(min_length=1, max_length=255)

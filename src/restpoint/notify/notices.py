@@ -13,7 +13,10 @@ from restpoint.prompts import HumanPrompt, read_prompt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """A person who is told: ``name`` is their id as actors have it, ``address`` is where the channel reaches them."""
+    """A person who is told: ``name`` is their id as actors have it, ``address`` is where the channel reaches them.
+
+    It is empty where the channel has one receiver, who is only told whom the notice is meant for.
+    """
 
     name: str
     address: str

@@ -81,6 +81,8 @@ class ChannelSettings(Protocol):
 
     default_to: ClassVar[tuple[str, ...]]
     """Whom a route tells that does not say it; nobody by name for a channel that has one receiver."""
+    needs_address: ClassVar[bool]
+    """Whether the channel needs the address of each person whom it tells; one that has one receiver only says who is meant."""
 
     def channel(self, context: ChannelContext) -> Channel:
         """Make the channel. Raises ``InvalidArgument``, for instance for a secret that the environment does not have."""
@@ -158,10 +160,17 @@ class Routes:
         """The route with this name; None where there is none."""
         return next((route for route in self.routes if route.name == name), None)
 
+    def needs_address(self, channel: str) -> bool:
+        """Whether a channel needs the address of each person; one that an application brings does."""
+        settings = self.settings.get(channel)
+        return settings is None or settings.needs_address
+
     def without_address(self) -> list[tuple[str, str]]:
         """The people whom a route names, with the channel, whose address for it is not in the file."""
         found: dict[tuple[str, str], None] = {}
         for route in self.routes:
+            if not self.needs_address(route.channel):
+                continue
             names = [each for name in route.to for each in self.groups.get(name.removeprefix(GROUP), (name,))]
             for name in names:
                 known = self.people.get(name, {})
