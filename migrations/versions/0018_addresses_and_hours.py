@@ -24,11 +24,15 @@ UPGRADE = (
  WITHOUT ROWID""",
     "CREATE INDEX mail_addresses_of_sign_in ON mail_addresses (sequence)",
     "ALTER TABLE outbox ADD COLUMN opens_at INTEGER",
+    "DROP INDEX outbox_due",
+    "CREATE INDEX outbox_due ON outbox (channel, due_at, route) WHERE status = 'pending' AND lease IS NULL",
 )
 
 # Forgets the addresses; the next sign-in of a person brings theirs again. What waits for the hours of its route still has the
 # time in due_at, and goes out then.
 DOWNGRADE = (
+    "DROP INDEX outbox_due",
+    "CREATE INDEX outbox_due ON outbox (channel, due_at) WHERE status = 'pending' AND lease IS NULL",
     "ALTER TABLE outbox DROP COLUMN opens_at",
     "DROP TABLE mail_addresses",
 )

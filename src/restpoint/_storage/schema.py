@@ -536,6 +536,7 @@ Index(
     "outbox_due",
     outbox.c.channel,
     outbox.c.due_at,
+    outbox.c.route,  # so that what other processes send by the same channel is passed over in the index
     sqlite_where=text("status = 'pending' AND lease IS NULL"),
 )
 Index("outbox_of_execution", outbox.c.execution_id, outbox.c.wait_id)

@@ -52,6 +52,11 @@ LONGEST_DELAY: Final = 2 * 3_600_000
 _POLL: Final = 1_000  # milliseconds between two looks for what other processes wrote
 _CLOSE_SECONDS: Final = 1.0
 _LONGEST_PROBLEM: Final = 1_000  # characters
+_OURS: Final = "the routes of this process are those of the file again"
+_THEIRS: Final = (
+    "another process was started with other routes, by which people are told now; this one still sends what waits for its own: "
+    "give all processes of this file the same routes file, and restart them"
+)
 
 
 @dataclass(slots=True)
@@ -104,6 +109,8 @@ class Deliverer:
         self.routes = routes
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """How many attempts of each channel ended as ``delivered``, ``failed`` or ``given_up``, in this process."""
+        self.is_superseded = False
+        """Whether another process was started later with other routes, which are now those of the file."""
         self.tickets: Tickets | None = None
         """What makes the links with tickets, where a route has these."""
         self._store = store
@@ -165,7 +172,7 @@ class Deliverer:
         self._lease = await file.take_lease()
         await file.database.write(outbox.register, [route.stored() for route in self.routes.routes])
         for name in self._lines:
-            while await file.database.write(outbox.let_go, name):
+            while await file.database.write(outbox.let_go, name, self._names(name)):
                 pass
         self._unsubscribe = self._store.subscribe(self._hear)
         self._tasks = [asyncio.create_task(_repeat(self._poll), name="restpoint:outbox")]
@@ -217,11 +224,22 @@ class Deliverer:
             if await outbox.leases(file.database) - {self._lease}:
                 await file.database.write(outbox.take_over)
                 self._wake_all()
+            await self._look_at_routes()
             for _ in range(10):
                 await file.clock.sleep_until(file.clock.now() + _POLL)
                 before, newest = newest, file.database.newest()
                 if newest is None or newest != before:
                     self._wake_all()
+
+    async def _look_at_routes(self) -> None:
+        """Find out whether another process was started with other routes, and say so once."""
+        counts = await outbox.are_registered(self._file.database, [route.stored() for route in self.routes.routes])
+        if counts == self.is_superseded:
+            self.is_superseded = not counts
+            log.warning(_THEIRS if self.is_superseded else _OURS)
+
+    def _names(self, channel: str) -> list[str]:
+        return [route.name for route in self.routes.routes if route.channel == channel]
 
     def _wake_all(self) -> None:
         for line in self._lines.values():
@@ -235,8 +253,8 @@ class Deliverer:
             free = self._concurrency - len(line.sending)
             if line.look and free and not line.is_quiet(file.clock.now()):
                 line.look, line.heard = False, None
-                closed = self._closed(name, file.clock.now())
-                claimed = await file.database.write(outbox.claim, name, self._lease, free, self._settle, closed)
+                routes = self._opening(name, file.clock.now())
+                claimed = await file.database.write(outbox.claim, name, self._lease, free, routes, self._settle)
                 for notice in claimed:
                     self._begin(name, line, notice)
                 if len(claimed) == free:
@@ -246,18 +264,18 @@ class Deliverer:
                 continue
             await self._until_something(line)
 
-    def _closed(self, channel: str, now: int) -> dict[str, int]:
-        """The routes of a channel that are outside of their hours, with when these begin, in milliseconds since the epoch."""
+    def _opening(self, channel: str, now: int) -> dict[str, int | None]:
+        """The routes of a channel, with when their hours begin, in milliseconds since the epoch; None where they are now."""
         opens = {
-            route.name: route.hours.next_opening(now)
+            route.name: now if route.hours is None else route.hours.next_opening(now)
             for route in self.routes.routes
-            if route.channel == channel and route.hours is not None
+            if route.channel == channel
         }
-        return {name: at for name, at in opens.items() if at > now}
+        return {name: at if at > now else None for name, at in opens.items()}
 
     async def _plan(self, name: str, line: _Line) -> None:
         """Find out when something of a line falls due."""
-        due = await outbox.next_due(self._file.database, name)
+        due = await outbox.next_due(self._file.database, name, self._names(name))
         line.next_due = None if due is None else due + self._settle
 
     async def _until_something(self, line: _Line) -> None:

@@ -32,10 +32,10 @@ from restpoint._storage.outbox.entries import (
     retry,
 )
 from restpoint._storage.outbox.mail_addresses import mail_address
-from restpoint._storage.outbox.routes import KnownRoute, Route, enable, known_routes, register
+from restpoint._storage.outbox.routes import KnownRoute, Route, are_registered, enable, known_routes, register
 
 __all__ = [
-    "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "claim", "delivered", "drop", "enable",
-    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "let_go", "mail_address", "next_due",
-    "opened", "overdue", "page", "register", "release", "retry", "take_over",
+    "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "are_registered", "claim", "delivered",
+    "drop", "enable", "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "let_go",
+    "mail_address", "next_due", "opened", "overdue", "page", "register", "release", "retry", "take_over",
 ]  # fmt: skip

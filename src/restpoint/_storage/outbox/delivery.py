@@ -5,9 +5,8 @@ process took over is refused. A notice is given up three days after its first at
 has tried it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import bindparam, case, delete, exists, func, insert, null, select, update
@@ -74,7 +73,7 @@ _IS_DUE: Final = (*_UNCLAIMED, _o.due_at <= bindparam("due"))
 _CLAIM: Final = prepare(
     update(outbox)
     .where(
-        _o.id.in_(limited(select(_o.id).where(*_IS_DUE, _o.route.not_in(listed("closed"))).order_by(_o.due_at))),
+        _o.id.in_(limited(select(_o.id).where(*_IS_DUE, _o.route.in_(listed("routes"))).order_by(_o.due_at))),
     )
     .values(
         lease=bindparam("the_lease"),
@@ -116,15 +115,14 @@ _HOLD: Final = prepare(
         give_up_at=_o.give_up_at + (bindparam("opens") - bindparam("now")),
     )
 )
+_WAITING: Final = (*_UNCLAIMED, _o.due_at > bindparam("now"), _o.opens_at.is_not(None), _o.route.in_(listed("routes")))
 _LET_GO: Final = prepare(
     update(outbox)
-    .where(_o.id.in_(limited(select(_o.id).where(*_UNCLAIMED, _o.due_at > bindparam("now"), _o.opens_at.is_not(None)))))
+    .where(_o.id.in_(limited(select(_o.id).where(*_WAITING))))
     .values(due_at=bindparam("now"), opens_at=null(), give_up_at=_o.give_up_at - (_o.opens_at - bindparam("now")))
 )
 _NEXT_DUE: Final = prepare(
-    select(func.min(_o.due_at)).where(
-        _o.channel == bindparam("channel"), _PENDING, _o.lease.is_(None), _o.due_at.is_not(None)
-    )
+    select(func.min(_o.due_at)).where(*_UNCLAIMED, _o.due_at.is_not(None), _o.route.in_(listed("routes")))
 )
 _LEASES: Final = prepare(select(_o.lease).distinct().where(_o.lease.is_not(None)))
 _TAKE_OVER: Final = prepare(update(outbox).where(_o.lease == bindparam("the_lease")).values(lease=null()))
@@ -171,26 +169,22 @@ _ADD: Final = prepare(insert(outbox))
 
 
 def claim(
-    tx: Transaction,
-    channel: str,
-    lease: int,
-    most: int,
-    settled: int = 0,
-    closed: Mapping[str, int] = MappingProxyType({}),
+    tx: Transaction, channel: str, lease: int, most: int, routes: Mapping[str, int | None], settled: int = 0
 ) -> list[Claimed]:
     """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
 
-    ``closed`` are routes whose hours have not begun, with when they do, in milliseconds since the epoch: what is due by these is
-    due then.
+    ``routes`` are those that this process sends by, others of the channel are for other processes. Each has None where its hours
+    are now, and otherwise when they begin, in milliseconds since the epoch: what is due by it is due then.
     """
     tx.flush()  # what the batch has settled so far is moot
     due = {"the_channel": channel, "due": tx.now - settled}
-    for route, opens in closed.items():
-        tx.execute(_HOLD, {**due, "now": tx.now, "max": HELD_AT_ONCE, "the_route": route, "opens": opens})
+    for route, opens in routes.items():
+        if opens is not None:
+            tx.execute(_HOLD, {**due, "now": tx.now, "max": HELD_AT_ONCE, "the_route": route, "opens": opens})
     which = {
         **due,
         "max": most,
-        "closed": encode(list(closed)),
+        "routes": encode([name for name, opens in routes.items() if opens is None]),
         "the_lease": lease,
         "patience": tx.now + PATIENCE,
     }
@@ -198,14 +192,15 @@ def claim(
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
 
 
-def let_go(tx: Transaction, channel: str) -> int:
-    """Have some of what waits for the hours of its route be due now, because these may be others; return the number."""
-    return tx.execute(_LET_GO, {"the_channel": channel, "now": tx.now, "max": HELD_AT_ONCE}).rowcount
+def let_go(tx: Transaction, channel: str, routes: Collection[str]) -> int:
+    """Have some of what waits for the hours of these routes be due now, because they may be others; return the number."""
+    which = {"the_channel": channel, "routes": encode(list(routes)), "now": tx.now, "max": HELD_AT_ONCE}
+    return tx.execute(_LET_GO, which).rowcount
 
 
-async def next_due(database: Database, channel: str) -> int | None:
-    """When the next notice of a channel is due that nobody has claimed, in milliseconds since the epoch; None for never."""
-    ((due,),) = await database.read(_NEXT_DUE, {"channel": channel})
+async def next_due(database: Database, channel: str, routes: Collection[str]) -> int | None:
+    """When the next notice of these routes is due that nobody has claimed, in milliseconds since the epoch; None for never."""
+    ((due,),) = await database.read(_NEXT_DUE, {"the_channel": channel, "routes": encode(list(routes))})
     return due if due is None else int(due)
 
 
