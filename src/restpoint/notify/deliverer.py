@@ -12,7 +12,6 @@ import os
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +27,7 @@ from restpoint.errors import InvalidArgument, StorageError, StoreClosed
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
 from restpoint.notify.addresses import Addresses, Lookup, Members, no_address
+from restpoint.notify.lines import Line
 from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient, notice_of
 from restpoint.notify.routes_file import Routes, RouteSettings
 from restpoint.notify.tickets import Tickets
@@ -57,31 +57,6 @@ _THEIRS: Final = (
     "another process was started with other routes, by which people are told now; this one still sends what waits for its own: "
     "give all processes of this file the same routes file, and restart them"
 )
-
-
-@dataclass(slots=True)
-class _Line:
-    """What one channel has under way."""
-
-    channel: Channel
-    look: bool = True
-    """Whether something may be due that was not claimed."""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    sending: set[asyncio.Task[None]] = field(default_factory=set)
-    next_due: int | None = None
-    heard: int | None = None
-    """When the first of what was heard of since the last look may be told."""
-    quiet: tuple[int, int] = (0, 0)
-    """From when until when the receiver asked to be left alone, in milliseconds since the epoch."""
-
-    def is_quiet(self, now: int) -> bool:
-        """Whether nothing may be sent now. A clock that is set back ends that."""
-        return self.quiet[0] <= now < self.quiet[1]
-
-    def wake(self) -> None:
-        """Have the task of the channel look again."""
-        self.look = True
-        self.changed.set()
 
 
 class Deliverer:
@@ -119,7 +94,7 @@ class Deliverer:
         self._concurrency = concurrency
         self._jitter = jitter
         self._settle = settle
-        self._lines = {name: _Line(channel) for name, channel in channels.items()}
+        self._lines = {name: Line(channel) for name, channel in channels.items()}
         self._by_name = {route.name: route for route in routes.routes}
         self._events = frozenset(kind for route in routes.routes for kind in route.kinds)
         self._tasks: list[asyncio.Task[None]] = []
@@ -245,7 +220,7 @@ class Deliverer:
         for line in self._lines.values():
             line.wake()
 
-    async def _serve(self, name: str, line: _Line) -> None:
+    async def _serve(self, name: str, line: Line) -> None:
         """Claim and send what is due for one channel, until cancelled."""
         file = self._file
         while True:
@@ -256,13 +231,13 @@ class Deliverer:
                 routes = self._opening(name, file.clock.now())
                 claimed = await file.database.write(outbox.claim, name, self._lease, free, routes, self._settle)
                 for notice in claimed:
-                    self._begin(name, line, notice)
+                    line.begin(self._deliver(name, line, notice))
                 if len(claimed) == free:
                     line.look = True
                 else:
                     await self._plan(name, line)
                 continue
-            await self._until_something(line)
+            await line.until_something(file.clock, self._concurrency)
 
     def _opening(self, channel: str, now: int) -> dict[str, int | None]:
         """The routes of a channel, with when their hours begin, in milliseconds since the epoch; None where they are now."""
@@ -273,44 +248,14 @@ class Deliverer:
         }
         return {name: at if at > now else None for name, at in opens.items()}
 
-    async def _plan(self, name: str, line: _Line) -> None:
+    async def _plan(self, name: str, line: Line) -> None:
         """Find out when something of a line falls due."""
         due = await outbox.next_due(self._file.database, name, self._names(name))
         line.next_due = None if due is None else due + self._settle
 
-    async def _until_something(self, line: _Line) -> None:
-        """Wait until the line changes, or something of it falls due."""
-        clock = self._file.clock
-        due = min((each for each in (line.next_due, line.heard) if each is not None), default=None)
-        if len(line.sending) >= self._concurrency:
-            due = None
-        elif line.is_quiet(clock.now()):
-            due = line.quiet[1]
-        if due is None or line.changed.is_set():
-            await line.changed.wait()
-            return
-        waiting = [asyncio.ensure_future(line.changed.wait()), asyncio.ensure_future(clock.sleep_until(due))]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waiting:
-                each.cancel()
-        if clock.now() >= due:
-            line.look, line.next_due = True, None
-
     # --- One notice ---
 
-    def _begin(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
-        task = asyncio.create_task(self._deliver(name, line, notice))
-        line.sending.add(task)
-
-        def done(ended: asyncio.Task[None]) -> None:
-            line.sending.discard(ended)
-            line.changed.set()
-
-        task.add_done_callback(done)
-
-    async def _deliver(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
+    async def _deliver(self, name: str, line: Line, notice: outbox.Claimed) -> None:
         """One attempt, with what came of it in the file."""
         try:
             route = self._route(notice)
@@ -332,7 +277,7 @@ class Deliverer:
             return
         await self._failed(name, line, notice, failure)
 
-    async def _failed(self, name: str, line: _Line, notice: outbox.Claimed, failure: DeliveryFailed) -> None:
+    async def _failed(self, name: str, line: Line, notice: outbox.Claimed, failure: DeliveryFailed) -> None:
         self.outcomes[name, "failed"] += 1
         delay = self._delay(notice.attempt, failure.retry_after)
         problem = failure.problem[:_LONGEST_PROBLEM]
