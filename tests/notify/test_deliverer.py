@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -451,3 +453,40 @@ async def test_after_an_erasure_the_outbox_still_fits_the_history(
     await deliverer.close()
     assert "joan@example.com" not in "\n".join(dump(path))
     assert await broken_history(file_of(store).database) is None
+
+
+async def test_of_two_processes_with_different_routes_the_last_one_counts_and_the_other_says_so_once(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = TestChannel(), TestChannel()
+    ours.failures = [down()]
+    others = ONE.replace("questions", "others")
+    async with deliverer_of(store, tmp_path, ONE, office=ours) as first:
+        await asked(store)
+        await settled(path, [("questions", 1, "It is down.")], "route, attempts, problem")
+        async with ExecutionStore(database=path, clock=clock) as elsewhere:
+            async with deliverer_of(elsewhere, tmp_path, others, office=theirs) as last:
+                await stepped(clock, lambda: first.is_superseded and notices(path) == ["delivered"])
+                assert [notice.route for notice in ours.sent] == ["questions"] * 2, "it still sends its own"
+                await asked(store)
+                await stepped(clock, lambda: notices(path) == ["delivered"] * 2)
+                assert ([notice.route for notice in theirs.sent], len(ours.sent)) == (["others"], 2)
+                assert not last.is_superseded
+            async with deliverer_of(elsewhere, tmp_path, ONE, office=theirs):
+                await stepped(clock, lambda: not first.is_superseded)
+    assert rows(path, "SELECT count(*) FROM history WHERE event = 'routes_changed'") == [(3,)]
+    said = [record.message for record in caplog.records if "routes of this process" in record.message]
+    said += [record.message for record in caplog.records if "started with other routes" in record.message]
+    assert len(said) == 2
+
+
+async def stepped(clock: ManualClock, condition: Callable[[], bool]) -> None:
+    """Return once the condition holds, while the clock goes on second by second, each after some looks at it."""
+    looks = count()
+
+    def step() -> bool:
+        if next(looks) % 20 == 0:
+            clock.step(1)
+        return condition()
+
+    await until(step)

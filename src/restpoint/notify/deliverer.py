@@ -258,7 +258,7 @@ class Deliverer:
     async def _deliver(self, name: str, line: Line, notice: outbox.Claimed) -> None:
         """One attempt, with what came of it in the file."""
         try:
-            route = self._route(notice)
+            route = self._by_name[notice.route]
             if route.to and notice.recipient is None:
                 await self._fan_out(route, notice)
                 line.wake()
@@ -294,11 +294,6 @@ class Deliverer:
             self.outcomes[name, "given_up"] += 1
             log.warning("notice %s is given up, by the route %s: %s", notice.id, notice.route, problem)
         await self._plan(name, line)
-
-    def _route(self, notice: outbox.Claimed) -> RouteSettings:
-        if notice.route not in self._by_name:
-            raise DeliveryFailed("The process that sends by this channel has no such route in its routes file.")
-        return self._by_name[notice.route]
 
     async def _send(self, name: str, channel: Channel, notice: outbox.Claimed) -> None:
         recipient = None
