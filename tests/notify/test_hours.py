@@ -96,8 +96,8 @@ def test_the_next_opening_is_the_first_moment_within_the_hours_and_never_before_
 @pytest.mark.parametrize(
     ("hours", "why"),
     [
-        ('{ from = "8:00", to = "18:00" }', "from: String should match"),
-        ('{ from = "08:00", to = "25:00" }', "to: String should match"),
+        ('{ from = "8:00", to = "18:00" }', "from: '8:00' is no time of day; give one such as 08:00"),
+        ('{ from = "08:00", to = "25:00" }', "to: '25:00' is no time of day"),
         ('{ from = "08:00", to = "08:00" }', "to is another one"),
         ('{ from = "24:00", to = "08:00" }', "from is a time before 24:00"),
         ('{ days = ["monday"] }', "days 0: Input should be 'mon', 'tue'"),

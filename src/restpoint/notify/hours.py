@@ -4,20 +4,21 @@ Hours are those that a clock on the wall shows in their time zone. Where clocks 
 the moment of the change; where clocks are set back into the hours, they begin again.
 """
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME: Final = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _MIDNIGHT: Final = 24 * 60
 _LOOKED_AHEAD: Final = 16
 """Days in which there is an opening, also where the one of a week falls into the hour that clocks are set forward over."""
 
 _Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-_Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 
 
 def zone(name: str) -> tzinfo:
@@ -41,6 +42,17 @@ def _has_zones() -> bool:
     except (OSError, LookupError):
         return False
     return True
+
+
+def _is_time(text: str) -> str:
+    if not _TIME.fullmatch(text):
+        raise ValueError(
+            f"{text[:20]!r} is no time of day; give one such as 08:00 or 17:30, and 24:00 for the end of the day"
+        )
+    return text
+
+
+_Time = Annotated[str, AfterValidator(_is_time)]
 
 
 class Hours(BaseModel):
