@@ -1,12 +1,15 @@
 """Lines: what each channel has under way, and when its task looks at the outbox again."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from restpoint._core.clock import Clock
 from restpoint.notify.notices import Channel
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -33,7 +36,7 @@ class Line:
         self.look = True
         self.changed.set()
 
-    def begin(self, sending: Coroutine[Any, Any, None]) -> None:
+    def begin(self, sending: Coroutine[Any, Any, None], notice_id: str) -> None:
         """Begin to send a notice, beside the others."""
         task = asyncio.create_task(sending)
         self.sending.add(task)
@@ -41,6 +44,9 @@ class Line:
         def done(ended: asyncio.Task[None]) -> None:
             self.sending.discard(ended)
             self.changed.set()
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                log.error("the attempt at notice %s did not come to its end", notice_id, exc_info=error)
+                self.wake()
 
         task.add_done_callback(done)
 
