@@ -129,6 +129,8 @@ def test_a_machine_without_time_zones_says_what_to_install(monkeypatch: pytest.M
 def test_the_hours_of_the_documentation_are_some(tmp_path: Path) -> None:
     file = write_routes(tmp_path, block(DOCS / "how-to" / "notify.md", "hours of a route"))
     (route,) = routes_file.read(file, ["chat"]).routes
+    shown = route.model_dump(mode="json")["hours"]
+    assert (shown["from"], shown["to"], shown["timezone"]) == ("08:00", "18:00", "Europe/Berlin")
     assert str(route.hours) == "mon, tue, wed, thu, fri 08:00-18:00 Europe/Berlin"
 
 

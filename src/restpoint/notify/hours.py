@@ -62,7 +62,7 @@ class Hours(BaseModel):
     the day on which they begin.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     begin: _Time = Field(default="00:00", alias="from")
     end: _Time = Field(default="24:00", alias="to")
