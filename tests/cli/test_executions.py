@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import serving
+from inside import Command
 from restpoint import ExecutionStore
 from restpoint.errors import InteractionAlreadyResolved
 from restpoint.http.app import create_app
@@ -517,6 +518,33 @@ async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
     seen += [json.loads(line)["event"] for line in rest.splitlines()]
     assert seen == ["execution_created", "interaction_asked", "interaction_answered", "execution_completed"]
     assert watching.returncode == 0
+
+
+async def test_all_executions_are_watched_by_workflow_and_event(here: Path) -> None:
+    wanted = ("--workflow", "refund", "--event", "interaction_asked", "--event", "execution_failed")
+    async with watching_process(here, *wanted, "-o", "jsonl") as watching, store_in(here) as store:
+        assert watching.stdout is not None
+        first = asyncio.create_task(watching.stdout.readline())
+        while not first.done():  # whoever watches hears of what happens from then on, and does not say when that is
+            for workflow in ("other", "refund"):
+                record = await store.create_execution(workflow=workflow)
+                await store.set_interaction_required(record.execution_id, TEXT)
+            await asyncio.wait([first], timeout=0.1)
+        last = await store.create_execution(workflow="refund")
+        await store.set_failed(last.execution_id, "no")
+        seen = [json.loads(await first)]
+        while seen[-1]["event"] != "execution_failed":
+            seen.append(json.loads(await watching.stdout.readline()))
+        assert {item["event"] for item in seen} == {"interaction_asked", "execution_failed"}
+        refunds = {row[0] for row in rows(here / "restpoint.db", "SELECT id FROM executions WHERE workflow = 'refund'")}
+        assert {item["execution_id"] for item in seen} <= refunds
+
+
+def test_what_to_watch_is_an_event_and_for_one_execution_everything(restpoint: Command) -> None:
+    wrong = restpoint("watch", "--event", "asked")
+    assert (wrong.returncode, "'asked' is no event" in wrong.stderr) == (2, True)
+    narrowed = restpoint("watch", "4f1c09", "--workflow", "refund")
+    assert (narrowed.returncode, "Of one execution every event is shown" in narrowed.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("whom", ["one", "all"])

@@ -209,15 +209,20 @@ class FileBackend:
         """Return the rows of history that tell of answers; none where the actor may not read the history."""
         return await _answers(self.history(execution_id))
 
-    async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """Yield events as they happen: of one execution until it has ended, or of all executions without end."""
+    async def follow(
+        self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
+    ) -> AsyncIterator[HistoryItem]:
+        """Yield events as they happen: of one execution until it has ended, or of all executions without end.
+
+        Of all executions, only those of a ``workflow`` and only these ``events``, where any are given.
+        """
         if execution_id is not None:
             async for entry in self._service.follow(self.actor, execution_id, after=after):
                 yield _item(entry)
             return
         from restpoint.service import Gap, Position
 
-        async for each in self._service.feed(self.actor):
+        async for each in self._service.feed(self.actor, workflow=workflow, events=EventKind.read(events)):
             if not isinstance(each, Position | Gap):  # from now on nothing can be missing
                 yield _item(each)
 
@@ -300,9 +305,12 @@ class ServerBackend:
         """Start a workflow with the input ``data``, and wait up to ``wait`` seconds for a result or a prompt."""
         return await self._client.start(workflow, data, wait=wait, **options)
 
-    async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
+    async def follow(
+        self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
+    ) -> AsyncIterator[HistoryItem]:
         """As ``FileBackend.follow``."""
-        async for event in self._client.events(execution_id, after=after if execution_id is not None else None):
+        since = after if execution_id is not None else None
+        async for event in self._client.events(execution_id, after=since, workflow=workflow, events=events):
             yield _of_event(event)
 
 
