@@ -11,8 +11,9 @@ import pytest
 from notices import TestChannel, deliverer_of, down, notices, settled, until
 from restpoint import ExecutionStore
 from restpoint._storage import outbox, verification
-from restpoint.errors import Conflict, InvalidArgument
+from restpoint.errors import Conflict, InvalidArgument, StorageFull
 from restpoint.notify.deliverer import Deliverer
+from restpoint.notify.notices import DeliveryFailed
 from support import ADA, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
 
 ONE = """
@@ -109,6 +110,57 @@ async def test_what_failed_is_tried_again_later_each_time_with_the_same_id(
     assert len({notice.id for notice in office.sent}) == 1
     assert [notice.attempt for notice in office.sent] == [1, 2, 3, 4]
     assert [notice.time for notice in office.sent] == [began] * 4
+
+
+async def test_whatever_a_channel_raises_is_a_failed_attempt_and_holds_no_notice(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office, raised = (
+        TestChannel(),
+        [asyncio.CancelledError(), SystemExit(3), GeneratorExit(), BaseExceptionGroup("", [SystemExit()])],
+    )
+    odd: Any = ValueError("no text")
+    office.failures = [
+        *raised, down("half a character: \udcff"), down(odd), down(retry_after=float("nan")), down(retry_after=odd),
+        down(retry_after=float("inf")), down(retry_after=-5.0),
+    ]  # fmt: skip
+    failures = list(office.failures)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    for attempt in range(1, len(failures) + 1):
+        await office.had(attempt)
+        await until(lambda: notices(path, "status, lease") == [("pending", None)])
+        clock.step((notices(path, "due_at")[0] - clock.now()) / 1000)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+    assert len(office.sent) == len(failures) + 1
+    assert max(each.retry_after or 0 for each in failures if isinstance(each, DeliveryFailed)) <= 86_400
+
+
+async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, refused = TestChannel(), asyncio.Event()
+    office.failures = [down()]
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    await office.had(1)
+    await until(lambda: notices(path, "lease") == [None])
+    # The look at what other processes wrote is over: from here on, nothing but the time says that something is due.
+    clock.step(2)
+    await asyncio.sleep(0)
+
+    def full(*_: object) -> None:
+        monkeypatch.undo()
+        refused.set()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "claim", full)
+    clock.step(8)
+    await refused.wait()
+    await office.had(2)
+    await settled(path, ["delivered"])
+    await deliverer.close()
 
 
 async def test_a_notice_is_given_up_three_days_after_its_first_attempt(

@@ -7,7 +7,7 @@ import pytest
 
 from notices import notices
 from restpoint import ExecutionStore
-from restpoint._storage import outbox
+from restpoint._storage import leases, outbox
 from restpoint.events import EventKind
 from support import ADA, TEXT, ManualClock, broken_history, file_of, rows, sql
 
@@ -137,16 +137,22 @@ async def test_a_claim_takes_nothing_that_its_own_transaction_settles(store: Exe
     assert notices(path) == ["moot"]
 
 
-async def test_what_a_process_that_is_gone_had_claimed_is_claimed_by_another(
-    store: ExecutionStore, path: Path, clock: ManualClock
+@pytest.mark.parametrize("stands_still", [False, True])
+async def test_what_a_process_that_is_gone_or_stands_still_had_claimed_is_claimed_by_another(
+    store: ExecutionStore, path: Path, clock: ManualClock, stands_still: bool
 ) -> None:
     await register(store, QUESTIONS)
     await asked(store)
+    if stands_still:  # a process that is alive has not renewed its lease
+        holder = leases.this_process()
+        columns = "id, host, pid, started, expires_at"
+        found = (holder.host, holder.pid, holder.started, clock.now())
+        rows(path, f"INSERT INTO leases ({columns}) VALUES (4711, ?, ?, ?, ?)", *found)
     file = file_of(store)
     lease = await file.take_lease()
     (claimed,) = await file.database.write(outbox.claim, "office", 4_711, 10)
     assert await file.database.write(outbox.claim, "office", lease, 10) == []
-    assert await file.database.write(outbox.take_over) == 1
+    assert await file.database.write(outbox.take_over, lease) == 1
     (again,) = await file.database.write(outbox.claim, "office", lease, 10)
     assert (again.id, claimed.attempt, again.attempt) == (claimed.id, 1, 2)
     # The first one was only slow: what it has to say comes too late.

@@ -2,8 +2,9 @@
 
 Each channel is served by a task of its own, which claims as many notices as it may send at the same time, so a slow receiver
 delays nobody but itself. Several processes may deliver from one file: a notice is claimed with the lease of its process, and what
-a dead process had claimed is taken over. After a failure a notice waits for a random time of up to ten seconds, twice that after
-the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its first attempt it is given up.
+a process had claimed that died or stands still is taken over. After a failure a notice waits for a random time of up to ten
+seconds, twice that after the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its
+first attempt it is given up.
 """
 
 import asyncio
@@ -209,12 +210,13 @@ class Deliverer:
                     line.changed.set()
 
     async def _poll(self) -> None:
-        """Look once for what other processes wrote, and for what dead ones left; then wait."""
+        """Look once for what other processes wrote, and for what those left that are gone or stand still; then wait."""
         file = self._file
         newest = file.database.newest()
+        self._wake_all()  # for what came while the file could not be read
         while True:
             if await outbox.leases(file.database) - {self._lease}:
-                await file.database.write(outbox.take_over)
+                await file.database.write(outbox.take_over, self._lease)
                 self._wake_all()
             for _ in range(10):
                 await file.clock.sleep_until(file.clock.now() + _POLL)
@@ -234,15 +236,23 @@ class Deliverer:
             free = self._concurrency - len(line.sending)
             if line.look and free and not line.is_quiet(file.clock.now()):
                 line.look, line.heard = False, None
-                claimed = await file.database.write(outbox.claim, name, self._lease, free, self._settle)
-                for notice in claimed:
-                    self._begin(name, line, notice)
-                if len(claimed) == free:
-                    line.look = True
-                else:
-                    await self._plan(name, line)
+                try:
+                    await self._claim(name, line, free)
+                except BaseException:
+                    line.look = True  # what was due is still due
+                    raise
                 continue
             await self._until_something(line)
+
+    async def _claim(self, name: str, line: _Line, most: int) -> None:
+        """Begin to send what is due, at most ``most`` notices."""
+        claimed = await self._file.database.write(outbox.claim, name, self._lease, most, self._settle)
+        for notice in claimed:
+            self._begin(name, line, notice)
+        if len(claimed) == most:
+            line.look = True
+        else:
+            await self._plan(name, line)
 
     async def _plan(self, name: str, line: _Line) -> None:
         """Find out when something of a line falls due."""
@@ -278,6 +288,9 @@ class Deliverer:
         def done(ended: asyncio.Task[None]) -> None:
             line.sending.discard(ended)
             line.changed.set()
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                log.error("the attempt at notice %s did not come to its end", notice.id, exc_info=error)
+                line.wake()
 
         task.add_done_callback(done)
 
@@ -294,7 +307,9 @@ class Deliverer:
             failure = failed
         except TimeoutError:
             failure = DeliveryFailed(f"The receiver did not take it within {SEND_SECONDS:g} seconds.")
-        except Exception as error:  # a channel, or a function of the application, may raise anything
+        except BaseException as error:  # a channel, or a function of the application, may raise anything
+            if _ends_task(error):
+                raise
             log.exception("the channel %s failed at notice %s", name, notice.id)
             failure = DeliveryFailed(f"The channel {name} failed with {type(error).__name__}; the log has more.")
         else:
@@ -413,6 +428,19 @@ class Deliverer:
 
 def _no_address(person: str, channel: str) -> str:
     return f"Nobody knows where {channel} reaches {person}: put an address under [people] of the routes file."
+
+
+def _ends_task(error: BaseException) -> bool:
+    """Whether an error is the end of the current task, and not one of what the task does.
+
+    A ``CancelledError`` that nobody asked for, or a ``SystemExit``, is the failure of an attempt like any other.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # the loop is gone
+        task = None
+    was_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    return task is None or was_cancelled or isinstance(error, KeyboardInterrupt)
 
 
 async def _repeat(step: Callable[[], Awaitable[None]]) -> None:

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from math import isfinite
+from typing import Any, Final, Protocol
 
 from restpoint.events import EventKind
 from restpoint.prompts import HumanPrompt
+
+LONGEST_WAIT: Final = 24 * 3_600.0
+"""Seconds; a receiver that asks to be left alone for longer is asked again after a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,8 @@ class DeliveryFailed(Exception):
     """A receiver does not have a notice, or nobody knows whether it has.
 
     ``problem`` says why, as a sentence for operators; it never holds a secret. With ``is_final`` another attempt would fail as
-    well. ``retry_after`` are the seconds that the receiver asked to be left alone for; None where it said nothing.
+    well. ``retry_after`` are the seconds that the receiver asked to be left alone for, at most ``LONGEST_WAIT``; None where it
+    said nothing, or nothing that is a time.
     ``disables`` says that the receiver is gone for good, so that nothing more is sent to it until an operator enables the route.
     """
 
@@ -75,7 +80,14 @@ class DeliveryFailed(Exception):
         self, problem: str, *, is_final: bool = False, retry_after: float | None = None, disables: bool = False
     ) -> None:
         super().__init__(problem)
-        self.problem = problem
+        self.problem = str(problem).encode("utf-8", "replace").decode()  # a file has no room for half a character
         self.is_final = is_final
-        self.retry_after = retry_after
+        self.retry_after = _seconds(retry_after)
         self.disables = disables
+
+
+def _seconds(given: object) -> float | None:
+    """A number of seconds from 0 to ``LONGEST_WAIT``; None for what is no number."""
+    if not isinstance(given, int | float) or (isinstance(given, float) and not isfinite(given)):
+        return None
+    return float(min(max(given, 0), LONGEST_WAIT))

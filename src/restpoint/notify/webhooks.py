@@ -17,12 +17,11 @@ from restpoint._core.clock import Clock, SystemClock
 from restpoint.errors import InvalidArgument
 from restpoint.notify.destinations import Destinations, read_networks
 from restpoint.notify.http_receiver import HttpReceiver, Reply, Resolve
-from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.notices import LONGEST_WAIT, DeliveryFailed, Notice
 from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.signatures import Signer, read_signer, signature_header
 from restpoint.notify.webhook_bodies import DEFAULT_SOURCE, Content, body_of
 
-_MAX_WAIT: Final = 24 * 3600.0  # seconds; a receiver that asks for more is asked again after a day
 _MOST_SECRETS: Final = 4  # two of each kind, while one kind replaces the other
 _GONE: Final = 410
 _AGENT: Final = f"restpoint/{version('restpoint')}"
@@ -159,7 +158,7 @@ def _wait(retry_after: str | None, now: int) -> float | None:
         return None
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), _MAX_WAIT)
+        return min(float(text), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:  # its zone is -0000, or one that is not known
@@ -167,7 +166,7 @@ def _wait(retry_after: str | None, now: int) -> float | None:
         seconds = (moment - datetime.fromtimestamp(now / 1000, UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0.0), _MAX_WAIT)
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, case, delete, exists, func, insert, null, select, update
 
 from restpoint._core.serialization import encode
-from restpoint._storage.leases import live
+from restpoint._storage.leases import renewed
 from restpoint._storage.outbox.routes import disable
 from restpoint._storage.outbox.telling import TOLD, tell
 from restpoint._storage.schema import executions, history, interactions, outbox, routes
@@ -162,9 +162,12 @@ async def leases(database: Database) -> set[int]:
     return {lease for (lease,) in await database.read(_LEASES)}
 
 
-def take_over(tx: Transaction, /) -> int:
-    """End the claims of processes that are gone, and return how many there were."""
-    gone = {lease for (lease,) in tx.all(_LEASES)} - live(tx)
+def take_over(tx: Transaction, own: int) -> int:
+    """End the claims of processes that are gone or stand still, and return how many there were; ``own`` is the caller's lease.
+
+    What a process that stood still has to say of its attempts afterwards is refused.
+    """
+    gone = {lease for (lease,) in tx.all(_LEASES)} - renewed(tx) - {own}
     return sum(tx.execute(_TAKE_OVER, {"the_lease": lease}).rowcount for lease in gone)
 
 
