@@ -8,6 +8,7 @@ may lengthen. What the server refuses raises the same error as the store would: 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
@@ -314,7 +315,7 @@ class Client:
         workflow: str | None = None,
         events: Collection[str] = (),
         follow: bool = True,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Stream what happens to an execution: each row of its history once, from the row after ``after`` until its end.
 
         Without an id, what happens to all executions that this client may see, from now on or from the row after ``after``; only
@@ -332,23 +333,26 @@ class Client:
             )
         return self._resumed(f"{_path(execution_id)}/events", {}, after or 0)
 
-    async def _resumed(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:
+    async def _resumed(
+        self, path: str, params: Mapping[str, str | None], after: int | None
+    ) -> AsyncGenerator[Event, None]:
         """The events of a stream until it says that it has ended, over as many connections as that takes."""
         last, failures = after, 0
         while True:
             problem: Exception | None = None
             try:
-                async for event in self._stream(path, params, last):
-                    failures = 0
-                    if event.event == _FINAL_EVENT:
-                        return
-                    if event.event == _SHUTDOWN_EVENT:
-                        break
-                    if event.event == _ERROR_EVENT:
-                        raise responses.error_of(event.data)
-                    last = event.sequence
-                    if event.event:
-                        yield event
+                async with aclosing(self._stream(path, params, last)) as stream:
+                    async for event in stream:
+                        failures = 0
+                        if event.event == _FINAL_EVENT:
+                            return
+                        if event.event == _SHUTDOWN_EVENT:
+                            break
+                        if event.event == _ERROR_EVENT:
+                            raise responses.error_of(event.data)
+                        last = event.sequence
+                        if event.event:
+                            yield event
             except (httpx.TransportError, ValueError, errors.StorageError) as error:
                 if isinstance(error, errors.RestpointError) and not isinstance(error, errors.StorageError):
                     raise
@@ -378,7 +382,9 @@ class Client:
 
     # --- Inside ---
 
-    async def _stream(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:
+    async def _stream(
+        self, path: str, params: Mapping[str, str | None], after: int | None
+    ) -> AsyncGenerator[Event, None]:
         """One connection to a stream. An event without a name says where to go on from."""
         headers = {"accept": "text/event-stream", **({} if after is None else {"last-event-id": str(after)})}
         sent = {name: value for name, value in params.items() if value is not None}
