@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -211,7 +211,7 @@ class FileBackend:
 
     async def follow(
         self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
-    ) -> AsyncIterator[HistoryItem]:
+    ) -> AsyncGenerator[HistoryItem, None]:
         """Yield events as they happen: of one execution until it has ended, or of all executions without end.
 
         Of all executions, only those of a ``workflow`` and only these ``events``, where any are given.
@@ -222,9 +222,11 @@ class FileBackend:
             return
         from restpoint.service import Gap, Position
 
-        async for each in self._service.feed(self.actor, workflow=workflow, events=EventKind.read(events)):
-            if not isinstance(each, Position | Gap):  # from now on nothing can be missing
-                yield _item(each)
+        happening = self._service.feed(self.actor, workflow=workflow, events=EventKind.read(events))
+        async with aclosing(happening) as feed:
+            async for each in feed:
+                if not isinstance(each, Position | Gap):  # from now on nothing can be missing
+                    yield _item(each)
 
 
 class ServerBackend:
@@ -307,11 +309,13 @@ class ServerBackend:
 
     async def follow(
         self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
-    ) -> AsyncIterator[HistoryItem]:
+    ) -> AsyncGenerator[HistoryItem, None]:
         """As ``FileBackend.follow``."""
         since = after if execution_id is not None else None
-        async for event in self._client.events(execution_id, after=since, workflow=workflow, events=events):
-            yield _of_event(event)
+        coming = self._client.events(execution_id, after=since, workflow=workflow, events=events)
+        async with aclosing(coming) as stream:
+            async for event in stream:
+                yield _of_event(event)
 
 
 def open_backend(database: str, url: str | None, ttl: Sequence[str] | None = None) -> FileBackend | ServerBackend:

@@ -284,7 +284,10 @@ async def _followed(
             yield item
             coming = asyncio.ensure_future(anext(events, None))
     finally:
+        # What reads the events ends here, and not beside what is closed next.
         coming.cancel()
+        await asyncio.wait([coming])
+        await events.aclose()
 
 
 async def _problems(backend: "Backend", execution_id: str | None, workflow: str | None) -> list[tuple[str, str]]:

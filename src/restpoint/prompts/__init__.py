@@ -59,8 +59,8 @@ __all__ = [
     "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText", "HumanResponse", "HumanResponseBase",
     "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown", "HumanResponseForm", "HumanResponseNotification",
     "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt", "InteractionResponse",
-    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "accepts_stored", "read_prompt",
-    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
+    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "accepts_stored",
+    "read_prompt", "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
 ]  # fmt: skip
 
 HumanPrompt = Annotated[
@@ -177,7 +177,7 @@ def accepts_stored(text: str, response: HumanResponse) -> HumanResponse:
     """
     if len(text) <= _READ_ONCE_BYTES:
         try:
-            accepted = _read_again(PROMPT, text).accepts(response)
+            accepted: HumanResponse = _read_again(PROMPT, text).accepts(response)
         except ValidationError as error:
             raise unreadable("a prompt", error) from error
         if accepted is response:  # otherwise it may have parts of the prompt, which must not be shared

@@ -194,8 +194,8 @@ def claim(
     """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
 
     ``routes`` are those that this process sends by, others of the channel are for other processes. Each has None where its hours
-    are now, and otherwise when they begin, in milliseconds since the epoch: what is due by it is due then. What a newer notice asks
-    a person again, such as a reminder, becomes moot instead.
+    are now, and otherwise when they begin, in milliseconds since the epoch: what is due by it is due then. What a newer notice
+    asks a person again, such as a reminder, becomes moot instead.
     """
     tx.flush()  # what the batch has settled so far is moot
     due = {"the_channel": channel, "due": tx.now - settled}
