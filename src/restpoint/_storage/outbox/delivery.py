@@ -157,10 +157,12 @@ _REMOVE: Final = prepare(delete(outbox).where(*_MINE, _PENDING).returning(*_o))
 _ADD: Final = prepare(insert(outbox))
 
 
-def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
+def claim(
+    tx: Transaction, channel: str, lease: int, most: int, settled: int = 0, *, newest: bool = False
+) -> list[Claimed]:
     """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
 
-    What asks a person again what a newer notice asks, such as a reminder, becomes moot instead.
+    With ``newest``, what asks a person the same as a newer notice, such as a reminder, becomes moot instead.
     """
     tx.flush()  # what the batch has settled so far is moot
     which = {
@@ -171,7 +173,7 @@ def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0
         "patience": tx.now + PATIENCE,
     }
     ids = {notice_id for (notice_id,) in tx.all(_CLAIM, which)}
-    if ids:
+    if ids and newest:
         ids -= {notice_id for (notice_id,) in tx.all(_SUPERSEDED, {"ids": encode(list(ids)), "at": tx.now})}
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(list(ids))})] if ids else []
 
