@@ -635,6 +635,17 @@ def test_a_server_is_used_as_a_file_is(guarded: tuple[Served, dict[str, str], Pa
     assert "rp_wrong" not in wrong_token.stderr
 
 
+def test_a_file_that_is_named_goes_before_a_server_of_the_environment(here: Path) -> None:
+    file = str(here / "restpoint.db")
+    for command in (("list",), ("audit", "head"), ("outbox", "list"), ("sessions", "list")):
+        named = typed(*command, "-d", file, cwd=here, RESTPOINT_URL="no-server")
+        assert named.returncode == 0, named.stderr
+        both_in_the_environment = typed(*command, cwd=here, RESTPOINT_URL="no-server", RESTPOINT_DATABASE=file)
+        both_named = typed(*command, "-d", file, "--url", "no-server", cwd=here)
+        for asked in (both_in_the_environment, both_named):
+            assert (asked.returncode, "'no-server' is no address" in asked.stderr) == (2, True), asked.stderr
+
+
 def test_the_file_is_used_while_the_server_runs(guarded: tuple[Served, dict[str, str], Path]) -> None:
     server, tokens, folder = guarded
     ran = typed(

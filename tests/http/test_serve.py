@@ -52,7 +52,8 @@ def modules() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("target", "content", "told"),
     [
-        ("absent.py", None, "absent.py is no Python file"),
+        ("absent.py", None, "absent.py does not exist"),
+        (".", None, ". is no Python file"),
         ("absent_module", None, "There is no module absent_module"),
         ("target", "import not_there_either", "ModuleNotFoundError: No module named 'not_there_either'"),
         ("a b", None, "neither a .py file nor the name of a module"),

@@ -40,7 +40,8 @@ def _module(target: str) -> ModuleType:
     path = Path(target)
     if target.endswith(".py") or path.is_dir() or len(path.parts) > 1:
         if not path.is_file() or path.suffix != ".py":
-            raise InvalidArgument(f"{target} is no Python file. Name a .py file or a module with workflows in it.")
+            what = "is no Python file" if path.exists() else "does not exist"
+            raise InvalidArgument(f"{target} {what}. Name a .py file or a module with workflows in it.")
         return _from_file(path.resolve(), target)
     if not all(part.isidentifier() for part in target.split(".")):
         raise InvalidArgument(

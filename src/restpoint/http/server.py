@@ -181,7 +181,7 @@ def _check(settings: Settings) -> None:
         raise InvalidArgument(
             f"Without tokens the server answers this machine only, and {settings.host} is open to others. "
             "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, have people sign in with a "
-            "provider (sign_in = true in the file of --providers), or leave --host away."
+            "provider (sign_in = true in the file of --providers), or leave out --host."
         )
     told = None if settings.routes_file is None else routes_file.read(Path(settings.routes_file))
     if told is not None:

@@ -23,7 +23,7 @@ that have the secrets. An application may bring channels of its own, which the f
 """
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -208,7 +208,7 @@ def read(path: Path, brought: Collection[str] = ()) -> Routes:
     try:
         given = _File.model_validate(tables)
     except ValidationError as error:
-        raise InvalidArgument(f"The routes file {path}: {_first_error(error, tables)}") from None
+        raise InvalidArgument(f"The routes file {path}: {_first_error(error, tables, _File)}") from None
     settings, kinds = {}, {}
     for name, table in given.channels.items():
         kinds[name], settings[name] = _settings(path, name, table)
@@ -232,20 +232,29 @@ def _settings(path: Path, name: str, table: Mapping[str, Any]) -> tuple[str, Cha
         made = model.model_validate({key: value for key, value in table.items() if key != "kind"})
     except ValidationError as error:
         where = f"The routes file {path}: the channel {name!r}: "
-        raise InvalidArgument(where + _first_error(error, table)) from None
+        raise InvalidArgument(where + _first_error(error, table, model)) from None
     return kind, cast("ChannelSettings", made)
 
 
-def _first_error(error: ValidationError, given: Mapping[str, Any]) -> str:
-    """The first thing that is wrong, as a sentence with its place."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+def _first_error(error: ValidationError, given: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """What is wrong, with its place. A setting that there is not goes first: it may be a misspelling of one that is missing."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     place: list[str] = []
     inner: Any = given
     for part in first["loc"]:
         inner = _part(inner, part)
         named = inner.get("name") if isinstance(inner, dict) and isinstance(part, int) else None
         place.append(repr(named) if named is not None else str(part))
+    if first["type"] == "extra_forbidden" and (fields := _settings_at(first["loc"][:-1], model)):
+        return f"{' '.join(place)}: there is no such setting; those here are {', '.join(fields)}."
     return f"{' '.join(place)}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def _settings_at(place: Sequence[int | str], model: type[BaseModel]) -> list[str]:
+    """The names of the settings of a table; none where the place is inside a setting."""
+    fields = model.model_fields if not place else RouteSettings.model_fields if place[0] == "routes" else {}
+    return [each.alias or name for name, each in fields.items()]
 
 
 def _part(of: Any, name: int | str) -> Any:
@@ -267,7 +276,7 @@ def _checked(
     for route in given.routes:
         where = f"The routes file {path}: the route {route.name!r}"
         if route.name in names:
-            raise InvalidArgument(f"{where} stands there twice; give each route its own name.")
+            raise InvalidArgument(f"{where} is there twice; give each route its own name.")
         names.add(route.name)
         if route.channel not in known:
             raise InvalidArgument(

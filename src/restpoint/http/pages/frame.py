@@ -58,6 +58,11 @@ class Frame:
         actor, base = await self.reader(request)
         return actor, base, Sent.read(await read_body(request, MOST_BYTES))
 
+    async def position(self) -> int:
+        """The newest row of history: an open page follows what comes after it, so this is read before what the page shows."""
+        position, _ = await self.service.store.touched(None)
+        return position
+
     def show(self, template: str, actor: Actor | None, base: str, status: int = 200, **values: Any) -> Response:
         """A page of a template; ``base`` is the path that the routes are found under."""
         operates = actor is not None and self.service.policy.sees_everything(actor)

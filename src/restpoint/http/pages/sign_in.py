@@ -240,7 +240,7 @@ class SignInPages:
             label = "Or with a token" if ways else "With a token"
             ways.append(
                 f'<form method="post" action="sign-in">{_hidden("next", wanted)}<h2>{label}</h2>'
-                "<p><label>Token<br>"
+                "<p>Whoever runs this server makes one for you.</p><p><label>Token<br>"
                 '<input type="password" name="token" required autocomplete="off" spellcheck="false"></label></p>'
                 '<button class="main">Sign in</button></form>'
             )

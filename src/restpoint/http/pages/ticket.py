@@ -180,7 +180,7 @@ class TicketPages:
         has_voted = any(vote.voter == ticket.person for vote in asked.voted)
         if has_voted or (state == "answered" and asked.answered_by == ticket.person):
             thanks = _VOTED if has_voted and state == "open" else _THANKS
-            return self._say(request, *thanks) if sent is None else self._say(request, *_ONCE, 409, sent)
+            return self._say(request, *thanks, is_done=True) if sent is None else self._say(request, *_ONCE, 409, sent)
         if state != "open" or not self._is_theirs(actor, asked):
             return self._say(request, *_OVER[state], 410, sent)
         now = time.time()
@@ -202,7 +202,16 @@ class TicketPages:
             now=now,
         )
 
-    def _say(self, request: Request, title: str, words: str, status: int = 200, sent: Sent | None = None) -> Response:
+    def _say(
+        self,
+        request: Request,
+        title: str,
+        words: str,
+        status: int = 200,
+        sent: Sent | None = None,
+        *,
+        is_done: bool = False,
+    ) -> Response:
         return rendering.page(
             "problem.html",
             status,
@@ -212,6 +221,7 @@ class TicketPages:
             text=words,
             sign_in=None,
             has_home=False,
+            is_done=is_done,
             typed=[] if sent is None else sent.typed,
         )
 
