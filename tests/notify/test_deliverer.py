@@ -37,6 +37,14 @@ channel = "office"
 to = ["assignees"]
 """
 
+MAIL = """
+[channels.office]
+kind = "mail"
+host = "127.0.0.1"
+security = "none"
+sender = "approvals@example.com"
+"""
+
 
 async def asked(store: ExecutionStore, owner: str = "ada", **terms: Any) -> tuple[str, str]:
     record = await store.create_execution(workflow="refund", owner=owner, priority=3)
@@ -167,14 +175,15 @@ async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
     clock.step(2)
     await asyncio.sleep(0)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         monkeypatch.undo()
         refused.set()
         raise StorageFull("There is no room.")
 
     monkeypatch.setattr(outbox, "claim", full)
     clock.step(8)
-    await refused.wait()
+    async with asyncio.timeout(PATIENCE):
+        await refused.wait()
     await office.had(2)
     await settled(path, ["delivered"])
     await deliverer.close()
@@ -186,15 +195,15 @@ async def test_a_full_disk_keeps_no_deliverer_from_its_end(
     office, refused = TestChannel(), asyncio.Event()
     deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         refused.set()
         raise StorageFull("There is no room.")
 
     monkeypatch.setattr(outbox, "delivered", full)
     monkeypatch.setattr(outbox, "release", full)
     await asked(store)
-    await refused.wait()
     async with asyncio.timeout(PATIENCE):
+        await refused.wait()
         await deliverer.close()
     assert office.closed
     assert notices(path) == ["pending"]
@@ -379,7 +388,7 @@ async def test_a_person_who_could_not_be_told_in_time_is_reminded_and_not_told_t
 ) -> None:
     office = TestChannel()
     office.always = down()
-    routes = PEOPLE + 'events = ["interaction_asked", "interaction_reminded"]\n'
+    routes = f'{PEOPLE}events = ["interaction_asked", "interaction_reminded"]\n{MAIL}'
     deliverer = await deliverer_of(store, tmp_path, routes, office=office).open()
     await asked(store, assignees=["joan"], remind_after=[timedelta(seconds=12)])
     await office.had(1)

@@ -244,7 +244,9 @@ class Deliverer:
     async def _claim(self, name: str, line: Line, most: int) -> None:
         """Begin to send what is due, at most ``most`` notices."""
         routes = self._opening(name, self._file.clock.now())
-        claimed = await self._file.database.write(outbox.claim, name, self._lease, most, routes, self._settle)
+        # Whoever reads mail needs no second one about a question; a program may count on every event.
+        claim = partial(outbox.claim, newest=self.routes.kinds.get(name) == "mail")
+        claimed = await self._file.database.write(claim, name, self._lease, most, routes, self._settle)
         for notice in claimed:
             line.begin(self._deliver(name, line, notice), notice.id)
         if len(claimed) == most:

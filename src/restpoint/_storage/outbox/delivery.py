@@ -189,13 +189,20 @@ _ADD: Final = prepare(insert(outbox))
 
 
 def claim(
-    tx: Transaction, channel: str, lease: int, most: int, routes: Mapping[str, int | None], settled: int = 0
+    tx: Transaction,
+    channel: str,
+    lease: int,
+    most: int,
+    routes: Mapping[str, int | None],
+    settled: int = 0,
+    *,
+    newest: bool = False,
 ) -> list[Claimed]:
     """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
 
     ``routes`` are those that this process sends by, others of the channel are for other processes. Each has None where its hours
-    are now, and otherwise when they begin, in milliseconds since the epoch: what is due by it is due then. What a newer notice
-    asks a person again, such as a reminder, becomes moot instead.
+    are now, and otherwise when they begin, in milliseconds since the epoch: what is due by it is due then. With ``newest``, what
+    asks a person the same as a newer notice, such as a reminder, becomes moot instead.
     """
     tx.flush()  # what the batch has settled so far is moot
     due = {"the_channel": channel, "due": tx.now - settled}
@@ -210,7 +217,7 @@ def claim(
         "patience": tx.now + PATIENCE,
     }
     ids = {notice_id for (notice_id,) in tx.all(_CLAIM, which)}
-    if ids:
+    if ids and newest:
         ids -= {notice_id for (notice_id,) in tx.all(_SUPERSEDED, {"ids": encode(list(ids)), "at": tx.now})}
     return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(list(ids))})] if ids else []
 
