@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from restpoint import ExecutionStore
 from restpoint.http.handlers import Handlers
 from restpoint.http.openapi import document
-from restpoint.http.operations import Content, Operation, operations
+from restpoint.http.operation import Content, Operation
+from restpoint.http.operations import operations
 from restpoint.service import Service
 from serving import make_app, served
 

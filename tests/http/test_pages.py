@@ -21,7 +21,7 @@ from restpoint.http.app import router
 from restpoint.http.pages import rendering
 from restpoint.http.pages.answers import READERS
 from restpoint.prompts import PROMPTS as KINDS
-from serving import ended, events, served, take
+from serving import ended, events, served
 from support import PATIENCE
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -444,9 +444,12 @@ async def test_an_open_list_hears_of_what_concerns_its_reader_and_of_nothing_els
         await asked_by(inbox, "ada", "text")  # not for Joan
         path = await asked_by(inbox, "ada", "text", assignees=["group:finance"])
         async with asyncio.timeout(PATIENCE):
-            assert (await first).name == "changed"
+            told = await first
+            assert (told.name, told.data["gone"]) == ("rows", [])
+            assert [Read(row).of("a")[0]["href"] for row in told.data["rows"]] == [path]
             await post(inbox, path, "joan", "text=yes")
-            assert (await take(stream, "changed"))[-1].name == "changed"
+            gone = path.removeprefix("/view/").replace("/prompt/", "/")
+            assert (await anext(stream)).data == {"rows": [], "gone": [gone]}
 
 
 async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.AsyncClient) -> None:
@@ -467,7 +470,7 @@ async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.Asy
 
 async def test_a_prompt_that_somebody_has_taken_is_theirs_until_they_give_it_back(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
-    assert f"/claim{path}" in {each.get("action") for each in (await page(inbox, path, "ada")).of("form")}
+    assert f"/claim{path}" in {each.get("formaction") for each in (await page(inbox, path, "ada")).of("button")}
     assert (await post(inbox, f"/claim{path}", "ada", "")).headers["location"] == path
     assert "You have taken this" in (await page(inbox, path, "ada")).words
     for address in (path, "/"):

@@ -132,8 +132,11 @@ async def _end(
     """Write the end of the execution, again and again while the storage fails."""
     run.detach()
     while True:
+        if run.writes.are_refused:  # what came before the end is stored before it
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
         try:
-            await run.file.database.write(job, run.claim, *arguments, **named)
+            await run.writes.submit(lambda tx: job(tx, run.claim, *arguments, **named))
         except (LeaseLost, StoreClosed):
             run.set_exit_reason("lost")
         except StorageError:

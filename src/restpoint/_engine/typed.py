@@ -101,17 +101,19 @@ class Typed:
             return error.path, error.problem
         kind = self.annotation
         kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if type(kind) is type and not isinstance(
+            value, (kind, Mapping, list, tuple)
+        ):  # of these, where it is wrong says more
+            return "$", _misfit(value, kind)
         words = f"{type(value).__name__} does not read back as {kind.__name__ if isinstance(kind, type) else kind}"
-        misfit = None if _may_be(value, kind) else _misfit(value, kind)
         if isinstance(error, ValidationError):
-            path = path_of(error.errors(include_input=False)[0]["loc"][::-1])
-            return path, misfit if misfit and path == "$" else f"{words}: {first_problem(error)}"
+            return path_of(error.errors(include_input=False)[0]["loc"][::-1]), f"{words}: {first_problem(error)}"
         try:
             encode_exactly(value)
         except NotJSON as problem:
             if problem.path != "$":
                 return problem.path, problem.problem
-        return "$", misfit or f"{words}: {first_problem(error)}"
+        return "$", f"{words}: {first_problem(error)}"
 
     def read(self, text: str) -> Any:
         """The value of JSON text. Raises ``pydantic.ValidationError``."""
@@ -146,14 +148,6 @@ def typed(owner: str, annotation: Any) -> Typed:
         raise InvalidArgument(
             f"{owner} is annotated with {annotation!r}, which pydantic cannot read: {str(error).splitlines()[0]}"
         ) from None
-
-
-def _may_be(value: object, kind: Any) -> bool:
-    """Whether a value is of the type that it is annotated with, or that cannot be said, as of a ``TypedDict``."""
-    try:
-        return not isinstance(kind, type) or isinstance(value, kind)
-    except TypeError:
-        return True
 
 
 def _misfit(value: object, kind: type) -> str:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from restpoint.errors import by_code
 from restpoint.http import problems
-from restpoint.http.operations import Content, Operation
+from restpoint.http.operation import Content, Operation
 from restpoint.http.schemas import ProblemDetails
 
 _TAGS: Final = {
