@@ -137,6 +137,26 @@ async def test_what_failed_is_tried_again_later_each_time_with_the_same_id(
     assert [notice.time for notice in office.sent] == [began] * 4
 
 
+async def test_the_log_warns_once_of_a_channel_that_fails_until_it_delivers_again(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = TestChannel()
+    office.failures = [down(), down()]
+    async with deliverer_of(store, tmp_path, ONE, office=office):
+        for tries in (3, 2):
+            had = len(office.sent)
+            await asked(store)
+            for attempt in range(1, tries + 1):
+                await office.had(had + attempt)
+                await until(lambda: notices(path, "lease")[-1] is None)
+                clock.step(60)
+            await until(lambda: notices(path)[-1] == "delivered")
+            office.failures = [down()]
+    warned = [record.getMessage() for record in caplog.records if "channel office did not deliver" in record.message]
+    assert len(warned) == 2
+    assert warned[0].endswith("is tried again: It is down.")
+
+
 async def test_whatever_a_channel_raises_is_a_failed_attempt_and_holds_no_notice(
     store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
 ) -> None:

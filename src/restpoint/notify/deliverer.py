@@ -290,6 +290,7 @@ class Deliverer:
         else:
             await self._record(outbox.delivered, notice, self._lease)
             self.outcomes[name, "delivered"] += 1
+            line.is_failing = False
             return
         await self._failed(name, line, notice, failure)
 
@@ -298,6 +299,11 @@ class Deliverer:
         delay = self._delay(notice.attempt, failure.retry_after)
         problem = failure.problem[:_LONGEST_PROBLEM]
         log.info("notice %s was not delivered by %s: %s", notice.id, notice.route, problem)
+        if not line.is_failing and not failure.is_final:
+            line.is_failing = True
+            log.warning(
+                "the channel %s did not deliver; what is to be told waits, and is tried again: %s", name, problem
+            )
         if failure.retry_after is not None:
             now = self._file.clock.now()
             line.quiet = now, now + round(failure.retry_after * 1000)

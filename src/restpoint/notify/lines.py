@@ -26,6 +26,8 @@ class Line:
     """When the first of what was heard of since the last look may be told."""
     quiet: tuple[int, int] = (0, 0)
     """From when until when the receiver asked to be left alone."""
+    is_failing: bool = False
+    """Whether the last attempt failed, so that the log has said so."""
 
     def is_quiet(self, now: int) -> bool:
         """Whether nothing may be sent now. A clock that is set back ends that."""
