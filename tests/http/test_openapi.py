@@ -49,6 +49,12 @@ def described(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {f"{method} {path}": each for path, methods in made["paths"].items() for method, each in methods.items()}
 
 
+def test_a_start_that_fails_is_described_with_the_status_that_it_has(made: dict[str, Any]) -> None:
+    start = described(made)["post /v1/workflow"]["responses"]
+    assert "`workflow_failed`" in start["422"]["description"]
+    assert "`workflow_failed`" not in start["500"]["description"]
+
+
 def test_every_operation_has_an_id_of_its_own_a_summary_and_a_tag_that_is_described(made: dict[str, Any]) -> None:
     found = described(made)
     ids = [each["operationId"] for each in found.values()]

@@ -92,7 +92,7 @@ async def _complete(run: Run, result: Any) -> None:
     try:
         text = (await written(result, run.workflow.output)).text
     except NotJSON as error:
-        await fail(run, error)
+        await fail(run, NotJSON(error.path, f"{error.problem} (the workflow returned it)"))
         return
     await _end(run, journal.complete, text, run.file.keeping)
 

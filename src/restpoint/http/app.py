@@ -13,6 +13,7 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
     app.mount("/approvals", approvals)
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
 __all__ = ["Authenticate", "OwnerLimits", "asgi_app", "bearer", "create_app", "router"]
+
+log = logging.getLogger(__name__)
 
 _TITLE: Final = "restpoint"
 _SENT_BY_PAGES: Final = (
@@ -215,6 +218,11 @@ def create_app(
     deliverer = None
     if told_by is not None:
         told = routes_file.read(Path(told_by), channels or ())
+        if public_url is None and any(route.to for route in told.routes):
+            log.warning(
+                "people are told %s: name the URL that they reach this server at, with --public-url or RESTPOINT_PUBLIC_URL",
+                "without a link" if address is None else f"with links to {address}",
+            )
         vault = None if known is None else known.vault
         if vault is None and told.has_tickets:
             vault = vault_of(store, keys, create=create)

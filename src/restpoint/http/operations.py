@@ -90,6 +90,10 @@ _RESPONSE: Final = Content(
     examples={
         "text": {"response": {"type": "text", "text": "Fine"}},
         "binary_choice": {"response": {"type": "binary_choice", "selected_option": _OPTION}},
+        "form": {
+            "response": {"type": "form", "content": {"amount": 70, "until": "2026-12-31"}, "comment": "As agreed"}
+        },
+        "declined": {"response": {"type": "form", "action": "decline", "comment": "Not my customer"}},
     },
     required=True,
 )
@@ -335,7 +339,7 @@ def _sign_in(handlers: Handlers) -> list[Operation]:
 def _audit(handlers: AuditHandlers) -> list[Operation]:
     tag = "audit"
     times = (parameters.FROM, parameters.TO)
-    found = (*times, parameters.WORKFLOW)
+    found = (*times, parameters.WORKFLOW, parameters.EXECUTION)
     more = (parameters.ACTOR, parameters.EVENT, parameters.STATUS, parameters.AFTER, parameters.ROWS)
     which = (parameters.FORMAT, *times, parameters.FIRST, parameters.LAST)
     exported = Reply("The bytes, the same every time.", Content(str, tuple(MEDIA_TYPES.values())))

@@ -57,6 +57,7 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
+    errors.WorkflowFailed: 422,  # the reply to a start; the code is the one that the workflow gave
     errors.OwnerLimitReached: 429,
     errors.StoreClosed: 503,
     errors.StorageFull: 507,
