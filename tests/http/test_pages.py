@@ -114,7 +114,11 @@ async def test_the_inbox_is_sorted_by_deadline_and_counts(inbox: httpx.AsyncClie
 
 async def test_the_pages_say_who_was_reminded_and_when_a_prompt_escalates(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(
-        inbox, "ada", "text", assignees=["joan"], remind_after=[0.05, 7_000], escalate_after=9_000, escalate_to=["op"]
+        *(inbox, "ada", "text"),
+        assignees=["joan", "group:legal"],
+        remind_after=[0.05, 7_000],
+        escalate_after=9_000,
+        escalate_to=["op"],
     )
     shown = await until_in(inbox, "/", "joan", "Reminded")
     assert re.findall(r"Escalates in ([^<]+)<", shown) == ["2 hours"]
@@ -123,7 +127,7 @@ async def test_the_pages_say_who_was_reminded_and_when_a_prompt_escalates(inbox:
     assert re.search(r"Escalates\s*\d+ \w+ .* UTC\s*to op", about)
     view = (await page(inbox, f"/view/{execution_of(path)}", "ada")).words
     assert "Escalates in 2 hours" in view
-    assert re.search(r"Reminded\s.* UTC\s*joan", view)
+    assert re.search(r"Reminded\s.* UTC\s*joan, the group legal", view)
     (prompt,) = (await inbox.get(f"/executions/{execution_of(path)}", headers=as_("joan"))).json()["interactions"]
     assert prompt["reminders"]["remind_at"] == pytest.approx(prompt["created_at"] + 7_000)
     assert prompt["reminders"]["reminded_at"] >= prompt["created_at"] + 0.05
