@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import unicodedata
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -341,6 +342,31 @@ async def test_nobody_is_asked_who_must_not_answer(store: ExecutionStore, path: 
     deliverer = await deliverer_of(store, tmp_path, PEOPLE, office=office).open()
     await asked(store, owner="zoe", assignees=["joan", "zoe"], four_eyes=True)
     await settled(path, [("joan", "delivered")], "recipient, status")
+    await deliverer.close()
+
+
+async def test_a_name_is_one_name_however_an_editor_writes_it(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    composed, apart = (unicodedata.normalize(form, "josé") for form in ("NFC", "NFD"))
+    assert composed != apart
+    routes = f'''
+        groups = {{ "{apart}s" = ["{apart}", "joan"] }}
+        [people]
+        "{apart}" = {{ office = "jose@example.com" }}
+        joan = {{ office = "joan@example.com" }}
+        [[routes]]
+        name = "questions"
+        channel = "office"
+        owners = ["{apart}"]
+        to = ["assignees"]
+    '''
+    deliverer = await deliverer_of(store, tmp_path, routes, office=office).open()
+    await asked(store, owner=composed, assignees=[f"group:{composed}s"], four_eyes=True)
+    await asked(store, owner=composed, assignees=[composed])
+    await office.had(2)
+    await settled(path, [("joan", "delivered"), (composed, "delivered")], "recipient, status")
     await deliverer.close()
 
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from restpoint.access import GROUP, LOCAL
+from restpoint.access import GROUP, LOCAL, normal
 from restpoint.notify.mail_messages import check_address
 from restpoint.notify.routes_file import ASSIGNEES, OWNER, Routes
 
@@ -59,7 +59,7 @@ class Addresses:
         members = self._routes.groups.get(group)
         if members is None and self._members is not None:
             given = self._members(group)
-            members = tuple(await given if inspect.isawaitable(given) else given)
+            members = tuple(map(normal, await given if inspect.isawaitable(given) else given))
         return members or ()
 
     async def address(self, person: str, channel: str) -> str | None:

@@ -29,10 +29,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from restpoint._storage import outbox
-from restpoint.access import GROUP
+from restpoint.access import GROUP, normal
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify.mail_messages import check_address
@@ -53,6 +53,7 @@ OWNER: Final = "owner"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+_Person = Annotated[_Text, AfterValidator(normal)]  # or a group; an editor may write é as two characters
 _TOLD: Final = tuple(kind for kind in EventKind if kind.can_be_told)
 
 
@@ -100,10 +101,10 @@ class RouteSettings(BaseModel):
     channel: _Name
     events: tuple[str, ...] = Field(default=(EventKind.INTERACTION_ASKED.value,), min_length=1)
     workflows: tuple[_Text, ...] = Field(default=())
-    owners: tuple[_Text, ...] = Field(default=())
-    groups: tuple[_Text, ...] = Field(default=())
-    assignees: tuple[_Text, ...] = Field(default=())
-    to: tuple[_Text, ...] = Field(default=())
+    owners: tuple[_Person, ...] = Field(default=())
+    groups: tuple[_Person, ...] = Field(default=())
+    assignees: tuple[_Person, ...] = Field(default=())
+    to: tuple[_Person, ...] = Field(default=())
     template: _Text | None = None
     tickets: bool = False
 
@@ -187,8 +188,8 @@ class Routes:
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    people: dict[_Text, dict[_Name, _Text]] = Field(default_factory=dict)
-    groups: dict[_Text, tuple[_Text, ...]] = Field(default_factory=dict)
+    people: dict[_Person, dict[_Name, _Text]] = Field(default_factory=dict)
+    groups: dict[_Person, tuple[_Person, ...]] = Field(default_factory=dict)
     channels: dict[_Name, dict[str, Any]] = Field(default_factory=dict)
     routes: tuple[RouteSettings, ...] = Field(default=())
 
