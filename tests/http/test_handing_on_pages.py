@@ -129,6 +129,16 @@ async def test_an_answer_that_was_begun_is_shown_where_somebody_else_has_taken_t
     assert "half a sentence" in Read(reply.text).words
 
 
+async def test_an_answer_to_a_prompt_that_was_addressed_to_others_meanwhile_is_shown_to_its_sender(
+    inbox: httpx.AsyncClient,
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["grace"])
+    await post(inbox, f"/reassign{path}", "op", "reassign-to=joan")
+    reply = await post(inbox, path, "grace", "text=a+long+<b>sentence")
+    assert reply.status_code == 404
+    assert "a long <b>sentence" in Read(reply.text).words
+
+
 async def test_a_page_that_a_form_made_says_which_page_it_shows(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text")
     for address in (f"/delegate{path}", path):

@@ -41,6 +41,7 @@ def chosen(result: dict[str, Any]) -> list[str]:
     return [each["id"] for each in options if each]
 
 
+@pytest.mark.deep  # test_pages.py sends the same forms without a browser
 async def test_each_kind_is_answered_without_javascript(inbox: httpx.AsyncClient, browser: Browser) -> None:
     paths = {kind: await asked_by(inbox, "ada", kind) for kind in BY_FORM}
 
@@ -71,8 +72,18 @@ async def test_each_kind_is_answered_without_javascript(inbox: httpx.AsyncClient
         assert chosen(result) == CHOSEN.get(kind, [])
 
 
-async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, browser: Browser) -> None:
-    paths = {kind: await asked_by(inbox, "ada", kind) for kind in BY_FORM}
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ["radio", "dropdown"],
+        pytest.param(["text", "notification", "binary_choice", "checkbox"], marks=pytest.mark.deep),
+    ],
+    ids=" ".join,
+)
+async def test_each_kind_is_answered_by_keyboard_only(
+    inbox: httpx.AsyncClient, browser: Browser, kinds: list[str]
+) -> None:
+    paths = {kind: await asked_by(inbox, "ada", kind) for kind in kinds}
     opened = {
         "text": "What shall we tell her?", "notification": "The backup is complete.", "binary_choice": "Pay?",
         "radio": "How shall we reach her?", "checkbox": "Which ways may we use?", "dropdown": "Which way is the best?",
@@ -80,9 +91,9 @@ async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, 
 
     def walk() -> None:
         ada = Person(browser, inbox, "ada")
-        for kind, title in opened.items():
+        for kind in kinds:
             ada.open("/")
-            browser.tab_to(title)
+            browser.tab_to(opened[kind])
             browser.enter()
             browser.until("Add a comment")
             match kind:

@@ -54,7 +54,8 @@ class Mouse:
         self._driver.find_element(By.XPATH, where).send_keys(text)
 
 
-@pytest.fixture(params=["by keyboard", "without JavaScript"])
+# The forms of the pages are sent without a browser too, in test_pages.py and test_handing_on_pages.py.
+@pytest.fixture(params=["by keyboard", pytest.param("without JavaScript", marks=pytest.mark.deep)])
 def hands(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Hands]:
     """Somebody without a mouse, and somebody without JavaScript."""
     is_keyboard = request.param == "by keyboard"

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import unicodedata
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,20 @@ async def test_a_question_is_told_and_the_history_says_so(
         "channel": "office", "attempts": 1,
     }  # fmt: skip
     assert await broken_history(file_of(store).database) is None
+
+
+async def test_a_notice_has_how_many_votes_are_needed_and_how_many_there_are(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office, reminded = TestChannel(), ONE + 'events = ["interaction_asked", "interaction_reminded"]\n'
+    async with deliverer_of(store, tmp_path, reminded, office=office):
+        execution_id, interaction_id = await asked(store, assignees=["joan", "zoe", "eve"], votes=2, remind_after=60)
+        await office.had(1)
+        await store.resolve_interaction(execution_id, interaction_id, ADA, actor="joan")
+        clock.step(60)
+        assert [(each.votes, each.voted) for each in await office.had(2)] == [(2, 0), (2, 1)]
+        await asked(store)
+        assert [(each.votes, each.voted) for each in (await office.had(3))[2:]] == [(None, 0)]
 
 
 async def test_what_is_answered_at_once_is_told_to_nobody(
@@ -595,3 +611,40 @@ async def test_after_an_erasure_the_outbox_still_fits_the_history(
     await deliverer.close()
     assert "joan@example.com" not in "\n".join(dump(path))
     assert await broken_history(file_of(store).database) is None
+
+
+async def test_of_two_processes_with_different_routes_the_last_one_counts_and_the_other_says_so_once(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = TestChannel(), TestChannel()
+    ours.failures = [down()]
+    others = ONE.replace("questions", "others")
+    async with deliverer_of(store, tmp_path, ONE, office=ours) as first:
+        await asked(store)
+        await settled(path, [("questions", 1, "It is down.")], "route, attempts, problem")
+        async with ExecutionStore(database=path, clock=clock) as elsewhere:
+            async with deliverer_of(elsewhere, tmp_path, others, office=theirs) as last:
+                await stepped(clock, lambda: first.is_superseded and notices(path) == ["delivered"])
+                assert [notice.route for notice in ours.sent] == ["questions"] * 2, "it still sends its own"
+                await asked(store)
+                await stepped(clock, lambda: notices(path) == ["delivered"] * 2)
+                assert ([notice.route for notice in theirs.sent], len(ours.sent)) == (["others"], 2)
+                assert not last.is_superseded
+            async with deliverer_of(elsewhere, tmp_path, ONE, office=theirs):
+                await stepped(clock, lambda: not first.is_superseded)
+    assert rows(path, "SELECT count(*) FROM history WHERE event = 'routes_changed'") == [(3,)]
+    said = [record.message for record in caplog.records if "routes of this process" in record.message]
+    said += [record.message for record in caplog.records if "started with other routes" in record.message]
+    assert len(said) == 2
+
+
+async def stepped(clock: ManualClock, condition: Callable[[], bool]) -> None:
+    """Return once the condition holds, while the clock goes on second by second, each after some looks at it."""
+    looks = count()
+
+    def step() -> bool:
+        if next(looks) % 20 == 0:
+            clock.step(1)
+        return condition()
+
+    await until(step)

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mail_server import PASSWORD, USER, MailServer, Received, mail_server, write_certificate
+from restpoint._core.mail_addresses import check_address
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
 from restpoint.notify.mail import MailChannel, MailSettings
-from restpoint.notify.mail_messages import Sender, check_address, mail_of
+from restpoint.notify.mail_messages import Sender, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ChannelContext, Routes
 from restpoint.notify.wording import Worded, one_line
@@ -123,6 +124,15 @@ async def test_a_mail_says_who_asks_what_of_whom_until_when_and_where(server: Ma
 async def test_the_time_of_a_reminder_is_not_given_as_that_of_the_question(server: MailServer) -> None:
     (mail,) = await sent(server, replace(NOTICE, event=EventKind.INTERACTION_REMINDED))
     assert "Asked:      anna and the group finance\nWhen:       15 Jan 2027, 08:00 UTC\n" in mail.text.replace("\r", "")
+
+
+@pytest.mark.parametrize(("voted", "how"), [(0, "nobody has"), (1, "1 has"), (2, "2 have")])
+async def test_a_mail_says_how_many_votes_are_needed_and_how_many_there_are(
+    server: MailServer, voted: int, how: str
+) -> None:
+    (mail,) = await sent(server, replace(NOTICE, votes=3, voted=voted))
+    assert f"Votes:      3 equal votes answer it; {how} voted so far\n" in mail.text.replace("\r", "")
+    assert f"3 equal votes answer it; {how} voted so far." in mail.html
 
 
 async def test_a_mail_speaks_of_no_detail_of_its_event(server: MailServer) -> None:

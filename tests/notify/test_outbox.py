@@ -16,6 +16,9 @@ from support import ADA, TEXT, ManualClock, broken_history, file_of, rows, sql
 QUESTIONS = outbox.Route("questions", "office", (EventKind.INTERACTION_ASKED, EventKind.INTERACTION_REASSIGNED))
 
 
+OPEN = {"questions": None, "ends": None}
+
+
 async def register(store: ExecutionStore, *routes: outbox.Route) -> None:
     await (await store.file()).database.write(outbox.register, routes)
 
@@ -133,7 +136,7 @@ async def test_a_claim_takes_nothing_that_its_own_transaction_settles(store: Exe
     lease = await file.take_lease()
     settling = asyncio.ensure_future(store.withdraw(*ids))
     await asyncio.sleep(0)
-    claiming = file.database.write(outbox.claim, "office", lease, 10)
+    claiming = file.database.write(outbox.claim, "office", lease, 10, OPEN)
     await settling
     assert await claiming == []
     assert notices(path) == ["moot"]
@@ -152,10 +155,10 @@ async def test_what_a_process_that_is_gone_or_stands_still_had_claimed_is_claime
         rows(path, f"INSERT INTO leases ({columns}) VALUES (4711, ?, ?, ?, ?)", *found)
     file = file_of(store)
     lease = await file.take_lease()
-    (claimed,) = await file.database.write(outbox.claim, "office", 4_711, 10)
-    assert await file.database.write(outbox.claim, "office", lease, 10) == []
+    (claimed,) = await file.database.write(outbox.claim, "office", 4_711, 10, OPEN)
+    assert await file.database.write(outbox.claim, "office", lease, 10, OPEN) == []
     assert await file.database.write(outbox.take_over, lease) == 1
-    (again,) = await file.database.write(outbox.claim, "office", lease, 10)
+    (again,) = await file.database.write(outbox.claim, "office", lease, 10, OPEN)
     assert (again.id, claimed.attempt, again.attempt) == (claimed.id, 1, 2)
     # The first one was only slow: what it has to say comes too late.
     assert not await file.database.write(outbox.delivered, claimed, 4_711)
@@ -190,7 +193,7 @@ async def test_what_waited_for_a_disabled_route_is_due_where_that_is_gone_and_th
     await asked(store)
     file = file_of(store)
     lease = await file.take_lease()
-    (claimed,) = await file.database.write(outbox.claim, "office", lease, 1)
+    (claimed,) = await file.database.write(outbox.claim, "office", lease, 1, {QUESTIONS.name: None})
     gone = partial(outbox.failed, disables=True)
     assert await file.database.write(gone, claimed, lease, "It is gone.", 5) == "pending"
     await register(store, QUESTIONS, replace(QUESTIONS, name="others"))
@@ -211,7 +214,7 @@ async def test_an_execution_stays_until_people_are_told_of_its_end(path: Path, c
         assert await store.cleanup_expired() == 0
         clock.step(3_600)
         assert await store.cleanup_expired() == 0
-        (claimed,) = await file.database.write(outbox.claim, "office", lease, 10)
+        (claimed,) = await file.database.write(outbox.claim, "office", lease, 10, OPEN)
         assert await file.database.write(outbox.delivered, claimed, lease)
         clock.step(3_600)
         assert await store.cleanup_expired() == 1

@@ -309,7 +309,7 @@ class Client:
         workflow: str | None = None,
         events: Collection[str] = (),
         follow: bool = True,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Stream what happens to an execution: each row of its history once, from the row after ``after`` until its end.
 
         Without an id, what happens to all executions that this client may see, from now on or from the row after ``after``; only

@@ -2,7 +2,8 @@
 
 import asyncio
 from codecs import getincrementaldecoder
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -87,23 +88,24 @@ async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
 
 async def followed(
     server: Connection, path: str, params: Mapping[str, str | None], after: int | None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """The events of a stream until it says that it has ended, over as many connections as that takes."""
     last, failures = after, 0
     while True:
         problem: Exception | None = None
         try:
-            async for event in _connected(server, path, params, last):
-                failures = 0
-                if event.event == _FINAL_EVENT:
-                    return
-                if event.event == _SHUTDOWN_EVENT:
-                    break
-                if event.event == _ERROR_EVENT:
-                    raise responses.error_of(event.data)
-                last = event.sequence
-                if event.event:
-                    yield event
+            async with aclosing(_connected(server, path, params, last)) as connected:
+                async for event in connected:
+                    failures = 0
+                    if event.event == _FINAL_EVENT:
+                        return
+                    if event.event == _SHUTDOWN_EVENT:
+                        break
+                    if event.event == _ERROR_EVENT:
+                        raise responses.error_of(event.data)
+                    last = event.sequence
+                    if event.event:
+                        yield event
         except (httpx.TransportError, ValueError, errors.StorageError) as error:
             if isinstance(error, errors.RestpointError) and not isinstance(error, errors.StorageError):
                 raise
@@ -116,7 +118,7 @@ async def followed(
 
 async def _connected(
     server: Connection, path: str, params: Mapping[str, str | None], after: int | None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """One connection to a stream. An event without a name says where to go on from."""
     headers = {"accept": "text/event-stream", **({} if after is None else {"last-event-id": str(after)})}
     sent = {name: value for name, value in params.items() if value is not None}

@@ -339,7 +339,7 @@ def _sign_in(handlers: Handlers) -> list[Operation]:
 def _audit(handlers: AuditHandlers) -> list[Operation]:
     tag = "audit"
     times = (parameters.FROM, parameters.TO)
-    found = (*times, parameters.WORKFLOW)
+    found = (*times, parameters.WORKFLOW, parameters.EXECUTION)
     more = (parameters.ACTOR, parameters.EVENT, parameters.STATUS, parameters.AFTER, parameters.ROWS)
     which = (parameters.FORMAT, *times, parameters.FIRST, parameters.LAST)
     exported = Reply("The bytes, the same every time.", Content(str, tuple(MEDIA_TYPES.values())))

@@ -31,11 +31,12 @@ from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from restpoint._core.mail_addresses import check_address
 from restpoint._storage import outbox
 from restpoint.access import GROUP, normal
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
-from restpoint.notify.mail_messages import check_address
+from restpoint.notify.hours import Hours
 from restpoint.notify.notices import Channel
 from restpoint.notify.tickets import Tickets
 
@@ -46,7 +47,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The kinds of channels, each with the module and the class of its settings, which is imported where a file names it."""
 
-_MAIL: Final = "mail"
+MAIL: Final = "mail"
 
 ASSIGNEES: Final = "assignees"
 OWNER: Final = "owner"
@@ -81,6 +82,8 @@ class ChannelSettings(Protocol):
 
     default_to: ClassVar[tuple[str, ...]]
     """Whom a route tells that does not say it; nobody by name for a channel that has one receiver."""
+    needs_address: ClassVar[bool]
+    """Whether the channel needs the address of each person whom it tells; one that has one receiver only says who is meant."""
 
     def channel(self, context: ChannelContext) -> Channel:
         """Make the channel. Raises ``InvalidArgument``, for instance for a secret that the environment does not have."""
@@ -92,7 +95,8 @@ class RouteSettings(BaseModel):
     Without ``workflows``, ``owners``, ``groups`` or ``assignees`` it is for all; with groups and assignees, for prompts that are
     addressed to one of either. ``to`` lists people, groups (``"group:finance"``), ``"assignees"`` (whom the prompt is addressed
     to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own. With ``tickets`` the link in a
-    mail lets whom it is sent to answer without an account.
+    mail lets whom it is sent to answer without an account. Outside of its ``hours`` nothing is sent: what falls due then goes out
+    when they begin, unless it is moot by then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -107,6 +111,7 @@ class RouteSettings(BaseModel):
     to: tuple[_Person, ...] = Field(default=())
     template: _Text | None = None
     tickets: bool = False
+    hours: Hours | None = None
 
     @field_validator("events")
     @classmethod
@@ -155,6 +160,24 @@ class Routes:
     def route(self, name: str) -> RouteSettings | None:
         """The route with this name; None where there is none."""
         return next((route for route in self.routes if route.name == name), None)
+
+    def needs_address(self, channel: str) -> bool:
+        """Whether a channel needs the address of each person; one that an application brings does."""
+        settings = self.settings.get(channel)
+        return settings is None or settings.needs_address
+
+    def without_address(self) -> list[tuple[str, str]]:
+        """The people whom a route names, with the channel, whose address for it is not in the file."""
+        found: dict[tuple[str, str], None] = {}
+        for route in self.routes:
+            if not self.needs_address(route.channel):
+                continue
+            names = [each for name in route.to for each in self.groups.get(name.removeprefix(GROUP), (name,))]
+            for name in names:
+                known = self.people.get(name, {})
+                if name not in {ASSIGNEES, OWNER} and not {route.channel, self.kinds.get(route.channel)} & set(known):
+                    found[name, route.channel] = None
+        return list(found)
 
     @property
     def has_tickets(self) -> bool:
@@ -283,7 +306,7 @@ def _checked(
             raise InvalidArgument(
                 f"{where} names the channel {route.channel!r}; the file has {', '.join(sorted(known)) or 'none'}."
             )
-        if route.tickets and kinds.get(route.channel) != _MAIL:
+        if route.tickets and kinds.get(route.channel) != MAIL:
             raise InvalidArgument(f"{where} has tickets, which only a channel of mail has a place for.")
         default = getattr(settings.get(route.channel), "default_to", ())
         to = route.to or default
@@ -304,7 +327,7 @@ def _check_people(path: Path, given: _File, kinds: Mapping[str, str]) -> None:
     """Raise ``InvalidArgument`` for a mail address that is none, before somebody waits for a mail."""
     for name, addresses in given.people.items():
         for channel, address in addresses.items():
-            if kinds.get(channel, channel) == _MAIL:
+            if kinds.get(channel, channel) == MAIL:
                 try:
                     check_address(address)
                 except ValueError as error:

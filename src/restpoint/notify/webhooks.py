@@ -35,6 +35,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """A channel with ``kind = "webhook"``, as the routes file has it."""
 
     default_to: ClassVar[tuple[str, ...]] = ()
+    needs_address: ClassVar[bool] = False
 
     url: str | None = None
     """Where the receiver is: https, or http in a network that is opened here."""

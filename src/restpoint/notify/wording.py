@@ -12,7 +12,6 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from jinja2 import (
     BaseLoader,
@@ -169,6 +168,8 @@ class Wording:
             else "",
             "options": options if asks and self._shows_question else [],
             "priority": notice.priority,
+            "votes": notice.votes if asks and notice.votes is not None else "",
+            "voted": notice.voted,
             "time": self._moment(notice.time),
             "due": self._moment(notice.due_at),
             "deadline": self._moment(notice.deadline_at),
@@ -209,16 +210,6 @@ def is_question(notice: Notice) -> bool:
     """Whether the notice asks for an answer: it is about a prompt that is open, and that nobody has just claimed."""
     event = notice.event
     return notice.prompt is not None and event.wait == "interaction" and not event.closes_wait and not event.claims
-
-
-def zone(name: str) -> tzinfo:
-    """The time zone with this name of the IANA database. Raises ``ValueError`` for another."""
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError(f"{name[:80]!r} is no time zone; give one such as Europe/Berlin.") from None
 
 
 def one_line(text: str) -> str:

@@ -59,8 +59,8 @@ __all__ = [
     "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText", "HumanResponse", "HumanResponseBase",
     "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown", "HumanResponseForm", "HumanResponseNotification",
     "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt", "InteractionResponse",
-    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "read_prompt",
-    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
+    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "accepts_stored",
+    "read_prompt", "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
 ]  # fmt: skip
 
 HumanPrompt = Annotated[
@@ -170,6 +170,21 @@ def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
     return prompt.accepts(response)
 
 
+def accepts_stored(text: str, response: HumanResponse) -> HumanResponse:
+    """Do the same as ``accepts`` with the prompt that is in the file, which is read once for many answers.
+
+    Raises ``DamagedFile`` too, where the text is no prompt.
+    """
+    if len(text) <= _READ_ONCE_BYTES:
+        try:
+            accepted: HumanResponse = _read_again(PROMPT, text).accepts(response)
+        except ValidationError as error:
+            raise unreadable("a prompt", error) from error
+        if accepted is response:  # otherwise it may have parts of the prompt, which must not be shared
+            return response
+    return accepts(stored_prompt(text), response)
+
+
 def summary_of(value: Mapping[str, object]) -> str:
     """The summary of a prompt or a response that is given as JSON; empty where it is neither."""
     for adapter in (PROMPT, RESPONSE):
@@ -201,7 +216,7 @@ _READ_ONCE_BYTES: Final = 4_096
 
 @lru_cache(maxsize=256)
 def _read_again(adapter: TypeAdapter[Any], text: str) -> Any:
-    """What this text is read as, to compare with only, because it is shared: the same small prompts and answers come often."""
+    """What this text is read as, to look at only, because it is shared: the same small prompts and answers come often."""
     return adapter.validate_json(text)
 
 

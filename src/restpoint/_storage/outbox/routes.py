@@ -3,9 +3,9 @@
 The trigger ``history_is_told`` goes by them. They are those of the last process that was given some.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, null, select, update
 
@@ -72,31 +72,34 @@ _ENABLE: Final = prepare(
     .values(disabled_at=null(), problem=null())
 )
 # Of a notice that is claimed, the outcome of its attempt says when it is due.
-_SET_DUE: Final = prepare(update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS)).values(due_at=bindparam("due")))
-
+_SET_DUE: Final = prepare(
+    update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS)).values(due_at=bindparam("due"), opens_at=null())
+)
 # What waited for a route that was disabled has no time, and must not wait for ever where the route is gone, and then is back.
 _RESUME: Final = prepare(
     update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS), _o.due_at.is_(None)).values(due_at=bindparam("due"))
 )
 
 
+def _rows(given: Iterable[Route]) -> Iterator[tuple[Any, ...]]:
+    """The rows of routes, without whether they are disabled."""
+    for route in given:
+        lists = [encode(list(names)) if names else None for names in (route.workflows, route.owners, route.assignees)]
+        for event in dict.fromkeys(route.events):
+            yield str(event), route.name, route.channel, *lists, int(event.asks)
+
+
+async def are_registered(database: Database, given: Iterable[Route]) -> bool:
+    """Whether these are the routes of the file, and no other process has given it others since."""
+    there = {tuple(row[:-2]) for row in await database.read(_ROUTES)}
+    return there == set(_rows(given))
+
+
 def register(tx: Transaction, given: Iterable[Route]) -> bool:
     """Make these the routes of the file; return whether they were others before. One that is disabled stays so."""
     there = tx.all(_ROUTES)
     disabled = {name: (at, why) for _, name, *_, at, why in there if at is not None}
-    wanted = []
-    for route in given:
-        lists = [encode(list(names)) if names else None for names in (route.workflows, route.owners, route.assignees)]
-        for event in dict.fromkeys(route.events):
-            row = (
-                str(event),
-                route.name,
-                route.channel,
-                *lists,
-                int(event.asks),
-                *disabled.get(route.name, (None, None)),
-            )
-            wanted.append(row)
+    wanted = [(*row, *disabled.get(row[1], (None, None))) for row in _rows(given)]
     if sorted(wanted, key=repr) == sorted(there, key=repr):
         return False
     tx.execute(_CLEAR_ROUTES, ())

@@ -5,7 +5,7 @@ is decided below them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +21,9 @@ from restpoint.http.pages.waiting import waiting
 from restpoint.http.problems import problem_of
 from restpoint.lifecycle import PAUSED, ExecutionStatus
 from restpoint.service import View
+
+if TYPE_CHECKING:
+    from restpoint.notify.deliverer import Deliverer
 
 _MOST_DECIDED: Final = 100
 _MOST_ATTENTION: Final = 100
@@ -99,6 +102,7 @@ class InboxPages:
         outbox = self._service.outbox
         untold = (await outbox.list(actor, status="given_up", limit=_MOST_ATTENTION)).items
         disabled = [route for route in await outbox.routes(actor) if route.disabled_at is not None]
+        deliverer: Deliverer | None = getattr(request.app.state, "deliverer", None)
         return self._frame.show(
             "attention.html",
             actor,
@@ -108,6 +112,7 @@ class InboxPages:
             stuck=stuck,
             untold=untold,
             disabled=disabled,
+            is_superseded=deliverer is not None and deliverer.is_superseded,
         )
 
     async def execution(self, request: Request) -> Response:

@@ -193,7 +193,7 @@ class SignInPages:
         wanted = _path(result.next, self._base_of(request, path))
         if result.outcome == "known" and result.actor is not None and result.provider is not None:
             reply: Response = RedirectResponse(wanted, 303, dict(html.HEADERS))
-            await sessions.begin(request, reply, result.actor, provider=result.provider.name)
+            await sessions.begin(request, reply, result.actor, provider=result.provider.name, mail=result.mail)
         else:
             if result.outcome in _REFUSALS:
                 whose = None if result.actor is None else result.actor.id
