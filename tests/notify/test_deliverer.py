@@ -190,6 +190,23 @@ async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
     await deliverer.close()
 
 
+async def test_a_deliverer_opens_on_a_full_disk_and_begins_once_there_is_room(
+    store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = TestChannel()
+
+    def full(*_: object) -> None:
+        monkeypatch.undo()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "register", full)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await until(lambda: rows(path, "SELECT count(*) FROM routes") == [(1,)])
+    await asked(store)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+
+
 async def test_a_full_disk_keeps_no_deliverer_from_its_end(
     store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
