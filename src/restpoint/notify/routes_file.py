@@ -276,8 +276,16 @@ def _first_error(error: ValidationError, given: Mapping[str, Any], model: type[B
 
 
 def _settings_at(place: Sequence[int | str], model: type[BaseModel]) -> list[str]:
-    """The names of the settings of a table; none where the place is inside a setting."""
-    fields = model.model_fields if not place else RouteSettings.model_fields if place[0] == "routes" else {}
+    """The names of the settings of a channel, a route or its hours; none where the place is inside a setting."""
+    match tuple(place):
+        case ():
+            fields = model.model_fields
+        case ("routes", int()):
+            fields = RouteSettings.model_fields
+        case ("routes", int(), "hours"):
+            fields = Hours.model_fields
+        case _:
+            fields = {}
     return [each.alias or name for name, each in fields.items()]
 
 
