@@ -11,7 +11,6 @@ import pytest
 from annotated_types import Gt
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp_types._v2025_11_25 import PrimitiveSchemaDefinition, RequestedSchema
 from pydantic import (
     AfterValidator,
     AnyUrl,
@@ -122,6 +121,8 @@ def test_the_schema_of_a_model_is_that_of_elicitation() -> None:
 @given(cases())
 @settings(max_examples=50)
 def test_every_schema_is_accepted_by_jsonschema_and_by_mcp(case: Case) -> None:
+    from mcp_types._v2025_11_25 import PrimitiveSchemaDefinition, RequestedSchema  # here, because it takes a while
+
     schema = json.loads(schema_of(case.model).model_dump_json())
     jsonschema.Draft202012Validator.check_schema(schema)
     RequestedSchema.model_validate(schema)
