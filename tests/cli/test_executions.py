@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import serving
+from inside import Command
 from prefork import Forked
 from restpoint import ExecutionStore
 from restpoint.errors import InteractionAlreadyResolved
@@ -541,6 +542,32 @@ async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
     assert code == 0
 
 
+async def test_all_executions_are_watched_by_workflow_and_event(here: Path) -> None:
+    wanted = ("--workflow", "refund", "--event", "interaction_asked", "--event", "execution_failed")
+    async with watching_process(here, *wanted, "-o", "jsonl") as watching, store_in(here) as store:
+        first = asyncio.create_task(watching.stdout.readline())
+        while not first.done():  # whoever watches hears of what happens from then on, and does not say when that is
+            for workflow in ("other", "refund"):
+                record = await store.create_execution(workflow=workflow)
+                await store.set_interaction_required(record.execution_id, TEXT)
+            await asyncio.wait([first], timeout=0.1)
+        last = await store.create_execution(workflow="refund")
+        await store.set_failed(last.execution_id, "no")
+        seen = [json.loads(await first)]
+        while seen[-1]["event"] != "execution_failed":
+            seen.append(json.loads(await watching.stdout.readline()))
+        assert {item["event"] for item in seen} == {"interaction_asked", "execution_failed"}
+        refunds = {row[0] for row in rows(here / "restpoint.db", "SELECT id FROM executions WHERE workflow = 'refund'")}
+        assert {item["execution_id"] for item in seen} <= refunds
+
+
+def test_what_to_watch_is_an_event_and_for_one_execution_everything(restpoint: Command) -> None:
+    wrong = restpoint("watch", "--event", "asked")
+    assert (wrong.returncode, "'asked' is no event" in wrong.stderr) == (2, True)
+    narrowed = restpoint("watch", "4f1c09", "--workflow", "refund")
+    assert (narrowed.returncode, "Of one execution every event is shown" in narrowed.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("whom", ["one", "all"])
 async def test_whoever_watches_is_told_of_what_nobody_goes_on_with(here: Path, whom: str) -> None:
     async with store_in(here) as store:
@@ -652,6 +679,17 @@ def test_a_server_is_used_as_a_file_is(guarded: tuple[Served, dict[str, str], Pa
     wrong_token = typed("list", cwd=tmp_path, RESTPOINT_URL=server.url, RESTPOINT_TOKEN="rp_wrong")
     assert wrong_token.returncode == 4
     assert "rp_wrong" not in wrong_token.stderr
+
+
+def test_a_file_that_is_named_goes_before_a_server_of_the_environment(here: Path) -> None:
+    file = str(here / "restpoint.db")
+    for command in (("list",), ("audit", "head"), ("outbox", "list"), ("sessions", "list")):
+        named = typed(*command, "-d", file, cwd=here, RESTPOINT_URL="no-server")
+        assert named.returncode == 0, named.stderr
+        both_in_the_environment = typed(*command, cwd=here, RESTPOINT_URL="no-server", RESTPOINT_DATABASE=file)
+        both_named = typed(*command, "-d", file, "--url", "no-server", cwd=here)
+        for asked in (both_in_the_environment, both_named):
+            assert (asked.returncode, "'no-server' is no address" in asked.stderr) == (2, True), asked.stderr
 
 
 def test_the_file_is_used_while_the_server_runs(guarded: tuple[Served, dict[str, str], Path]) -> None:

@@ -57,6 +57,7 @@ def look_at(site: Site, browser: Browser, sizes: list[tuple[int, int]], part: in
         driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
         visitor.scheme(None)
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    print(f"{number + 1} states, of them each in {of} read at {len(sizes)} widths: {len(found)} barriers")
     return found
 
 

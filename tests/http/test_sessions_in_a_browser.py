@@ -15,12 +15,9 @@ from restpoint.http import bearer_tokens
 from restpoint.http.app import create_app
 from restpoint.http.pages import live
 from serving import ended, served
+from visiting import FOLLOWING
 
 pytestmark = pytest.mark.browser
-
-FOLLOWING = """
-    while (!("following" in document.getElementById("main").dataset)) await new Promise((go) => setTimeout(go, 10));
-"""
 
 
 class Ada:

@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mail_server import PASSWORD, USER, MailServer, Received, mail_server, write_certificate
+from restpoint._core.mail_addresses import check_address
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
 from restpoint.notify.mail import MailChannel, MailSettings
-from restpoint.notify.mail_messages import Sender, check_address, mail_of
+from restpoint.notify.mail_messages import Sender, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ChannelContext, Routes
 from restpoint.notify.wording import Worded, one_line
-from restpoint.prompts import HumanPromptText
+from restpoint.prompts import HumanPromptRadio, HumanPromptText, MultipleChoiceOption
 from support import PATIENCE
 
 SECRET = "canary-5b1c"
@@ -123,6 +124,15 @@ async def test_a_mail_says_who_asks_what_of_whom_until_when_and_where(server: Ma
 async def test_the_time_of_a_reminder_is_not_given_as_that_of_the_question(server: MailServer) -> None:
     (mail,) = await sent(server, replace(NOTICE, event=EventKind.INTERACTION_REMINDED))
     assert "Asked:      anna and the group finance\nWhen:       15 Jan 2027, 08:00 UTC\n" in mail.text.replace("\r", "")
+
+
+@pytest.mark.parametrize(("voted", "how"), [(0, "nobody has"), (1, "1 has"), (2, "2 have")])
+async def test_a_mail_says_how_many_votes_are_needed_and_how_many_there_are(
+    server: MailServer, voted: int, how: str
+) -> None:
+    (mail,) = await sent(server, replace(NOTICE, votes=3, voted=voted))
+    assert f"Votes:      3 equal votes answer it; {how} voted so far\n" in mail.text.replace("\r", "")
+    assert f"3 equal votes answer it; {how} voted so far." in mail.html
 
 
 async def test_a_mail_speaks_of_no_detail_of_its_event(server: MailServer) -> None:
@@ -234,6 +244,18 @@ async def test_mails_that_ask_nothing_say_where_they_can_be_ended(server: MailSe
     question, told = await sent(server, NOTICE, done, unsubscribe=where)
     assert question.message["List-Unsubscribe"] is None
     assert told.message["List-Unsubscribe"] == f"<{where}>"
+
+
+async def test_a_question_without_measure_for_people_without_number_is_cut_in_a_mail(server: MailServer) -> None:
+    options = [MultipleChoiceOption(id=f"o{n}", label=f"Number {n} {'x' * 300}", value=str(n)) for n in range(2_000)]
+    prompt = HumanPromptRadio(text="ü" * 500_000, options=options)
+    (mail,) = await sent(server, replace(NOTICE, prompt=prompt, assignees=("anna", *(f"n{n}" for n in range(500)))))
+    assert "n17, n18 and 481 more" in " ".join(mail.text.split())
+    assert 10_000 < len(mail.text) < 40_000
+    assert " […]" in mail.text
+    assert "Number 99 " in mail.text
+    assert "Number 100 " not in mail.text
+    assert len(mail.raw) < 200_000
 
 
 async def test_a_sample_says_that_it_is_one(server: MailServer) -> None:

@@ -64,7 +64,11 @@ def test_a_code_is_given_to_a_person_who_consents_and_redeemed_once(openid: Prov
     assert back["iss"] == openid.issuer  # RFC 9207
 
     tokens = redeem_code(openid, back["code"]).json()
-    assert openid.userinfo(tokens["access_token"]).json() == {"sub": "ada", "email": "ada@example.org"}
+    assert openid.userinfo(tokens["access_token"]).json() == {
+        "sub": "ada",
+        "email": "ada@example.org",
+        "email_verified": True,
+    }
     refreshed = redeem(openid, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json()
     assert openid.userinfo(refreshed["access_token"]).status_code == 200
 

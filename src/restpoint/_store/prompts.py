@@ -17,7 +17,7 @@ from restpoint._store.prompt_request import PromptRequest
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import Actor, ActorLike, actor_name
 from restpoint.errors import ExecutionNotFound, InteractionNotFound, InvalidArgument
-from restpoint.prompts import HumanPrompt, HumanResponse, accepts, read_response, stored_prompt, write_response
+from restpoint.prompts import HumanPrompt, HumanResponse, accepts_stored, read_response, stored_prompt, write_response
 from restpoint.prompts.prompt_models import OUR_MODELS
 
 
@@ -82,8 +82,7 @@ class Prompts:
         record = file.records.get(execution_id)
         known = None if record is None else record.open_prompt(interaction_id)
         stored, votes = known or await queries.prompt_of(file.database, execution_id, interaction_id)
-        prompt = stored_prompt(stored)
-        answer = accepts(prompt, answer) if votes is None else prompt.as_vote(answer)
+        answer = accepts_stored(stored, answer) if votes is None else stored_prompt(stored).as_vote(answer)
         text = write_response(answer)
         credentials = actor if isinstance(actor, Actor) else None
         detail = event_details.answered(text, digest=file.keeping.digest, actor=credentials, authority=authority)

@@ -209,16 +209,22 @@ class FileBackend:
         """Return the rows of history that tell of answers; none where the actor may not read the history."""
         return await _answers(self.history(execution_id))
 
-    async def follow(self, execution_id: str | None, after: int) -> AsyncGenerator[HistoryItem, None]:
-        """Yield events as they happen: of one execution until it has ended, or of all executions without end."""
+    async def follow(
+        self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
+    ) -> AsyncGenerator[HistoryItem, None]:
+        """Yield events as they happen: of one execution until it has ended, or of all executions without end.
+
+        Of all executions, only those of a ``workflow`` and only these ``events``, where any are given.
+        """
         if execution_id is not None:
             async for entry in self._service.follow(self.actor, execution_id, after=after):
                 yield _item(entry)
             return
         from restpoint.service import Gap, Position
 
-        async with aclosing(self._service.feed(self.actor)) as events:
-            async for each in events:
+        happening = self._service.feed(self.actor, workflow=workflow, events=EventKind.read(events))
+        async with aclosing(happening) as feed:
+            async for each in feed:
                 if not isinstance(each, Position | Gap):  # from now on nothing can be missing
                     yield _item(each)
 
@@ -301,11 +307,14 @@ class ServerBackend:
         """Start a workflow with the input ``data``, and wait up to ``wait`` seconds for a result or a prompt."""
         return await self._client.start(workflow, data, wait=wait, **options)
 
-    async def follow(self, execution_id: str | None, after: int) -> AsyncGenerator[HistoryItem, None]:
+    async def follow(
+        self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
+    ) -> AsyncGenerator[HistoryItem, None]:
         """As ``FileBackend.follow``."""
-        coming = self._client.events(execution_id, after=after if execution_id is not None else None)
-        async with aclosing(coming) as events:
-            async for event in events:
+        since = after if execution_id is not None else None
+        coming = self._client.events(execution_id, after=since, workflow=workflow, events=events)
+        async with aclosing(coming) as stream:
+            async for event in stream:
                 yield _of_event(event)
 
 

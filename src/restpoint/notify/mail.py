@@ -19,15 +19,17 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.addresses import is_loopback
+from restpoint._core.mail_addresses import check_address
 from restpoint._core.threads import in_thread
 from restpoint.access import GROUP, Actor
 from restpoint.errors import InvalidArgument
-from restpoint.notify.mail_messages import Mail, Sender, check_address, check_unsubscribe, mail_of
+from restpoint.notify.hours import zone
+from restpoint.notify.mail_messages import Mail, Sender, check_unsubscribe, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ASSIGNEES, ChannelContext
 from restpoint.notify.secrets import secret
 from restpoint.notify.tickets import is_addressed
-from restpoint.notify.wording import Given, Wordings, zone
+from restpoint.notify.wording import Given, Wordings
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _IDLE_SECONDS: Final = 10.0  # servers close what waits for longer than a few minutes (RFC 5321, section 4.5.3.2)
@@ -51,6 +53,7 @@ class MailSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "mail"``, as the routes file has it. The password comes from the environment or a file."""
 
     default_to: ClassVar[tuple[str, ...]] = (ASSIGNEES,)
+    needs_address: ClassVar[bool] = True
 
     kind: Literal["mail"] = "mail"
     host: str = Field(min_length=1, max_length=255)

@@ -1,4 +1,4 @@
-"""A notice as a mail: its headers, its text and its HTML, and what counts as an address.
+"""A notice as a mail: its headers, its text and its HTML.
 
 Nothing that workflows or people wrote can add a header or an address. Headers are encoded here and handed over as they are:
 ``email`` would read them once more before it folds them, decode words of theirs that look encoded, line breaks included, and
@@ -17,14 +17,10 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from restpoint._core.mail_addresses import check_address
 from restpoint.notify.notices import Notice, Recipient
 from restpoint.notify.wording import Worded, is_question, one_line
 
-_MOST_LOCAL: Final = 64  # octets (RFC 5321, section 4.5.3.1.1)
-_MOST_ADDRESS: Final = 254
-_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]"  # RFC 5322, section 3.2.3, and RFC 6531, section 3.3
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*@({_LABEL}(?:\.{_LABEL})*)")
 _WORDS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/^_`{|}~ -]*"
 )  # atoms (RFC 5322, section 3.2.3) that look like no encoded word
@@ -46,19 +42,6 @@ class _AsWritten(EmailPolicy):
 
 _SEVEN_BITS: Final = _AsWritten(linesep="\r\n", cte_type="7bit", refold_source="none")
 _EIGHT_BITS: Final = _SEVEN_BITS.clone(utf8=True)
-
-
-def check_address(address: str) -> str:
-    """Return the address if mail can go there: ``local@domain``, the domain in ASCII. Raises ``ValueError`` otherwise."""
-    local, _, domain = address.rpartition("@")
-    if local and not domain.isascii() and domain.isprintable():
-        raise ValueError(
-            f"{address[:80]!r} has a domain that is not in ASCII; write it as xn--…, as a registrar shows it."
-        )
-    fits = len(local.encode("utf-8", "replace")) <= _MOST_LOCAL and len(address) <= _MOST_ADDRESS
-    if not fits or not _ADDRESS.fullmatch(address) or not address.isprintable():
-        raise ValueError(f"{address[:80]!r} is no mail address; give one such as anna@example.com.")
-    return address
 
 
 def check_unsubscribe(url: str) -> str:

@@ -35,6 +35,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """A channel with ``kind = "webhook"``, as the routes file has it."""
 
     default_to: ClassVar[tuple[str, ...]] = ()
+    needs_address: ClassVar[bool] = False
 
     url: str | None = None
     """Where the receiver is: https, or http in a network that is opened here."""
@@ -56,7 +57,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """``ids`` leaves out what people said and who they are, for a receiver that asks for it over HTTP."""
     content_type: Literal["application/json", "application/cloudevents+json"] = "application/json"
     """The second one is for a receiver that reads events with a CloudEvents library."""
-    source: str | None = Field(default=None, min_length=1)
+    source: str | None = Field(default=None, min_length=1, pattern=r"^[!-~]+$")
     """The ``source`` of the events (a URI reference): the public address of the server by default, or ``/restpoint``."""
 
     def channel(

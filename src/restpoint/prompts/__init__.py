@@ -59,8 +59,8 @@ __all__ = [
     "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText", "HumanResponse", "HumanResponseBase",
     "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown", "HumanResponseForm", "HumanResponseNotification",
     "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt", "InteractionResponse",
-    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "read_prompt",
-    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
+    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "accepts_stored",
+    "read_prompt", "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
 ]  # fmt: skip
 
 HumanPrompt = Annotated[
@@ -113,10 +113,15 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
     """
     if type(value) in PROMPTS:
         return value  # type: ignore[return-value]
+    if not isinstance(value, BaseModel | Mapping):
+        raise PromptNotAccepted(
+            f"{value!r:.80} is not a prompt that can be asked. Give a prompt, such as HumanPromptText(text=...), or the class "
+            "of a pydantic model."
+        )
     try:
         return PROMPT.validate_python(_data(value))
     except (ValidationError, PydanticSerializationError, RecursionError) as error:
-        raise PromptNotAccepted(f"This is not a prompt that can be asked: {first_problem(error)}.") from None
+        raise PromptNotAccepted(f"This is not a prompt that can be asked: {_problem(error, 'input_type')}.") from None
 
 
 def write_prompt(prompt: HumanPrompt) -> str:
@@ -135,7 +140,7 @@ def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
     try:
         return RESPONSE.validate_python(_with_one_kind(_data(value)))
     except (ValueError, PydanticSerializationError, RecursionError) as error:
-        raise ResponseNotAccepted(f"This is not a response: {first_problem(error)}.") from None
+        raise ResponseNotAccepted(f"This is not a response: {_problem(error, 'type')}.") from None
 
 
 def _with_one_kind(data: object) -> object:
@@ -165,6 +170,21 @@ def accepts(prompt: HumanPrompt, response: HumanResponse) -> HumanResponse:
     return prompt.accepts(response)
 
 
+def accepts_stored(text: str, response: HumanResponse) -> HumanResponse:
+    """Do the same as ``accepts`` with the prompt that is in the file, which is read once for many answers.
+
+    Raises ``DamagedFile`` too, where the text is no prompt.
+    """
+    if len(text) <= _READ_ONCE_BYTES:
+        try:
+            accepted: HumanResponse = _read_again(PROMPT, text).accepts(response)
+        except ValidationError as error:
+            raise unreadable("a prompt", error) from error
+        if accepted is response:  # otherwise it may have parts of the prompt, which must not be shared
+            return response
+    return accepts(stored_prompt(text), response)
+
+
 def summary_of(value: Mapping[str, object]) -> str:
     """The summary of a prompt or a response that is given as JSON; empty where it is neither."""
     for adapter in (PROMPT, RESPONSE):
@@ -173,6 +193,18 @@ def summary_of(value: Mapping[str, object]) -> str:
         except (ValidationError, RecursionError):
             continue
     return ""
+
+
+def _problem(error: Exception, tag: str) -> str:
+    """What is wrong first; all kinds, where ``tag``, which says the kind, is missing or unknown."""
+    if (
+        isinstance(error, ValidationError)
+        and error.error_count() == 1
+        and error.errors()[0]["type"].startswith("union_tag")
+    ):
+        kinds = ", ".join(kind for kind in HumanPromptModelType if kind != HumanPromptModelType.OAUTH_CONSENT)
+        return f"its {tag} must be one of {kinds}"
+    return first_problem(error)
 
 
 def _data(value: BaseModel | Mapping[str, object]) -> object:
@@ -184,7 +216,7 @@ _READ_ONCE_BYTES: Final = 4_096
 
 @lru_cache(maxsize=256)
 def _read_again(adapter: TypeAdapter[Any], text: str) -> Any:
-    """What this text is read as, to compare with only, because it is shared: the same small prompts and answers come often."""
+    """What this text is read as, to look at only, because it is shared: the same small prompts and answers come often."""
     return adapter.validate_json(text)
 
 

@@ -26,10 +26,11 @@ _WANTED: Final[Mapping[FieldKind, str]] = {
 LEFT_OUT: Final = object()
 """What stands for a field that an answer leaves out."""
 
-_LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?")
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,1000}")
-_FRACTION: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_LINE_END: Final = re.compile("\r\n|\r|\n")
+# The patterns are compiled, and kept, by ``re`` when they are first used, because most processes show no form.
+_LOCAL: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+_WHOLE: Final = r"[+-]?[0-9]{1,1000}"
+_FRACTION: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_LINE_END: Final = "\r\n|\r|\n"
 _LIMITS: Final = ("minimum", "maximum", "min_length", "max_length", "min_items", "max_items")
 
 
@@ -79,14 +80,14 @@ class FormField:
                 return self._boolean(word)
             case "number" | "integer":
                 return self._number(word.strip())
-            case "date-time" if _LOCAL.fullmatch(word):
+            case "date-time" if re.fullmatch(_LOCAL, word):
                 return f"{word}{':00' if len(word) == len('2026-01-31T09:30') else ''}Z"
         return word
 
     @property
     def has_lines(self) -> bool:
         """Whether the field of a page needs several lines: it may have, or begins with some."""
-        return self.multiline or (self.kind == "text" and _LINE_END.search(str(self.default or "")) is not None)
+        return self.multiline or (self.kind == "text" and re.search(_LINE_END, str(self.default or "")) is not None)
 
     @property
     def shown(self) -> str:
@@ -117,6 +118,11 @@ class FormField:
         default = f" [{self.shown}]" if self.default is not None else "" if self.required else " [none]"
         return f"{self.title} ({self.wanted}){default}: "
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a person may leave it empty. They may not where it would then get the default of the schema."""
+        return not self.required and (not self.has_default or self.kind in {"text", "boolean", "multiple choice"})
+
     def typed(self, words: str) -> Any:
         """The JSON value that a person types at a terminal, or ``LEFT_OUT``. Raises ``NotUnderstood``.
 
@@ -139,8 +145,8 @@ class FormField:
         options, where an answer has the field anyway: where it is required or began with a value.
         """
         if words and words != [""]:
-            given = [_LINE_END.sub("\n", word) for word in words]
-            if isinstance(self.default, str) and given == [_LINE_END.sub("\n", self.default)]:
+            given = [re.sub(_LINE_END, "\n", word) for word in words]
+            if isinstance(self.default, str) and given == [re.sub(_LINE_END, "\n", self.default)]:
                 return self.default  # HTML submits each end of a line alike (HTML, section 4.10.21.4)
             return self.read(given)
         if self.kind in {"boolean", "multiple choice"} and (self.required or self.default is not None):
@@ -172,9 +178,9 @@ class FormField:
 
     def _number(self, word: str) -> int | float:
         try:
-            if _WHOLE.fullmatch(word):
+            if re.fullmatch(_WHOLE, word):
                 return int(word)
-            if self.kind == "number" and _FRACTION.fullmatch(word) and math.isfinite(number := float(word)):
+            if self.kind == "number" and re.fullmatch(_FRACTION, word) and math.isfinite(number := float(word)):
                 return number
         except ValueError:
             pass

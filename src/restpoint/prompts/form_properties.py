@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
     AllowInfNan,
-    AnyUrl,
     BaseModel,
     Discriminator,
     Field,
@@ -23,19 +23,15 @@ from restpoint.prompts.options import MAX_OPTIONS, MultipleChoiceOption
 FieldKind = Literal[
     "text", "email", "uri", "date", "date-time", "number", "integer", "boolean", "single choice", "multiple choice"
 ]
-_EMAIL: Final = re.compile(
+# The patterns are compiled, and kept, by ``re`` when they are first used, because most processes show no form.
+_EMAIL: Final = (
     r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
     r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
 """A valid e-mail address by the HTML Living Standard, section 4.10.5.1.5, which browsers check by."""
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DATE_TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
-)
+_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DATE_TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 """A date-time of RFC 3339, section 5.6, with no more digits than a ``datetime`` has."""
-_date: Final = TypeAdapter(date)
-_date_time: Final = TypeAdapter(datetime)
-_uri: Final = TypeAdapter(AnyUrl)
 
 
 def optional(alias: str, **constraints: Any) -> Any:
@@ -256,16 +252,24 @@ WANTED: Final[Mapping[FieldKind, str]] = {
 
 
 def _email(text: str) -> str:
-    if not _EMAIL.fullmatch(text):
+    if not re.fullmatch(_EMAIL, text):
         raise ValueError(WANTED["email"])
     return text
 
 
-def _parsed(kind: FieldKind, pattern: re.Pattern[str] | None, parser: TypeAdapter[Any]) -> Callable[[str], str]:
+@cache
+def _parser(kind: FieldKind) -> TypeAdapter[Any]:
+    # Made at the first use too: pydantic's addresses are a module of their own.
+    from pydantic import AnyUrl
+
+    return TypeAdapter({"uri": AnyUrl, "date": date, "date-time": datetime}[kind])
+
+
+def _parsed(kind: FieldKind, pattern: str = "(?s:.*)") -> Callable[[str], str]:
     def check(text: str) -> str:
-        is_one = pattern is None or pattern.fullmatch(text) is not None
+        is_one = re.fullmatch(pattern, text) is not None
         try:
-            parser.validate_python(text)
+            _parser(kind).validate_python(text)
         except ValidationError:
             is_one = False
         if not is_one:
@@ -278,9 +282,9 @@ def _parsed(kind: FieldKind, pattern: re.Pattern[str] | None, parser: TypeAdapte
 _FORMATS: Final[Mapping[FieldKind, Callable[[str], str]]] = {
     "text": str,
     "email": _email,
-    "uri": _parsed("uri", None, _uri),
-    "date": _parsed("date", _DATE, _date),
-    "date-time": _parsed("date-time", _DATE_TIME, _date_time),
+    "uri": _parsed("uri"),
+    "date": _parsed("date", _DATE),
+    "date-time": _parsed("date-time", _DATE_TIME),
 }
 
 

@@ -26,19 +26,20 @@ from restpoint._storage.schema.executions import (
     step_attempts,
 )
 from restpoint._storage.schema.outbox import outbox, routes
-from restpoint._storage.schema.processes import leases, runners, sessions, settings
+from restpoint._storage.schema.processes import leases, mail_addresses, runners, sessions, settings
 from restpoint._storage.schema.waits import assignments, consents, interactions, reminders, votes
 from restpoint._storage.sqlite.triggers import triggers
 from restpoint._storage.sqlite.views import VIEWS
 
 __all__ = [
     "APPLICATION_ID", "REVISION", "TRIGGERS", "alembic_version", "assignments", "consents", "ddl", "erasures",
-    "executions", "failures", "history", "history_anchor", "interactions", "journal", "kept_keys", "leases", "metadata",
+    "executions", "failures", "history", "history_anchor", "interactions", "journal", "kept_keys", "leases", "mail_addresses",
+    "metadata",
     "outbox", "reminders", "routes", "runners", "runs", "sessions", "settings", "sqlite_master", "step_attempts",
     "votes",
 ]  # fmt: skip
 
-REVISION: Final = "0017"
+REVISION: Final = "0018"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470

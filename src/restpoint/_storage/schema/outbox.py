@@ -47,6 +47,11 @@ outbox: Final = Table(
     Column("ended_at", INTEGER),
     Column("opened_at", INTEGER, comment="when the recipient opened the page of the prompt"),
     Column("problem", TEXT, comment="why the last attempt failed, for operators"),
+    Column(
+        "opens_at",
+        INTEGER,
+        comment="when the hours of its route begin, which it waits for; none: it does not wait for them",
+    ),
     CheckConstraint(one_of("status", NOTICE_STATUSES), name="outbox_status_is_known"),
     CheckConstraint("(status = 'pending') = (ended_at IS NULL)", name="outbox_ended_at_means_ended"),
     sqlite_with_rowid=False,
@@ -55,6 +60,7 @@ Index(
     "outbox_due",
     outbox.c.channel,
     outbox.c.due_at,
+    outbox.c.route,  # so that what other processes send by the same channel is passed over in the index
     sqlite_where=text("status = 'pending' AND lease IS NULL"),
 )
 Index("outbox_of_execution", outbox.c.execution_id, outbox.c.wait_id)

@@ -59,3 +59,15 @@ sessions: Final = Table(
 )
 Index("sessions_of_actor", sessions.c.actor)
 Index("sessions_to_sweep", sessions.c.ends_at)
+
+mail_addresses: Final = Table(
+    "mail_addresses",
+    metadata,
+    Column("person", TEXT, primary_key=True, nullable=False),
+    Column("address", TEXT, nullable=False, comment="as the provider vouched for it at the last sign-in"),
+    Column("provider", TEXT, nullable=False),
+    Column("salt", TEXT, nullable=False, comment="random; hashed with the address for the history"),
+    Column("sequence", INTEGER, nullable=False, comment="history.sequence of that sign-in"),
+    sqlite_with_rowid=False,
+)
+Index("mail_addresses_of_sign_in", mail_addresses.c.sequence)

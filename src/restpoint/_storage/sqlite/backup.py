@@ -39,7 +39,6 @@ from restpoint._storage.sqlite.connection import (
     storage_error,
 )
 from restpoint._storage.sqlite.database import Transaction
-from restpoint._storage.verification import verify
 from restpoint.errors import DamagedFile, InvalidArgument, SchemaTooNew, StorageBusy, StorageError, UnusableFile
 from restpoint.events import EventKind
 
@@ -142,6 +141,9 @@ def first_problem(connection: sqlite3.Connection, *, thorough: bool = True) -> s
         return None
     if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
         return "rows refer to nothing"
+    # Not with the module, because every store that opens its file would wait for the SQL of the verification to be compiled.
+    from restpoint._storage.verification import verify
+
     findings = verify(connection).findings
     return findings[0].what.removesuffix(".") if findings else None
 

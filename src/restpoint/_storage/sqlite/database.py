@@ -19,11 +19,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
 
 from restpoint._core.clock import Clock
 from restpoint._core.threads import in_thread
@@ -34,7 +33,7 @@ from restpoint._storage.sqlite.connection import (
     open_connection,
     opened,
     prepare,
-    reading_engine,
+    reading_connection,
     storage_error,
 )
 from restpoint._storage.sqlite.writer import (
@@ -47,10 +46,7 @@ from restpoint._storage.sqlite.writer import (
     Transaction,
     Writer,
 )
-from restpoint.errors import FileGone, InvalidArgument, StorageFull, StoreClosed
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+from restpoint.errors import FileGone, InvalidArgument, StorageError, StorageFull, StoreClosed
 
 __all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 
@@ -82,8 +78,7 @@ class Database:
         self._loop = loop
         self._waiting: list[Job[Any]] = []
         self._writer: Writer | None = None
-        self._engine = reading_engine(path)
-        self._readers: dict[str, tuple[AsyncConnection, aiosqlite.Connection]] = {}
+        self._readers: dict[str, aiosqlite.Connection] = {}
         self._connecting = asyncio.Lock()
         self._glancing: sqlite3.Connection | None = None
         self._glanced: tuple[int | None] | None = None
@@ -150,6 +145,13 @@ class Database:
             self._loop.call_soon(self._hand_over, 0, 1)
         self._waiting.append(job)
         return job
+
+    @staticmethod
+    def follow(earlier: "asyncio.Future[Any]") -> None:
+        """For a job to call first: raise what the storage refused an earlier job with, so that it is not stored without that."""
+        error = cast("Job[Any]", earlier).error
+        if isinstance(error, StorageError):
+            raise error
 
     def write_from_thread(
         self, function: Callable[[Transaction], T], done: Callable[[asyncio.Future[T]], None]
@@ -293,19 +295,17 @@ class Database:
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
         if lane in self._readers:
-            return self._readers[lane][1]
+            return self._readers[lane]
         async with self._connecting:
             if self._writer is None:
                 raise StoreClosed("The store is closed; open it again to go on.")
             if lane not in self._readers:
                 try:
-                    connection = await self._engine.connect()
-                except DBAPIError as error:
-                    raise storage_error(error.orig if isinstance(error.orig, Exception) else error) from error
-                raw = await connection.get_raw_connection()
-                self._readers[lane] = connection, cast("aiosqlite.Connection", raw.driver_connection)
+                    self._readers[lane] = await reading_connection(self.path)
+                except (sqlite3.Error, UnicodeDecodeError) as error:
+                    raise storage_error(error) from error
                 self._writer.guard.check()  # this may be long after the file was opened, and another one may stand there
-        return self._readers[lane][1]
+        return self._readers[lane]
 
     async def close(self) -> None:
         """Finish what was queued, then close. The last one to close checkpoints the log away."""
@@ -319,9 +319,8 @@ class Database:
             glancing.close()
         async with self._connecting:
             readers, self._readers = list(self._readers.values()), {}
-            for connection, _ in readers:
+            for connection in readers:
                 await connection.close()
-            await self._engine.dispose()
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
