@@ -31,7 +31,7 @@ from restpoint._storage.sqlite.triggers import NOTICE_STATUSES, one_of, triggers
 from restpoint._storage.sqlite.views import VIEWS
 from restpoint.lifecycle import OPEN, PAUSED, TERMINAL, statuses
 
-REVISION: Final = "0017"
+REVISION: Final = "0019"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470

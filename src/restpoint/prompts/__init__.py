@@ -59,8 +59,8 @@ __all__ = [
     "HumanPromptNotification", "HumanPromptRadio", "HumanPromptText", "HumanResponse", "HumanResponseBase",
     "HumanResponseBinary", "HumanResponseCheckbox", "HumanResponseDropdown", "HumanResponseForm", "HumanResponseNotification",
     "HumanResponseRadio", "HumanResponseText", "InteractionBase", "InteractionPrompt", "InteractionResponse",
-    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "accepts_stored", "read_prompt",
-    "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
+    "InteractionStatus", "MultipleChoiceOption", "MultipleChoiceOptionType", "NotUnderstood", "accepts", "accepts_stored",
+    "read_prompt", "read_response", "stored_prompt", "summary_of", "write_prompt", "write_response",
 ]  # fmt: skip
 
 HumanPrompt = Annotated[
