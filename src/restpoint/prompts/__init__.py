@@ -172,7 +172,7 @@ def accepts_stored(text: str, response: HumanResponse) -> HumanResponse:
     """
     if len(text) <= _READ_ONCE_BYTES:
         try:
-            accepted = _read_again(PROMPT, text).accepts(response)
+            accepted: HumanResponse = _read_again(PROMPT, text).accepts(response)
         except ValidationError as error:
             raise unreadable("a prompt", error) from error
         if accepted is response:  # otherwise it may have parts of the prompt, which must not be shared
