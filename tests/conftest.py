@@ -1,4 +1,5 @@
 import functools
+import gc
 import os
 import shutil
 import signal
@@ -41,11 +42,31 @@ hypothesis.settings.register_profile("ordinary", deadline=None, derandomize=True
 hypothesis.settings.load_profile("ordinary")
 
 
+MADE_BY_REVISIONS = {
+    "test_bad_files", "test_creating", "test_migration_kill", "test_migrations", "test_revision_gate", "test_storage",
+    "test_upgrades",
+}  # fmt: skip
+"""The files of tests that are about how a file is made."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c() -> None:
     """A shell starts what it puts into the background with SIGINT ignored, and the programs under test would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests in a browser come first and follow each other, so that one process has the browsers and the provider, and what
+    takes longest is not what is left at the end. All others stay in the order that pytest-randomly gave them."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: a test that collects garbage need not look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,11 +88,7 @@ def _new_files_quickly() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _new_files_by_revisions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a test is about files and how they are made, the revisions make them."""
-    if request.path.parent.name == "faults" or request.path.stem in {
-        "test_creating",
-        "test_migrations",
-        "test_upgrades",
-    }:
+    if request.path.stem in MADE_BY_REVISIONS:
         monkeypatch.setattr(migrations, "_migrate", new_files.by_revisions)
 
 

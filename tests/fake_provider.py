@@ -44,6 +44,8 @@ class FakeProvider:
     iss: str | None = "its own"
     person: dict[str, Any] | None = None
     """The claims that its ID tokens have beside those that all of them have; it gives no ID token where that is None."""
+    userinfo: dict[str, Any] | Response = field(default_factory=dict)
+    """The claims that it tells of whoever has an access token, or all of its answer."""
     signs_with: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "now", "use": "sig"}))
     keys_read: int = 0
     now: Callable[[], float] = time.time
@@ -77,6 +79,7 @@ class FakeProvider:
                 Route("/token", self._token, methods=["POST"]),
                 Route("/user/repos", self._repositories),
                 Route("/keys", self._keys),
+                Route("/userinfo", self._userinfo),
             ]
         )
 
@@ -86,6 +89,7 @@ class FakeProvider:
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/keys",
+            "userinfo_endpoint": f"{self.issuer}/userinfo",
             "authorization_response_iss_parameter_supported": self.iss is not None,
         }
         return JSONResponse({**told, **self.metadata})
@@ -150,11 +154,19 @@ class FakeProvider:
                 return Response(body, status, media_type="application/json") if plain else JSONResponse(body, status)
         raise AssertionError(self.token)
 
-    async def _repositories(self, request: Request) -> Response:
+    def _knows(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or token not in self.access_tokens:
+        return scheme == "Bearer" and token in self.access_tokens
+
+    async def _repositories(self, request: Request) -> Response:
+        if not self._knows(request):
             return JSONResponse({"message": "Bad credentials"}, 401)
         return JSONResponse([{"full_name": "ada/engine"}])
+
+    async def _userinfo(self, request: Request) -> Response:
+        if not self._knows(request):
+            return JSONResponse({"error": "invalid_token"}, 401)
+        return self.userinfo if isinstance(self.userinfo, Response) else JSONResponse(self.userinfo)
 
     def _grant(self, request: Request, form: dict[str, str]) -> Response:
         expected = base64.b64encode(f"{CLIENT_ID}:{quote_plus(CLIENT_SECRET)}".encode()).decode()

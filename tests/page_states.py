@@ -1,6 +1,7 @@
 """Every page for people in every state, of a server that people sign in to: for those who look at all of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from consents import KEYS
 from people import PROMPTS, ask, connect, fail, tell
 from restpoint.http import bearer_tokens
 from restpoint.http.app import create_app
+from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.tickets import Ticket, Tickets
 from restpoint.oauth.keyring import KeyText, Vault
 from restpoint.oauth.providers import Provider
 from serving import Serving
@@ -25,6 +28,35 @@ PROVIDERS: Final = (
         token_endpoint="http://localhost:9/token", title="GitHub",
     ),
 )  # fmt: skip
+
+ROUTES: Final = """
+[people.ada]
+paper = "Ada"
+post = "ada@example.org"
+[channels.post]
+kind = "mail"
+host = "localhost"
+port = 9
+security = "none"
+sender = "approvals@example.org"
+[[routes]]
+name = "letters"
+channel = "paper"
+workflows = ["tell"]
+to = ["ada"]
+[[routes]]
+name = "bells"
+channel = "bell"
+workflows = ["connect"]
+events = ["consent_asked"]
+[[routes]]
+name = "links"
+channel = "post"
+workflows = ["none"]
+tickets = true
+"""
+"""One channel takes nothing from Ada but the first letter, the other is gone; tickets are made without a mail."""
+VAULT: Final = Vault(KeyText(KEYS))
 
 Act = Callable[[Browser], object]
 
@@ -53,6 +85,7 @@ class Site:
             for name in tokens
         }
         self.token = tokens["ada"]
+        self._tickets_of = Tickets(VAULT, None, _groups_of)
         self.cookies: dict[str, str] = {}
         for name, client in self._clients.items():
             reply = client.post("/auth/sign-in", data={"token": tokens[name]})
@@ -86,11 +119,48 @@ class Site:
             if status in {"completed", "failed", "cancelled"}:
                 return f"/view/{execution_id}"
 
+    def until_event(self, execution_id: str, event: str) -> None:
+        """Return once the history of an execution has this event."""
+        deadline = time.monotonic() + PATIENCE
+        while event not in self._clients["op"].get(f"/executions/{execution_id}/history").text:
+            assert time.monotonic() < deadline, event
+            time.sleep(0.01)
+
     # --- Every state ---
 
-    def states(self) -> list[State]:
-        """All of them."""
-        return [*self._questions(), *self._executions(), *self._others(), *self._sign_in()]
+    def states(self) -> Iterator[State]:
+        """All of them, each to be looked at before the next one is made."""
+        yield State("an empty inbox", "grace", "/")
+        yield State("nothing needs attention", "op", "/attention")
+        for some in (self._questions, self._tickets, self._executions, self._others, self._sign_in):
+            yield from some()
+
+    def _tickets(self) -> Iterator[State]:
+        for kind in ("text", "form", "long"):
+            yield State(f"ticket, {kind}", None, self.ticket(self.asked("ada", kind, assignees=["zoe"])))
+        for kind in ("text", "form"):
+            wrong = self.ticket(self.asked("ada", kind, assignees=["zoe"]))
+            yield State(f"ticket, {kind} with a mistake", None, wrong, _send)
+        stale = self.ticket(self.asked("ada", "text", assignees=["zoe"], timeout=1e6))
+        yield State("ticket, open for too long", None, stale, _send_what_is_stale)
+        taken = self.asked("ada", "text", assignees=["ada", "zoe"])
+        self.post("ada", f"/claim{taken}")
+        yield State("ticket, taken by somebody else", None, self.ticket(taken))
+        voted = self.ticket(self.asked("ada", "radio", assignees=["zoe", "ada"], votes=2))
+        yield State("ticket, a vote", None, voted)
+        yield State("ticket, voted", None, voted, _choose)
+        done = self.ticket(self.asked("ada", "text", assignees=["zoe"]))
+        yield State("ticket, answered", None, done, _answer)
+        over = self.asked("ada", "text", assignees=["ada", "zoe"])
+        self.post("ada", over, text="first")
+        yield State("ticket, over", None, self.ticket(over))
+        yield State("ticket, of somebody else", "ada", self.ticket(self.asked("ada", "text", assignees=["zoe"])))
+        yield State("ticket, cut short", None, "/ticket?ticket=abc")
+
+    def ticket(self, path: str) -> str:
+        """The path of the page of Zoe's ticket for a prompt."""
+        _, _, execution_id, _, interaction_id = path.split("/")
+        return f"/ticket?ticket={self._tickets_of.seal(Ticket(execution_id, interaction_id, 'zoe'))}"
 
     def _questions(self) -> Iterator[State]:
         for kind in PROMPTS:
@@ -107,6 +177,17 @@ class Site:
         taken = self.asked("ada", "text", assignees=["ada", "group:finance"])
         self.post("joan", f"/claim{taken}")
         yield State("taken", "joan", taken)
+
+        def take_late(browser: Browser) -> None:
+            browser.driver.find_element("name", "text").send_keys("half a sentence")
+            self.post("joan", f"/claim{late_to_take}")
+            browser.driver.execute_script(_SUBMIT, "answering", f"/claim{late_to_take}")
+            browser.until("Nothing was changed")
+
+        late_to_take = self.asked("ada", "text", assignees=["ada", "group:finance"])
+        yield State("taken while somebody wrote", "ada", late_to_take, take_late)
+        begun = self.asked("ada", "text", assignees=["ada", "group:finance"])
+        yield State("taken with what was begun", "ada", begun, _take_what_is_begun)
         yield State("taken by somebody else", "ada", taken)
         yield State("theirs", "ada", self.asked("ada", "text", assignees=["grace"], four_eyes=True))
         voted = self.asked("ada", "radio", assignees=["grace", "group:finance", "ada"], votes=2)
@@ -159,6 +240,11 @@ class Site:
     def _executions(self) -> Iterator[State]:
         told = self.start("ada", "tell")["execution_id"]
         yield State("an execution", "ada", f"/view/{told}")
+        untold = self.start("ada", "tell")["execution_id"]
+        for execution_id, event in ((told, "notice_delivered"), (untold, "notice_given_up")):
+            self.until_event(execution_id, event)
+        yield State("somebody was told", "ada", f"/view/{told}")
+        yield State("nobody could be told", "op", f"/view/{untold}")
         yield State("cancelling", "ada", f"/view/{told}", lambda browser: _open(browser, "Cancel the execution…"))
         yield State("failed", "ada", self._failed)
         failed = self.start("ada", "fail")["execution_id"]
@@ -171,9 +257,9 @@ class Site:
         yield State("the inbox", "ada", "/")
         yield State("handed on", "ada", "/?done=delegate")
         yield State("nothing of a workflow", "ada", "/?workflow=none")
-        yield State("an empty inbox", "grace", "/?workflow=")
+        yield State("the inbox, of one workflow", "grace", "/?workflow=ask")
         yield State("decided", "ada", "/decided")
-        yield State("nothing decided", "joan", "/decided")
+        yield State("nothing decided", "op", "/decided")
         yield State("attention", "op", "/attention")
         yield State("not found", "ada", "/view/none")
         yield State("no page", "ada", "/nowhere")
@@ -200,6 +286,49 @@ class Site:
         yield State("signed out", "grace", "/auth/sign-in", lambda browser: _press(browser, "Sign out", "signed out"))
 
 
+async def _groups_of(_: str, __: Collection[str]) -> Collection[str]:
+    return ()
+
+
+class Paper:
+    """A channel that takes what it is given so often, and then nothing more."""
+
+    def __init__(self, takes: int, failure: DeliveryFailed) -> None:
+        self._takes, self._failure = takes, failure
+
+    async def send(self, _: Notice) -> None:
+        self._takes -= 1
+        if self._takes < 0:
+            raise self._failure
+
+    async def close(self) -> None:
+        pass
+
+
+_SUBMIT: Final = "const form = document.getElementById(arguments[0]); form.action = arguments[1]; form.submit()"
+
+
+def _take_what_is_begun(browser: Browser) -> None:
+    browser.driver.find_element("name", "text").send_keys("half a sentence")
+    _press(browser, "Take it, so that nobody else answers it", "You have taken this")
+
+
+def _send_what_is_stale(browser: Browser) -> None:
+    browser.driver.execute_script("document.querySelector('[name=proof]').value = ''")
+    browser.driver.find_element("name", "text").send_keys("half a sentence")
+    _press(browser, "Send the answer", "This page was open for too long")
+
+
+def _choose(browser: Browser) -> None:
+    browser.driver.find_element("css selector", "label[for=option-0]").click()
+    _press(browser, "Send the answer", "Your vote is recorded")
+
+
+def _answer(browser: Browser) -> None:
+    browser.driver.find_element("name", "text").send_keys("yes")
+    _press(browser, "Send the answer", "Your answer is recorded")
+
+
 def _send(browser: Browser) -> None:
     _press(browser, "Send the answer", "Your answer was not sent yet")
 
@@ -216,7 +345,7 @@ def _open(browser: Browser, summary: str) -> None:
 def _hand(browser: Browser, summary: str, to: str) -> None:
     _open(browser, summary)
     details = browser.driver.find_element("css selector", "details[open].hand")
-    details.find_element("name", "to").send_keys(to)
+    details.find_element("css selector", "[name$=-to]").send_keys(to)
     details.find_element("css selector", "button").click()
     browser.until("Nobody else was asked yet")
 
@@ -262,9 +391,15 @@ def site(file: Path) -> Iterator[Site]:
     """A server on a file, with something in every state."""
     tokens = file.parent / "tokens.json"
     bearer_tokens.add(tokens, "somebody")
+    routes = file.parent / "routes.toml"
+    routes.write_text(ROUTES)
+    channels = {
+        "paper": Paper(1, DeliveryFailed("No such letter box.", is_final=True)),
+        "bell": Paper(0, DeliveryFailed("410 Gone", disables=True)),
+    }
     app = create_app(
-        [ask, tell, fail, connect], database=file, tokens_file=tokens, providers=PROVIDERS,
-        keys=Vault(KeyText(KEYS)),
+        [ask, tell, fail, connect], database=file, tokens_file=tokens, providers=PROVIDERS, keys=VAULT, routes=routes,
+        channels=channels,
     )  # fmt: skip
     with Serving(app) as server:
         made = Site(server, file.parent)

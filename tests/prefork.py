@@ -42,7 +42,7 @@ def main(descriptor: int) -> None:
     """Fork for each order that comes, and tell how each child ended; until the other side is gone."""
     for name in LOADED:
         __import__(name)
-    new_files.statements()  # those that are forked need not find them
+    new_files.first()  # those that are forked need not find them
     migrations._migrate = new_files.migrate
     gc.collect()
     gc.freeze()

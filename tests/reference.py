@@ -19,7 +19,7 @@ from contextlib import closing
 from enum import Enum
 from html import escape
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Unpack, get_args, get_origin, get_overloads, get_type_hints
 
 import httpx
 from pydantic import BaseModel
@@ -439,7 +439,11 @@ def _signature(name: str, thing: Any) -> str:
         elif arguments.kwonlyargs:
             given.append("*")
         given += map(_argument, arguments.kwonlyargs, arguments.kw_defaults)
-        given += [f"{option}: {_shown(kind)} = ..." for option, kind in get_type_hints(_options(thing)).items()]
+        options = _options(thing)
+        kinds = (
+            _typed_members(options) if inspect.isfunction(thing) and get_overloads(thing) else _shown_members(options)
+        )
+        given += [f"{option}: {kind} = ..." for option, kind in kinds.items()]
         returned = "" if function.returns is None or inspect.isclass(thing) else ast.unparse(function.returns)
         is_awaited = isinstance(function, ast.AsyncFunctionDef)
     if (coroutine := re.fullmatch(r"Coroutine\[Any, Any, (.*)\]", returned)) is not None:
@@ -452,9 +456,33 @@ def _signature(name: str, thing: Any) -> str:
 
 
 def _options(function: Any) -> type:
-    """The class of the options that a function takes as ``**options: Unpack[...]``; one without members if it takes none."""
-    annotation = getattr(function, "__annotations__", {}).get("options")
-    return get_args(annotation)[0] if get_origin(annotation) is Unpack else object
+    """The class of the options that a function takes as ``**options: Unpack[...]``; one without members if it takes none.
+
+    Of overloads it is the class with the most.
+    """
+    ways = [function, *get_overloads(function)] if inspect.isfunction(function) else []
+    found = [kind for way in ways for kind in way.__annotations__.values() if get_origin(kind) is Unpack]
+    return max((get_args(kind)[0] for kind in found), key=lambda kind: len(get_type_hints(kind)), default=object)
+
+
+def _shown_members(kind: type) -> dict[str, str]:
+    return {name: _shown(annotation) for name, annotation in get_type_hints(kind).items()}
+
+
+def _typed_members(kind: Any) -> dict[str, str]:
+    """The members of a ``TypedDict`` and of those that it is made from, with their annotations as the source has them."""
+    if kind is object:
+        return {}
+    (made,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(made, ast.ClassDef)
+    near = vars(sys.modules[kind.__module__])
+    found: dict[str, str] = {}
+    for base in map(ast.unparse, made.bases):
+        found |= {} if base == "TypedDict" else _typed_members(near[base])
+    for each in made.body:
+        if isinstance(each, ast.AnnAssign):
+            found[ast.unparse(each.target)] = re.sub(r"^Required\[(.*)\]$", r"\1", ast.unparse(each.annotation))
+    return found
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:

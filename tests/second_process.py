@@ -1,16 +1,16 @@
-"""A real second process on the same file, and a clock that tells who sleeps on it."""
+"""A second process on the same file, and a clock that tells who sleeps on it."""
 
 import asyncio
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import support
+from prefork import Forked
 from support import START, ManualClock
 
 PATIENCE: Final = support.PATIENCE
@@ -33,48 +33,57 @@ path, *arguments = sys.argv[1:]
 class Child:
     """A Python program in a process of its own, which prints lines and reads lines."""
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
+    def __init__(self, process: Forked, say: int, told: IO[str]) -> None:
+        self.process, self._say, self._told = process, say, told
 
     async def line(self) -> str:
         """The next line it prints."""
-        assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            line = await self.process.stdout.readline()
+            line = await asyncio.to_thread(self._told.readline)
         if not line:
-            raise AssertionError(f"the child ended with {await self.process.wait()} and said no more")
-        return line.decode().strip()
+            raise AssertionError(f"the child ended with {await self._code()} and said no more")
+        return line.strip()
 
     def say(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n".encode())
+        os.write(self._say, f"{line}\n".encode())
 
     async def kill(self) -> None:
         """SIGKILL, and the proof that it was that which ended it."""
         os.kill(self.process.pid, signal.SIGKILL)
-        async with asyncio.timeout(PATIENCE):
-            assert await self.process.wait() == -signal.SIGKILL
+        assert await self._code() == -signal.SIGKILL
 
     async def end(self) -> None:
         """Wait until it has ended by itself, successfully."""
-        async with asyncio.timeout(PATIENCE):
-            assert await self.process.wait() == 0
+        assert await self._code() == 0
+
+    async def _code(self) -> int:
+        return await asyncio.to_thread(self.process.wait, PATIENCE)
 
 
 @asynccontextmanager
 async def child(program: str, path: Path, *arguments: str) -> AsyncIterator[Child]:
     """Run ``program``, the body of an async function, in another process; whatever happens it is gone afterwards."""
     body = "\n".join(f"    {line}" for line in program.strip().splitlines())
-    source = f"{_PREAMBLE}\nasync def main():\n{body}\n\nasyncio.run(main())\n"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", source, str(path), *arguments, stdin=PIPE, stdout=PIPE, env=support.variables()
-    )
-    try:
-        yield Child(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "program.py"
+        source.write_text(f"{_PREAMBLE}\nasync def main():\n{body}\n\nasyncio.run(main())\n")
+        heard, say = os.pipe()
+        told, tell = os.pipe()
+        process = Forked(
+            *(str(source), str(path), *arguments),
+            cwd=path.parent,
+            environment=support.variables(),
+            standard=(heard, tell, 2),
+        )
+        os.close(heard)
+        os.close(tell)
+        with os.fdopen(told) as lines:
+            try:
+                yield Child(process, say, lines)
+            finally:
+                os.close(say)
+                process.kill()
+                await asyncio.to_thread(process.wait, PATIENCE)
 
 
 class WatchedClock(ManualClock):

@@ -152,10 +152,15 @@ def first_break(chain: list[tuple[Any, ...]], sequence: int, digest: bytes) -> i
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds that nothing announces; ``TimeoutError`` after ``PATIENCE``."""
+    """Wait until a condition holds that nothing announces; ``TimeoutError`` after ``PATIENCE``.
+
+    It is looked at less and less often: a look may cost as much as what is waited for.
+    """
+    pause = 0.001
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.001)
+        while not condition():
+            await asyncio.sleep(pause)
+            pause = min(1.3 * pause, 0.05)
 
 
 async def broken_history(database: Database) -> int | None:

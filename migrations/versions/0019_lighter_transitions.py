@@ -1,13 +1,13 @@
 """Transitions that cost less: fewer triggers fire at a write, and those that do compare only what a write can change.
 
 Revision ID: 0019
-Revises: 0017
+Revises: 0018
 """
 
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

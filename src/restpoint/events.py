@@ -6,10 +6,12 @@ what a stream shows and what a view selects follows from the members of ``EventK
 line here, and the code that appends it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, Self
 
+from restpoint.errors import InvalidArgument
 from restpoint.lifecycle import ExecutionStatus, WaitStatus, ends
 
 WaitKind = Literal["interaction", "consent"]
@@ -255,6 +257,11 @@ class EventKind(StrEnum):
         "A session was ended before its time: by its person, by an operator, or with the token that it began with.",
         _UNTOLD,
     )
+    MAIL_ADDRESS_ERASED = (
+        "mail_address_erased",
+        "The mail address that a person was known by since they signed in was erased.",
+        _UNTOLD,
+    )
     # --- Telling people ---
     NOTICE_DELIVERED = (
         "notice_delivered",
@@ -289,6 +296,15 @@ class EventKind(StrEnum):
     def named(cls, name: str) -> "EventKind | None":
         """The member with this name; None for an event that this version does not know."""
         return _BY_NAME.get(name)
+
+    @classmethod
+    def read(cls, names: Iterable[str]) -> "tuple[EventKind, ...]":
+        """The members with these names, as somebody gave them. Raises ``InvalidArgument`` for one that is no event."""
+        given = {name: cls.named(name) for name in names}
+        unknown = [name for name, kind in given.items() if kind is None]
+        if unknown:
+            raise InvalidArgument(f"{unknown[0][:80]!r} is no event; the reference of events has their names.")
+        return tuple(kind for kind in given.values() if kind is not None)
 
     @classmethod
     def asked(cls, wait: WaitKind) -> "EventKind":

@@ -204,6 +204,8 @@ class NoticeItem(BaseModel):
     """When the recipient opened the page of the prompt."""
     problem: str | None = None
     """Why the last attempt failed."""
+    opens_at: float | None = None
+    """When the hours of its route begin, which it waits for; None: it does not wait for them."""
 
 
 class NoticeList(BaseModel):

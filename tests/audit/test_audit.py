@@ -390,6 +390,30 @@ async def test_the_report_answers_every_question_in_every_form(
     assert restpoint("audit", "report", "everything").returncode == 2
 
 
+async def test_every_report_and_the_history_are_narrowed_to_one_execution(
+    store: ExecutionStore, path: Path, clock: ManualClock, restpoint: Command
+) -> None:
+    await a_busy_week(store, clock)
+    await store.erase_person("joan")
+    every = json.loads(restpoint("audit", "report", "-o", "json").stdout)
+    ids = [row[0] for row in rows(path, "SELECT DISTINCT execution_id FROM history WHERE execution_id IS NOT NULL")]
+    assert len(ids) > 2
+    found = {each: json.loads(restpoint("audit", "report", "--execution", each, "-o", "json").stdout) for each in ids}
+    for name, answers in every.items():
+        if name == "response-times":
+            assert sum(row["answers"] for row in answers) == sum(
+                row["answers"] for each in ids for row in found[each][name]
+            )
+            continue
+        for each in ids:
+            assert found[each][name] == [row for row in answers if row["execution_id"] == each]
+    (told,) = {row[0] for row in rows(path, "SELECT execution_id FROM history WHERE sequence = 1")}
+    asked = restpoint("audit", "query", "--execution", told[-12:], "-o", "jsonl").stdout.splitlines()
+    wanted = rows(path, "SELECT sequence FROM history WHERE execution_id = ? ORDER BY sequence", told)
+    assert [json.loads(line)["sequence"] for line in asked] == [row[0] for row in wanted]
+    assert restpoint("audit", "report", "told", "--execution", "nothing").returncode == 3
+
+
 @pytest.mark.parametrize(
     ("text", "first", "after"),
     [

@@ -1,6 +1,7 @@
 """The commands for people, as they type them: on a file while others use it, and by way of a server."""
 
 import asyncio
+import functools
 import json
 import os
 import pwd
@@ -9,15 +10,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import serving
+from inside import Command
+from prefork import Forked
 from restpoint import ExecutionStore
 from restpoint.errors import InteractionAlreadyResolved
 from restpoint.http.app import create_app
@@ -486,26 +488,47 @@ async def test_a_reader_that_has_seen_enough_ends_the_command_quietly(here: Path
 # --- Watching --------------------------------------------------------------------------------------------------------
 
 
+class Watching:
+    """A running ``restpoint watch``, and what it prints."""
+
+    def __init__(self, process: Forked, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader) -> None:
+        self.process, self.stdout, self.stderr = process, stdout, stderr
+
+    async def ended(self) -> tuple[int, str, str]:
+        """The exit code, and what was left of what it prints."""
+        said, words = await asyncio.gather(self.stdout.read(), self.stderr.read())
+        return await asyncio.to_thread(self.process.wait, PATIENCE), said.decode(), words.decode()
+
+
 @asynccontextmanager
-async def watching_process(here: Path, *arguments: str) -> AsyncIterator[Process]:
+async def watching_process(here: Path, *arguments: str) -> AsyncIterator[Watching]:
     """``restpoint watch`` in a process of its own, which is gone afterwards; what happens to it happens within ``PATIENCE``."""
-    watching = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "restpoint.cli", "watch", *arguments),
-        cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(PATIENCE):
-            yield watching
-    finally:
-        if watching.returncode is None:
-            watching.kill()
-        await watching.communicate()
+    async with AsyncExitStack() as stack:
+        streams: list[asyncio.StreamReader] = []
+        ends: list[int] = []
+        for _ in ("stdout", "stderr"):
+            ours, theirs = os.pipe()
+            ends.append(theirs)
+            streams.append(asyncio.StreamReader())
+            made = functools.partial(asyncio.StreamReaderProtocol, streams[-1])
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(made, os.fdopen(ours, "rb"))
+            stack.callback(transport.close)
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123, ASYNC230 - no path of a file
+            given = (nothing.fileno(), *ends)
+            process = Forked("watch", *arguments, cwd=here, environment=environment(), standard=given)
+        for each in ends:
+            os.close(each)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield Watching(process, *streams)
+        finally:
+            process.kill()
+            await asyncio.to_thread(process.wait, PATIENCE)
 
 
 async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
     execution_id = await paused(here, TEXT)
     async with watching_process(here, execution_id, "-o", "jsonl") as watching:
-        assert watching.stdout is not None
         seen = [json.loads(await watching.stdout.readline())["event"] for _ in range(2)]
         async with store_in(here) as store:
             record = await store.get(execution_id)
@@ -513,10 +536,36 @@ async def test_one_execution_is_watched_until_it_ends(here: Path) -> None:
             assert record.pending_interaction is not None
             await store.resolve_interaction(execution_id, record.pending_interaction.interaction_id, ADA)
             await store.set_completed(execution_id, None)
-        rest, _ = await watching.communicate()
+        code, rest, _ = await watching.ended()
     seen += [json.loads(line)["event"] for line in rest.splitlines()]
     assert seen == ["execution_created", "interaction_asked", "interaction_answered", "execution_completed"]
-    assert watching.returncode == 0
+    assert code == 0
+
+
+async def test_all_executions_are_watched_by_workflow_and_event(here: Path) -> None:
+    wanted = ("--workflow", "refund", "--event", "interaction_asked", "--event", "execution_failed")
+    async with watching_process(here, *wanted, "-o", "jsonl") as watching, store_in(here) as store:
+        first = asyncio.create_task(watching.stdout.readline())
+        while not first.done():  # whoever watches hears of what happens from then on, and does not say when that is
+            for workflow in ("other", "refund"):
+                record = await store.create_execution(workflow=workflow)
+                await store.set_interaction_required(record.execution_id, TEXT)
+            await asyncio.wait([first], timeout=0.1)
+        last = await store.create_execution(workflow="refund")
+        await store.set_failed(last.execution_id, "no")
+        seen = [json.loads(await first)]
+        while seen[-1]["event"] != "execution_failed":
+            seen.append(json.loads(await watching.stdout.readline()))
+        assert {item["event"] for item in seen} == {"interaction_asked", "execution_failed"}
+        refunds = {row[0] for row in rows(here / "restpoint.db", "SELECT id FROM executions WHERE workflow = 'refund'")}
+        assert {item["execution_id"] for item in seen} <= refunds
+
+
+def test_what_to_watch_is_an_event_and_for_one_execution_everything(restpoint: Command) -> None:
+    wrong = restpoint("watch", "--event", "asked")
+    assert (wrong.returncode, "'asked' is no event" in wrong.stderr) == (2, True)
+    narrowed = restpoint("watch", "4f1c09", "--workflow", "refund")
+    assert (narrowed.returncode, "Of one execution every event is shown" in narrowed.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("whom", ["one", "all"])
@@ -524,15 +573,14 @@ async def test_whoever_watches_is_told_of_what_nobody_goes_on_with(here: Path, w
     async with store_in(here) as store:
         execution_id = (await store.create_execution()).execution_id
     async with watching_process(here, *([execution_id] if whom == "one" else [])) as watching:
-        assert watching.stderr is not None
         if whom == "all":
             await watching.stderr.readline()
         told = (await watching.stderr.readline()).decode()
         assert told.startswith(f"Nobody goes on with {execution_id}: The process that ran it is gone")
-        watching.send_signal(signal.SIGINT)
-        _, words = await watching.communicate()
-    assert watching.returncode == 0
-    assert b"Traceback" not in words
+        watching.process.send_signal(signal.SIGINT)
+        code, _, words = await watching.ended()
+    assert code == 0
+    assert "Traceback" not in words
 
 
 @pytest.mark.parametrize("through", ["the file", "a server"])
@@ -555,8 +603,6 @@ async def watched_until_ctrl_c(here: Path, *arguments: str) -> None:
                 await asyncio.sleep(0.05)
 
     async with watching_process(here, *arguments) as watching:
-        assert watching.stdout is not None
-        assert watching.stderr is not None
         assert await watching.stderr.readline() == b"Watching; Ctrl-C ends it.\n"
         working = asyncio.create_task(busy())
         try:
@@ -565,10 +611,10 @@ async def watched_until_ctrl_c(here: Path, *arguments: str) -> None:
             working.cancel()
         assert line.split()[1] in made
         assert "execution_created" in line
-        watching.send_signal(signal.SIGINT)
-        _, words = await watching.communicate()
-    assert watching.returncode == 0
-    assert b"Traceback" not in words
+        watching.process.send_signal(signal.SIGINT)
+        code, _, words = await watching.ended()
+    assert code == 0
+    assert "Traceback" not in words
 
 
 # --- By way of a server ----------------------------------------------------------------------------------------------
@@ -633,6 +679,17 @@ def test_a_server_is_used_as_a_file_is(guarded: tuple[Served, dict[str, str], Pa
     wrong_token = typed("list", cwd=tmp_path, RESTPOINT_URL=server.url, RESTPOINT_TOKEN="rp_wrong")
     assert wrong_token.returncode == 4
     assert "rp_wrong" not in wrong_token.stderr
+
+
+def test_a_file_that_is_named_goes_before_a_server_of_the_environment(here: Path) -> None:
+    file = str(here / "restpoint.db")
+    for command in (("list",), ("audit", "head"), ("outbox", "list"), ("sessions", "list")):
+        named = typed(*command, "-d", file, cwd=here, RESTPOINT_URL="no-server")
+        assert named.returncode == 0, named.stderr
+        both_in_the_environment = typed(*command, cwd=here, RESTPOINT_URL="no-server", RESTPOINT_DATABASE=file)
+        both_named = typed(*command, "-d", file, "--url", "no-server", cwd=here)
+        for asked in (both_in_the_environment, both_named):
+            assert (asked.returncode, "'no-server' is no address" in asked.stderr) == (2, True), asked.stderr
 
 
 def test_the_file_is_used_while_the_server_runs(guarded: tuple[Served, dict[str, str], Path]) -> None:

@@ -119,16 +119,20 @@ def test_the_schema_of_a_model_is_that_of_elicitation() -> None:
     }  # fmt: skip
 
 
-@given(cases())
-@settings(max_examples=50)
-def test_every_schema_is_accepted_by_jsonschema_and_by_mcp(case: Case) -> None:
-    schema = json.loads(schema_of(case.model).model_dump_json())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    RequestedSchema.model_validate(schema)
-    for each in schema["properties"].values():
-        TypeAdapter(PrimitiveSchemaDefinition).validate_python(each)
-    content = json.loads(case.value.model_dump_json(exclude_none=True))
-    jsonschema.validate(content, schema, format_checker=jsonschema.FormatChecker())
+@pytest.mark.parametrize("count", [50, pytest.param(1_000, marks=pytest.mark.deep)])
+def test_every_stored_schema_is_accepted_by_jsonschema_and_by_mcp(count: int) -> None:
+    @given(cases())
+    @settings(max_examples=count)
+    def each_of(case: Case) -> None:
+        schema = json.loads(write_prompt(form_of(case.model, text="?")))["requested_schema"]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        RequestedSchema.model_validate(schema)
+        for each in schema["properties"].values():
+            TypeAdapter(PrimitiveSchemaDefinition).validate_python(each)
+        content = json.loads(case.value.model_dump_json(exclude_none=True))
+        jsonschema.validate(content, schema, format_checker=jsonschema.FormatChecker())
+
+    each_of()
 
 
 @given(cases())

@@ -499,6 +499,14 @@ def test_our_own_objects_are_taken_as_they_are() -> None:
     assert len(PROMPTS) == len(RESPONSES) == len(PAIRS) + 1 == 7  # forms have tests of their own
 
 
+@pytest.mark.parametrize("value", [{}, {"selected_option": "yes"}, {"type": "oauth_consent"}])
+def test_a_response_of_no_kind_is_told_the_kinds(value: dict[str, object]) -> None:
+    with pytest.raises(ResponseNotAccepted, match=r"its type must be one of text, notification, .*, form\.$"):
+        read_response(value)
+    with pytest.raises(PromptNotAccepted, match=r"its input_type must be one of text, notification, .*, form\.$"):
+        read_prompt(value)
+
+
 @pytest.mark.parametrize("value", [{}, {"type": None}, {"type": 7}, {"type": ["text"]}, {"type": "text", "text": None}])
 def test_what_is_no_response_is_refused(value: dict[str, object]) -> None:
     with pytest.raises(ResponseNotAccepted, match="not a response"):

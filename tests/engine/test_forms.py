@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from restpoint import Answer, Context, ExecutionRecord, ExecutionStore, PromptDeclined, Runner, Workflow
-from restpoint.errors import InvalidArgument, PromptNotAccepted, ResponseNotAccepted
+from restpoint.errors import InvalidArgument, PromptNotAccepted, Refused, ResponseNotAccepted
 from restpoint.prompts import HumanPromptForm, HumanResponseText
 from runners import WAYS, asked, ended, question, unloaded, until
 from support import START, ManualClock
@@ -281,6 +281,35 @@ async def test_a_prompt_takes_no_text_beside_itself(store: ExecutionStore) -> No
     async with Runner(store, [Workflow(body, "flow", 1)]) as runner:
         record = await ended((await runner.start("flow")).record)
     assert "says text itself" in str(record.result)
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "told"),
+    [
+        ("Well?", {}, "'Well?' is not a prompt that can be asked. Give a prompt, such as HumanPromptText(text=...)"),
+        (question("Well?"), {"assignee": "ada"}, "no option assignee; did you mean assignees?"),
+        (question("Well?"), {"colour": "red"}, "A prompt has no option colour."),
+        (
+            question("Well?"),
+            {"assignees": "ada"},
+            "assignees is the text 'ada'; give a list, such as ['ada', 'group:finance']",
+        ),
+        (Refund, {"text": "Well?", "asignees": ["ada"]}, "no option asignees; did you mean assignees?"),
+    ],
+)
+async def test_a_call_that_is_mistyped_says_what_to_write(
+    store: ExecutionStore, asked: Any, options: dict[str, Any], told: str
+) -> None:
+    async def body(ctx: Context) -> str:
+        try:
+            await ctx.ask(asked, **options)
+        except Refused as error:
+            return str(error)
+        return ""
+
+    async with Runner(store, [Workflow(body, "flow", 1)]) as runner:
+        record = await ended((await runner.start("flow")).record)
+    assert told in str(record.result)
 
 
 def test_a_model_that_no_form_can_say_is_refused_when_the_workflow_is_decorated() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine import run
 from restpoint._storage import journal
-from runners import PATIENCE, WAYS, ended, question, unloaded, until
+from runners import PATIENCE, WAYS, answer, ended, question, unloaded, until
 from support import rows, sql
 
 
@@ -196,3 +197,70 @@ async def test_a_workflow_that_swallows_every_cancellation_in_a_loop_does_not_ho
         for task in asyncio.all_tasks():
             if task.get_name().startswith("restpoint:"):  # it would wait for ever
                 task.cancel()
+
+
+async def _poller_is_woken() -> None:
+    """Return in a turn of the loop in which the time limit of the poller's pause has cancelled its task, which is yet to run."""
+    (poller,) = (task for task in asyncio.all_tasks() if task.get_name() == "restpoint:look_for_work")
+    while not poller.cancelling():  # noqa: ASYNC110 - of a single turn no event tells
+        await asyncio.sleep(0)
+
+
+async def raises_in_a_step(ctx: Context) -> None:
+    async def step() -> None:
+        await _poller_is_woken()
+        raise ValueError("no")
+
+    await ctx.step(step)
+
+
+async def raises_itself(ctx: Context) -> None:
+    await _poller_is_woken()
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("body", [raises_in_a_step, raises_itself])
+async def test_what_is_raised_in_the_very_turn_in_which_the_poller_is_woken_is_the_outcome(
+    store: ExecutionStore, body: Callable[[Context], Awaitable[None]]
+) -> None:
+    called: list[str] = []
+
+    @workflow
+    async def work(ctx: Context) -> None:
+        called.append(ctx.execution_id)
+        await body(ctx)
+
+    async with Runner(store, [work]) as runner:
+        record = await ended((await runner.start("work")).record)
+    assert (record.status, len(called)) == ("failed", 1)
+
+
+async def test_a_step_that_is_given_up_in_the_very_turn_in_which_the_poller_is_woken_is_done_by_no_replay(
+    store: ExecutionStore, path: Path
+) -> None:
+    called: list[str] = []
+    begun = asyncio.Event()
+
+    async def step() -> None:
+        called.append("step")
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await _poller_is_woken()
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        called.append("work")
+        task = asyncio.create_task(ctx.step(step))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        return (await ctx.ask(question("And now?"))).text
+
+    async with Runner(store, [work], hold_paused_for=600) as runner:
+        record = (await runner.start("work")).record
+        await answer(store, record, "And now?", "leave it")
+        await ended(record)
+    assert (record.result, called) == ("leave it", ["work", "step"])
+    assert rows(path, "SELECT error FROM journal WHERE kind = 'step'") == [('"abandoned"',)]

@@ -358,3 +358,25 @@ async def test_nothing_keeps_what_a_step_captured(store: ExecutionStore, way: di
         assert (await ended((await runner.start("work")).record)).result == 2
     gc.collect()
     assert [each() for each in captured] == [None] * len(captured)
+
+
+async def test_a_replay_at_every_write_calls_no_step_again_that_is_in_a_thread(store: ExecutionStore) -> None:
+    called: list[str] = []
+    go = threading.Event()
+
+    def slow() -> str:
+        called.append("slow")
+        assert go.wait(PATIENCE)
+        return "done"
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        step = asyncio.create_task(ctx.step(slow))
+        await eventually(lambda: called)
+        await ctx.emit("meanwhile")
+        go.set()
+        return await step
+
+    async with Runner(store, [work], **WAYS["rebuilt"]) as runner:
+        record = await ended((await runner.start("work")).record)
+    assert (record.result, called) == ("done", ["slow"])

@@ -274,7 +274,7 @@ async def test_a_whole_number_that_is_annotated_as_a_float_is_a_float_on_every_r
 @pytest.mark.parametrize(
     ("step", "at", "says"),
     [
-        (_lie, "$", "NoneType does not read back as int"),
+        (_lie, "$", "it is NoneType and annotated as int"),
         (_customer, "$", "is Customer and would read back as Person"),
         (_login, "$.password", "SecretStr"),
         (_corner, "$", "does not read back as Corner"),
@@ -382,6 +382,26 @@ async def test_a_workflow_whose_result_would_read_back_as_another_fails_and_says
     record = await completed(store, [sloppy], "sloppy")
     assert (record.status, record.error_code) == ("failed", "not_json")
     assert "$.at.when" in str(record.error)
+
+
+async def test_a_result_of_another_type_than_its_annotation_says_which_both_are(store: ExecutionStore) -> None:
+    async def answer() -> str:
+        return "Fine"
+
+    @workflow
+    async def unread(ctx: Context) -> str:
+        return await ctx.ask(question("How are you?"))  # type: ignore[return-value]
+
+    @workflow
+    async def forgetful(ctx: Context) -> str:
+        return forgotten  # type: ignore[return-value]
+
+    forgotten = answer()
+    first = (await completed(store, [unread], "unread", answers={"How are you?": "Fine"})).error
+    second = (await completed(store, [forgetful], "forgetful")).error
+    forgotten.close()
+    assert "it is HumanResponseText and annotated as str (the workflow returned it)" in str(first)
+    assert "it is coroutine and annotated as str; await the call that made it (the workflow returned it)" in str(second)
 
 
 async def test_a_model_with_aliases_is_taken_as_an_input_and_read_by_its_aliases(store: ExecutionStore) -> None:

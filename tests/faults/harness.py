@@ -8,6 +8,7 @@ told is known up to the instant of its death.
 
 import asyncio
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -28,8 +29,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import new_files
 import support
 from restpoint._storage.hash_chain import first_wrong
+from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.guard import lock
 
 PATIENCE: Final = support.PATIENCE
@@ -95,6 +98,10 @@ def _breed(inbox: socket.socket) -> None:
         "sqlalchemy.dialects.sqlite.aiosqlite",
     ):
         importlib.import_module(module)
+    new_files.first()
+    migrations._migrate = new_files.migrate
+    gc.collect()
+    gc.freeze()
     inbox.sendall(b"0")
     while True:
         order, descriptors, _, _ = socket.recv_fds(inbox, 65_536, 2)

@@ -1260,10 +1260,10 @@ async def test_who_goes_on_with_what_a_process_left_running_drives_it(
 def test_the_store_does_what_the_model_says_in_random_programs(tmp_path: Path, half: int) -> None:
     done = Counter[str]()
     for more in range(10):  # A change of the rules changes what a seed leads to: go on until everything has happened.
-        done += explore(tmp_path, 30, seed=2 * more + half)
+        done += explore(tmp_path, 15, seed=2 * more + half)
         if all(done[what] for what in OFTEN):
             break
-    check_that_it_happened(done, 30, OFTEN)
+    check_that_it_happened(done, 15, OFTEN)
 
 
 @pytest.mark.deep

@@ -12,7 +12,12 @@ from support import ADA, TEXT, ManualClock, broken_history, file_of, rows
 DAY = 86_400
 LIFE = """
 store = ExecutionStore(None, database=path)
-store.subscribe(lambda change: tell(change.event))
+def told(change):
+    tell(change.event)
+    if arguments:
+        sys.stdin.readline()  # the loop stands still, so that there is more to do after the kill
+
+store.subscribe(told)
 async with store:
     await heard()
 """
@@ -33,13 +38,14 @@ async def test_processes_that_are_killed_while_they_remind_do_all_of_it_once(pat
     ago = ManualClock(SystemClock().now() - 10 * DAY * 1000)
     async with ExecutionStore(None, database=path, clock=ago) as store:
         await asyncio.gather(*(ask(store, number) for number in range(1_200)))
-    async with child(LIFE, path) as alone:
+    async with child(LIFE, path, "and stop") as alone:
         await alone.line()
         await alone.kill()
     async with child(LIFE, path) as one, child(LIFE, path) as other:
         lines = {asyncio.ensure_future(each.line()): each for each in (one, other)}
         heard, waiting = await asyncio.wait(lines, return_when=asyncio.FIRST_COMPLETED)
         for line in heard:
+            assert line.result()
             await lines[line].kill()
         for line in waiting:
             line.cancel()

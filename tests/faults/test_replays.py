@@ -113,7 +113,7 @@ async def _replay_from_everywhere(fresh: Path, folder: Path, seed: int, most: in
     return len(chosen)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 async def test_a_run_goes_on_from_wherever_its_process_died_as_it_had_begun(
     fresh: Path, tmp_path: Path, seed: int
 ) -> None:

@@ -1,6 +1,7 @@
 """FAULTS row 32: steps and workflows that end in unusual ways have a definite outcome, once, and the process lives."""
 
 import asyncio
+import itertools
 import shutil
 import time
 from collections import Counter
@@ -135,8 +136,13 @@ async def _step_ends(store: ExecutionStore, path: Path, end: str, where: str, wa
     assert rows(path, "SELECT count(*) FROM step_attempts") == [(0,)]
 
 
-@pytest.mark.parametrize("where", ["sync", "async", "sync branch", "async timed branch"])
-@pytest.mark.parametrize("end", ENDS)
+WHERES = ["sync", "async", "sync branch", "async timed branch"]
+
+
+# Each end in one place, and one end in each; the deep run has every end in every place.
+@pytest.mark.parametrize(
+    ("end", "where"), dict.fromkeys([*zip(ENDS, itertools.cycle(WHERES)), *(("stop", where) for where in WHERES)])
+)
 async def test_a_step_that_ends_in_an_unusual_way_has_failed_once(
     store: ExecutionStore, path: Path, end: str, where: str
 ) -> None:

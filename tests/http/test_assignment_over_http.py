@@ -85,8 +85,8 @@ async def test_every_actor_may_do_what_the_matrix_says_and_nothing_else(file: Pa
 FORMS = {
     "claim": ("/claim{prompt}", ""),
     "answer": ("{prompt}", "text=Hopper"),
-    "delegate": ("/delegate{prompt}", "to=zoe"),
-    "reassign": ("/reassign{prompt}", "to=zoe%0D%0Agroup:legal&reason=on+holiday"),
+    "delegate": ("/delegate{prompt}", "delegate-to=zoe"),
+    "reassign": ("/reassign{prompt}", "reassign-to=zoe%0D%0Agroup:legal&reassign-reason=on+holiday"),
     "cancel": ("{execution}/cancel", ""),
     "retry": ("{execution}/retry", "reason=again"),
 }

@@ -56,6 +56,9 @@ async def test_the_history_is_asked(client: httpx.AsyncClient) -> None:
     answered = lines(await client.get("/audit/query?event=interaction_answered&actor=local&limit=2&after=1"))
     assert [row["execution_id"] for row in answered] == ids[:2]
     assert lines(await client.get("/audit/query?to=2001-01-01")) == []
+    one = lines(await client.get(f"/audit/query?event=interaction_answered&execution={ids[1]}"))
+    assert [row["execution_id"] for row in one] == [ids[1]]
+    assert lines(await client.get("/audit/report/told?execution=nothing")) == []
     timeline = lines(await client.get(f"/audit/timeline/{ids[1]}"))
     assert [row["event"] for row in timeline][-1] == "execution_completed"
     assert (await client.get("/audit/timeline/nothing")).json()["code"] == "execution_not_found"

@@ -20,7 +20,6 @@ AXE = """
     return found.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]);
 """
 SMALL, WIDE = (320, 900), (1280, 900)
-PARTS = 2
 
 
 @pytest.fixture
@@ -58,12 +57,13 @@ def look_at(site: Site, browser: Browser, sizes: list[tuple[int, int]], part: in
         driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
         visitor.scheme(None)
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    print(f"{number + 1} states, of them each in {of} read at {len(sizes)} widths: {len(found)} barriers")
     return found
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_no_page_in_no_state_has_a_barrier_on_a_small_screen(site: Site, browser: Browser, part: int) -> None:
-    assert look_at(site, browser, [SMALL], part, PARTS) == []
+# States that follow each other are alike, so an ordinary run reads every second one.
+def test_no_page_has_a_barrier_on_a_small_screen(site: Site, browser: Browser) -> None:
+    assert look_at(site, browser, [SMALL], 0, 2) == []
 
 
 @pytest.mark.deep

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -39,7 +40,7 @@ CONTENT = {"amount": 70, "until": "2026-12-31"}
 @asynccontextmanager
 async def client_of(store: ExecutionStore) -> AsyncIterator[tuple[Client, httpx.AsyncClient]]:
     """A client of ours and a plain one, of the routes of a store."""
-    transport = httpx.ASGITransport(asgi_app(store, authenticate=lambda _: Actor("ada")))
+    transport = httpx.ASGITransport(asgi_app(store, authenticate=lambda _: Actor("ada"), pages=True))
     plain = httpx.AsyncClient(transport=transport, base_url="http://testserver")
     async with Client("http://testserver", transport=transport) as client, plain:
         yield client, plain
@@ -75,6 +76,34 @@ async def test_each_field_that_is_wrong_is_a_member_of_the_problem(store: Execut
         assert refused.value.errors[1] == FieldError("#/until", "This field is required.")
         await client.answer(*ids, {"type": "form", "content": CONTENT})
         await client.answer(*ids, {"type": "form", "content": CONTENT})  # again, as after a lost reply
+
+
+class Payment(BaseModel):
+    account: Literal["card", "voucher"] = "card"
+    country: Literal["at", "be", "cz", "de", "dk", "es", "fi"] = "de"
+    speed: Literal["slow", "fast"] | None = None
+    parcels: int = 1
+    note: str = ""
+
+
+async def test_only_what_may_be_left_empty_is_shown_as_optional(store: ExecutionStore) -> None:
+    """A choice that has a default would get it when it is left empty, so the page offers no empty choice."""
+    ids = await asked(store, form_of(Payment, text="How?"))
+    async with client_of(store) as (_, plain):
+        page = "".join((await plain.get("/view/{}/prompt/{}".format(*ids))).text.split("\n"))
+        fields = re.split(r"<(?:fieldset|div) class=\"field", page)[1:6]
+        assert ["(optional)" in field for field in fields] == [False, False, True, False, True]
+        assert ["No answer" in field for field in fields] == [False, False, True, False, False]
+        shown = "content.account=card&content.country=de&content.parcels=1"
+        sent = await plain.post(
+            "/view/{}/prompt/{}".format(*ids),
+            content=f"{shown}&content.speed=&content.note=&action=submit",
+            headers={"content-type": "application/x-www-form-urlencoded"},
+        )
+        assert sent.status_code in {200, 303}, sent.text
+    execution = await store.get(ids[0])
+    assert execution is not None
+    assert execution.status == "running"
 
 
 async def test_a_poll_shows_the_schema_that_the_answer_is_checked_by(store: ExecutionStore) -> None:

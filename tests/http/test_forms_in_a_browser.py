@@ -105,7 +105,12 @@ class Hard(BaseModel):
     blank: str = "  "
 
 
-@pytest.mark.parametrize("value", [Hard(), Hard(sure=False), Hard(sure=True, lines="x\ny", blank=" \t ")])
+OTHER = Hard(sure=True, lines="x\ny", blank=" \t ")
+
+
+@pytest.mark.parametrize(
+    "value", [Hard(sure=False), *(pytest.param(each, marks=pytest.mark.deep) for each in (Hard(), OTHER))]
+)
 def test_what_a_browser_could_change_on_the_way_comes_back_as_it_was(asking: Asking, value: Hard) -> None:
     comes_back(asking, Case(Hard, value))
 
@@ -120,7 +125,7 @@ def examples(count: int, *, deep: bool) -> settings:
 
 
 def test_every_model_is_filled_in_in_a_browser_and_comes_back_equal(asking: Asking) -> None:
-    @examples(8, deep=False)
+    @examples(3, deep=False)
     @given(case=cases())
     def each(case: Case) -> None:
         comes_back(asking, case)

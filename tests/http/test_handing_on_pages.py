@@ -38,7 +38,7 @@ async def page(client: httpx.AsyncClient, path: str, name: str) -> Read:
 
 async def test_a_prompt_is_handed_on_and_waits_for_the_other_person_then(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["joan"])
-    reply = await post(inbox, f"/delegate{path}", "joan", "to=+grace+&reason=on+holiday")
+    reply = await post(inbox, f"/delegate{path}", "joan", "delegate-to=+grace+&delegate-reason=on+holiday")
     assert (reply.status_code, reply.headers["location"]) == (303, "/?done=delegate")
     assert "You handed it on" in (await page(inbox, reply.headers["location"], "joan")).words
     assert path in {each.get("href") for each in (await page(inbox, "/", "grace")).of("a")}
@@ -49,7 +49,7 @@ async def test_a_prompt_is_handed_on_and_waits_for_the_other_person_then(inbox: 
 
 async def test_whoever_hands_their_own_prompt_on_still_sees_it(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text")
-    reply = await post(inbox, f"/delegate{path}", "ada", "to=group:finance")
+    reply = await post(inbox, f"/delegate{path}", "ada", "delegate-to=group:finance")
     assert (reply.status_code, reply.headers["location"]) == (303, path)
     assert "the group finance" in (await page(inbox, path, "ada")).words
 
@@ -57,7 +57,7 @@ async def test_whoever_hands_their_own_prompt_on_still_sees_it(inbox: httpx.Asyn
 async def test_an_operator_addresses_a_prompt_to_several_others(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["grace"])
     assert (await post(inbox, f"/claim{path}", "grace", "")).status_code == 303
-    reply = await post(inbox, f"/reassign{path}", "op", "to=joan%0D%0A%0D%0Agroup:finance%0D%0A")
+    reply = await post(inbox, f"/reassign{path}", "op", "reassign-to=joan%0D%0A%0D%0Agroup:finance%0D%0A")
     assert (reply.status_code, reply.headers["location"]) == (303, path)
     assert "joan, the group finance" in (await page(inbox, path, "op")).words
     assert (await inbox.get(path, headers=as_("grace"))).status_code == 404
@@ -72,11 +72,11 @@ async def test_a_name_that_reaches_nobody_shows_the_page_again_with_what_was_typ
     inbox: httpx.AsyncClient, verb: str, to: str, says: str
 ) -> None:
     path, name = await asked_by(inbox, "ada", "form"), "ada" if verb == "delegate" else "op"
-    reply = await post(inbox, f"/{verb}{path}", name, f"to={to}&reason=kept")
+    reply = await post(inbox, f"/{verb}{path}", name, f"{verb}-to={to}&{verb}-reason=kept")
     read = Read(reply.text)
     assert (reply.status_code, says in read.words) == (422, True)
     assert "<title>Error: " in reply.text
-    assert 'value="kept"' in reply.text
+    assert ">\nkept</textarea>" in reply.text
     wrong = next(each for each in [*read.of("input"), *read.of("textarea")] if each.get("aria-invalid"))
     assert wrong["id"] == f"{verb}-to"
     assert f"#{verb}-to" in {each.get("href") for each in read.of("a")}
@@ -84,14 +84,76 @@ async def test_a_name_that_reaches_nobody_shows_the_page_again_with_what_was_typ
     assert 'value="1"' in reply.text, "the form shows its default, as before"
 
 
+# What the form of an answer has, of which the fields for handing on are a part.
+BEGUN = {
+    "text": ("text=half+a+sentence&comment=and+why", [">\nhalf a sentence</textarea>", ">\nand why</textarea>"]),
+    "radio": ("option=1&comment=and+why", ['id="option-1" value="1" checked', ">\nand why</textarea>"]),
+    "form": ("content.amount=12.5&content.parcels=7&comment=", ['value="12.5"', 'value="7"']),
+}
+
+
+@pytest.mark.parametrize("kind", BEGUN)
+@pytest.mark.parametrize("verb", ["delegate", "reassign"])
+async def test_an_answer_that_was_begun_is_kept_where_a_prompt_is_handed_to_nobody(
+    inbox: httpx.AsyncClient, kind: str, verb: str
+) -> None:
+    path, (begun, kept) = await asked_by(inbox, "op", kind, assignees=["op", "grace"]), BEGUN[kind]
+    reply = await post(inbox, f"/{verb}{path}", "op", f"{begun}&{verb}-to=group:")
+    assert reply.status_code == 422
+    for each in kept:
+        assert each in reply.text
+    form = next(each for each in Read(reply.text).of("form") if each.get("class") == "answer")
+    assert form["action"] == path, "the next button sends the answer, and hands nothing on"
+
+
+@pytest.mark.parametrize("kind", BEGUN)
+async def test_an_answer_that_was_begun_is_kept_where_a_prompt_is_taken_and_given_back(
+    inbox: httpx.AsyncClient, kind: str
+) -> None:
+    path, (begun, kept) = await asked_by(inbox, "ada", kind, assignees=["ada", "grace"]), BEGUN[kind]
+    for verb, words in (("claim", "You have taken this"), ("release", "Take it, so that nobody else answers it")):
+        reply = await post(inbox, f"/{verb}{path}", "ada", begun)
+        assert reply.status_code == 200
+        assert words in Read(reply.text).words
+        for each in kept:
+            assert each in reply.text
+
+
+async def test_an_answer_that_was_begun_is_shown_where_somebody_else_has_taken_the_prompt(
+    inbox: httpx.AsyncClient,
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
+    await post(inbox, f"/claim{path}", "grace", "")
+    reply = await post(inbox, f"/claim{path}", "ada", "text=half+a+sentence&comment=")
+    assert (reply.status_code, "Somebody else has taken it" in reply.text) == (409, True)
+    assert "half a sentence" in Read(reply.text).words
+
+
+async def test_an_answer_to_a_prompt_that_was_addressed_to_others_meanwhile_is_shown_to_its_sender(
+    inbox: httpx.AsyncClient,
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["grace"])
+    await post(inbox, f"/reassign{path}", "op", "reassign-to=joan")
+    reply = await post(inbox, path, "grace", "text=a+long+<b>sentence")
+    assert reply.status_code == 404
+    assert "a long <b>sentence" in Read(reply.text).words
+
+
+async def test_a_page_that_a_form_made_says_which_page_it_shows(inbox: httpx.AsyncClient) -> None:
+    path = await asked_by(inbox, "ada", "text")
+    for address in (f"/delegate{path}", path):
+        (main,) = Read((await post(inbox, address, "ada", "delegate-to=&text=")).text).of("main")
+        assert main["data-page"] == path, "the script asks for that one, and not for the address of the form"
+
+
 async def test_what_somebody_else_has_claimed_or_answered_is_not_handed_on(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
     await post(inbox, f"/claim{path}", "grace", "")
-    reply = await post(inbox, f"/delegate{path}", "ada", "to=joan")
+    reply = await post(inbox, f"/delegate{path}", "ada", "delegate-to=joan")
     assert (reply.status_code, "Somebody else has taken it" in reply.text) == (409, True)
     await post(inbox, path, "grace", "text=yes")
     for verb, name in (("delegate", "ada"), ("reassign", "op")):
-        reply = await post(inbox, f"/{verb}{path}", name, "to=joan&reason=kept")
+        reply = await post(inbox, f"/{verb}{path}", name, f"{verb}-to=joan&{verb}-reason=kept")
         assert (reply.status_code, "Nothing was changed" in reply.text) == (409, True)
         assert "kept" in Read(reply.text).words
 
@@ -100,7 +162,7 @@ async def test_what_somebody_else_has_claimed_or_answered_is_not_handed_on(inbox
 async def test_a_form_of_another_site_hands_nothing_on_and_a_get_neither(inbox: httpx.AsyncClient, verb: str) -> None:
     path = await asked_by(inbox, "op", "text", assignees=["op", "group:finance"])
     for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
-        assert (await post(inbox, f"/{verb}{path}", "op", "to=eve", **headers)).status_code == 403
+        assert (await post(inbox, f"/{verb}{path}", "op", f"{verb}-to=eve", **headers)).status_code == 403
     assert (await inbox.get(f"/{verb}{path}?to=eve", headers=as_("op"))).status_code == 405
     (item,) = (await inbox.get("/inbox", headers=as_("op"))).json()["items"]
     assert (item["assignees"], item.get("claimed_by")) == (["op", "group:finance"], None)
@@ -193,5 +255,5 @@ async def test_an_open_list_hears_of_a_prompt_that_was_handed_to_somebody_and_aw
         asyncio.timeout(PATIENCE),
     ):
         heard = [asyncio.ensure_future(anext(events(each))) for each in (hers, theirs)]
-        await post(inbox, f"/delegate{path}", "joan", "to=grace")
-        assert [each.name for each in await asyncio.gather(*heard)] == ["changed", "changed"]
+        await post(inbox, f"/delegate{path}", "joan", "delegate-to=grace")
+        assert [each.name for each in await asyncio.gather(*heard)] == ["rows", "changed"]

@@ -40,7 +40,12 @@ def form(count: int, title: str, text: str, **more: Any) -> HumanPromptForm:
 
 @pytest.mark.parametrize(
     ("title", "text"),
-    [(LONG, LONG), (UNBROKEN, UNBROKEN), (ARABIC, ARABIC), (NASTY, NASTY)],
+    [
+        pytest.param(LONG, LONG, marks=pytest.mark.deep),  # an unbroken text is harder to fit
+        (UNBROKEN, UNBROKEN),
+        (ARABIC, ARABIC),
+        pytest.param(NASTY, NASTY, marks=pytest.mark.deep),  # test_faults.py has this in every text, without a browser
+    ],
     ids=["long", "unbroken", "from right to left", "script"],
 )
 def test_a_form_of_many_fields_fits_every_width_and_is_sent_whole(

@@ -121,6 +121,8 @@ async def test_each_person_gets_a_link_of_their_own_and_one_of_them_answers(tmp_
             assert mail.user == USER
             assert QUESTION in mail.text
             assert mail.message["Subject"].strip() == f"A question for you: refund ({execution_id})"
+        delivered = "SELECT count(*) FROM outbox WHERE status = 'delivered'"
+        await until(lambda: rows(tmp_path / "app.db", delivered) == [(2,)])
         for _ in range(5):  # a scanner, before anybody reads the mail
             for link in links.values():
                 for method in ("GET", "HEAD"):
@@ -130,7 +132,11 @@ async def test_each_person_gets_a_link_of_their_own_and_one_of_them_answers(tmp_
         crossed = dict(HIDDEN.findall((await office.client.get(links["anna"])).text))
         crossed["ticket"] = links["ben"].partition("=")[2]
         assert (await office.client.post("/ticket", data={**crossed, "text": "No"})).status_code == 403
+        opened = "SELECT actor FROM history WHERE event = 'notice_opened'"
+        assert rows(tmp_path / "app.db", opened) == [], "a scanner, or a form of another link, opens nothing"
+        assert (await office.fill(links["ben"], text="")).status_code == 422
         assert (await office.fill(links["ben"], text="Yes")).status_code == 303
+        assert rows(tmp_path / "app.db", opened) == [("ben",)]
         assert (await office.client.get(links["anna"])).status_code == 410
 
         done = (await office.mails.mail(3))[-1]
@@ -161,6 +167,8 @@ async def test_without_tickets_the_link_is_that_of_the_page_for_whoever_signs_in
         assert office.link(mail).startswith(f"/view/{execution_id}/prompt/")
         assert (await office.client.get("/ticket?ticket=x")).status_code == 404
         assert not (tmp_path / "app.db.keys").exists()
+        warning = f"with links to {office.server.url}: name the URL that they reach this server at, with --public-url"
+        assert sum(warning in line for line in office.server.said) == 1
 
 
 async def test_a_mail_server_that_was_away_is_tried_again(tmp_path: Path) -> None:

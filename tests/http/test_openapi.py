@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from restpoint import ExecutionStore
 from restpoint.http.handlers import Handlers
 from restpoint.http.openapi import document
-from restpoint.http.operations import Content, Operation, operations
+from restpoint.http.operation import Content, Operation
+from restpoint.http.operations import operations
 from restpoint.service import Service
 from serving import make_app, served
 
@@ -46,6 +47,12 @@ def every(part: Any, key: str) -> Iterator[Any]:
 def described(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The operations of a document by method and path."""
     return {f"{method} {path}": each for path, methods in made["paths"].items() for method, each in methods.items()}
+
+
+def test_a_start_that_fails_is_described_with_the_status_that_it_has(made: dict[str, Any]) -> None:
+    start = described(made)["post /v1/workflow"]["responses"]
+    assert "`workflow_failed`" in start["422"]["description"]
+    assert "`workflow_failed`" not in start["500"]["description"]
 
 
 def test_every_operation_has_an_id_of_its_own_a_summary_and_a_tag_that_is_described(made: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -216,3 +217,13 @@ class _As(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.headers["x-user"] = self._name
         return await super().handle_async_request(request)
+
+
+async def test_a_server_whose_routes_are_not_those_of_the_file_any_more_needs_attention(file: Path) -> None:
+    app = make_app(file, authenticate=whoever)
+    async with served(app) as http:
+        assert "All is well" in (await http.get("/attention", headers=OP)).text
+        app.state.deliverer = SimpleNamespace(is_superseded=True)
+        page = (await http.get("/attention", headers=OP)).text
+        assert "Another server has other routes" in page
+        assert "All is well" not in page

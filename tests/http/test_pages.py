@@ -21,7 +21,7 @@ from restpoint.http.app import router
 from restpoint.http.pages import rendering
 from restpoint.http.pages.answers import READERS
 from restpoint.prompts import PROMPTS as KINDS
-from serving import ended, events, served, take
+from serving import ended, events, served
 from support import PATIENCE
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -114,7 +114,11 @@ async def test_the_inbox_is_sorted_by_deadline_and_counts(inbox: httpx.AsyncClie
 
 async def test_the_pages_say_who_was_reminded_and_when_a_prompt_escalates(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(
-        inbox, "ada", "text", assignees=["joan"], remind_after=[0.05, 7_000], escalate_after=9_000, escalate_to=["op"]
+        *(inbox, "ada", "text"),
+        assignees=["joan", "group:legal"],
+        remind_after=[0.05, 7_000],
+        escalate_after=9_000,
+        escalate_to=["op"],
     )
     shown = await until_in(inbox, "/", "joan", "Reminded")
     assert re.findall(r"Escalates in ([^<]+)<", shown) == ["2 hours"]
@@ -123,7 +127,7 @@ async def test_the_pages_say_who_was_reminded_and_when_a_prompt_escalates(inbox:
     assert re.search(r"Escalates\s*\d+ \w+ .* UTC\s*to op", about)
     view = (await page(inbox, f"/view/{execution_of(path)}", "ada")).words
     assert "Escalates in 2 hours" in view
-    assert re.search(r"Reminded\s.* UTC\s*joan", view)
+    assert re.search(r"Reminded\s.* UTC\s*joan, the group legal", view)
     (prompt,) = (await inbox.get(f"/executions/{execution_of(path)}", headers=as_("joan"))).json()["interactions"]
     assert prompt["reminders"]["remind_at"] == pytest.approx(prompt["created_at"] + 7_000)
     assert prompt["reminders"]["reminded_at"] >= prompt["created_at"] + 0.05
@@ -440,9 +444,12 @@ async def test_an_open_list_hears_of_what_concerns_its_reader_and_of_nothing_els
         await asked_by(inbox, "ada", "text")  # not for Joan
         path = await asked_by(inbox, "ada", "text", assignees=["group:finance"])
         async with asyncio.timeout(PATIENCE):
-            assert (await first).name == "changed"
+            told = await first
+            assert (told.name, told.data["gone"]) == ("rows", [])
+            assert [Read(row).of("a")[0]["href"] for row in told.data["rows"]] == [path]
             await post(inbox, path, "joan", "text=yes")
-            assert (await take(stream, "changed"))[-1].name == "changed"
+            gone = path.removeprefix("/view/").replace("/prompt/", "/")
+            assert (await anext(stream)).data == {"rows": [], "gone": [gone]}
 
 
 async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.AsyncClient) -> None:
@@ -463,7 +470,7 @@ async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.Asy
 
 async def test_a_prompt_that_somebody_has_taken_is_theirs_until_they_give_it_back(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
-    assert f"/claim{path}" in {each.get("action") for each in (await page(inbox, path, "ada")).of("form")}
+    assert f"/claim{path}" in {each.get("formaction") for each in (await page(inbox, path, "ada")).of("button")}
     assert (await post(inbox, f"/claim{path}", "ada", "")).headers["location"] == path
     assert "You have taken this" in (await page(inbox, path, "ada")).words
     for address in (path, "/"):

@@ -14,35 +14,15 @@ from chromium import Browser
 from people import as_, asked_by, execution_of, inbox_served
 from served import Served
 from serving import ended
+from visiting import FOLLOWING, Person
 
 pytestmark = pytest.mark.browser
-
-FOLLOWING = """
-    while (!("following" in document.getElementById("main").dataset)) await new Promise((go) => setTimeout(go, 10));
-"""
 
 
 @pytest_asyncio.fixture
 async def inbox(file: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with inbox_served(file) as client:
         yield client
-
-
-class Person:
-    """Somebody at a browser."""
-
-    def __init__(self, browser: Browser, client: httpx.AsyncClient, name: str) -> None:
-        self.browser, self.base = browser, str(client.base_url)
-        self.driver = browser.driver
-        browser.open(f"{self.base}/assets/icon.svg")
-        self.driver.add_cookie({"name": "user", "value": name})
-        self.scripts(on=True)
-
-    def scripts(self, *, on: bool) -> None:
-        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
-
-    def open(self, path: str) -> None:
-        self.browser.open(self.base + path)
 
 
 BY_FORM = {
@@ -61,6 +41,7 @@ def chosen(result: dict[str, Any]) -> list[str]:
     return [each["id"] for each in options if each]
 
 
+@pytest.mark.deep  # test_pages.py sends the same forms without a browser
 async def test_each_kind_is_answered_without_javascript(inbox: httpx.AsyncClient, browser: Browser) -> None:
     paths = {kind: await asked_by(inbox, "ada", kind) for kind in BY_FORM}
 
@@ -91,8 +72,18 @@ async def test_each_kind_is_answered_without_javascript(inbox: httpx.AsyncClient
         assert chosen(result) == CHOSEN.get(kind, [])
 
 
-async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, browser: Browser) -> None:
-    paths = {kind: await asked_by(inbox, "ada", kind) for kind in BY_FORM}
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ["radio", "dropdown"],
+        pytest.param(["text", "notification", "binary_choice", "checkbox"], marks=pytest.mark.deep),
+    ],
+    ids=" ".join,
+)
+async def test_each_kind_is_answered_by_keyboard_only(
+    inbox: httpx.AsyncClient, browser: Browser, kinds: list[str]
+) -> None:
+    paths = {kind: await asked_by(inbox, "ada", kind) for kind in kinds}
     opened = {
         "text": "What shall we tell her?", "notification": "The backup is complete.", "binary_choice": "Pay?",
         "radio": "How shall we reach her?", "checkbox": "Which ways may we use?", "dropdown": "Which way is the best?",
@@ -100,9 +91,9 @@ async def test_each_kind_is_answered_by_keyboard_only(inbox: httpx.AsyncClient, 
 
     def walk() -> None:
         ada = Person(browser, inbox, "ada")
-        for kind, title in opened.items():
+        for kind in kinds:
             ada.open("/")
-            browser.tab_to(title)
+            browser.tab_to(opened[kind])
             browser.enter()
             browser.until("Add a comment")
             match kind:
@@ -149,6 +140,40 @@ async def test_after_a_mistake_the_summary_has_the_focus_and_leads_to_the_field(
         assert ada.driver.switch_to.active_element.get_attribute("name") == "text"
 
     await to_thread(walk)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+async def test_a_begun_answer_is_kept_where_a_prompt_is_handed_to_nobody(
+    inbox: httpx.AsyncClient, browser: Browser, scripts: bool
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
+
+    def hand_on() -> Person:
+        ada = Person(browser, inbox, "ada")
+        ada.scripts(on=scripts)
+        ada.open(path)
+        ada.driver.find_element(By.NAME, "text").send_keys("half a sentence")
+        ada.driver.find_element(By.XPATH, "//summary[normalize-space()='Hand it on…']").click()
+        ada.driver.find_element(By.ID, "delegate-to").send_keys("group:")
+        browser.press("Hand it on")
+        browser.until("Nobody else was asked yet")
+        return ada
+
+    def go_on(ada: Person) -> None:
+        try:
+            browser.press("Send the answer")
+            browser.until("You answered this")
+        finally:
+            ada.scripts(on=True)
+
+    ada = await to_thread(hand_on)
+    if scripts:
+        await to_thread(browser.run, FOLLOWING)
+        for verb in ("claim", "release"):  # the page hears of both, while it has the address of the form
+            assert (await inbox.post(f"/{verb}{path}", headers=as_("grace"))).status_code == 303
+        await to_thread(browser.run, "await refresh()")
+    await to_thread(go_on, ada)
+    assert (await ended(inbox, execution_of(path), **as_("ada")))["result"]["text"] == "half a sentence"
 
 
 # --- Others act meanwhile --------------------------------------------------------------------------------------------

@@ -15,12 +15,9 @@ from restpoint.http import bearer_tokens
 from restpoint.http.app import create_app
 from restpoint.http.pages import live
 from serving import ended, served
+from visiting import FOLLOWING
 
 pytestmark = pytest.mark.browser
-
-FOLLOWING = """
-    while (!("following" in document.getElementById("main").dataset)) await new Promise((go) => setTimeout(go, 10));
-"""
 
 
 class Ada:
@@ -127,6 +124,7 @@ async def test_without_javascript_what_was_sent_after_the_session_had_ended_come
     assert (await ended(client, ada.execution_id, **ada.headers))["result"]["text"] == "two\nlines"
 
 
+@pytest.mark.deep  # test_sign_in.py has this without a browser
 async def test_a_cookie_that_was_stolen_answers_nothing_after_its_person_has_signed_out(
     signed: tuple[httpx.AsyncClient, str], browser: Browser, another_browser: Browser
 ) -> None:

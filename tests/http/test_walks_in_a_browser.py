@@ -54,13 +54,18 @@ class Mouse:
         self._driver.find_element(By.XPATH, where).send_keys(text)
 
 
-@pytest.fixture(params=["by keyboard", "without JavaScript"])
+# The forms of the pages are sent without a browser too, in test_pages.py and test_handing_on_pages.py.
+@pytest.fixture(params=["by keyboard", pytest.param("without JavaScript", marks=pytest.mark.deep)])
 def hands(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Hands]:
     """Somebody without a mouse, and somebody without JavaScript."""
     is_keyboard = request.param == "by keyboard"
-    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not is_keyboard})
+    scripts(browser, on=is_keyboard)
     yield Keyboard(browser) if is_keyboard else Mouse(browser)
-    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    scripts(browser, on=True)
+
+
+def scripts(browser: Browser, *, on: bool) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
 
 
 @pytest.fixture
@@ -132,3 +137,30 @@ def test_an_operator_readdresses_a_prompt_and_retries_what_failed(site: Site, br
     hands.press("Retry…")
     hands.press("Retry it now")
     browser.until("Taken up again after the failure")
+
+
+def test_two_people_vote_and_each_sees_how_the_others_stand(
+    site: Site, browser: Browser, another_browser: Browser, hands: Hands
+) -> None:
+    prompt = site.asked("ada", "binary_choice", assignees=["ada", "group:finance"], votes=2)
+    page_states.Visitor(site, browser).visit(page_states.State("", "ada", "/"))
+    hands.press("Pay?")
+    browser.until("Nobody has voted yet")
+    hands.press("Yes")
+    browser.until("You have voted")
+
+    page_states.Visitor(site, another_browser).visit(page_states.State("", "joan", "/"))
+    scripts(another_browser, on=isinstance(hands, Keyboard))
+    try:
+        another_browser.until("1 voted, 2 equal votes decide")
+        joan = Keyboard(another_browser) if isinstance(hands, Keyboard) else Mouse(another_browser)
+        joan.press("Pay?")
+        another_browser.until("Voted so far: ada")
+        joan.press("Yes")
+        another_browser.until("Decided by 2 equal votes")
+    finally:
+        scripts(another_browser, on=True)
+
+    if isinstance(hands, Mouse):
+        browser.open(f"{site.url}{prompt}")  # without scripts the page stays as it was
+    browser.until("Decided by 2 equal votes")

@@ -1,6 +1,7 @@
 """Webhooks as the deliverer sends them: what receivers get of a question, whatever they answer, and what the file says of it."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,17 @@ def test_a_channel_that_cannot_work_is_refused_when_the_file_is_read(tmp_path: P
     text = f'[channels.crm]\nkind = "webhook"\nsecret_env = "SECRET"\n{settings}\n'
     with pytest.raises(InvalidArgument, match="The channel 'crm': "):
         routes_file.read(write_routes(tmp_path, text)).channels({"SECRET": SECRET})
+
+
+async def test_a_receiver_is_told_whom_each_notice_is_meant_for_without_an_address_of_theirs(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    async with receiving() as receiver:
+        to = 'to = ["assignees", "group:finance"]\n[groups]\nfinance = ["joan"]\n'
+        deliverer = await delivering(store, tmp_path, channel("crm", receiver.url()) + to)
+        assert deliverer.routes.without_address() == []
+        await ask(store)
+        await had(receiver, 2)
+        await settled(path, [("grace", "delivered"), ("joan", "delivered")], "recipient, status")
+        assert {json.loads(request.body)["data"]["recipient"] for request in receiver.requests} == {"grace", "joan"}
+        await deliverer.close()

@@ -2,18 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from notices import TestChannel, deliverer_of, down, notices, settled, until
+from notices import TestChannel, deliverer_of, down, notices, settled, until, write_routes
 from restpoint import ExecutionStore
 from restpoint._storage import outbox, verification
-from restpoint.errors import Conflict, InvalidArgument
+from restpoint.errors import Conflict, InvalidArgument, StorageFull
 from restpoint.notify.deliverer import Deliverer
-from support import ADA, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
+from restpoint.notify.notices import DeliveryFailed
+from support import ADA, PATIENCE, TEXT, ManualClock, broken_history, dump, file_of, rows, sql
 
 ONE = """
 [[routes]]
@@ -31,6 +35,14 @@ finance = ["joan", "zoe", "nemo"]
 name = "questions"
 channel = "office"
 to = ["assignees"]
+"""
+
+MAIL = """
+[channels.office]
+kind = "mail"
+host = "127.0.0.1"
+security = "none"
+sender = "approvals@example.com"
 """
 
 
@@ -74,6 +86,20 @@ async def test_a_question_is_told_and_the_history_says_so(
     assert await broken_history(file_of(store).database) is None
 
 
+async def test_a_notice_has_how_many_votes_are_needed_and_how_many_there_are(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office, reminded = TestChannel(), ONE + 'events = ["interaction_asked", "interaction_reminded"]\n'
+    async with deliverer_of(store, tmp_path, reminded, office=office):
+        execution_id, interaction_id = await asked(store, assignees=["joan", "zoe", "eve"], votes=2, remind_after=60)
+        await office.had(1)
+        await store.resolve_interaction(execution_id, interaction_id, ADA, actor="joan")
+        clock.step(60)
+        assert [(each.votes, each.voted) for each in await office.had(2)] == [(2, 0), (2, 1)]
+        await asked(store)
+        assert [(each.votes, each.voted) for each in (await office.had(3))[2:]] == [(None, 0)]
+
+
 async def test_what_is_answered_at_once_is_told_to_nobody(
     store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -109,6 +135,78 @@ async def test_what_failed_is_tried_again_later_each_time_with_the_same_id(
     assert len({notice.id for notice in office.sent}) == 1
     assert [notice.attempt for notice in office.sent] == [1, 2, 3, 4]
     assert [notice.time for notice in office.sent] == [began] * 4
+
+
+async def test_whatever_a_channel_raises_is_a_failed_attempt_and_holds_no_notice(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office, raised = (
+        TestChannel(),
+        [asyncio.CancelledError(), SystemExit(3), GeneratorExit(), BaseExceptionGroup("", [SystemExit()])],
+    )
+    odd: Any = ValueError("no text")
+    office.failures = [
+        *raised, down("half a character: \udcff"), down(odd), down(retry_after=float("nan")), down(retry_after=odd),
+        down(retry_after=float("inf")), down(retry_after=-5.0),
+    ]  # fmt: skip
+    failures = list(office.failures)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    for attempt in range(1, len(failures) + 1):
+        await office.had(attempt)
+        await until(lambda: notices(path, "status, lease") == [("pending", None)])
+        clock.step((notices(path, "due_at")[0] - clock.now()) / 1000)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+    assert len(office.sent) == len(failures) + 1
+    assert max(each.retry_after or 0 for each in failures if isinstance(each, DeliveryFailed)) <= 86_400
+
+
+async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, refused = TestChannel(), asyncio.Event()
+    office.failures = [down()]
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await asked(store)
+    await office.had(1)
+    await until(lambda: notices(path, "lease") == [None])
+    # The look at what other processes wrote is over: from here on, nothing but the time says that something is due.
+    clock.step(2)
+    await asyncio.sleep(0)
+
+    def full(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        refused.set()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "claim", full)
+    clock.step(8)
+    async with asyncio.timeout(PATIENCE):
+        await refused.wait()
+    await office.had(2)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+
+
+async def test_a_full_disk_keeps_no_deliverer_from_its_end(
+    store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, refused = TestChannel(), asyncio.Event()
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+
+    def full(*_: object, **__: object) -> None:
+        refused.set()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "delivered", full)
+    monkeypatch.setattr(outbox, "release", full)
+    await asked(store)
+    async with asyncio.timeout(PATIENCE):
+        await refused.wait()
+        await deliverer.close()
+    assert office.closed
+    assert notices(path) == ["pending"]
 
 
 async def test_a_notice_is_given_up_three_days_after_its_first_attempt(
@@ -211,6 +309,33 @@ async def test_a_slow_receiver_delays_no_other(store: ExecutionStore, path: Path
     assert len({notice.id for notice in office.sent}) == 40
 
 
+async def test_a_function_of_the_application_that_never_answers_holds_no_notice(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, asked_for = TestChannel(), list[str]()
+
+    async def lookup(person: str) -> dict[str, str]:
+        asked_for.append(person)
+        if len(asked_for) == 1:
+            await asyncio.Event().wait()
+        return {"office": f"{person}@example.com"}
+
+    monkeypatch.setattr("restpoint.notify.deliverer.SEND_SECONDS", 0.1)
+    file = write_routes(tmp_path, ONE + 'to = ["assignees"]')
+    deliverer = await Deliverer.of_file(store, file, channels={"office": office}, lookup=lookup).open()
+    await asked(store, assignees=["joan"])
+    clock.step(1)
+    await until(lambda: notices(path, "lease, problem") == [(None, "Nobody took it within 0.1 seconds.")])
+    monkeypatch.undo()
+    clock.step(11)
+    await until(lambda: bool(notices(path, "recipient")[0]))
+    clock.step(1)
+    (notice,) = await office.had(1)
+    await deliverer.close()
+    assert notice.recipient is not None
+    assert notice.recipient.address == "joan@example.com"
+
+
 async def test_each_person_of_a_group_is_told_and_who_cannot_be_is_named(
     store: ExecutionStore, path: Path, tmp_path: Path
 ) -> None:
@@ -256,6 +381,29 @@ async def test_whoever_has_claimed_a_prompt_is_reminded_and_nobody_else(
     clock.step(60)
     await settled(path, [("zoe", "delivered")], "recipient, status")
     await deliverer.close()
+
+
+async def test_a_person_who_could_not_be_told_in_time_is_reminded_and_not_told_twice(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    office = TestChannel()
+    office.always = down()
+    routes = f'{PEOPLE}events = ["interaction_asked", "interaction_reminded"]\n{MAIL}'
+    deliverer = await deliverer_of(store, tmp_path, routes, office=office).open()
+    await asked(store, assignees=["joan"], remind_after=[timedelta(seconds=12)])
+    await office.had(1)
+    await until(lambda: notices(path, "lease") == [None])
+    clock.step(12)  # the second attempt, and the reminder
+    await office.had(3)
+    await until(lambda: notices(path, "lease") == [None, None])
+    office.always = None
+    for _ in range(4):
+        clock.step(10)
+        await asyncio.sleep(0)
+    await settled(path, ["moot", "delivered"])
+    await deliverer.close()
+    assert [notice.event for notice in office.sent][3:] == ["interaction_reminded"]
+    assert await broken_history(file_of(store).database) is None
 
 
 async def test_auditors_see_whom_a_notice_went_to_and_no_time_of_an_answer_before_it(
@@ -437,3 +585,40 @@ async def test_after_an_erasure_the_outbox_still_fits_the_history(
     await deliverer.close()
     assert "joan@example.com" not in "\n".join(dump(path))
     assert await broken_history(file_of(store).database) is None
+
+
+async def test_of_two_processes_with_different_routes_the_last_one_counts_and_the_other_says_so_once(
+    store: ExecutionStore, path: Path, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = TestChannel(), TestChannel()
+    ours.failures = [down()]
+    others = ONE.replace("questions", "others")
+    async with deliverer_of(store, tmp_path, ONE, office=ours) as first:
+        await asked(store)
+        await settled(path, [("questions", 1, "It is down.")], "route, attempts, problem")
+        async with ExecutionStore(database=path, clock=clock) as elsewhere:
+            async with deliverer_of(elsewhere, tmp_path, others, office=theirs) as last:
+                await stepped(clock, lambda: first.is_superseded and notices(path) == ["delivered"])
+                assert [notice.route for notice in ours.sent] == ["questions"] * 2, "it still sends its own"
+                await asked(store)
+                await stepped(clock, lambda: notices(path) == ["delivered"] * 2)
+                assert ([notice.route for notice in theirs.sent], len(ours.sent)) == (["others"], 2)
+                assert not last.is_superseded
+            async with deliverer_of(elsewhere, tmp_path, ONE, office=theirs):
+                await stepped(clock, lambda: not first.is_superseded)
+    assert rows(path, "SELECT count(*) FROM history WHERE event = 'routes_changed'") == [(3,)]
+    said = [record.message for record in caplog.records if "routes of this process" in record.message]
+    said += [record.message for record in caplog.records if "started with other routes" in record.message]
+    assert len(said) == 2
+
+
+async def stepped(clock: ManualClock, condition: Callable[[], bool]) -> None:
+    """Return once the condition holds, while the clock goes on second by second, each after some looks at it."""
+    looks = count()
+
+    def step() -> bool:
+        if next(looks) % 20 == 0:
+            clock.step(1)
+        return condition()
+
+    await until(step)

@@ -4,26 +4,28 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from email.header import decode_header, make_header
 from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mail_server import PASSWORD, USER, MailServer, Received, mail_server, write_certificate
+from restpoint._core.mail_addresses import check_address
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
 from restpoint.notify.mail import MailChannel, MailSettings
-from restpoint.notify.mail_messages import Sender, check_address, mail_of
+from restpoint.notify.mail_messages import Sender, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ChannelContext, Routes
-from restpoint.notify.wording import Worded
-from restpoint.prompts import HumanPromptText
+from restpoint.notify.wording import Worded, one_line
+from restpoint.prompts import HumanPromptRadio, HumanPromptText, MultipleChoiceOption
 from support import PATIENCE
 
 SECRET = "canary-5b1c"
@@ -122,6 +124,15 @@ async def test_a_mail_says_who_asks_what_of_whom_until_when_and_where(server: Ma
 async def test_the_time_of_a_reminder_is_not_given_as_that_of_the_question(server: MailServer) -> None:
     (mail,) = await sent(server, replace(NOTICE, event=EventKind.INTERACTION_REMINDED))
     assert "Asked:      anna and the group finance\nWhen:       15 Jan 2027, 08:00 UTC\n" in mail.text.replace("\r", "")
+
+
+@pytest.mark.parametrize(("voted", "how"), [(0, "nobody has"), (1, "1 has"), (2, "2 have")])
+async def test_a_mail_says_how_many_votes_are_needed_and_how_many_there_are(
+    server: MailServer, voted: int, how: str
+) -> None:
+    (mail,) = await sent(server, replace(NOTICE, votes=3, voted=voted))
+    assert f"Votes:      3 equal votes answer it; {how} voted so far\n" in mail.text.replace("\r", "")
+    assert f"3 equal votes answer it; {how} voted so far." in mail.html
 
 
 async def test_a_mail_speaks_of_no_detail_of_its_event(server: MailServer) -> None:
@@ -235,6 +246,18 @@ async def test_mails_that_ask_nothing_say_where_they_can_be_ended(server: MailSe
     assert told.message["List-Unsubscribe"] == f"<{where}>"
 
 
+async def test_a_question_without_measure_for_people_without_number_is_cut_in_a_mail(server: MailServer) -> None:
+    options = [MultipleChoiceOption(id=f"o{n}", label=f"Number {n} {'x' * 300}", value=str(n)) for n in range(2_000)]
+    prompt = HumanPromptRadio(text="ü" * 500_000, options=options)
+    (mail,) = await sent(server, replace(NOTICE, prompt=prompt, assignees=("anna", *(f"n{n}" for n in range(500)))))
+    assert "n17, n18 and 481 more" in " ".join(mail.text.split())
+    assert 10_000 < len(mail.text) < 40_000
+    assert " […]" in mail.text
+    assert "Number 99 " in mail.text
+    assert "Number 100 " not in mail.text
+    assert len(mail.raw) < 200_000
+
+
 async def test_a_sample_says_that_it_is_one(server: MailServer) -> None:
     (mail,) = await sent(server, replace(NOTICE, is_sample=True))
     assert mail.message["Subject"].strip().startswith("[Sample] ")
@@ -247,7 +270,14 @@ async def test_a_sample_says_that_it_is_one(server: MailServer) -> None:
 ANY = st.text(st.sampled_from('a: \r\n\t\x00\x0b\x85\u2028\u202e,;<>@"\\()=?_üB') | st.characters(), max_size=80)
 
 
+ENCODED = "=?utf-8?q?=0D=0ABcc:_ben@example.com?="
+
+
 @given(ANY, ANY, ANY, ANY)
+@example(ENCODED, ENCODED, ENCODED, ENCODED)
+@example("refund", "x" * 60 + " <ben@example.com>,", "1", "")
+@example("refund", "x" * 70 + ', "Boss" <ben@example.com>', "1", "ä" * 160)
+@example("refund", "x" * 66 + ' "q" \\ , ben@example.com, ä', "1", "=?")
 @settings(max_examples=300)
 def test_nothing_that_anybody_names_adds_a_header(workflow: str, name: str, execution: str, subject: str) -> None:
     notice = replace(NOTICE, workflow=workflow, execution_id=execution)
@@ -265,6 +295,15 @@ def test_nothing_that_anybody_names_adds_a_header(workflow: str, name: str, exec
     assert [address for _, address in getaddresses([str(read["To"])])] == ["anna@example.com"]
     assert read["To"].addresses[0].addr_spec == "anna@example.com"
     assert len(read["To"].addresses) == 1
+    assert len(read["From"].addresses) == 1
+    assert str(make_header(decode_header(_raw(head, "Subject")))).strip() == one_line(f"{workflow} {subject}")
+    assert max(map(len, mail.content.split(b"\r\n"))) <= 998
+
+
+def _raw(head: str, name: str) -> str:
+    """The value of a header as it went over the wire, unfolded (RFC 5322, section 2.2.3)."""
+    unfolded = head.replace("\r\n ", " ")
+    return next(line.partition(": ")[2] for line in unfolded.split("\r\n") if line.startswith(f"{name}:"))
 
 
 @pytest.mark.parametrize(
@@ -462,7 +501,17 @@ async def test_many_mails_at_once_share_the_connections(server: MailServer) -> N
 @pytest.mark.parametrize("stage", ["RCPT", "DATA"])
 @pytest.mark.parametrize(
     ("reply", "is_final"),
-    [("451 4.7.1 Come back later", False), ("550 5.1.1 No such user", True), ("421 4.3.2 Going down", False)],
+    [
+        ("451 4.7.1 Come back later", False),
+        ("550 5.1.1 No such user", True),
+        ("552 5.3.4 Too large", True),
+        ("421 4.3.2 Going down", False),
+        ("550 5.4.5 Daily user sending quota exceeded", False),
+        ("550 5.1.90 Daily limit of messages", False),
+        ("554 5.7.1 Relay access denied", False),
+        ("530 5.7.0 Log in first", False),
+        ("552 5.2.2 Mailbox full", False),
+    ],
 )
 async def test_what_a_server_takes_later_is_tried_again_and_what_it_refuses_is_not(
     server: MailServer, stage: str, reply: str, is_final: bool
@@ -470,7 +519,7 @@ async def test_what_a_server_takes_later_is_tried_again_and_what_it_refuses_is_n
     server.replies[stage] = reply
     refused = await refusal_of(server)
     assert refused.is_final is is_final
-    assert reply[:9] in refused.problem
+    assert reply.rpartition(".")[0] in refused.problem
 
 
 async def test_a_refused_recipient_is_no_hindrance_for_the_next(server: MailServer) -> None:

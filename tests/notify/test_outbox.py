@@ -1,17 +1,22 @@
 """The outbox in the file: what the transaction of an event writes, and what makes a notice moot."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from notices import notices
 from restpoint import ExecutionStore
-from restpoint._storage import outbox
+from restpoint._storage import leases, outbox
 from restpoint.events import EventKind
 from support import ADA, TEXT, ManualClock, broken_history, file_of, rows, sql
 
 QUESTIONS = outbox.Route("questions", "office", (EventKind.INTERACTION_ASKED, EventKind.INTERACTION_REASSIGNED))
+
+
+OPEN = {"questions": None, "ends": None}
 
 
 async def register(store: ExecutionStore, *routes: outbox.Route) -> None:
@@ -131,23 +136,29 @@ async def test_a_claim_takes_nothing_that_its_own_transaction_settles(store: Exe
     lease = await file.take_lease()
     settling = asyncio.ensure_future(store.withdraw(*ids))
     await asyncio.sleep(0)
-    claiming = file.database.write(outbox.claim, "office", lease, 10)
+    claiming = file.database.write(outbox.claim, "office", lease, 10, OPEN)
     await settling
     assert await claiming == []
     assert notices(path) == ["moot"]
 
 
-async def test_what_a_process_that_is_gone_had_claimed_is_claimed_by_another(
-    store: ExecutionStore, path: Path, clock: ManualClock
+@pytest.mark.parametrize("stands_still", [False, True])
+async def test_what_a_process_that_is_gone_or_stands_still_had_claimed_is_claimed_by_another(
+    store: ExecutionStore, path: Path, clock: ManualClock, stands_still: bool
 ) -> None:
     await register(store, QUESTIONS)
     await asked(store)
+    if stands_still:  # a process that is alive has not renewed its lease
+        holder = leases.this_process()
+        columns = "id, host, pid, started, expires_at"
+        found = (holder.host, holder.pid, holder.started, clock.now())
+        rows(path, f"INSERT INTO leases ({columns}) VALUES (4711, ?, ?, ?, ?)", *found)
     file = file_of(store)
     lease = await file.take_lease()
-    (claimed,) = await file.database.write(outbox.claim, "office", 4_711, 10)
-    assert await file.database.write(outbox.claim, "office", lease, 10) == []
-    assert await file.database.write(outbox.take_over) == 1
-    (again,) = await file.database.write(outbox.claim, "office", lease, 10)
+    (claimed,) = await file.database.write(outbox.claim, "office", 4_711, 10, OPEN)
+    assert await file.database.write(outbox.claim, "office", lease, 10, OPEN) == []
+    assert await file.database.write(outbox.take_over, lease) == 1
+    (again,) = await file.database.write(outbox.claim, "office", lease, 10, OPEN)
     assert (again.id, claimed.attempt, again.attempt) == (claimed.id, 1, 2)
     # The first one was only slow: what it has to say comes too late.
     assert not await file.database.write(outbox.delivered, claimed, 4_711)
@@ -174,6 +185,24 @@ async def test_the_routes_of_a_file_are_replaced_as_a_whole_and_told_of(store: E
     ]  # fmt: skip
 
 
+async def test_what_waited_for_a_disabled_route_is_due_where_that_is_gone_and_then_back(
+    store: ExecutionStore, path: Path, clock: ManualClock
+) -> None:
+    await register(store, QUESTIONS)
+    await asked(store)
+    await asked(store)
+    file = file_of(store)
+    lease = await file.take_lease()
+    (claimed,) = await file.database.write(outbox.claim, "office", lease, 1, {QUESTIONS.name: None})
+    gone = partial(outbox.failed, disables=True)
+    assert await file.database.write(gone, claimed, lease, "It is gone.", 5) == "pending"
+    await register(store, QUESTIONS, replace(QUESTIONS, name="others"))
+    assert notices(path, "due_at") == [None, None]
+    await register(store)
+    await register(store, QUESTIONS)
+    assert notices(path, "due_at") == [clock.now(), clock.now()]
+
+
 async def test_an_execution_stays_until_people_are_told_of_its_end(path: Path, clock: ManualClock) -> None:
     async with ExecutionStore(database=path, clock=clock, ttl_seconds=10) as store:
         await register(store, outbox.Route("ends", "office", (EventKind.EXECUTION_COMPLETED,)))
@@ -185,7 +214,7 @@ async def test_an_execution_stays_until_people_are_told_of_its_end(path: Path, c
         assert await store.cleanup_expired() == 0
         clock.step(3_600)
         assert await store.cleanup_expired() == 0
-        (claimed,) = await file.database.write(outbox.claim, "office", lease, 10)
+        (claimed,) = await file.database.write(outbox.claim, "office", lease, 10, OPEN)
         assert await file.database.write(outbox.delivered, claimed, lease)
         clock.step(3_600)
         assert await store.cleanup_expired() == 1

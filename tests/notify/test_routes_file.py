@@ -55,8 +55,12 @@ ROUTE = '[[routes]]\nname = "one"\nchannel = "office"\n'
     ("text", "message"),
     [
         ("[[routes", "is not TOML"),
-        ("[hooks]", "hooks: Extra inputs are not permitted"),
-        (ROUTE + 'colour = "red"', "routes 'one' colour: Extra inputs"),
+        ("[hooks]", "hooks: there is no such setting; those here are people, groups, channels, routes"),
+        (ROUTE + 'colour = "red"', "routes 'one' colour: there is no such setting; those here are name,"),
+        (
+            ROUTE.replace("channel", "chanel"),
+            "routes 'one' chanel: there is no such setting; those here are name, channel,",
+        ),
         (
             ROUTE + 'events = ["interaction_asked", "signed_in"]',
             "'signed_in' is no event that can be told; use some of",
@@ -66,7 +70,7 @@ ROUTE = '[[routes]]\nname = "one"\nchannel = "office"\n'
         (ROUTE + 'groups = ["group:finance"]', "give the name of the group without 'group:'"),
         (ROUTE + 'to = ["group:finance"]', "tells 'group:finance'; there is no 'finance' under"),
         (ROUTE + 'to = ["assignees"]\nevents = ["execution_failed"]', "assignees of execution_failed"),
-        (ROUTE + ROUTE, "the route 'one' stands there twice"),
+        (ROUTE + ROUTE, "the route 'one' is there twice"),
         ('[[routes]]\nname = "one"\nchannel = "nowhere"', "names the channel 'nowhere'; the file has office"),
         ('[[routes]]\nname = "one two"\nchannel = "office"', "routes 'one two' name"),
         (

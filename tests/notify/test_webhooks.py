@@ -630,7 +630,9 @@ def test_wrong_settings_are_refused_with_what_to_do_and_without_a_secret(setting
         assert secret not in str(refused.value)
 
 
-@pytest.mark.parametrize("wrong", [{"secret": "whsec_x"}, {"timeout": 0}, {"timeout": "5"}, {"content": "some"}])
+@pytest.mark.parametrize(
+    "wrong", [{"secret": "whsec_x"}, {"timeout": 0}, {"timeout": "5"}, {"content": "some"}, {"source": "our server"}]
+)
 def test_a_setting_that_is_none_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         WebhookSettings.model_validate({"url": "https://a.example", **wrong})

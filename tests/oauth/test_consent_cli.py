@@ -1,15 +1,16 @@
 """Consents and keys at the command line: on the file and by way of a server, with bearer tokens and without."""
 
 import asyncio
-import subprocess
-import sys
+import contextlib
+import os
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import pytest
 
 from consents import connect, site
 from fake_provider import Surfer, fake_provider
+from prefork import Forked
 from restpoint.http.app import bearer
 from restpoint.http.bearer_tokens import Tokens, add
 from restpoint.oauth.keyring import Vault, beside, create
@@ -21,25 +22,32 @@ class Waiting:
     """``restpoint authorize``, which prints a link and waits. A context manager; leaves no process behind."""
 
     def __init__(self, *arguments: str, cwd: Path, **variables: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "restpoint.cli", "authorize", *arguments],
-            cwd=cwd, env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        with contextlib.ExitStack() as theirs:
+            ends = [theirs.enter_context(Path(os.devnull).open("rb")).fileno()]
+            self._streams: list[IO[str]] = []
+            for _ in ("stdout", "stderr"):
+                ours, end = os.pipe()
+                theirs.callback(os.close, end)
+                ends.append(end)
+                self._streams.append(os.fdopen(ours))
+            given = environment(**variables)
+            self.process = Forked("authorize", *arguments, cwd=cwd, environment=given, standard=ends)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait(PATIENCE)
+        for each in self._streams:
+            each.close()
 
     async def link(self) -> str:
-        assert self.process.stdout is not None
-        return (await asyncio.to_thread(line_of, self.process.stdout)).strip()
+        return (await asyncio.to_thread(line_of, self._streams[0])).strip()
 
     async def ended(self) -> tuple[int, str]:
-        _, words = await asyncio.to_thread(self.process.communicate, None, PATIENCE)
-        return self.process.returncode, words
+        code = await asyncio.to_thread(self.process.wait, PATIENCE)
+        return code, self._streams[1].read()
 
 
 async def test_authorize_on_the_file_prints_the_link_and_waits(path: Path) -> None:

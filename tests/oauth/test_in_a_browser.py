@@ -275,6 +275,7 @@ def test_a_person_refuses_at_the_provider_and_the_workflow_may_go_on(
     assert openid.token_requests() == []
 
 
+@pytest.mark.deep  # test_consent.py has this without a browser
 def test_a_person_refuses_before_the_provider_hears_of_it(site: Site, openid: Provider, browser: Browser) -> None:
     told = site.begin("careful")
     browser.open(told["auth_url"])
@@ -284,6 +285,7 @@ def test_a_person_refuses_before_the_provider_hears_of_it(site: Site, openid: Pr
     assert [each.url for each in browser.sent() if each.url.startswith(f"{openid.issuer}/auth")] == []
 
 
+@pytest.mark.deep  # test_callbacks.py has this without a browser
 def test_a_provider_that_is_down_is_tried_again(site: Site, openid: Provider, browser: Browser) -> None:
     told = site.begin("whoami")
     openid.control(tokenFaults=["unavailable"])
@@ -326,7 +328,8 @@ def test_a_server_that_dies_while_a_person_is_away_takes_the_callback_later_and_
 @pytest.mark.parametrize(
     ("fault", "first"),
     [
-        ("lose-request", (None, None)),  # the code gets nowhere
+        # The code gets nowhere; test_consent_kills.py has this without a browser.
+        pytest.param("lose-request", (None, None), marks=pytest.mark.deep),
         ("hold-reply", ("authorization_code", 200)),  # the token is made, and nobody gets it
     ],
 )
@@ -353,6 +356,7 @@ def test_a_server_that_dies_during_the_exchange_redeems_no_code_again_and_lets_t
     assert openid.token_requests() == [first, ("authorization_code", 200)]  # a code that comes twice gets 400
 
 
+@pytest.mark.deep  # test_tokens_of_consents.py has this without a browser
 def test_a_token_that_has_expired_when_the_workflow_goes_on_elsewhere_is_refreshed(
     site: Site, openid: Provider, browser: Browser
 ) -> None:
@@ -398,6 +402,7 @@ def test_no_secret_of_a_consent_is_in_the_clear_while_a_workflow_has_its_token(
     assert site.result(told) == ADA
 
 
+@pytest.mark.deep  # test_consent_cli.py has this without a browser
 def test_a_person_at_a_terminal_is_given_the_link_for_a_browser(site: Site, openid: Provider, browser: Browser) -> None:
     told = site.begin("whoami")
     command = ("authorize", told["execution_id"], "--url", site.url)

@@ -64,7 +64,11 @@ def test_a_code_is_given_to_a_person_who_consents_and_redeemed_once(openid: Prov
     assert back["iss"] == openid.issuer  # RFC 9207
 
     tokens = redeem_code(openid, back["code"]).json()
-    assert openid.userinfo(tokens["access_token"]).json() == {"sub": "ada", "email": "ada@example.org"}
+    assert openid.userinfo(tokens["access_token"]).json() == {
+        "sub": "ada",
+        "email": "ada@example.org",
+        "email_verified": True,
+    }
     refreshed = redeem(openid, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json()
     assert openid.userinfo(refreshed["access_token"]).status_code == 200
 
@@ -73,6 +77,7 @@ def test_a_code_is_given_to_a_person_who_consents_and_redeemed_once(openid: Prov
     assert openid.token_requests() == [("authorization_code", 200), ("refresh_token", 200), ("authorization_code", 400)]
 
 
+@pytest.mark.deep  # test_in_a_browser.py relies on this, and fails without it
 def test_a_person_may_say_no(openid: Provider, browser: Browser) -> None:
     assert consented(openid, browser, "Deny") == {
         "error": "access_denied",

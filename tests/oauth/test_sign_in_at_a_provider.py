@@ -186,7 +186,7 @@ async def test_what_cannot_be_a_persons_id_lets_nobody_in(
 
 
 async def test_a_verified_address_is_an_id(path: Path) -> None:
-    person = {"sub": "1", "email": "ada@example.org", "email_verified": True}
+    person = {"sub": "1", "email": "Ada@Example.org", "email_verified": True}
     async with site(path, person, sign_in_claim="email") as at:
         away = await at.set_out()
         assert query(away.headers["location"])["scope"] == "openid email"

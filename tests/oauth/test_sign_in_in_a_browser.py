@@ -154,6 +154,7 @@ def test_a_person_signs_in_uses_the_session_and_signs_out_and_a_stolen_cookie_op
     assert browser.outside() == []
 
 
+@pytest.mark.deep  # tests/http/test_sign_in.py has this without a browser
 def test_signing_out_everywhere_reaches_the_other_browser(
     site: Site, browser: Browser, another_browser: Browser
 ) -> None:
@@ -166,6 +167,7 @@ def test_signing_out_everywhere_reaches_the_other_browser(
     another_browser.until("Continue with Example Corporation")
 
 
+@pytest.mark.deep  # tests/http/test_sign_in.py has this without a browser
 def test_a_session_that_an_operator_ends_is_over_at_the_next_page(site: Site, browser: Browser) -> None:
     sign_in(site, browser)
     done = typed("sessions", "revoke", "--of", "ada", cwd=site.folder)
@@ -175,6 +177,7 @@ def test_a_session_that_an_operator_ends_is_over_at_the_next_page(site: Site, br
     assert typed("audit", "verify", cwd=site.folder).returncode == 0
 
 
+@pytest.mark.deep  # tests/http/test_sign_in.py has this without a browser
 def test_a_token_in_the_form_signs_in_too_and_another_ones_is_refused(site: Site, browser: Browser) -> None:
     browser.open(f"{site.url}/auth/sign-in?next=/executions")
     browser.fill("Token", "rp_nobodys")
@@ -187,6 +190,7 @@ def test_a_token_in_the_form_signs_in_too_and_another_ones_is_refused(site: Site
     assert browser.complaints() == []
 
 
+@pytest.mark.deep  # test_sign_in_at_a_provider.py has this without a browser
 def test_a_provider_that_is_down_is_told_and_another_way_is_offered(
     site: Site, openid: Provider, browser: Browser
 ) -> None:

@@ -286,7 +286,7 @@ async def test_of_many_prompts_those_are_reminded_that_nobody_answered_each_once
         ),
         ({"escalate_after": 61}, "escalate_after is given without escalate_to"),
         ({"escalate_to": ["boss"]}, "escalate_to is given without escalate_after"),
-        ({"escalate_after": 61, "escalate_to": "boss"}, "escalate_to is a list of people and groups"),
+        ({"escalate_after": 61, "escalate_to": "boss"}, "escalate_to is the text 'boss'; give a list"),
         ({"escalate_after": 61, "escalate_to": []}, "escalate_to is a list of people and groups"),
         ({"escalate_after": 61, "escalate_to": ["group:"]}, "can reach nobody"),
         ({"escalate_after": 0, "escalate_to": ["boss"]}, "escalate_after is 0 seconds"),

@@ -13,7 +13,9 @@ from markupsafe import Markup
 
 _SCHEMES: Final = ("https:", "http:", "mailto:")
 _SHOWN: Final = 160  # characters of a text in a list
-_MOST_MARKDOWN: Final = 50_000  # characters; longer text is shown as it is
+_MOST_MARKDOWN: Final = (
+    20_000  # characters; longer text is shown as it is, because to read it would hold the event loop
+)
 
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable("image").enable("table")
 _MARKDOWN.validateLink = lambda url: url.lower().startswith(_SCHEMES)  # type: ignore[method-assign]

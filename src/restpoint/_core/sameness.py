@@ -104,8 +104,6 @@ def _sets(written: AbstractSet[object], read: AbstractSet[object]) -> Difference
 
 
 def _models(written: BaseModel, read: BaseModel) -> Difference | None:
-    if _are_plainly_the_same(written, read):
-        return None
     # Not all of __dict__: a property that was cached is there too.
     found = _members(type(written).__pydantic_fields__, written.__dict__, read.__dict__)
     if found is None and (written.__pydantic_extra__ or read.__pydantic_extra__):
@@ -113,44 +111,6 @@ def _models(written: BaseModel, read: BaseModel) -> Difference | None:
     if found is None and (written.__pydantic_private__ or read.__pydantic_private__):
         found = _all_members(written.__pydantic_private__ or {}, read.__pydantic_private__ or {})
     return found
-
-
-def _are_plainly_the_same(written: BaseModel, read: BaseModel) -> bool:
-    """Whether two models of one class are the same and have only atoms, models and lists of these, as every small prompt has.
-
-    A fifth of the cost of looking for the difference, which matters, because every prompt and every answer is compared.
-    """
-    if (
-        written.__pydantic_extra__
-        or read.__pydantic_extra__
-        or written.__pydantic_private__
-        or read.__pydantic_private__
-    ):
-        return False
-    members, others = written.__dict__, read.__dict__
-    if len(members) != len(others):
-        return False
-    for name, one in members.items():
-        other = others.get(name, _MISSING)
-        if one is other or (type(one) is str and type(other) is str and one == other):
-            continue
-        if type(one) is not list or type(other) is not list or len(one) != len(other):
-            if not _is_plainly_the_same(one, other):
-                return False
-            continue
-        for each, its in zip(one, other, strict=True):
-            if not _is_plainly_the_same(each, its):
-                return False
-    return True
-
-
-def _is_plainly_the_same(one: object, other: object) -> bool:
-    kind = type(one)
-    if kind is not type(other):
-        return False
-    if isinstance(one, BaseModel):
-        return _are_plainly_the_same(one, other)  # type: ignore[arg-type] # they are of one class
-    return kind in _ATOMS and one == other
 
 
 def _dataclasses(written: Any, read: Any) -> Difference | None:

@@ -65,6 +65,11 @@ class Attempts:
         return returned
 
     @property
+    def are_in_threads(self) -> bool:
+        """Whether a step awaits a thread, or what that has just returned."""
+        return any(not call.cancelled() for call in self._thread_calls)
+
+    @property
     def are_blocked(self) -> bool:
         """Whether a thread is still at work in a step, which nothing can stop."""
         return any(not call.is_over for call in self._thread_calls)

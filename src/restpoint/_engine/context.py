@@ -15,6 +15,7 @@ A call gets its position when it is made, also where it is awaited later or in a
 ``asyncio.gather(ctx.ask(...), ctx.ask(...))``.
 """
 
+import difflib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Required, TypedDict, TypeVar, Unpack, overload
@@ -193,6 +194,9 @@ class Context:
         **form: Unpack[FormOptions],
     ) -> Coroutine[Any, Any, Any]:
         model: type[BaseModel] | None = None
+        if unknown := next((option for option in form if option not in FormOptions.__annotations__), None):
+            near = difflib.get_close_matches(unknown, FormTerms.__annotations__, 1)
+            raise InvalidArgument(f"A prompt has no option {unknown}{f'; did you mean {near[0]}?' if near else '.'}")
         if isinstance(prompt, type):
             model = prompt
             prompt, default = form_of(model, **form), default_of(model, default)

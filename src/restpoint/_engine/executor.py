@@ -92,7 +92,7 @@ async def _complete(run: Run, result: Any) -> None:
     try:
         text = (await written(result, run.workflow.output)).text
     except NotJSON as error:
-        await fail(run, error)
+        await fail(run, NotJSON(error.path, f"{error.problem} (the workflow returned it)"))
         return
     await _end(run, journal.complete, text, run.file.keeping)
 
@@ -132,8 +132,11 @@ async def _end(
     """Write the end of the execution, again and again while the storage fails."""
     run.detach()
     while True:
+        if run.writes.are_refused:  # what came before the end is stored before it
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
         try:
-            await run.file.database.write(job, run.claim, *arguments, **named)
+            await run.writes.submit(lambda tx: job(tx, run.claim, *arguments, **named))
         except (LeaseLost, StoreClosed):
             run.set_exit_reason("lost")
         except StorageError:

@@ -18,6 +18,7 @@ from restpoint._engine.calls import Answered, Branch, LateCalls, current_branch,
 from restpoint._engine.parking import LEAVING, Parking
 from restpoint._engine.replay import Journal
 from restpoint._engine.workflow import Workflow
+from restpoint._engine.writes import Writes
 from restpoint._storage import Call, Claim, Entry, Transaction, claims, journal
 from restpoint._store.identity_map import Creation
 from restpoint._store.open_file import OpenFile
@@ -72,6 +73,7 @@ class Run:
         self.got_on = False
         """Whether anything was recorded since it was claimed."""
         self.attempts = Attempts(runner.threads)
+        self.writes = Writes(file.database, claim.execution_id)
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
@@ -151,6 +153,7 @@ class Run:
         """Write nothing more from here on. The first reason counts."""
         if self.exit_reason is None:
             self.exit_reason = why
+            self.writes.end()
 
     def leave(self, why: ExitReason) -> None:
         """Write nothing more, and cancel the tasks."""
@@ -187,6 +190,7 @@ class Run:
         self.detach()
         self.parking.close()
         self.pending.clear()
+        self.writes.close(at_last=self.exit_reason == "released")  # before its claim is given back
         self._runner.forget(self)
 
     async def stopped(self) -> None:
@@ -312,29 +316,21 @@ class Run:
 
         Cancelling the future cancels only the waiting, at once, as it happens on a replay; the job is done all the same.
         """
-        order, done = self.journal.order, asyncio.get_running_loop().create_future()
-        claim, unwritten = self.claim, dict(order.unwritten)
+        order, claim = self.journal.order, self.claim
+        unwritten = dict(order.unwritten)
 
         def fenced(tx: Transaction) -> None:
             job(tx, claim, *arguments, **named)
             if unwritten:
                 journal.number(tx, claim, unwritten)
 
-        def over(written: "asyncio.Future[None]") -> None:
-            error = written.exception()
-            if error is None:
-                self.got_on = True
-                order.written(unwritten)
-                if claim.suspect:
-                    self._runner.trust(claim.execution_id)
-            elif not self._leaves_after(error) and not done.done():
-                done.set_exception(error)
-                done.exception()  # mark it as retrieved: whoever awaited it may have been cancelled
-            if not done.done():
-                done.set_result(None)
+        def stored() -> None:
+            self.got_on = True
+            order.written(unwritten)
+            if claim.suspect:
+                self._runner.trust(claim.execution_id)
 
-        self.file.database.write(fenced).add_done_callback(over)
-        return done
+        return self.writes.queue(fenced, stored, self._leaves_after)
 
     def _leaves_after(self, error: BaseException) -> bool:
         """Whether the run leaves memory because of this error of a write."""
@@ -368,8 +364,8 @@ class Run:
         self.check()
 
     def recorded(self) -> None:
-        """With ``replay_always``, which is for tests, leave memory after every write."""
-        if self._runner.replay_always:
+        """With ``replay_always``, which is for tests, leave memory after every write, unless a replay would call a step twice."""
+        if self._runner.replay_always and not self.attempts.are_in_threads:
             self.got_on = True  # what is queued is written before the claim is given up
             self.leave("released")
             self.check()
@@ -391,7 +387,9 @@ class Run:
         waits = [each for each in waiting if isinstance(each, str)]
         wake_at = min((each for each in waiting if isinstance(each, int)), default=None)
         try:
-            if await self.file.database.write(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
+            if self.writes.are_refused:
+                await asyncio.sleep(_RETRY_SECONDS)
+            elif await self.writes.submit(lambda tx: claims.park(tx, self.claim, waits, wake_at)):
                 self.leave("parked")
         except LeaseLost:
             self.leave("lost")

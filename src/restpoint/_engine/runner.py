@@ -103,6 +103,8 @@ class Runner:
         self._claimed_here: set[str] = set()
         """Executions whose start is being written, with a claim of this process."""
         self._looking: list[asyncio.Task[None]] = []
+        self._idling: asyncio.Task[Any] | None = None
+        """Does nothing at all, so whoever cancels it cancels every task: the event loop ends."""
         self._file: OpenFile | None = None
         self.is_closing = False
         self._unsubscribe: Callable[[], None] | None = None
@@ -134,6 +136,7 @@ class Runner:
             self.later(self._name_strangers())
             self._unsubscribe = self.store.subscribe(self._heard)
             file.lease_keeper.expired.append(self._loader.stood_still)
+            self._idling = asyncio.create_task(asyncio.Event().wait(), name="restpoint:idle")
             self._looking = [
                 asyncio.create_task(self._poller.look_for_work(), name="restpoint:look_for_work"),
                 asyncio.create_task(self._poller.look_for_dead(), name="restpoint:look_for_dead"),
@@ -156,6 +159,8 @@ class Runner:
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._require().lease_keeper.expired.remove(self._loader.stood_still)
+        if self._idling is not None:
+            self._idling.cancel()
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, *self._starting, return_exceptions=True)
@@ -329,7 +334,9 @@ class Runner:
     @property
     def is_ending(self) -> bool:
         """Whether it closes, or its event loop does, which cancels every task."""
-        return self.is_closing or any(task.cancelling() or task.done() for task in self._looking)
+        # Not by the poller's task: its own time limit cancels that ten times a second, and takes it back a turn later.
+        loop_ends = self._idling is not None and self._idling.cancelling() > 0
+        return self.is_closing or loop_ends or any(task.done() for task in self._looking)
 
     def forget(self, run: Run) -> None:
         """Remove a run that left memory, and release its claim if it still has it."""

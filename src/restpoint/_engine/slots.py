@@ -19,9 +19,6 @@ class Slots:
         self._freed = freed
         self.last_owner: str | None = None
         """Whose run got a slot last: the next one's turn comes then."""
-        self.is_shared = False
-        """Whether runs of several owners have had slots."""
-        self._was_given = False
         self._queues: dict[str | None, deque[asyncio.Future[None]]] = {}
         """By owner; the next one's turn comes first."""
 
@@ -35,8 +32,7 @@ class Slots:
 
     def given_to(self, owner: str | None) -> None:
         """Note that a run of this owner got a slot."""
-        self.is_shared |= self._was_given and owner != self.last_owner
-        self.last_owner, self._was_given = owner, True
+        self.last_owner = owner
 
     async def take(self, owner: str | None) -> None:
         """Wait for a slot and take it, for a run of this owner."""

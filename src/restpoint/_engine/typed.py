@@ -4,7 +4,7 @@ A value always goes through its text, also where that is not read from the file.
 on every replay: what was read back, after it was compared with what had been written.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from inspect import Parameter
 from itertools import islice
 from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
@@ -65,7 +65,7 @@ class Typed:
         """
         if self._plain is not None:
             if not isinstance(value, self._plain):
-                raise NotJSON("$", f"it is {type(value).__name__} and annotated as {self._plain.__name__}")
+                raise NotJSON("$", _misfit(value, self._plain))
             return Written(*(encode_walking if is_large else encode_exactly)(value, limit=limit))
         if is_large:
             with uncollected():
@@ -101,6 +101,10 @@ class Typed:
             return error.path, error.problem
         kind = self.annotation
         kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if type(kind) is type and not isinstance(
+            value, (kind, Mapping, list, tuple)
+        ):  # of these, where it is wrong says more
+            return "$", _misfit(value, kind)
         words = f"{type(value).__name__} does not read back as {kind.__name__ if isinstance(kind, type) else kind}"
         if isinstance(error, ValidationError):
             return path_of(error.errors(include_input=False)[0]["loc"][::-1]), f"{words}: {first_problem(error)}"
@@ -144,6 +148,12 @@ def typed(owner: str, annotation: Any) -> Typed:
         raise InvalidArgument(
             f"{owner} is annotated with {annotation!r}, which pydantic cannot read: {str(error).splitlines()[0]}"
         ) from None
+
+
+def _misfit(value: object, kind: type) -> str:
+    """What is wrong with a value that is not of the type that it is annotated with."""
+    forgotten = "; await the call that made it" if isinstance(value, Coroutine) else ""
+    return f"it is {type(value).__name__} and annotated as {kind.__name__}{forgotten}"
 
 
 def _batches(value: Any) -> Iterator[Any]:

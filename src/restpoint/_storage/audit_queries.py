@@ -45,6 +45,7 @@ class Filters:
 _h = history.c
 _JSON: Final = frozenset({"detail", "prompt", "response", "assignees", "actor_groups", "actor_roles"})
 _SPAN: Final = prepare(select(func.coalesce(func.min(_h.sequence), ZERO), func.coalesce(func.max(_h.sequence), ZERO)))
+_OF_VIEWS: Final = frozenset({"since", "until", "workflow", "execution_id"})
 _WITHOUT_WORKFLOW: Final = "file_changes"
 _TIMELINE: Final = table(
     "execution_timeline",
@@ -59,7 +60,7 @@ _TIMELINE_OF: Final = prepare(
 # Raw, as the view is that it stands for: a condition inside it, before people's times are ranked.
 _RESPONSE_TIMES: Final = response_times(
     " AND (:since IS NULL OR at_ms >= :since) AND (:until IS NULL OR at_ms < :until)"
-    " AND (:workflow IS NULL OR workflow = :workflow)"
+    " AND (:workflow IS NULL OR workflow = :workflow) AND (:execution_id IS NULL OR execution_id = :execution_id)"
 )
 
 
@@ -67,7 +68,7 @@ _RESPONSE_TIMES: Final = response_times(
 
 
 def rows_of(connection: sqlite3.Connection, view: str, filters: Filters) -> Iterator[Answer]:
-    """The rows of a view, in the order of the history. Of the filters, the times and the workflow count.
+    """The rows of a view, in the order of the history. Of the filters, the times, the workflow and the execution count.
 
     ``response_times`` has the statistics of the answers that the filters want. A view whose rows have no workflow has none for
     a filter that asks for one.
@@ -75,17 +76,18 @@ def rows_of(connection: sqlite3.Connection, view: str, filters: Filters) -> Iter
     if view == "response_times":
         yield from _all(connection, _RESPONSE_TIMES, asdict(filters))
         return
-    given = {name: value for name, value in filters.given().items() if name in {"since", "until", "workflow"}}
+    given = {name: value for name, value in filters.given().items() if name in _OF_VIEWS}
     yield from _through_windows(connection, _of_view(view, frozenset(given)), given, 0)
 
 
 @cache
 def _of_view(view: str, given: frozenset[str]) -> str:
-    rows = table(view, *map(column, ("sequence", "at_ms", "workflow")))
+    rows = table(view, *map(column, ("sequence", "at_ms", "workflow", "execution_id")))
     conditions = {
         "since": rows.c.at_ms >= bindparam("since"),
         "until": rows.c.at_ms < bindparam("until"),
         "workflow": false() if view == _WITHOUT_WORKFLOW else rows.c.workflow == bindparam("workflow"),
+        "execution_id": rows.c.execution_id == bindparam("execution_id"),
     }
     return prepare(
         select(literal_column("*"))
@@ -97,8 +99,8 @@ def _of_view(view: str, given: frozenset[str]) -> str:
 
 
 def events(connection: sqlite3.Connection, filters: Filters, after: int = 0) -> Iterator[Answer]:
-    """The rows of history after row ``after`` that meet all filters but the execution's id, in order."""
-    given = {name: value for name, value in filters.given().items() if name != "execution_id"}
+    """The rows of history after row ``after`` that meet all filters, in order."""
+    given = filters.given()
     yield from _through_windows(connection, _events_with(frozenset(given)), given, after)
 
 
@@ -117,6 +119,7 @@ def _events_with(given: frozenset[str]) -> str:
         "actor": told.c.actor == bindparam("actor"),
         "event": told.c.event == bindparam("event"),
         "status": told.c.to_status == bindparam("status"),
+        "execution_id": told.c.execution_id == bindparam("execution_id"),
     }
     is_created = created.c.event == word(EventKind.EXECUTION_CREATED)
     return prepare(

@@ -65,13 +65,14 @@ def _runs(state: str, condition: ColumnElement[bool]) -> Select[Any]:
 
 
 def _notices() -> Select[Any]:
-    # Those that are claimed, and those that are not, each by the index of them.
-    is_pending = _o.status == word("pending")
+    # Those that are claimed, and those that are not, each by the index of them. One that waits for the hours of its route is not
+    # late before they begin.
+    is_pending, since = _o.status == word("pending"), func.coalesce(_o.opens_at, _o.created_at).label("since")
     parts = union_all(
-        select(_o.created_at).where(is_pending, _o.lease.is_(None)),
-        select(_o.created_at).where(is_pending, _o.lease.is_not(None)),
+        select(since).where(is_pending, _o.lease.is_(None)),
+        select(since).where(is_pending, _o.lease.is_not(None)),
     ).subquery()
-    columns: tuple[ColumnElement[Any], ...] = word("notices"), func.count(), func.min(parts.c.created_at)
+    columns: tuple[ColumnElement[Any], ...] = word("notices"), func.count(), func.min(parts.c.since)
     return select(*columns).select_from(parts)
 
 

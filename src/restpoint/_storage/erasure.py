@@ -11,7 +11,8 @@ The erasure of a person takes
 - every execution that they own, all of it;
 - in the executions of others, each answer and each vote that they gave, each prompt that was ever addressed to them alone, when
   it was asked or by a delegation or reassignment, and why they could not be told of a prompt. What several votes came to stays,
-  as the votes of the others do: at least one other person said the same.
+  as the votes of the others do: at least one other person said the same;
+- the mail address that they are known by since they signed in.
 
 What a workflow made of an answer (the results of its steps, its own result) belongs to the execution and may have anyone's words.
 So it stays in the executions of others, unless the caller asks for the ``whole``: then every execution in which the person
@@ -35,6 +36,7 @@ from restpoint._core.serialization import encode
 from restpoint._core.threads import in_thread
 from restpoint._storage.executions import read
 from restpoint._storage.history import append, last_sequence
+from restpoint._storage.outbox import mail_addresses
 from restpoint._storage.schema import erasures, executions, history, interactions, outbox, votes
 from restpoint._storage.sqlite import vacuum
 from restpoint._storage.sqlite.connection import ONE, limited, listed, prepare, word, words
@@ -244,6 +246,8 @@ class Erasure:
     executions: list[str] = field(default_factory=list)
     waits: list[tuple[str, str]] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
+    mail_addresses: int = 0
+    """How many mail addresses were forgotten."""
     scrubbed: bool = True
     """Whether the log is empty too, so that nothing of what was erased is in the file or beside it any more."""
 
@@ -259,7 +263,12 @@ async def erase(
         return erase_wait(tx, execution_id, wait_id, what.names, actor, reason, whole=whole)
 
     done = await _each(database, what, job, dropped)
-    if what.executions or what.waits:  # also if nothing was left to erase: the log may still have it from the last time
+    if await mail_addresses.count(database, what.names):
+        done.mail_addresses = await database.write(
+            partial(mail_addresses.erase, names=what.names, actor=actor, reason=reason)
+        )
+    # Also if nothing was left to erase: the log may still have it from the last time.
+    if what.executions or what.waits or done.mail_addresses:
         done.scrubbed = await scrub(database)
     return done
 
@@ -274,7 +283,9 @@ async def preview(database: Database, what: Scope) -> Erasure:
             return len(tx.all(_DETAILS, about)) + is_there
         return len(tx.all(_DETAILS_OF_WAIT, about))
 
-    return await _each(database, what, count, lambda _: None)
+    done = await _each(database, what, count, lambda _: None)
+    done.mail_addresses = await mail_addresses.count(database, what.names)
+    return done
 
 
 async def _each(database: Database, what: Scope, job: Callable[..., int], done_with: Callable[[str], None]) -> Erasure:

@@ -67,7 +67,8 @@ _WRITTEN: Final = prepare(
 Problem = Literal[
     "no_anchor", "anchor_moved", "row_before_anchor", "rows_missing", "row_altered", "digest_altered", "row_inserted",
     "row_out_of_place", "event_unknown", "detail_altered", "detail_missing", "tail_missing", "head_differs",
-    "head_pruned", "status_differs", "wait_differs", "payload_differs", "session_differs", "notice_differs", "execution_missing",
+    "head_pruned", "status_differs", "wait_differs", "payload_differs", "session_differs",
+    "mail_address_differs", "notice_differs", "execution_missing",
     "hold_differs", "four_eyes_violated", "assignment_differs", "vote_differs",
 ]  # fmt: skip
 

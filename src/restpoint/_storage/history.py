@@ -22,7 +22,7 @@ from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, pre
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.errors import DamagedFile
-from restpoint.events import READDRESSINGS, EventKind
+from restpoint.events import READDRESSINGS, EventKind, WaitKind
 
 _h, _e, _i, _j = history.c, executions.c, interactions.c, journal.c
 
@@ -285,14 +285,16 @@ async def touched_since(database: Database, sequence: int, most: int) -> list[tu
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """An execution that a row of history is about, and the names that lead to the prompt or consent that it is about.
+    """An execution that a row of history is about, and the prompt or consent of it that has changed, if one has.
 
-    The names are those of its assignees, or of the owner where it has none; where it was addressed to others, those of before
-    too.
+    ``names`` lead to that prompt or consent: its assignees, or the owner where it has none; where it was addressed to others,
+    those of before too. ``wait`` says which of the two it is; None for neither.
     """
 
     execution_id: str
-    names: frozenset[str]
+    names: frozenset[str] = frozenset()
+    wait: WaitKind | None = None
+    wait_id: str | None = None
 
 
 async def concerned_since(database: Database, sequence: int, most: int) -> tuple[int, list[Concern]]:
@@ -304,9 +306,13 @@ async def concerned_since(database: Database, sequence: int, most: int) -> tuple
         sequence = number
         if execution_id is None:
             continue
-        lists = [assignees] if wait_id is not None else []
-        if EventKind.named(event) in READDRESSINGS:
+        kind = EventKind.named(event)
+        if kind is None or kind.wait is None:
+            found.append(Concern(execution_id))
+            continue
+        lists = [assignees]
+        if kind in READDRESSINGS:
             lists += [row[0] for row in await database.read(_EVER_ADDRESSED, {"id": execution_id, "wait": wait_id})]
         names = {name for each in lists for name in (decode(each) if each else (owner,)) if name is not None}
-        found.append(Concern(execution_id, frozenset(names)))
+        found.append(Concern(execution_id, frozenset(names), kind.wait, wait_id))
     return sequence, found

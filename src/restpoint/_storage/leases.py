@@ -162,6 +162,15 @@ def live(tx: Transaction) -> set[int]:
     return {lease for lease, *holder, until in tx.all(ALL) if Holder(*holder).is_alive(until, tx.now)}
 
 
+def renewed(tx: Transaction) -> set[int]:
+    """Return the leases that were renewed in time: their holders are alive and do not stand still."""
+    return {
+        lease
+        for lease, *holder, until in tx.all(ALL)
+        if tx.now < until and Holder(*holder).is_alive(until, tx.now)
+    }  # fmt: skip
+
+
 def lost(tx: Transaction, own: int) -> dict[int, bool]:
     """The leases that lost the runs that they claimed, each with whether its process died; the caller's own is left out.
 

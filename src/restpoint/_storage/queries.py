@@ -184,7 +184,8 @@ class Asked(Question):
 
     ``on_deadline`` is what happens at the deadline: None where the prompt expires, ``default`` where its default answers it,
     ``fail`` where the execution fails. ``votes`` is how many equal votes answer it (None: it takes none), and ``voted`` are those
-    that were given, the first one first. ``by_votes`` says that they answered it, and no default.
+    that were given, the first one first. ``by_votes`` says that they answered it, and no default. ``priority`` and ``due`` are
+    as in an inbox.
     """
 
     execution_id: str
@@ -203,6 +204,8 @@ class Asked(Question):
     voted: tuple[Vote, ...] = ()
     by_votes: bool = False
     reminders: Reminders | None = None
+    priority: int = 0
+    due: float | None = None
 
 
 _VOTED: Final[ColumnElement[Any]] = literal_column(
@@ -212,7 +215,7 @@ _VOTED: Final[ColumnElement[Any]] = literal_column(
 _ASKED_COLUMNS: Final = (
     _e.owner, _i.assignees, _i.four_eyes, _e.id, _i.id, _e.workflow, _i.status, _i.prompt, _i.created_at, _i.deadline_at,
     _i.closed_at, _i.response, _i.answered_by, _i.on_deadline, _i.excluded, _i.claimed_by, _i.votes,
-    case((_i.votes.is_not(None), _VOTED)), REMINDERS,
+    case((_i.votes.is_not(None), _VOTED)), REMINDERS, func.coalesce(_i.priority, _e.priority), _i.due_at,
 )  # fmt: skip
 _SELECT_ASKED: Final = select(*_ASKED_COLUMNS).select_from(interactions.join(executions, _i.execution_key == _e.key))
 _ASKED: Final = prepare(_SELECT_ASKED.where(_e.id == bindparam("id"), _i.id == bindparam("wait")))
@@ -240,7 +243,7 @@ _ANSWERED_BY: Final = prepare(
 def _asked(row: Sequence[Any]) -> Asked:
     owner, assignees, four_eyes, execution_id, wait_id, workflow, status, prompt, *rest = row
     created_at, deadline_at, closed_at, response, answered_by, on_deadline, excluded, claimed_by, needed, *more = rest
-    voted, reminders = more
+    voted, reminders, priority, due_at = more
     votes = tuple(Vote(voter, voted_at / 1000, said) for voter, voted_at, said in decode(voted) or ())
     answer = {**(decode(response) or {}), "comment": None}
     equal = sum(vote.response is not None and {**vote.response, "comment": None} == answer for vote in votes)
@@ -265,6 +268,8 @@ def _asked(row: Sequence[Any]) -> Asked:
         voted=votes,
         by_votes=needed is not None and status == "answered" and (equal >= needed or on_deadline != "default"),
         reminders=Reminders.read(reminders),
+        priority=priority,
+        due=None if due_at is None else due_at / 1000,
     )
 
 

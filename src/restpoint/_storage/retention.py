@@ -17,6 +17,7 @@ from restpoint._core.timestamps import span
 from restpoint._storage.executions import end, read
 from restpoint._storage.history import ANCHOR, append, head
 from restpoint._storage.leases import live
+from restpoint._storage.outbox import mail_addresses
 from restpoint._storage.schema import (
     consents,
     erasures,
@@ -219,5 +220,6 @@ def prune_history(tx: Transaction, before: int, last: int, most: int) -> int:
     tx.execute(_MOVE_ANCHOR, {"to": to, "the_digest": row[0]})
     tx.execute(_PRUNE, {"to": to})
     tx.execute(_PRUNE_ERASURES, {"to": to})
+    mail_addresses.prune(tx, to)
     append(tx, EventKind.HISTORY_PRUNED, cause="retention", detail=encode({"first": after + 1, "last": to}))
     return int(to - after)

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from restpoint._core.serialization import decode, encode
 from restpoint._storage.history import append
+from restpoint._storage.outbox import mail_addresses
 from restpoint._storage.schema import sessions
 from restpoint._storage.sqlite.connection import limited, listed, prepare
 from restpoint._storage.sqlite.database import Database, Transaction
@@ -101,8 +102,14 @@ async def chosen(
     return found
 
 
-def begin(tx: Transaction, session: Session, token_sha256: bytes, *, instead_of: bytes | None = None) -> None:
-    """Begin a session. The one whose token has the SHA-256 ``instead_of``, which this browser had before, ends."""
+def begin(
+    tx: Transaction, session: Session, token_sha256: bytes, *, instead_of: bytes | None = None, mail: str | None = None
+) -> None:
+    """Begin a session. The one whose token has the SHA-256 ``instead_of``, which this browser had before, ends.
+
+    ``mail`` is the mail address that the provider vouches for, and takes the place of the one that was known. It is empty where
+    the provider vouches for none, so that the one that was known is forgotten, and None where it stays.
+    """
     if instead_of is not None:
         end(tx, instead_of, session.actor.id, "another sign-in")
     groups, roles = sorted(session.actor.groups), sorted(session.actor.roles)
@@ -121,8 +128,13 @@ def begin(tx: Transaction, session: Session, token_sha256: bytes, *, instead_of:
     }
     tx.execute(_BEGIN, row)
     told = {"session": session.id, "provider": session.provider, "groups": groups, "roles": roles}
-    append(tx, EventKind.SIGNED_IN, actor=session.actor.id, cause="provider" if session.provider else "token",
-           detail=encode(told))  # fmt: skip
+    salt = mail_addresses.new_salt()
+    if mail:
+        told["mail_sha256"] = mail_addresses.digest(salt, mail)
+    sequence = append(tx, EventKind.SIGNED_IN, actor=session.actor.id, cause="provider" if session.provider else "token",
+                      detail=encode(told))  # fmt: skip
+    if mail is not None and session.provider is not None:
+        mail_addresses.replace(tx, session.actor.id, mail or None, session.provider, salt, sequence)
 
 
 def use(tx: Transaction, token_sha256: bytes, idle: int) -> None:

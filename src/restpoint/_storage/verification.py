@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, func, select
 from restpoint._storage import comparison, prompt_comparison
 from restpoint._storage.hash_chain import LAST_SEQUENCE, Broken, Finding, Head, Row, read_anchor, walk
 from restpoint._storage.history import GENESIS
+from restpoint._storage.outbox import mail_addresses
 from restpoint._storage.outbox.comparison import of_notices
 from restpoint._storage.schema import history
 from restpoint._storage.sqlite.connection import prepare, word
@@ -163,6 +164,7 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
         findings += comparison.of_tables(connection, tally.live)
         findings += prompt_comparison.of_prompts(connection)
         findings += of_notices(connection)
+        findings += mail_addresses.differences(connection)
         findings += _of_four_eyes(connection, tally.answers)
     findings += _of_unknown(tally)
     findings.sort(key=lambda finding: LAST_SEQUENCE if finding.sequence is None else finding.sequence)

@@ -88,7 +88,11 @@ class PromptRequest(NamedTuple):
 
 def read_assignees(assignees: Sequence[str], argument: str = "assignees") -> str:
     """The people and groups that a prompt is addressed to, as a JSON list. Raises ``InvalidArgument`` and ``NotJSON``."""
-    if isinstance(assignees, str) or not assignees:
+    if isinstance(assignees, str):
+        raise InvalidArgument(
+            f"{argument} is the text {assignees!r:.80}; give a list, such as ['ada', 'group:finance']."
+        )
+    if not assignees:
         raise InvalidArgument(
             f"{argument} is a list of people and groups, with at least one in it; None addresses nobody."
         )

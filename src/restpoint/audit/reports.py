@@ -104,7 +104,7 @@ def question(name: str) -> Question:
 def answers(connection: Connection, name: str, filters: Filters) -> Iterator[Answer]:
     """The rows that answer a question, each by column, in the order of the history. Raises ``InvalidArgument``.
 
-    Of the filters, the times and the workflow count; the rows of ``file`` have no workflow.
+    Of the filters, the times, the workflow and the execution count; the rows of ``file`` have no workflow.
     """
     yield from audit_queries.rows_of(connection, question(name).view, filters)
 

@@ -23,6 +23,9 @@ To = Annotated[
     str | None, typer.Option("--to", metavar="TIME", help="Up to the end of this day, or up to this moment, in UTC.")
 ]
 Workflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Only rows of this workflow.")]
+Execution = Annotated[
+    str | None, typer.Option("--execution", help="Only rows of the execution whose id begins or ends so.")
+]
 Key = Annotated[
     Path | None, typer.Option("--key", envvar="RESTPOINT_AUDIT_KEY", help="Sign with this private key; see keygen.")
 ]
@@ -108,6 +111,7 @@ def query(
         str | None, typer.Option("--event", help="Only events of this kind, such as interaction_answered.")
     ] = None,
     status: Annotated[str | None, typer.Option("--status", "-s", help="Only transitions to this status.")] = None,
+    execution: Execution = None,
     after: Annotated[int, typer.Option("--after", min=0, help="Only rows after this sequence.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most this many, the oldest.")] = None,
     output: Output = Format.TABLE,
@@ -116,9 +120,10 @@ def query(
     from restpoint.cli import audit_output
     from restpoint.cli.audit_backend import open_audit_backend
 
-    filters = _filters(since, until, workflow, actor=actor, event=event, status=status)
     columns = ("sequence", "at", "event", "to_status", "actor", "workflow", "execution_id", "about")
     with open_audit_backend(database, url) as backend:
+        of = None if execution is None else backend.find(execution)
+        filters = _filters(since, until, workflow, actor=actor, event=event, status=status, execution_id=of)
         audit_output.show_rows(backend.events(filters, after, limit), output, columns)
 
 
@@ -143,6 +148,7 @@ def report(
     since: From = None,
     until: To = None,
     workflow: Workflow = None,
+    execution: Execution = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Print reports for auditors: who approved what, how long people took, and more."""
@@ -150,8 +156,9 @@ def report(
     from restpoint.cli import audit_output
     from restpoint.cli.audit_backend import open_audit_backend
 
-    filters = _filters(since, until, workflow)
     with open_audit_backend(database, url) as backend:
+        of = None if execution is None else backend.find(execution)
+        filters = _filters(since, until, workflow, execution_id=of)
         if question is not None:
             asked = reports.question(question)
             audit_output.show_rows(backend.answers(asked.name, filters), output, asked.shown)

@@ -43,8 +43,11 @@ class FileAudit:
 
     def timeline(self, part: str) -> Iterator[Answer]:
         """Yield the history of the execution whose id begins or ends with ``part``."""
-        execution_id = only_one(part, search.ids_in_history(self.connection, part, CANDIDATES + 1))
-        return reports.timeline(self.connection, execution_id)
+        return reports.timeline(self.connection, self.find(part))
+
+    def find(self, part: str) -> str:
+        """The id of the execution whose id begins or ends with ``part``, also of one that has left the file."""
+        return only_one(part, search.ids_in_history(self.connection, part, CANDIDATES + 1))
 
     def head(self, key: Path | None) -> str:
         """Return the sequence and digest of the newest row, signed if there is a key."""
@@ -87,7 +90,11 @@ class ServerAudit:
 
     def timeline(self, part: str) -> Iterator[Answer]:
         """As ``FileAudit.timeline``. An abbreviated id is searched among the executions that are still in the file."""
-        return self._rows(f"timeline/{self._loop.run(find_on_server(self._client, part))}", {})
+        return self._rows(f"timeline/{self.find(part)}", {})
+
+    def find(self, part: str) -> str:
+        """As ``FileAudit.find``, among the executions that are still in the file unless the id is whole."""
+        return self._loop.run(find_on_server(self._client, part))
 
     def head(self, key: Path | None) -> str:
         """As ``FileAudit.head``."""
@@ -142,7 +149,7 @@ async def _next(pieces: AsyncGenerator[bytes, None]) -> bytes | None:
 
 def _query_of(filters: Filters) -> dict[str, Any]:
     others = {name: getattr(filters, name) for name in ("workflow", "actor", "event", "status")}
-    return {**others, "from": _iso(filters.since), "to": _iso(filters.until)}
+    return {**others, "execution": filters.execution_id, "from": _iso(filters.since), "to": _iso(filters.until)}
 
 
 def _iso(milliseconds: int | None) -> str | None:

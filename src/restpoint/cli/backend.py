@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -209,17 +209,24 @@ class FileBackend:
         """Return the rows of history that tell of answers; none where the actor may not read the history."""
         return await _answers(self.history(execution_id))
 
-    async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
-        """Yield events as they happen: of one execution until it has ended, or of all executions without end."""
+    async def follow(
+        self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
+    ) -> AsyncGenerator[HistoryItem, None]:
+        """Yield events as they happen: of one execution until it has ended, or of all executions without end.
+
+        Of all executions, only those of a ``workflow`` and only these ``events``, where any are given.
+        """
         if execution_id is not None:
             async for entry in self._service.follow(self.actor, execution_id, after=after):
                 yield _item(entry)
             return
         from restpoint.service import Gap, Position
 
-        async for each in self._service.feed(self.actor):
-            if not isinstance(each, Position | Gap):  # from now on nothing can be missing
-                yield _item(each)
+        happening = self._service.feed(self.actor, workflow=workflow, events=EventKind.read(events))
+        async with aclosing(happening) as feed:
+            async for each in feed:
+                if not isinstance(each, Position | Gap):  # from now on nothing can be missing
+                    yield _item(each)
 
 
 class ServerBackend:
@@ -300,10 +307,15 @@ class ServerBackend:
         """Start a workflow with the input ``data``, and wait up to ``wait`` seconds for a result or a prompt."""
         return await self._client.start(workflow, data, wait=wait, **options)
 
-    async def follow(self, execution_id: str | None, after: int) -> AsyncIterator[HistoryItem]:
+    async def follow(
+        self, execution_id: str | None, after: int, *, workflow: str | None = None, events: Sequence[str] = ()
+    ) -> AsyncGenerator[HistoryItem, None]:
         """As ``FileBackend.follow``."""
-        async for event in self._client.events(execution_id, after=after if execution_id is not None else None):
-            yield _of_event(event)
+        since = after if execution_id is not None else None
+        coming = self._client.events(execution_id, after=since, workflow=workflow, events=events)
+        async with aclosing(coming) as stream:
+            async for event in stream:
+                yield _of_event(event)
 
 
 def open_backend(database: str, url: str | None, ttl: Sequence[str] | None = None) -> FileBackend | ServerBackend:

@@ -12,7 +12,7 @@ from restpoint.cli.options import DEFAULT_DATABASE, Database, Format, Id, Output
 from restpoint.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from restpoint.cli.backend import FileBackend, ServerBackend
     from restpoint.models import HistoryItem
@@ -227,18 +227,27 @@ def watch(
     ] = None,
     database: Database = DEFAULT_DATABASE,
     url: Url = None,
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only executions of this workflow.")] = None,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="Only events of this kind; may be repeated.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Follow events as they happen, one line each, until Ctrl-C."""
     from restpoint.cli import output as shown
     from restpoint.cli.backend import open_backend
+    from restpoint.events import EventKind
+
+    if execution is not None and (workflow is not None or events):
+        raise terminal.Usage("Of one execution every event is shown.\nLeave out --workflow and --event.")
+    EventKind.read(events or ())
 
     async def work() -> None:
         async with open_backend(database, url) as backend:
             execution_id = await backend.find(execution) if execution is not None else None
             if execution_id is None:
                 terminal.print_message("Watching; Ctrl-C ends it.")
-            async with aclosing(_followed(backend, execution_id)) as items:
+            async with aclosing(_followed(backend, execution_id, workflow, events or ())) as items:
                 async for item in items:
                     if output is Format.TABLE:
                         terminal.print_data(shown.event_line(item, with_id=execution_id is None))
@@ -251,18 +260,20 @@ def watch(
         terminal.print_message()
 
 
-async def _followed(backend: "Backend", execution_id: str | None) -> "AsyncGenerator[HistoryItem, None]":
+async def _followed(
+    backend: "Backend", execution_id: str | None, workflow: str | None, kinds: "Sequence[str]"
+) -> "AsyncGenerator[HistoryItem, None]":
     """Events as they happen. While none comes, a message says which executions nobody goes on with, once for each reason."""
     import asyncio  # here, because the help of every command would pay for it
 
     told: set[tuple[str, str]] = set()
-    events = backend.follow(execution_id, 0)
+    events = backend.follow(execution_id, 0, workflow=workflow, events=kinds)
     coming = asyncio.ensure_future(anext(events, None))
     try:
         while True:
             done, _ = await asyncio.wait([coming], timeout=_QUIET_SECONDS)
             if not done:
-                for who, problem in await _problems(backend, execution_id):
+                for who, problem in await _problems(backend, execution_id, workflow):
                     if (who, problem) not in told:
                         told.add((who, problem))
                         terminal.print_message(f"Nobody goes on with {who}: {problem}")
@@ -273,17 +284,20 @@ async def _followed(backend: "Backend", execution_id: str | None) -> "AsyncGener
             yield item
             coming = asyncio.ensure_future(anext(events, None))
     finally:
+        # What reads the events ends here, and not beside what is closed next.
         coming.cancel()
+        await asyncio.wait([coming])
+        await events.aclose()
 
 
-async def _problems(backend: "Backend", execution_id: str | None) -> list[tuple[str, str]]:
+async def _problems(backend: "Backend", execution_id: str | None, workflow: str | None) -> list[tuple[str, str]]:
     """The executions that nobody goes on with, each with why: this one, or those among the newest that run."""
     found: list[Any] = []
     if execution_id is not None:
         with suppress(NotFound):  # it was swept meanwhile
             found.append(await backend.show(execution_id))
     else:
-        async for item in backend.list(status=["running"]):
+        async for item in backend.list(status=["running"], workflow=workflow):
             found.append(item)
             if len(found) == _LOOKED_AT:
                 break

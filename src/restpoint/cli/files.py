@@ -149,8 +149,9 @@ def backup(
 
     path = existing(database)
     folder = path.parent if target is None else target.absolute() if target.is_dir() else None
-    if keep is not None and folder is None:
-        raise terminal.Usage(f"{target} is not a folder, and --keep counts the backups in a folder.\nName a folder.")
+    if keep is not None and target is not None and folder is None:
+        what = "is not a folder" if target.exists() else "does not exist"
+        raise terminal.Usage(f"{target} {what}, and --keep counts the backups in a folder.\nName a folder that exists.")
     made = backups.stamped(path, folder) if folder is not None else path_of(str(target))
     backups.backup(path, made, verified=not unverified)
     terminal.print_data(f"{target if folder is None else made}\n")

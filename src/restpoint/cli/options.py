@@ -33,11 +33,21 @@ Create = Annotated[
     bool,
     typer.Option("--create", help="Make a new file also where a key ring, backups or a log show that there was one."),
 ]
+
+
+def _unless_a_file_is_named(context: typer.Context, url: str | None) -> str | None:
+    """The server to ask; None where its URL is in the environment and ``--database`` on the command line names a file."""
+    # Typer has its own copy of click from 0.27 on, so their enumerations are compared by name.
+    sources = [getattr(context.get_parameter_source(name), "name", None) for name in ("url", "database")]
+    return None if sources == ["ENVIRONMENT", "COMMANDLINE"] else url
+
+
 Url = Annotated[
     str | None,
     typer.Option(
         "--url",
         envvar="RESTPOINT_URL",
+        callback=_unless_a_file_is_named,
         help="Use this server instead of the file; the bearer token comes from RESTPOINT_TOKEN.",
     ),
 ]

@@ -138,7 +138,8 @@ def _row(item: "NoticeItem") -> tuple[str, ...]:
 
     due = "" if item.due_at is None else shown.when(item.due_at)
     to = item.recipient or item.channel
-    problem = terminal.one_line(item.problem or "")
+    waits = "" if item.opens_at is None else "It waits for the hours of its route. "
+    problem = terminal.one_line(f"{waits}{item.problem or ''}".strip())
     return item.id, item.status, item.event, item.route, to, str(item.attempts), due, problem
 
 
@@ -155,7 +156,7 @@ def show(
         if output is not Format.TABLE:
             shown.show_json(item, output)
             return
-        times = {"created_at", "due_at", "ended_at", "opened_at"}
+        times = {"created_at", "due_at", "ended_at", "opened_at", "opens_at"}
         found = [(name, value) for name, value in item.model_dump().items() if value is not None]
         rows = [(name.removesuffix("_at"), shown.when(value) if name in times else str(value)) for name, value in found]
         shown.table(("", "(times in UTC)"), rows)

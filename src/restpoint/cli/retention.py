@@ -108,6 +108,8 @@ def _tell(done: "Erasure", verb: str) -> None:
     terminal.print_message(
         f"executions {verb}: {len(done.executions)}; prompts and answers in those of others: {len(done.waits)}"
     )
+    if done.mail_addresses:
+        terminal.print_message(f"mail addresses {verb}: {done.mail_addresses}")
     if not done.scrubbed:
         terminal.print_message(
             "A program has a read transaction open, so the log still has the erased data; run: restpoint db vacuum"

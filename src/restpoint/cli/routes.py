@@ -1,6 +1,7 @@
 """Commands on the routes by which people are told of events, and on the secrets that webhooks are signed with."""
 
 import os
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,10 +39,18 @@ def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
                 ", ".join(each.workflows) or "all",
                 ", ".join((*each.assignees, *(f"group:{name}" for name in each.groups))) or "all",
                 ", ".join(each.to) or "the channel",
+                "always" if each.hours is None else str(each.hours),
             )
             for each in found.routes
         ]
-        shown.table(("route", "channel", "events", "workflows", "addressed to", "tells"), rows)
+        shown.table(("route", "channel", "events", "workflows", "addressed to", "tells", "hours"), rows)
+    for person, channel in found.without_address():
+        terminal.print_message(
+            terminal.printable(
+                f"{person} has no address for {channel} in the file; a function of the application, or for mail their "
+                "sign-in, must bring one."
+            )
+        )
     terminal.print_message(f"All is well; routes: {len(found.routes)}, channels: {len(found.settings)}.")
 
 
@@ -104,13 +113,17 @@ def send_sample(
         list[str] | None, typer.Option("--to", help="A person to tell instead of those of the route; may be repeated.")
     ] = None,
     public_url: PublicUrl = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", help="A file that has addresses of people who signed in."),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Send a sample by a route, and say what came of it. It is marked as one, and the file with the executions is not used."""
+    """Send a sample by a route, and say what came of it. It is marked as one, and nothing of it is in the history."""
     from restpoint.cli import output as shown
     from restpoint.notify import routes_file
 
-    outcomes = terminal.run(_sent(routes_file.read(_given(routes)), name, to or [], public_url))
+    outcomes = terminal.run(_sent(routes_file.read(_given(routes)), name, to or [], public_url, database))
     if output is not Format.TABLE:
         shown.show_items([asdict(outcome) for outcome in outcomes], output)
     else:
@@ -122,8 +135,11 @@ def send_sample(
         raise typer.Exit(terminal.STORAGE)
 
 
-async def _sent(file: "Routes", name: str, to: "Sequence[str]", public_url: str | None) -> "list[Outcome]":
+async def _sent(
+    file: "Routes", name: str, to: "Sequence[str]", public_url: str | None, database: str | None
+) -> "list[Outcome]":
     from restpoint._core.clock import SystemClock
+    from restpoint.cli.backend import file_backend
     from restpoint.notify import samples
     from restpoint.notify.addresses import Addresses
 
@@ -135,7 +151,10 @@ async def _sent(file: "Routes", name: str, to: "Sequence[str]", public_url: str 
         raise terminal.Usage(f"The channel {route.channel!r} of this route is one that an application brings.")
     channels = file.channels(os.environ, public_url)
     try:
-        return await samples.send(route, channels[route.channel], Addresses(file), SystemClock(), to=to)
+        async with AsyncExitStack() as opened:
+            store = None if database is None else (await opened.enter_async_context(file_backend(database))).store
+            addresses = Addresses(file, store=store)
+            return await samples.send(route, channels[route.channel], addresses, SystemClock(), to=to)
     finally:
         for channel in channels.values():
             await channel.close()

@@ -15,15 +15,14 @@ from uuid import uuid4
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
-from pydantic_core import from_json
 
 from restpoint import errors
 from restpoint._core.execution_row import StartOptions
 from restpoint._core.serialization import encode
 from restpoint.client import responses
-from restpoint.client.connection import RETRIED, Connection, pause
+from restpoint.client.connection import Connection
 from restpoint.client.outbox import Outbox
-from restpoint.client.sse import read_events
+from restpoint.client.sse import followed
 from restpoint.lifecycle import ExecutionStatus
 from restpoint.models import (
     Event,
@@ -41,10 +40,6 @@ from restpoint.models import (
 
 POLL_SECONDS: Final = 25
 """Seconds that one long poll waits."""
-
-_FINAL_EVENT: Final = "end"
-_SHUTDOWN_EVENT: Final = "shutdown"
-_ERROR_EVENT: Final = "error"
 
 _WORKFLOWS: Final = TypeAdapter(list[WorkflowItem])
 
@@ -314,7 +309,7 @@ class Client:
         workflow: str | None = None,
         events: Collection[str] = (),
         follow: bool = True,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Stream what happens to an execution: each row of its history once, from the row after ``after`` until its end.
 
         Without an id, what happens to all executions that this client may see, from now on or from the row after ``after``; only
@@ -325,38 +320,12 @@ class Client:
         """
         if execution_id is None:
             params = {"workflow": workflow, "event": ",".join(events) or None, "follow": None if follow else "false"}
-            return self._resumed("/events", params, after)
+            return followed(self._server, "/events", params, after)
         if workflow is not None or events or not follow:
             raise errors.InvalidArgument(
                 "Of one execution every event is streamed; leave workflow, events and follow out."
             )
-        return self._resumed(f"{_path(execution_id)}/events", {}, after or 0)
-
-    async def _resumed(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:
-        """The events of a stream until it says that it has ended, over as many connections as that takes."""
-        last, failures = after, 0
-        while True:
-            problem: Exception | None = None
-            try:
-                async for event in self._stream(path, params, last):
-                    failures = 0
-                    if event.event == _FINAL_EVENT:
-                        return
-                    if event.event == _SHUTDOWN_EVENT:
-                        break
-                    if event.event == _ERROR_EVENT:
-                        raise responses.error_of(event.data)
-                    last = event.sequence
-                    if event.event:
-                        yield event
-            except (httpx.TransportError, ValueError, errors.StorageError) as error:
-                if isinstance(error, errors.RestpointError) and not isinstance(error, errors.StorageError):
-                    raise
-                problem = error
-            failures += 1
-            if failures >= self._server.attempts:
-                raise self._server.unreachable(problem)
-            await asyncio.sleep(pause(failures))
+        return followed(self._server, f"{_path(execution_id)}/events", {}, after or 0)
 
     async def audit(self, what: str, **params: Any) -> AsyncGenerator[bytes, None]:
         """Stream the reply of ``GET /audit/...`` in pieces: JSON Lines, or the bytes of an export.
@@ -377,21 +346,6 @@ class Client:
             raise self._server.unreachable(error) from None
 
     # --- Inside ---
-
-    async def _stream(self, path: str, params: Mapping[str, str | None], after: int | None) -> AsyncIterator[Event]:
-        """One connection to a stream. An event without a name says where to go on from."""
-        headers = {"accept": "text/event-stream", **({} if after is None else {"last-event-id": str(after)})}
-        sent = {name: value for name, value in params.items() if value is not None}
-        # Comments keep it alive.
-        async with self._server.stream(path, params=sent, headers=headers, patience=60.0) as reply:
-            if reply.status_code in RETRIED:
-                return
-            if reply.status_code != HTTPStatus.OK:
-                await reply.aread()
-                raise responses.error_in(reply)
-            async for event in read_events(reply.aiter_bytes()):
-                sequence = int(event.id) if event.id.isdecimal() else after or 0
-                yield Event(sequence, event.event, from_json(event.data) if event.event else None)
 
     async def _until(self, execution_id: str, timeout: float | None, enough: Callable[[Execution], bool]) -> Execution:
         try:

@@ -12,22 +12,11 @@ from pydantic_core import from_json
 
 from restpoint._core.serialization import first_problem
 from restpoint.errors import FieldError, Refused, ResponseNotAccepted, RestpointError, ServerUnreachable, by_code
+from restpoint.errors.roots import INSTANTS, MEMBERS
 
 M = TypeVar("M", bound=BaseModel)
 
 _LONGEST_PAUSE: Final = 30.0
-_MEMBERS: Final = (
-    "execution_id",
-    "how",
-    "gone_at",
-    "interaction_id",
-    "answered_by",
-    "claimed_by",
-    "path",
-    "reason",
-    "sqlite_name",
-)
-_MOMENTS: Final = ("answered_at", "claimed_at", "voted_at")
 _BY_STATUS: Final = {
     401: "not_allowed",
     403: "not_allowed",
@@ -109,11 +98,9 @@ def _made(kind: type[RestpointError], members: Mapping[str, Any]) -> RestpointEr
     message = str(members["detail"])
     error: RestpointError = (OSError if issubclass(kind, OSError) else Exception).__new__(kind, message)
     error.args = (message,)
-    for name in _MEMBERS:
-        setattr(error, name, members.get(name))
-    for name in _MOMENTS:
-        if (moment := members.get(name)) is not None:
-            setattr(error, name, round(moment * 1000))  # the wire has seconds
+    for name in MEMBERS:
+        told = members.get(name)
+        setattr(error, name, round(told * 1000) if name in INSTANTS and told is not None else told)
     if isinstance(error, ResponseNotAccepted):
         error.errors = _field_errors(members.get("errors"))
     return error

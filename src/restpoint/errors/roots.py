@@ -1,6 +1,6 @@
 """The roots of the tree of errors, and the tree by its codes."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class RestpointError(Exception):
@@ -29,6 +29,15 @@ class NotAllowed(RestpointError):
     """The actor may see this, but may not do that to it. Nothing was written."""
 
     code = "not_allowed"
+
+
+INSTANTS: Final = ("answered_at", "claimed_at", "voted_at")
+"""The attributes of errors that are milliseconds since the epoch, and seconds in the replies of HTTP."""
+
+MEMBERS: Final = (
+    "execution_id", "how", "gone_at", "interaction_id", "answered_by", "claimed_by", *INSTANTS, "path", "reason", "sqlite_name",
+)  # fmt: skip
+"""The attributes of errors that the replies of HTTP tell, and that the errors of the client have again."""
 
 
 def by_code() -> dict[str, type[RestpointError]]:

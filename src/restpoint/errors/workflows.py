@@ -85,7 +85,8 @@ class ReplayMismatch(RestpointError):
     def __init__(self, execution_id: str, position: str, recorded: str, asked: str) -> None:
         super().__init__(
             f"Execution {execution_id} cannot continue: call {position} was recorded as {recorded}, and the workflow now asks "
-            f"for {asked}. Run the code that it was started with, or give the changed workflow a new version."
+            f"for {asked}. Run the code that it was started with, or give the changed workflow a new version. If "
+            "nothing was changed, what is random, reads a clock or depends on a set's order belongs in a step."
         )
         self.execution_id = execution_id
         self.position = position

@@ -15,25 +15,16 @@ The wire is the one of the in-memory store that restpoint succeeds, and more: ``
 
 import logging
 import os
-import re
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cached_property
-from importlib.metadata import version
-from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Unpack
 
-from pydantic_core import to_json
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.routing import Route
 
-from restpoint import logs
 from restpoint._core.retention_rules import SERVER_EXECUTION_TTL
 from restpoint._engine.runner import Runner
 from restpoint._engine.workflow import Workflow
@@ -43,17 +34,10 @@ from restpoint.access import DEFAULT_POLICY, Actor, Policy
 from restpoint.audit.signing import SigningKey
 from restpoint.http.bearer_tokens import Tokens
 from restpoint.http.credentials import credentials, oauth, vault_of
-from restpoint.http.dispatcher import DispatchedRequest, Dispatcher
 from restpoint.http.handlers import Authenticate, Handlers, RouteOptions
 from restpoint.http.json_bodies import MAX_BODY_BYTES, MAX_BODY_VALUES
 from restpoint.http.metrics import Metrics
-from restpoint.http.openapi import document
-from restpoint.http.operations import Handler, operations
-from restpoint.http.pages import html, reference, rendering
-from restpoint.http.pages.inbox import InboxPages
-from restpoint.http.parameters import refuse_unknown
-from restpoint.http.problems import Problem, problem_of
-from restpoint.http.requests import refuse_two_lengths
+from restpoint.http.routing import Endpoint, Routes, application, lifespan_of
 from restpoint.http.sessions import IDLE_SECONDS, LIFETIME_SECONDS, SessionLimits
 from restpoint.notify import routes_file
 from restpoint.notify.addresses import Lookup, Members
@@ -111,7 +95,7 @@ def asgi_app(
     that a start is answered with 429 and Retry-After. The other options are:
     """
     handlers = Handlers(Service(store, runner, policy, audit_key, owner_limits), **options)
-    return _application(_Routes(handlers, _TITLE), _lifespan_of(handlers))
+    return application(Routes(handlers, _TITLE), lifespan_of(handlers))
 
 
 def router(
@@ -133,7 +117,7 @@ def router(
     app = asgi_app(store, runner, policy=policy, audit_key=audit_key, owner_limits=owner_limits, **options)
     made = APIRouter(lifespan=app.router.lifespan_context)
     for route in app.routes:
-        if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint):
+        if isinstance(route, Route) and isinstance(route.endpoint, Endpoint):
             made.add_api_route(
                 route.path,
                 route.endpoint.respond,
@@ -234,6 +218,11 @@ def create_app(
     deliverer = None
     if told_by is not None:
         told = routes_file.read(Path(told_by), channels or ())
+        if public_url is None and any(route.to for route in told.routes):
+            log.warning(
+                "people are told %s: name the URL that they reach this server at, with --public-url or RESTPOINT_PUBLIC_URL",
+                "without a link" if address is None else f"with links to {address}",
+            )
         vault = None if known is None else known.vault
         if vault is None and told.has_tickets:
             vault = vault_of(store, keys, create=create)
@@ -275,10 +264,10 @@ def create_app(
             await opened.enter_async_context(runner)
             if deliverer is not None:
                 await opened.enter_async_context(deliverer)
-            await opened.enter_async_context(_lifespan_of(handlers)(app))
+            await opened.enter_async_context(lifespan_of(handlers)(app))
             yield
 
-    app = _application(_Routes(handlers, title), lifespan)
+    app = application(Routes(handlers, title), lifespan)
     if trusted_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(trusted_origins), allow_methods=["GET", "POST", "DELETE"],
@@ -287,151 +276,3 @@ def create_app(
     app.state.store, app.state.runner, app.state.shutdown = store, runner, handlers.long_requests.end
     app.state.consents, app.state.deliverer = consents, deliverer
     return app
-
-
-# --- Routes ----------------------------------------------------------------------------------------------------------
-
-
-class _Endpoint:
-    """A handler as an ASGI application that turns every error into a problem.
-
-    ``query`` are the names that the query may have, None for any.
-    """
-
-    def __init__(self, handler: Handler, query: frozenset[str] | None) -> None:
-        self._handler = handler
-        self._query = query
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with logs.about():  # while the reply is sent, too: the server logs a request when its reply begins
-            response = await self.respond(DispatchedRequest(scope, receive, send))
-            try:
-                await response(scope, receive, send)
-            except Problem as problem:  # the reply has begun, so all that is left is to end it too early
-                log.warning("a reply was cut off: %s", problem)
-
-    async def respond(self, request: Request) -> Response:
-        """The reply to a request. Raises the ``HTTPException`` of an application's ``authenticate``."""
-        logs.add(execution_id=request.path_params.get("execution_id"))
-        response = await self._respond(request)
-        # What is shown is for whoever asked, now, and no browser should guess what it is (Fetch, section 3.6).
-        response.headers.setdefault("cache-control", "no-store")
-        response.headers.setdefault("x-content-type-options", "nosniff")
-        return response
-
-    async def _respond(self, request: Request) -> Response:
-        try:
-            refuse_two_lengths(request)
-            if self._query is not None:
-                refuse_unknown(request, self._query)
-            return await self._handler(request)
-        except HTTPException:
-            raise
-        except ClientDisconnect:
-            return Response(status_code=400)  # which nobody receives
-        except Exception as error:  # noqa: BLE001 - a client gets a problem, never a traceback
-            return problem_of(error).response()
-
-
-class _Routes:
-    """The routes of a table of operations, and of their documentation."""
-
-    def __init__(self, handlers: Handlers, title: str) -> None:
-        self._title = title
-        self._base_of = handlers.base_of
-        self._operations = operations(handlers)
-        pages = InboxPages(handlers).routes if handlers.has_pages else ()
-        tickets = () if handlers.ticket_pages is None else handlers.ticket_pages.routes
-        assets = rendering.ROUTES if pages or tickets else ()
-        self._pages = (*pages, *tickets, *assets)
-
-    def __iter__(self) -> Iterator[Route]:
-        for each in self._operations:
-            yield _route(each.path, _Endpoint(each.handler, each.query), each.method, each.id)
-        yield _route("/openapi.json", _Endpoint(self.openapi, frozenset()), "GET", "openapi")
-        yield _route("/docs", _Endpoint(self.docs, frozenset()), "GET", "docs")
-        for page in self._pages:
-            yield _route(page.path, _Endpoint(page.handler, None), page.method, page.name)
-
-    @cached_property
-    def _document(self) -> dict[str, Any]:
-        return document(self._operations, title=self._title, version=version("restpoint"))
-
-    async def openapi(self, request: Request) -> Response:
-        """The OpenAPI document."""
-        servers = [{"url": self._base_of(request, "/openapi.json") or "/"}]
-        return Response(to_json({**self._document, "servers": servers}), media_type="application/json")
-
-    async def docs(self, _: Request) -> Response:
-        """The OpenAPI document as a page for people."""
-        return reference.page(self._document)
-
-
-def _route(path: str, endpoint: "_Endpoint", method: str, name: str) -> Route:
-    route = Route(path, endpoint, methods=[method], name=name)
-    # Starlette's pattern for the rest of a path takes no line break, and an id may have one like any other character.
-    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
-    return route
-
-
-def _lifespan_of(handlers: Handlers) -> Lifespan[Any]:
-    @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
-        with handlers.long_requests.ended_by_signals():
-            yield
-            handlers.long_requests.end()
-
-    return lifespan
-
-
-class _Application(Starlette):
-    """Starlette whose requests go to their routes past its layers."""
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """The layers, with the dispatcher in front of them unless the application has middleware of its own."""
-        layers = super().build_middleware_stack()
-        if self.user_middleware:
-            return layers
-        first = takewhile(lambda route: isinstance(getattr(route, "endpoint", None), _Endpoint), self.router.routes)
-        return Dispatcher(self, (route for route in first if isinstance(route, Route)), layers)
-
-
-def _application(routes: Iterable[Route], lifespan: Lifespan[Starlette]) -> Starlette:
-    app = _Application(
-        routes=list(routes), lifespan=lifespan, exception_handlers={HTTPException: _refuse, Exception: _fail}
-    )
-    app.router.redirect_slashes = False  # a redirect would name a host that the request made up
-    return app
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    """The problem that stands for what Starlette says in plain text: no such route, or not with this method."""
-    if not isinstance(error, HTTPException):
-        raise error
-    try:
-        refuse_two_lengths(request)
-    except Problem as problem:
-        return problem.response()
-    if error.status_code == 405:
-        allowed = ", ".join(_methods(request.app.routes, request.scope))
-        text = f"{request.url.path[:200]} takes {allowed}."
-        return Problem("method_not_allowed", text, headers={"allow": allowed}).response()
-    if error.status_code == 404:
-        if request.headers.get("sec-fetch-mode") == "navigate":  # somebody at a browser (W3C Fetch Metadata)
-            return html.words("Not found", "There is no page at this address.", 404)
-        return Problem(
-            "route_not_found", f"There is no {request.url.path[:200]} here; /openapi.json lists all."
-        ).response()
-    if error.status_code < 400:  # a browser is sent to sign in
-        return Response(status_code=error.status_code, headers=error.headers)
-    return Problem("refused", str(error.detail), status=error.status_code, headers=error.headers).response()
-
-
-async def _fail(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()
-
-
-def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
-    """Every method that some route takes at this path."""
-    matching = (route for route in routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE)
-    return sorted({method for route in matching for method in route.methods or ()})

@@ -118,6 +118,7 @@ def _filters(request: Request) -> Filters:
         actor=parameters.ACTOR.of(request),
         event=parameters.EVENT.of(request),
         status=parameters.STATUS.of(request),
+        execution_id=parameters.EXECUTION.of(request),
     )
 
 

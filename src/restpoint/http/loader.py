@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import linecache
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -13,6 +14,9 @@ from restpoint._engine.workflow import Workflow, by_key
 from restpoint.errors import InvalidArgument
 
 _HERE: Final = Path(__file__).parents[1]
+_PUBLIC: Final = tuple(
+    f"restpoint{each}" for each in ("", ".prompts", ".errors", ".access", ".events", ".http", ".client")
+)
 
 
 def load(*targets: str) -> list[Workflow]:
@@ -40,7 +44,8 @@ def _module(target: str) -> ModuleType:
     path = Path(target)
     if target.endswith(".py") or path.is_dir() or len(path.parts) > 1:
         if not path.is_file() or path.suffix != ".py":
-            raise InvalidArgument(f"{target} is no Python file. Name a .py file or a module with workflows in it.")
+            what = "is no Python file" if path.exists() else "does not exist"
+            raise InvalidArgument(f"{target} {what}. Name a .py file or a module with workflows in it.")
         return _from_file(path.resolve(), target)
     if not all(part.isidentifier() for part in target.split(".")):
         raise InvalidArgument(
@@ -102,4 +107,13 @@ def _failed(target: str, error: BaseException) -> InvalidArgument:
         where = f"{own[-1].filename}:{own[-1].lineno}" if own else target
         if own and (line := linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()):
             where += f" in: {line}"
-    return InvalidArgument(f"{target} cannot be imported. {type(error).__name__}: {what}, at {where}")
+    return InvalidArgument(f"{target} cannot be imported. {type(error).__name__}: {what}, at {where}{_home(error)}")
+
+
+def _home(error: BaseException) -> str:
+    """Where a name of ours is that was imported from another module of ours; empty where something else went wrong."""
+    found = re.match(r"cannot import name '(\w+)' from 'restpoint", str(error))
+    if found is None:
+        return ""
+    homes = [home for home in _PUBLIC if hasattr(importlib.import_module(home), found[1])]
+    return f"; write: from {homes[0]} import {found[1]}" if homes else ""

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from restpoint.errors import by_code
 from restpoint.http import problems
-from restpoint.http.operations import Content, Operation
+from restpoint.http.operation import Content, Operation
 from restpoint.http.schemas import ProblemDetails
 
 _TAGS: Final = {
@@ -147,7 +147,7 @@ def _problems(codes: Iterable[str], schemas: _Schemas) -> dict[str, Any]:
 
 def _problem_example(code: str) -> dict[str, Any]:
     status, kind = problems.STATUS[code], by_code().get(code)
-    summary = _phrase(status) if kind is None else (kind.__doc__ or "").partition("\n")[0]
+    summary = _phrase(status) if kind is None else (kind.__doc__ or "").partition("\n")[0].replace("``", "`")
     value = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": summary, "code": code}
     return {"summary": summary, "value": value}
 

@@ -3,12 +3,7 @@
 Starlette's routes and the OpenAPI document are both made from this table.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
-
-from starlette.requests import Request
-from starlette.responses import Response
+from typing import Any, Final
 
 from restpoint import errors
 from restpoint.audit.export import MEDIA_TYPES
@@ -16,9 +11,10 @@ from restpoint.audit.reports import QUESTIONS
 from restpoint.http import parameters, schemas
 from restpoint.http.audit_handlers import LINES, AuditHandlers
 from restpoint.http.handlers import Handlers
+from restpoint.http.operation import STORAGE, Content, Operation, Reply
 from restpoint.http.outbox_handlers import OutboxHandlers
 from restpoint.http.pages.sign_in import SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE
-from restpoint.http.parameters import Parameter, path, text
+from restpoint.http.parameters import path, text
 from restpoint.http.prompt_handlers import PromptHandlers
 from restpoint.http.session_handlers import SessionHandlers
 from restpoint.http.start_handlers import StartHandlers
@@ -33,81 +29,6 @@ from restpoint.models import (
     WorkflowList,
 )
 from restpoint.oauth.providers import CALLBACK, CALLBACK_PARAMETERS
-
-Handler = Callable[[Request], Awaitable[Response]]
-_Error = type[errors.RestpointError] | str
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A body. ``schema`` is an annotation that pydantic reads; Any is any JSON. ``examples`` have a name each."""
-
-    schema: Any
-    media_types: tuple[str, ...] = ("application/json",)
-    examples: Mapping[str, Any] = field(default_factory=dict)
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply that is no problem; ``content`` is None where it has no body."""
-
-    description: str
-    content: Content | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation.
-
-    - ``path``: as Starlette writes it; ``{name:path}`` may contain slashes.
-    - ``errors``: the errors that it has beside those of every operation of its ``kind``: classes, or codes that only HTTP has.
-      ``problems.STATUS`` has their statuses.
-    - ``kind``: a ``guarded`` operation needs an actor, an ``open`` one does not, and a ``page`` shows its errors to browsers as
-      pages.
-    """
-
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    handler: Handler
-    id: str
-    tag: str
-    replies: Mapping[int, Reply]
-    errors: tuple[_Error, ...] = ()
-    parameters: tuple[Parameter[Any], ...] = ()
-    body: Content | None = None
-    kind: Literal["guarded", "open", "page"] = "guarded"
-
-    @property
-    def query(self) -> frozenset[str] | None:
-        """The names that its query may have; None where it may have any.
-
-        A page takes no offence: whoever links to it may have added something, and a provider may send parameters to a callback
-        that OAuth does not know, which a client ignores (RFC 6749, section 4.1.2).
-        """
-        if self.kind == "page":
-            return None
-        return frozenset(each.name for each in self.parameters if each.place == "query")
-
-    @property
-    def codes(self) -> list[str]:
-        """The codes of every problem that it can be answered with."""
-        found = ["internal_error", *self.errors]
-        if self.query is not None:
-            found += ["unknown_parameter", errors.InvalidArgument, "malformed_request"]
-        if self.kind == "guarded":
-            found += [*_GUARDED, *_STORAGE]
-            found += [] if self.method == "GET" else ["cross_site"]
-            found += [] if self.body is None else _BODY
-        return sorted({each if isinstance(each, str) else each.code for each in found})
-
-
-_STORAGE: Final[tuple[type[errors.RestpointError], ...]] = (
-    errors.StoreClosed,
-    *(kind for kind in errors.by_code().values() if issubclass(kind, errors.StorageError)),
-)
-_BODY: Final = ("malformed_json", "request_timeout", "body_too_large", "body_too_complex", "invalid_body")
-_GUARDED: Final = ("not_authenticated", "loopback_only", errors.NotAllowed, errors.InvalidArgument)
 
 # --- Bodies ----------------------------------------------------------------------------------------------------------
 
@@ -169,6 +90,10 @@ _RESPONSE: Final = Content(
     examples={
         "text": {"response": {"type": "text", "text": "Fine"}},
         "binary_choice": {"response": {"type": "binary_choice", "selected_option": _OPTION}},
+        "form": {
+            "response": {"type": "form", "content": {"amount": 70, "until": "2026-12-31"}, "comment": "As agreed"}
+        },
+        "declined": {"response": {"type": "form", "action": "decline", "comment": "Not my customer"}},
     },
     required=True,
 )
@@ -414,7 +339,7 @@ def _sign_in(handlers: Handlers) -> list[Operation]:
 def _audit(handlers: AuditHandlers) -> list[Operation]:
     tag = "audit"
     times = (parameters.FROM, parameters.TO)
-    found = (*times, parameters.WORKFLOW)
+    found = (*times, parameters.WORKFLOW, parameters.EXECUTION)
     more = (parameters.ACTOR, parameters.EVENT, parameters.STATUS, parameters.AFTER, parameters.ROWS)
     which = (parameters.FORMAT, *times, parameters.FIRST, parameters.LAST)
     exported = Reply("The bytes, the same every time.", Content(str, tuple(MEDIA_TYPES.values())))
@@ -443,6 +368,6 @@ def _server(handlers: Handlers) -> list[Operation]:
     tag = "server"
     return [
         Operation("GET", "/healthz", handlers.healthz, "get_health", tag, well, kind="open"),
-        Operation("GET", "/readyz", handlers.readyz, "get_readiness", tag, well, ("not_ready", *_STORAGE), kind="open"),
+        Operation("GET", "/readyz", handlers.readyz, "get_readiness", tag, well, ("not_ready", *STORAGE), kind="open"),
         Operation("GET", "/metrics", handlers.metrics, "get_metrics", tag, text, ("no_metrics",)),
     ]

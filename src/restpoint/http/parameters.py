@@ -183,14 +183,6 @@ LAST_ROW: Final = Parameter(
 )  # fmt: skip
 
 
-def _read_events(given: str) -> tuple[EventKind, ...]:
-    named = {name: EventKind.named(name) for name in given.split(",")}
-    unknown = [name for name, kind in named.items() if kind is None]
-    if unknown:
-        raise InvalidArgument(f"{unknown[0][:80]!r} is no event; the reference of events has their names.")
-    return tuple(kind for kind in named.values() if kind is not None)
-
-
 def _read_follow(given: str) -> bool:
     if given not in {"true", "false"}:
         raise InvalidArgument(f"follow is {given[:80]!r}; give true or false.")
@@ -203,7 +195,7 @@ FOLLOW: Final = Parameter(
 )  # fmt: skip
 EVENTS: Final = Parameter(
     "event", "query", "Only these events.", {"type": "array", "items": {"type": "string", "enum": list(EventKind)}},
-    _read_events, repeated=True,
+    lambda given: EventKind.read(given.split(",")), repeated=True,
 )  # fmt: skip
 
 # --- For auditors ----------------------------------------------------------------------------------------------------

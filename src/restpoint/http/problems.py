@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from restpoint import errors
 from restpoint._core.log_limit import STORAGE_FAILURES
+from restpoint.errors.roots import INSTANTS, MEMBERS
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +57,13 @@ _ERROR_STATUS: Final[Mapping[type[errors.RestpointError], int]] = {
     errors.ExecutionCancelled: 409,
     errors.InteractionExpired: 410,
     errors.InteractionWithdrawn: 410,
+    errors.WorkflowFailed: 422,  # the reply to a start; the code is the one that the workflow gave
     errors.OwnerLimitReached: 429,
     errors.StoreClosed: 503,
     errors.StorageFull: 507,
 }
 """The errors whose status does not follow from what they derive from."""
 
-_MEMBERS: Final = (
-    "execution_id",
-    "how",
-    "gone_at",
-    "interaction_id",
-    "answered_by",
-    "answered_at",
-    "claimed_by",
-    "claimed_at",
-    "voted_at",
-    "path",
-    "reason",
-    "sqlite_name",
-)
 _RETRY_SECONDS: Final = "1"
 
 
@@ -150,15 +138,13 @@ def problem_of(error: Exception) -> Problem:
     headers = {"retry-after": _RETRY_SECONDS} if retry else {}
     if isinstance(error, errors.OwnerLimitReached):
         headers = {"retry-after": str(error.retry_after)}
-    members: dict[str, Any] = {
-        name: getattr(error, name) for name in _MEMBERS if getattr(error, name, None) is not None
-    }
+    members: dict[str, Any] = {name: getattr(error, name) for name in MEMBERS if getattr(error, name, None) is not None}
     if isinstance(error, errors.IdempotencyConflict):
         # A problem of a start that names an execution says how that one failed; this start began none.
         members.pop("execution_id", None)
     if isinstance(error, errors.ResponseNotAccepted) and error.errors:
         members["errors"] = [each._asdict() for each in error.errors]  # as RFC 9457, section 3, has them
-    for name in ("answered_at", "claimed_at", "voted_at"):
+    for name in INSTANTS:
         if name in members:
             members[name] /= 1000  # seconds, as everywhere on the wire
     return Problem(error.code, detail, status=status, headers=headers, **members)

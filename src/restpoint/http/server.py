@@ -100,8 +100,13 @@ def run(settings: Settings) -> None:
     Before anything has started, raises ``InvalidArgument`` if the target, the tokens, the address or a name is wrong, and
     ``StorageError`` if the file cannot be used.
     """
-    _check(settings)
-    listening = listen(settings.host, settings.port)
+    seals = _check(settings)
+    with contextlib.closing(listen(settings.host, settings.port)) as listening:
+        _prepare_file(settings, seals=seals)
+        _run(settings, listening)
+
+
+def _run(settings: Settings, listening: socket.socket) -> None:
     url = _url(settings.host, listening)
     settings = replace(settings, address=url)
     config = Config(
@@ -121,11 +126,10 @@ def run(settings: Settings) -> None:
     # uvicorn raises the signal again after a clean end, and the process should exit with 0 then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    with contextlib.closing(listening):
-        if settings.workers == 1:
-            _SingleServer(config, url).run([listening])
-        else:
-            _Supervisor(config, [listening], url).run()
+    if settings.workers == 1:
+        _SingleServer(config, url).run([listening])
+    else:
+        _Supervisor(config, [listening], url).run()
 
 
 def make_app(settings: Settings) -> "Starlette":
@@ -162,8 +166,8 @@ def make_app(settings: Settings) -> "Starlette":
     )
 
 
-def _check(settings: Settings) -> None:
-    """Check everything that can be wrong before a worker starts, because the parent reports it better."""
+def _check(settings: Settings) -> bool:
+    """Check what can be wrong before a worker starts, because the parent reports it better. Returns whether it seals secrets."""
     found = loader.load(*settings.targets)
     names = sorted({each.name for each in found})
     if settings.default is not None and settings.default not in names:
@@ -181,7 +185,7 @@ def _check(settings: Settings) -> None:
         raise InvalidArgument(
             f"Without tokens the server answers this machine only, and {settings.host} is open to others. "
             "Make tokens with `restpoint tokens add NAME` and name their file with --tokens-file, have people sign in with a "
-            "provider (sign_in = true in the file of --providers), or leave --host away."
+            "provider (sign_in = true in the file of --providers), or leave out --host."
         )
     told = None if settings.routes_file is None else routes_file.read(Path(settings.routes_file))
     if told is not None:
@@ -190,9 +194,14 @@ def _check(settings: Settings) -> None:
         providers.check_url("public_url", settings.public_url)
     for origin in settings.trusted_origins:
         check_origin(origin)
+    return settings.providers_file is not None or (told is not None and told.has_tickets)
+
+
+def _prepare_file(settings: Settings, *, seals: bool) -> None:
+    """Make the file, or check it, and the key ring where there is something to seal."""
     path = locate(settings.database)
     migrations.prepare(path, "refuse", create=settings.create)
-    if settings.providers_file is not None or (told is not None and told.has_tickets):
+    if seals:
         vault_for(path, settings.keys_file, os.environ)
 
 

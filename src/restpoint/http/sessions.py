@@ -135,11 +135,19 @@ class Sessions:
     # --- Beginning and ending ---
 
     async def begin(
-        self, request: Request, reply: Response, actor: Actor, *, provider: str | None = None, token: str | None = None
+        self,
+        request: Request,
+        reply: Response,
+        actor: Actor,
+        *,
+        provider: str | None = None,
+        token: str | None = None,
+        mail: str | None = None,
     ) -> None:
         """Begin a session of somebody who signed in at a provider or with a token, and give ``reply`` its cookie.
 
-        It has a new token always, so nobody knows it who knew one that this browser had before (session fixation).
+        It has a new token always, so nobody knows it who knew one that this browser had before (session fixation). ``mail`` is
+        the address that the provider vouches for, empty where it vouches for none, and None where nothing is known.
         """
         file, before = await self._store.file(), self._token(request)
         now, secret = file.clock.now(), secrets.token_urlsafe(_RANDOM_BYTES)
@@ -150,7 +158,7 @@ class Sessions:
         )  # fmt: skip
         instead_of = None if before is None else _digest(before)
         await file.database.write(
-            partial(sessions.begin, session=session, token_sha256=_digest(secret), instead_of=instead_of)
+            partial(sessions.begin, session=session, token_sha256=_digest(secret), instead_of=instead_of, mail=mail)
         )
         self._set_cookie(request, reply, secret, int(self._limits.lifetime))
         log.info("signed in", extra={"actor": actor.id, "session": session.id, "provider": provider or "a token"})

@@ -3,9 +3,13 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from restpoint._core.mail_addresses import check_address
+from restpoint._core.serialization import decode
+from restpoint._storage import outbox
+from restpoint._store.store import ExecutionStore
 from restpoint.access import GROUP, LOCAL
-from restpoint.notify.mail_messages import check_address
-from restpoint.notify.routes_file import ASSIGNEES, OWNER, Routes
+from restpoint.events import EventKind
+from restpoint.notify.routes_file import ASSIGNEES, MAIL, OWNER, Routes, RouteSettings
 
 Lookup = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None]
 """A function of the application: the id of a person gives their addresses by the name or kind of a channel, or None."""
@@ -15,15 +19,45 @@ Members = Callable[[str], Iterable[str] | Awaitable[Iterable[str]]]
 
 
 class Addresses:
-    """Where people are reached: by the routes file, by a function of the application, and by ids that are mail addresses.
+    """Where people are reached: by the routes file, by a function of the application, and by how they signed in.
 
-    They are asked in this order, and the first that knows an address for the channel gives it.
+    They are asked in this order, and the first that knows an address for the channel gives it. The last of them is for mail: the
+    address that a provider vouched for when the person signed in, which the file of ``store`` has, and then the id of the person
+    where that is a mail address.
     """
 
-    def __init__(self, routes: Routes, lookup: Lookup | None = None, members: Members | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        lookup: Lookup | None = None,
+        members: Members | None = None,
+        store: ExecutionStore | None = None,
+    ) -> None:
         self._routes = routes
         self._lookup = lookup
         self._members = members
+        self._store = store
+
+    async def told(self, route: RouteSettings, notice: outbox.Claimed) -> dict[str, str | None]:
+        """The people whom a route tells of what a notice is about, each with why they cannot be told, or None.
+
+        Those who must not answer what it asks are not among them. Raises what the application's functions raise.
+        """
+        assignees = tuple(decode(notice.assignees) or ())
+        if notice.event == EventKind.INTERACTION_REMINDED:  # whoever has claimed the prompt is reminded alone
+            assignees = tuple((decode(notice.detail) or {}).get("to", assignees))
+        found = await self.people(route.to, assignees=assignees, owner=notice.owner)
+        barred = set(decode(notice.excluded) or ()) if notice.asks else set()
+        if notice.asks and notice.four_eyes:
+            barred.add(notice.owner)
+        return {
+            person: problem or await self._missing(person, route.channel)
+            for person, problem in found.items()
+            if person not in barred
+        }
+
+    async def _missing(self, person: str, channel: str) -> str | None:
+        return no_address(person, channel) if await self.address(person, channel) is None else None
 
     async def people(
         self, to: Iterable[str], *, assignees: tuple[str, ...], owner: str | None
@@ -63,7 +97,10 @@ class Addresses:
         return members or ()
 
     async def address(self, person: str, channel: str) -> str | None:
-        """Where a channel reaches a person; None where nobody knows. Raises what the application's function raises."""
+        """Where a channel reaches a person; None where nobody knows, and empty where the channel needs no address.
+
+        Raises what the application's function raises.
+        """
         kind = self._routes.kinds.get(channel, channel)
         known: Mapping[str, str] | None = self._routes.people.get(person)
         for _ in range(2):
@@ -74,7 +111,18 @@ class Addresses:
                 break
             given = self._lookup(person)
             known = await given if inspect.isawaitable(given) else given
-        return person if kind == "mail" and _is_mail_address(person) else None
+        if kind != MAIL:
+            return None if self._routes.needs_address(channel) else ""
+        if self._store is not None:
+            claimed = await outbox.mail_address((await self._store.file()).database, person)
+            if claimed is not None:
+                return claimed
+        return person if _is_mail_address(person) else None
+
+
+def no_address(person: str, channel: str) -> str:
+    """Why somebody cannot be told, and what to do."""
+    return f"Nobody knows where {channel} reaches {person}: put an address under [people] of the routes file."
 
 
 def _is_mail_address(name: str) -> bool:

@@ -17,10 +17,11 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.threads import ThreadPool
 from restpoint.errors import InvalidArgument
+from restpoint.notify.hours import zone
 from restpoint.notify.notices import DeliveryFailed, Notice
 from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.secrets import secret
-from restpoint.notify.wording import MESSAGE, Given, Worded, Wordings, zone
+from restpoint.notify.wording import MESSAGE, Given, Worded, Wordings
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -36,6 +37,7 @@ class AppriseSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "apprise"``, as the routes file has it: one URL, in the environment or in a file."""
 
     default_to: ClassVar[tuple[str, ...]] = ()
+    needs_address: ClassVar[bool] = False
 
     kind: Literal["apprise"] = "apprise"
     url_env: str | None = None

@@ -2,8 +2,9 @@
 
 Each channel is served by a task of its own, which claims as many notices as it may send at the same time, so a slow receiver
 delays nobody but itself. Several processes may deliver from one file: a notice is claimed with the lease of its process, and what
-a dead process had claimed is taken over. After a failure a notice waits for a random time of up to ten seconds, twice that after
-the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its first attempt it is given up.
+a process had claimed that died or stands still is taken over. After a failure a notice waits for a random time of up to ten
+seconds, twice that after the next one, and so on up to two hours (exponential backoff with full jitter). Three days after its
+first attempt it is given up.
 """
 
 import asyncio
@@ -12,12 +13,10 @@ import os
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 from restpoint._core.changes import Change
 from restpoint._core.log_limit import STORAGE_FAILURES
@@ -28,12 +27,12 @@ from restpoint._store.store import ExecutionStore
 from restpoint.errors import InvalidArgument, StorageError, StoreClosed
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
-from restpoint.notify.addresses import Addresses, Lookup, Members
-from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient
+from restpoint.notify.addresses import Addresses, Lookup, Members, no_address
+from restpoint.notify.lines import Line
+from restpoint.notify.notices import Channel, DeliveryFailed, Notice, Recipient, notice_of
 from restpoint.notify.routes_file import Routes, RouteSettings
 from restpoint.notify.tickets import Tickets
 from restpoint.oauth.keyring import Vault
-from restpoint.prompts import read_prompt
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ CONCURRENCY: Final = 16
 """How many notices of one channel are sent at the same time."""
 
 SEND_SECONDS: Final = 60.0
-"""After which an attempt has failed, whatever its channel waits for."""
+"""After which an attempt has failed, whatever its channel or a function of the application waits for."""
 
 SETTLE: Final = 200
 """Milliseconds that a notice waits before anybody is told: what is answered within them is told to nobody, and what comes in a
@@ -54,31 +53,11 @@ LONGEST_DELAY: Final = 2 * 3_600_000
 _POLL: Final = 1_000  # milliseconds between two looks for what other processes wrote
 _CLOSE_SECONDS: Final = 1.0
 _LONGEST_PROBLEM: Final = 1_000  # characters
-
-
-@dataclass(slots=True)
-class _Line:
-    """What one channel has under way."""
-
-    channel: Channel
-    look: bool = True
-    """Whether something may be due that was not claimed."""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    sending: set[asyncio.Task[None]] = field(default_factory=set)
-    next_due: int | None = None
-    heard: int | None = None
-    """When the first of what was heard of since the last look may be told."""
-    quiet: tuple[int, int] = (0, 0)
-    """From when until when the receiver asked to be left alone, in milliseconds since the epoch."""
-
-    def is_quiet(self, now: int) -> bool:
-        """Whether nothing may be sent now. A clock that is set back ends that."""
-        return self.quiet[0] <= now < self.quiet[1]
-
-    def wake(self) -> None:
-        """Have the task of the channel look again."""
-        self.look = True
-        self.changed.set()
+_OURS: Final = "the routes of this process are those of the file again"
+_THEIRS: Final = (
+    "another process was started with other routes, by which people are told now; this one still sends what waits for its own: "
+    "give all processes of this file the same routes file, and restart them"
+)
 
 
 class Deliverer:
@@ -106,15 +85,17 @@ class Deliverer:
         self.routes = routes
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """How many attempts of each channel ended as ``delivered``, ``failed`` or ``given_up``, in this process."""
+        self.is_superseded = False
+        """Whether another process was started later with other routes, which are now those of the file."""
         self.tickets: Tickets | None = None
         """What makes the links with tickets, where a route has these."""
         self._store = store
-        self._addresses = addresses or Addresses(routes)
+        self._addresses = addresses or Addresses(routes, store=store)
         self._public_url = public_url
         self._concurrency = concurrency
         self._jitter = jitter
         self._settle = settle
-        self._lines = {name: _Line(channel) for name, channel in channels.items()}
+        self._lines = {name: Line(channel) for name, channel in channels.items()}
         self._by_name = {route.name: route for route in routes.routes}
         self._events = frozenset(kind for route in routes.routes for kind in route.kinds)
         self._tasks: list[asyncio.Task[None]] = []
@@ -144,7 +125,7 @@ class Deliverer:
         brought = dict(channels or {})
         routes = file if isinstance(file, Routes) else routes_file.read(Path(file), brought)
         public_url = None if public_url is None else public_url.rstrip("/")
-        addresses = Addresses(routes, lookup, members)
+        addresses = Addresses(routes, lookup, members, store)
         tickets = None
         if vault is not None and routes.has_tickets:
             tickets = Tickets(vault, public_url, addresses.groups_of)
@@ -166,6 +147,9 @@ class Deliverer:
         self._opened = file = await self._store.file()
         self._lease = await file.take_lease()
         await file.database.write(outbox.register, [route.stored() for route in self.routes.routes])
+        for name in self._lines:
+            while await file.database.write(outbox.let_go, name, self._names(name)):
+                pass
         self._unsubscribe = self._store.subscribe(self._hear)
         self._tasks = [asyncio.create_task(_repeat(self._poll), name="restpoint:outbox")]
         for name, line in self._lines.items():
@@ -186,7 +170,10 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
         if self._opened is not None:
-            await self._record(outbox.release, self._lease)
+            try:
+                await self._opened.database.write(outbox.release, self._lease)
+            except StorageError as error:  # a full disk keeps no process from its end; others take over what it had
+                STORAGE_FAILURES.error(log, "the claims of the outbox could not be given up: %s", error)
         for name, line in self._lines.items():
             try:
                 await line.channel.close()
@@ -209,24 +196,36 @@ class Deliverer:
                     line.changed.set()
 
     async def _poll(self) -> None:
-        """Look once for what other processes wrote, and for what dead ones left; then wait."""
+        """Look once for what other processes wrote, and for what those left that are gone or stand still; then wait."""
         file = self._file
         newest = file.database.newest()
+        self._wake_all()  # for what came while the file could not be read
         while True:
             if await outbox.leases(file.database) - {self._lease}:
-                await file.database.write(outbox.take_over)
+                await file.database.write(outbox.take_over, self._lease)
                 self._wake_all()
+            await self._look_at_routes()
             for _ in range(10):
                 await file.clock.sleep_until(file.clock.now() + _POLL)
                 before, newest = newest, file.database.newest()
                 if newest is None or newest != before:
                     self._wake_all()
 
+    async def _look_at_routes(self) -> None:
+        """Find out whether another process was started with other routes, and say so once."""
+        counts = await outbox.are_registered(self._file.database, [route.stored() for route in self.routes.routes])
+        if counts == self.is_superseded:
+            self.is_superseded = not counts
+            log.warning(_THEIRS if self.is_superseded else _OURS)
+
+    def _names(self, channel: str) -> list[str]:
+        return [route.name for route in self.routes.routes if route.channel == channel]
+
     def _wake_all(self) -> None:
         for line in self._lines.values():
             line.wake()
 
-    async def _serve(self, name: str, line: _Line) -> None:
+    async def _serve(self, name: str, line: Line) -> None:
         """Claim and send what is due for one channel, until cancelled."""
         file = self._file
         while True:
@@ -234,67 +233,58 @@ class Deliverer:
             free = self._concurrency - len(line.sending)
             if line.look and free and not line.is_quiet(file.clock.now()):
                 line.look, line.heard = False, None
-                claimed = await file.database.write(outbox.claim, name, self._lease, free, self._settle)
-                for notice in claimed:
-                    self._begin(name, line, notice)
-                if len(claimed) == free:
-                    line.look = True
-                else:
-                    await self._plan(name, line)
+                try:
+                    await self._claim(name, line, free)
+                except BaseException:
+                    line.look = True  # what was due is still due
+                    raise
                 continue
-            await self._until_something(line)
+            await line.until_something(file.clock, self._concurrency)
 
-    async def _plan(self, name: str, line: _Line) -> None:
+    async def _claim(self, name: str, line: Line, most: int) -> None:
+        """Begin to send what is due, at most ``most`` notices."""
+        routes = self._opening(name, self._file.clock.now())
+        # Whoever reads mail needs no second one about a question; a program may count on every event.
+        claim = partial(outbox.claim, newest=self.routes.kinds.get(name) == "mail")
+        claimed = await self._file.database.write(claim, name, self._lease, most, routes, self._settle)
+        for notice in claimed:
+            line.begin(self._deliver(name, line, notice), notice.id)
+        if len(claimed) == most:
+            line.look = True
+        else:
+            await self._plan(name, line)
+
+    def _opening(self, channel: str, now: int) -> dict[str, int | None]:
+        """The routes of a channel, with when their hours begin, in milliseconds since the epoch; None where they are now."""
+        opens = {
+            route.name: now if route.hours is None else route.hours.next_opening(now)
+            for route in self.routes.routes
+            if route.channel == channel
+        }
+        return {name: at if at > now else None for name, at in opens.items()}
+
+    async def _plan(self, name: str, line: Line) -> None:
         """Find out when something of a line falls due."""
-        due = await outbox.next_due(self._file.database, name)
+        due = await outbox.next_due(self._file.database, name, self._names(name))
         line.next_due = None if due is None else due + self._settle
-
-    async def _until_something(self, line: _Line) -> None:
-        """Wait until the line changes, or something of it falls due."""
-        clock = self._file.clock
-        due = min((each for each in (line.next_due, line.heard) if each is not None), default=None)
-        if len(line.sending) >= self._concurrency:
-            due = None
-        elif line.is_quiet(clock.now()):
-            due = line.quiet[1]
-        if due is None or line.changed.is_set():
-            await line.changed.wait()
-            return
-        waiting = [asyncio.ensure_future(line.changed.wait()), asyncio.ensure_future(clock.sleep_until(due))]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waiting:
-                each.cancel()
-        if clock.now() >= due:
-            line.look, line.next_due = True, None
 
     # --- One notice ---
 
-    def _begin(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
-        task = asyncio.create_task(self._deliver(name, line, notice))
-        line.sending.add(task)
-
-        def done(ended: asyncio.Task[None]) -> None:
-            line.sending.discard(ended)
-            line.changed.set()
-
-        task.add_done_callback(done)
-
-    async def _deliver(self, name: str, line: _Line, notice: outbox.Claimed) -> None:
+    async def _deliver(self, name: str, line: Line, notice: outbox.Claimed) -> None:
         """One attempt, with what came of it in the file."""
         try:
-            route = self._route(notice)
-            if route.to and notice.recipient is None:
-                await self._fan_out(route, notice)
+            async with asyncio.timeout(SEND_SECONDS):
+                is_handed_on = await self._attempt(name, line.channel, notice)
+            if is_handed_on:
                 line.wake()
                 return
-            await self._send(name, line.channel, notice)
         except DeliveryFailed as failed:
             failure = failed
         except TimeoutError:
-            failure = DeliveryFailed(f"The receiver did not take it within {SEND_SECONDS:g} seconds.")
-        except Exception as error:  # a channel, or a function of the application, may raise anything
+            failure = DeliveryFailed(f"Nobody took it within {SEND_SECONDS:g} seconds.")
+        except BaseException as error:  # a channel, or a function of the application, may raise anything
+            if _ends_task(error):
+                raise
             log.exception("the channel %s failed at notice %s", name, notice.id)
             failure = DeliveryFailed(f"The channel {name} failed with {type(error).__name__}; the log has more.")
         else:
@@ -303,7 +293,7 @@ class Deliverer:
             return
         await self._failed(name, line, notice, failure)
 
-    async def _failed(self, name: str, line: _Line, notice: outbox.Claimed, failure: DeliveryFailed) -> None:
+    async def _failed(self, name: str, line: Line, notice: outbox.Claimed, failure: DeliveryFailed) -> None:
         self.outcomes[name, "failed"] += 1
         delay = self._delay(notice.attempt, failure.retry_after)
         problem = failure.problem[:_LONGEST_PROBLEM]
@@ -321,21 +311,20 @@ class Deliverer:
             log.warning("notice %s is given up, by the route %s: %s", notice.id, notice.route, problem)
         await self._plan(name, line)
 
-    def _route(self, notice: outbox.Claimed) -> RouteSettings:
-        if notice.route not in self._by_name:
-            raise DeliveryFailed("The process that sends by this channel has no such route in its routes file.")
-        return self._by_name[notice.route]
-
-    async def _send(self, name: str, channel: Channel, notice: outbox.Claimed) -> None:
+    async def _attempt(self, name: str, channel: Channel, notice: outbox.Claimed) -> bool:
+        """Send a notice, or replace it by one for each person; whether that."""
+        route = self._by_name[notice.route]
+        if route.to and notice.recipient is None:
+            await self._fan_out(route, notice)
+            return True
         recipient = None
         if notice.recipient is not None:
             address = await self._addresses.address(notice.recipient, name)
             if address is None:
-                raise DeliveryFailed(_no_address(notice.recipient, name))
+                raise DeliveryFailed(no_address(notice.recipient, name))
             recipient = Recipient(name=notice.recipient, address=address)
-        told = await self.notice(notice, recipient)
-        async with asyncio.timeout(SEND_SECONDS):
-            await channel.send(told)
+        await channel.send(await self._notice(notice, recipient))
+        return False
 
     def _delay(self, attempt: int, retry_after: float | None) -> int:
         """Milliseconds until the next attempt: random, up to a limit that doubles; but not before the receiver wants it."""
@@ -343,26 +332,14 @@ class Deliverer:
         return max(round(self._jitter() * most), round((retry_after or 0) * 1000), 1)
 
     async def _fan_out(self, route: RouteSettings, notice: outbox.Claimed) -> None:
-        """Replace a notice by one for each person whom its route tells, without those who must not answer what it asks."""
-        assignees = tuple(decode(notice.assignees) or ())
-        if notice.event == EventKind.INTERACTION_REMINDED:  # whoever has claimed the prompt is reminded alone
-            assignees = tuple((decode(notice.detail) or {}).get("to", assignees))
-        found = await self._addresses.people(route.to, assignees=assignees, owner=notice.owner)
-        barred = set(decode(notice.excluded) or ()) if notice.asks else set()
-        if notice.asks and notice.four_eyes:
-            barred.add(notice.owner)
-        people = []
-        for person, problem in found.items():
-            if person in barred:
-                continue
-            reached = await self._addresses.address(person, route.channel) is not None
-            why = problem if problem is not None or reached else _no_address(person, route.channel)
-            people.append((self._file.identifiers.new(), person, why))
-        if not people:
+        """Replace a notice by one for each person whom its route tells."""
+        found = await self._addresses.told(route, notice)
+        if not found:
             raise DeliveryFailed("There is nobody to tell who may answer it.", is_final=True)
+        people = [(self._file.identifiers.new(), person, problem) for person, problem in found.items()]
         await self._record(outbox.fan_out, notice, self._lease, people)
 
-    async def notice(self, row: outbox.Claimed, recipient: Recipient | None) -> Notice:
+    async def _notice(self, row: outbox.Claimed, recipient: Recipient | None) -> Notice:
         """The notice that a claimed row tells."""
         detail: Any = decode(row.detail)
         kind = EventKind.named(row.event)
@@ -371,33 +348,7 @@ class Deliverer:
         if kind.journal_field is not None:
             events = await history.events_of(self._file.database, row.execution_id, row.sequence - 1, 1)
             detail = events[0].detail if events else detail
-        link = None
-        if self._public_url is not None:
-            link = f"{self._public_url}/view/{quote(row.execution_id, safe='')}"
-            if row.prompt is not None and row.wait_id is not None:
-                link = f"{link}/prompt/{quote(row.wait_id, safe='')}"
-        return Notice(
-            id=row.id,
-            event=kind,
-            sequence=row.sequence,
-            time=row.time,
-            route=row.route,
-            attempt=row.attempt,
-            execution_id=row.execution_id,
-            workflow=row.workflow,
-            owner=row.owner,
-            status=row.status,
-            interaction_id=None if row.prompt is None else row.wait_id,
-            prompt=None if row.prompt is None else read_prompt(decode(row.prompt)),
-            assignees=tuple(decode(row.assignees) or ()),
-            actor=row.actor,
-            priority=row.execution_priority if row.priority is None else row.priority,
-            due_at=row.due_at,
-            deadline_at=row.deadline_at,
-            detail=detail,
-            link=link,
-            recipient=recipient,
-        )
+        return notice_of(row, kind, detail, recipient, self._public_url)
 
     async def _record(self, job: Callable[..., Any], *arguments: Any) -> Any:
         """Write what came of an attempt, and wait for room where the storage has none."""
@@ -411,8 +362,17 @@ class Deliverer:
                 await asyncio.sleep(1)
 
 
-def _no_address(person: str, channel: str) -> str:
-    return f"Nobody knows where {channel} reaches {person}: put an address under [people] of the routes file."
+def _ends_task(error: BaseException) -> bool:
+    """Whether an error is the end of the current task, and not one of what the task does.
+
+    A ``CancelledError`` that nobody asked for, or a ``SystemExit``, is the failure of an attempt like any other.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # the loop is gone
+        task = None
+    was_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    return task is None or was_cancelled or isinstance(error, KeyboardInterrupt)
 
 
 async def _repeat(step: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,8 @@
 The connection is encrypted from the start (``tls``), or after STARTTLS, which is never left out; ``none`` is for a server on this
 machine. Connections are kept for a moment, so that several mails go over one. What the server may take later (4xx, RFC 5321,
 section 4.2.1) is tried again, and what it refuses of one recipient or mail (5xx) is final for them. Anything that is wrong
-with the server itself, such as a refused password, is tried again too, because an operator can mend it.
+with the server itself, such as a refused password, a quota or a relay that is not allowed, is tried again too, because it
+passes or an operator can mend it.
 """
 
 import asyncio
@@ -18,21 +19,28 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, Field
 
 from restpoint._core.addresses import is_loopback
+from restpoint._core.mail_addresses import check_address
 from restpoint._core.threads import in_thread
 from restpoint.access import GROUP, Actor
 from restpoint.errors import InvalidArgument
-from restpoint.notify.mail_messages import Mail, Sender, check_address, check_unsubscribe, mail_of
+from restpoint.notify.hours import zone
+from restpoint.notify.mail_messages import Mail, Sender, check_unsubscribe, mail_of
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
 from restpoint.notify.routes_file import ASSIGNEES, ChannelContext
 from restpoint.notify.secrets import secret
 from restpoint.notify.tickets import is_addressed
-from restpoint.notify.wording import Given, Wordings, zone
+from restpoint.notify.wording import Given, Wordings
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _IDLE_SECONDS: Final = 10.0  # servers close what waits for longer than a few minutes (RFC 5321, section 4.5.3.2)
 _NAME_SECONDS: Final = 3.0
 _CHECKED_AFTER: Final = 1.0  # seconds; a connection that rested for longer is asked whether it is still there
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
+_FINAL: Final = re.compile(r"5\.(0|1\.(?!7\b|8\b|90\b)|2\.(?!2\b)|3\.4\b|6)")
+"""The enhanced codes (RFC 3463) by which a recipient or a mail is refused for good. The others are of the server, its network or
+its policy, as at a quota (5.4.5, 5.7.0) or where nothing may be relayed (5.7.1); and so are, of those, a refused sender (5.1.7,
+5.1.8), Exchange's daily limit (5.1.90), and a full mailbox (5.2.2)."""
+_LEAST_FINAL: Final = 550  # lower codes, such as 530 (log in first) or 521, are of the server (RFC 4954, RFC 7504)
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9.,:;'()!_-]{1,30}")
 _MOST_WORDS: Final = 120  # characters of a server's words
 
@@ -45,6 +53,7 @@ class MailSettings(BaseModel, extra="forbid", frozen=True, strict=True):
     """A channel with ``kind = "mail"``, as the routes file has it. The password comes from the environment or a file."""
 
     default_to: ClassVar[tuple[str, ...]] = (ASSIGNEES,)
+    needs_address: ClassVar[bool] = True
 
     kind: Literal["mail"] = "mail"
     host: str = Field(min_length=1, max_length=255)
@@ -248,13 +257,11 @@ class _Connections:
         match error:
             case aiosmtplib.SMTPRecipientsRefused():
                 first = error.recipients[0]
-                told, is_final = (
-                    f"{place} refused the recipient: {_words(first.code, first.message)}",
-                    first.code >= 500,
-                )
+                told = f"{place} refused the recipient: {_words(first.code, first.message)}"
+                is_final = _is_final(first.code, first.message)
             case aiosmtplib.SMTPDataError():  # without its words, which may repeat what the mail says
                 number = _words(error.code, error.message, with_text=False)
-                told, is_final = f"{place} refused the mail: {number}", error.code >= 500
+                told, is_final = f"{place} refused the mail: {number}", _is_final(error.code, error.message)
             case aiosmtplib.SMTPNotSupported() if "SMTPUTF8" in error.message:
                 told, is_final = f"{place} takes no addresses beyond ASCII (SMTPUTF8, RFC 6531)", True
             case aiosmtplib.SMTPAuthenticationError():  # without its words, which may repeat what was sent
@@ -303,6 +310,11 @@ def _trust(folder: Path, ca_file: str | None) -> ssl.SSLContext:
         raise InvalidArgument(
             f"The ca_file {ca_file} holds no certificates in PEM ({error.strerror or error})."
         ) from None
+
+
+def _is_final(code: int, text: str) -> bool:
+    """Whether a refusal of a recipient or of a mail is for good."""
+    return code >= _LEAST_FINAL and (_ENHANCED.match(text) is None or _FINAL.match(text) is not None)
 
 
 def _words(code: int, text: str, *, with_text: bool = True) -> str:

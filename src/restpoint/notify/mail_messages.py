@@ -1,43 +1,47 @@
-"""A notice as a mail: its headers, its text and its HTML, and what counts as an address.
+"""A notice as a mail: its headers, its text and its HTML.
 
-Every value of a header is one line, and the policy of ``email`` refuses what is not, so nothing that workflows or people
-wrote can add a header. The same notice has the same ``Message-ID`` at every attempt (RFC 5322, section 3.6.4), and all mails
-about one execution refer to one id, by which mail programs show them as a thread.
+Nothing that workflows or people wrote can add a header or an address. Headers are encoded here and handed over as they are:
+``email`` would read them once more before it folds them, decode words of theirs that look encoded, line breaks included, and
+leave out the quotes around a long name. The same notice has the same ``Message-ID`` at every attempt (RFC 5322, section 3.6.4),
+and all mails about one execution refer to one id, by which mail programs show them as a thread.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import EmailPolicy
+from email.utils import format_datetime, quote
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from restpoint._core.mail_addresses import check_address
 from restpoint.notify.notices import Notice, Recipient
 from restpoint.notify.wording import Worded, is_question, one_line
 
-_MOST_LOCAL: Final = 64  # octets (RFC 5321, section 4.5.3.1.1)
-_MOST_ADDRESS: Final = 254
-_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]"  # RFC 5322, section 3.2.3, and RFC 6531, section 3.3
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*@({_LABEL}(?:\.{_LABEL})*)")
-_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
-_EIGHT_BITS: Final = SMTPUTF8.clone(cte_type="7bit")
+_WORDS: Final = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/^_`{|}~ -]*"
+)  # atoms (RFC 5322, section 3.2.3) that look like no encoded word
 
 
-def check_address(address: str) -> str:
-    """Return the address if mail can go there: ``local@domain``, the domain in ASCII. Raises ``ValueError`` otherwise."""
-    local, _, domain = address.rpartition("@")
-    if local and not domain.isascii() and domain.isprintable():
-        raise ValueError(
-            f"{address[:80]!r} has a domain that is not in ASCII; write it as xn--…, as a registrar shows it."
-        )
-    fits = len(local.encode("utf-8", "replace")) <= _MOST_LOCAL and len(address) <= _MOST_ADDRESS
-    if not fits or not _ADDRESS.fullmatch(address) or not address.isprintable():
-        raise ValueError(f"{address[:80]!r} is no mail address; give one such as anna@example.com.")
-    return address
+class _Encoded(str):
+    """The value of a header as it goes over the wire, with its line breaks."""
+
+    __slots__ = ()
+
+
+class _AsWritten(EmailPolicy):
+    """Takes an encoded value as it is. What ``email`` itself sets of the parts of a mail it may fold as it likes."""
+
+    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
+        """Return what is kept of a header."""
+        return (name, value) if isinstance(value, _Encoded) else super().header_store_parse(name, value)
+
+
+_SEVEN_BITS: Final = _AsWritten(linesep="\r\n", cte_type="7bit", refold_source="none")
+_EIGHT_BITS: Final = _SEVEN_BITS.clone(utf8=True)
 
 
 def check_unsubscribe(url: str) -> str:
@@ -78,29 +82,47 @@ def mail_of(notice: Notice, recipient: Recipient, worded: Worded, sender: Sender
     address = check_address(recipient.address)
     needs_utf8 = not (address.isascii() and sender.address.isascii())
     message = EmailMessage(_EIGHT_BITS if needs_utf8 else _SEVEN_BITS)
-    message["From"] = _mailbox(sender.name, sender.address)
-    message["To"] = _mailbox(recipient.name, address)
-    if sender.reply_to is not None:
-        message["Reply-To"] = sender.reply_to
-    message["Subject"] = one_line(worded.subject)
-    message["Date"] = datetime.fromtimestamp(notice.time // 1000, UTC)
     thread = f"<{_id('execution', notice.execution_id)}@{sender.domain}>"
-    message["Message-ID"] = f"<{_id('notice', notice.id)}@{sender.domain}>"
-    message["In-Reply-To"] = thread
-    message["References"] = thread
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers
-    message["X-Auto-Response-Suppress"] = "All"  # for Exchange, which goes by its own header
+    headers = {
+        "From": _mailbox(sender.name, sender.address),
+        "To": _mailbox(recipient.name, address),
+        "Reply-To": sender.reply_to,
+        "Subject": _words(one_line(worded.subject)),
+        "Date": format_datetime(datetime.fromtimestamp(notice.time // 1000, UTC)),
+        "Message-ID": f"<{_id('notice', notice.id)}@{sender.domain}>",
+        "In-Reply-To": thread,
+        "References": thread,
+        "Auto-Submitted": "auto-generated",  # RFC 3834: nobody's holiday answers
+        "X-Auto-Response-Suppress": "All",  # for Exchange, which goes by its own header
+    }
     if sender.unsubscribe is not None and not is_question(notice):
-        message["List-Unsubscribe"] = f"<{sender.unsubscribe}>"
+        headers["List-Unsubscribe"] = f"<{sender.unsubscribe}>"
+    for name, value in headers.items():
+        if value is not None:
+            message[name] = _Encoded(value)
     message.set_content(worded.text)
     if worded.html is not None:
         message.add_alternative(worded.html, subtype="html")
     return Mail(sender.address, address, message.as_bytes(), needs_utf8)
 
 
-def _mailbox(name: str, address: str) -> Address:
-    local, _, domain = address.rpartition("@")
-    return Address(one_line(name), local, domain)
+def _mailbox(name: str, address: str) -> str:
+    """A name and an address, as one mailbox (RFC 5322, section 3.4)."""
+    name = one_line(name)
+    if not name:
+        return address
+    shown = f'"{quote(name)}"' if _is_plain(name) and not _WORDS.fullmatch(name) else _words(name)
+    return f"{shown} <{address}>"
+
+
+def _words(text: str) -> str:
+    """Text as it stands in a header: as it is, or as encoded words (RFC 2047), folded."""
+    return text if _is_plain(text) else Header(text, "utf-8", header_name="Subject").encode(linesep="\r\n")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text, which is one line, may stand in a header as it is: in ASCII, and not to be taken for encoded words."""
+    return text.isascii() and "=?" not in text
 
 
 def _id(kind: str, text: str) -> str:

@@ -23,7 +23,7 @@ that have the secrets. An application may bring channels of its own, which the f
 """
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -31,11 +31,12 @@ from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from restpoint._core.mail_addresses import check_address
 from restpoint._storage import outbox
 from restpoint.access import GROUP
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
-from restpoint.notify.mail_messages import check_address
+from restpoint.notify.hours import Hours
 from restpoint.notify.notices import Channel
 from restpoint.notify.tickets import Tickets
 
@@ -46,7 +47,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The kinds of channels, each with the module and the class of its settings, which is imported where a file names it."""
 
-_MAIL: Final = "mail"
+MAIL: Final = "mail"
 
 ASSIGNEES: Final = "assignees"
 OWNER: Final = "owner"
@@ -80,6 +81,8 @@ class ChannelSettings(Protocol):
 
     default_to: ClassVar[tuple[str, ...]]
     """Whom a route tells that does not say it; nobody by name for a channel that has one receiver."""
+    needs_address: ClassVar[bool]
+    """Whether the channel needs the address of each person whom it tells; one that has one receiver only says who is meant."""
 
     def channel(self, context: ChannelContext) -> Channel:
         """Make the channel. Raises ``InvalidArgument``, for instance for a secret that the environment does not have."""
@@ -91,7 +94,8 @@ class RouteSettings(BaseModel):
     Without ``workflows``, ``owners``, ``groups`` or ``assignees`` it is for all; with groups and assignees, for prompts that are
     addressed to one of either. ``to`` lists people, groups (``"group:finance"``), ``"assignees"`` (whom the prompt is addressed
     to; the owner where nobody is named) and ``"owner"``; each person gets a notice of their own. With ``tickets`` the link in a
-    mail lets whom it is sent to answer without an account.
+    mail lets whom it is sent to answer without an account. Outside of its ``hours`` nothing is sent: what falls due then goes out
+    when they begin, unless it is moot by then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -106,6 +110,7 @@ class RouteSettings(BaseModel):
     to: tuple[_Text, ...] = Field(default=())
     template: _Text | None = None
     tickets: bool = False
+    hours: Hours | None = None
 
     @field_validator("events")
     @classmethod
@@ -154,6 +159,24 @@ class Routes:
     def route(self, name: str) -> RouteSettings | None:
         """The route with this name; None where there is none."""
         return next((route for route in self.routes if route.name == name), None)
+
+    def needs_address(self, channel: str) -> bool:
+        """Whether a channel needs the address of each person; one that an application brings does."""
+        settings = self.settings.get(channel)
+        return settings is None or settings.needs_address
+
+    def without_address(self) -> list[tuple[str, str]]:
+        """The people whom a route names, with the channel, whose address for it is not in the file."""
+        found: dict[tuple[str, str], None] = {}
+        for route in self.routes:
+            if not self.needs_address(route.channel):
+                continue
+            names = [each for name in route.to for each in self.groups.get(name.removeprefix(GROUP), (name,))]
+            for name in names:
+                known = self.people.get(name, {})
+                if name not in {ASSIGNEES, OWNER} and not {route.channel, self.kinds.get(route.channel)} & set(known):
+                    found[name, route.channel] = None
+        return list(found)
 
     @property
     def has_tickets(self) -> bool:
@@ -208,7 +231,7 @@ def read(path: Path, brought: Collection[str] = ()) -> Routes:
     try:
         given = _File.model_validate(tables)
     except ValidationError as error:
-        raise InvalidArgument(f"The routes file {path}: {_first_error(error, tables)}") from None
+        raise InvalidArgument(f"The routes file {path}: {_first_error(error, tables, _File)}") from None
     settings, kinds = {}, {}
     for name, table in given.channels.items():
         kinds[name], settings[name] = _settings(path, name, table)
@@ -232,20 +255,29 @@ def _settings(path: Path, name: str, table: Mapping[str, Any]) -> tuple[str, Cha
         made = model.model_validate({key: value for key, value in table.items() if key != "kind"})
     except ValidationError as error:
         where = f"The routes file {path}: the channel {name!r}: "
-        raise InvalidArgument(where + _first_error(error, table)) from None
+        raise InvalidArgument(where + _first_error(error, table, model)) from None
     return kind, cast("ChannelSettings", made)
 
 
-def _first_error(error: ValidationError, given: Mapping[str, Any]) -> str:
-    """The first thing that is wrong, as a sentence with its place."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+def _first_error(error: ValidationError, given: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """What is wrong, with its place. A setting that there is not goes first: it may be a misspelling of one that is missing."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     place: list[str] = []
     inner: Any = given
     for part in first["loc"]:
         inner = _part(inner, part)
         named = inner.get("name") if isinstance(inner, dict) and isinstance(part, int) else None
         place.append(repr(named) if named is not None else str(part))
+    if first["type"] == "extra_forbidden" and (fields := _settings_at(first["loc"][:-1], model)):
+        return f"{' '.join(place)}: there is no such setting; those here are {', '.join(fields)}."
     return f"{' '.join(place)}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def _settings_at(place: Sequence[int | str], model: type[BaseModel]) -> list[str]:
+    """The names of the settings of a table; none where the place is inside a setting."""
+    fields = model.model_fields if not place else RouteSettings.model_fields if place[0] == "routes" else {}
+    return [each.alias or name for name, each in fields.items()]
 
 
 def _part(of: Any, name: int | str) -> Any:
@@ -267,13 +299,13 @@ def _checked(
     for route in given.routes:
         where = f"The routes file {path}: the route {route.name!r}"
         if route.name in names:
-            raise InvalidArgument(f"{where} stands there twice; give each route its own name.")
+            raise InvalidArgument(f"{where} is there twice; give each route its own name.")
         names.add(route.name)
         if route.channel not in known:
             raise InvalidArgument(
                 f"{where} names the channel {route.channel!r}; the file has {', '.join(sorted(known)) or 'none'}."
             )
-        if route.tickets and kinds.get(route.channel) != _MAIL:
+        if route.tickets and kinds.get(route.channel) != MAIL:
             raise InvalidArgument(f"{where} has tickets, which only a channel of mail has a place for.")
         default = getattr(settings.get(route.channel), "default_to", ())
         to = route.to or default
@@ -294,7 +326,7 @@ def _check_people(path: Path, given: _File, kinds: Mapping[str, str]) -> None:
     """Raise ``InvalidArgument`` for a mail address that is none, before somebody waits for a mail."""
     for name, addresses in given.people.items():
         for channel, address in addresses.items():
-            if kinds.get(channel, channel) == _MAIL:
+            if kinds.get(channel, channel) == MAIL:
                 try:
                     check_address(address)
                 except ValueError as error:

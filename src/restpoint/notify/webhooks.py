@@ -17,12 +17,11 @@ from restpoint._core.clock import Clock, SystemClock
 from restpoint.errors import InvalidArgument
 from restpoint.notify.destinations import Destinations, read_networks
 from restpoint.notify.http_receiver import HttpReceiver, Reply, Resolve
-from restpoint.notify.notices import DeliveryFailed, Notice
+from restpoint.notify.notices import LONGEST_WAIT, DeliveryFailed, Notice
 from restpoint.notify.routes_file import ChannelContext
 from restpoint.notify.signatures import Signer, read_signer, signature_header
 from restpoint.notify.webhook_bodies import DEFAULT_SOURCE, Content, body_of
 
-_MAX_WAIT: Final = 24 * 3600.0  # seconds; a receiver that asks for more is asked again after a day
 _MOST_SECRETS: Final = 4  # two of each kind, while one kind replaces the other
 _GONE: Final = 410
 _AGENT: Final = f"restpoint/{version('restpoint')}"
@@ -36,6 +35,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """A channel with ``kind = "webhook"``, as the routes file has it."""
 
     default_to: ClassVar[tuple[str, ...]] = ()
+    needs_address: ClassVar[bool] = False
 
     url: str | None = None
     """Where the receiver is: https, or http in a network that is opened here."""
@@ -57,7 +57,7 @@ class WebhookSettings(BaseModel, extra="forbid", frozen=True, strict=True, use_a
     """``ids`` leaves out what people said and who they are, for a receiver that asks for it over HTTP."""
     content_type: Literal["application/json", "application/cloudevents+json"] = "application/json"
     """The second one is for a receiver that reads events with a CloudEvents library."""
-    source: str | None = Field(default=None, min_length=1)
+    source: str | None = Field(default=None, min_length=1, pattern=r"^[!-~]+$")
     """The ``source`` of the events (a URI reference): the public address of the server by default, or ``/restpoint``."""
 
     def channel(
@@ -159,7 +159,7 @@ def _wait(retry_after: str | None, now: int) -> float | None:
         return None
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), _MAX_WAIT)
+        return min(float(text), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:  # its zone is -0000, or one that is not known
@@ -167,7 +167,7 @@ def _wait(retry_after: str | None, now: int) -> float | None:
         seconds = (moment - datetime.fromtimestamp(now / 1000, UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0.0), _MAX_WAIT)
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from jinja2 import (
     BaseLoader,
@@ -34,7 +33,7 @@ from restpoint.access import who
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify.notices import DeliveryFailed, Notice, Recipient
-from restpoint.prompts import HumanPromptText
+from restpoint.prompts import HumanPrompt, HumanPromptText
 
 MAIL: Final = "mail.txt"
 """The template of mails unless a route names its own."""
@@ -43,6 +42,12 @@ MESSAGE: Final = "message.txt"
 
 _OURS: Final = "restpoint"
 _MOST_LINE: Final = 160  # characters of a name, an id or a subject
+_MOST_QUESTION: Final = 10_000  # characters
+_MOST_LABEL: Final = 200
+_MOST_OPTIONS: Final = 100
+_MOST_NAMES: Final = 20
+"""What is longer is cut, and stands on the page of the prompt: nobody reads a mail of a megabyte, a chat takes none, and to make
+one holds the event loop for seconds."""
 _SUBJECT: Final = "Subject:"
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -138,7 +143,9 @@ class Wording:
         """What a template sees. What there is none of is empty, so that no mail says None."""
         prompt, asks = notice.prompt, is_question(notice)
         asked = notice.assignees or ((notice.owner,) if notice.owner is not None else ())
-        options = [_text(str(option.label)) for option in getattr(prompt, "options", None) or ()]
+        options = [_text(str(option.label), _MOST_LABEL) for option in _options(prompt)[:_MOST_OPTIONS]]
+        if len(_options(prompt)) > _MOST_OPTIONS:
+            options.append("…")
         recipient = notice.recipient
         return {
             "id": notice.id,
@@ -156,9 +163,13 @@ class Wording:
             "assignees": [one_line(name) for name in asked],
             "asked": _listed([one_line(who(name)) for name in asked]),
             "asks": asks,
-            "question": _text(prompt.text) if asks and prompt is not None and self._shows_question else "",
+            "question": _text(prompt.text, _MOST_QUESTION)
+            if asks and prompt is not None and self._shows_question
+            else "",
             "options": options if asks and self._shows_question else [],
             "priority": notice.priority,
+            "votes": notice.votes if asks and notice.votes is not None else "",
+            "voted": notice.voted,
             "time": self._moment(notice.time),
             "due": self._moment(notice.due_at),
             "deadline": self._moment(notice.deadline_at),
@@ -199,16 +210,6 @@ def is_question(notice: Notice) -> bool:
     """Whether the notice asks for an answer: it is about a prompt that is open, and that nobody has just claimed."""
     event = notice.event
     return notice.prompt is not None and event.wait == "interaction" and not event.closes_wait and not event.claims
-
-
-def zone(name: str) -> tzinfo:
-    """The time zone with this name of the IANA database. Raises ``ValueError`` for another."""
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError(f"{name[:80]!r} is no time zone; give one such as Europe/Berlin.") from None
 
 
 def one_line(text: str) -> str:
@@ -258,13 +259,20 @@ def _line(text: str | None) -> str:
     return "" if text is None else one_line(text)
 
 
-def _text(text: str) -> str:
-    """What people or workflows wrote, without characters that control a terminal or a mail program."""
+def _options(prompt: HumanPrompt | None) -> Sequence[Any]:
+    return getattr(prompt, "options", None) or ()
+
+
+def _text(text: str, most: int) -> str:
+    """What people or workflows wrote, at most so many characters, without those that control a terminal or a mail program."""
+    text = text if len(text) <= most else f"{text[:most].rstrip()} […]"
     return _UNSEEN.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as people list them."""
+    """Names as people list them, at most ``_MOST_NAMES``, and how many there are beside these."""
+    if len(names) > _MOST_NAMES:
+        names = [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -37,7 +37,8 @@ _TENANTS: Final = r"[0-9A-Za-z.-]{1,100}"
 class Endpoints:
     """The endpoints of a provider. ``sends_issuer`` says whether its callbacks have ``iss`` (RFC 9207).
 
-    ``keys`` is the address of the keys that it signs ID tokens with, where it signs people in.
+    ``keys`` is the address of the keys that it signs ID tokens with, where it signs people in, and ``userinfo`` where it says
+    more of them (OpenID Connect Core, section 5.3).
     """
 
     authorization: str
@@ -46,6 +47,7 @@ class Endpoints:
     issuer: str | None = None
     sends_issuer: bool = False
     keys: str | None = None
+    userinfo: str | None = None
 
     def has_issuer(self, iss: str | None, others: Collection[str | None]) -> bool:
         """Whether a callback with ``iss`` is of this provider (RFC 9207, section 2.4). ``others`` are the other issuers."""
@@ -127,6 +129,23 @@ class ProviderClient:
         if not isinstance(found, list):
             raise ProviderUnreachable(provider.shown, f"its keys were asked for, and it answered {reply.status_code}")
         return [key for key in found if isinstance(key, dict)]
+
+    async def userinfo(self, provider: Provider, endpoints: Endpoints, access_token: str) -> dict[str, Any]:
+        """Ask for the claims about the person whose token this is (OpenID Connect Core, section 5.3).
+
+        Raises ``ProviderUnreachable`` where the provider has no such endpoint, or does not answer with claims as JSON.
+        """
+        if endpoints.userinfo is None:
+            raise ProviderUnreachable(provider.shown, "its metadata have no userinfo_endpoint")
+        headers = {"accept": "application/json", "authorization": f"Bearer {access_token}"}
+        reply = await self._send(provider.shown, "GET", endpoints.userinfo, headers, None)
+        try:
+            read = json.loads(reply.content) if reply.status_code == _OK else None
+        except (ValueError, RecursionError):
+            read = None
+        if not isinstance(read, dict):
+            raise ProviderUnreachable(provider.shown, f"it was asked for claims, and answered {reply.status_code}")
+        return read
 
     async def get(self, provider: Provider, url: str) -> "httpx.Response":
         """Send a request as a browser would, and follow no redirect. Raises ``ProviderUnreachable``."""
@@ -286,9 +305,10 @@ def read_endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
     issuer = provider.metadata_issuer or provider.issuer
     if metadata.get("issuer") != issuer:
         raise InvalidArgument(_wrong_issuer(provider, metadata.get("issuer")))
-    places = []
+    places: dict[str, str] = {}
     signs = ("jwks_uri",) if provider.sign_in else ()
-    for key in ("authorization_endpoint", "token_endpoint", *signs):
+    more = ("userinfo_endpoint",) if provider.sign_in_address_claim and "userinfo_endpoint" in metadata else ()
+    for key in ("authorization_endpoint", "token_endpoint", *signs, *more):
         place = metadata.get(key)
         if not isinstance(place, str):
             raise InvalidArgument(
@@ -299,10 +319,17 @@ def read_endpoints(provider: Provider, metadata: dict[str, Any]) -> Endpoints:
         # A remote issuer must not make this machine send requests to itself.
         if str(provider.issuer).startswith("https:") and not place.startswith("https:"):
             raise InvalidArgument(f"{name} is {place[:200]!r}, but its issuer is https; configure both endpoints.")
-        places.append(check_url(name, place))
+        places[key] = check_url(name, place)
     sends = metadata.get("authorization_response_iss_parameter_supported") is True
-    method, keys = _auth_method(provider, metadata), places[2] if signs else None
-    return Endpoints(places[0], places[1], method, issuer, sends, keys)
+    return Endpoints(
+        places["authorization_endpoint"],
+        places["token_endpoint"],
+        _auth_method(provider, metadata),
+        issuer,
+        sends,
+        places.get("jwks_uri"),
+        places.get("userinfo_endpoint"),
+    )
 
 
 def _wrong_issuer(provider: Provider, told: object) -> str:

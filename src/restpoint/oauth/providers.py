@@ -96,10 +96,14 @@ class Provider:
       true. Other claims, such as ``preferred_username``, may be changed by the person or given to another one later; choose one
       only at a provider that forbids both.
     - ``sign_in_prefix`` stands before the id, such as ``corporate:``. Where several providers sign people in, each needs another.
-    - ``sign_in_scopes`` are requested: ``openid`` by default, and ``email`` if that is the claim.
+    - ``sign_in_scopes`` are requested: ``openid`` by default, and ``email`` if that is one of the claims.
     - ``sign_in_groups_claim`` is the claim that lists the groups of the person, or a path to it with dots, such as
       ``realm_access.roles``; there are no groups unless it is given.
     - ``sign_in_roles`` gives roles to groups, such as ``{"operator": ["approvals-admins"]}``.
+    - ``sign_in_address_claim`` is the claim that has the person's mail address, such as ``email``, where mail is to reach people
+      who signed in once; none is kept unless it is given. ``email`` counts only if ``email_verified`` is true. Of another claim
+      nobody says that it is verified: choose one only at a provider that gives people their addresses. Where the ID token has no
+      such claim, the provider is asked for it (OpenID Connect Core, section 5.3).
     - ``sign_in_required`` says what claims must be for a person to be let in, such as ``{"hd": "example.com"}`` at Google, where
       anybody can have an account; where a claim is a list, the list must contain it. Everybody of the provider by default.
 
@@ -131,6 +135,7 @@ class Provider:
     sign_in_prefix: str = ""
     sign_in_scopes: tuple[str, ...] = ()
     sign_in_groups_claim: str | None = None
+    sign_in_address_claim: str | None = None
     sign_in_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sign_in_required: Mapping[str, str] = field(default_factory=dict)
 
@@ -205,7 +210,7 @@ class Provider:
         for is_wrong, how in wrong:
             if is_wrong:
                 raise InvalidArgument(f"The provider {self.name!r} {how}.")
-        email = ("email",) if self.sign_in_claim == "email" else ()
+        email = ("email",) if "email" in {self.sign_in_claim, self.sign_in_address_claim} else ()
         object.__setattr__(self, "sign_in_scopes", read_scopes(self.sign_in_scopes or ("openid", *email)))
         roles = {role: tuple(groups) for role, groups in self.sign_in_roles.items()}
         object.__setattr__(self, "sign_in_roles", roles)
@@ -215,7 +220,8 @@ class Provider:
         prefix, roles = self.sign_in_prefix, self.sign_in_roles
         lists: list[object] = [*roles.values()]  # of anything, in a file
         required: list[object] = [*self.sign_in_required.values()]
-        given = bool(self.sign_in_scopes or self.sign_in_groups_claim or roles or required or prefix)
+        claims = self.sign_in_groups_claim or self.sign_in_address_claim
+        given = bool(self.sign_in_scopes or claims or roles or required or prefix)
         known = ", ".join(ROLES)
         return (
             (given and not self.sign_in, "has settings of sign-in without sign_in = true"),
@@ -228,6 +234,7 @@ class Provider:
                 "signs people in, and its metadata_issuer stands for any tenant, so people could be mixed up; name one",
             ),
             (not self.sign_in_claim, "needs sign_in_claim to be the name of a claim, such as sub"),
+            (self.sign_in_address_claim == "", "needs sign_in_address_claim to be the name of a claim, such as email"),
             (
                 bool(self.sign_in_scopes) and "openid" not in self.sign_in_scopes,
                 "needs openid among its sign_in_scopes, or there is no ID token (OpenID Connect Core, section 3.1.2.1)",

@@ -8,11 +8,12 @@ the file, an attempt goes on after a restart, and one that was begun in another 
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from restpoint import errors
 from restpoint._core.clock import Clock
+from restpoint._core.mail_addresses import check_address
 from restpoint._core.serialization import decode, encode
 from restpoint.access import Actor
 from restpoint.oauth.callbacks import Callback
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _STATE: Final = "sign-in."
 _PURPOSE: Final = "sign in"
+_EMAIL: Final = "email"
 
 Outcome = Literal[
     "known", "malformed", "begin_again", "wrong_issuer", "wrong_address", "denied", "unreachable", "not_set_up",
@@ -48,11 +50,16 @@ class SignInRequest:
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """What came of a callback. ``actor`` is set where the person may come in; ``next`` is where they wanted to go."""
+    """What came of a callback. ``actor`` is set where the person may come in; ``next`` is where they wanted to go.
+
+    ``mail`` is the mail address that the provider vouches for: empty where it vouches for none, and None where it could not be
+    asked.
+    """
 
     outcome: Outcome
     provider: Provider | None = None
     actor: Actor | None = None
+    mail: str | None = None
     next: str = ""
     redirect_uri: str = ""
     problem: str = ""
@@ -68,6 +75,16 @@ class _Attempt:
     next: str
     redirect_uri: str
     begun_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What came of a check, as ``SignInResult`` has it."""
+
+    outcome: Outcome
+    actor: Actor | None = None
+    problem: str = ""
+    mail: str | None = None
 
 
 def is_of_sign_in(state: str | None) -> bool:
@@ -121,15 +138,17 @@ class SignIn:
         if provider is None:
             return SignInResult("begin_again", next=attempt.next)
         try:
-            outcome, actor, problem = await self._check(callback, attempt, provider)
+            found = await self._check(callback, attempt, provider)
         except errors.ProviderUnreachable as error:
             log.warning("nobody can sign in with %s: %s", provider.name, error)
-            outcome, actor, problem = "unreachable", None, str(error)
+            found = _Found("unreachable", problem=str(error))
         except errors.InvalidArgument as error:
-            outcome, actor, problem = "not_set_up", None, str(error)
-        if outcome == "not_set_up":
-            log.error("nobody can sign in with %s: %s; run: restpoint providers check", provider.name, problem)
-        return SignInResult(outcome, provider, actor, attempt.next, attempt.redirect_uri, problem)
+            found = _Found("not_set_up", problem=str(error))
+        if found.outcome == "not_set_up":
+            log.error("nobody can sign in with %s: %s; run: restpoint providers check", provider.name, found.problem)
+        return SignInResult(
+            found.outcome, provider, found.actor, found.mail, attempt.next, attempt.redirect_uri, found.problem
+        )
 
     def _attempt(self, callback: Callback) -> _Attempt | None:
         """The attempt that this browser began with this state; None if it did not, or too long ago."""
@@ -148,55 +167,89 @@ class SignIn:
                 return attempt
         return None
 
-    async def _check(
-        self, callback: Callback, attempt: _Attempt, provider: Provider
-    ) -> tuple[Outcome, Actor | None, str]:
+    async def _check(self, callback: Callback, attempt: _Attempt, provider: Provider) -> _Found:
         parameters = callback.parameters
         if not urlpath(attempt.redirect_uri).endswith(callback.path):
-            return "wrong_address", None, ""
+            return _Found("wrong_address")
         endpoints = await self._client.endpoints(provider)
         if not endpoints.has_issuer(parameters.get("iss"), {each.issuer for each in self._all if each is not provider}):
-            return "wrong_issuer", None, ""
+            return _Found("wrong_issuer")
         if parameters.get("error"):
             refusal = read_refusal(parameters["error"], parameters.get("error_description"), [parameters["state"]])
-            return _KINDS[refusal.kind], None, str(refusal)
+            return _Found(_KINDS[refusal.kind], problem=str(refusal))
         if not parameters.get("code"):
-            return "malformed", None, ""
+            return _Found("malformed")
         return await self._redeem(parameters["code"], attempt, provider, endpoints)
 
-    async def _redeem(
-        self, code: str, attempt: _Attempt, provider: Provider, endpoints: Endpoints
-    ) -> tuple[Outcome, Actor | None, str]:
+    async def _redeem(self, code: str, attempt: _Attempt, provider: Provider, endpoints: Endpoints) -> _Found:
         try:
             reply = await self._client.redeem(provider, endpoints, code, attempt.verifier, attempt.redirect_uri)
         except TokenRefused as refused:
             # A code that was redeemed before is nobody's fault: the page was loaded again.
             is_used = refused.refusal.code == "invalid_grant"
-            return "begin_again" if is_used else _KINDS[refused.refusal.kind], None, str(refused.refusal)
+            return _Found("begin_again" if is_used else _KINDS[refused.refusal.kind], problem=str(refused.refusal))
         try:
             now = self._clock.now() / 1000
             claims = await self._id_tokens.claims(provider, endpoints, reply.id_token, attempt.nonce, now)
         except InvalidIDToken as wrong:
             log.warning("the ID token of the provider %s is refused: %s", provider.name, wrong)
-            return "invalid_id_token", None, str(wrong)
-        return self._person(provider, claims)
+            return _Found("invalid_id_token", problem=str(wrong))
+        found = self._person(provider, claims)
+        if found.outcome != "known":
+            return found
+        return replace(found, mail=await self._mail(provider, endpoints, claims, reply.access_token))
 
-    def _person(self, provider: Provider, claims: Mapping[str, Any]) -> tuple[Outcome, Actor | None, str]:
+    def _person(self, provider: Provider, claims: Mapping[str, Any]) -> _Found:
         """Return whom the claims are about, and whether they may come in."""
         name = claims.get(provider.sign_in_claim)
+        if provider.sign_in_claim == "email" and isinstance(name, str):
+            name = name.lower()  # however it is spelled, one mailbox is one person, with one vote
         person = f"{provider.sign_in_prefix}{name}" if isinstance(name, str) and name else ""
         others = [each.sign_in_prefix for each in self.providers.values() if each is not provider]
-        if provider.sign_in_claim == "email" and claims.get("email_verified") is not True:
-            return "no_id", None, "the e-mail address is not verified at the provider (email_verified)"
+        if provider.sign_in_claim == _EMAIL and not _is_verified(claims):
+            return _Found("no_id", problem="the e-mail address is not verified at the provider (email_verified)")
         if not is_person(person) or any(each and person.startswith(each) for each in others):
-            return "no_id", None, f"the claim {provider.sign_in_claim} is missing, or can be nobody's id here"
+            return _Found("no_id", problem=f"the claim {provider.sign_in_claim} is missing, or can be nobody's id here")
         groups = _names(_found(claims, provider.sign_in_groups_claim)) if provider.sign_in_groups_claim else frozenset()
         roles = frozenset(role for role, named in provider.sign_in_roles.items() if groups.intersection(named))
         actor = Actor(person, groups=groups, roles=roles)
         for claim, wanted in provider.sign_in_required.items():
             if wanted not in _names(_found(claims, claim)):
-                return "not_allowed", actor, f"the claim {claim} is not as sign_in_required has it"
-        return "known", actor, ""
+                return _Found("not_allowed", actor, f"the claim {claim} is not as sign_in_required has it")
+        return _Found("known", actor)
+
+    async def _mail(
+        self, provider: Provider, endpoints: Endpoints, claims: Mapping[str, Any], access_token: str
+    ) -> str | None:
+        """The mail address of somebody who may come in, as ``SignInResult`` has it.
+
+        The provider is asked where the ID token has no such claim: where it gives out an access token as well, a provider need
+        not repeat in the ID token what the scopes ask for (OpenID Connect Core, section 5.4).
+        """
+        claim = provider.sign_in_address_claim
+        if claim is None:
+            return ""
+        if _found(claims, claim) is None and endpoints.userinfo is not None:
+            try:
+                told = await self._client.userinfo(provider, endpoints, access_token)
+            except errors.ProviderUnreachable as error:
+                log.warning("the mail address of somebody who signed in with %s is unknown: %s", provider.name, error)
+                return None
+            if told.get("sub") != claims["sub"]:  # OpenID Connect Core, section 5.3.2: then it must not be used
+                log.warning("the provider %s was asked for claims, and told those of another person", provider.name)
+                return None
+            claims = told
+        address = _found(claims, claim)
+        if not isinstance(address, str) or (claim == _EMAIL and not _is_verified(claims)):
+            return ""
+        try:
+            return check_address(address)
+        except ValueError:
+            return ""
+
+
+def _is_verified(claims: Mapping[str, Any]) -> bool:
+    return claims.get("email_verified") is True
 
 
 def _found(claims: Mapping[str, Any], name: str) -> Any:

@@ -113,10 +113,15 @@ def read_prompt(value: BaseModel | Mapping[str, object]) -> HumanPrompt:
     """
     if type(value) in PROMPTS:
         return value  # type: ignore[return-value]
+    if not isinstance(value, BaseModel | Mapping):
+        raise PromptNotAccepted(
+            f"{value!r:.80} is not a prompt that can be asked. Give a prompt, such as HumanPromptText(text=...), or the class "
+            "of a pydantic model."
+        )
     try:
         return PROMPT.validate_python(_data(value))
     except (ValidationError, PydanticSerializationError, RecursionError) as error:
-        raise PromptNotAccepted(f"This is not a prompt that can be asked: {first_problem(error)}.") from None
+        raise PromptNotAccepted(f"This is not a prompt that can be asked: {_problem(error, 'input_type')}.") from None
 
 
 def write_prompt(prompt: HumanPrompt) -> str:
@@ -135,7 +140,7 @@ def read_response(value: BaseModel | Mapping[str, object]) -> HumanResponse:
     try:
         return RESPONSE.validate_python(_with_one_kind(_data(value)))
     except (ValueError, PydanticSerializationError, RecursionError) as error:
-        raise ResponseNotAccepted(f"This is not a response: {first_problem(error)}.") from None
+        raise ResponseNotAccepted(f"This is not a response: {_problem(error, 'type')}.") from None
 
 
 def _with_one_kind(data: object) -> object:
@@ -188,6 +193,18 @@ def summary_of(value: Mapping[str, object]) -> str:
         except (ValidationError, RecursionError):
             continue
     return ""
+
+
+def _problem(error: Exception, tag: str) -> str:
+    """What is wrong first; all kinds, where ``tag``, which says the kind, is missing or unknown."""
+    if (
+        isinstance(error, ValidationError)
+        and error.error_count() == 1
+        and error.errors()[0]["type"].startswith("union_tag")
+    ):
+        kinds = ", ".join(kind for kind in HumanPromptModelType if kind != HumanPromptModelType.OAUTH_CONSENT)
+        return f"its {tag} must be one of {kinds}"
+    return first_problem(error)
 
 
 def _data(value: BaseModel | Mapping[str, object]) -> object:

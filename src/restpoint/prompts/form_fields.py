@@ -118,6 +118,11 @@ class FormField:
         default = f" [{self.shown}]" if self.default is not None else "" if self.required else " [none]"
         return f"{self.title} ({self.wanted}){default}: "
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a person may leave it empty. They may not where it would then get the default of the schema."""
+        return not self.required and (not self.has_default or self.kind in {"text", "boolean", "multiple choice"})
+
     def typed(self, words: str) -> Any:
         """The JSON value that a person types at a terminal, or ``LEFT_OUT``. Raises ``NotUnderstood``.
 

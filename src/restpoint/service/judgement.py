@@ -76,5 +76,5 @@ class Judge:
                 raise SamePerson(execution_id, interaction_id)
         asked = ", ".join(question.assignees) or question.owner or "an operator"
         raise NotAllowed(
-            f"Interaction {interaction_id} of execution {execution_id} is addressed to {asked}; {actor.id} may not do that."
+            f"Interaction {interaction_id} of execution {execution_id} is addressed to {asked}, and {actor.id} may not do that."
         )

@@ -241,6 +241,14 @@ class Service:
                 break
         return InboxPage(tuple(items), cursor)
 
+    def is_in_inbox(self, actor: Actor, asked: "Asked") -> bool:
+        """Whether the inbox of the actor has a prompt."""
+        if asked.status != "pending" or any(vote.voter == actor.id for vote in asked.voted):
+            return False
+        names = self.policy.inbox_names(actor)
+        leads = names is None or not names.isdisjoint(asked.assignees or (asked.owner,))
+        return leads and self.policy.may_answer(actor, asked)
+
     async def history(self, actor: Actor, execution_id: str, *, after: int = 0, limit: int = BATCH) -> HistoryPage:
         """A page of the history of an execution after the sequence ``after``, oldest first, at most ``limit`` entries.
 

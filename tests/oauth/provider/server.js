@@ -48,7 +48,7 @@ const authority = `${settings.host}:${server.address().port}`;
 const issuer = `http://${authority}`;
 
 const provider = new Provider(issuer, {
-  claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
   scopes: ['openid', 'offline_access', 'email', 'profile'],
   clientDefaults: { grant_types: ['authorization_code', 'refresh_token'] },
   cookies: { keys: ['the keys of a provider that lives as long as a test run'] },
@@ -68,7 +68,7 @@ const provider = new Provider(issuer, {
   },
   findAccount: (ctx, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, name: `${id} of the tests`, email: `${id}@example.org` }),
+    claims: () => ({ sub: id, name: `${id} of the tests`, email: `${id}@example.org`, email_verified: true }),
   }),
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   rotateRefreshToken: true, // one that comes twice was stolen: all that the person granted is revoked

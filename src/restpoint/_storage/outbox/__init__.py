@@ -14,6 +14,7 @@ from restpoint._storage.outbox.delivery import (
     fan_out,
     give_up,
     leases,
+    let_go,
     next_due,
     overdue,
     release,
@@ -30,10 +31,11 @@ from restpoint._storage.outbox.entries import (
     page,
     retry,
 )
-from restpoint._storage.outbox.routes import KnownRoute, Route, enable, known_routes, register
+from restpoint._storage.outbox.mail_addresses import mail_address
+from restpoint._storage.outbox.routes import KnownRoute, Route, are_registered, enable, known_routes, register
 
 __all__ = [
-    "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "claim", "delivered", "drop", "enable",
-    "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "next_due", "opened", "overdue", "page",
-    "register", "release", "retry", "take_over",
+    "PATIENCE", "STATUSES", "Claimed", "Entry", "EntryPage", "KnownRoute", "Route", "are_registered", "claim", "delivered",
+    "drop", "enable", "failed", "fan_out", "find", "give_up", "is_unopened", "known_routes", "leases", "let_go",
+    "mail_address", "next_due", "opened", "overdue", "page", "register", "release", "retry", "take_over",
 ]  # fmt: skip

@@ -5,17 +5,17 @@ process took over is refused. A notice is given up three days after its first at
 has tried it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import bindparam, case, delete, exists, func, insert, null, select, update
 
 from restpoint._core.serialization import encode
-from restpoint._storage.leases import live
+from restpoint._storage.leases import renewed
 from restpoint._storage.outbox.routes import disable
 from restpoint._storage.outbox.telling import TOLD, tell
-from restpoint._storage.schema import executions, history, interactions, outbox, routes
+from restpoint._storage.schema import executions, history, interactions, outbox, routes, votes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint._storage.votes import BARRED
@@ -23,6 +23,9 @@ from restpoint.events import EventKind
 
 PATIENCE: Final = 3 * 86_400_000
 """Milliseconds after its first attempt at which a notice is given up."""
+
+HELD_AT_ONCE: Final = 1_000
+"""How many notices of one route a transaction has wait for its hours."""
 
 _o, _r, _h, _e, _i = outbox.c, routes.c, history.c, executions.c, interactions.c
 
@@ -33,7 +36,8 @@ class Claimed:
 
     ``attempt`` counts from 1. ``event`` to ``detail`` are of the row of history, as is the ``status`` that the event left
     the execution in; ``prompt`` and what follows are of the prompt that the event is about, if it is about one. ``prompt``,
-    ``assignees``, ``excluded`` (who must not answer it, or has voted) and ``detail`` are JSON text.
+    ``assignees``, ``excluded`` (who must not answer it, or has voted) and ``detail`` are JSON text. ``votes`` is how many equal
+    votes answer it, None where one person does, and ``voted`` how many have voted.
     """
 
     id: str
@@ -59,26 +63,39 @@ class Claimed:
     priority: int | None
     due_at: int | None
     deadline_at: int | None
+    votes: int | None
+    voted: int
 
 
 _PENDING: Final = _o.status == word("pending")
-_IS_DUE: Final = (_o.channel == bindparam("channel"), _PENDING, _o.lease.is_(None), _o.due_at <= bindparam("now"))
+_UNCLAIMED: Final = (_o.channel == bindparam("the_channel"), _PENDING, _o.lease.is_(None))
+_IS_DUE: Final = (*_UNCLAIMED, _o.due_at <= bindparam("due"))
 _CLAIM: Final = prepare(
     update(outbox)
-    .where(_o.id.in_(limited(select(_o.id).where(*_IS_DUE).order_by(_o.due_at))))
+    .where(
+        _o.id.in_(limited(select(_o.id).where(*_IS_DUE, _o.route.in_(listed("routes"))).order_by(_o.due_at))),
+    )
     .values(
         lease=bindparam("the_lease"),
+        opens_at=null(),
         attempts=_o.attempts + ONE,
         give_up_at=case((_o.attempts == ZERO, bindparam("patience")), else_=_o.give_up_at),
     )
     .returning(_o.id)
+)
+_VOTED: Final = (
+    select(func.count())
+    .select_from(votes)
+    .where(votes.c.interaction_key == _i.key)
+    .correlate(interactions)
+    .scalar_subquery()
 )
 _CLAIMED: Final = prepare(
     select(
         *(_o.id, _o.attempts, _o.route, _o.recipient, _o.execution_id, _o.wait_id, _o.asks),
         *(_h.sequence, _h.event, _h.actor, _h.time, _h.detail),
         *(_e.workflow, _e.owner, func.coalesce(_h.to_status, _e.status), _e.priority),
-        *(_i.prompt, _i.assignees, _i.four_eyes, BARRED, _i.priority, _i.due_at, _i.deadline_at),
+        *(_i.prompt, _i.assignees, _i.four_eyes, BARRED, _i.priority, _i.due_at, _i.deadline_at, _i.votes, _VOTED),
     )
     .select_from(
         outbox.join(executions, _e.id == _o.execution_id)
@@ -88,10 +105,44 @@ _CLAIMED: Final = prepare(
     .where(_o.id.in_(listed("ids")))
     .order_by(_o.due_at, _o.id)
 )
-_NEXT_DUE: Final = prepare(
-    select(func.min(_o.due_at)).where(
-        _o.channel == bindparam("channel"), _PENDING, _o.lease.is_(None), _o.due_at.is_not(None)
+_newer: Final = outbox.alias("newer")
+# A person who could not be told in time is told once, by the newest of what asks them the same by the same route.
+_SUPERSEDED: Final = prepare(
+    update(outbox)
+    .where(
+        _o.id.in_(listed("ids")),
+        _o.asks == ONE,
+        _o.recipient.is_not(None),
+        exists().where(
+            _newer.c.execution_id == _o.execution_id,
+            _newer.c.wait_id == _o.wait_id,
+            _newer.c.route == _o.route,
+            _newer.c.recipient == _o.recipient,
+            _newer.c.sequence > _o.sequence,
+            _newer.c.status.in_(words(("pending", "delivered"))),
+        ),
     )
+    .values(status=word("moot"), attempts=_o.attempts - ONE, lease=null(), due_at=null(), ended_at=bindparam("at"))
+    .returning(_o.id)
+)
+# The time during which a route is closed is not counted among the days after which a notice is given up.
+_HOLD: Final = prepare(
+    update(outbox)
+    .where(_o.id.in_(limited(select(_o.id).where(*_IS_DUE, _o.route == bindparam("the_route")).order_by(_o.due_at))))
+    .values(
+        due_at=bindparam("opens"),
+        opens_at=bindparam("opens"),
+        give_up_at=_o.give_up_at + (bindparam("opens") - bindparam("now")),
+    )
+)
+_WAITING: Final = (*_UNCLAIMED, _o.due_at > bindparam("now"), _o.opens_at.is_not(None), _o.route.in_(listed("routes")))
+_LET_GO: Final = prepare(
+    update(outbox)
+    .where(_o.id.in_(limited(select(_o.id).where(*_WAITING))))
+    .values(due_at=bindparam("now"), opens_at=null(), give_up_at=_o.give_up_at - (_o.opens_at - bindparam("now")))
+)
+_NEXT_DUE: Final = prepare(
+    select(func.min(_o.due_at)).where(*_UNCLAIMED, _o.due_at.is_not(None), _o.route.in_(listed("routes")))
 )
 _LEASES: Final = prepare(select(_o.lease).distinct().where(_o.lease.is_not(None)))
 _TAKE_OVER: Final = prepare(update(outbox).where(_o.lease == bindparam("the_lease")).values(lease=null()))
@@ -137,23 +188,49 @@ _REMOVE: Final = prepare(delete(outbox).where(*_MINE, _PENDING).returning(*_o))
 _ADD: Final = prepare(insert(outbox))
 
 
-def claim(tx: Transaction, channel: str, lease: int, most: int, settled: int = 0) -> list[Claimed]:
-    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first."""
+def claim(
+    tx: Transaction,
+    channel: str,
+    lease: int,
+    most: int,
+    routes: Mapping[str, int | None],
+    settled: int = 0,
+    *,
+    newest: bool = False,
+) -> list[Claimed]:
+    """Claim what has been due for a channel for ``settled`` milliseconds, at most ``most`` notices, the longest due first.
+
+    ``routes`` are those that this process sends by, others of the channel are for other processes. Each has None where its hours
+    are now, and otherwise when they begin, in milliseconds since the epoch: what is due by it is due then. With ``newest``, what
+    asks a person the same as a newer notice, such as a reminder, becomes moot instead.
+    """
     tx.flush()  # what the batch has settled so far is moot
+    due = {"the_channel": channel, "due": tx.now - settled}
+    for route, opens in routes.items():
+        if opens is not None:
+            tx.execute(_HOLD, {**due, "now": tx.now, "max": HELD_AT_ONCE, "the_route": route, "opens": opens})
     which = {
-        "channel": channel,
-        "now": tx.now - settled,
+        **due,
         "max": most,
+        "routes": encode([name for name, opens in routes.items() if opens is None]),
         "the_lease": lease,
         "patience": tx.now + PATIENCE,
     }
-    ids = [notice_id for (notice_id,) in tx.all(_CLAIM, which)]
-    return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(ids)})] if ids else []
+    ids = {notice_id for (notice_id,) in tx.all(_CLAIM, which)}
+    if ids and newest:
+        ids -= {notice_id for (notice_id,) in tx.all(_SUPERSEDED, {"ids": encode(list(ids)), "at": tx.now})}
+    return [Claimed(*row) for row in tx.all(_CLAIMED, {"ids": encode(list(ids))})] if ids else []
 
 
-async def next_due(database: Database, channel: str) -> int | None:
-    """When the next notice of a channel is due that nobody has claimed, in milliseconds since the epoch; None for never."""
-    ((due,),) = await database.read(_NEXT_DUE, {"channel": channel})
+def let_go(tx: Transaction, channel: str, routes: Collection[str]) -> int:
+    """Have some of what waits for the hours of these routes be due now, because they may be others; return the number."""
+    which = {"the_channel": channel, "routes": encode(list(routes)), "now": tx.now, "max": HELD_AT_ONCE}
+    return tx.execute(_LET_GO, which).rowcount
+
+
+async def next_due(database: Database, channel: str, routes: Collection[str]) -> int | None:
+    """When the next notice of these routes is due that nobody has claimed, in milliseconds since the epoch; None for never."""
+    ((due,),) = await database.read(_NEXT_DUE, {"the_channel": channel, "routes": encode(list(routes))})
     return due if due is None else int(due)
 
 
@@ -162,9 +239,12 @@ async def leases(database: Database) -> set[int]:
     return {lease for (lease,) in await database.read(_LEASES)}
 
 
-def take_over(tx: Transaction, /) -> int:
-    """End the claims of processes that are gone, and return how many there were."""
-    gone = {lease for (lease,) in tx.all(_LEASES)} - live(tx)
+def take_over(tx: Transaction, own: int) -> int:
+    """End the claims of processes that are gone or stand still, and return how many there were; ``own`` is the caller's lease.
+
+    What a process that stood still has to say of its attempts afterwards is refused.
+    """
+    gone = {lease for (lease,) in tx.all(_LEASES)} - renewed(tx) - {own}
     return sum(tx.execute(_TAKE_OVER, {"the_lease": lease}).rowcount for lease in gone)
 
 

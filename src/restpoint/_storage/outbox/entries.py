@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, func, null, select, update
+from sqlalchemy import bindparam, case, exists, func, null, select, update
 
 from restpoint._storage.listing import MAX_PAGE
 from restpoint._storage.outbox.delivery import PATIENCE
@@ -41,7 +41,9 @@ _RETRY: Final = prepare(
         _o.status.in_(words(("pending", "given_up", "dropped"))),
         _IS_NEEDED,
     )
-    .values(status=word("pending"), due_at=bindparam("now"), give_up_at=bindparam("until"), ended_at=null())
+    .values(
+        status=word("pending"), due_at=bindparam("now"), give_up_at=bindparam("until"), ended_at=null(), opens_at=null()
+    )
     .returning(*TOLD)
 )
 _STANDING: Final = prepare(select(_o.status, _o.lease).where(_o.id == bindparam("the_id")))
@@ -61,7 +63,8 @@ class Entry:
     """A notice as operators see it. Times are seconds since the epoch; None where there is none.
 
     ``event`` is what it tells of, and ``sequence`` the row of that in the history. ``recipient`` is the person; None where the
-    channel has one receiver, or where the people are not looked up yet.
+    channel has one receiver, or where the people are not looked up yet. ``opens_at`` is when the hours of its route begin, where
+    it waits for these.
     """
 
     id: str
@@ -79,6 +82,7 @@ class Entry:
     ended_at: float | None
     opened_at: float | None
     problem: str | None
+    opens_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ _IS_ID: Final = re.compile("[0-9a-f-]{36}")
 _ENTRY: Final = select(
     *(_o.id, _o.status, func.coalesce(_h.event, word("?")), _o.sequence, _o.route, _o.channel, _o.recipient),
     *(_o.execution_id, _o.wait_id, _o.attempts, _o.created_at, _o.due_at, _o.ended_at, _o.opened_at, _o.problem),
+    case((_o.status == word("pending"), _o.opens_at)),
 ).select_from(outbox.outerjoin(history, _h.sequence == _o.sequence))
 _FIND: Final = prepare(_ENTRY.where(_o.id == bindparam("the_id")))
 
@@ -143,9 +148,9 @@ async def find(database: Database, notice_id: str) -> Entry:
 
 
 def _entry(row: Row) -> Entry:
-    *columns, created_at, due_at, ended_at, opened_at, problem = row
+    *columns, created_at, due_at, ended_at, opened_at, problem, opens_at = row
     seconds = [None if time is None else time / 1000 for time in (due_at, ended_at, opened_at)]
-    return Entry(*columns, created_at / 1000, *seconds, problem)  # type: ignore[call-arg]
+    return Entry(*columns, created_at / 1000, *seconds, problem, opens_at and opens_at / 1000)  # type: ignore[call-arg]
 
 
 def drop(tx: Transaction, notice_id: str, actor: str | None, reason: str | None) -> None:

@@ -3,9 +3,9 @@
 The trigger ``history_is_told`` goes by them. They are those of the last process that was given some.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, null, select, update
 
@@ -49,10 +49,17 @@ class KnownRoute:
 _ROUTES: Final = prepare(select(routes).order_by(_r.name, _r.event))
 _CLEAR_ROUTES: Final = prepare(delete(routes))
 _ADD_ROUTE: Final = prepare(insert(routes))
-_MOVE_TO_CHANNEL: Final = prepare(
-    update(outbox)
-    .where(_o.route == bindparam("the_route"), _o.status == word("pending"), _o.channel != bindparam("the_channel"))
-    .values(channel=bindparam("the_channel"))
+# The outbox keeps what was told, so these read what is pending by the indexes of that: by channel, and what is claimed.
+_UNCLAIMED: Final = (_o.route == bindparam("the_route"), _o.status == word("pending"), _o.lease.is_(None))
+_CHANNELS: Final = select(_o.channel).distinct().where(_o.status == word("pending"), _o.lease.is_(None))
+_MOVE_TO_CHANNEL: Final = tuple(
+    prepare(
+        update(outbox).where(*which, _o.channel != bindparam("the_channel")).values(channel=bindparam("the_channel"))
+    )
+    for which in (
+        (*_UNCLAIMED, _o.channel.in_(_CHANNELS)),
+        (_o.route == bindparam("the_route"), _o.status == word("pending"), _o.lease.is_not(None)),
+    )
 )
 _DISABLE: Final = prepare(
     update(routes)
@@ -64,30 +71,35 @@ _ENABLE: Final = prepare(
     .where(_r.name == bindparam("the_route"), _r.disabled_at.is_not(None))
     .values(disabled_at=null(), problem=null())
 )
+# Of a notice that is claimed, the outcome of its attempt says when it is due.
 _SET_DUE: Final = prepare(
-    update(outbox)
-    .where(_o.route == bindparam("the_route"), _o.status == word("pending"))
-    .values(due_at=bindparam("due"))
+    update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS)).values(due_at=bindparam("due"), opens_at=null())
 )
+# What waited for a route that was disabled has no time, and must not wait for ever where the route is gone, and then is back.
+_RESUME: Final = prepare(
+    update(outbox).where(*_UNCLAIMED, _o.channel.in_(_CHANNELS), _o.due_at.is_(None)).values(due_at=bindparam("due"))
+)
+
+
+def _rows(given: Iterable[Route]) -> Iterator[tuple[Any, ...]]:
+    """The rows of routes, without whether they are disabled."""
+    for route in given:
+        lists = [encode(list(names)) if names else None for names in (route.workflows, route.owners, route.assignees)]
+        for event in dict.fromkeys(route.events):
+            yield str(event), route.name, route.channel, *lists, int(event.asks)
+
+
+async def are_registered(database: Database, given: Iterable[Route]) -> bool:
+    """Whether these are the routes of the file, and no other process has given it others since."""
+    there = {tuple(row[:-2]) for row in await database.read(_ROUTES)}
+    return there == set(_rows(given))
 
 
 def register(tx: Transaction, given: Iterable[Route]) -> bool:
     """Make these the routes of the file; return whether they were others before. One that is disabled stays so."""
     there = tx.all(_ROUTES)
     disabled = {name: (at, why) for _, name, *_, at, why in there if at is not None}
-    wanted = []
-    for route in given:
-        lists = [encode(list(names)) if names else None for names in (route.workflows, route.owners, route.assignees)]
-        for event in dict.fromkeys(route.events):
-            row = (
-                str(event),
-                route.name,
-                route.channel,
-                *lists,
-                int(event.asks),
-                *disabled.get(route.name, (None, None)),
-            )
-            wanted.append(row)
+    wanted = [(*row, *disabled.get(row[1], (None, None))) for row in _rows(given)]
     if sorted(wanted, key=repr) == sorted(there, key=repr):
         return False
     tx.execute(_CLEAR_ROUTES, ())
@@ -96,7 +108,10 @@ def register(tx: Transaction, given: Iterable[Route]) -> bool:
         tx.execute(_ADD_ROUTE, dict(zip(names, row, strict=True)))
     channels = {name: channel for _, name, channel, *_ in wanted}
     for name, channel in channels.items():
-        tx.execute(_MOVE_TO_CHANNEL, {"the_route": name, "the_channel": channel})
+        for move in _MOVE_TO_CHANNEL:
+            tx.execute(move, {"the_route": name, "the_channel": channel})
+        if name not in disabled:
+            tx.execute(_RESUME, {"the_route": name, "due": tx.now})
     append(tx, EventKind.ROUTES_CHANGED, cause="start", detail=encode({"routes": channels}))
     return True
 

@@ -177,7 +177,9 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     found = progress.stranded(connection, now, _EXAMINED)
     execution_id, problem = found[0] if found else ("", "")
     others = f", and {len(found) - 1} others" if len(found) > 1 else ""
-    word = f"nobody goes on with {execution_id}{others}: {problem}" if found else "somebody goes on with all that run"
+    word = (
+        f"nobody goes on with {execution_id}{others}: {problem}" if found else "every execution that runs has a process"
+    )
     yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
     yield _outbox(connection, now)
     (count,) = connection.execute(_HELD).fetchone()

@@ -46,7 +46,7 @@ from restpoint._storage.sqlite.writer import (
     Transaction,
     Writer,
 )
-from restpoint.errors import FileGone, InvalidArgument, StorageFull, StoreClosed
+from restpoint.errors import FileGone, InvalidArgument, StorageError, StorageFull, StoreClosed
 
 __all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 
@@ -145,6 +145,13 @@ class Database:
             self._loop.call_soon(self._hand_over, 0, 1)
         self._waiting.append(job)
         return job
+
+    @staticmethod
+    def follow(earlier: "asyncio.Future[Any]") -> None:
+        """For a job to call first: raise what the storage refused an earlier job with, so that it is not stored without that."""
+        error = cast("Job[Any]", earlier).error
+        if isinstance(error, StorageError):
+            raise error
 
     def write_from_thread(
         self, function: Callable[[Transaction], T], done: Callable[[asyncio.Future[T]], None]

@@ -132,7 +132,10 @@ def downgrade(path: Path, revision: str, *, actor: str | None = None) -> Path | 
 def current(path: Path) -> str | None:
     """Return the revision of the file; None where it has none. Raises ``UnusableFile``."""
     if inspect(path) == "absent":
-        raise UnusableFile(f"{path} does not exist; run: restpoint db upgrade --database {path}")
+        raise UnusableFile(
+            f"{path} does not exist. Name another file with --database, or make this one with: "
+            f"restpoint db upgrade --database {path}"
+        )
     with opened(path) as connection:
         return file_revision(connection, path)
 

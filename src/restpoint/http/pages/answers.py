@@ -37,6 +37,9 @@ NOT_TAKEN: Final = (
 """What says that an answer is not taken, though nothing is wrong with it."""
 
 _MOST_FIELDS: Final = MAX_OPTIONS + 100
+_TYPED: Final = frozenset(
+    {"text", "comment", "reason", "delegate-to", "delegate-reason", "reassign-to", "reassign-reason"}
+)
 _OF_FORM: Final = "content."
 """What the name of a field of a form begins with, so that it is none of the other names."""
 
@@ -72,20 +75,24 @@ class Sent:
         """The first value of a field; empty where there is none."""
         return next(iter(self.fields.get(name, ())), "")
 
+    def lines(self, name: str) -> list[str]:
+        """What is in the lines of a field, without those that are empty."""
+        return [text for line in self.one(name).split("\n") if (text := line.strip())]
+
     @property
     def typed(self) -> list[str]:
         """What a person wrote: it is shown again where it was not taken."""
         return [
             value
             for name, values in self.fields.items()
-            if name in {"text", "comment", "to", "reason"} or name.startswith(_OF_FORM)
+            if name in _TYPED or name.startswith(_OF_FORM)
             for value in values
             if value.strip()
         ]
 
     def shown(self, field: FormField) -> list[str]:
         """What a field of a form shows: what was sent, or at first the value that it begins with."""
-        if self.fields:
+        if any(name == "comment" or name.startswith(_OF_FORM) for name in self.fields):
             return list(self.fields.get(f"{_OF_FORM}{field.name}", ()))
         if field.default is None or field.default is False:
             return []

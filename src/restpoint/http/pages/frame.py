@@ -24,6 +24,7 @@ from restpoint.http.requests import read_body, refuse_other_sites
 _MOST_BYTES_OF_NOBODY: Final = 512 * 1024
 _SIGN_IN: Final = "/auth/sign-in"
 _PATH: Final = "restpoint.page"
+_SENT: Final = "restpoint.sent"
 _UNAUTHORIZED: Final = 401
 
 
@@ -56,7 +57,14 @@ class Frame:
         """The same for a form, and what it sent. Raises ``Problem`` for one of another site."""
         refuse_other_sites(request, self.handlers.trusted)
         actor, base = await self.reader(request)
-        return actor, base, Sent.read(await read_body(request, MOST_BYTES))
+        sent = Sent.read(await read_body(request, MOST_BYTES))
+        request.scope[_SENT] = sent
+        return actor, base, sent
+
+    async def position(self) -> int:
+        """The newest row of history: an open page follows what comes after it, so this is read before what the page shows."""
+        position, _ = await self.service.store.touched(None)
+        return position
 
     def show(self, template: str, actor: Actor | None, base: str, status: int = 200, **values: Any) -> Response:
         """A page of a template; ``base`` is the path that the routes are found under."""
@@ -96,7 +104,10 @@ class Frame:
             except Problem:
                 actor = None
         title, text = _WORDS.get(problem.code, ("That did not work", problem.detail))
-        reply = self.show("problem.html", actor, base, problem.status, title=title, text=text, code=problem.status)
+        kept: Sent = request.scope.get(_SENT, Sent())
+        reply = self.show(
+            "problem.html", actor, base, problem.status, title=title, text=text, code=problem.status, typed=kept.typed
+        )
         for name, value in (problem.headers or {}).items():
             reply.headers[name] = value
         return reply

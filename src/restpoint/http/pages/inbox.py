@@ -5,7 +5,7 @@ is decided below them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +21,9 @@ from restpoint.http.pages.waiting import waiting
 from restpoint.http.problems import problem_of
 from restpoint.lifecycle import PAUSED, ExecutionStatus
 from restpoint.service import View
+
+if TYPE_CHECKING:
+    from restpoint.notify.deliverer import Deliverer
 
 _MOST_DECIDED: Final = 100
 _MOST_ATTENTION: Final = 100
@@ -58,12 +61,14 @@ class InboxPages:
         """Show what waits for whoever asks."""
         actor, base = await self._frame.reader(request)
         workflow, cursor = (request.query_params.get(name) or None for name in ("workflow", "cursor"))
+        position = await self._frame.position()
         found = await waiting(self._service, actor, workflow=workflow, cursor=cursor)
         names = {each.workflow for each in found.items if each.workflow is not None}
         return self._frame.show(
             "inbox.html",
             actor,
             base,
+            position=position,
             items=found.items,
             next_cursor=found.next_cursor,
             cursor=cursor,
@@ -90,14 +95,24 @@ class InboxPages:
             raise errors.NotAllowed(
                 f"{actor.id} may not see what needs an operator: that takes the role operator or reader."
             )
+        position = await self._frame.position()
         failed = await self._service.list(actor, status=ExecutionStatus.FAILED, limit=_MOST_ATTENTION)
         alive = await self._service.list(actor, status=[ExecutionStatus.RUNNING, *PAUSED], limit=_MOST_ATTENTION)
         stuck = [each for each in alive.items if each.problem is not None]
         outbox = self._service.outbox
         untold = (await outbox.list(actor, status="given_up", limit=_MOST_ATTENTION)).items
         disabled = [route for route in await outbox.routes(actor) if route.disabled_at is not None]
+        deliverer: Deliverer | None = getattr(request.app.state, "deliverer", None)
         return self._frame.show(
-            "attention.html", actor, base, failed=failed.items, stuck=stuck, untold=untold, disabled=disabled
+            "attention.html",
+            actor,
+            base,
+            position=position,
+            failed=failed.items,
+            stuck=stuck,
+            untold=untold,
+            disabled=disabled,
+            is_superseded=deliverer is not None and deliverer.is_superseded,
         )
 
     async def execution(self, request: Request) -> Response:
@@ -119,6 +134,7 @@ class InboxPages:
         self, request: Request, actor: Actor, base: str, mistake: str = "", status: int = 200
     ) -> Response:
         execution_id = request.path_params["execution_id"]
+        position = await self._frame.position()
         view = await self._service.status(actor, execution_id)
         subject, policy = Subject(view.record.owner), self._service.policy
         progress = await self._service.progress(view)
@@ -127,6 +143,7 @@ class InboxPages:
             actor,
             base,
             status,
+            position=position,
             view=view,
             record=view.record,
             progress=progress,

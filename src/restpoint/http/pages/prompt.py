@@ -71,20 +71,20 @@ class PromptPages:
 
     async def claim(self, request: Request) -> Response:
         """Claim a prompt for whoever asks."""
-        return await self._take(request, self._service.claim)
+        return await self._take(request, "claim", self._service.claim)
 
     async def release(self, request: Request) -> Response:
         """End the claim of a prompt."""
-        return await self._take(request, self._service.release)
+        return await self._take(request, "release", self._service.release)
 
     async def delegate(self, request: Request) -> Response:
         """Hand a prompt on to somebody."""
 
         async def act(actor: Actor, execution_id: str, interaction_id: str, sent: Sent) -> None:
-            to = sent.one("to").strip()
-            if not to:
-                raise errors.InvalidArgument("Say to whom: a person, or a group as group:NAME.")
-            await self._service.delegate(actor, execution_id, interaction_id, to, _reason(sent))
+            names = sent.lines("delegate-to")
+            if len(names) != 1:
+                raise errors.InvalidArgument("Say to whom: one person, or one group as group:NAME.")
+            await self._service.delegate(actor, execution_id, interaction_id, names[0], _reason(sent, "delegate"))
 
         return await self._readdress(request, "delegate", act)
 
@@ -92,21 +92,28 @@ class PromptPages:
         """Address a prompt to others."""
 
         async def act(actor: Actor, execution_id: str, interaction_id: str, sent: Sent) -> None:
-            names = [name for line in sent.one("to").split("\n") if (name := line.strip())]
+            names = sent.lines("reassign-to")
             if not names:
                 raise errors.InvalidArgument("Say to whom: people, or groups as group:NAME, one on each line.")
-            await self._service.reassign(actor, execution_id, interaction_id, names, _reason(sent))
+            await self._service.reassign(actor, execution_id, interaction_id, names, _reason(sent, "reassign"))
 
         return await self._readdress(request, "reassign", act)
 
     # --- Inside ---
 
-    async def _take(self, request: Request, act: Callable[[Actor, str, str], Awaitable[None]]) -> Response:
-        actor, base, _ = await self._frame.writer(request)
+    async def _take(self, request: Request, verb: str, act: Callable[[Actor, str, str], Awaitable[None]]) -> Response:
+        actor, base, sent = await self._frame.writer(request)
         ids = _ids(request)
-        with suppress(*CLOSED, errors.InteractionClaimed):  # the page says so
+        if not sent.fields:
+            with suppress(*CLOSED, errors.InteractionClaimed):  # the page says so
+                await act(actor, *ids)
+            return to(f"{base}{prompt_path(*ids)}")
+        try:
             await act(actor, *ids)
-        return to(f"{base}{prompt_path(*ids)}")
+        except NOT_TAKEN as refused:
+            status = problem_of(refused).status
+            return await self._page(request, actor, base, sent, verb=verb, refused=refused, status=status)
+        return await self._page(request, actor, base, sent)  # what they have begun to answer is not lost
 
     async def _readdress(
         self, request: Request, verb: str, act: Callable[[Actor, str, str, Sent], Awaitable[None]]
@@ -141,6 +148,7 @@ class PromptPages:
     ) -> Response:
         """The page: with the mistakes in ``sent``, or why what ``verb`` names was ``refused``."""
         execution_id, interaction_id = _ids(request)
+        position = await self._frame.position()
         asked, policy = await self._service.asked(actor, execution_id, interaction_id), self._service.policy
         state = state_of(asked)
         is_theirs = state == "open" and policy.may_answer(actor, asked)
@@ -157,6 +165,7 @@ class PromptPages:
             actor,
             base,
             status,
+            position=position,
             asked=asked,
             fields=form_of(asked.prompt).fields if asked.prompt["input_type"] == "form" else (),
             state=state,
@@ -167,7 +176,6 @@ class PromptPages:
             may_reassign=state == "open" and policy.may_reassign(actor, asked),
             sees_execution=await self._sees_execution(actor, asked),
             sent=sent or Sent(),
-            blank=Sent(),
             verb=verb,
             refused=refused is not None,
             following=following,
@@ -187,8 +195,8 @@ def _ids(request: Request) -> tuple[str, str]:
     return request.path_params["execution_id"], request.path_params["interaction_id"]
 
 
-def _reason(sent: Sent) -> str | None:
-    return sent.one("reason").strip() or None
+def _reason(sent: Sent, verb: str) -> str | None:
+    return sent.one(f"{verb}-reason").strip() or None
 
 
 def vote_of(actor: Actor, asked: Asked) -> queries.Vote | None:

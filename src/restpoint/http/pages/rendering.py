@@ -118,6 +118,11 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
     return Response(text, status, _HEADERS, "text/html")
 
 
+def macro(template: str, name: str, *values: Any) -> str:
+    """A part of a page: what a macro of a template makes of these values."""
+    return str(getattr(_environment().get_template(template).module, name)(*values))
+
+
 # --- Files beside the pages ------------------------------------------------------------------------------------------
 
 

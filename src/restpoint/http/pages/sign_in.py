@@ -193,7 +193,7 @@ class SignInPages:
         wanted = _path(result.next, self._base_of(request, path))
         if result.outcome == "known" and result.actor is not None and result.provider is not None:
             reply: Response = RedirectResponse(wanted, 303, dict(html.HEADERS))
-            await sessions.begin(request, reply, result.actor, provider=result.provider.name)
+            await sessions.begin(request, reply, result.actor, provider=result.provider.name, mail=result.mail)
         else:
             if result.outcome in _REFUSALS:
                 whose = None if result.actor is None else result.actor.id
@@ -240,7 +240,7 @@ class SignInPages:
             label = "Or with a token" if ways else "With a token"
             ways.append(
                 f'<form method="post" action="sign-in">{_hidden("next", wanted)}<h2>{label}</h2>'
-                "<p><label>Token<br>"
+                "<p>Whoever runs this server makes one for you.</p><p><label>Token<br>"
                 '<input type="password" name="token" required autocomplete="off" spellcheck="false"></label></p>'
                 '<button class="main">Sign in</button></form>'
             )

@@ -1,12 +1,14 @@
 """The page of a ticket: one prompt, for somebody without an account, who has a link of a mail.
 
 A GET or HEAD changes nothing and sets no cookie, so programs that open every link of a mail do no harm. Only the form of the page
-answers, by POST, with the proof that this server put into it. The ticket says who answers, as credentials do elsewhere, and the
-service decides whether they may. No address with a ticket leaves the page by ``Referer``, is kept in a cache, or is logged.
+answers, by POST, with the proof that this server put into it; from then on the page counts as opened. The ticket says who
+answers, as credentials do elsewhere, and the service decides whether they may. No address with a ticket leaves the page by
+``Referer``, is kept in a cache, or is logged.
 """
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -126,6 +128,8 @@ class TicketPages:
     async def _taken(
         self, request: Request, text: str, ticket: Ticket, actor: Actor, asked: Asked, sent: Sent
     ) -> Response:
+        with suppress(errors.StorageError):  # whoever wants to answer must not be kept from it by a full disk
+            await self._service.outbox.opened(actor, ticket.execution_id, ticket.interaction_id)
         response = response_of(asked.prompt, sent)
         if response is None and asked.status == "pending":
             return self._shown(request, text, ticket, actor, asked, sent, 422)
@@ -180,7 +184,7 @@ class TicketPages:
         has_voted = any(vote.voter == ticket.person for vote in asked.voted)
         if has_voted or (state == "answered" and asked.answered_by == ticket.person):
             thanks = _VOTED if has_voted and state == "open" else _THANKS
-            return self._say(request, *thanks) if sent is None else self._say(request, *_ONCE, 409, sent)
+            return self._say(request, *thanks, is_done=True) if sent is None else self._say(request, *_ONCE, 409, sent)
         if state != "open" or not self._is_theirs(actor, asked):
             return self._say(request, *_OVER[state], 410, sent)
         now = time.time()
@@ -202,7 +206,16 @@ class TicketPages:
             now=now,
         )
 
-    def _say(self, request: Request, title: str, words: str, status: int = 200, sent: Sent | None = None) -> Response:
+    def _say(
+        self,
+        request: Request,
+        title: str,
+        words: str,
+        status: int = 200,
+        sent: Sent | None = None,
+        *,
+        is_done: bool = False,
+    ) -> Response:
         return rendering.page(
             "problem.html",
             status,
@@ -212,6 +225,7 @@ class TicketPages:
             text=words,
             sign_in=None,
             has_home=False,
+            is_done=is_done,
             typed=[] if sent is None else sent.typed,
         )
 

@@ -102,7 +102,8 @@ def _addressed(
         return _asked(detail), {"comment": _whom(detail.get("assignees") or ()), "asked": entry.wait_id}
     if kind in {EventKind.INTERACTION_DELEGATED, EventKind.INTERACTION_REASSIGNED}:
         return text, {"comment": _whom(detail.get("assignees") or ())}
-    return ", ".join(detail.get("to") or detail.get("assignees") or detail.get("kept_out") or ()), {}
+    names = detail.get("to") or detail.get("assignees") or detail.get("kept_out") or ()
+    return ", ".join(map(who, names)), {}
 
 
 def _title(entry: HistoryEntry, kind: EventKind) -> tuple[str, Tone]:

@@ -3,10 +3,10 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from restpoint._core.reminders import Reminders
-from restpoint._storage import Asked
+from restpoint._storage import Asked, assignments
 from restpoint.access import Actor
 from restpoint.errors import NotFound
 from restpoint.lifecycle import ExecutionStatus
@@ -19,7 +19,7 @@ _PAGE: Final = 50
 class Waiting:
     """One prompt or consent that is open. Times are seconds since the epoch; ``prompt`` is None for a consent.
 
-    ``due`` is when it should be answered, or else when it cannot be answered any more.
+    ``due`` is when it should be answered, or else when it cannot be answered any more. ``voted`` is how many have voted.
     """
 
     execution_id: str
@@ -34,12 +34,35 @@ class Waiting:
     provider: str | None = None
     reminders: Reminders | None = None
     votes: int | None = None
-    voted: tuple[str, ...] = ()
+    voted: int = 0
+
+    @classmethod
+    def of(cls, asked: Asked | assignments.InboxItem) -> Self:
+        """A prompt that is open."""
+        return cls(
+            execution_id=asked.execution_id,
+            interaction_id=asked.interaction_id,
+            workflow=asked.workflow,
+            owner=asked.owner,
+            priority=asked.priority,
+            due=asked.deadline if asked.due is None else asked.due,
+            created_at=asked.created_at,
+            claimed_by=asked.claimed_by,
+            prompt=asked.prompt,
+            reminders=asked.reminders,
+            votes=asked.votes,
+            voted=len(asked.voted),
+        )
 
     @property
     def address(self) -> tuple[str, str]:
         """What tells it from every other."""
         return self.execution_id, self.interaction_id
+
+    @property
+    def key(self) -> str:
+        """What pages know its row by."""
+        return key_of(self)
 
     @property
     def urgency(self) -> tuple[float, int, float]:
@@ -55,28 +78,17 @@ class WaitingPage:
     next_cursor: str | None
 
 
+def key_of(asked: Asked | Waiting) -> str:
+    """What pages know the row of a prompt or consent by. No id of an execution has a slash."""
+    return f"{asked.execution_id}/{asked.interaction_id}"
+
+
 async def waiting(
     service: Service, actor: Actor, *, workflow: str | None = None, cursor: str | None = None
 ) -> WaitingPage:
     """What the actor may answer or grant. The consents are on the first page. Raises ``InvalidArgument`` for another cursor."""
     page = await service.inbox(actor, workflow=workflow, limit=_PAGE, cursor=cursor)
-    found = [
-        Waiting(
-            execution_id=each.execution_id,
-            interaction_id=each.interaction_id,
-            workflow=each.workflow,
-            owner=each.owner,
-            priority=each.priority,
-            due=each.deadline if each.due is None else each.due,
-            created_at=each.created_at,
-            claimed_by=each.claimed_by,
-            prompt=each.prompt,
-            reminders=each.reminders,
-            votes=each.votes,
-            voted=each.voted,
-        )
-        for each in page.items
-    ]
+    found = [Waiting.of(each) for each in page.items]
     if cursor is None:
         found += await _consents(service, actor, workflow)
         found.sort(key=lambda each: each.urgency)
