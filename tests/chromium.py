@@ -103,8 +103,17 @@ class Browser:
         self.driver.get(url)
 
     def press(self, label: str) -> None:
-        """Click the button or the link that says ``label``, as soon as it is there."""
-        self._find(f"//button[normalize-space()='{label}'] | //a[normalize-space()='{label}']").click()
+        """Click the button or the link that says ``label``, as soon as it is there, also where the page is just changing."""
+        path = f"//button[normalize-space()='{label}'] | //a[normalize-space()='{label}']"
+
+        def click() -> bool:
+            element = self.driver.find_element(By.XPATH, path)
+            if element.is_displayed():
+                element.click()
+                return True
+            return False
+
+        self._wait(click, path)
 
     def press_and_look_away(self, label: str) -> None:
         """The same, without waiting for the page that comes."""

@@ -119,11 +119,11 @@ class Site:
             if status in {"completed", "failed", "cancelled"}:
                 return f"/view/{execution_id}"
 
-    def until_event(self, execution_id: str, event: str) -> None:
-        """Return once the history of an execution has this event."""
+    def until_in(self, path: str, words: str) -> None:
+        """Return once an operator finds these words there."""
         deadline = time.monotonic() + PATIENCE
-        while event not in self._clients["op"].get(f"/executions/{execution_id}/history").text:
-            assert time.monotonic() < deadline, event
+        while words not in self._clients["op"].get(path).text:
+            assert time.monotonic() < deadline, words
             time.sleep(0.01)
 
     # --- Every state ---
@@ -242,7 +242,7 @@ class Site:
         yield State("an execution", "ada", f"/view/{told}")
         untold = self.start("ada", "tell")["execution_id"]
         for execution_id, event in ((told, "notice_delivered"), (untold, "notice_given_up")):
-            self.until_event(execution_id, event)
+            self.until_in(f"/executions/{execution_id}/history", event)
         yield State("somebody was told", "ada", f"/view/{told}")
         yield State("nobody could be told", "op", f"/view/{untold}")
         yield State("cancelling", "ada", f"/view/{told}", lambda browser: _open(browser, "Cancel the execution…"))
@@ -260,6 +260,8 @@ class Site:
         yield State("the inbox, of one workflow", "grace", "/?workflow=ask")
         yield State("decided", "ada", "/decided")
         yield State("nothing decided", "op", "/decided")
+        self.start("ada", "connect")
+        self.until_in("/attention", "410 Gone")
         yield State("attention", "op", "/attention")
         yield State("not found", "ada", "/view/none")
         yield State("no page", "ada", "/nowhere")

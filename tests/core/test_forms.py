@@ -11,7 +11,6 @@ import pytest
 from annotated_types import Gt
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp_types._v2025_11_25 import PrimitiveSchemaDefinition, RequestedSchema
 from pydantic import (
     AfterValidator,
     AnyUrl,
@@ -121,6 +120,8 @@ def test_the_schema_of_a_model_is_that_of_elicitation() -> None:
 
 @pytest.mark.parametrize("count", [50, pytest.param(1_000, marks=pytest.mark.deep)])
 def test_every_stored_schema_is_accepted_by_jsonschema_and_by_mcp(count: int) -> None:
+    from mcp_types._v2025_11_25 import PrimitiveSchemaDefinition, RequestedSchema  # here, because it takes a while
+
     @given(cases())
     @settings(max_examples=count)
     def each_of(case: Case) -> None:

@@ -10,7 +10,7 @@ import pytest
 from restpoint import Context, ExecutionStore, Runner, workflow
 from restpoint._engine import writes
 from runners import answer, asked, ended, question, unloaded
-from support import eventually, file_of, rows
+from support import PATIENCE, eventually, file_of, rows
 
 LARGE = "x" * 300_000
 
@@ -159,3 +159,23 @@ async def test_a_runner_that_closes_writes_what_found_no_room_before_if_there_is
     async with Runner(store, [work]):
         await ended(record)
     assert (record.result, called) == (len(LARGE), ["charge"])
+
+
+async def test_a_workflow_that_is_refused_while_a_write_of_it_finds_no_room_fails_without_that_write(
+    store: ExecutionStore, path: Path, room: Room
+) -> None:
+    @workflow
+    async def work(ctx: Context) -> str:
+        waiting = asyncio.create_task(ctx.ask(question("And now?")))
+        await eventually(lambda: rows(path, "SELECT 1 FROM interactions"))
+        await room.take()
+        emitting = asyncio.create_task(ctx.emit(LARGE))
+        await eventually(lambda: room.refused)
+        emitting.cancel()
+        async with asyncio.timeout(PATIENCE):
+            return (await waiting).text
+
+    async with Runner(store, [work]) as runner:
+        record = (await runner.start("work")).record
+        await ended(record)
+    assert (record.status, record.error_code) == ("failed", "time_limit_refused")

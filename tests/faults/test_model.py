@@ -1252,6 +1252,20 @@ async def test_who_goes_on_with_what_a_process_left_running_drives_it(
     assert record.status == "completed"
 
 
+async def test_who_handed_an_execution_over_may_still_ask_after_that_process_is_gone_and_another_drives_it(
+    path: Path, store: ExecutionStore, clock: ManualClock
+) -> None:
+    record = await store.create_execution()
+    async with ExecutionStore(database=path, clock=clock) as another:
+        await another.set_interaction_required(record.execution_id, TEXT)
+        await store.get(record.execution_id)  # which tells it who drives it now
+    async with ExecutionStore(database=path, clock=clock) as third:
+        await third.set_running(record.execution_id)
+        pending = await store.set_interaction_required(record.execution_id, TEXT)
+    assert await store.get(record.execution_id) is record
+    assert record.pending_interaction is pending
+
+
 # --- The programs ----------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from chromium import Browser
-from people import as_, asked_by, inbox_served
+from people import as_, asked_by, execution_of, inbox_served
 from visiting import FOLLOWING, Person
 
 pytestmark = pytest.mark.browser
@@ -117,6 +117,24 @@ async def test_a_row_is_shown_anew_where_somebody_takes_it_and_keeps_the_focus(
     await to_thread(browser.until, "taken by grace")
     focused = browser.driver.switch_to.active_element.get_attribute("href")
     assert urlsplit(str(focused)).path == path
+
+
+async def test_what_is_unfolded_stays_so_and_keeps_the_focus_where_a_page_changes(
+    inbox: httpx.AsyncClient, browser: Browser
+) -> None:
+    path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
+
+    def unfold() -> None:
+        opened(browser, inbox, "ada", f"/view/{execution_of(path)}")
+        browser.tab_to("Cancel the execution…")
+        browser.enter()
+
+    await to_thread(unfold)
+    assert (await inbox.post(f"/claim{path}", headers=as_("grace"))).status_code == 303
+    await to_thread(browser.until, "Taken to be answered by grace")
+    focused = browser.driver.switch_to.active_element
+    assert focused.text == "Cancel the execution…"
+    assert browser.driver.find_element("xpath", "//button[normalize-space()='Yes, cancel it']").is_displayed()
 
 
 async def test_a_page_of_a_long_list_that_loses_rows_is_filled_up(inbox: httpx.AsyncClient, browser: Browser) -> None:

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from inside import Command
 from notices import TestChannel, down, notices, until, write_routes
+from restpoint import ExecutionStore
 from restpoint.client.client import Client
 from restpoint.errors import Conflict, NotAllowed, NoticeNotFound, UnknownRoute
 from serving import asked, make_app, served, whoever
@@ -159,6 +160,22 @@ async def test_the_page_for_operators_says_what_could_not_be_told(
     assert "No such mailbox" in page
     assert "410 Gone" in page
     assert "(2)" in page
+
+
+async def test_whoever_opens_a_page_that_they_were_told_of_changes_no_open_page(
+    told: httpx.AsyncClient, office: TestChannel, file: Path
+) -> None:
+    body = await asked(told, "approve", **ADA)
+    await until(lambda: notices(file) == ["pending", "delivered"])
+    await until(lambda: bool(rows(file, "SELECT 1 FROM history WHERE event = 'route_disabled'")))
+    async with ExecutionStore(database=file) as store:
+        before, _ = await store.touched(None)
+        assert (
+            await told.get(f"/view/{body['execution_id']}/prompt/{body['interaction_id']}", headers=JOAN)
+        ).is_success
+        after, touched = await store.touched(before)
+    assert after == before + 1, "the history has it"
+    assert list(touched) == []
 
 
 async def test_the_metrics_tell_of_the_outbox(told: httpx.AsyncClient, file: Path) -> None:

@@ -316,9 +316,10 @@ async def test_a_change_that_is_not_possible_any_more_says_why(inbox: httpx.Asyn
     path = await asked_by(inbox, "ada", "notification")
     await post(inbox, path, "ada", "")
     await ended(inbox, execution_of(path), **as_("ada"))
-    reply = await post(inbox, f"/view/{execution_of(path)}/cancel", "ada", "")
+    reply = await post(inbox, f"/view/{execution_of(path)}/cancel", "ada", "reason=paid+already")
     assert reply.status_code == 409
     assert "Nothing was changed" in reply.text
+    assert "paid already" in Read(reply.text).words
 
 
 # --- What others wrote -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -209,6 +210,23 @@ async def test_what_was_due_while_the_disk_was_full_is_sent_once_there_is_room(
     await deliverer.close()
 
 
+async def test_a_deliverer_opens_on_a_full_disk_and_begins_once_there_is_room(
+    store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = TestChannel()
+
+    def full(*_: object) -> None:
+        monkeypatch.undo()
+        raise StorageFull("There is no room.")
+
+    monkeypatch.setattr(outbox, "register", full)
+    deliverer = await deliverer_of(store, tmp_path, ONE, office=office).open()
+    await until(lambda: rows(path, "SELECT count(*) FROM routes") == [(1,)])
+    await asked(store)
+    await settled(path, ["delivered"])
+    await deliverer.close()
+
+
 async def test_a_full_disk_keeps_no_deliverer_from_its_end(
     store: ExecutionStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +395,31 @@ async def test_nobody_is_asked_who_must_not_answer(store: ExecutionStore, path: 
     deliverer = await deliverer_of(store, tmp_path, PEOPLE, office=office).open()
     await asked(store, owner="zoe", assignees=["joan", "zoe"], four_eyes=True)
     await settled(path, [("joan", "delivered")], "recipient, status")
+    await deliverer.close()
+
+
+async def test_a_name_is_one_name_however_an_editor_writes_it(
+    store: ExecutionStore, path: Path, tmp_path: Path
+) -> None:
+    office = TestChannel()
+    composed, apart = (unicodedata.normalize(form, "josé") for form in ("NFC", "NFD"))
+    assert composed != apart
+    routes = f'''
+        groups = {{ "{apart}s" = ["{apart}", "joan"] }}
+        [people]
+        "{apart}" = {{ office = "jose@example.com" }}
+        joan = {{ office = "joan@example.com" }}
+        [[routes]]
+        name = "questions"
+        channel = "office"
+        owners = ["{apart}"]
+        to = ["assignees"]
+    '''
+    deliverer = await deliverer_of(store, tmp_path, routes, office=office).open()
+    await asked(store, owner=composed, assignees=[f"group:{composed}s"], four_eyes=True)
+    await asked(store, owner=composed, assignees=[composed])
+    await office.had(2)
+    await settled(path, [("joan", "delivered"), (composed, "delivered")], "recipient, status")
     await deliverer.close()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -278,8 +279,8 @@ async def test_a_backup_of_a_file_in_use_is_whole(path: Path, clock: ManualClock
 
 
 @pytest.mark.parametrize("existing", ["file", "empty file", "symlink", "dangling symlink", "folder", "itself"])
-def test_a_backup_replaces_nothing(path: Path, existing: str) -> None:
-    migrations.upgrade(path)
+def test_a_backup_replaces_nothing(fresh: Path, path: Path, existing: str) -> None:
+    shutil.copyfile(fresh, path)
     target = path.with_name("copy.db")
     match existing:
         case "file":
@@ -345,8 +346,9 @@ async def test_check_passes_a_good_file_and_changes_nothing(path: Path, clock: M
     ],
 )
 async def test_check_finds_what_is_not_as_it_should_be(
-    path: Path, clock: ManualClock, failing: str, spoil: str
+    fresh: Path, path: Path, clock: ManualClock, failing: str, spoil: str
 ) -> None:
+    shutil.copyfile(fresh, path)
     await paused(path, clock)
     guard = "executions_live_ones_stay"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -377,8 +379,9 @@ def test_check_finds_a_page_of_zeros(path: Path) -> None:
 @pytest.mark.parametrize("revision", ["nonsense", "9999", "-99", ""])
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
 async def test_a_revision_that_does_not_exist_is_refused(
-    path: Path, clock: ManualClock, direction: str, revision: str
+    fresh: Path, path: Path, clock: ManualClock, direction: str, revision: str
 ) -> None:
+    shutil.copyfile(fresh, path)
     await paused(path, clock)
     before = dump(path)
     with pytest.raises(InvalidArgument):

@@ -69,10 +69,12 @@ class Answered:
     """What the workflow was given for answered prompts, by which it may name them: ``other_than`` of ``Context.ask``."""
 
     def __init__(self) -> None:
-        self._responses: weakref.WeakValueDictionary[str, object] = weakref.WeakValueDictionary()
+        self._responses: weakref.WeakValueDictionary[str, object] | None = None  # made late: it takes 0.7 kB of a run
 
     def add(self, wait_id: str, response: object) -> None:
         """Note what the workflow is given for the answer to a prompt."""
+        if self._responses is None:
+            self._responses = weakref.WeakValueDictionary()
         with suppress(TypeError):  # a class of the application's own that has no weak references: its id names it
             self._responses[wait_id] = response
 
@@ -82,7 +84,7 @@ class Answered:
         return [one if isinstance(one, str) else self._id_of(one) for one in each_of]
 
     def _id_of(self, response: object) -> str:
-        for wait_id, given in self._responses.items():
+        for wait_id, given in (self._responses or {}).items():
             if given is response:
                 return wait_id
         raise InvalidArgument(

@@ -27,10 +27,12 @@ LEAVING: Final = "restpoint: this run leaves memory"
 def time_limit(task: asyncio.Task[Any]) -> str | None:
     """The innermost time limit of asyncio that a suspended task is in, in words; None where there is none."""
     found, running = None, cast("object", task.get_coro())
-    while isinstance(running, CoroutineType) and running.cr_frame is not None:
-        variables = running.cr_frame.f_locals
-        if running.cr_code in _LIMITED and variables.get("timeout") is not None:
-            found = f"asyncio.{running.cr_code.co_name} with a timeout"
+    while isinstance(running, CoroutineType):
+        # Python makes an object of a coroutine's frame, and a dict of its variables, when somebody looks at them, and keeps both
+        # for as long as the coroutine waits: 4 kB for each run. So look at no others than these.
+        if running.cr_code is _WAIT or running.cr_code is _WAIT_FOR:
+            if running.cr_frame is not None and running.cr_frame.f_locals.get("timeout") is not None:
+                found = f"asyncio.{running.cr_code.co_name} with a timeout"
         # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
         elif any(_limits(each) for each in gc.get_referents(running)):
             found = "asyncio.timeout"
@@ -38,7 +40,8 @@ def time_limit(task: asyncio.Task[Any]) -> str | None:
     return found
 
 
-_LIMITED: Final = {asyncio.wait.__code__, asyncio.wait_for.__code__}
+_WAIT: Final = asyncio.wait.__code__
+_WAIT_FOR: Final = asyncio.wait_for.__code__
 
 
 def _limits(kept: object) -> bool:

@@ -100,6 +100,7 @@ class Writes:
         if at_last:
             self._write_again()
         self._refused.clear()
+        self._newest = None
 
     def _attempt(self, write: Write) -> None:
         def written(outcome: "asyncio.Future[None]") -> None:

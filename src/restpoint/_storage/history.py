@@ -307,6 +307,8 @@ async def concerned_since(database: Database, sequence: int, most: int) -> tuple
         if execution_id is None:
             continue
         kind = EventKind.named(event)
+        if kind is EventKind.NOTICE_OPENED:  # or every page of a prompt would change because it was opened
+            continue
         if kind is None or kind.wait is None:
             found.append(Concern(execution_id))
             continue

@@ -324,6 +324,11 @@ class ExecutionRecord:
         state = execution_state.replace(self.state, reading)
         if state is None:
             return False
+        claim = self._claim
+        if claim is not None and claim.lease != state.row.lease and claim.epoch == state.row.epoch and not self.is_run:
+            self._claim = (
+                None  # handed over to a living process; what becomes of that one is nothing to a claim of this one
+            )
         self.become(state)
         return True
 

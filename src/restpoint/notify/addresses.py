@@ -7,7 +7,7 @@ from restpoint._core.mail_addresses import check_address
 from restpoint._core.serialization import decode
 from restpoint._storage import outbox
 from restpoint._store.store import ExecutionStore
-from restpoint.access import GROUP, LOCAL
+from restpoint.access import GROUP, LOCAL, normal
 from restpoint.events import EventKind
 from restpoint.notify.routes_file import ASSIGNEES, MAIL, OWNER, Routes, RouteSettings
 
@@ -93,7 +93,7 @@ class Addresses:
         members = self._routes.groups.get(group)
         if members is None and self._members is not None:
             given = self._members(group)
-            members = tuple(await given if inspect.isawaitable(given) else given)
+            members = tuple(map(normal, await given if inspect.isawaitable(given) else given))
         return members or ()
 
     async def address(self, person: str, channel: str) -> str | None:

@@ -24,7 +24,7 @@ from restpoint._core.serialization import decode
 from restpoint._storage import history, outbox
 from restpoint._store.open_file import OpenFile
 from restpoint._store.store import ExecutionStore
-from restpoint.errors import InvalidArgument, StorageError, StoreClosed
+from restpoint.errors import InvalidArgument, StorageError, StorageFull, StoreClosed
 from restpoint.events import EventKind
 from restpoint.notify import routes_file
 from restpoint.notify.addresses import Addresses, Lookup, Members, no_address
@@ -143,19 +143,41 @@ class Deliverer:
         await self.close()
 
     async def open(self) -> Self:
-        """Make the routes those of the file, and begin to deliver. Raises ``StorageError`` and its kinds."""
-        self._opened = file = await self._store.file()
+        """Make the routes those of the file, and begin to deliver; on a full disk once there is room.
+
+        Raises ``StorageError`` and its other kinds.
+        """
+        self._opened = await self._store.file()
+        self._unsubscribe = self._store.subscribe(self._hear)
+        try:
+            await self._begin()
+        except StorageFull as full:
+            STORAGE_FAILURES.error(log, "nobody is told anything yet: %s", full)
+            self._tasks = [asyncio.create_task(self._begin_later(), name="restpoint:outbox")]
+        return self
+
+    async def _begin_later(self) -> None:
+        """Begin once there is room."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                await self._begin()
+            except StorageError as error:
+                STORAGE_FAILURES.error(log, "nobody is told anything yet: %s", error)
+            else:
+                return
+
+    async def _begin(self) -> None:
+        file = self._file
         self._lease = await file.take_lease()
         await file.database.write(outbox.register, [route.stored() for route in self.routes.routes])
         for name in self._lines:
             while await file.database.write(outbox.let_go, name, self._names(name)):
                 pass
-        self._unsubscribe = self._store.subscribe(self._hear)
-        self._tasks = [asyncio.create_task(_repeat(self._poll), name="restpoint:outbox")]
+        self._tasks.append(asyncio.create_task(_repeat(self._poll), name="restpoint:outbox"))
         for name, line in self._lines.items():
             serve = _repeat(partial(self._serve, name, line))
             self._tasks.append(asyncio.create_task(serve, name=f"restpoint:outbox:{name}"))
-        return self
 
     async def close(self) -> None:
         """End what is under way within a second, and close the channels. What was not delivered waits for the next process."""

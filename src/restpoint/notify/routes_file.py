@@ -29,11 +29,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from restpoint._core.mail_addresses import check_address
 from restpoint._storage import outbox
-from restpoint.access import GROUP
+from restpoint.access import GROUP, normal
 from restpoint.errors import InvalidArgument
 from restpoint.events import EventKind
 from restpoint.notify.hours import Hours
@@ -54,6 +54,7 @@ OWNER: Final = "owner"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+_Person = Annotated[_Text, AfterValidator(normal)]  # or a group; an editor may write é as two characters
 _TOLD: Final = tuple(kind for kind in EventKind if kind.can_be_told)
 
 
@@ -104,10 +105,10 @@ class RouteSettings(BaseModel):
     channel: _Name
     events: tuple[str, ...] = Field(default=(EventKind.INTERACTION_ASKED.value,), min_length=1)
     workflows: tuple[_Text, ...] = Field(default=())
-    owners: tuple[_Text, ...] = Field(default=())
-    groups: tuple[_Text, ...] = Field(default=())
-    assignees: tuple[_Text, ...] = Field(default=())
-    to: tuple[_Text, ...] = Field(default=())
+    owners: tuple[_Person, ...] = Field(default=())
+    groups: tuple[_Person, ...] = Field(default=())
+    assignees: tuple[_Person, ...] = Field(default=())
+    to: tuple[_Person, ...] = Field(default=())
     template: _Text | None = None
     tickets: bool = False
     hours: Hours | None = None
@@ -210,8 +211,8 @@ class Routes:
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    people: dict[_Text, dict[_Name, _Text]] = Field(default_factory=dict)
-    groups: dict[_Text, tuple[_Text, ...]] = Field(default_factory=dict)
+    people: dict[_Person, dict[_Name, _Text]] = Field(default_factory=dict)
+    groups: dict[_Person, tuple[_Person, ...]] = Field(default_factory=dict)
     channels: dict[_Name, dict[str, Any]] = Field(default_factory=dict)
     routes: tuple[RouteSettings, ...] = Field(default=())
 
@@ -275,8 +276,16 @@ def _first_error(error: ValidationError, given: Mapping[str, Any], model: type[B
 
 
 def _settings_at(place: Sequence[int | str], model: type[BaseModel]) -> list[str]:
-    """The names of the settings of a table; none where the place is inside a setting."""
-    fields = model.model_fields if not place else RouteSettings.model_fields if place[0] == "routes" else {}
+    """The names of the settings of a channel, a route or its hours; none where the place is inside a setting."""
+    match tuple(place):
+        case ():
+            fields = model.model_fields
+        case ("routes", int()):
+            fields = RouteSettings.model_fields
+        case ("routes", int(), "hours"):
+            fields = Hours.model_fields
+        case _:
+            fields = {}
     return [each.alias or name for name, each in fields.items()]
 
 

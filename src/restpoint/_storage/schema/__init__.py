@@ -39,7 +39,7 @@ __all__ = [
     "votes",
 ]  # fmt: skip
 
-REVISION: Final = "0018"
+REVISION: Final = "0019"
 """The newest revision in ``migrations/versions``; the only one this program reads and writes."""
 
 APPLICATION_ID: Final = 0x72737470

@@ -1,7 +1,7 @@
 """The triggers: what the file itself refuses, whatever program asks. They say in SQL what ``lifecycle.py`` says in Python.
 
-Six of them write: four keep the tables of ``assignments`` and ``reminders`` as the open prompts are, and two keep the ``outbox``
-as the history tells: whatever program appends an event writes its notices in the same transaction.
+Four of them write: three keep the tables of ``assignments`` and ``reminders`` as the open prompts are, and one keeps the
+``outbox`` as the history tells: whatever program appends an event writes its notices in the same transaction.
 """
 
 from typing import Final
@@ -24,6 +24,12 @@ def one_of(column: str, values: tuple[str, ...]) -> str:
     """A condition: the column has one of these values."""
     # Not IN: SQLite builds an index of the list at every evaluation, which costs a check 4 us and this one 0.1 us.
     return "(" + " OR ".join(f"{column} = '{value}'" for value in values) + ")"
+
+
+_IS_NOT_ERASED: Final = (
+    "NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
+    " WHERE wait_id = OLD.id AND execution_id = (SELECT id FROM executions WHERE key = OLD.execution_key))"
+)
 
 
 def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,9 +72,14 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
             " AND (NEW.answered_by IS NOT NULL OR (NEW.response IS NOT OLD.default_response AND OLD.votes >"
             f" (SELECT count(*) FROM votes WHERE interaction_key = OLD.key AND {choice('response')} = NEW.response))))))"
             # What was said stays too, unless an erasure names a row of history that told of it.
-            f" OR (({_differ(('prompt', 'default_response'))} OR (OLD.status <> 'pending' AND {_differ(('response',))}))"
-            " AND (OLD.status = 'pending' OR NOT EXISTS (SELECT 1 FROM history JOIN erasures USING (sequence)"
-            " WHERE wait_id = OLD.id AND execution_id = (SELECT id FROM executions WHERE key = OLD.execution_key))))",
+            f" OR (OLD.status <> 'pending' AND {_differ(('response',))} AND {_IS_NOT_ERASED})",
+        ),
+        _refuse(
+            "interactions_prompts_stay",
+            "interactions",
+            "UPDATE OF prompt, default_response",
+            f"({_differ(('prompt', 'default_response'))}) AND (OLD.status = 'pending' OR {_IS_NOT_ERASED})",
+            "illegal transition of an interaction, or a change of what stays",
         ),
         *_lifecycle_triggers(
             "consent",
@@ -89,10 +100,6 @@ def triggers(history_columns: tuple[str, ...]) -> tuple[str, ...]:
         ),
         _stays("runs", "beginnings", ("execution_key", "version", "input"), "what a run began with stays"),
         *_assignment_triggers(),
-        (
-            "CREATE TRIGGER interactions_remind_no_more AFTER UPDATE OF status ON interactions WHEN OLD.status = 'pending'"
-            " AND NEW.status <> 'pending' BEGIN DELETE FROM reminders WHERE interaction_key = NEW.key; END"
-        ),
         *_vote_triggers(),
         *_outbox_triggers(),
         _refuse(
@@ -226,8 +233,9 @@ def _assignment_triggers() -> tuple[str, ...]:
             f" WHEN NEW.status = 'pending' BEGIN {_unassign('OLD')}; {_assign('NEW')}; END"
         ),
         (
-            "CREATE TRIGGER interactions_are_assigned_no_more AFTER UPDATE OF status ON interactions"
-            f" WHEN OLD.status = 'pending' AND NEW.status <> 'pending' BEGIN {_unassign('NEW')}; END"
+            "CREATE TRIGGER interactions_are_closed AFTER UPDATE OF status ON interactions"
+            f" WHEN OLD.status = 'pending' AND NEW.status <> 'pending' BEGIN {_unassign('NEW')};"
+            " DELETE FROM reminders WHERE interaction_key = NEW.key; END"
         ),
     )
 
@@ -253,18 +261,17 @@ def _outbox_triggers() -> tuple[str, ...]:
     """
     about_wait = "execution_id = NEW.execution_id AND wait_id = NEW.wait_id"
     unsent = f"{one_of('status', ('pending', 'given_up'))} AND asks = 1"
+    has_notices = f"NEW.wait_id IS NOT NULL AND EXISTS (SELECT 1 FROM outbox WHERE {about_wait})"
+    is_told = "EXISTS (SELECT 1 FROM routes WHERE event = NEW.event)"
+    # One trigger, because each that fires costs a row of history 2 us, also where there are no routes and no notices.
     return (
         (
-            f"CREATE TRIGGER history_makes_notices_moot AFTER INSERT ON history WHEN NEW.wait_id IS NOT NULL"
-            f" AND EXISTS (SELECT 1 FROM outbox WHERE {about_wait}) BEGIN"
+            "CREATE TRIGGER history_is_told AFTER INSERT ON history WHEN NEW.execution_id IS NOT NULL"
+            f" AND ({is_told} OR ({has_notices})) BEGIN"
             f" UPDATE outbox SET status = 'moot', ended_at = NEW.time, due_at = NULL WHERE {about_wait}"
             f" AND sequence < NEW.sequence AND {unsent}"
             # The wait is over, or the event tells of other people whom it is addressed to.
-            f" AND (json_extract(NEW.detail, '$.assignees') IS NOT NULL OR NOT ({_IS_OPEN_WAIT})); END"
-        ),
-        (
-            "CREATE TRIGGER history_is_told AFTER INSERT ON history WHEN NEW.execution_id IS NOT NULL"
-            " AND EXISTS (SELECT 1 FROM routes WHERE event = NEW.event) BEGIN"
+            f" AND (json_extract(NEW.detail, '$.assignees') IS NOT NULL OR NOT ({_IS_OPEN_WAIT}));"
             " INSERT INTO outbox (id, sequence, route, channel, execution_id, wait_id, asks, status, attempts, created_at,"
             f" due_at, give_up_at) SELECT {_NEW_ID}, NEW.sequence, r.name, r.channel, NEW.execution_id, NEW.wait_id, r.asks,"
             f" 'pending', 0, NEW.time, CASE WHEN r.disabled_at IS NULL THEN NEW.time END, NEW.time + {UNTRIED}"
@@ -311,14 +318,14 @@ def _is_assigned(row: str, assignment: str) -> str:
 # One statement for each kind of name: a UNION of them fills a table of its own at each prompt, which costs more than all of this.
 # A name that stands twice in a list is one.
 def _assign(row: str) -> str:
-    due, urgency = _place(row)
-    insert = "INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key, workflow)"
-    place = f"{due}, {urgency}, {row}.opened, {row}.key, {_workflow(row)}"
+    due, _ = _place(row)
+    insert = "INSERT OR IGNORE INTO assignments (name, due, urgency, opened, interaction_key, workflow) SELECT"
+    place = f"{due}, -coalesce({row}.priority, e.priority), {row}.opened, {row}.key, e.workflow"
+    its = f"executions AS e WHERE e.key = {row}.execution_key"
     return (
-        f"{insert} VALUES ('', {place});"
-        f" {insert} SELECT value, {place} FROM json_each({row}.assignees) WHERE {row}.assignees IS NOT NULL;"
-        f" {insert} SELECT owner, {place} FROM executions"
-        f" WHERE key = {row}.execution_key AND {row}.assignees IS NULL AND owner IS NOT NULL"
+        f"{insert} '', {place} FROM {its};"
+        f" {insert} value, {place} FROM json_each({row}.assignees), {its} AND {row}.assignees IS NOT NULL;"
+        f" {insert} e.owner, {place} FROM {its} AND {row}.assignees IS NULL AND e.owner IS NOT NULL"
     )
 
 
@@ -373,16 +380,19 @@ def _lifecycle_triggers(
     ends = tuple(status for status in statuses(kind) if status not in moves)
     stays = f" OR ({one_of('OLD.status', ends)} AND ({_differ(frozen)}))" if frozen else ""
     legal = " OR ".join(f"OLD.status = '{source}' AND {one_of('NEW.status', tuple(moves[source]))}" for source in moves)
+    refusal = f"illegal transition of {article} {kind}, or a change of what stays"
     return [
-        # One trigger for all of it, because each that fires costs a write 2 us; and on every update, because one of
-        # rowid fires no trigger that names columns.
+        # One trigger for all that a write of ours changes, because each that fires costs a write 2 us; and on every update,
+        # because one of rowid fires no trigger that names columns.
         _refuse(
             f"{table}_move_as_the_lifecycle_allows",
             table,
             "UPDATE",
-            f"{_differ(('key', 'id', *fixed))} OR (OLD.status <> NEW.status AND NOT ({legal})){stays}{nor}",
-            f"illegal transition of {article} {kind}, or a change of what stays",
+            f"NEW.key IS NOT OLD.key OR (OLD.status <> NEW.status AND NOT ({legal})){stays}{nor}",
+            refusal,
         ),
+        # This one names columns that no write of ours changes, so that it costs none of them anything.
+        _stays(table, "beginnings", ("id", *fixed), refusal),
         # REPLACE would delete the row it conflicts with and fire no DELETE trigger (https://www.sqlite.org/lang_conflict.html).
         _refuse(
             f"{table}_begin_at_the_beginning",

@@ -131,7 +131,13 @@ class InboxPages:
     # --- Inside ---
 
     async def _show_execution(
-        self, request: Request, actor: Actor, base: str, mistake: str = "", status: int = 200
+        self,
+        request: Request,
+        actor: Actor,
+        base: str,
+        mistake: str = "",
+        status: int = 200,
+        typed: Sequence[str] = (),
     ) -> Response:
         execution_id = request.path_params["execution_id"]
         position = await self._frame.position()
@@ -154,6 +160,7 @@ class InboxPages:
             moments=await self._frame.moments(actor, execution_id, view.record.owner),
             prompt_url=lambda each: f"{base}{prompt_path(execution_id, each)}",
             mistake=mistake,
+            typed=typed,
         )
 
     async def _change(self, request: Request, verb: Callable[[Actor, str, str | None], Awaitable[View]]) -> Response:
@@ -162,5 +169,7 @@ class InboxPages:
         try:
             await verb(actor, execution_id, sent.one("reason").strip() or None)
         except (errors.Refused, errors.IllegalTransition, errors.CannotRetry, errors.Conflict) as refused:
-            return await self._show_execution(request, actor, base, str(refused), problem_of(refused).status)
+            return await self._show_execution(
+                request, actor, base, str(refused), problem_of(refused).status, sent.typed
+            )
         return to(f"{base}{view_path(execution_id)}")

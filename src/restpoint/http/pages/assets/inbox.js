@@ -106,7 +106,8 @@ async function bringIn() {
   const wasOpen = main.querySelector("form.answer") !== null;
   if (forms.some(isInUse) && (isOpen || !wasOpen)) return; // still open, and in use
   const kept = wasOpen ? forms.filter(isInUse).flatMap(typed) : [];
-  const focused = document.activeElement?.closest?.("a[href]")?.getAttribute("href");
+  const focused = main.contains(document.activeElement) ? nameOf(document.activeElement) : "";
+  const unfolded = [...main.querySelectorAll("details[open] > summary")].map(nameOf);
   writeTimes(next);
   main.replaceChildren(...next.childNodes);
   delete main.dataset.sent;
@@ -119,7 +120,12 @@ async function bringIn() {
     if (kept.length > 0) keep(main, kept);
     main.focus();
   }
-  if (focused) [...main.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === focused)?.focus();
+  for (const each of main.querySelectorAll("summary")) each.parentElement.open ||= unfolded.includes(nameOf(each));
+  [...main.querySelectorAll("a[href], summary, button")].find((each) => nameOf(each) === focused)?.focus();
+}
+
+function nameOf(element) {
+  return `${element.tagName} ${element.getAttribute("href") ?? element.textContent}`;
 }
 
 // --- What other people change: rows of the inbox ---
