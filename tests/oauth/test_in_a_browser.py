@@ -85,7 +85,7 @@ client_secret_env = "CORPORATE_CLIENT_SECRET"
 pkce = false # which this provider insists on
 """
 
-ADA = {"sub": "ada", "email": "ada@example.org"}
+ADA = {"sub": "ada", "email": "ada@example.org", "email_verified": True}
 
 
 class Site:

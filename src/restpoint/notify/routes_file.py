@@ -276,8 +276,11 @@ def _first_error(error: ValidationError, given: Mapping[str, Any], model: type[B
 
 def _settings_at(place: Sequence[int | str], model: type[BaseModel]) -> list[str]:
     """The names of the settings of a table; none where the place is inside a setting."""
-    fields = model.model_fields if not place else RouteSettings.model_fields if place[0] == "routes" else {}
-    return [each.alias or name for name, each in fields.items()]
+    if place and place[0] == "routes":
+        model = Hours if place[-1] == "hours" else RouteSettings
+    elif place:
+        return []
+    return [each.alias or name for name, each in model.model_fields.items()]
 
 
 def _part(of: Any, name: int | str) -> Any:
