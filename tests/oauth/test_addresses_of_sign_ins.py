@@ -154,6 +154,7 @@ async def test_a_provider_that_cannot_be_asked_lets_the_person_in_and_changes_no
         await at.sign_in({"sub": "ada"}, {**ADA, "email": "before@example.org"})
         await at.sign_in({"sub": "ada"}, answer)
         assert at.addresses() == [("ada", "before@example.org", "fake")]
+        assert findings(path) == []
 
 
 async def test_the_routes_file_counts_before_the_application_and_that_before_the_sign_in(path: Path) -> None:
@@ -226,9 +227,18 @@ async def test_the_history_has_no_address_and_one_that_another_program_put_there
     assert findings(path) == []
     changed(path, "UPDATE mail_addresses SET address = 'eve@example.org' WHERE person = 'ada'")
     assert findings(path) == ["mail_address_differs"]
+    async with site(path, **EMAIL) as at:
+        changed(path, "CREATE TABLE kept AS SELECT * FROM mail_addresses")
+        await at.sign_in({"sub": "bob"})
+    changed(path, "INSERT INTO mail_addresses SELECT * FROM kept WHERE person = 'bob'")
     changed(path, "DELETE FROM mail_addresses WHERE person = 'ada'")
+    assert findings(path) == ["mail_address_differs"], "bob has signed in without one since"
+    changed(path, "DELETE FROM mail_addresses")
     assert findings(path) == []
-    changed(path, "INSERT INTO mail_addresses SELECT 'eve', address, provider, salt, sequence FROM mail_addresses")
+    changed(
+        path,
+        "INSERT INTO mail_addresses SELECT 'eve', address, provider, salt, sequence FROM kept WHERE person = 'bob'",
+    )
     assert findings(path) == ["mail_address_differs"]
 
 

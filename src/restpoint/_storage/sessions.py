@@ -131,6 +131,8 @@ def begin(
     salt = mail_addresses.new_salt()
     if mail:
         told["mail_sha256"] = mail_addresses.digest(salt, mail)
+    if mail is None and session.provider is not None:
+        told["mail"] = mail_addresses.UNCHANGED
     sequence = append(tx, EventKind.SIGNED_IN, actor=session.actor.id, cause="provider" if session.provider else "token",
                       detail=encode(told))  # fmt: skip
     if mail is not None and session.provider is not None:

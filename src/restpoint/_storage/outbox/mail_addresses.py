@@ -19,9 +19,12 @@ from restpoint._core.serialization import decode, encode
 from restpoint._storage.hash_chain import Finding
 from restpoint._storage.history import append
 from restpoint._storage.schema import history, mail_addresses
-from restpoint._storage.sqlite.connection import listed, prepare, word
+from restpoint._storage.sqlite.connection import listed, prepare, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.events import EventKind
+
+UNCHANGED: Final = "unchanged"
+"""What the history says of the address where the provider could not be asked."""
 
 _SALT_BYTES: Final = 16
 _NAMED: Final = 5  # differences that are reported
@@ -34,13 +37,11 @@ _REMOVE: Final = prepare(delete(mail_addresses).where(_m.person == bindparam("wh
 _COUNT: Final = prepare(select(func.count()).select_from(mail_addresses).where(_m.person.in_(listed("names"))))
 _ERASE: Final = prepare(delete(mail_addresses).where(_m.person.in_(listed("names"))).returning(_m.person))
 _PRUNE: Final = prepare(delete(mail_addresses).where(_m.sequence <= bindparam("to")))
-_ALL: Final = prepare(
-    select(_m.person, _m.address, _m.salt, _h.detail).select_from(
-        mail_addresses.outerjoin(
-            history,
-            (_h.sequence == _m.sequence) & (_h.event == word(EventKind.SIGNED_IN)) & (_h.actor == _m.person),
-        )
-    )
+_ALL: Final = prepare(select(_m.person, _m.address, _m.salt, _m.sequence))
+_TOLD: Final = prepare(
+    select(_h.sequence, _h.event, _h.actor, _h.cause, _h.detail)
+    .where(_h.execution_id.is_(None), _h.event.in_(words((EventKind.SIGNED_IN, EventKind.MAIL_ADDRESS_ERASED))))
+    .order_by(_h.sequence)
 )
 
 
@@ -91,12 +92,17 @@ def differences(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Yield the addresses that no sign-in brought; nothing in a file of a revision that has none."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mail_addresses'").fetchone():
         return
-    found = 0
-    for person, address, salt, detail in connection.execute(_ALL, ()):
-        told = decode(detail) if detail is not None else None
-        if not isinstance(told, dict) or told.get("mail_sha256") != digest(salt, address):
-            what = f"The mail address of {person} is not the one that the history tells of at their sign-in."
-            yield Finding("mail_address_differs", None, what, "Another program put it there: have them sign in again.")
-            found += 1
-        if found == _NAMED:
-            return
+    kept = connection.execute(_ALL, ()).fetchall()
+    if not kept:
+        return
+    told: dict[str | None, tuple[int, str | None]] = {}
+    for sequence, event, actor, cause, detail in connection.execute(_TOLD, ()):
+        of = decode(detail)
+        if event == EventKind.MAIL_ADDRESS_ERASED:
+            told[of["person"]] = sequence, None
+        elif cause == "provider" and of.get("mail") != UNCHANGED:
+            told[actor] = sequence, of.get("mail_sha256")
+    others = [person for person, address, salt, at in kept if told.get(person) != (at, digest(salt, address))]
+    for person in others[:_NAMED]:
+        what = f"The mail address of {person} is not the one that the history tells of at their last sign-in."
+        yield Finding("mail_address_differs", None, what, "Another program put it there: have them sign in again.")
