@@ -27,13 +27,13 @@ from restpoint.prompts import HumanPromptText
 
 SCOPES = ["openid", "email", "offline_access"]
 
-async def whose(issuer: str, token: OAuthToken) -> dict[str, str]:
+async def whose(issuer: str, token: OAuthToken) -> dict[str, str | bool]:
     async with httpx.AsyncClient() as http:
         reply = await http.get(f"{issuer}/me", headers={"authorization": f"{token.token_type} {token.access_token}"})
         return reply.raise_for_status().json()
 
 @workflow
-async def whoami(ctx: Context, issuer: str) -> dict[str, str]:
+async def whoami(ctx: Context, issuer: str) -> dict[str, str | bool]:
     token = await ctx.authorize("corporate", scopes=SCOPES)
     return await ctx.step(whose, issuer, token)
 
@@ -46,7 +46,7 @@ async def careful(ctx: Context, issuer: str) -> str:
     return "granted"
 
 @workflow
-async def by_form(ctx: Context, issuer: str) -> dict[str, str]:
+async def by_form(ctx: Context, issuer: str) -> dict[str, str | bool]:
     return await ctx.step(whose, issuer, await ctx.authorize("by_form", scopes=SCOPES))
 
 @workflow
@@ -55,7 +55,7 @@ async def misconfigured(ctx: Context, issuer: str) -> str:
     return "granted"
 
 @workflow
-async def unhurried(ctx: Context, issuer: str) -> dict[str, str]:
+async def unhurried(ctx: Context, issuer: str) -> dict[str, str | bool]:
     token = await ctx.authorize("corporate", scopes=SCOPES)
     await ctx.ask(HumanPromptText(text="Shall I look?"))
     return await ctx.step(whose, issuer, token)
@@ -85,7 +85,7 @@ client_secret_env = "CORPORATE_CLIENT_SECRET"
 pkce = false # which this provider insists on
 """
 
-ADA = {"sub": "ada", "email": "ada@example.org"}
+ADA = {"sub": "ada", "email": "ada@example.org", "email_verified": True}
 
 
 class Site:
