@@ -76,8 +76,8 @@ async def approve(ctx: Context) -> Any:
 
 
 @workflow
-async def hurried(ctx: Context) -> Any:
-    return await ctx.ask(HumanPromptText(text="Quick?"), timeout=0.05, on_deadline="raise")
+async def hurried(ctx: Context) -> str:
+    return (await ctx.ask(HumanPromptText(text="Quick?"), timeout=0.05, on_deadline="raise")).text
 
 
 @workflow
