@@ -189,10 +189,11 @@ async def test_a_workflow_that_swallows_every_cancellation_in_a_loop_does_not_ho
             record = (await runner.start("stubborn")).record
             await until(record, lambda: record.pending_interactions)
             kept = asyncio.all_tasks()  # a coroutine that is collected before it has ended would swallow that too
+            assert kept
             await store.cancel(record.execution_id)
             await ended((await runner.start("quick")).record)  # the loop goes on
             await unloaded(runner)
-        assert (len(rounds) < 1_000, len(kept) > 1) == (True, True)
+        assert len(rounds) < 1_000
     finally:
         over.set()
         for task in asyncio.all_tasks():
