@@ -101,9 +101,8 @@ class Typed:
             return error.path, error.problem
         kind = self.annotation
         kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-        if type(kind) is type and not isinstance(
-            value, (kind, Mapping, list, tuple)
-        ):  # of these, where it is wrong says more
+        # Of a mapping or a list, the place that is wrong says more.
+        if type(kind) is type and not isinstance(value, (kind, Mapping, list, tuple)):
             return "$", _misfit(value, kind)
         words = f"{type(value).__name__} does not read back as {kind.__name__ if isinstance(kind, type) else kind}"
         if isinstance(error, ValidationError):
