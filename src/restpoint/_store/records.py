@@ -326,9 +326,8 @@ class ExecutionRecord:
             return False
         claim = self._claim
         if claim is not None and claim.lease != state.row.lease and claim.epoch == state.row.epoch and not self.is_run:
-            self._claim = (
-                None  # handed over to a living process; what becomes of that one is nothing to a claim of this one
-            )
+            # This process handed it over to a living one, and may still write for it after that one has gone.
+            self._claim = None
         self.become(state)
         return True
 
