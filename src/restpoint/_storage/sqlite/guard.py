@@ -149,7 +149,7 @@ class Guard:
         self.path = path
         self._is_link = path.is_symlink()
         real = path.resolve() if self._is_link else path
-        self._folder = real.parent
+        self._folder = str(real.parent)  # looked at with each commit, and a Path is made a text each time
         self._log_path = real.with_name(f"{real.name}-wal")
         self._index_path = real.with_name(f"{real.name}-shm")
         with _mutex:
