@@ -12,7 +12,7 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import SystemClock
 from restpoint._storage import history
 from restpoint._storage.history import append
-from restpoint._storage.sqlite.database import Committed, Database, Transaction
+from restpoint._storage.sqlite.database import _LONE_BATCHES, Committed, Database, Transaction
 from restpoint.errors import ExecutionNotFound, StorageError
 from restpoint.events import EventKind
 from support import PATIENCE, broken_history, sql
@@ -239,6 +239,35 @@ async def test_what_is_asked_for_alone_is_not_held_back(file: Path) -> None:
         await asyncio.sleep(0)
     assert database._under_way == 1
     await alone
+    await database.close()
+
+
+async def alone(database: Database) -> None:
+    """One job after the other, until the next one waits for no mates."""
+    for _ in range(_LONE_BATCHES):
+        await database.write(thread)
+
+
+async def test_after_many_jobs_with_nothing_beside_them_the_next_is_handed_over_at_once(file: Path) -> None:
+    database = await opened(file)
+    await alone(database)
+    begun = threading.Event()
+    job = database.write(lambda _: begun.set())
+    assert begun.wait(PATIENCE), "it waits for a turn of the loop, which this test does not give"
+    await job
+    await database.close()
+
+
+async def test_what_is_asked_for_together_shares_a_commit_again_once_something_was(file: Path) -> None:
+    database = await opened(file)
+    await alone(database)
+    batches: list[int] = []
+    database.observe(lambda jobs, _seconds, _failed: batches.append(jobs))
+    await asyncio.gather(*(database.write(thread) for _ in range(3)))
+    await asyncio.gather(*(database.write(thread) for _ in range(3)))
+    # The first of them may have been written before it was known that others come.
+    assert sum(batches) == 6
+    assert batches[-1] == 3
     await database.close()
 
 

@@ -261,7 +261,7 @@ class Guard:
     def check_before(self) -> None:
         """``check``, in a transaction that has written nothing yet; and see that the log was not cut short."""
         self.check()
-        if os.fstat(self._log).st_size != self._log_bytes:
+        if self._size_of_log() != self._log_bytes:
             self._compare_with_index()
 
     def check_after(self) -> None:
@@ -270,7 +270,7 @@ class Guard:
         beginning = os.pread(self._log, len(_LOG_HEADER), 0)
         if beginning not in {_LOG_HEADER, b""}:  # empty is a log that somebody has just moved into the file
             raise self._gone("log")
-        self._log_bytes = os.fstat(self._log).st_size
+        self._log_bytes = self._size_of_log()
 
     def _look(self, folder: os.stat_result | None, *, file_only: bool = False) -> None:
         try:
@@ -291,12 +291,16 @@ class Guard:
         is_settled = folder is not None and time.time_ns() - folder.st_ctime_ns > _COARSE and not self._is_link
         self._unchanged = (folder.st_ino, folder.st_ctime_ns) if folder is not None and is_settled else None
 
+    def _size_of_log(self) -> int:
+        """In bytes."""
+        return os.lseek(self._log, 0, os.SEEK_END)  # fstat costs four times as much, for all else that it tells
+
     def _compare_with_index(self) -> None:
         """See that a log whose size was changed by others has all the frames that its index tells of."""
         # https://www.sqlite.org/walformat.html, section 2.1. A log that is emptied is told to have no frames first.
         page_size, frames = struct.unpack("=HI", os.pread(self._index, 6, 14))
         needed = _LOG_HEADER_BYTES + frames * (_FRAME_HEADER_BYTES + (page_size if page_size > 1 else 65_536))
-        size = os.fstat(self._log).st_size
+        size = self._size_of_log()
         if frames and size < needed:
             raise self._gone("log")
         self._log_bytes = size

@@ -23,17 +23,22 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
+from sqlalchemy import select
+
 from restpoint._core.changes import Change
 from restpoint._core.clock import Clock
 from restpoint._core.log_limit import STORAGE_FAILURES
-from restpoint._storage.schema import APPLICATION_ID, REVISION
+from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, history
 from restpoint._storage.sqlite.connection import (
     BUSY_TIMEOUT_SECONDS,
+    ONE,
     REVISION_OF_FILE,
+    ZERO,
     Synchronous,
     beside,
     check_revision,
     open_connection,
+    prepare,
     set_log_aside,
     storage_error,
     use_log,
@@ -48,6 +53,13 @@ Parameters = Mapping[str, object] | Sequence[object]
 Row = tuple[Any, ...]
 
 LARGEST_BATCH: Final = 1_000  # jobs; bounds how long another process waits for the file
+_GATE: Final = prepare(
+    select(alembic_version.c.version_num, history.c.sequence, history.c.digest)
+    .order_by(history.c.sequence.desc())
+    .limit(ONE)
+    .offset(ZERO)
+)
+"""The revision of the file and the head of its history, in one reading, because each transaction begins with both."""
 _LONGEST_PAUSE: Final = 0.002  # seconds, between two attempts to begin
 
 Observer = Callable[[int, float, int], None]
@@ -67,7 +79,7 @@ class Transaction:
 
     __slots__ = ("_cursor", "deferred", "emit", "events", "execute", "first_sequence", "head", "now")
 
-    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: int, head: tuple[int, bytes] | None = None) -> None:
         # One cursor for all saves making one for each statement. A caller must take all rows before the next statement.
         self._cursor = connection.cursor()
         self.execute: Callable[[str, Parameters], sqlite3.Cursor] = self._cursor.execute
@@ -75,8 +87,8 @@ class Transaction:
         """Inserts that nothing in the batch reads back, with their parameters: done together at its end, which is cheaper."""
         self.now = now
         """Milliseconds since the epoch; one time for the whole batch."""
-        self.head: tuple[int, bytes] | None = None
-        """Sequence and digest of the last row of history; None until a job of this batch asked."""
+        self.head = head
+        """Sequence and digest of the last row of history; None where nobody has looked for it, or there is none."""
         self.first_sequence = 0
         """The first row of history that this batch wrote; 0 for none."""
         self.events: list[Change] = []
@@ -86,6 +98,9 @@ class Transaction:
     def flush(self) -> None:
         """Do the deferred inserts: at the end of the batch, or earlier for a job that reads them back."""
         deferred, self.deferred = self.deferred, []
+        if len(deferred) == 1:
+            self.execute(*deferred[0])
+            return
         for sql, rows in groupby(deferred, itemgetter(0)):
             self._cursor.executemany(sql, map(itemgetter(1), rows))
 
@@ -238,7 +253,8 @@ class Writer:
             transaction = self._run_jobs(batch)
             transaction.close()
             committing, reached = True, self.reached
-            if transaction.head:  # before COMMIT, because a reader may see its rows before this thread runs again
+            # Before COMMIT, because a reader may see its rows before this thread runs again.
+            if transaction.first_sequence and transaction.head:
                 self.reached = transaction.head[0]
             self._connection.execute("COMMIT")
             committed = True
@@ -266,8 +282,8 @@ class Writer:
 
     def _run_jobs(self, batch: list[Job[Any]]) -> Transaction:
         """After BEGIN: everything but COMMIT. Raises ``_Spoiled`` when the jobs must be run again one by one."""
-        self._pass_gate()
-        transaction = Transaction(self._connection, self._clock.now())
+        head = self._pass_gate()
+        transaction = Transaction(self._connection, self._clock.now(), head)
         try:
             for job in batch:
                 self._attempt(job, transaction)
@@ -313,10 +329,19 @@ class Writer:
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _pass_gate(self) -> None:
-        """Check the revision in each transaction, because another process may upgrade the file at any time."""
-        if self._connection.execute(REVISION_OF_FILE).fetchone() != (REVISION,):
+    def _pass_gate(self) -> tuple[int, bytes] | None:
+        """Check the revision in each transaction, because another process may upgrade the file at any time.
+
+        Returns the sequence and the digest of the last row of history; None where it has no rows.
+        """
+        try:
+            row = self._connection.execute(_GATE).fetchone()
+        except sqlite3.OperationalError:  # no such table or column: another schema?
             check_revision(self._connection, self._path)
+            raise
+        if row is None or row[0] != REVISION:
+            check_revision(self._connection, self._path)
+        return None if row is None else (row[1], row[2])
 
     def _overwrite(self) -> None:
         """Make sure that what was refused stays refused.
