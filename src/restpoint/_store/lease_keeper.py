@@ -33,6 +33,7 @@ class LeaseKeeper:
         database: Database,
         clock: Clock,
         listener: Listener,
+        standing: leases.Standing,
         *,
         cancel: Callable[[ExecutionRecord], Awaitable[None]],
         fail: Callable[[ExecutionRecord], Awaitable[None]],
@@ -41,6 +42,7 @@ class LeaseKeeper:
         self._database = database
         self._clock = clock
         self._listener = listener
+        self._standing = standing
         self._cancel = cancel
         self._fail = fail
         self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
@@ -137,7 +139,9 @@ class LeaseKeeper:
         lease, holder = self.lease, leases.this_process()
         with self._renewing:
             if lease is not None and not self._is_closed.is_set():
-                self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder), self._renewed)
+                self._database.write_from_thread(
+                    lambda tx: leases.renew(tx, lease, holder, self._standing), self._renewed
+                )
 
     def _renewed(self, renewal: asyncio.Future[bool]) -> None:
         error = renewal.exception()
