@@ -59,6 +59,9 @@ _DROP: Final = prepare(
     )
 )
 ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
+_HOLDER: Final = prepare(
+    select(_l.host, _l.pid, _l.started, _l.expires_at).where(_l.id == bindparam("the_id")), order=("the_id",)
+)
 _HOLDERS: Final = prepare(
     select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at, exists().where(_e.lease == _l.id, _e.ready.is_not(None)))
 )
@@ -260,10 +263,15 @@ def drive(tx: Transaction, execution_id: str, lease: int) -> Claim | None:
         return None
     driver, epoch = row
     if driver != lease:
-        if driver not in live(tx):
+        if not _is_live(tx, driver):
             epoch = _fence_off(tx, driver, epoch)
         tx.execute(_DRIVE, (lease, epoch, execution_id))
     return Claim(execution_id, lease, epoch)
+
+
+def _is_live(tx: Transaction, lease: int | None) -> bool:
+    row = tx.one(_HOLDER, (lease,))
+    return row is not None and Holder(*row[:3]).is_alive(row[3], tx.now)
 
 
 def _fence_off(tx: Transaction, driver: int | None, epoch: int) -> int:
