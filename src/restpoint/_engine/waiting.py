@@ -241,7 +241,7 @@ async def _closed(run: Run, wait_id: str, call: Call) -> None:
 
 async def _give(run: Run, call: Call, wait_id: str) -> None:
     """Return when it is the turn of the outcome of a closed wait."""
-    outcome = run.journal.outcome_of(call, wait_id)
+    outcome = run.journal.outcome_of(call, wait_id, run.closings.pop(wait_id, None))
     try:
         await run.parking.be_here()
         with run.busy():
