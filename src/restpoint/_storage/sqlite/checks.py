@@ -218,9 +218,7 @@ def _outbox(connection: sqlite3.Connection, now: int) -> Finding:
     if overdue:
         parts.append(f"{overdue} are due and nobody sends them: run a server with --routes")
     if failing:
-        parts.append(
-            f"{failing} have failed for over an hour; see: restpoint outbox list --status pending"
-        )
+        parts.append(f"{failing} have failed for over an hour; see: restpoint outbox list --status pending")
     if given_up:
         parts.append(f"{given_up} were given up; see: restpoint outbox list --status given_up")
     if disabled:
