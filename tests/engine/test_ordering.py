@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._engine.replay import TURNS as SETTLED
 from restpoint._engine.replay import Order
+from restpoint._storage import queries
+from restpoint._storage.sqlite.database import Database
 from restpoint.prompts import HumanResponseText
 from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
 from support import eventually
@@ -87,6 +90,37 @@ async def test_what_is_closed_while_a_run_comes_back_is_given_in_the_order_of_th
                 await answer(store, record, each, each)
         goes_on.set()
         assert (await ended(record)).result == ["wake", *order]
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_an_answer_by_votes_that_came_before_a_plain_one_is_given_before_it(
+    store: ExecutionStore, way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = queries.asked
+
+    async def read_slowly(database: Database, execution_id: str, wait_id: str) -> queries.Asked:
+        for _ in range(10 * SETTLED):
+            await asyncio.sleep(0)
+        return await read(database, execution_id, wait_id)
+
+    monkeypatch.setattr(queries, "asked", read_slowly)
+
+    @workflow
+    async def racing(ctx: Context) -> list[str]:
+        plain = asyncio.create_task(ctx.ask(question("plain")))
+        by_votes = asyncio.create_task(ctx.ask(question("by votes"), votes=2, assignees=["ada", "bob"]))
+        return [(await each).text for each in asyncio.as_completed([plain, by_votes])]
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [racing], **way) as runner:
+        record = (await runner.start("racing")).record
+        await asked(record, "by votes", "plain")
+        ids = {each.prompt.text: each.interaction_id for each in record.pending_interactions}
+        answers = (
+            store.resolve_interaction(record.execution_id, ids[text], HumanResponseText(text=text), actor=actor)
+            for actor, text in (("ada", "by votes"), ("bob", "by votes"), ("cleo", "plain"))
+        )
+        await asyncio.gather(*answers)
+        assert (await ended(record)).result == ["by votes", "plain"]
 
 
 async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_order_of_the_file() -> None:
