@@ -129,7 +129,7 @@ async def _record_failure(run: Run, error: BaseException) -> None:
 async def _end(
     run: Run, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
 ) -> None:
-    """Write the end of the execution, again and again while the storage fails; not after its runner began to close."""
+    """Write the end of the execution, again and again while the storage fails, until its runner closes."""
     run.detach()
     while True:
         if run.writes.are_refused:  # what came before the end is stored before it

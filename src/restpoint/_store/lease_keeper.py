@@ -136,12 +136,10 @@ class LeaseKeeper:
 
     def renew_now(self) -> None:
         """In the thread that renews: queue a renewal with the writer."""
-        lease, holder = self.lease, leases.this_process()
+        lease, holder, standing = self.lease, leases.this_process(), self._standing
         with self._renewing:
             if lease is not None and not self._is_closed.is_set():
-                self._database.write_from_thread(
-                    lambda tx: leases.renew(tx, lease, holder, self._standing), self._renewed
-                )
+                self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder, standing), self._renewed)
 
     def _renewed(self, renewal: asyncio.Future[bool]) -> None:
         error = renewal.exception()
