@@ -190,8 +190,8 @@ class Database:
 
         Jobs that the tasks of this process ask for while they have the processor are handed over in one piece. They share a
         commit, and the writer's thread does not take the processor from the tasks meanwhile. Where one task after another asks,
-        nothing comes of waiting but two iterations of the loop, a twentieth of what a write costs. So after ``_LONE_BATCHES`` each
-        job is handed over at once, until two are asked for together again.
+        nothing comes of waiting but two iterations of the loop, a twentieth of what a write costs. So after ``_LONE_BATCHES``
+        each job is handed over at once, until two are asked for together again.
         """
         if seen < len(self._waiting) < LARGEST_BATCH and turn < _MOST_TURNS:
             self._loop.call_soon(self._hand_over, len(self._waiting), turn + 1)
