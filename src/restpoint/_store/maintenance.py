@@ -13,18 +13,7 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
 from restpoint._core.reminders import next_due
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import (
-    Database,
-    Transaction,
-    history,
-    outbox,
-    queries,
-    reminders,
-    retention,
-    sessions,
-    vacuum,
-    waits,
-)
+from restpoint._storage import Database, Transaction, history, queries, reminders, vacuum, waits
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
@@ -151,6 +140,8 @@ class Maintenance:
 
         Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
+        from restpoint._storage import outbox, retention, sessions
+
         total = 0
         sweep = partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)
         while (swept := await self._database.write(sweep)).ids or swept.postponed:
