@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restpoint import ExecutionStore
 from restpoint._core.ids import uuid7
@@ -28,7 +29,8 @@ from restpoint._storage.sqlite import migrations
 from restpoint.prompts import BinaryHumanPromptOption, HumanPromptBinary, HumanResponseBinary
 
 sys.path.append(str(Path(__file__).parent / "servers"))
-from webhook_receiver import Receiver, deliverer
+if TYPE_CHECKING:  # else only for ``--route``: benchmarks/opening.py measures what it costs to import this module
+    from webhook_receiver import Receiver
 
 YES = BinaryHumanPromptOption(id="yes", label="Yes", value="yes")
 NO = BinaryHumanPromptOption(id="no", label="No", value="no")
@@ -151,7 +153,9 @@ async def trip(store: ExecutionStore) -> None:
     await store.set_completed(record.execution_id, RESULT)
 
 
-async def _restpoint(path: Path, synchronous: str, in_flight: int, seconds: float, receiver: Receiver | None) -> float:
+async def _restpoint(
+    path: Path, synchronous: str, in_flight: int, seconds: float, receiver: "Receiver | None"
+) -> float:
     done = 0
     async with (
         ExecutionStore(database=path, synchronous=synchronous, ttl_seconds=600) as store,  # type: ignore[arg-type]
@@ -174,11 +178,13 @@ def restpoint(path: Path, synchronous: str, in_flight: int, seconds: float) -> f
 
 
 @asynccontextmanager
-async def telling(store: ExecutionStore, folder: Path, receiver: Receiver | None) -> AsyncIterator[None]:
+async def telling(store: ExecutionStore, folder: Path, receiver: "Receiver | None") -> AsyncIterator[None]:
     """While a webhook route is on, by which this process tells a receiver of every prompt."""
     if receiver is None:
         yield
         return
+    from webhook_receiver import deliverer
+
     sender = await deliverer(store, folder, receiver).open()
     try:
         yield
@@ -198,6 +204,8 @@ def measure(
 
 def compare_routes(synchronous: list[str], in_flight: list[int], rounds: int, seconds: float) -> None:
     """Trips per second with a webhook route on, beside those without one."""
+    from webhook_receiver import Receiver
+
     receiver = Receiver()
 
     def told(path: Path, synchronous: str, in_flight: int, seconds: float) -> float:

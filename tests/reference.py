@@ -444,7 +444,7 @@ def _signature(name: str, thing: Any) -> str:
             _typed_members(options) if inspect.isfunction(thing) and get_overloads(thing) else _shown_members(options)
         )
         given += [f"{option}: {kind} = ..." for option, kind in kinds.items()]
-        returned = "" if function.returns is None or inspect.isclass(thing) else ast.unparse(function.returns)
+        returned = "" if function.returns is None or inspect.isclass(thing) else _unquoted(function.returns)
         is_awaited = isinstance(function, ast.AsyncFunctionDef)
     if (coroutine := re.fullmatch(r"Coroutine\[Any, Any, (.*)\]", returned)) is not None:
         returned, is_awaited = coroutine[1], True
@@ -483,6 +483,13 @@ def _typed_members(kind: Any) -> dict[str, str]:
         if isinstance(each, ast.AnnAssign):
             found[ast.unparse(each.target)] = re.sub(r"^Required\[(.*)\]$", r"\1", ast.unparse(each.annotation))
     return found
+
+
+def _unquoted(annotation: ast.expr) -> str:
+    """An annotation, also one that is text in the source because its names are imported only when they are needed."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation)
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:

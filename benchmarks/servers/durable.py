@@ -1,4 +1,4 @@
-"""The other side of ``http.py``: a workflow behind ``create_app``, in the file that ``RESTPOINT_DATABASE`` names."""
+"""The other side of ``over_http.py``: a workflow behind ``create_app``, in the file that ``RESTPOINT_DATABASE`` names."""
 
 from typing import Any
 

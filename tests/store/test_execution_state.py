@@ -31,7 +31,7 @@ def folded(*events: Change) -> ExecutionState:
 
 
 def test_the_events_of_an_execution_give_its_state_from_the_beginning_to_the_end() -> None:
-    assert folded(CREATED) == (1, ROW, {}, (), False)
+    assert folded(CREATED) == ExecutionState(1, ROW, {}, may_have_notified=False)
     asked = folded(CREATED, ASKS)
     assert (asked.row.status, asked.row.lease, asked.open, asked.has_paused) == (
         "interaction_required", 9, {"q": ASKED}, True,
@@ -71,7 +71,7 @@ def test_of_an_execution_that_was_not_read_an_event_says_only_how_new_a_reading_
     state = folded(ANSWERS)
     assert (state.as_of, state.is_read) == (3, False)
     assert replace(state, Snapshot(2, ROW, ())) is None
-    assert replace(state, Snapshot(3, ROW, ())) == (3, ROW, {}, (), False)
+    assert replace(state, Snapshot(3, ROW, ())) == ExecutionState(3, ROW, {})
 
 
 FAILS = Change(
@@ -105,11 +105,22 @@ def test_what_no_runner_can_go_on_with_says_why_until_it_ends() -> None:
     assert fold(state, COMPLETES).row.problem is None
 
 
+def test_only_a_process_that_knows_all_of_an_execution_knows_that_it_has_notified_nobody() -> None:
+    known = folded(CREATED, ASKS, ANSWERS)
+    assert not known.may_have_notified
+    notified = fold(known, Change(4, "e", EventKind.NOTIFIED, "running", "running", 4_000))
+    assert notified.may_have_notified
+    assert fold(notified, dataclasses.replace(COMPLETES, sequence=5)).may_have_notified
+    read = replace(known, Snapshot(9, ROW, ()))
+    assert read is not None
+    assert read.may_have_notified
+
+
 def test_a_reading_replaces_the_state_if_it_is_newer_and_closes_what_the_file_has_closed() -> None:
     state = folded(CREATED, ASKS)
     row = ROW._replace(version=3, status="running")
     assert replace(state, Snapshot(1, row, (ANSWERED,))) is None
-    assert replace(state, Snapshot(3, row, (ANSWERED,))) == (3, row, {}, (ANSWERED,), True)
+    assert replace(state, Snapshot(3, row, (ANSWERED,))) == ExecutionState(3, row, {}, (ANSWERED,), has_paused=True)
 
 
 def test_what_another_process_closed_before_one_reading_is_in_the_order_of_the_closings() -> None:

@@ -6,9 +6,11 @@ back, and is parked after ``hold_paused_for``: it leaves memory.
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -33,23 +35,27 @@ def time_limit(task: asyncio.Task[Any]) -> str | None:
         if running.cr_code is _WAIT or running.cr_code is _WAIT_FOR:
             if running.cr_frame is not None and running.cr_frame.f_locals.get("timeout") is not None:
                 found = f"asyncio.{running.cr_code.co_name} with a timeout"
-        # A block keeps the exit of its context manager on the stack, which the garbage collector can see.
-        elif any(_limits(each) for each in gc.get_referents(running)):
-            found = "asyncio.timeout"
+        # A block keeps the exit of its context manager on the stack, which the garbage collector can see. The engine's own
+        # coroutines, which are most of those that a run waits in, set no limit.
+        elif not running.cr_code.co_filename.startswith(_ENGINE):
+            kept = gc.get_referents(running)
+            if any(_limits(each) for each in kept if isinstance(each, _MAY_LIMIT)):
+                found = "asyncio.timeout"
         running = running.cr_await
     return found
 
 
 _WAIT: Final = asyncio.wait.__code__
 _WAIT_FOR: Final = asyncio.wait_for.__code__
+# What the exit of a block is kept as. Most of what a coroutine keeps is something else, and this is asked at every wait.
+_MAY_LIMIT: Final = (MethodType,) if sys.version_info < (3, 14) else (MethodType, asyncio.Timeout)
+_ENGINE: Final = f"{Path(time_limit.__code__.co_filename).parent}{os.sep}"
 
 
 def _limits(kept: object) -> bool:
-    """Whether what a coroutine keeps is the exit of a time limit that is set. Most is not, and this is asked at every wait."""
+    """Whether what a coroutine keeps is the exit of a time limit that is set."""
     if isinstance(kept, MethodType):
         kept = kept.__self__
-    elif sys.version_info < (3, 14):
-        return False
     return isinstance(kept, asyncio.Timeout) and kept.when() is not None
 
 

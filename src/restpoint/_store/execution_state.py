@@ -15,6 +15,7 @@ from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, ExecutionRow
 from restpoint._core.serialization import encode
 from restpoint._storage import HistoryEntry, Snapshot
+from restpoint.events import EventKind
 from restpoint.lifecycle import OPEN, TERMINAL, ExecutionStatus
 
 _NO_WAITS: Final[Mapping[str, Wait]] = MappingProxyType({})
@@ -25,8 +26,8 @@ class ExecutionState(NamedTuple):
     """An execution after the row of history ``as_of``, as far as this process knows.
 
     ``open`` are the open waits, the oldest first, and ``closed`` those that the last event or reading closed. ``has_paused``
-    says that the execution has paused or ended before. ``version``, ``open_waits`` and ``hold`` of the row are as they were
-    last read.
+    says that the execution has paused or ended before. ``may_have_notified`` is False where this process knows everything that
+    its workflow did, and it has notified nobody. ``version``, ``open_waits`` and ``hold`` of the row are as they were last read.
     """
 
     as_of: int
@@ -34,6 +35,7 @@ class ExecutionState(NamedTuple):
     open: Mapping[str, Wait]
     closed: tuple[Wait, ...] = ()
     has_paused: bool = False
+    may_have_notified: bool = True
 
     @property
     def is_read(self) -> bool:
@@ -48,7 +50,7 @@ def unread(execution_id: str) -> ExecutionState:
 
 def draft(row: ExecutionRow) -> ExecutionState:
     """The state of an execution that is being written."""
-    return ExecutionState(0, row, _NO_WAITS)
+    return ExecutionState(0, row, _NO_WAITS, may_have_notified=False)
 
 
 def fold(state: ExecutionState, event: Change) -> ExecutionState:
@@ -56,7 +58,7 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
     if event.sequence <= state.as_of:
         return state
     if event.execution is not None:
-        return ExecutionState(event.sequence, event.execution, _NO_WAITS)
+        return ExecutionState(event.sequence, event.execution, _NO_WAITS, may_have_notified=False)
     if not state.row.version:  # not read yet: remember that the reading under way may be older than this
         return state._replace(as_of=event.sequence)
     wait, still_open = event.wait, state.open
@@ -67,7 +69,8 @@ def fold(state: ExecutionState, event: Change) -> ExecutionState:
     elif wait is not None:
         still_open = {**still_open, wait.id: _newer(still_open.get(wait.id), wait)} if still_open else {wait.id: wait}
     has_paused = state.has_paused or event.status != "running"
-    return ExecutionState(event.sequence, _after(state.row, event), still_open, closed, has_paused)
+    may_have_notified = state.may_have_notified or event.event is EventKind.NOTIFIED
+    return ExecutionState(event.sequence, _after(state.row, event), still_open, closed, has_paused, may_have_notified)
 
 
 def _after(row: ExecutionRow, event: Change) -> ExecutionRow:

@@ -13,18 +13,7 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import Clock, elapse
 from restpoint._core.reminders import next_due
 from restpoint._core.retention_rules import RetentionRules
-from restpoint._storage import (
-    Database,
-    Transaction,
-    history,
-    outbox,
-    queries,
-    reminders,
-    retention,
-    sessions,
-    vacuum,
-    waits,
-)
+from restpoint._storage import Database, Transaction, history, queries, vacuum, waits
 from restpoint._store.identity_map import Records
 from restpoint.errors import StorageError
 
@@ -86,15 +75,24 @@ class Maintenance:
         await _repeat(self._do_next, "what falls due")
 
     async def _do_next(self) -> None:
+        is_known = self._next_due is not None
         # Forget the next instant before the file is read: what is set from here on may not be in what is read.
         self._earlier.clear()
         self._next_due = None
-        await self._do_all(queries.past_deadline, partial(waits.expire, keeping=self._keeping))
-        now = await self._do_all(reminders.overdue, reminders.fall_due)
-        instant = await queries.next_due(self._database, after=now)
+        # A process that has just opened the file asks first when something falls due: mostly it is not now.
+        instant = None if is_known else await queries.next_due(self._database)
+        if is_known or (instant is not None and instant <= self._clock.now()):
+            instant = await queries.next_due(self._database, after=await self._do_what_is_due())
         if instant is not None:
             self.wake_at(instant)  # unless an earlier one was set meanwhile
         await self._until_due()
+
+    async def _do_what_is_due(self) -> int:
+        """Returns the time up to which nothing more is due."""
+        from restpoint._storage import reminders
+
+        await self._do_all(queries.past_deadline, partial(waits.expire, keeping=self._keeping))
+        return await self._do_all(reminders.overdue, reminders.fall_due)
 
     async def _do_all(
         self,
@@ -151,6 +149,8 @@ class Maintenance:
 
         Uses short transactions with pauses between them. Returns the number of executions deleted.
         """
+        from restpoint._storage import outbox, retention, sessions
+
         total = 0
         sweep = partial(retention.sweep, most=SWEPT_AT_ONCE, keeping=self._keeping)
         while (swept := await self._database.write(sweep)).ids or swept.postponed:

@@ -5,36 +5,21 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import StepDone
 from restpoint._core.serialization import decode
-from restpoint._storage import (
-    Address,
-    Asked,
-    Failure,
-    Gauges,
-    HistoryEntry,
-    InboxPage,
-    Observer,
-    Page,
-    Progress,
-    assignments,
-    counts,
-    history,
-    journal,
-    listing,
-    progress,
-    queries,
-    search,
-)
+from restpoint._storage import Address, Asked, HistoryEntry, Observer, history, queries
 from restpoint._store.handle import FileHandle
 from restpoint._store.open_file import OpenFile
 from restpoint._store.records import ExecutionRecord
 from restpoint.access import normal
 from restpoint.errors import ExecutionGone, ExecutionNotFound, InvalidArgument
 from restpoint.lifecycle import ExecutionStatus
+
+if TYPE_CHECKING:
+    from restpoint._storage import Failure, Gauges, InboxPage, Page, Progress, search
 
 _MOST_TOUCHED = 2_000
 
@@ -82,8 +67,10 @@ class StoreReader:
         """Check that the file can be read and has this program's revision: raises what a read or a write would raise now."""
         await (await self.file()).database.check()
 
-    async def gauges(self) -> Gauges:
+    async def gauges(self) -> "Gauges":
         """Count what waits and runs in the file now, and what this process has swept. Costs what is open, no more."""
+        from restpoint._storage import counts
+
         file = self._handle.open_file or await self.file()
         counted = await counts.count(file.database, file.clock.now())
         return replace(counted, swept=file.maintenance.swept, swept_at=file.maintenance.swept_at)
@@ -126,13 +113,15 @@ class StoreReader:
         visible_to: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> "Page":
         """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
         Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
         those whose owner is among these names, or that have an open prompt which is addressed to one of them, or a prompt that
         one of them answered or voted on. Raises ``InvalidArgument``.
         """
+        from restpoint._storage import listing, progress
+
         if version is not None and (type(version) is not int or not 1 <= version < 1 << 31):
             raise InvalidArgument(f"version is {version!r}; give a whole number from 1.")
         wanted = [status] if isinstance(status, str) else list(status or ())
@@ -154,22 +143,30 @@ class StoreReader:
         )
         return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
 
-    async def progress(self, execution_id: str) -> Progress:
+    async def progress(self, execution_id: str) -> "Progress":
         """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""
+        from restpoint._storage import progress
+
         file = self._handle.open_file or await self.file()
         return await progress.progress(file.database, execution_id, file.clock.now())
 
     async def notifications(self, execution_id: str, *, limit: int = 20) -> Sequence[Mapping[str, Any]]:
         """The newest notifications of a workflow, the oldest of them first, each as ``prompt`` and ``created_at`` (seconds)."""
+        from restpoint._storage import journal
+
         found = await journal.read_notifications((await self.file()).database, execution_id, limit)
         return [{"prompt": decode(prompt), "created_at": at / 1000} for prompt, at in found]
 
-    async def failure(self, execution_id: str) -> Failure | None:
+    async def failure(self, execution_id: str) -> "Failure | None":
         """What the workflow of a failed execution raised, with its traceback, for operators; None if it did not raise."""
+        from restpoint._storage import progress
+
         return await progress.failure((await self.file()).database, execution_id)
 
-    async def departure(self, execution_id: str) -> search.Departure | None:
+    async def departure(self, execution_id: str) -> "search.Departure | None":
         """How and when an execution left the file; None if it is in the file, or if the history has nothing of it."""
+        from restpoint._storage import search
+
         return await search.departure((await self.file()).database, execution_id)
 
     async def absent(self, execution_id: str) -> ExecutionNotFound:
@@ -195,6 +192,8 @@ class StoreReader:
 
     async def has_answered(self, execution_id: str, name: str) -> bool:
         """Whether someone of this name has answered a prompt of the execution, or voted on one."""
+        from restpoint._storage import assignments
+
         return await assignments.has_answered((await self.file()).database, execution_id, normal(name))
 
     async def inbox(
@@ -205,13 +204,15 @@ class StoreReader:
         voter: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> InboxPage:
+    ) -> "InboxPage":
         """The open prompts that are addressed to one of these names (groups as ``group:NAME``), or to nobody where they own it.
 
         Without ``names``, every open prompt. Those that ``voter`` has voted on are left out. They come by ``due`` or
         ``deadline``, then by priority, then by age, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's
         ``next_cursor``. Raises ``InvalidArgument``.
         """
+        from restpoint._storage import assignments
+
         whose = (assignments.EVERYONE,) if names is None else sorted(set(map(normal, names)) - {assignments.EVERYONE})
         database = (await self.file()).database
         return await assignments.inbox(database, whose, workflow=workflow, voter=voter, limit=limit, cursor=cursor)
@@ -236,6 +237,8 @@ class StoreReader:
 
     async def steps(self, execution_id: str, *, limit: int = 500) -> Sequence[StepDone]:
         """The steps of a run that have an outcome, in the order of their outcomes."""
+        from restpoint._storage import progress
+
         return await progress.steps((await self.file()).database, execution_id, limit)
 
     async def touched(self, after: int | None) -> tuple[int, Collection[Concern]]:

@@ -7,7 +7,7 @@ after COMMIT. Then the events are told, which resolves futures; nobody hears of 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
@@ -16,19 +16,7 @@ from restpoint._core.clock import Clock, SystemClock
 from restpoint._core.execution_row import ExecutionRow, check_priority
 from restpoint._core.retention_rules import DEFAULT_EXECUTION_TTL, TimeToLive, milliseconds
 from restpoint._core.serialization import check_text, encode
-from restpoint._storage import (
-    Erasure,
-    Synchronous,
-    Transaction,
-    assignments,
-    erasure,
-    event_details,
-    executions,
-    locate,
-    retention,
-    retries,
-    waits,
-)
+from restpoint._storage import Synchronous, Transaction, event_details, executions, locate, waits
 from restpoint._store.futures import PendingInteraction
 from restpoint._store.handle import FileHandle
 from restpoint._store.open_file import FileOptions, fallback_settings, given_settings
@@ -40,6 +28,9 @@ from restpoint.access import Actor, ActorLike, actor_name, normal, spellings
 from restpoint.events import EventKind
 from restpoint.prompts import HumanPrompt, HumanResponse
 from restpoint.prompts.prompt_models import PromptModels
+
+if TYPE_CHECKING:
+    from restpoint._storage import Erasure
 
 __all__ = ["DEFAULT_EXECUTION_TTL", "ExecutionStore", "TimeToLive"]
 
@@ -297,6 +288,8 @@ class ExecutionStore(StoreReader):
         Raises ``NotJSON``, ``ExecutionNotFound``, ``IllegalTransition`` unless it has failed, and ``CannotRetry`` where no runner
         ran it, or where what is recorded of it is not whole any more.
         """
+        from restpoint._storage import retries
+
         _check_texts(reason=reason)
         await self._write(retries.retry, execution_id, actor_name(actor), reason)
 
@@ -345,6 +338,8 @@ class ExecutionStore(StoreReader):
         them. Raises ``InteractionClaimed`` (by somebody else), what answering raises for this actor, and ``NotAllowed`` where the
         prompt takes votes: a claim would keep the others from voting.
         """
+        from restpoint._storage import assignments
+
         who = normal(check_text("actor", actor.id if isinstance(actor, Actor) else actor, limit=1_000))
         detail = event_details.claimed(actor, authority) if isinstance(actor, Actor) else None
         await self._write(assignments.claim, execution_id, interaction_id, who, detail, addressed_text(addressed))
@@ -363,6 +358,8 @@ class ExecutionStore(StoreReader):
         Raises ``InteractionClaimed`` where somebody else has claimed it, ``NotJSON``, ``ExecutionNotFound``,
         ``InteractionNotFound``, and why the prompt is not open.
         """
+        from restpoint._storage import assignments
+
         _check_texts(reason=reason)
         who = actor_name(actor)
         await self._write(assignments.release, execution_id, interaction_id, who, reason, anyone=anyone)
@@ -390,6 +387,8 @@ class ExecutionStore(StoreReader):
         where they cannot give it the votes that it takes; ``AlreadyVoted`` without ``anyone``; ``NotJSON``,
         ``ExecutionNotFound``, ``InteractionNotFound``, ``Conflict``, and why the prompt is not open.
         """
+        from restpoint._storage import assignments
+
         _check_texts(reason=reason)
         names = read_assignees(assignees)
         credentials = actor if isinstance(actor, Actor) else None
@@ -425,10 +424,14 @@ class ExecutionStore(StoreReader):
 
         Raises ``NotJSON`` and ``ExecutionNotFound``.
         """
+        from restpoint._storage import retention
+
         await self._write(retention.hold, execution_id, check_text("reason", reason), actor_name(actor))
 
     async def release(self, execution_id: str, *, actor: ActorLike = None) -> None:
         """End a hold. Nothing happens where there is none. Raises ``ExecutionNotFound``."""
+        from restpoint._storage import retention
+
         await self._write(retention.release, execution_id, actor_name(actor))
 
     async def remove(self, execution_id: str, *, actor: ActorLike = None) -> None:
@@ -436,23 +439,29 @@ class ExecutionStore(StoreReader):
 
         Its history stays. Raises ``ExecutionHeld``.
         """
+        from restpoint._storage import retention
+
         file = self._handle.open_file or await self.file()
         await file.database.write(retention.remove, execution_id, file.keeping, actor_name(actor))
         file.records.drop(execution_id)
 
-    async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> Erasure:
+    async def erase(self, execution_id: str, reason: str | None = None, *, actor: ActorLike = None) -> "Erasure":
         """Erase everything that one execution holds, also of one that has left the file; see ``erasure.py``.
 
         Raises ``NotJSON``, ``ExecutionNotFound``, ``ExecutionHeld``, and ``IllegalTransition`` where it has not ended.
         """
+        from restpoint._storage import Erasure, erasure
+
         _check_texts(reason=reason)
         await self._write(erasure.erase_execution, execution_id, actor_name(actor), reason)
         file = self._handle.open_file or await self.file()
         file.records.drop(execution_id)
         return Erasure([execution_id], scrubbed=await erasure.scrub(file.database))
 
-    async def would_erase(self, execution_id: str) -> Erasure:
+    async def would_erase(self, execution_id: str) -> "Erasure":
         """What ``erase`` would do; nothing is written. Raises ``ExecutionNotFound``."""
+        from restpoint._storage import erasure
+
         await self.history(execution_id)
         return await erasure.preview((await self.file()).database, erasure.Scope([execution_id]))
 
@@ -464,12 +473,14 @@ class ExecutionStore(StoreReader):
         whole: bool = False,
         dry_run: bool = False,
         actor: ActorLike = None,
-    ) -> Erasure:
+    ) -> "Erasure":
         """Erase what one person said and was asked; ``erasure.py`` says what that is, and what ``whole`` adds.
 
         Executions that have not ended, or are on hold, are left and named in the result. With ``dry_run`` nothing is erased,
         and the result says what would be. Raises ``NotJSON``.
         """
+        from restpoint._storage import erasure
+
         _check_texts(person=check_text("person", person), reason=reason)
         who, file = actor_name(actor), await self.file()
         scope = await erasure.scope(file.database, spellings(person), whole=whole)

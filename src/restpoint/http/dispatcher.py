@@ -6,6 +6,7 @@ Everything else goes Starlette's way: what no route takes, and applications that
 """
 
 from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
 
 from starlette.applications import Starlette
@@ -82,20 +83,20 @@ class HeadersByName(Headers):
     def get(self, key: str, /, default: str | T) -> str | T: ...
     def get(self, key: str, /, default: str | T | None = None) -> str | T | None:
         """The first header with this name, in any case; ``default`` where there is none."""
-        value = self._first.get(key.lower().encode("latin-1"))
+        value = self._first.get(_as_sent(key))
         return default if value is None else value.decode("latin-1")
+
+
+@lru_cache(maxsize=128)
+def _as_sent(name: str) -> bytes:
+    """The name of a header as ASGI has it: in lower case."""
+    return name.lower().encode("latin-1")
 
 
 class DispatchedRequest(Request):
     """A request whose headers are read by a look-up."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope, receive, send)
-        self._by_name: HeadersByName | None = None
-
-    @property
+    @cached_property
     def headers(self) -> Headers:
         """The headers."""
-        if self._by_name is None:
-            self._by_name = HeadersByName(self.scope)
-        return self._by_name
+        return HeadersByName(self.scope)

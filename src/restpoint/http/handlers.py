@@ -341,9 +341,12 @@ class Handlers:
         return Response(await self._metrics.text(), media_type=CONTENT_TYPE)
 
 
+_DOING: Final = ("problem", "sleeping_until", "steps", "notifications")
+
+
 def _tag(view: View, now: dict[str, Any]) -> str:
     """An entity tag (RFC 9110, section 8.8.3) that changes when the status or the open waits do, or what it is doing."""
-    doing = (str(now.get(name)) for name in ("problem", "sleeping_until", "steps", "notifications"))
+    doing = map(str, map(now.get, _DOING))
     state = "\0".join((*view.state, *doing)).encode()
     return f'W/"{blake2b(state, digest_size=9).hexdigest()}"'
 

@@ -38,7 +38,8 @@ def refuse_two_lengths(request: Request) -> None:
 
     A proxy and a server that believe different ones of the two see different requests on one connection.
     """
-    if "transfer-encoding" in request.headers and "content-length" in request.headers:
+    headers = request.headers
+    if headers.get("transfer-encoding") is not None and headers.get("content-length") is not None:
         raise Problem(
             "malformed_request",
             "The request has both Content-Length and Transfer-Encoding. Send one of them (RFC 9112, section 6.1).",

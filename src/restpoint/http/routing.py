@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from importlib.metadata import version
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import to_json
 from starlette.applications import Starlette
@@ -33,6 +33,10 @@ from restpoint.http.problems import Problem, problem_of
 from restpoint.http.requests import refuse_two_lengths
 
 log = logging.getLogger(__name__)
+
+
+# What is shown is for whoever asked, now, and no browser should guess what it is (Fetch, section 3.6).
+_UNLESS_GIVEN: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class Endpoint:
@@ -58,9 +62,8 @@ class Endpoint:
         """The reply to a request. Raises the ``HTTPException`` of an application's ``authenticate``."""
         logs.add(execution_id=request.path_params.get("execution_id"))
         response = await self._respond(request)
-        # What is shown is for whoever asked, now, and no browser should guess what it is (Fetch, section 3.6).
-        response.headers.setdefault("cache-control", "no-store")
-        response.headers.setdefault("x-content-type-options", "nosniff")
+        given = dict(response.raw_headers)
+        response.raw_headers += [each for each in _UNLESS_GIVEN if each[0] not in given]
         return response
 
     async def _respond(self, request: Request) -> Response:

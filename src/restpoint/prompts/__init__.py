@@ -273,7 +273,7 @@ class InteractionStatus(StrEnum):
     FAILED = "failed"
 
 
-class InteractionBase(BaseModel, extra="forbid"):
+class InteractionBase(BaseModel, extra="forbid", defer_build=True):
     """What ``InteractionPrompt`` and ``InteractionResponse`` share. ``timestamp`` is like ``2025-01-13T10:00:03Z``."""
 
     id: str

@@ -124,7 +124,7 @@ class Service:
     async def notifications(self, view: View) -> "Sequence[Mapping[str, Any]]":
         """What a workflow has notified people of: the newest 20, the oldest of them first."""
         record = view.record
-        if record.version is None:
+        if record.version is None or not record.state.may_have_notified:
             return ()
         as_of, told = self._told.get(record, (-1, ()))
         if as_of != record.state.as_of:  # a poll that finds nothing new reads nothing
