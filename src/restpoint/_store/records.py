@@ -36,7 +36,7 @@ class ExecutionRecord:
 
     __slots__ = (
         "__weakref__", "_askings", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch",
-        "detachment", "models", "state",
+        "closings", "detachment", "models", "state",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,9 @@ class ExecutionRecord:
         self._askings: tuple[Asking, ...] = ()
         self.detachment: RestpointError | None = None
         """Why it does not follow its execution any more; None while it does. For the store."""
+        self.closings: dict[str, int] | None = None
+        """For a run: its waits that were closed since it was read and that it awaits, each with the row of history that this
+        process knew of it first. None where no run wants them."""
 
     # --- What it shows ---
 
@@ -364,8 +367,12 @@ class ExecutionRecord:
                 asking.pending = self.open_interaction(asking.wait_id)
 
     def _settle(self, wait: Wait) -> None:
-        """Resolve the future of a closed interaction."""
-        if (reference := self._pending.pop(wait.id, None)) is None or (pending := reference()) is None:
+        """Resolve the future of a closed interaction, and note the closing for a run."""
+        reference = self._pending.pop(wait.id, None)
+        pending = None if reference is None else reference()
+        if self.closings is not None and (pending is not None or wait.kind == "consent"):
+            self.closings.setdefault(wait.id, self.state.as_of)
+        if pending is None:
             return
         if wait.status == "answered":
             pending.settle(wait.given or read_answer(self.models, wait), wait)
