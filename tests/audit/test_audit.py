@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from inside import Command
 from restpoint import Context, EventKind, ExecutionStore, Runner, workflow
@@ -446,22 +447,18 @@ def unguarded(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-@pytest.fixture(scope="module")
-def with_a_hold(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def with_a_hold(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file after a busy week, with a prompt that is open and an execution that is held, which nobody has open."""
     path = tmp_path_factory.mktemp("held") / "restpoint.db"
     shutil.copyfile(fresh, path)
-
-    async def make() -> None:
-        clock = ManualClock()
-        async with ExecutionStore(database=path, clock=clock) as store:
-            await a_busy_week(store, clock)
-            await asked(store, assignees=["bob"], four_eyes=True, timeout=60, on_deadline="fail")
-            held, _ = await asked(store)
-            await store.cancel(held)
-            await store.hold(held, "an audit")
-
-    asyncio.run(make())
+    clock = ManualClock()
+    async with ExecutionStore(database=path, clock=clock) as store:
+        await a_busy_week(store, clock)
+        await asked(store, assignees=["bob"], four_eyes=True, timeout=60, on_deadline="fail")
+        held, _ = await asked(store)
+        await store.cancel(held)
+        await store.hold(held, "an audit")
     assert verdict(path).holds
     return path
 
