@@ -43,10 +43,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # Every write of a store is synced, and in memory that costs nothing: a third of what most tests take. Whoever says where the
-# files of tests are (`--basetemp`, or this variable) has them there.
+# files of tests are (`--basetemp`, or this variable) has them there. Some tests run programs and load libraries that they made.
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
-if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+    memory = os.statvfs(MEMORY)
+    if memory.f_bavail * memory.f_frsize >= ROOM_BYTES and not memory.f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # An ordinary run has the same cases each time, and a machine that stands still fails none. The deep ones look for new cases.
 hypothesis.settings.register_profile("ordinary", deadline=None, derandomize=True, print_blob=True)
