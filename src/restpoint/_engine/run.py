@@ -381,9 +381,14 @@ class Run:
             self.queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
             self.recorded()
 
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether its runner closes, or the event loop does."""
+        return self._runner.is_ending
+
     def goes_on(self) -> bool:
         """Whether what happens to a task of it is the workflow's own doing, because the run goes on in this process."""
-        if self.exit_reason is None and self._runner.is_ending:
+        if self.exit_reason is None and self.is_to_stop:
             self.leave("released")
         return self.exit_reason is None
 

@@ -6,13 +6,15 @@ A run learns the outcome of a wait only after it is in the file, whoever wrote i
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from restpoint._core import tracing
 from restpoint._core.changes import Wait
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._core.serialization import decode, encode
+from restpoint._engine import writes
 from restpoint._engine.replay import Outcome
 from restpoint._engine.run import Run
 from restpoint._storage import Call, Claim, Entry, Transaction, journal, queries
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _NO_CONSENTS: Final = (
     "This process drives no OAuth consents: give its server a file of providers (RESTPOINT_PROVIDERS_FILE), or its Runner "
@@ -112,15 +115,30 @@ async def _votes(run: Run, wait_id: str) -> "Sequence[queries.Vote]":
     """Read the votes on a prompt before the workflow learns that it is closed."""
     execution_id = run.claim.execution_id
     try:
-        with run.busy():
-            return (await queries.asked(run.file.database, execution_id, wait_id)).voted
+        return (await _read(run, lambda: queries.asked(run.file.database, execution_id, wait_id))).voted
     except NotFound:
         run.leave("ended")
-    except (StorageError, StoreClosed) as error:
-        log.warning("execution %s stops here, and is tried again: %s", execution_id, error)
-        run.leave("failing storage")
     run.check()
     return ()
+
+
+async def _read(run: Run, reading: Callable[[], Awaitable[T]]) -> T:
+    """Read something that a run needs to go on, again and again while the storage fails.
+
+    The run stays in memory, as it does for a write: were it replayed, its steps under way would begin once more.
+    """
+    with run.busy():
+        while True:
+            try:
+                return await reading()
+            except StorageError as error:
+                STORAGE_FAILURES.error(
+                    log, "execution %s goes on once it can be read again: %s", run.claim.execution_id, error
+                )
+                await asyncio.sleep(writes.AGAIN)
+            except StoreClosed:
+                run.leave("released")
+            run.check()
 
 
 def _consent_page(run: Run, provider: str, wait_id: str) -> str:
@@ -205,14 +223,11 @@ async def _read_outcome(run: Run, wait_id: str) -> None:
     """Read the outcome of a consent before the workflow learns that it is closed."""
     consents = _consents(run)
     try:
-        run.outcomes[wait_id] = await consents.outcome(run.claim.execution_id, wait_id)
+        run.outcomes[wait_id] = await _read(run, lambda: consents.outcome(run.claim.execution_id, wait_id))
     except ExecutionNotFound:
         run.leave("ended")
     except SealBroken as error:
         run.stuck(error)
-    except (StorageError, StoreClosed) as error:
-        log.warning("execution %s stops here, and is tried again: %s", run.claim.execution_id, error)
-        run.leave("failing storage")
     run.check()
 
 
@@ -231,8 +246,7 @@ async def _closed(run: Run, wait_id: str, call: Call) -> None:
         raise
     with _turn(run, call, wait_id) as turn:
         if call.kind == journal.AUTHORIZE and wait_id not in run.outcomes:
-            with run.busy():
-                await _read_outcome(run, wait_id)
+            await _read_outcome(run, wait_id)
         await _give(run, turn)
     if opened is not None:
         tracing.wait_span("consent", wait_id, round(opened * 1_000_000_000), outcome="closed")
