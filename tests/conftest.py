@@ -13,6 +13,7 @@ import httpx
 import hypothesis
 import pytest
 import pytest_asyncio
+import typer.main
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -24,6 +25,7 @@ from marks import need
 from restpoint import ExecutionStore
 from restpoint._core import tracing
 from restpoint._storage.sqlite import migrations
+from restpoint.cli.app import application
 from restpoint.http.sse import LongRequests
 from support import ManualClock
 
@@ -39,6 +41,14 @@ gc.disable()
 # Some hundred processes are started, and each would compile everything anew where a variable keeps bytecode from being written.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Every write of a store is synced, and in memory that costs nothing: a third of what most tests take. Whoever says where the
+# files of tests are (`--basetemp`, or this variable) has them there. Some tests run programs and load libraries that they made.
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+    memory = os.statvfs(MEMORY)
+    if memory.f_bavail * memory.f_frsize >= ROOM_BYTES and not memory.f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # An ordinary run has the same cases each time, and a machine that stands still fails none. The deep ones look for new cases.
 hypothesis.settings.register_profile("ordinary", deadline=None, derandomize=True, print_blob=True)
@@ -67,8 +77,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: no search for garbage need look through it again."""
+    """What was collected stays to the end: no search for garbage need look through it again, nor after every 700 new objects."""
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 
@@ -78,6 +89,14 @@ def _one_tls_context() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         made = functools.cache(httpx.create_ssl_context)
         patched.setattr("httpx._transports.default.create_ssl_context", made)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_command_line() -> Iterator[None]:
+    """For all commands of this process: Typer would look through the parameters of all of them anew for each that is typed."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("restpoint.cli.application", functools.cache(lambda: typer.main.get_command(application())))
         yield
 
 

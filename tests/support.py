@@ -127,9 +127,18 @@ def rows(path: Path, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def dump(path: Path) -> list[str]:
-    """Everything in the file, to compare before and after."""
+    """Everything in the file, to compare before and after: what its schema is, and each row with its table.
+
+    (SQLite's own ``iterdump`` takes five times as long, and it writes what is in a BLOB in hexadecimal digits.)
+    """
     with sql(path) as connection:
-        return list(connection.iterdump())
+        made = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        return [text for _, _, text in made if text is not None] + [
+            f'INSERT INTO "{name}" VALUES {row!r}'
+            for kind, name, _ in made
+            if kind == "table"
+            for row in connection.execute(f'SELECT * FROM "{name}"')
+        ]
 
 
 def folded_statuses(path: Path) -> dict[str, str | None]:

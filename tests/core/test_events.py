@@ -82,10 +82,11 @@ def test_every_event_that_a_past_version_wrote_is_in_the_list(tmp_path: Path, re
 
 def spelled(module: Path) -> Iterator[str]:
     """The text of every literal of a module, but for docstrings."""
-    tree = ast.parse(module.read_text())
-    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+    prose = set()
+    for node in ast.walk(ast.parse(module.read_text())):  # what a node has in it comes after it
+        if isinstance(node, ast.Expr):
+            prose.add(id(node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             yield node.value
 
 

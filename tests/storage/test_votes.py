@@ -1,11 +1,13 @@
 """Votes in the file: what it refuses from any program, what verification finds, and what erasures and revisions keep."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from restpoint import ExecutionStore
 from restpoint._storage import verification
@@ -13,7 +15,7 @@ from restpoint._storage.hash_chain import Finding
 from restpoint._storage.sqlite import migrations
 from restpoint._storage.sqlite.connection import reading
 from restpoint.prompts import HumanPromptText, HumanResponseText
-from support import rows, sql
+from support import ManualClock, rows, sql
 
 ASK = HumanPromptText(text="Which code?")
 
@@ -95,6 +97,18 @@ async def test_votes_go_with_their_execution(store: ExecutionStore, path: Path) 
     assert findings(path) == ()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def with_votes(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file in which nothing is wrong, with a prompt that was answered by votes and one that has the first of them."""
+    path = tmp_path_factory.mktemp("votes") / "restpoint.db"
+    shutil.copyfile(fresh, path)
+    async with ExecutionStore(database=path, clock=ManualClock()) as store:
+        await voted(store, await asked(store), ("ada", "4711"), ("joe", "4712"), ("eve", "4711"))
+        await voted(store, await asked(store, timeout=60, priority=3), ("ada", "4711"))
+    assert findings(path) == ()
+    return path
+
+
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
@@ -116,13 +130,8 @@ async def test_votes_go_with_their_execution(store: ExecutionStore, path: Path) 
         (ASSIGN.format("name, due, urgency, 1, 1, workflow"), "assignment_differs"),
     ],
 )  # fmt: skip
-async def test_votes_and_assignments_are_verified(
-    store: ExecutionStore, path: Path, statement: str, problem: str
-) -> None:
-    await voted(store, await asked(store), ("ada", "4711"), ("joe", "4712"), ("eve", "4711"))
-    await voted(store, await asked(store, timeout=60, priority=3), ("ada", "4711"))
-    await store.close()
-    assert findings(path) == ()
+def test_votes_and_assignments_are_verified(with_votes: Path, path: Path, statement: str, problem: str) -> None:
+    shutil.copyfile(with_votes, path)
     with closing(sqlite3.connect(path)) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
