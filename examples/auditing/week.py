@@ -101,8 +101,8 @@ async def main(path: Path) -> None:
         clock.goes(days=2)
     # The import was under way when its process ended.
     async with ExecutionStore(times_to_live, database=path, clock=clock) as store:
-        await store.recover()
         await store.cleanup_expired()
+        await store.recover()
     print(path)
 
 
