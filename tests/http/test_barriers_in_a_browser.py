@@ -45,7 +45,7 @@ def site(tmp_path: Path, fresh: Path) -> Iterator[Site]:
 def look_at(
     site: Site, browser: Browser, sizes: list[tuple[int, int]], names: frozenset[str] | None, parts: dict[str, set[str]]
 ) -> list[Any]:
-    """What bars anybody from using a page, in the states with these names or in all of them. Puts into ``parts`` what each consists of."""
+    """What bars anybody from using a page, in the states with these names or in all. ``parts`` gets what each consists of."""
     script = provider.modules() / "node_modules" / "axe-core" / "axe.min.js"
     need(None if script.exists() else f"the npm package axe-core is not in {provider.modules()}", "see .ci/browser")
     found: list[Any] = []
