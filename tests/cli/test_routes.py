@@ -51,6 +51,16 @@ def test_of_a_key_pair_the_public_key_is_printed(restpoint: Command, tmp_path: P
         assert signer.public == public
 
 
+def test_what_is_wrong_in_a_routes_file_is_said_without_pointing_at_the_options(
+    restpoint: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "routes.toml").write_text('[[routes]]\nname = "one"\nchannel = "office"')
+    ran = restpoint("routes", "check", "--routes", "routes.toml")
+    assert ran.returncode == 2
+    assert "The routes file routes.toml: the route 'one' names the channel 'office'." in ran.stderr
+    assert "Try:" not in ran.stderr
+
+
 # --- Trying a route ---
 
 SECRET = "whsec_" + "A" * 43 + "="

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from restpoint import Context, ExecutionStore, Runner, workflow
+from restpoint._engine.replay import TURNS as SETTLED
 from restpoint._engine.replay import Order
+from restpoint._storage import queries
+from restpoint._storage.sqlite.database import Database
 from restpoint.prompts import HumanResponseText
-from runners import PATIENCE, WAYS, answer, asked, ended, question
+from runners import PATIENCE, WAYS, answer, asked, ended, question, unloaded
 from support import eventually
 
 TURNS = 10
@@ -47,6 +50,77 @@ async def test_a_task_has_as_many_turns_between_two_outcomes_on_a_replay_as_it_h
     async with asyncio.timeout(PATIENCE), Runner(store, [racing]):
         await answer(store, record, "more", "yes")
         assert (await ended(record)).result == ["a", "b"]
+
+
+@pytest.mark.parametrize("first", ["b", "a", "consent"])
+async def test_what_is_closed_while_a_run_comes_back_is_given_in_the_order_of_the_history(
+    store: ExecutionStore, first: str
+) -> None:
+    back, goes_on = asyncio.Event(), asyncio.Event()
+    goes_on.set()
+
+    async def consented(ctx: Context) -> str:
+        await ctx.authorize(auth_url="https://example.org/authorize", oauth_state="s1")
+        return "consent"
+
+    async def told(ctx: Context, text: str) -> str:
+        return (await ctx.ask(question(text))).text
+
+    @workflow
+    async def racing(ctx: Context) -> list[str]:
+        if not goes_on.is_set():
+            back.set()
+            await goes_on.wait()
+        tasks = [asyncio.create_task(told(ctx, text)) for text in ("wake", "a", "b")]
+        tasks.append(asyncio.create_task(consented(ctx)))
+        return [await each for each in asyncio.as_completed(tasks)]
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [racing], hold_paused_for=0) as runner:
+        record = (await runner.start("racing")).record
+        await asked(record, "wake", "a", "b")
+        await unloaded(runner)
+        goes_on.clear()
+        await answer(store, record, "wake", "wake")
+        await back.wait()
+        order = [first, *(each for each in ("consent", "b", "a") if each != first)]
+        for each in order:
+            if each == "consent":
+                await store.set_running(record.execution_id)
+            else:
+                await answer(store, record, each, each)
+        goes_on.set()
+        assert (await ended(record)).result == ["wake", *order]
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_an_answer_by_votes_that_came_before_a_plain_one_is_given_before_it(
+    store: ExecutionStore, way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = queries.asked
+
+    async def read_slowly(database: Database, execution_id: str, wait_id: str) -> queries.Asked:
+        for _ in range(10 * SETTLED):
+            await asyncio.sleep(0)
+        return await read(database, execution_id, wait_id)
+
+    monkeypatch.setattr(queries, "asked", read_slowly)
+
+    @workflow
+    async def racing(ctx: Context) -> list[str]:
+        plain = asyncio.create_task(ctx.ask(question("plain")))
+        by_votes = asyncio.create_task(ctx.ask(question("by votes"), votes=2, assignees=["ada", "bob"]))
+        return [(await each).text for each in asyncio.as_completed([plain, by_votes])]
+
+    async with asyncio.timeout(PATIENCE), Runner(store, [racing], **way) as runner:
+        record = (await runner.start("racing")).record
+        await asked(record, "by votes", "plain")
+        ids = {each.prompt.text: each.interaction_id for each in record.pending_interactions}
+        answers = (
+            store.resolve_interaction(record.execution_id, ids[text], HumanResponseText(text=text), actor=actor)
+            for actor, text in (("ada", "by votes"), ("bob", "by votes"), ("cleo", "plain"))
+        )
+        await asyncio.gather(*answers)
+        assert (await ended(record)).result == ["by votes", "plain"]
 
 
 async def test_what_was_heard_against_the_order_of_the_file_is_numbered_in_the_order_of_the_file() -> None:

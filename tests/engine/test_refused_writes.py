@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from restpoint import Context, ExecutionStore, Runner, workflow
-from restpoint._engine import writes
+from restpoint._engine import executor, writes
+from restpoint._storage.sqlite import writer
 from runners import answer, asked, ended, question, unloaded
-from support import PATIENCE, eventually, file_of, rows
+from support import PATIENCE, eventually, file_of, rows, sql
 
 LARGE = "x" * 300_000
 
@@ -179,3 +180,25 @@ async def test_a_workflow_that_is_refused_while_a_write_of_it_finds_no_room_fail
         record = (await runner.start("work")).record
         await ended(record)
     assert (record.status, record.error_code) == ("failed", "time_limit_refused")
+
+
+async def test_a_runner_closes_though_the_failure_of_a_refused_workflow_finds_no_room(
+    store: ExecutionStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "BUSY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(executor, "_RETRY_SECONDS", 0.01)
+
+    with sql(path) as outside:
+
+        @workflow
+        async def work(ctx: Context) -> str:
+            waiting = asyncio.create_task(ctx.ask(question("And now?")))
+            await eventually(lambda: rows(path, "SELECT 1 FROM interactions"))
+            outside.execute("BEGIN IMMEDIATE")  # which refuses even the smallest write
+            async with asyncio.timeout(PATIENCE):
+                return (await waiting).text
+
+        async with asyncio.timeout(PATIENCE), Runner(store, [work]) as runner:
+            record = (await runner.start("work")).record
+            await eventually(lambda: "could not be written; trying again" in caplog.text)
+    assert record.status == "interaction_required"

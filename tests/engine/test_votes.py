@@ -1,5 +1,6 @@
 """Workflows whose prompts several people vote on: what they are given, the same on every replay."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal
@@ -8,10 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 from restpoint import Answer, Context, ExecutionRecord, ExecutionStore, PromptDeclined, Runner, Workflow
-from restpoint.errors import InteractionExpired, InvalidArgument
+from restpoint._engine import writes
+from restpoint._storage import queries
+from restpoint.errors import InteractionExpired, InvalidArgument, StorageError
 from restpoint.prompts import HumanPromptBinary
 from runners import WAYS, ended, unloaded, until
-from support import NO, YES, ManualClock, rows
+from support import NO, YES, ManualClock, eventually, rows
 
 Body = Callable[[Context], Coroutine[Any, Any, Any]]
 PEOPLE = ["ada", "eve", "joe"]
@@ -169,3 +172,39 @@ async def test_an_execution_that_failed_undecided_is_retried_with_a_new_vote(sto
         for who in PEOPLE:
             await vote(store, record, who, **binary(YES))
         assert (await ended(record)).result[0] == "yes"
+
+
+async def test_a_step_under_way_is_not_begun_again_where_the_votes_of_another_branch_cannot_be_read(
+    store: ExecutionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "AGAIN", 0.01)
+    called: list[str] = []
+    go = asyncio.Event()
+
+    async def slow() -> str:
+        called.append("slow")
+        await go.wait()
+        return "done"
+
+    async def body(ctx: Context) -> list[Any]:
+        step = asyncio.create_task(ctx.step(slow))
+        answer = await ctx.answer_to(HumanPromptBinary(text="Pay?", options=[YES, NO]), votes=2, assignees=PEOPLE)
+        return [len(answer.votes), await step]
+
+    reading = queries.asked
+
+    async def refused(*arguments: Any) -> queries.Asked:
+        called.append("read")
+        if len(called) < 4:
+            raise StorageError("The disk does not answer.", "SQLITE_IOERR_READ")
+        go.set()
+        return await reading(*arguments)
+
+    async with Runner(store, [Workflow(body, "flow", 1)]) as runner:
+        record = await begun(runner)
+        await eventually(lambda: called)
+        monkeypatch.setattr(queries, "asked", refused)
+        for who in ("ada", "eve"):
+            await vote(store, record, who, **binary(YES))
+        assert (await ended(record)).result == [2, "done"]
+    assert called == ["slow", "read", "read", "read"]

@@ -214,6 +214,26 @@ async def test_the_command_line_shows_and_changes_the_outbox_of_a_file(
     assert rows(file, "SELECT count(*) FROM routes WHERE disabled_at IS NOT NULL") == [(0,)]
 
 
+async def test_what_was_given_up_and_is_still_needed_is_retried_at_once_on_the_command_line(
+    told: httpx.AsyncClient, file: Path, office: TestChannel, restpoint: Command
+) -> None:
+    office.always = down("No such mailbox", is_final=True)
+    bodies = [await asked(told, "approve", **ADA) for _ in range(3)]
+    of_office = "SELECT status FROM outbox WHERE route = 'questions'"
+    await until(lambda: rows(file, of_office) == [("given_up",)] * 3)
+    cancelled = await told.post(f"/executions/{bodies[0]['execution_id']}/cancel", headers=OP)
+    assert cancelled.is_success
+    office.always = None
+    at = ("--database", str(file))
+    nothing = await to_thread(restpoint, "outbox", "retry", "--given-up", "--route", "all", *at)
+    assert "0 notices are tried again." in nothing.stderr
+    done = await to_thread(restpoint, "outbox", "retry", "--given-up", "--route", "questions", *at)
+    assert "2 notices are tried again." in done.stderr
+    await until(lambda: sorted(rows(file, of_office)) == [("delivered",), ("delivered",), ("moot",)])
+    for wrong in ((), ("--given-up", "some-id"), ("some-id", "--route", "all")):
+        assert (await to_thread(restpoint, "outbox", "retry", *wrong, *at)).returncode == 2
+
+
 def test_a_routes_file_is_checked_on_the_command_line(tmp_path: Path, restpoint: Command) -> None:
     wrong = write_routes(tmp_path, '[[routes]]\nname = "one"\nchannel = "office"')
     refused = restpoint("routes", "check", "--routes", str(wrong))

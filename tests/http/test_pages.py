@@ -101,6 +101,20 @@ async def test_a_prompt_is_shown_to_whom_it_is_for_and_to_nobody_else(inbox: htt
     assert "mine" in Read(refused.text).words, "nothing that was typed is lost"
 
 
+async def test_whoever_sees_everything_finds_their_own_consents_among_those_of_others(
+    inbox: httpx.AsyncClient, file: Path
+) -> None:
+    async with ExecutionStore(database=file) as store:
+        for number, owner in enumerate(["eye", "eye", *["grace"] * 51]):
+            record = await store.create_execution(owner=owner)
+            if number == 1:
+                await store.set_interaction_required(record.execution_id, PROMPTS["text"], assignees=["joan"])
+            await store.set_oauth_required(record.execution_id, f"https://id.example/?state={number}", str(number))
+    assert (await page(inbox, "/", "eye")).words.count("Allow access") == 2, "also where a prompt was asked before it"
+    assert (await page(inbox, "/", "joan")).words.count("Allow access") == 0
+    assert (await page(inbox, "/", "op")).words.count("Allow access") == 0
+
+
 async def test_the_inbox_is_sorted_by_deadline_and_counts(inbox: httpx.AsyncClient) -> None:
     assert "Nothing waits for you" in (await page(inbox, "/", "ada")).words
     for timeout in (None, 9_000, 600):

@@ -10,6 +10,7 @@ import pytest
 from notices import notices
 from restpoint import ExecutionStore
 from restpoint._storage import leases, outbox
+from restpoint._storage.sqlite import checks
 from restpoint.events import EventKind
 from support import ADA, TEXT, ManualClock, broken_history, file_of, rows, sql
 
@@ -41,6 +42,31 @@ async def test_a_question_has_its_notice_in_the_same_transaction(store: Executio
     assert notice_id[14] == "7"
     assert len(notice_id) == 36
     assert int(notice_id.replace("-", "")[:12], 16) == time
+
+
+async def test_the_check_of_a_file_names_what_has_failed_for_over_an_hour(
+    store: ExecutionStore, path: Path, clock: ManualClock
+) -> None:
+    await register(store, QUESTIONS)
+    await asked(store)
+    await asked(store)
+
+    def looked_at() -> checks.Finding:
+        (found,) = (each for each in checks.examine(path, clock.now(), quick=True) if each.name == "outbox")
+        return found
+
+    clock.step(3_599)
+    with sql(path) as connection:
+        connection.execute("UPDATE outbox SET due_at = ?", (clock.now() + 600_000,))
+        connection.execute(
+            "UPDATE outbox SET attempts = 5, problem = '502 Bad Gateway' WHERE id = (SELECT min(id) FROM outbox)"
+        )
+    assert looked_at().severity == "ok", "an outage may be short"
+    clock.step(2)
+    found = looked_at()
+    assert found.severity == "warning"
+    assert found.figures == {"pending": 2, "overdue": 0, "failing": 1, "given_up": 0, "disabled_routes": []}
+    assert "1 have failed for over an hour" in found.word
 
 
 async def test_a_refused_question_has_no_notice(store: ExecutionStore, path: Path) -> None:

@@ -12,7 +12,10 @@ from consents import USED, Site, connect, site
 from fake_provider import CLIENT_SECRET, fake_provider, query
 from restpoint import Context, workflow
 from restpoint._core.oauth_token import OAuthToken
+from restpoint._engine import writes
+from restpoint.errors import StorageError
 from restpoint.http import loader
+from restpoint.oauth.flow import Consents
 from restpoint.oauth.providers import Provider
 from restpoint.oauth.providers import read as read_providers
 from runners import until
@@ -209,6 +212,42 @@ async def test_several_consents_wait_at_once(path: Path) -> None:
         await until(record, lambda: [each.consent_id for each in record.pending_oauths] == [second.consent_id])
         await at.browser.consent(await at.link(told["execution_id"]))
         assert await at.ended(told["execution_id"]) == [["a"], ["b"]]
+
+
+async def test_a_step_under_way_is_not_begun_again_where_the_consent_of_another_branch_cannot_be_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "AGAIN", 0.01)
+    called: list[str] = []
+    go = asyncio.Event()
+
+    async def slow() -> str:
+        called.append("slow")
+        await go.wait()
+        return "done"
+
+    @workflow("connect")
+    async def both(ctx: Context) -> str:
+        step = asyncio.create_task(ctx.step(slow))
+        await ctx.authorize("fake", scopes=["read"])
+        return await step
+
+    outcome = Consents.outcome
+
+    async def refused(*arguments: Any) -> Any:
+        called.append("read")
+        if len(called) < 4:
+            raise StorageError("The disk does not answer.", "SQLITE_IOERR_READ")
+        go.set()
+        return await outcome(*arguments)
+
+    monkeypatch.setattr(Consents, "outcome", refused)
+    async with site(path, workflows=[both]) as at:
+        told = await at.asked()
+        await eventually(lambda: called)
+        assert (await at.browser.consent(told["auth_url"])).status_code == 200
+        assert await at.ended(told["execution_id"]) == "done"
+    assert called == ["slow", "read", "read", "read"]
 
 
 async def test_an_unknown_provider_leaves_the_execution_for_a_server_that_knows_it(path: Path) -> None:

@@ -42,7 +42,7 @@ async def test_a_claim_that_was_lost_writes_nothing_also_where_its_own_lease_cla
             assert claims.fence(tx, first)[1] == "running"
             tx.execute("UPDATE leases SET expires_at = 0 WHERE id = ?", (lease,))  # it stood still
             claims.inherit(tx, other)
-            leases.renew(tx, lease, leases.this_process())
+            leases.renew(tx, lease, leases.this_process(), leases.Standing())
             return first, claim(tx, lease)
 
         first, second = await database.write(lose_and_claim_again)
@@ -61,7 +61,7 @@ async def test_only_the_death_of_its_process_counts_as_an_attempt_of_a_run(store
             ("expires_at = 0", 0, True),
             ("expires_at = 0, started = started - 1", 1, False),
         ):
-            await database.write(lambda tx: leases.renew(tx, lease, leases.this_process()))
+            await database.write(lambda tx: leases.renew(tx, lease, leases.this_process(), leases.Standing()))
             await database.write(lambda tx: claim(tx, lease))
             assert not await leases.any_lost(database, 0, other)
             with sql(path) as connection:

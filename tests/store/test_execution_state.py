@@ -112,6 +112,16 @@ def test_a_reading_replaces_the_state_if_it_is_newer_and_closes_what_the_file_ha
     assert replace(state, Snapshot(3, row, (ANSWERED,))) == (3, row, {}, (ANSWERED,), True)
 
 
+def test_what_another_process_closed_before_one_reading_is_in_the_order_of_the_closings() -> None:
+    waits = tuple(
+        Wait("interaction", each, "answered", opened, 2_000, None, response="{}", closed_at=closed_at)
+        for opened, (each, closed_at) in enumerate([("a", 3_002), ("b", 3_003), ("c", 3_001)], 2)
+    )
+    state = replace(folded(CREATED), Snapshot(9, ROW, waits))
+    assert state is not None
+    assert [each.id for each in state.closed] == ["c", "a", "b"]
+
+
 def test_a_reading_that_says_nothing_of_an_open_wait_is_not_taken() -> None:
     assert replace(folded(CREATED, ASKS), Snapshot(5, ROW, ())) is None
 

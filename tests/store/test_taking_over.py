@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from restpoint import Context, ExecutionStore, Runner, workflow
-from restpoint.errors import IllegalTransition, LeaseLost
-from support import ADA, TEXT, ManualClock, eventually, file_of, rows, sql
+from restpoint.errors import ExecutionNotFound, IllegalTransition, LeaseLost
+from support import ADA, START, TEXT, ManualClock, eventually, file_of, rows, sql
 
 Verb = Callable[[ExecutionStore, str], Awaitable[object]]
 
@@ -127,6 +128,97 @@ async def test_processes_that_live_may_drive_one_execution_in_turns(
         await slow.resolve_interaction(record.execution_id, pending.interaction_id, ADA)
     await slow.set_completed(record.execution_id, "in turns")
     assert held is not None
+
+
+@pytest_asyncio.fixture
+async def third(other: ExecutionStore, path: Path, clock: ManualClock) -> AsyncIterator[ExecutionStore]:
+    async with ExecutionStore(database=path, clock=clock) as opened:
+        yield opened
+
+
+def lose(path: Path, store: ExecutionStore, how: str) -> None:
+    """Have others take the process of this store for dead: it ``died``, or it ``stood still`` where they cannot see it."""
+    values = "started = 0" if how == "died" else "host = 'elsewhere', expires_at = 0"
+    with sql(path) as connection:
+        connection.execute(f"UPDATE leases SET {values} WHERE id = ?", [file_of(store).lease_keeper.lease])
+
+
+async def renewed(store: ExecutionStore) -> None:
+    """Renew the lease of a store, as its thread does, and return when that is done."""
+    await asyncio.to_thread(file_of(store).lease_keeper.renew_now)
+    with suppress(ExecutionNotFound):
+        await store.release("nobody")  # comes back when what was queued before it is done
+
+
+async def ask_and_answer(store: ExecutionStore, execution_id: str) -> None:
+    pending = await store.set_interaction_required(execution_id, TEXT)
+    await store.resolve_interaction(execution_id, pending.interaction_id, ADA)
+
+
+@pytest.mark.parametrize("how", ["left", "died", "stood still"])
+async def test_who_handed_an_execution_over_may_write_for_it_however_the_process_ended_that_it_handed_it_to(
+    path: Path, slow: ExecutionStore, other: ExecutionStore, third: ExecutionStore, how: str
+) -> None:
+    records = {verb: await slow.create_execution() for verb in VERBS}
+    for record in records.values():
+        await ask_and_answer(other, record.execution_id)  # of which ``slow`` reads nothing
+    if how == "left":
+        await other.close()
+    else:
+        lose(path, other, how)
+    for record in records.values():
+        await ask_and_answer(third, record.execution_id)
+    assert rows(path, "SELECT DISTINCT lease, epoch FROM executions") == [(file_of(third).lease_keeper.lease, 1)]
+    for verb, record in records.items():
+        await VERBS[verb](slow, record.execution_id)
+
+
+async def test_a_process_that_was_taken_for_dead_cannot_write_by_its_old_claims_after_it_renewed_its_lease(
+    path: Path, slow: ExecutionStore, other: ExecutionStore
+) -> None:
+    records = {verb: await slow.create_execution() for verb in VERBS}
+    stand_still(path)
+    for record in records.values():
+        await other.set_running(record.execution_id)
+    await renewed(slow)
+    assert len(rows(path, "SELECT id FROM leases")) == 2
+    before = written(path)
+    for verb, record in records.items():
+        with pytest.raises(LeaseLost):
+            await VERBS[verb](slow, record.execution_id)
+    assert written(path) == before
+
+
+async def test_a_process_that_was_taken_for_dead_by_another_clock_cannot_write_whatever_its_own_clock_says(
+    path: Path, slow: ExecutionStore
+) -> None:
+    records = {verb: await slow.create_execution() for verb in VERBS}
+    lose(path, slow, "stood still")
+    with sql(path) as connection:
+        connection.execute("UPDATE leases SET expires_at = ?", [START + 10_000])
+    async with ExecutionStore(database=path, clock=ManualClock(START + 11_000)) as other:
+        for record in records.values():
+            await other.set_running(record.execution_id)
+        for verb, record in records.items():
+            with pytest.raises(LeaseLost):
+                await VERBS[verb](slow, record.execution_id)
+
+
+async def test_who_takes_an_execution_back_from_a_process_that_stands_still_fences_that_one_off(
+    path: Path, slow: ExecutionStore, other: ExecutionStore
+) -> None:
+    records = {verb: await slow.create_execution() for verb in VERBS}
+    held = [await other.get(record.execution_id) for record in records.values()]
+    for record in records.values():
+        await ask_and_answer(other, record.execution_id)
+    lose(path, other, "stood still")
+    for record in records.values():
+        await ask_and_answer(slow, record.execution_id)
+    for verb, record in records.items():
+        with pytest.raises(LeaseLost):
+            await VERBS[verb](other, record.execution_id)
+        await VERBS[verb](slow, record.execution_id)
+    assert all(held)
 
 
 async def test_a_process_that_lost_an_execution_may_resume_it_once_nobody_drives_it(

@@ -129,7 +129,7 @@ async def _record_failure(run: Run, error: BaseException) -> None:
 async def _end(
     run: Run, job: Callable[Concatenate[Transaction, Claim, P], None], *arguments: P.args, **named: P.kwargs
 ) -> None:
-    """Write the end of the execution, again and again while the storage fails."""
+    """Write the end of the execution, again and again while the storage fails, until its runner closes."""
     run.detach()
     while True:
         if run.writes.are_refused:  # what came before the end is stored before it
@@ -140,6 +140,9 @@ async def _end(
         except (LeaseLost, StoreClosed):
             run.set_exit_reason("lost")
         except StorageError:
+            if run.is_to_stop:
+                log.exception("the end of execution %s could not be written", run.claim.execution_id)
+                return
             log.exception("the end of execution %s could not be written; trying again", run.claim.execution_id)
             await asyncio.sleep(_RETRY_SECONDS)
             continue

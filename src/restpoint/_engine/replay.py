@@ -7,7 +7,7 @@ after the other, and numbered in that order. The journal has these numbers, and 
 number of the newest outcome that was given before it. A replay gives an outcome when those with lower numbers have been given
 and every call that was made before it the first time has been made again; it waits for them for as long as the workflow takes.
 Outcomes that were given after the last recorded call have no number in the file; nothing depends on their order, and they come
-last, the oldest first.
+last, in the order in which the history has them.
 
 Between two outcomes a workflow with several tasks gets some turns of the event loop. The order of calls does not rest on them,
 only what its tasks do among themselves without any call.
@@ -139,9 +139,9 @@ class Order:
         outcome = self._numbered[number] = Outcome(number, from_file=True)
         return outcome
 
-    def unnumbered(self, position: str, closing: int | None) -> Outcome:
-        """The outcome of a wait that the file has, without a number. ``closing`` is None if it came after the run was read."""
-        outcome = Outcome(None, position, sys.maxsize if closing is None else closing, from_file=closing is not None)
+    def unnumbered(self, position: str, closing: int | None, *, from_file: bool = True) -> Outcome:
+        """The outcome of a wait that is closed, without a number. ``closing`` is the row of history that tells of that."""
+        outcome = Outcome(None, position, sys.maxsize if closing is None else closing, from_file=from_file)
         self._unnumbered.append(outcome)
         return outcome
 
@@ -318,12 +318,15 @@ class Journal:
         """The first entry of the main branch whose call was not made again."""
         return self.entries[min(self._unvisited, key=int)] if self._unvisited else None
 
-    def outcome_of(self, call: Call, wait_id: str) -> Outcome:
-        """The outcome of a wait that is closed."""
+    def outcome_of(self, call: Call, wait_id: str, closed_since: int | None) -> Outcome:
+        """The outcome of a wait that is closed. ``closed_since`` is its closing where that came after the run was read."""
         entry = self.entries.get(call.position)
         if entry is not None and entry.is_given and entry.ordinal is not None:
             return self.order.recorded(entry.ordinal)
-        return self.order.unnumbered(call.position, self._closings.get(wait_id))
+        closing = self._closings.get(wait_id)
+        if closing is None:
+            return self.order.unnumbered(call.position, closed_since, from_file=False)
+        return self.order.unnumbered(call.position, closing)
 
     def has(self, call: Call) -> bool:
         """Whether an earlier run of the function was given the outcome of a call."""

@@ -76,6 +76,8 @@ class Run:
         self.writes = Writes(file.database, claim.execution_id)
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
+        self.closings = record.closings = {}
+        """Its waits that were closed since, by id: the row of history that tells of each, or a later one that was read first."""
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
         self.busy = self.parking.busy
         """For ``with``: one branch is busy."""
@@ -109,12 +111,15 @@ class Run:
         self.record = record
         if self._is_down:
             return
+        record.closings = self.closings
         record.attach_run(self._task, self._ended_elsewhere)
         if record.status in TERMINAL:
             self._ended_elsewhere()
 
     def detach(self) -> None:
         """Follow the record no more."""
+        if self.record.closings is self.closings:
+            self.record.closings = None
         self.record.detach_run(self._task, self._ended_elsewhere)
 
     def _ended_elsewhere(self) -> None:
@@ -376,9 +381,14 @@ class Run:
             self.queue(journal.abandon, call, wait_id, self.journal.order.newest_given)
             self.recorded()
 
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether its runner closes, or the event loop does."""
+        return self._runner.is_ending
+
     def goes_on(self) -> bool:
         """Whether what happens to a task of it is the workflow's own doing, because the run goes on in this process."""
-        if self.exit_reason is None and self._runner.is_ending:
+        if self.exit_reason is None and self.is_to_stop:
             self.leave("released")
         return self.exit_reason is None
 

@@ -350,9 +350,14 @@ class Runner:
             got_on = run.got_on or self.is_ending or run.problem is not None
             self.later(self._loader.release(run.claim, run.problem, pause=pause, got_on=got_on))
         elif run.refusal is not None:
-            self.later(executor.fail(run, run.refusal))
+            self.later(self._refuse(run, run.refusal))
         elif run.exit_reason == "failing storage":
             self.later(self._loader.try_again(run.claim))
+
+    async def _refuse(self, run: Run, refusal: BaseException) -> None:
+        """Fail an execution whose workflow was refused. Where the end cannot be written, give its claim back."""
+        await executor.fail(run, refusal)
+        await self._loader.release(run.claim, None)
 
     def begin(self, run: Run) -> None:
         """Run a run that is claimed and has its journal."""

@@ -6,12 +6,16 @@ A run learns the outcome of a wait only after it is in the file, whoever wrote i
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from restpoint._core import tracing
 from restpoint._core.changes import Wait
+from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._core.serialization import decode, encode
+from restpoint._engine import writes
+from restpoint._engine.replay import Outcome
 from restpoint._engine.run import Run
 from restpoint._storage import Call, Claim, Entry, Transaction, journal, queries
 from restpoint._store.futures import PendingInteraction, read_answer
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _NO_CONSENTS: Final = (
     "This process drives no OAuth consents: give its server a file of providers (RESTPOINT_PROVIDERS_FILE), or its Runner "
@@ -69,9 +74,10 @@ async def answer(
     closed = run.waits.get(wait_id)
     if closed is not None and closed.status != "pending":
         _trace_closed(run, closed, call)
-        voted = await _votes(run, call, wait_id) if takes_votes else ()
-        with run.busy():
-            await _give(run, call, wait_id)
+        with _turn(run, call, wait_id) as turn:
+            voted = await _votes(run, wait_id) if takes_votes else ()
+            with run.busy():
+                await _give(run, turn)
         return _outcome(run, closed, voted), closed, voted
     pending = run.pending.get(wait_id)
     if pending is None:
@@ -91,8 +97,9 @@ async def answer(
         raise
     finally:  # a run may ask very often and abandon most prompts
         run.pending.pop(wait_id, None)
-    voted = await _votes(run, call, wait_id) if takes_votes else ()
-    await _give(run, call, wait_id)
+    with _turn(run, call, wait_id) as turn:
+        voted = await _votes(run, wait_id) if takes_votes else ()
+        await _give(run, turn)
     status = "expired" if isinstance(outcome, RestpointError) else "answered"
     tracing.wait_span("interaction", wait_id, round(pending.created_at * 1_000_000_000), outcome=status)
     if isinstance(outcome, RestpointError):
@@ -104,23 +111,34 @@ async def answer(
     return outcome, pending.closed, voted
 
 
-async def _votes(run: Run, call: Call, wait_id: str) -> "Sequence[queries.Vote]":
+async def _votes(run: Run, wait_id: str) -> "Sequence[queries.Vote]":
     """Read the votes on a prompt before the workflow learns that it is closed."""
     execution_id = run.claim.execution_id
     try:
-        with run.busy():
-            return (await queries.asked(run.file.database, execution_id, wait_id)).voted
+        return (await _read(run, lambda: queries.asked(run.file.database, execution_id, wait_id))).voted
     except NotFound:
         run.leave("ended")
-    except (StorageError, StoreClosed) as error:
-        log.warning("execution %s stops here, and is tried again: %s", execution_id, error)
-        run.leave("failing storage")
-    except asyncio.CancelledError:
-        if not run.journal.has(call):
-            run.abandon(call, wait_id)
-        raise
     run.check()
     return ()
+
+
+async def _read(run: Run, reading: Callable[[], Awaitable[T]]) -> T:
+    """Read something that a run needs to go on, again and again while the storage fails.
+
+    The run stays in memory, as it does for a write: were it replayed, its steps under way would begin once more.
+    """
+    with run.busy():
+        while True:
+            try:
+                return await reading()
+            except StorageError as error:
+                STORAGE_FAILURES.error(
+                    log, "execution %s goes on once it can be read again: %s", run.claim.execution_id, error
+                )
+                await asyncio.sleep(writes.AGAIN)
+            except StoreClosed:
+                run.leave("released")
+            run.check()
 
 
 def _consent_page(run: Run, provider: str, wait_id: str) -> str:
@@ -205,14 +223,11 @@ async def _read_outcome(run: Run, wait_id: str) -> None:
     """Read the outcome of a consent before the workflow learns that it is closed."""
     consents = _consents(run)
     try:
-        run.outcomes[wait_id] = await consents.outcome(run.claim.execution_id, wait_id)
+        run.outcomes[wait_id] = await _read(run, lambda: consents.outcome(run.claim.execution_id, wait_id))
     except ExecutionNotFound:
         run.leave("ended")
     except SealBroken as error:
         run.stuck(error)
-    except (StorageError, StoreClosed) as error:
-        log.warning("execution %s stops here, and is tried again: %s", run.claim.execution_id, error)
-        run.leave("failing storage")
     run.check()
 
 
@@ -223,35 +238,41 @@ async def _closed(run: Run, wait_id: str, call: Call) -> None:
         with run.parking.wait(wait_id):
             while any(consent.consent_id == wait_id for consent in run.record.pending_oauths):
                 await run.record.changed()
-        if call.kind == journal.AUTHORIZE and wait_id not in run.outcomes:
-            with run.busy():
-                await _read_outcome(run, wait_id)
     except StoreClosed:
         run.leave("released")
         run.check()
     except asyncio.CancelledError:
         run.abandon(call, wait_id)
         raise
-    await _give(run, call, wait_id)
+    with _turn(run, call, wait_id) as turn:
+        if call.kind == journal.AUTHORIZE and wait_id not in run.outcomes:
+            await _read_outcome(run, wait_id)
+        await _give(run, turn)
     if opened is not None:
         tracing.wait_span("consent", wait_id, round(opened * 1_000_000_000), outcome="closed")
     elif (closed := run.waits.get(wait_id)) is not None:
         _trace_closed(run, closed, call)
 
 
-async def _give(run: Run, call: Call, wait_id: str) -> None:
-    """Return when it is the turn of the outcome of a closed wait."""
-    outcome = run.journal.outcome_of(call, wait_id)
+@contextmanager
+def _turn(run: Run, call: Call, wait_id: str) -> Iterator[Outcome]:
+    """The outcome of a closed wait, which has its place in the order from now on, unless the workflow stops awaiting it."""
+    outcome = run.journal.outcome_of(call, wait_id, run.closings.pop(wait_id, None))
     try:
-        await run.parking.be_here()
-        with run.busy():
-            await run.journal.order.give(outcome)
+        yield outcome
     except asyncio.CancelledError:
         run.journal.order.drop(outcome)
         if not run.journal.has(call):
             run.abandon(call, wait_id)
         raise
     run.check()
+
+
+async def _give(run: Run, outcome: Outcome) -> None:
+    """Return when it is the turn of an outcome."""
+    await run.parking.be_here()
+    with run.busy():
+        await run.journal.order.give(outcome)
 
 
 def _trace_closed(run: Run, wait: Wait, call: Call) -> None:

@@ -53,9 +53,9 @@ class Execution:
         self.status, self.open_waits = to, waits
         return True
 
-    def check(self, claim: Claim | None) -> None:
-        """Raise ``LeaseLost`` if the execution was taken over from the process that has this claim."""
-        if claim is not None and self.epoch != claim.epoch:
+    def check(self, tx: Transaction, claim: Claim | None) -> None:
+        """Raise ``LeaseLost`` if the execution was taken over from the process that has this claim: see ``leases.py``."""
+        if claim is not None and self.epoch != claim.epoch and not leases.stands(tx, claim):
             raise LeaseLost(self.id)
 
 
@@ -114,7 +114,7 @@ def resume(
     if execution.status != "running":
         move("execution", execution_id, execution.status, "settle", "running")
     if not (taken := leases.take_over(tx, [execution_id], lease)):
-        execution.check(claim)
+        execution.check(tx, claim)
     if execution.status == "running":
         return taken[0] if taken else None
     execution.epoch = None  # it may just have grown
@@ -212,7 +212,7 @@ def end(
     def attempt(execution: Execution) -> tuple[Execution, str, str, list[tuple[int, Wait]]] | None:
         before = execution.status
         to = move("execution", execution_id, before, trigger)
-        execution.check(claim)
+        execution.check(tx, claim)
         waits = open_waits(tx, execution) if execution.open_waits else []
         expected = (execution_id, before, execution.open_waits, execution.epoch, execution.secrets)
         row = (to, 0, tx.now, expires_at, result, error, code, *expected)

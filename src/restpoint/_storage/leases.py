@@ -1,11 +1,16 @@
 """Leases: which process drives which execution, and how to tell that the holder of a lease is dead.
 
-An execution names the lease of the process that drives it. When another process takes it over because the driver is gone, the
-epoch of the execution grows. A driver writes with its claim, which has the epoch, so a process that stood still and was taken for
-dead is refused. On Linux, the holder of a lease on this machine is alive
-exactly as long as its process is: ``/proc`` tells, and the start time tells a reused pid. Elsewhere, and for a lease from
-another machine or container, the holder is alive until the lease runs out. Both rules are needed: a restart must not wait for
-a lease to run out, and a process that cannot be seen from here must not be taken for dead.
+An execution names the lease of the process that drives it, which has a claim. Where a caller drives it, one rule says whether a
+claim holds: **whoever takes an execution over from a process that it takes for dead removes the lease of that process and raises
+the epoch of the execution; a claim of an older epoch holds as long as its own lease was never removed.** So a process that only
+stood still is refused: its lease is gone, or was made anew when it renewed it. A process that is alive hands an execution over to
+whoever drives it next, and may go on writing for it, however that one ends. A run of a runner is its claim's alone, and nobody
+hands it over: see ``claims.py``.
+
+On Linux, the holder of a lease on this machine is alive exactly as long as its process is: ``/proc`` tells, and the start time
+tells a reused pid. Elsewhere, and for a lease from another machine or container, the holder is alive until the lease runs out.
+Both rules are needed: a restart must not wait for a lease to run out, and a process that cannot be seen from here must not be
+taken for dead.
 """
 
 import functools
@@ -44,6 +49,7 @@ _RENEW: Final = prepare(
     )
     .on_conflict_do_update(index_elements=["id"], set_={"expires_at": bindparam("until")})
 )
+_REMOVE: Final = prepare(delete(leases).where(_l.id == bindparam("the_id")), order=("the_id",))
 _EXPIRY: Final = prepare(select(_l.expires_at).where(_l.id == bindparam("the_id")), order=("the_id",))
 # A lease that runs name stays: whoever takes the runs over finds them by it.
 _DROP: Final = prepare(
@@ -53,6 +59,9 @@ _DROP: Final = prepare(
     )
 )
 ALL: Final = prepare(select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at))
+_HOLDER: Final = prepare(
+    select(_l.host, _l.pid, _l.started, _l.expires_at).where(_l.id == bindparam("the_id")), order=("the_id",)
+)
 _HOLDERS: Final = prepare(
     select(_l.id, _l.host, _l.pid, _l.started, _l.expires_at, exists().where(_e.lease == _l.id, _e.ready.is_not(None)))
 )
@@ -74,12 +83,20 @@ _DRIVE: Final = prepare(
 )
 
 
+@dataclass(slots=True, eq=False)
+class Standing:
+    """What a process knows of its lease by itself, for all its claims: whether another process ever removed it."""
+
+    is_lost: bool = False
+    """Set by the renewal that finds the lease removed, in the thread that writes, and for good."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right of a process to write for an execution that it drives. Whoever has another epoch has lost that right.
+    """The right of a process to write for an execution that it drives. One of an older epoch may be lost: see ``stands``.
 
     ``workflow``, ``version``, ``suspect`` and ``owner`` tell a runner what to run, and for whom; they are unset where a caller
-    drives the execution.
+    drives the execution, and ``standing`` is unset where a runner does.
     """
 
     execution_id: str
@@ -89,6 +106,7 @@ class Claim:
     version: int = 0
     suspect: bool = False
     owner: str | None = None
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +159,14 @@ def take(tx: Transaction, holder: Holder) -> int:
     return tx.execute(_TAKE, values).lastrowid or 0
 
 
-def renew(tx: Transaction, lease: int, holder: Holder) -> bool:
-    """Extend a lease. Makes it anew if another process took the holder for dead and removed it.
+def renew(tx: Transaction, lease: int, holder: Holder, standing: Standing) -> bool:
+    """Extend a lease. Makes it anew if another process took the holder for dead and removed it, which the standing shows then.
 
     Returns whether it had run out: then the process stood still, and others may have taken its runs over.
     """
     row = tx.one(_EXPIRY, (lease,))
+    if row is None:
+        standing.is_lost = True
     values = {"the_host": holder.host, "the_pid": holder.pid, "the_start": holder.started}
     tx.execute(_RENEW, {"the_id": lease, "until": tx.now + DURATION, **values})
     return row is None or row[0] <= tx.now
@@ -155,6 +175,12 @@ def renew(tx: Transaction, lease: int, holder: Holder) -> bool:
 def drop(tx: Transaction, lease: int) -> None:
     """Give a lease up, because its process drives nothing any more. A lease that runs name stays, so that they are found."""
     tx.execute(_DROP, {"the_id": lease})
+
+
+def stands(tx: Transaction, claim: Claim) -> bool:
+    """Whether nobody took the process of this claim for dead: its lease was never removed. False for the claim of a runner."""
+    standing = claim.standing
+    return standing is not None and not standing.is_lost and tx.one(_EXPIRY, (claim.lease,)) is not None
 
 
 def live(tx: Transaction) -> set[int]:
@@ -221,7 +247,7 @@ def take_over(tx: Transaction, execution_ids: Iterable[str], lease: int) -> list
             alive = live(tx) if alive is None else alive
             if driver in alive:
                 continue
-            epoch += 1
+            epoch = _fence_off(tx, driver, epoch)
             tx.execute(_DRIVE, (lease, epoch, execution_id))
         claims.append(Claim(execution_id, lease, epoch))
     return claims
@@ -230,13 +256,29 @@ def take_over(tx: Transaction, execution_ids: Iterable[str], lease: int) -> list
 def drive(tx: Transaction, execution_id: str, lease: int) -> Claim | None:
     """Let this lease drive an execution, whoever drove it before. None where a runner runs it, or it has ended.
 
-    A living process hands the execution over and may still write for it. One that is gone may not: the epoch grows.
+    A living process hands the execution over, and one that is taken for dead is fenced off.
     """
     row = tx.one(_DRIVER, {"id": execution_id})
     if row is None:
         return None
     driver, epoch = row
     if driver != lease:
-        epoch += driver not in live(tx)
+        if not _is_live(tx, driver):
+            epoch = _fence_off(tx, driver, epoch)
         tx.execute(_DRIVE, (lease, epoch, execution_id))
     return Claim(execution_id, lease, epoch)
+
+
+def _is_live(tx: Transaction, lease: int | None) -> bool:
+    row = tx.one(_HOLDER, (lease,))
+    return row is not None and Holder(*row[:3]).is_alive(row[3], tx.now)
+
+
+def _fence_off(tx: Transaction, driver: int | None, epoch: int) -> int:
+    """Remove the lease of a driver that is taken for dead, and return the epoch of whoever takes over from it.
+
+    The lease is removed even where runs name it, which are found without it too, so that its holder learns what it was taken for
+    whatever its own clock says.
+    """
+    tx.execute(_REMOVE, (driver,))
+    return epoch + 1

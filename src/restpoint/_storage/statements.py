@@ -7,7 +7,7 @@ the job sees that.
 from typing import Any, Final
 
 from sqlalchemy import Table, and_, bindparam, case, exists, func, insert, null, select, union_all, update
-from sqlalchemy.sql.expression import BindParameter, ColumnElement
+from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.execution_row import AT_FIRST
 from restpoint._storage.schema import consents, executions, interactions, reminders
@@ -54,19 +54,17 @@ def _ready(value: ColumnElement[int]) -> ColumnElement[Any]:
     return case((_e.ready.is_not(None), value))
 
 
-def _move(**also: ColumnElement[Any]) -> str:
-    moved = {"status": _given("to_status"), "version": _e.version + ONE, "open_waits": _given("waits")}
-    order = (
-        "to_status",
-        "waits",
-        *(value.key for value in also.values() if isinstance(value, BindParameter)),
-        *_EXPECTED,
+_MOVED: Final = {"status": _given("to_status"), "version": _e.version + ONE, "open_waits": _given("waits")}
+
+
+def _move(where: ColumnElement[bool] = _AS_EXPECTED, *more: str, **also: ColumnElement[Any]) -> str:
+    return prepare(
+        update(executions).where(where).values({**_MOVED, **also}), order=("to_status", "waits", *more, *_EXPECTED)
     )
-    return prepare(update(executions).where(_AS_EXPECTED).values({**moved, **also}), order=order)
 
 
 MOVE: Final = _move()
-MOVE_AND_DRIVE: Final = _move(lease=_given("the_lease"))
+MOVE_AS_DRIVER: Final = _move(and_(_e.lease == _given("the_lease"), _AS_EXPECTED), "the_lease")
 MOVE_AND_WAKE: Final = _move(ready=_ready(ONE))
 # ``secrets`` is in the WHERE clause, so that the common case, without secrets, needs no further statement.
 END: Final = prepare(

@@ -158,7 +158,7 @@ def _open(
 
     def attempt(execution: Execution) -> tuple[Execution, str] | None:
         to = move("execution", execution_id, execution.status, trigger)
-        execution.check(claim)
+        execution.check(tx, claim)
         expected = (execution_id, execution.status, execution.open_waits, execution.epoch)
         try:
             tx.execute(sql, (*expected, *row))
@@ -172,18 +172,17 @@ def _open(
 
     execution, to = from_state(tx, execution_id, attempt, claim)
     before, waits = execution.status, execution.open_waits + 1
-    if claim is not None:
-        moved = execution.write(tx, statements.MOVE_AND_DRIVE, to, waits, lease)
-    else:
-        moved = execution.write(tx, statements.MOVE, to, waits)
-        claim = None if lease is None else leases.drive(tx, execution_id, lease)
-    if not moved:
-        raise Conflict(f"Execution {execution_id}", before)
+    epoch = execution.epoch
+    if claim is None or not execution.write(tx, statements.MOVE_AS_DRIVER, to, waits, lease):
+        if not execution.write(tx, statements.MOVE, to, waits):
+            raise Conflict(f"Execution {execution_id}", before)
+        driven = None if lease is None else leases.drive(tx, execution_id, lease)
+        epoch = None if driven is None else driven.epoch
     event = EventKind.asked(wait.kind)
     sequence = append(tx, event, execution_id, wait_id=wait.id, moved=(before, to), actor=actor, detail=detail)
     change = Change(sequence, execution_id, event, before, to, tx.now, wait, actor=actor)
-    if claim is not None:
-        change.lease, change.epoch = lease, claim.epoch
+    if epoch is not None:
+        change.lease, change.epoch = lease, epoch
     tx.emit(change)
 
 

@@ -133,7 +133,10 @@ def replace(state: ExecutionState, reading: Snapshot) -> ExecutionState | None:
         return None
     found = [wait for wait in reading.waits if wait.status in OPEN]
     still_open = {wait.id: _as_read(state.open.get(wait.id), wait) for wait in sorted(found, key=attrgetter("opened"))}
-    closed = tuple(wait for wait in reading.waits if wait.status not in OPEN)
+    # In the order in which they were closed: whoever waits for several is woken in that order.
+    closed = tuple(
+        sorted((each for each in reading.waits if each.status not in OPEN), key=lambda each: each.closed_at or 0)
+    )
     has_paused = state.has_paused or reading.row.version > 1 or reading.row.status != "running"
     return ExecutionState(reading.as_of, reading.row, still_open, closed, has_paused)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from restpoint._core.changes import Change
 from restpoint._core.execution_row import ExecutionRow
 from restpoint._core.serialization import READ_ERRORS, unreadable
-from restpoint._storage import Database, Snapshot, history, queries
+from restpoint._storage import Database, Snapshot, history, leases, queries
 from restpoint._store import execution_state
 from restpoint._store.execution_state import end_by_history, unread
 from restpoint._store.records import ExecutionRecord
@@ -39,11 +39,16 @@ class Records:
     """The records that anyone holds, by the id of their execution."""
 
     def __init__(
-        self, database: Database, watch: Callable[[ExecutionRecord, object], None], models: PromptModels
+        self,
+        database: Database,
+        watch: Callable[[ExecutionRecord, object], None],
+        models: PromptModels,
+        standing: leases.Standing,
     ) -> None:
         self._database = database
         self._watch = watch
         self._models = models
+        self._standing = standing
         self._held: weakref.WeakValueDictionary[str, ExecutionRecord] = weakref.WeakValueDictionary()
         self._creations: dict[str, Creation] = {}
 
@@ -60,7 +65,10 @@ class Records:
 
     def draft(self, row: ExecutionRow) -> ExecutionRecord:
         """A record for an execution that is about to be created; the map does not have it yet."""
-        return ExecutionRecord(execution_state.draft(row), self._watch, self._models)
+        return self._record(execution_state.draft(row))
+
+    def _record(self, state: execution_state.ExecutionState) -> ExecutionRecord:
+        return ExecutionRecord(state, self._watch, self._models, self._standing)
 
     def create(self, draft: ExecutionRecord, written: "asyncio.Future[Any]") -> Creation:
         """Note that the execution of this draft is being written, so that its first event finds the draft.
@@ -110,7 +118,7 @@ class Records:
             # Hold a record from before the reading, so that events that overtake the reading are folded into it.
             record = self._held.get(execution_id)
             if record is None:
-                record = self._held[execution_id] = ExecutionRecord(unread(execution_id), self._watch, self._models)
+                record = self._held[execution_id] = self._record(unread(execution_id))
             as_of, lease = record.state.as_of, record.lease
             reading = await queries.snapshot(self._database, execution_id, {*known_waits, *record.state.open})
             if self._held.get(execution_id) is not record:

@@ -33,6 +33,7 @@ class LeaseKeeper:
         database: Database,
         clock: Clock,
         listener: Listener,
+        standing: leases.Standing,
         *,
         cancel: Callable[[ExecutionRecord], Awaitable[None]],
         fail: Callable[[ExecutionRecord], Awaitable[None]],
@@ -41,6 +42,7 @@ class LeaseKeeper:
         self._database = database
         self._clock = clock
         self._listener = listener
+        self._standing = standing
         self._cancel = cancel
         self._fail = fail
         self._tasks: dict[asyncio.Task[Any], list[ExecutionRecord]] = {}
@@ -134,10 +136,10 @@ class LeaseKeeper:
 
     def renew_now(self) -> None:
         """In the thread that renews: queue a renewal with the writer."""
-        lease, holder = self.lease, leases.this_process()
+        lease, holder, standing = self.lease, leases.this_process(), self._standing
         with self._renewing:
             if lease is not None and not self._is_closed.is_set():
-                self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder), self._renewed)
+                self._database.write_from_thread(lambda tx: leases.renew(tx, lease, holder, standing), self._renewed)
 
     def _renewed(self, renewal: asyncio.Future[bool]) -> None:
         error = renewal.exception()

@@ -123,7 +123,8 @@ class OpenFile:
         self.clock = clock = options.clock
         self.identifiers = Identifiers(clock.now)
         self.keeping = keeping
-        self.records = Records(database, self._watch, options.models)
+        standing = leases.Standing()
+        self.records = Records(database, self._watch, options.models, standing)
         self.listener = Listener(database, position, self.records)
         self.maintenance = Maintenance(
             database,
@@ -137,6 +138,7 @@ class OpenFile:
             database,
             clock,
             self.listener,
+            standing,
             cancel=partial(self._end_by_task, executions.cancel, reason=_TASK_CANCELLED),
             fail=partial(self._end_by_task, executions.fail, error=_TASK_FAILED, code="task_failed"),
         )

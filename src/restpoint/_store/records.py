@@ -15,7 +15,7 @@ from typing import Any
 from restpoint._core.changes import Change, Wait
 from restpoint._core.execution_row import STATUS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import decode
-from restpoint._storage import Address, Claim, Snapshot
+from restpoint._storage import Address, Claim, Snapshot, leases
 from restpoint._store import execution_state
 from restpoint._store.execution_state import ExecutionState
 from restpoint._store.futures import Asking, FirstOutcome, Observer, PendingInteraction, PendingOAuth, read_answer
@@ -35,18 +35,23 @@ class ExecutionRecord:
     """One execution, live. Times are seconds since the epoch."""
 
     __slots__ = (
-        "__weakref__", "_askings", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_task", "_watch",
-        "detachment", "models", "state",
+        "__weakref__", "_askings", "_claim", "_ended", "_first_outcome", "_observers", "_pending", "_standing", "_task",
+        "_watch", "closings", "detachment", "models", "state",
     )  # fmt: skip
 
     def __init__(
-        self, state: ExecutionState, watch: Callable[["ExecutionRecord", object], None], models: PromptModels
+        self,
+        state: ExecutionState,
+        watch: Callable[["ExecutionRecord", object], None],
+        models: PromptModels,
+        standing: leases.Standing,
     ) -> None:
         self.state = state
         """What this process knows of the execution. Replaced by ``become`` alone."""
         self.models = models
         """The classes that its prompts and responses are read as."""
         self._watch = watch
+        self._standing = standing
         self._task: asyncio.Task[Any] | None = None
         self._claim: Claim | None = None
         self._ended: Callable[[], None] | None = None
@@ -57,6 +62,9 @@ class ExecutionRecord:
         self._askings: tuple[Asking, ...] = ()
         self.detachment: RestpointError | None = None
         """Why it does not follow its execution any more; None while it does. For the store."""
+        self.closings: dict[str, int] | None = None
+        """For a run: its waits that were closed since it was read and that it awaits, each with the row of history that this
+        process knew of it first. None where no run wants them."""
 
     # --- What it shows ---
 
@@ -316,7 +324,7 @@ class ExecutionRecord:
             and (claim is None or (row.lease, row.epoch) != (claim.lease, claim.epoch))
             and not self.is_run
         ):
-            self._claim = Claim(event.execution_id, row.lease, row.epoch)
+            self._claim = Claim(event.execution_id, row.lease, row.epoch, standing=self._standing)
         self.become(execution_state.fold(self.state, event))
 
     def learn(self, reading: Snapshot) -> bool:
@@ -324,16 +332,12 @@ class ExecutionRecord:
         state = execution_state.replace(self.state, reading)
         if state is None:
             return False
-        claim = self._claim
-        if claim is not None and claim.lease != state.row.lease and claim.epoch == state.row.epoch and not self.is_run:
-            # This process handed it over to a living one, and may still write for it after that one has gone.
-            self._claim = None
         self.become(state)
         return True
 
     def drive(self, lease: int, epoch: int) -> None:
         """Note that this process drives the execution from now on, of which there is no event."""
-        self._claim = Claim(self.execution_id, lease, epoch)
+        self._claim = Claim(self.execution_id, lease, epoch, standing=self._standing)
         self.state = self.state._replace(row=self.state.row.changed(lease=lease, epoch=epoch))
 
     def become(self, state: ExecutionState) -> None:
@@ -364,8 +368,12 @@ class ExecutionRecord:
                 asking.pending = self.open_interaction(asking.wait_id)
 
     def _settle(self, wait: Wait) -> None:
-        """Resolve the future of a closed interaction."""
-        if (reference := self._pending.pop(wait.id, None)) is None or (pending := reference()) is None:
+        """Resolve the future of a closed interaction, and note the closing for a run."""
+        reference = self._pending.pop(wait.id, None)
+        pending = None if reference is None else reference()
+        if self.closings is not None and (pending is not None or wait.kind == "consent"):
+            self.closings.setdefault(wait.id, self.state.as_of)
+        if pending is None:
             return
         if wait.status == "answered":
             pending.settle(wait.given or read_answer(self.models, wait), wait)

@@ -55,7 +55,10 @@ EXAMPLES: Final = {
         "restpoint outbox list --url http://127.0.0.1:8000 -o jsonl",
     ),
     "outbox show": ("restpoint outbox show 019ac0de-0000-7000-8000-000000000001",),
-    "outbox retry": ("restpoint outbox retry 019ac0de-0000-7000-8000-000000000001",),
+    "outbox retry": (
+        "restpoint outbox retry 019ac0de-0000-7000-8000-000000000001",
+        "restpoint outbox retry --given-up --route finance-mail",
+    ),
     "outbox drop": ("restpoint outbox drop 019ac0de-0000-7000-8000-000000000001 --reason 'They were called'",),
     "routes check": ("restpoint routes check --routes routes.toml",),
     "routes list": ("restpoint routes list",),

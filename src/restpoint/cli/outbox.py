@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 outbox = typer.Typer(
     help="The notices that are still to be delivered, and what became of others.", no_args_is_help=True
 )
+
+_AT_ONCE: Final = 100  # retries that are asked for together, so that they share a transaction
 
 NoticeId = Annotated[str, typer.Argument(help="The id of a notice.", show_default=False)]
 
@@ -165,9 +167,49 @@ def show(
 
 
 @outbox.command()
-def retry(notice: NoticeId, database: Database = DEFAULT_DATABASE, url: Url = None) -> None:
-    """Have a notice tried again within a second, and then for three more days. One that was given up or dropped, too."""
-    _do(database, url, lambda opened: opened.retry(notice), f"{terminal.one_line(notice)} is tried again.")
+def retry(
+    notice: Annotated[str | None, typer.Argument(help="The id of a notice.", show_default=False)] = None,
+    database: Database = DEFAULT_DATABASE,
+    url: Url = None,
+    given_up: Annotated[
+        bool, typer.Option("--given-up", help="All that were given up and that somebody still needs, instead of one.")
+    ] = False,
+    route: Annotated[str | None, typer.Option("--route", help="With --given-up: only by this route.")] = None,
+) -> None:
+    """Have notices tried again within a second, and then for three more days. One that was given up or dropped, too."""
+    if given_up == (notice is not None):
+        raise terminal.Usage("Name one notice, or give --given-up for all that were given up.")
+    if notice is None:
+        terminal.run(_retry_given_up(database, url, route))
+    elif route is not None:
+        raise terminal.Usage("--route chooses among those of --given-up; leave it out for one notice.")
+    else:
+        _do(database, url, lambda opened: opened.retry(notice), f"{terminal.one_line(notice)} is tried again.")
+
+
+async def _retry_given_up(database: str, url: str | None, route: str | None) -> None:
+    import asyncio
+
+    async with open_outbox(database, url) as opened:
+        ids = [item.id async for item in opened.list(status="given_up", route=route)]
+        retried = 0
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            retried += sum(await asyncio.gather(*(_is_retried(opened, each) for each in some)))
+    over = len(ids) - retried
+    rest = f" {over} others are not needed any more." if over else ""
+    terminal.print_message(f"{retried} notices are tried again.{rest}")
+
+
+async def _is_retried(opened: "FileOutbox | ServerOutbox", notice: str) -> bool:
+    """Have a notice tried again, and return whether anybody still needs it."""
+    from restpoint.errors import Conflict, NoticeNotFound
+
+    try:
+        await opened.retry(notice)
+    except (Conflict, NoticeNotFound):
+        return False
+    return True
 
 
 @outbox.command()

@@ -184,7 +184,8 @@ def print_restpoint_error(error: Exception) -> None:
         execution_id = getattr(error, "execution_id", None) or (match and match[1])
         hint = hint.replace("ID", str(execution_id)) if execution_id else hint
         hint = hint.replace("COMMAND", _command())
-    print_error(message, None if re.search(r"\b([Rr]un|with): ", message) else hint)
+    is_enough = re.search(r"\b([Rr]un|with): |^The (providers|routes|tokens) file ", message)
+    print_error(message, None if is_enough else hint)
 
 
 def _command() -> str:

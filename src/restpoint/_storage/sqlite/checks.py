@@ -32,6 +32,7 @@ UNSWEPT: Final = (
     600_000  # milliseconds after its time to live; by then the sweep, which runs now and then, should have come
 )
 UNTOLD: Final = 60_000  # milliseconds after it was due; by then a notice should have been tried
+FAILING: Final = 3_600_000  # milliseconds after it was written; by then an outage that ends by itself has ended
 _EXAMINED: Final = 10_000  # executions that run, the oldest ones
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
@@ -66,15 +67,15 @@ _EXPIRED: Final = prepare(
 )
 _PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), func.min(_e.problem)).where(_e.problem.is_not(None)))
 _is_pending = _o.status == word("pending")
-_unclaimed = (_is_pending, _o.lease.is_(None))
 _NOTICES: Final = prepare(
     select(
-        select(func.count()).select_from(outbox).where(*_unclaimed).scalar_subquery()
+        func.count()
         + select(func.count()).select_from(outbox).where(_is_pending, _o.lease.is_not(None)).scalar_subquery(),
-        select(func.min(_o.created_at)).where(*_unclaimed).scalar_subquery(),
-        select(func.count()).select_from(outbox).where(*_unclaimed, _o.due_at < bindparam("overdue")).scalar_subquery(),
+        func.min(_o.created_at),
+        func.count().filter(_o.due_at < bindparam("overdue")),
+        func.count().filter(_o.attempts > ZERO, _o.problem.is_not(None), _o.created_at < bindparam("long_ago")),
         select(func.count()).select_from(outbox).where(_o.status == word("given_up")).scalar_subquery(),
-    )
+    ).where(_is_pending, _o.lease.is_(None))
 )
 _DISABLED: Final = prepare(select(routes.c.name).distinct().where(routes.c.disabled_at.is_not(None)))
 _HELD: Final = prepare(select(func.count()).select_from(executions).where(_e.hold.is_not(None)))
@@ -205,19 +206,24 @@ def _leases(connection: sqlite3.Connection, now: int) -> Finding:
 
 
 def _outbox(connection: sqlite3.Connection, now: int) -> Finding:
-    """Look at what is told to people: what nobody delivers, what was given up, and routes that are disabled."""
-    pending, oldest, overdue, given_up = connection.execute(_NOTICES, {"overdue": now - UNTOLD}).fetchone()
+    """Look at what is told to people: what nobody sends, what fails, what was given up, and routes that are disabled."""
+    which = {"overdue": now - UNTOLD, "long_ago": now - FAILING}
+    pending, oldest, overdue, failing, given_up = connection.execute(_NOTICES, which).fetchone()
     disabled = [name for (name,) in connection.execute(_DISABLED).fetchall()]
-    figures = {"pending": pending, "overdue": overdue, "given_up": given_up, "disabled_routes": disabled}
+    figures = {
+        "pending": pending, "overdue": overdue, "failing": failing, "given_up": given_up, "disabled_routes": disabled
+    }  # fmt: skip
     age = "" if oldest is None else f", the oldest for {span(max(now - oldest, 0) // 1000)}"
     parts = [f"{pending} notices wait{age}" if pending else "no notice waits"]
     if overdue:
         parts.append(f"{overdue} are due and nobody sends them: run a server with --routes")
+    if failing:
+        parts.append(f"{failing} have failed for over an hour; see: restpoint outbox list --status pending")
     if given_up:
         parts.append(f"{given_up} were given up; see: restpoint outbox list --status given_up")
     if disabled:
         parts.append(f"the receiver is gone of {', '.join(disabled)}; see: restpoint routes list")
-    severity: Severity = "warning" if overdue or given_up or disabled else "ok"
+    severity: Severity = "warning" if overdue or failing or given_up or disabled else "ok"
     return Finding("outbox", severity, "; ".join(parts), figures)
 
 

@@ -96,9 +96,18 @@ async def waiting(
 
 
 async def _consents(service: Service, actor: Actor, workflow: str | None) -> list[Waiting]:
-    found = []
     page = await service.list(actor, status=ExecutionStatus.OAUTH_REQUIRED, workflow=workflow, limit=_PAGE)
-    for summary in page.items:
+    listed = {each.execution_id: each for each in page.items}
+    # An execution may wait for an answer too; and those of others may fill the page of whoever sees everything.
+    own = [ExecutionStatus.INTERACTION_REQUIRED]
+    if page.next_cursor is not None:
+        own.append(ExecutionStatus.OAUTH_REQUIRED)
+    mine = await service.list(actor, status=own, owner=actor.id, workflow=workflow, limit=_PAGE)
+    for each in mine.items:
+        if each.status == ExecutionStatus.OAUTH_REQUIRED or each.open_waits > 1:
+            listed[each.execution_id] = each
+    found = []
+    for summary in listed.values():
         try:
             view = await service.status(actor, summary.execution_id)
         except NotFound:  # it was granted meanwhile
