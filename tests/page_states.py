@@ -58,6 +58,17 @@ tickets = true
 """One channel takes nothing from Ada but the first letter, the other is gone; tickets are made without a mail."""
 VAULT: Final = Vault(KeyText(KEYS))
 
+EVERY_PART: Final = frozenset({
+    "form", "form with a mistake", "nobody could be told", "handed on", "answered", "consent", "binary_choice",
+    "reminding, and escalating later", "attention", "ticket, taken by somebody else", "access is needed", "failed",
+    "nothing of a workflow", "voting, after a vote", "sign in", "not found", "handed to nobody", "late",
+    "the session has ended", "failed, for an operator", "completed", "ticket, form with a mistake", "an empty inbox",
+    "nothing needs attention", "notification", "checkbox", "arabic", "nasty", "taken", "withdrawn", "an execution",
+    "the inbox, of one workflow", "decided", "nothing decided", "signed in", "taken while somebody wrote",
+    "text with a mistake", "somebody else was first", "sign in, no token",
+})  # fmt: skip
+"""The names of states that have together every part that the pages have; a deep run holds that they do."""
+
 Act = Callable[[Browser], object]
 
 

@@ -104,6 +104,7 @@ def _be(order: dict[str, Any], standard: Sequence[int]) -> None:
         else:
             from restpoint.cli import main as command
 
+            subprocess.Popen = _forking_popen  # type: ignore[assignment, misc]
             command()
         code = 0
     except SystemExit as end:
@@ -115,6 +116,22 @@ def _be(order: dict[str, Any], standard: Sequence[int]) -> None:
             with suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
+
+
+_popen: Any = subprocess.Popen
+
+
+def _forking_popen(command: Sequence[str], **options: Any) -> Any:
+    """As ``subprocess.Popen``; a ``restpoint`` that the command starts itself is forked from it, with the libraries loaded."""
+    if list(command[:3]) != [sys.executable, "-m", "restpoint.cli"]:
+        return _popen(command, **options)
+
+    def become() -> None:  # when standard input, output and error are those of the new process
+        os.closerange(3, 256)
+        order = {"arguments": command[3:], "cwd": str(Path.cwd()), "environment": options["env"], "session": False}
+        _be(order, ())
+
+    return _popen(command, **options, preexec_fn=become)
 
 
 # --- In the process of the tests ---

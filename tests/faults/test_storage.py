@@ -8,8 +8,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -19,7 +20,7 @@ from restpoint import ExecutionStore
 from restpoint._storage.sqlite import migrations
 from restpoint.errors import StorageFull
 from restpoint.prompts import HumanPromptText
-from support import PATIENCE, file_of, folded_statuses, rows
+from support import PATIENCE, file_of, folded_statuses, line_of, rows
 
 SHIM = r"""
 #define _GNU_SOURCE
@@ -157,11 +158,12 @@ def run(case):
 
 shim = ctypes.CDLL(None) if os.environ.get("LD_PRELOAD") else None
 import restpoint._store.store, sqlalchemy.dialects.sqlite.aiosqlite
-for case in json.loads(sys.argv[1]):
+for line in sys.stdin:
     if (pid := os.fork()) == 0:
-        run(case)
+        run(json.loads(line))
         os._exit(0)  # no store is closed, as when the process is killed
-    os.waitpid(pid, 0)
+    if os.waitpid(pid, 0)[1] != 0:
+        sys.exit("a case ended otherwise than by itself")
 """
 
 
@@ -225,28 +227,48 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-def run(cases: list[dict[str, Any]], folder: Path, shim: Path | None) -> list[dict[str, Any]]:
-    template = folder / "template.db"
-    migrations.upgrade(template)
-    for case in cases:
-        shutil.copy(template, case["path"])
-    # The loader splits the list at spaces, and the path of a temporary folder may have some.
-    env = environment(**({"LD_PRELOAD": f"./{shim.name}"} if shim else {}))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
-        env=env,
-        cwd=shim.parent if shim else None,
-        capture_output=True,
-        text=True,
-        timeout=5 * PATIENCE,  # of many processes
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(told) == len(cases), done.stderr
-    for case, outcome in zip(cases, told, strict=True):
-        assert "crash" not in outcome, (case, outcome, done.stderr)
-    return told
+class Cases:
+    """A process that has everything loaded and forks one for each case."""
+
+    def __init__(self, shim: Path | None) -> None:
+        # The loader splits the list at spaces, and the path of a temporary folder may have some.
+        env = environment(**({"LD_PRELOAD": f"./{shim.name}"} if shim else {}))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            env=env,
+            cwd=shim.parent if shim else None,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.communicate(timeout=PATIENCE)
+
+    def run(self, cases: list[dict[str, Any]], fresh: Path) -> list[dict[str, Any]]:
+        """What each case told, on a copy of a ``fresh`` file."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        told = []
+        for case in cases:
+            shutil.copy(fresh, case["path"])
+            self._process.stdin.write(json.dumps(case) + "\n")
+            self._process.stdin.flush()
+            line = line_of(self._process.stdout)
+            assert line, (case, "the process ended")
+            told.append(json.loads(line))
+            assert "crash" not in told[-1], case
+        return told
+
+
+@pytest.fixture(scope="module")
+def shimmed(shim: Path) -> Iterator[Cases]:
+    with Cases(shim) as cases:
+        yield cases
 
 
 def stored(path: Path) -> list[str]:
@@ -269,12 +291,14 @@ def check(case: dict[str, Any], told: dict[str, Any], errors: set[str], names: s
 
 @pytest.mark.parametrize("most", [5, pytest.param(60, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "for ever"])
-def test_nobody_is_told_done_when_fsync_failed(shim: Path, tmp_path: Path, forever: bool, most: int) -> None:
+def test_nobody_is_told_done_when_fsync_failed(
+    shimmed: Cases, fresh: Path, tmp_path: Path, forever: bool, most: int
+) -> None:
     cases = [
         {"fault": "fsync", "nth": nth, "forever": forever, "path": str(tmp_path / f"{nth}.db"), "writes": nth + 5}
         for nth in range(1, most + 1)
     ]
-    told = run(cases, tmp_path, shim)
+    told = shimmed.run(cases, fresh)
     print(f"\nfsync failed {sum(outcome['hits'] for outcome in told)} times in {len(cases)} processes")
     for case, outcome in zip(cases, told, strict=True):
         check(case, outcome, {"StorageError"}, {"SQLITE_IOERR_FSYNC"})
@@ -293,7 +317,7 @@ def told_by_history(path: Path) -> set[str]:
 @pytest.mark.parametrize("at_once", [5, pytest.param(20, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "for ever"])
 def test_each_fsync_of_a_whole_lifecycle_may_fail(
-    shim: Path, tmp_path: Path, forever: bool, at_once: int, request: pytest.FixtureRequest
+    shimmed: Cases, fresh: Path, tmp_path: Path, forever: bool, at_once: int, request: pytest.FixtureRequest
 ) -> None:
     """From the first to beyond the last: nobody is told done, and what was acknowledged is there afterwards."""
     deep = request.node.get_closest_marker("deep") is not None
@@ -303,7 +327,7 @@ def test_each_fsync_of_a_whole_lifecycle_may_fail(
             {"fault": "fsync", "nth": nth, "forever": forever, "whole": True, "path": str(tmp_path / f"{nth}.db")}
             for nth in range(first, first + at_once)
         ]
-        outcomes = run(cases, tmp_path, shim)
+        outcomes = shimmed.run(cases, fresh)
         for case, told in zip(cases, outcomes, strict=True):
             faults += told["hits"] > 0
             refusals += len(told["refused"])
@@ -323,12 +347,14 @@ def test_each_fsync_of_a_whole_lifecycle_may_fail(
 
 
 @pytest.mark.parametrize("most", [10, pytest.param(50, marks=pytest.mark.deep)])
-def test_a_full_disk_refuses_writes_and_space_brings_them_back(shim: Path, tmp_path: Path, most: int) -> None:
+def test_a_full_disk_refuses_writes_and_space_brings_them_back(
+    shimmed: Cases, fresh: Path, tmp_path: Path, most: int
+) -> None:
     cases = [
         {"fault": "full", "nth": nth, "forever": False, "path": str(tmp_path / f"{nth}.db"), "writes": nth + 5}
         for nth in range(1, most + 1)
     ]
-    for case, outcome in zip(cases, run(cases, tmp_path, shim), strict=True):
+    for case, outcome in zip(cases, shimmed.run(cases, fresh), strict=True):
         check(case, outcome, {"StorageFull"}, {"SQLITE_FULL"})
 
 
@@ -343,13 +369,15 @@ def test_a_server_starts_on_a_full_disk_serves_reads_and_goes_on_once_there_is_r
 
 
 @pytest.mark.parametrize("most", [10, pytest.param(50, marks=pytest.mark.deep)])
-def test_a_limit_on_the_size_of_files_is_survived(tmp_path: Path, most: int) -> None:
+def test_a_limit_on_the_size_of_files_is_survived(fresh: Path, tmp_path: Path, most: int) -> None:
     """``RLIMIT_FSIZE``, which needs no library: the log cannot grow, and then it can."""
     cases = [
         {"fault": "limit", "nth": nth, "forever": False, "path": str(tmp_path / f"{nth}.db"), "writes": nth + 5}
         for nth in range(1, most + 1)
     ]
-    for case, outcome in zip(cases, run(cases, tmp_path, None), strict=True):
+    with Cases(None) as plain:
+        outcomes = plain.run(cases, fresh)
+    for case, outcome in zip(cases, outcomes, strict=True):
         check(case, outcome, {"StorageFull", "StorageError"}, {"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
 
 
