@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 import uvicorn
+import uvicorn.server
 from starlette.applications import Starlette
 from starlette.requests import Request
 
@@ -124,6 +125,20 @@ async def unserialisable(ctx: Context) -> Any:
 WORKFLOWS = [
     echo, greet, choose, both, approve, hurried, consent, connect, gated, progress, broken, refused, unserialisable,
 ]  # fmt: skip
+
+
+class _ShortPauses:
+    """What uvicorn uses of asyncio. It looks ten times a second whether a connection has closed, and so each test would wait."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds / 50)
+
+
+vars(uvicorn.server)["asyncio"] = _ShortPauses()
 
 
 class Server(uvicorn.Server):

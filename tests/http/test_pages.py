@@ -310,7 +310,8 @@ async def test_the_timeline_tells_steps_notices_prompts_and_answers_in_order(inb
     text = await until_in(inbox, path, "ada", "What shall we tell her?")
     words = " ".join(Read(text).words.split())
     told = ["Started by ada", "Step look_up", "The order was found.", "Is anybody there?", "Nobody answered in time"]
-    assert sorted(told, key=words.index) == told
+    # The last of each: a prompt that was open when the page was begun is named above the timeline too.
+    assert sorted(told, key=words.rindex) == told
 
 
 async def test_an_operator_finds_what_failed_and_takes_it_up_again(inbox: httpx.AsyncClient) -> None:

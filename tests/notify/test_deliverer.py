@@ -676,12 +676,12 @@ async def test_of_two_processes_with_different_routes_the_last_one_counts_and_th
 
 
 async def stepped(clock: ManualClock, condition: Callable[[], bool]) -> None:
-    """Return once the condition holds, while the clock goes on second by second, each after some looks at it."""
+    """Return once the condition holds, while the clock goes on five seconds at a time, each after some looks at it."""
     looks = count()
 
     def step() -> bool:
         if next(looks) % 20 == 0:
-            clock.step(1)
+            clock.step(5)
         return condition()
 
     await until(step)
