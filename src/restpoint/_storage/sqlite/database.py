@@ -82,8 +82,7 @@ class Database:
         self._waiting: list[Job[Any]] = []
         self._lone_batches = 0
         self._writer: Writer | None = None
-        self._readers: dict[str, aiosqlite.Connection] = {}
-        self._connecting = asyncio.Lock()
+        self._readers: dict[str, asyncio.Task[aiosqlite.Connection]] = {}
         self._glancing: sqlite3.Connection | None = None
         self._glanced: tuple[int | None] | None = None
         self._under_way = 0
@@ -307,18 +306,25 @@ class Database:
         await in_thread(look)
 
     async def _reader(self, lane: str) -> aiosqlite.Connection:
-        if lane in self._readers:
-            return self._readers[lane]
-        async with self._connecting:
+        opening = self._readers.get(lane)
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             if self._writer is None:
                 raise StoreClosed("The store is closed; open it again to go on.")
-            if lane not in self._readers:
-                try:
-                    self._readers[lane] = await reading_connection(self.path)
-                except (sqlite3.Error, UnicodeDecodeError) as error:
-                    raise storage_error(error) from error
-                self._writer.guard.check()  # this may be long after the file was opened, and another one may stand there
-        return self._readers[lane]
+            opening = self._readers[lane] = asyncio.create_task(self._open_reader(self._writer))
+        # Whoever reads first may be cancelled; the connection is there for the others, and is closed with the file.
+        return opening.result() if opening.done() else await asyncio.shield(opening)
+
+    async def _open_reader(self, writer: Writer) -> aiosqlite.Connection:
+        try:
+            connection = await reading_connection(self.path)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise storage_error(error) from error
+        try:
+            writer.guard.check()  # this may be long after the file was opened, and another one may stand there
+        except StorageError:
+            await connection.close()
+            raise
+        return connection
 
     async def close(self) -> None:
         """Finish what was queued, then close. The last one to close checkpoints the log away."""
@@ -328,9 +334,9 @@ class Database:
         glancing, self._glancing = self._glancing, None
         if glancing is not None:
             glancing.close()
-        async with self._connecting:
-            readers, self._readers = list(self._readers.values()), {}
-            for connection in readers:
+        readers, self._readers = list(self._readers.values()), {}
+        for connection in await asyncio.gather(*readers, return_exceptions=True):
+            if not isinstance(connection, BaseException):
                 await connection.close()
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
