@@ -8,6 +8,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from html_pages import Read
 from restpoint import Context, WorkflowFailed, workflow
 from restpoint.access import Actor
 from restpoint.errors import InteractionExpired
@@ -138,3 +139,9 @@ async def asked_by(client: httpx.AsyncClient, name: str, kind: str, **given: Any
 def execution_of(path: str) -> str:
     """The id of the execution that a page is about."""
     return path.split("/")[2]
+
+
+async def live_address(client: httpx.AsyncClient, path: str, name: str) -> str:
+    """The address of the stream that a page follows."""
+    (main,) = Read((await client.get(path, headers=as_(name))).text).of("main")
+    return str(main["data-live"])

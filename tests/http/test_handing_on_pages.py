@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from html_pages import Read
-from people import as_, asked_by, execution_of, inbox_served
+from people import as_, asked_by, execution_of, inbox_served, live_address
 from restpoint.http import bearer_tokens
 from restpoint.http.pages import live
 from serving import asked, events, make_app, served, take
@@ -250,8 +250,8 @@ async def test_an_open_list_hears_of_a_prompt_that_was_handed_to_somebody_and_aw
 ) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["joan"])
     async with (
-        inbox.stream("GET", "/live", headers=as_("grace")) as hers,
-        inbox.stream("GET", "/live", headers=as_("joan")) as theirs,
+        inbox.stream("GET", await live_address(inbox, "/", "grace"), headers=as_("grace")) as hers,
+        inbox.stream("GET", await live_address(inbox, "/", "joan"), headers=as_("joan")) as theirs,
         asyncio.timeout(PATIENCE),
     ):
         heard = [asyncio.ensure_future(anext(events(each))) for each in (hers, theirs)]

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from html_pages import Read
-from people import as_, asked_by, execution_of, inbox_served
+from people import as_, asked_by, execution_of, inbox_served, live_address
 from restpoint.http import bearer_tokens
 from restpoint.http.pages import changes
 from serving import Event, asked, events, make_app, served
@@ -34,12 +34,6 @@ def key_of(path: str) -> str:
     return f"{execution_id}/{interaction_id}"
 
 
-async def live_address(client: httpx.AsyncClient, path: str, name: str) -> str:
-    """The address of the stream that a page follows."""
-    (main,) = Read((await client.get(path, headers=as_(name))).text).of("main")
-    return str(main["data-live"])
-
-
 async def told_until(stream: AsyncIterator[Event], path: str) -> list[Event]:
     """What is told until the row of this prompt is."""
     told: list[Event] = []
@@ -62,7 +56,7 @@ async def test_a_list_is_told_which_prompt_somebody_else_has_answered(inbox: htt
 
 
 async def test_a_list_is_told_of_no_prompt_that_its_reader_may_not_answer(inbox: httpx.AsyncClient) -> None:
-    async with inbox.stream("GET", "/live", headers=as_("joan")) as reply:
+    async with inbox.stream("GET", await live_address(inbox, "/", "joan"), headers=as_("joan")) as reply:
         stream = events(reply)
         path = await asked_by(inbox, "joan", "text", assignees=["group:finance", "ada"], four_eyes=True)
         await post(inbox, path, "ada", text="yes")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from html_pages import Read
-from people import NASTY, PROMPTS, as_, ask, asked_by, by_cookie, execution_of, inbox_served
+from people import NASTY, PROMPTS, as_, ask, asked_by, by_cookie, execution_of, inbox_served, live_address
 from restpoint import ExecutionStore, Runner
 from restpoint._core import markdown
 from restpoint.http.app import router
@@ -453,7 +453,7 @@ async def test_routes_have_no_pages_unless_an_application_wants_them(file: Path)
 
 
 async def test_an_open_list_hears_of_what_concerns_its_reader_and_of_nothing_else(inbox: httpx.AsyncClient) -> None:
-    async with inbox.stream("GET", "/live", headers=as_("joan")) as reply:
+    async with inbox.stream("GET", await live_address(inbox, "/", "joan"), headers=as_("joan")) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         stream = events(reply)
         first = asyncio.ensure_future(anext(stream))
@@ -471,7 +471,7 @@ async def test_an_open_list_hears_of_what_concerns_its_reader_and_of_nothing_els
 async def test_an_open_prompt_hears_that_somebody_else_answered(inbox: httpx.AsyncClient) -> None:
     path = await asked_by(inbox, "ada", "text", assignees=["ada", "grace"])
     address = f"/live?execution={execution_of(path)}"
-    async with inbox.stream("GET", address, headers=as_("grace")) as reply:
+    async with inbox.stream("GET", await live_address(inbox, path, "grace"), headers=as_("grace")) as reply:
         stream = events(reply)
         first = asyncio.ensure_future(anext(stream))
         await post(inbox, path, "ada", "text=yes")
