@@ -77,7 +77,7 @@ class Run:
         # Strong references to the open prompts from the moment of the snapshot, so that no answer is missed.
         self.pending = {pending.interaction_id: pending for pending in record.pending_interactions}
         self.closings = record.closings = {}
-        """Its waits that were closed since, by id: the row of history that tells of each, or a later one that was read first."""
+        """The waits that were closed since it was read: the row of history that tells of each, or a later one read before it."""
         self.parking = Parking(self, runner.slots, runner.hold_paused_for)
         self.busy = self.parking.busy
         """For ``with``: one branch is busy."""
