@@ -165,10 +165,12 @@ async def test_a_runner_that_closes_writes_what_found_no_room_before_if_there_is
 async def test_a_workflow_that_is_refused_while_a_write_of_it_finds_no_room_fails_without_that_write(
     store: ExecutionStore, path: Path, room: Room
 ) -> None:
+    is_asked = asyncio.Event()
+
     @workflow
     async def work(ctx: Context) -> str:
         waiting = asyncio.create_task(ctx.ask(question("And now?")))
-        await eventually(lambda: rows(path, "SELECT 1 FROM interactions"))
+        await is_asked.wait()  # within no time limit yet, because for that it is refused
         await room.take()
         emitting = asyncio.create_task(ctx.emit(LARGE))
         await eventually(lambda: room.refused)
@@ -178,8 +180,11 @@ async def test_a_workflow_that_is_refused_while_a_write_of_it_finds_no_room_fail
 
     async with Runner(store, [work]) as runner:
         record = (await runner.start("work")).record
+        await asked(record, "And now?")
+        is_asked.set()
         await ended(record)
     assert (record.status, record.error_code) == ("failed", "time_limit_refused")
+    assert room.refused
 
 
 async def test_a_runner_closes_though_the_failure_of_a_refused_workflow_finds_no_room(
@@ -187,17 +192,20 @@ async def test_a_runner_closes_though_the_failure_of_a_refused_workflow_finds_no
 ) -> None:
     monkeypatch.setattr(writer, "BUSY_TIMEOUT_SECONDS", 0.01)
     monkeypatch.setattr(executor, "_RETRY_SECONDS", 0.01)
+    failure = executor.public_failure
+
+    @workflow
+    async def work(ctx: Context) -> str:
+        async with asyncio.timeout(PATIENCE):
+            return (await ctx.ask(question("And now?"))).text
 
     with sql(path) as outside:
 
-        @workflow
-        async def work(ctx: Context) -> str:
-            waiting = asyncio.create_task(ctx.ask(question("And now?")))
-            await eventually(lambda: rows(path, "SELECT 1 FROM interactions"))
+        def refused_from_here_on(error: BaseException, name: str) -> tuple[str, str, bool]:
             outside.execute("BEGIN IMMEDIATE")  # which refuses even the smallest write
-            async with asyncio.timeout(PATIENCE):
-                return (await waiting).text
+            return failure(error, name)
 
+        monkeypatch.setattr(executor, "public_failure", refused_from_here_on)
         async with asyncio.timeout(PATIENCE), Runner(store, [work]) as runner:
             record = (await runner.start("work")).record
             await eventually(lambda: "could not be written; trying again" in caplog.text)
