@@ -15,7 +15,7 @@ from restpoint._storage.history import append
 from restpoint._storage.sqlite.database import _LONE_BATCHES, Committed, Database, Transaction
 from restpoint.errors import ExecutionNotFound, StorageError
 from restpoint.events import EventKind
-from support import PATIENCE, broken_history, sql
+from support import PATIENCE, broken_history, eventually, sql
 
 INSERT = "INSERT INTO leases (id, host, pid, started, expires_at) VALUES (?, 'h', 1, 'x', 1)"
 
@@ -327,11 +327,23 @@ async def test_the_history_of_a_job_that_fails_is_not_that_of_the_jobs_beside_it
     await database.close()
 
 
+async def test_nobody_glances_at_another_file_that_was_put_at_the_path(file: Path) -> None:
+    database = await opened(file)
+    moved = shutil.move(file, file.with_name("moved.db"))
+    shutil.copyfile(moved, file)
+    assert database.newest() is None
+    opening = database._glancing
+    assert opening is not None
+    assert await opening is None
+    assert database.newest() is None
+    await database.close()
+
+
 async def test_nobody_glances_at_a_file_that_was_moved_to_another_revision(file: Path) -> None:
     database = await opened(file)
     await database.write(lambda tx: append(tx, EventKind.KEYS_ROTATED))
+    await eventually(lambda: database.newest() is not None)  # the first call opens the connection for it
     await asyncio.sleep(0)  # what was seen is seen for one turn of the loop
-    assert database.newest() is not None
     with sql(file) as another:
         another.execute("UPDATE alembic_version SET version_num = '9999'")
     await asyncio.sleep(0)

@@ -83,7 +83,7 @@ class Database:
         self._lone_batches = 0
         self._writer: Writer | None = None
         self._readers: dict[str, asyncio.Task[aiosqlite.Connection]] = {}
-        self._glancing: sqlite3.Connection | None = None
+        self._glancing: asyncio.Task[sqlite3.Connection | None] | None = None
         self._glanced: tuple[int | None] | None = None
         self._under_way = 0
         self._told = 0
@@ -121,7 +121,6 @@ class Database:
             self._writer.start()
             weakref.finalize(self, self._writer.end)
             await self._reader("short")
-            self._glancing = await in_thread(open_connection, path, "glance")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
             raise storage_error(error) from error
@@ -258,26 +257,26 @@ class Database:
         """The sequence of the newest row of history, read here and now; None where a proper reading must find out.
 
         On the loop's own thread: the two pages are in memory, a reader of the log waits for nobody, and the hop to another
-        thread costs ten times as much.
+        thread costs ten times as much. The first call opens the connection for it, in another thread.
         """
         if self._glancing is None:
+            if self._writer is not None:
+                self._glancing = asyncio.create_task(in_thread(_open_to_glance, self.path, self._writer))
+            return None
+        if not self._glancing.done():
+            return None
+        connection = self._glancing.result()
+        if connection is None:
+            self._glancing = None
             return None
         if self._glanced is None:
             # Cache the result for the rest of this iteration of the loop.
-            self._glanced = (self._glance(self._glancing),)
+            self._glanced = (_glance(connection),)
             self._loop.call_soon(self._look_away)
         return self._glanced[0]
 
     def _look_away(self) -> None:
         self._glanced = None
-
-    @staticmethod
-    def _glance(connection: sqlite3.Connection) -> int | None:
-        try:
-            row = connection.execute(_GLANCE).fetchone()
-        except sqlite3.Error:
-            return None
-        return row[0] if row is not None and row[1] == REVISION else None
 
     async def check(self) -> None:
         """Raise what a read or a write would raise now, without writing unless the last write failed."""
@@ -331,17 +330,40 @@ class Database:
         writer, self._writer = self._writer, None
         if writer is not None and self._waiting:  # what was asked for before is done before
             self._put(writer)
-        glancing, self._glancing = self._glancing, None
-        if glancing is not None:
-            glancing.close()
         readers, self._readers = list(self._readers.values()), {}
         for connection in await asyncio.gather(*readers, return_exceptions=True):
             if not isinstance(connection, BaseException):
                 await connection.close()
+        glancing, self._glancing = self._glancing, None
+        if glancing is not None and (glance := await glancing) is not None:
+            glance.close()
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
             await in_thread(writer.join)
+
+
+def _open_to_glance(path: Path, writer: Writer) -> sqlite3.Connection | None:
+    """A connection for ``_glance``, which has read the schema; None where it cannot be opened now."""
+    try:
+        connection = open_connection(path, "glance")
+    except sqlite3.Error:
+        return None
+    try:
+        writer.guard.check()  # this may be long after the file was opened, and another one may stand there
+        connection.execute(_GLANCE).fetchone()
+    except (sqlite3.Error, StorageError):
+        connection.close()
+        return None
+    return connection
+
+
+def _glance(connection: sqlite3.Connection) -> int | None:
+    try:
+        row = connection.execute(_GLANCE).fetchone()
+    except sqlite3.Error:
+        return None
+    return row[0] if row is not None and row[1] == REVISION else None
 
 
 def _find_room(path: Path) -> None:
