@@ -332,11 +332,23 @@ async def test_nobody_glances_at_another_file_that_was_put_at_the_path(file: Pat
     moved = shutil.move(file, file.with_name("moved.db"))
     shutil.copyfile(moved, file)
     assert database.newest() is None
-    opening = database._glancing
-    assert opening is not None
-    assert await opening is None
+    assert database._glance is not None
+    assert database._glance._opening is not None
+    assert await database._glance._opening is None
     assert database.newest() is None
     await database.close()
+
+
+async def test_a_database_is_closed_though_the_opening_of_its_glance_was_cancelled(file: Path) -> None:
+    database = await opened(file)
+    assert database.newest() is None
+    glance = database._glance
+    assert glance is not None
+    assert glance._opening is not None
+    glance._opening.cancel()
+    await database.close()
+    with sql(file) as another:
+        assert another.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",), "nobody has the file open"
 
 
 async def test_nobody_glances_at_a_file_that_was_moved_to_another_revision(file: Path) -> None:

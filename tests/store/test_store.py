@@ -84,6 +84,24 @@ async def test_the_order_of_the_waits_survives_a_restart(path: Path, clock: Manu
         assert [consent.oauth_state for consent in record.pending_oauths] == ["s-1", "s-2"]
 
 
+@pytest.mark.parametrize("option", ["migrate", "synchronous"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_way_to_open_a_file_that_does_not_exist_is_refused(
+    fresh: Path, path: Path, option: str, *, exists: bool
+) -> None:
+    if exists:
+        path.write_bytes(fresh.read_bytes())
+    options: dict[str, Any] = {option: "always"}
+
+    async def use() -> None:
+        async with ExecutionStore(database=path, **options):
+            pass
+
+    with pytest.raises(InvalidArgument, match=f"{option} is .*, not 'always'"):
+        asyncio.run(use())
+    assert path.exists() == exists
+
+
 async def test_an_id_is_used_once_in_an_execution_and_may_be_used_in_another(store: ExecutionStore, path: Path) -> None:
     one, two = await store.create_execution(), await store.create_execution()
     await store.set_interaction_required(one.execution_id, TEXT, "q")

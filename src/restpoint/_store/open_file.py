@@ -42,7 +42,7 @@ from restpoint._store.lease_keeper import LeaseKeeper
 from restpoint._store.listener import Listener
 from restpoint._store.maintenance import Maintenance
 from restpoint._store.records import ExecutionRecord
-from restpoint.errors import InvalidArgument, StorageFull
+from restpoint.errors import InvalidArgument, SchemaTooOld, StorageFull
 from restpoint.prompts.prompt_models import PromptModels
 
 log = logging.getLogger(__name__)
@@ -160,8 +160,14 @@ class OpenFile:
 
         Raises ``UnusableFile``, ``DamagedFile``, ``SchemaTooOld`` and ``SchemaTooNew``.
         """
-        await in_thread(partial(migrations.prepare, options.path, options.migrate, create=options.create))
-        database = await Database.open(options.path, options.clock, options.synchronous)
+        if options.migrate not in {"refuse", "auto"}:
+            raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {options.migrate!r}.")
+        opening = partial(Database.open, options.path, options.clock, options.synchronous)
+        try:
+            database = await opening()
+        except SchemaTooOld:
+            await in_thread(partial(migrations.prepare, options.path, options.migrate, create=options.create))
+            database = await opening()
         database.observe(observer)
         try:
             position = await history.last_sequence(database)

@@ -288,9 +288,13 @@ def _configure(connection: Any, mode: Mode, synchronous: Synchronous = "FULL") -
         cursor.close()
 
 
-def reading_connection(path: Path) -> aiosqlite.Connection:
-    """A connection of mode ``read`` for the event loop, which opens when it is awaited. It keeps no process from ending."""
-    connection = aiosqlite.Connection(partial(open_connection, path), iter_chunk_size=64)
+def reading_connection(path: Path, opened: sqlite3.Connection | None = None) -> aiosqlite.Connection:
+    """A connection of mode ``read`` for the event loop, which opens when it is awaited. It keeps no process from ending.
+
+    Where one is ``opened`` already, it is that one.
+    """
+    opening = partial(open_connection, path) if opened is None else lambda: opened
+    connection = aiosqlite.Connection(opening, iter_chunk_size=64)
     connection._thread.daemon = True  # noqa: SLF001 - aiosqlite has no other way to say it
     return connection
 
@@ -307,9 +311,14 @@ def opened(
         with guard.in_use(path), closing(open_connection(path, mode, wait=wait)) as connection:
             yield connection
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-            raise errors.UnusableFile(f"{path} is not a SQLite database; name {instead}.", "SQLITE_NOTADB") from error
-        raise storage_error(error) from error
+        raise opening_error(error, path, instead) from error
+
+
+def opening_error(error: Exception, path: Path, instead: str = "another file") -> errors.StorageError:
+    """What a failure of SQLite means to who opens a file. For one that is no database it says what to name ``instead``."""
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+        return errors.UnusableFile(f"{path} is not a SQLite database; name {instead}.", "SQLITE_NOTADB")
+    return storage_error(error)
 
 
 @contextmanager

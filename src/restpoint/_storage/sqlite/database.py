@@ -22,20 +22,22 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import func, select
 
 from restpoint._core.clock import Clock
 from restpoint._core.threads import in_thread
-from restpoint._storage.schema import APPLICATION_ID, REVISION, alembic_version, history
+from restpoint._storage.schema import APPLICATION_ID
 from restpoint._storage.sqlite.connection import (
     Synchronous,
     check_revision,
+    inspect,
     open_connection,
     opened,
-    prepare,
+    opening_error,
     reading_connection,
     storage_error,
 )
+from restpoint._storage.sqlite.glance import NEWEST, Glance
+from restpoint._storage.sqlite.guard import in_use
 from restpoint._storage.sqlite.writer import (
     LARGEST_BATCH,
     Committed,
@@ -46,7 +48,7 @@ from restpoint._storage.sqlite.writer import (
     Transaction,
     Writer,
 )
-from restpoint.errors import FileGone, InvalidArgument, StorageError, StorageFull, StoreClosed
+from restpoint.errors import FileGone, InvalidArgument, SchemaTooOld, StorageError, StorageFull, StoreClosed
 
 __all__ = ["Committed", "Database", "Observer", "Row", "Transaction"]
 
@@ -64,12 +66,6 @@ _LONE_BATCHES: Final = 16
 _ROOM_BYTES: Final = 1024 * 1024
 """After a write found no room, the file counts as writable again once this much is free: a small write finds room sooner."""
 
-_GLANCE: Final = prepare(
-    select(
-        select(func.max(history.c.sequence)).scalar_subquery(), select(alembic_version.c.version_num).scalar_subquery()
-    )
-)
-
 
 class Database:
     """One open file. Made by ``open``; used from the event loop that opened it."""
@@ -83,8 +79,7 @@ class Database:
         self._lone_batches = 0
         self._writer: Writer | None = None
         self._readers: dict[str, asyncio.Task[aiosqlite.Connection]] = {}
-        self._glancing: asyncio.Task[sqlite3.Connection | None] | None = None
-        self._glanced: tuple[int | None] | None = None
+        self._glance: Glance | None = None
         self._under_way = 0
         self._told = 0
         self._expecting: list[asyncio.Future[None]] = []
@@ -92,7 +87,11 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, synchronous: Synchronous = "FULL") -> "Database":
-        """Open an existing file at the current revision. Raises ``StorageError`` and its kinds."""
+        """Open a file that is at the current revision.
+
+        Raises ``SchemaTooOld``, also for one that does not exist yet, and the other kinds of ``StorageError``. Where it does,
+        it has changed nothing.
+        """
         if synchronous not in {"FULL", "NORMAL"}:
             raise InvalidArgument(f"synchronous is FULL or NORMAL, not {synchronous!r}.")
         loop = asyncio.get_running_loop()
@@ -117,9 +116,12 @@ class Database:
                 log.debug("the event loop closed before a batch could be told")
 
         try:
-            self._writer = await in_thread(Writer, path, clock, synchronous, tell)
-            self._writer.start()
-            weakref.finalize(self, self._writer.end)
+            writer, connection = await in_thread(_connect, path, clock, synchronous, tell)
+            self._writer = writer
+            writer.start()
+            self._glance = Glance(path, writer.guard)
+            weakref.finalize(self, writer.end)
+            self._readers["short"] = asyncio.create_task(self._open_reader(writer, connection))
             await self._reader("short")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             await self.close()
@@ -254,29 +256,8 @@ class Database:
             raise storage_error(error) from error
 
     def newest(self) -> int | None:
-        """The sequence of the newest row of history, read here and now; None where a proper reading must find out.
-
-        On the loop's own thread: the two pages are in memory, a reader of the log waits for nobody, and the hop to another
-        thread costs ten times as much. The first call opens the connection for it, in another thread.
-        """
-        if self._glancing is None:
-            if self._writer is not None:
-                self._glancing = asyncio.create_task(in_thread(_open_to_glance, self.path, self._writer))
-            return None
-        if not self._glancing.done():
-            return None
-        connection = self._glancing.result()
-        if connection is None:
-            self._glancing = None
-            return None
-        if self._glanced is None:
-            # Cache the result for the rest of this iteration of the loop.
-            self._glanced = (_glance(connection),)
-            self._loop.call_soon(self._look_away)
-        return self._glanced[0]
-
-    def _look_away(self) -> None:
-        self._glanced = None
+        """The sequence of the newest row of history, read here and now; None where a proper reading must find out."""
+        return None if self._glance is None else self._glance.newest()
 
     async def check(self) -> None:
         """Raise what a read or a write would raise now, without writing unless the last write failed."""
@@ -293,7 +274,7 @@ class Database:
                 await in_thread(_find_room, self.path)
             await self.write(_try_to_write)
         await self.pass_gate()
-        await self.read(_GLANCE)
+        await self.read(NEWEST)
 
     async def pass_gate(self) -> None:
         """Raise ``SchemaTooNew`` or ``SchemaTooOld`` if the file was moved to another revision since it was opened."""
@@ -313,9 +294,9 @@ class Database:
         # Whoever reads first may be cancelled; the connection is there for the others, and is closed with the file.
         return opening.result() if opening.done() else await asyncio.shield(opening)
 
-    async def _open_reader(self, writer: Writer) -> aiosqlite.Connection:
+    async def _open_reader(self, writer: Writer, opened: sqlite3.Connection | None = None) -> aiosqlite.Connection:
         try:
-            connection = await reading_connection(self.path)
+            connection = await reading_connection(self.path, opened)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise storage_error(error) from error
         try:
@@ -330,40 +311,46 @@ class Database:
         writer, self._writer = self._writer, None
         if writer is not None and self._waiting:  # what was asked for before is done before
             self._put(writer)
+        glance, self._glance = self._glance, None
         readers, self._readers = list(self._readers.values()), {}
         for connection in await asyncio.gather(*readers, return_exceptions=True):
             if not isinstance(connection, BaseException):
                 await connection.close()
-        glancing, self._glancing = self._glancing, None
-        if glancing is not None and (glance := await glancing) is not None:
-            glance.close()
+        if glance is not None:
+            await glance.close()
         if writer is not None:
             # After the readers, because the last connection to close moves the log into the file, and they may not write.
             writer.end()
             await in_thread(writer.join)
 
 
-def _open_to_glance(path: Path, writer: Writer) -> sqlite3.Connection | None:
-    """A connection for ``_glance``, which has read the schema; None where it cannot be opened now."""
-    try:
-        connection = open_connection(path, "glance")
-    except sqlite3.Error:
-        return None
-    try:
-        writer.guard.check()  # this may be long after the file was opened, and another one may stand there
-        connection.execute(_GLANCE).fetchone()
-    except (sqlite3.Error, StorageError):
-        connection.close()
-        return None
-    return connection
+def _connect(
+    path: Path, clock: Clock, synchronous: Synchronous, tell: Callable[..., None]
+) -> tuple[Writer, sqlite3.Connection | None]:
+    """The writer, and the connection of mode ``read`` that the file was checked with, because to read the schema takes time.
 
-
-def _glance(connection: sqlite3.Connection) -> int | None:
-    try:
-        row = connection.execute(_GLANCE).fetchone()
-    except sqlite3.Error:
-        return None
-    return row[0] if row is not None and row[1] == REVISION else None
+    None instead of that where another file was put at the path meanwhile.
+    """
+    if inspect(path) != "file":
+        raise SchemaTooOld(f"{path} holds no tables; run: restpoint db upgrade --database {path}")
+    with in_use(path) as identity:
+        try:
+            connection = open_connection(path)
+        except sqlite3.Error as error:
+            raise opening_error(error, path) from error
+        try:
+            try:
+                check_revision(connection, path)
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise opening_error(error, path) from error
+            writer = Writer(path, clock, synchronous, tell)
+        except BaseException:
+            connection.close()
+            raise
+        if writer.guard.identity != identity:
+            connection.close()
+            return writer, None
+        return writer, connection
 
 
 def _find_room(path: Path) -> None:

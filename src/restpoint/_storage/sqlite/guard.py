@@ -86,18 +86,18 @@ def _release(identity: Identity, held: _Held) -> None:
 
 
 @contextmanager
-def in_use(path: Path) -> Iterator[None]:
-    """Close no descriptor of the file meanwhile, because a connection is open on it."""
+def in_use(path: Path) -> Iterator[Identity | None]:
+    """Close no descriptor of the file meanwhile, because a connection is open on it. Gives which file it is, None for none."""
     try:
         with _mutex:
             identity = _identity(path.stat())
             held = _held.setdefault(identity, _Held())
             held.users += 1
     except OSError:  # SQLite says better what is wrong
-        yield
+        yield None
         return
     try:
-        yield
+        yield identity
     finally:
         _release(identity, held)
 
@@ -154,12 +154,12 @@ class Guard:
         self._index_path = real.with_name(f"{real.name}-shm")
         with _mutex:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            self._file = _identity(os.fstat(self._descriptor))
-            self._held = _held.setdefault(self._file, _Held())
+            self.identity = _identity(os.fstat(self._descriptor))
+            self._held = _held.setdefault(self.identity, _Held())
             self._held.users += 1
             self._held.descriptors.append(self._descriptor)
         self._log = self._index = -1
-        self._log_identity = self._index_identity = self._file
+        self._log_identity = self._index_identity = self.identity
         self._log_bytes = 0
         self._unchanged: tuple[int, int] | None = None
         self._is_locked = self._has_entered = False
@@ -242,7 +242,7 @@ class Guard:
     def close(self) -> None:
         """End; the connections that it was made for are closed."""
         self.unlock()
-        _release(self._file, self._held)
+        _release(self.identity, self._held)
 
     # --- Checks ---
 
@@ -277,7 +277,7 @@ class Guard:
             found = _identity(self.path.stat())
         except OSError as error:
             raise self._gone("file") from error
-        if found != self._file:
+        if found != self.identity:
             raise self._gone("replaced")
         if file_only:
             return
@@ -344,13 +344,15 @@ class Guard:
     def is_beside_another_file(self) -> bool:
         """Whether the log that is open here stands beside another file, to which SQLite would apply it."""
         try:
-            return _identity(self.path.stat()) != self._file and _identity(self._log_path.stat()) == self._log_identity
+            return (
+                _identity(self.path.stat()) != self.identity and _identity(self._log_path.stat()) == self._log_identity
+            )
         except OSError:
             return False
 
     def _has_no_log(self) -> bool:
         try:
-            if _identity(self.path.stat()) != self._file or self._log_path.exists():
+            if _identity(self.path.stat()) != self.identity or self._log_path.exists():
                 return False
             return _identity(self._index_path.stat()) == self._index_identity
         except FileNotFoundError:

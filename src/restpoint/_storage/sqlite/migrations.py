@@ -65,8 +65,6 @@ def prepare(path: Path, mode: Literal["refuse", "auto"] = "refuse", *, create: b
     Creates it if there is none; see ``upgrade`` for ``create``. For an older file it raises ``SchemaTooOld``, or upgrades it
     if ``mode`` is ``auto``; for a newer one it always raises ``SchemaTooNew``. Where it raises, it creates nothing.
     """
-    if mode not in {"refuse", "auto"}:
-        raise InvalidArgument(f"migrate is 'refuse' or 'auto', not {mode!r}.")
     kind = inspect(path)
     if kind == "file":
         with opened(path) as connection:
