@@ -38,8 +38,6 @@ PROMPT = HumanPromptBinary(text="May the refund of 120.00 EUR to Ada Lovelace go
 RESPONSE = HumanResponseBinary(selected_option=YES)
 RESULT = {"refunded": True, "amount": "120.00"}
 
-SCHEMA_FROM_REVISIONS = "the tables and indexes of revision 0001, without its triggers"
-
 
 # --- The baseline ----------------------------------------------------------------------------------------------------
 
