@@ -129,6 +129,12 @@ class Ring:
         return KeyText(" ".join(self.keys)).ring(wanted)
 
 
+def _make_quickly(path: Path) -> None:
+    """A file is copied ten times faster than it is made."""
+    if not path.exists():
+        shutil.copyfile(_fresh(), path)
+
+
 @functools.cache
 def _fresh() -> Path:
     folder = Path(tempfile.mkdtemp())
@@ -163,8 +169,7 @@ async def site(
         ):  # fmt: skip
             yield running
         return
-    if not path.exists():  # noqa: ASYNC240 - a file is copied ten times faster than it is made
-        shutil.copyfile(_fresh(), path)
+    _make_quickly(path)
     store = ExecutionStore(None, database=path, clock=clock)
     known = [provider.provider(**settings)] if providers is None else providers
     consents = Consents(store, known, Vault(ring or Ring()), timeout=timeout)

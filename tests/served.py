@@ -127,7 +127,7 @@ class Served:
     def __init__(self, target: str, folder: Path, *options: str, **variables: str) -> None:
         port = () if "--port" in options else ("--port", "0")
         words, theirs = os.pipe()
-        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - no path of a file
+        with Path(os.devnull).open("r+b") as nothing:
             self.process = Forked(
                 *("serve", target, *port, *options),
                 cwd=folder,

@@ -4,10 +4,10 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from restpoint import ExecutionStore
 from restpoint._storage import verification
@@ -33,6 +33,8 @@ from restpoint.prompts import (
     HumanResponseText,
     MultipleChoiceOption,
 )
+
+T = TypeVar("T")
 
 PATIENCE: Final = 120.0
 """Seconds that a test waits for what is bound to happen: a test that needs them has failed. No other bound on time holds in
@@ -170,6 +172,16 @@ async def eventually(condition: Callable[[], object]) -> None:
         while not condition():
             await asyncio.sleep(pause)
             pause = min(1.3 * pause, 0.05)
+
+
+async def sought(look: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool) -> T:
+    """What a look finds, once it is what is ``wanted`` and nothing announces; ``TimeoutError`` after ``PATIENCE``."""
+    pause = 0.001
+    async with asyncio.timeout(PATIENCE):
+        while not wanted(found := await look()):
+            await asyncio.sleep(pause)
+            pause = min(1.3 * pause, 0.05)
+    return found
 
 
 async def broken_history(database: Database) -> int | None:

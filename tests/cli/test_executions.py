@@ -513,7 +513,7 @@ async def watching_process(here: Path, *arguments: str) -> AsyncIterator[Watchin
             made = functools.partial(asyncio.StreamReaderProtocol, streams[-1])
             transport, _ = await asyncio.get_running_loop().connect_read_pipe(made, os.fdopen(ours, "rb"))
             stack.callback(transport.close)
-        with open(os.devnull, "rb") as nothing:  # noqa: PTH123, ASYNC230 - no path of a file
+        with Path(os.devnull).open("rb") as nothing:  # noqa: ASYNC230 - nothing is read
             given = (nothing.fileno(), *ends)
             process = Forked("watch", *arguments, cwd=here, environment=environment(), standard=given)
         for each in ends:

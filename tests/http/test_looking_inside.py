@@ -1,6 +1,5 @@
 """What a poll, a list and the client tell beside the status: who goes on, what it does, what it raised, when it was swept."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from restpoint.client import Client
 from restpoint.errors import ExecutionGone
 from restpoint.prompts import HumanPromptText
 from serving import TEXT_ANSWER, make_app, served, whoever
-from support import PATIENCE
+from support import sought
 
 OP, ADA, GRACE = {"x-user": "op"}, {"x-user": "ada"}, {"x-user": "grace"}
 
@@ -59,9 +58,7 @@ async def test_an_accepted_answer_that_nobody_takes_up_is_told_to_whoever_polls(
 async def test_a_poll_shows_until_when_an_execution_sleeps(file: Path) -> None:
     async with served(make_app(file, workflows=[sleepy])) as http:
         url = (await http.post("/v1/workflow?wait=0")).json()["status_url"]
-        async with asyncio.timeout(PATIENCE):
-            while (body := (await http.get(url)).json())["sleeping_until"] is None:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        body = (await sought(lambda: http.get(url), lambda reply: reply.json()["sleeping_until"])).json()
         assert body["sleeping_until"] > body["created_at"] + 86_000
         assert (body["problem"], body["steps"]) == (None, [])
 

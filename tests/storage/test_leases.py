@@ -9,7 +9,7 @@ from restpoint import ExecutionStore
 from restpoint._core.log_limit import STORAGE_FAILURES
 from restpoint._storage import leases
 from restpoint._storage.sqlite import writer
-from support import PATIENCE, TEXT, ManualClock, eventually, file_of, rows, sql
+from support import TEXT, ManualClock, eventually, file_of, rows, sql
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,8 @@ async def renewed(path: Path, clock: ManualClock) -> None:
     They announce neither. One that does not sleep yet would count its time from after the next step of the clock.
     """
     renewers = [task for task in asyncio.all_tasks() if task.get_name() == "restpoint:renew"]
-    async with asyncio.timeout(PATIENCE):
-        while rows(path, "SELECT expires_at FROM leases") != [(clock.now() + leases.DURATION,)]:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-        await eventually(lambda: not any(clock.asleep.get(task, 0) <= clock.now() for task in renewers))
+    await eventually(lambda: rows(path, "SELECT expires_at FROM leases") == [(clock.now() + leases.DURATION,)])
+    await eventually(lambda: not any(clock.asleep.get(task, 0) <= clock.now() for task in renewers))
 
 
 async def test_a_process_that_runs_for_longer_than_a_lease_is_not_taken_for_dead(

@@ -10,7 +10,7 @@ from restpoint.access import OPERATOR, Actor
 from restpoint.service import Service
 from runners import answer, asked, ended, question, unloaded
 from served import typed
-from support import PATIENCE, ManualClock, rows, sql
+from support import PATIENCE, ManualClock, rows, sought, sql
 
 OP, ADA = Actor("op", roles=frozenset({OPERATOR})), Actor("ada")
 
@@ -150,9 +150,7 @@ async def test_a_sleep_shows_its_end(store: ExecutionStore, clock: ManualClock) 
 
     async with Runner(store, [sleepy], hold_paused_for=0) as runner:
         record = (await runner.start("sleepy")).record
-        async with asyncio.timeout(PATIENCE):
-            while (shown := await store.progress(record.execution_id)).sleeping_until is None:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0)
+        shown = await sought(lambda: store.progress(record.execution_id), lambda progress: progress.sleeping_until)
         wakes = (clock.now() + 3_600_000) / 1000
         assert (shown.sleeping_until, shown.problem) == (wakes, None)
         await unloaded(runner)
@@ -178,9 +176,7 @@ async def test_a_step_that_is_tried_again_shows_its_attempts_and_its_last_error(
 
     async with Runner(store, [pay]) as runner:
         record = (await runner.start("pay")).record
-        async with asyncio.timeout(PATIENCE):
-            while not (shown := await store.progress(record.execution_id)).steps:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0)
+        shown = await sought(lambda: store.progress(record.execution_id), lambda progress: progress.steps)
         (step,) = shown.steps
         assert (step.name, step.attempts, step.error_type, step.error_message) == (
             "charge", 1, "ConnectionError", "no bank",

@@ -286,9 +286,7 @@ async def test_closing_ends_where_it_is_asked_for_beside_a_batch(file: Path) -> 
     second = database.write(thread)
     closing = asyncio.ensure_future(database.close())
     try:
-        async with asyncio.timeout(PATIENCE):
-            while writer._queue.qsize() < 2:  # noqa: ASYNC110 - the batch, and the end behind it
-                await asyncio.sleep(0.001)
+        await eventually(lambda: writer._queue.qsize() >= 2)  # the batch, and the end behind it
         go.set()
         await asyncio.wait([closing], timeout=PATIENCE)
         assert closing.done(), "the writer has not heard of its end"

@@ -14,7 +14,7 @@ from restpoint._storage import queries
 from restpoint._storage.sqlite.database import Database
 from restpoint._store import listener
 from restpoint.errors import ExecutionCancelled, ExecutionNotFound
-from support import ADA, PATIENCE, TEXT, file_of
+from support import ADA, PATIENCE, TEXT, eventually, file_of, sought
 
 
 class Counted:
@@ -44,9 +44,7 @@ class Counted:
     async def more_by(self, store: ExecutionStore, looks: int) -> None:
         """Return when a store has looked this many times more."""
         seen = self.by(store)
-        async with asyncio.timeout(PATIENCE):
-            while self.by(store) < seen + looks:  # noqa: ASYNC110 - the looks are counted, not announced
-                await asyncio.sleep(0.001)
+        await eventually(lambda: self.by(store) >= seen + looks)
 
 
 async def test_an_idle_store_does_not_look_at_the_file(
@@ -171,9 +169,7 @@ async def test_one_who_held_on_far_behind_and_did_not_wait_is_told_the_truth_whe
             await there.create_execution()
         await there.resolve_interaction(waited.execution_id, pending.interaction_id, ADA)
         await asyncio.wait_for(pending.future, PATIENCE)
-        async with asyncio.timeout(PATIENCE):
-            while not await file_of(here).listener.has_heard_all():  # noqa: ASYNC110 - it is not announced
-                await asyncio.sleep(0.01)
+        await sought(file_of(here).listener.has_heard_all)
         assert await here.get(held.execution_id) is held
         assert held.status == "completed"
 

@@ -51,9 +51,9 @@ _ATTEMPTED: Final = prepare(
     _ATTEMPTED_AGAIN.on_conflict_do_update(
         index_elements=["execution_key", "position"],
         set_={
-            name: _ATTEMPTED_AGAIN.excluded[name]
-            for name in step_attempts.c.keys()  # noqa: SIM118 - a collection of columns, whose items are columns
-            if name not in {"execution_key", "position"}
+            column.name: _ATTEMPTED_AGAIN.excluded[column.name]
+            for column in step_attempts.c
+            if column.name not in {"execution_key", "position"}
         },
     ),
     order=tuple(step_attempts.c.keys()),

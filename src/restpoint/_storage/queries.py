@@ -355,10 +355,11 @@ async def expired(database: Database, now: int, *, chunk: int = 1_000) -> AsyncI
     since, key = -1, 0
     while True:
         rows = list(await database.read(_EXPIRED, {"now": now, "since": since, "key": key, "max": chunk}, lane="long"))
-        for since, key, execution_id, status in rows:  # noqa: B007 - where the next chunk begins
-            yield execution_id, status, since / 1000
+        for row in rows:
+            yield row[2], row[3], row[0] / 1000
         if len(rows) < chunk:
             return
+        since, key = rows[-1][:2]
 
 
 async def free_pages(database: Database) -> int:

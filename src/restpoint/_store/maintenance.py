@@ -162,25 +162,28 @@ class Maintenance:
         while overdue := await outbox.overdue(self._database, self._clock.now(), SWEPT_AT_ONCE):
             await self._database.write(outbox.give_up, overdue)
             await asyncio.sleep(vacuum.PAUSE_SECONDS)
-        while await self._database.write(partial(retention.forget_keys, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
-            await asyncio.sleep(vacuum.PAUSE_SECONDS)
-        while await self._database.write(partial(sessions.sweep, most=SWEPT_AT_ONCE)):  # noqa: ASYNC110 - a pause
-            await asyncio.sleep(vacuum.PAUSE_SECONDS)
+        await self._until_none_is_left(partial(retention.forget_keys, most=SWEPT_AT_ONCE))
+        await self._until_none_is_left(partial(sessions.sweep, most=SWEPT_AT_ONCE))
         if (
             not 0 <= self._clock.now() - self._abandoned_sought_at < ABANDONED_INTERVAL
         ):  # also where the clock was set back
             abandon = partial(retention.fail_abandoned, most=SWEPT_AT_ONCE, keeping=self._keeping)
-            while await self._database.write(abandon):  # noqa: ASYNC110 - a pause
-                await asyncio.sleep(vacuum.PAUSE_SECONDS)
+            await self._until_none_is_left(abandon)
             self._abandoned_sought_at = self._clock.now()
         if self._history_retention is not None:
             before, last = self._clock.now() - self._history_retention, await history.last_sequence(self._database) - 1
             prune = partial(retention.prune_history, before=before, last=last, most=PRUNED_AT_ONCE)
-            while await self._database.write(prune):  # noqa: ASYNC110 - a pause
-                await asyncio.sleep(vacuum.PAUSE_SECONDS)
+            await self._until_none_is_left(prune)
         await vacuum.shrink(self._database)
         self.swept_at = self._clock.now()
         return total
+
+    async def _until_none_is_left(self, job: Callable[[Transaction], int]) -> None:
+        """Do a job again and again, with pauses in which others write, until it says that it found nothing to do."""
+        while True:
+            if not await self._database.write(job):
+                return
+            await asyncio.sleep(vacuum.PAUSE_SECONDS)
 
 
 async def _repeat(step: Callable[[], Awaitable[None]], what: str) -> None:
