@@ -133,6 +133,17 @@ async def test_what_is_there_is_listed_and_shown_in_each_form(here: Path) -> Non
     assert [item["event"] for item in items] == ["execution_created", "execution_failed"]
 
 
+async def test_what_nobody_goes_on_with_is_listed(here: Path) -> None:
+    await paused(here, PAIRS[0][0])
+    async with store_in(here) as store:
+        left = (await store.create_execution(workflow="import")).execution_id
+    listed = json.loads(typed("list", "--problem", "-o", "json", cwd=here).stdout)
+    assert [(item["execution_id"], item["status"]) for item in listed] == [(left, "running")]
+    assert listed[0]["problem"].startswith("The process that ran it is gone")
+    other = typed("list", "--problem", "--workflow", "absent", cwd=here)
+    assert (other.returncode, other.stdout, other.stderr) == (0, "", "No executions.\n")
+
+
 async def test_show_and_inbox_tell_of_reminders_and_of_the_escalation(here: Path) -> None:
     async with ExecutionStore(database=here / "restpoint.db") as store:
         execution_id = (await store.create_execution(owner="ada")).execution_id

@@ -166,6 +166,7 @@ async def test_a_list_goes_over_its_pages(server: Served) -> None:
         listed = [item.execution_id async for item in client.list(workflow="echo", status="completed", page_size=2)]
         assert listed[:5] == made[::-1]
         assert [item async for item in client.list(owner="nobody at all")] == []
+        assert [item async for item in client.list(status=["running", "completed"], problem=True)] == []
 
 
 async def test_the_workflows_are_told_with_their_schemas(server: Served) -> None:

@@ -22,7 +22,7 @@ from restpoint.http.pages import rendering
 from restpoint.http.pages.answers import READERS
 from restpoint.prompts import PROMPTS as KINDS
 from serving import ended, events, served
-from support import PATIENCE
+from support import PATIENCE, sql
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -325,6 +325,23 @@ async def test_an_operator_finds_what_failed_and_takes_it_up_again(inbox: httpx.
     assert (await post(inbox, f"{path}/retry", "ada", "")).status_code == 403
     assert (await post(inbox, f"{path}/retry", "op", "reason=again")).status_code == 303
     assert (await inbox.get("/attention", headers=as_("ada"))).status_code == 403
+
+
+async def test_an_operator_finds_what_nobody_goes_on_with_however_much_is_newer(
+    file: Path, inbox: httpx.AsyncClient
+) -> None:
+    path = await asked_by(inbox, "ada", "text")
+    with sql(file) as another:
+        another.execute("UPDATE executions SET problem = 'Its code has changed.'")
+    for _ in range(101):
+        await asked_by(inbox, "ada", "text")
+    found = await page(inbox, "/attention", "op")
+    (link,) = {str(each["href"]) for each in found.of("a") if str(each["href"]).startswith("/view/")}
+    assert link == f"/view/{execution_of(path)}"
+    assert "Its code has changed." in found.words
+    listed = await inbox.get("/executions", params={"problem": "true"}, headers=as_("op"))
+    assert [each["execution_id"] for each in listed.json()["items"]] == [execution_of(path)]
+    assert (await inbox.get("/executions", params={"problem": "yes"}, headers=as_("op"))).status_code == 422
 
 
 async def test_a_change_that_is_not_possible_any_more_says_why(inbox: httpx.AsyncClient) -> None:

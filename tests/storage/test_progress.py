@@ -30,6 +30,9 @@ async def problem(store: ExecutionStore, record: ExecutionRecord) -> str | None:
     told = (await store.progress(record.execution_id)).problem
     (item,) = [each for each in (await store.list()).items if each.execution_id == record.execution_id]
     assert item.problem == told
+    assert ([each.execution_id for each in (await store.list(problem=True)).items] == [record.execution_id]) == bool(
+        told
+    )
     (finding,) = [
         each for each in checks.examine(store.path, store._handle.options.clock.now()) if each.name == "running"
     ]

@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, bindparam, case, exists, false, func, lite
 
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, SUMMARIZED, ExecutionSummary, summary_of
 from restpoint._core.serialization import READ_ERRORS, encode, unreadable
+from restpoint._storage.progress import HAS_A_PROBLEM, Processes
 from restpoint._storage.schema import executions, interactions, runs, votes
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word
 from restpoint._storage.sqlite.database import Database
 from restpoint.access import GROUP
 from restpoint.errors import InvalidArgument
-from restpoint.lifecycle import PAUSED
+from restpoint.lifecycle import PAUSED, ExecutionStatus
 
 __all__ = ["MAX_PAGE", "ExecutionSummary", "Page", "page"]
 
@@ -77,9 +78,13 @@ def _conditions(status: str | None, given: frozenset[str], *, by_index: bool = T
     found = []
     if status is not None:
         is_best = by_index and (status != _DENSE or not given & {"owner", "workflow"})
+        is_best = is_best and ("problem" not in given or status == ExecutionStatus.RUNNING)
         found.append(_column("status", by_index=is_best) == word(status))
     is_best = by_index and status in {None, _DENSE}
     found += [_column(name, by_index=is_best) == bindparam(name) for name in ("workflow", "owner") if name in given]
+    if "problem" in given:
+        # Only one that runs has a problem without having it in its row; the others are found by an index of those that have.
+        found.append(HAS_A_PROBLEM if status == ExecutionStatus.RUNNING else _e.problem.is_not(None))
     if "version" in given:
         its_run = (_r.execution_key == _e.key) & (_r.version == bindparam("version"))
         found.append(exists(select(_r.execution_key).where(its_run).correlate(executions)))
@@ -152,12 +157,22 @@ async def page(
     limit: int,
     cursor: str | None,
     audience: Collection[str] | None = None,
+    there: Processes | None = None,
 ) -> Page:
-    """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave."""
+    """Executions, the newest first. Raises ``InvalidArgument`` for a cursor that no page gave.
+
+    With ``there``, the processes on the file, only those that none of them goes on with.
+    """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit is {limit}; give one from 1 to {MAX_PAGE}.")
-    filters = {"workflow": workflow, "version": version, "owner": owner, "before": _read_cursor(cursor)}
-    given = {name: value for name, value in filters.items() if value is not None}
+    problem = None if there is None else 1
+    filters = {
+        "workflow": workflow, "version": version, "owner": owner, "before": _read_cursor(cursor), "problem": problem,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    if there is not None:
+        given |= there.parameters()
+        statuses = statuses or [ExecutionStatus.RUNNING, *PAUSED]
     owners: Sequence[str] = ()
     names: Sequence[str] = ()
     if audience is not None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from restpoint._core.execution_row import ExecutionSummary, StepDone
@@ -76,6 +76,22 @@ class Processes:
             return f"The process that runs it has given no sign for {span((self.now - self.silent[lease]) // 1000)}."
         gone = "" if lease is None else "The process that ran it is gone. "
         return f"{gone}No process that is alive has the workflow {workflow} in version {version}: start a server that has it."
+
+    def parameters(self) -> dict[str, str]:
+        """Those of ``HAS_A_PROBLEM``."""
+        heard = [lease for lease in self.living if lease not in self.silent]
+        given = {"living": list(self.living), "heard": heard, "known": list(self.workflows)}
+        return {name: json.dumps(values) for name, values in given.items()}
+
+
+_of_its_run = select(_r.version).where(_r.execution_key == _e.key).correlate(executions).scalar_subquery()
+_code = _e.workflow.op("||")(word("@")).op("||")(_of_its_run)
+HAS_A_PROBLEM: Final[ColumnElement[bool]] = or_(
+    _e.problem.is_not(None),
+    and_(_e.ready.is_(None), _e.lease.is_(None) | _e.lease.not_in(listed("living"))),
+    and_(_e.ready.is_not(None), _e.lease.is_(None) | _e.lease.not_in(listed("heard")), _code.not_in(listed("known"))),
+)
+"""In SQL, that ``Processes.problem_of`` an execution that runs is not None."""
 
 
 async def processes(database: Database, now: int) -> Processes:
@@ -173,9 +189,12 @@ def _error(kept: dict[str, Any]) -> tuple[str, str]:
 # --- Several ---------------------------------------------------------------------------------------------------------
 
 _THESE: Final = prepare(_RUNNING_ROW.where(_e.id.in_(listed("ids"))))
-_ALL_RUNNING: Final = prepare(
+_STRANDED: Final = prepare(
     limited(
-        _RUNNING_ROW.where(_e.status == word(ExecutionStatus.RUNNING), _e.problem.is_(None)).order_by(_e.key), "most"
+        _RUNNING_ROW.where(_e.status == word(ExecutionStatus.RUNNING), _e.problem.is_(None), HAS_A_PROBLEM).order_by(
+            _e.key
+        ),
+        "most",
     )
 )
 
@@ -201,9 +220,9 @@ async def with_progress(
 
 
 def stranded(connection: sqlite3.Connection, now: int, most: int) -> list[tuple[str, str]]:
-    """The executions that run and that nobody goes on with, each with why; of the ``most`` oldest that run."""
+    """The executions that run and that nobody goes on with, each with why: the oldest, at most so many."""
     there = Processes.read(connection.execute(_LEASES).fetchall(), now)
-    rows = connection.execute(_ALL_RUNNING, {"most": most}).fetchall()
+    rows = connection.execute(_STRANDED, {"most": most, **there.parameters()}).fetchall()
     return [(row[0], problem) for row in rows if (problem := there.problem_of(row)) is not None]
 
 

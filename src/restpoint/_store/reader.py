@@ -110,15 +110,16 @@ class StoreReader:
         workflow: str | None = None,
         version: int | None = None,
         owner: str | None = None,
+        problem: bool = False,
         visible_to: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> "Page":
         """List executions, the newest first, ``limit`` (1 to 1,000) at a time; ``cursor`` is the page before's ``next_cursor``.
 
-        Filters by one status or several, by workflow, by the version of the workflow, and by owner; and with ``visible_to``, to
-        those whose owner is among these names, or that have an open prompt which is addressed to one of them, or a prompt that
-        one of them answered or voted on. Raises ``InvalidArgument``.
+        Filters by one status or several, by workflow, by the version of the workflow, and by owner; with ``problem``, to those
+        that nobody goes on with; and with ``visible_to``, to those whose owner is among these names, or that have an open prompt
+        which is addressed to one of them, or a prompt that one of them answered or voted on. Raises ``InvalidArgument``.
         """
         from restpoint._storage import listing, progress
 
@@ -131,6 +132,7 @@ class StoreReader:
             if name not in set(ExecutionStatus):
                 raise InvalidArgument(f"{name!r} is no status; use one of {', '.join(ExecutionStatus)}.")
         names, file = [str(name) for name in wanted], await self.file()
+        now = file.clock.now()
         page = await listing.page(
             file.database,
             statuses=names,
@@ -140,8 +142,9 @@ class StoreReader:
             limit=limit,
             cursor=cursor,
             audience=None if visible_to is None else set(map(normal, visible_to)),
+            there=await progress.processes(file.database, now) if problem else None,
         )
-        return replace(page, items=await progress.with_progress(file.database, page.items, file.clock.now()))
+        return replace(page, items=await progress.with_progress(file.database, page.items, now))
 
     async def progress(self, execution_id: str) -> "Progress":
         """What an execution that runs is doing: why nobody goes on with it, until when it sleeps, which steps are tried again."""

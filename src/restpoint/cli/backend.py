@@ -83,7 +83,7 @@ class FileBackend:
         return only_one(part, await search.ids_with(self._database, part, CANDIDATES + 1))
 
     async def list(self, **filters: Any) -> AsyncIterator[ExecutionListItem]:
-        """Yield executions, the newest first. The filters are ``status`` (a list), ``workflow``, ``version`` and ``owner``."""
+        """Yield executions, the newest first. The filters are those of ``ExecutionStore.list``."""
         cursor: str | None = None
         while True:
             page = await self._service.list(self.actor, **filters, limit=200, cursor=cursor)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _QUIET_SECONDS: Final = 2.0
 """Seconds without an event after which ``watch`` looks for executions that nobody goes on with."""
 
-_LOOKED_AT: Final = 100  # executions that run, the newest
+_LOOKED_AT: Final = 100  # executions that nobody goes on with, the newest
 
 _ASKED: Final = 100  # executions of a list whose questions are shown
 
@@ -39,6 +39,7 @@ def list_executions(
         int | None, typer.Option("--version", min=1, help="Only of this version of its workflow.")
     ] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Only of this owner.")] = None,
+    problem: Annotated[bool, typer.Option("--problem", help="Only those that nobody goes on with.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many, the newest.")] = 50,
 ) -> None:
     """List executions, the newest first."""
@@ -50,7 +51,8 @@ def list_executions(
         asked: dict[str, Any] = {}
         more = False
         async with open_backend(database, url) as backend:
-            async for item in backend.list(status=status or None, workflow=workflow, version=version, owner=owner):
+            filters = {"status": status or None, "workflow": workflow, "version": version, "owner": owner}
+            async for item in backend.list(**filters, problem=problem):
                 if len(items) == limit:
                     more = True
                     break
@@ -291,13 +293,13 @@ async def _followed(
 
 
 async def _problems(backend: "Backend", execution_id: str | None, workflow: str | None) -> list[tuple[str, str]]:
-    """The executions that nobody goes on with, each with why: this one, or those among the newest that run."""
+    """The executions that nobody goes on with, each with why: this one, or the newest of all."""
     found: list[Any] = []
     if execution_id is not None:
         with suppress(NotFound):  # it was swept meanwhile
             found.append(await backend.show(execution_id))
     else:
-        async for item in backend.list(status=["running"], workflow=workflow):
+        async for item in backend.list(problem=True, workflow=workflow):
             found.append(item)
             if len(found) == _LOOKED_AT:
                 break

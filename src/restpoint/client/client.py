@@ -239,14 +239,19 @@ class Client:
         workflow: str | None = None,
         version: int | None = None,
         owner: str | None = None,
+        problem: bool = False,
         page_size: int = 100,
     ) -> AsyncIterator[ExecutionListItem]:
-        """Executions that this client may see, the newest first, page after page. Raises ``InvalidArgument``."""
+        """Executions that this client may see, the newest first, page after page. Raises ``InvalidArgument``.
+
+        With ``problem``, only those that nobody goes on with.
+        """
         cursor = None
         wanted = [status] if isinstance(status, str) else list(status or ())
         while True:
             params: dict[str, Any] = {"limit": page_size, "status": wanted}
             params |= {"workflow": workflow, "version": version, "owner": owner, "cursor": cursor}
+            params["problem"] = "true" if problem else None
             params = {name: value for name, value in params.items() if value not in (None, [])}
             page = responses.read(ExecutionList, await self._server.send("GET", "/executions", params=params))
             for item in page.items:

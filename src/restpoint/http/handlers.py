@@ -222,6 +222,7 @@ class Handlers:
             workflow=parameters.WORKFLOW.of(request),
             version=parameters.VERSION.of(request),
             owner=parameters.OWNER.of(request),
+            problem=parameters.PROBLEM.of(request) or False,
             limit=parameters.LIMIT.of(request) or _PAGE,
             cursor=parameters.CURSOR.of(request),
         )

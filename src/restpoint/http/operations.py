@@ -168,6 +168,7 @@ def _executions(handlers: Handlers, prompts: PromptHandlers) -> list[Operation]:
         parameters.WORKFLOW,
         parameters.VERSION,
         parameters.OWNER,
+        parameters.PROBLEM,
         parameters.LIMIT,
         parameters.CURSOR,
     )

@@ -123,6 +123,13 @@ def read_whole(name: str, given: str, least: int = 0, most: int = _MAX_SEQUENCE)
     raise InvalidArgument(f"{name} is {given[:80]!r}; give a whole number from {least} to {most}.")
 
 
+def read_boolean(name: str, given: str) -> bool:
+    """Whether a text says ``true``; otherwise it says ``false``. Raises ``InvalidArgument``."""
+    if given not in {"true", "false"}:
+        raise InvalidArgument(f"{name} is {given[:80]!r}; give true or false.")
+    return given == "true"
+
+
 def _read_wait(given: str) -> float:
     try:
         value = float(given)
@@ -169,6 +176,10 @@ LIMIT: Final = whole("limit", "How many at most.", 1, listing.MAX_PAGE)
 WORKFLOW: Final = text("workflow", "Only of this workflow.")
 VERSION: Final = whole("version", "Only of this version of its workflow.", 1, (1 << 31) - 1)
 OWNER: Final = text("owner", "Only of this owner.")
+PROBLEM: Final = Parameter(
+    "problem", "query", "Only those that nobody goes on with.", {"type": "boolean", "default": False},
+    lambda given: read_boolean("problem", given),
+)  # fmt: skip
 CURSOR: Final = text("cursor", "next_cursor of the page before.")
 _STATUS: Final = {"type": "string", "enum": list(ExecutionStatus)}
 STATUSES: Final = Parameter(
@@ -183,15 +194,9 @@ LAST_ROW: Final = Parameter(
 )  # fmt: skip
 
 
-def _read_follow(given: str) -> bool:
-    if given not in {"true", "false"}:
-        raise InvalidArgument(f"follow is {given[:80]!r}; give true or false.")
-    return given == "true"
-
-
 FOLLOW: Final = Parameter(
     "follow", "query", "Whether to wait for what happens later; false: the stream ends when there is no more now.",
-    {"type": "boolean", "default": True}, _read_follow,
+    {"type": "boolean", "default": True}, lambda given: read_boolean("follow", given),
 )  # fmt: skip
 EVENTS: Final = Parameter(
     "event", "query", "Only these events.", {"type": "array", "items": {"type": "string", "enum": list(EventKind)}},

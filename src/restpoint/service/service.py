@@ -208,13 +208,15 @@ class Service:
         workflow: str | None = None,
         version: int | None = None,
         owner: str | None = None,
+        problem: bool = False,
         limit: int = 50,
         cursor: str | None = None,
     ) -> "Page":
         """List the executions that the actor may see, the newest first; arguments as those of ``ExecutionStore.list``."""
         names = None if self.policy.sees_everything(actor) else actor.names
         return await self.store.list(
-            status=status, workflow=workflow, version=version, owner=owner, limit=limit, cursor=cursor, visible_to=names,
+            status=status, workflow=workflow, version=version, owner=owner, problem=problem, limit=limit, cursor=cursor,
+            visible_to=names,
         )  # fmt: skip
 
     async def inbox(

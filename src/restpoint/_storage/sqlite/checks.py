@@ -33,7 +33,7 @@ UNSWEPT: Final = (
 )
 UNTOLD: Final = 60_000  # milliseconds after it was due; by then a notice should have been tried
 FAILING: Final = 3_600_000  # milliseconds after it was written; by then an outage that ends by itself has ended
-_EXAMINED: Final = 10_000  # executions that run, the oldest ones
+_MOST_STRANDED: Final = 10_000  # executions that are counted
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
 _e, _i, _c, _o = executions.c, interactions.c, consents.c, outbox.c
@@ -65,7 +65,7 @@ _EXPIRED: Final = prepare(
         _e.hold.is_(None), _e.expires_at.is_not(None), _e.expires_at < bindparam("overdue")
     )
 )
-_PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), func.min(_e.problem)).where(_e.problem.is_not(None)))
+_PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), _e.problem).where(_e.problem.is_not(None)))
 _is_pending = _o.status == word("pending")
 _NOTICES: Final = prepare(
     select(
@@ -175,7 +175,7 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     count, execution_id, problem = connection.execute(_PROBLEMS).fetchone()
     word = f"{count} that no runner can go on with, such as {execution_id}: {problem}" if count else "none"
     yield Finding("problems", "warning" if count else "ok", word, {"runs": count})
-    found = progress.stranded(connection, now, _EXAMINED)
+    found = progress.stranded(connection, now, _MOST_STRANDED)
     execution_id, problem = found[0] if found else ("", "")
     others = f", and {len(found) - 1} others" if len(found) > 1 else ""
     word = (

@@ -19,7 +19,7 @@ from restpoint.http.pages.prompt import PromptPages, vote_of
 from restpoint.http.pages.rendering import Route
 from restpoint.http.pages.waiting import waiting
 from restpoint.http.problems import problem_of
-from restpoint.lifecycle import PAUSED, ExecutionStatus
+from restpoint.lifecycle import ExecutionStatus
 from restpoint.service import View
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class InboxPages:
             )
         position = await self._frame.position()
         failed = await self._service.list(actor, status=ExecutionStatus.FAILED, limit=_MOST_ATTENTION)
-        alive = await self._service.list(actor, status=[ExecutionStatus.RUNNING, *PAUSED], limit=_MOST_ATTENTION)
-        stuck = [each for each in alive.items if each.problem is not None]
+        stuck = await self._service.list(actor, problem=True, limit=_MOST_ATTENTION)
         outbox = self._service.outbox
         untold = (await outbox.list(actor, status="given_up", limit=_MOST_ATTENTION)).items
         disabled = [route for route in await outbox.routes(actor) if route.disabled_at is not None]
@@ -109,7 +108,8 @@ class InboxPages:
             base,
             position=position,
             failed=failed.items,
-            stuck=stuck,
+            stuck=stuck.items,
+            most=_MOST_ATTENTION,
             untold=untold,
             disabled=disabled,
             is_superseded=deliverer is not None and deliverer.is_superseded,
