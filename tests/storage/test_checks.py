@@ -75,10 +75,11 @@ def test_what_a_dead_process_left_is_told(path: Path) -> None:
     assert found["leases"].severity == "warning"
     assert found["leases"].figures == {"living": 0, "stuck_runs": 3, "left_running": 1}
     with sql(path) as connection:
-        connection.execute(
-            "UPDATE executions SET problem = 'other code' WHERE key = (SELECT max(execution_key) FROM runs)"
-        )
-    assert "other code" in looked_at(path)["problems"].word
+        # The first one by its id has the last problem by its words.
+        connection.execute("UPDATE executions SET problem = 'other code' WHERE key IN (SELECT execution_key FROM runs)")
+        (first,) = connection.execute("SELECT min(id) FROM executions WHERE problem IS NOT NULL").fetchone()
+        connection.execute("UPDATE executions SET problem = 'wrong key' WHERE id = ?", (first,))
+    assert f"such as {first}: wrong key" in looked_at(path)["problems"].word
 
 
 @pytest.mark.parametrize(
