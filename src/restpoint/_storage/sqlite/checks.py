@@ -173,14 +173,15 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     )
     yield Finding("sweep", "warning" if count else "ok", word, {"expired": count})
     count, execution_id, problem = connection.execute(_PROBLEMS).fetchone()
-    word = f"{count} that no runner can go on with, such as {execution_id}: {problem}" if count else "none"
+    more = "; run: restpoint list --problem" if count > 1 else ""
+    word = f"{count} that no runner can go on with, such as {execution_id}: {problem}{more}" if count else "none"
     yield Finding("problems", "warning" if count else "ok", word, {"runs": count})
     found = progress.stranded(connection, now, _MOST_STRANDED)
     execution_id, problem = found[0] if found else ("", "")
-    others = f", and {len(found) - 1} others" if len(found) > 1 else ""
-    word = (
-        f"nobody goes on with {execution_id}{others}: {problem}" if found else "every execution that runs has a process"
-    )
+    others, more = (f", and {len(found) - 1} others", "; run: restpoint list --problem") if len(found) > 1 else ("", "")
+    word = "every execution that runs has a process"
+    if found:
+        word = f"nobody goes on with {execution_id}{others}: {problem}{more}"
     yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
     yield _outbox(connection, now)
     (count,) = connection.execute(_HELD).fetchone()
