@@ -58,7 +58,7 @@ async def test_a_parameter_that_a_route_does_not_have_is_named_with_those_that_i
     reply = await client.get("/executions", params={"assignee": "ada"})
     assert (reply.status_code, reply.json()["code"]) == (400, "unknown_parameter")
     assert "'assignee'" in reply.json()["detail"]
-    assert "cursor, limit, owner, status, version, workflow" in reply.json()["detail"]
+    assert "cursor, limit, owner, problem, status, version, workflow" in reply.json()["detail"]
 
 
 async def test_no_route_ignores_a_parameter_but_those_for_browsers(client: httpx.AsyncClient, file: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from restpoint._core.changes import Change
 from restpoint._core.clock import SystemClock
 from restpoint._storage import history
 from restpoint._storage.history import append
+from restpoint._storage.sqlite import database
 from restpoint._storage.sqlite.database import _LONE_BATCHES, Committed, Database, Transaction
+from restpoint._storage.sqlite.guard import used_here
 from restpoint.errors import ExecutionNotFound, StorageError
 from restpoint.events import EventKind
 from support import PATIENCE, broken_history, eventually, sql
@@ -335,6 +338,29 @@ async def test_nobody_glances_at_another_file_that_was_put_at_the_path(file: Pat
     assert await database._glance._opening is None
     assert database.newest() is None
     await database.close()
+
+
+async def test_an_opening_that_was_given_up_leaves_nothing_open(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, go, made = (threading.Event() for _ in range(3))
+    connect = database._connect
+
+    def slowly(*arguments: Any) -> Any:
+        entered.set()
+        assert go.wait(PATIENCE)
+        connected = connect(*arguments)
+        assert used_here(file)
+        made.set()
+        return connected
+
+    monkeypatch.setattr(database, "_connect", slowly)
+    opening = asyncio.create_task(opened(file))
+    await asyncio.to_thread(entered.wait, PATIENCE)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    go.set()
+    assert await asyncio.to_thread(made.wait, PATIENCE)
+    await eventually(lambda: not used_here(file))
 
 
 async def test_a_database_is_closed_though_the_opening_of_its_glance_was_cancelled(file: Path) -> None:

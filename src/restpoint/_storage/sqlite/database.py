@@ -116,7 +116,12 @@ class Database:
                 log.debug("the event loop closed before a batch could be told")
 
         try:
-            writer, connection = await in_thread(_connect, path, clock, synchronous, tell)
+            connecting = asyncio.ensure_future(in_thread(_connect, path, clock, synchronous, tell))
+            try:
+                writer, connection = await asyncio.shield(connecting)
+            except asyncio.CancelledError:
+                connecting.add_done_callback(_disconnect)
+                raise
             self._writer = writer
             writer.start()
             self._glance = Glance(path, writer.guard)
@@ -351,6 +356,17 @@ def _connect(
             connection.close()
             return writer, None
         return writer, connection
+
+
+def _disconnect(connecting: "asyncio.Future[tuple[Writer, sqlite3.Connection | None]]") -> None:
+    """Close what ``_connect`` opened, because nobody waits for it any more."""
+    if connecting.cancelled() or connecting.exception() is not None:
+        return
+    writer, connection = connecting.result()
+    if connection is not None:
+        connection.close()
+    writer.start()
+    writer.end()
 
 
 def _find_room(path: Path) -> None:
