@@ -6,6 +6,7 @@ and busy file run the quick checks every minute and all of them every night.
 """
 
 import glob
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from restpoint._storage import leases, progress, verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import consents, executions, interactions, outbox, routes
 from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import ONE, ZERO, opened, prepare, word, words
+from restpoint._storage.sqlite.connection import ONE, ZERO, listed, opened, prepare, word, words
 from restpoint.lifecycle import OPEN
 
 Severity = Literal["ok", "warning", "error"]
@@ -66,16 +67,17 @@ _EXPIRED: Final = prepare(
     )
 )
 _PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), _e.problem).where(_e.problem.is_not(None)))
-_is_pending = _o.status == word("pending")
+_notice = select(_o.lease, _o.created_at, _o.due_at, _o.attempts, _o.problem).where(_o.status == word("pending"))
+# Those that are claimed, and those that are not, each by the index of them.
+_p = union_all(_notice.where(_o.lease.is_(None)), _notice.where(_o.lease.is_not(None))).subquery().c
 _NOTICES: Final = prepare(
     select(
-        func.count()
-        + select(func.count()).select_from(outbox).where(_is_pending, _o.lease.is_not(None)).scalar_subquery(),
-        func.min(_o.created_at),
-        func.count().filter(_o.due_at < bindparam("overdue")),
-        func.count().filter(_o.attempts > ZERO, _o.problem.is_not(None), _o.created_at < bindparam("long_ago")),
+        func.count(),
+        func.min(_p.created_at),
+        func.count().filter(_p.due_at < bindparam("overdue"), _p.lease.is_(None) | _p.lease.not_in(listed("heard"))),
+        func.count().filter(_p.attempts > ZERO, _p.problem.is_not(None), _p.created_at < bindparam("long_ago")),
         select(func.count()).select_from(outbox).where(_o.status == word("given_up")).scalar_subquery(),
-    ).where(_is_pending, _o.lease.is_(None))
+    )
 )
 _DISABLED: Final = prepare(select(routes.c.name).distinct().where(routes.c.disabled_at.is_not(None)))
 _HELD: Final = prepare(select(func.count()).select_from(executions).where(_e.hold.is_not(None)))
@@ -208,7 +210,13 @@ def _leases(connection: sqlite3.Connection, now: int) -> Finding:
 
 def _outbox(connection: sqlite3.Connection, now: int) -> Finding:
     """Look at what is told to people: what nobody sends, what fails, what was given up, and routes that are disabled."""
-    which = {"overdue": now - UNTOLD, "long_ago": now - FAILING}
+    # Whoever is gone or stands still sends nothing of what it has claimed.
+    heard = [
+        lease
+        for lease, *holder, until in connection.execute(leases.ALL).fetchall()
+        if now < until and Holder(*holder).is_alive(until, now)
+    ]
+    which = {"overdue": now - UNTOLD, "long_ago": now - FAILING, "heard": json.dumps(heard)}
     pending, oldest, overdue, failing, given_up = connection.execute(_NOTICES, which).fetchone()
     disabled = [name for (name,) in connection.execute(_DISABLED).fetchall()]
     figures = {
