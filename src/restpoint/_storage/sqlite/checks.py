@@ -34,7 +34,6 @@ UNSWEPT: Final = (
 )
 UNTOLD: Final = 60_000  # milliseconds after it was due; by then a notice should have been tried
 FAILING: Final = 3_600_000  # milliseconds after it was written; by then an outage that ends by itself has ended
-_MOST_STRANDED: Final = 10_000  # executions that are counted
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
 _e, _i, _c, _o = executions.c, interactions.c, consents.c, outbox.c
@@ -178,13 +177,12 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     more = "; run: restpoint list --problem" if count > 1 else ""
     word = f"{count} that no runner can go on with, such as {execution_id}: {problem}{more}" if count else "none"
     yield Finding("problems", "warning" if count else "ok", word, {"runs": count})
-    found = progress.stranded(connection, now, _MOST_STRANDED)
-    execution_id, problem = found[0] if found else ("", "")
-    others, more = (f", and {len(found) - 1} others", "; run: restpoint list --problem") if len(found) > 1 else ("", "")
+    count, execution_id, problem = progress.stranded(connection, now)
+    others, more = (f", and {count - 1} others", "; run: restpoint list --problem") if count > 1 else ("", "")
     word = "every execution that runs has a process"
-    if found:
+    if count:
         word = f"nobody goes on with {execution_id}{others}: {problem}{more}"
-    yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
+    yield Finding("running", "warning" if count else "ok", word, {"stranded": count})
     yield _outbox(connection, now)
     (count,) = connection.execute(_HELD).fetchone()
     yield Finding("holds", "ok", str(count), {"executions": count})
