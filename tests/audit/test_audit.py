@@ -802,6 +802,25 @@ def test_an_empty_history_holds_and_has_nothing_to_export(fresh: Path) -> None:
         exported(fresh)
 
 
+async def test_a_verification_that_does_not_name_every_difference_says_so(
+    store: ExecutionStore, path: Path, restpoint: Command
+) -> None:
+    for _ in range(6):
+        await store.create_execution(owner="ada")
+    with unguarded(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'eve' WHERE key <= 4")
+    four = restpoint("audit", "verify")
+    assert four.stdout.count("WRONG") == 4
+    assert "there may be more" not in four.stdout
+    assert json.loads(restpoint("audit", "verify", "-o", "json").stdout)["may_have_more"] is False
+    with sql(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'eve'")
+    six = restpoint("audit", "verify")
+    assert six.stdout.count("WRONG") == 5
+    assert "there may be more" in six.stdout
+    assert json.loads(restpoint("audit", "verify", "-o", "json").stdout)["may_have_more"] is True
+
+
 async def test_a_head_that_retention_has_passed_hides_no_change_of_the_tables(
     path: Path, fresh: Path, clock: ManualClock
 ) -> None:

@@ -9,6 +9,7 @@ the end, or that a history was written anew from some row to the last.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +21,7 @@ from restpoint._storage.hash_chain import LAST_SEQUENCE, Broken, Finding, Head, 
 from restpoint._storage.history import GENESIS
 from restpoint._storage.outbox import mail_addresses
 from restpoint._storage.outbox.comparison import of_notices
+from restpoint._storage.payload_comparison import NAMED
 from restpoint._storage.schema import history
 from restpoint._storage.sqlite.connection import prepare, word
 from restpoint.events import DECISIONS, EventKind
@@ -52,6 +54,12 @@ class Verdict:
     def holds(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    @property
+    def may_have_more(self) -> bool:
+        """Whether there may be more differences between the tables and the history than were found: of each kind some are."""
+        found = Counter(finding.problem for finding in self.findings if finding.sequence is None)
+        return any(count >= NAMED for count in found.values())
 
 
 # --- Verifying -------------------------------------------------------------------------------------------------------
