@@ -21,6 +21,7 @@ from restpoint.http.app import router
 from restpoint.http.pages import rendering
 from restpoint.http.pages.answers import READERS
 from restpoint.prompts import PROMPTS as KINDS
+from restpoint.service import service
 from serving import ended, events, served
 from support import PATIENCE, sql
 
@@ -152,6 +153,21 @@ async def test_an_inbox_that_has_not_all_consents_says_that_there_are_more(
     assert (cut.words.count("Allow access"), "Waiting for you 50+\n" in cut.words) == (50, True)
     assert "There are more consents" in cut.words
     assert "There are more consents" not in full.words
+
+
+async def test_a_page_of_what_somebody_may_not_answer_does_not_say_that_nothing_waits(
+    inbox: httpx.AsyncClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_INBOX_READINGS", 1)  # as if there were ten times as many
+    async with ExecutionStore(database=file) as store:
+        for owner in (*["op"] * 50, "ada"):
+            record = await store.create_execution(owner=owner)
+            await store.set_interaction_required(record.execution_id, PROMPTS["text"], four_eyes=True, assignees=["joan"])
+    first = await page(inbox, "/", "op")
+    (link,) = [str(each["href"]) for each in first.of("a") if "cursor=" in str(each["href"])]
+    assert "hidden" in next(each for each in first.of("div") if each.get("id") == "nothing")
+    last = await page(inbox, link, "op")
+    assert [str(each["href"]) for each in last.of("a") if "/prompt/" in str(each["href"])]
 
 
 async def test_a_timeline_that_is_cut_says_so(inbox: httpx.AsyncClient, file: Path) -> None:
