@@ -839,6 +839,13 @@ async def test_a_head_that_retention_has_passed_hides_no_change_of_the_tables(
     assert [finding.problem for finding in verdict(path, gone).findings] == ["head_pruned", "payload_differs"]
 
 
+def test_a_file_without_a_row_is_no_export(path: Path, restpoint: Command) -> None:
+    empty = path.with_name("empty.jsonl")
+    empty.touch()
+    ran = restpoint("audit", "verify", "--export", str(empty))
+    assert (ran.returncode, ran.stdout) == (1, "WRONG  It is empty.\n")
+
+
 async def test_a_hole_before_an_export_is_no_silent_start(
     store: ExecutionStore, path: Path, clock: ManualClock
 ) -> None:
