@@ -162,7 +162,9 @@ async def test_a_page_of_what_somebody_may_not_answer_does_not_say_that_nothing_
     async with ExecutionStore(database=file) as store:
         for owner in (*["op"] * 50, "ada"):
             record = await store.create_execution(owner=owner)
-            await store.set_interaction_required(record.execution_id, PROMPTS["text"], four_eyes=True, assignees=["joan"])
+            await store.set_interaction_required(
+                record.execution_id, PROMPTS["text"], four_eyes=True, assignees=["joan"]
+            )
     first = await page(inbox, "/", "op")
     (link,) = [str(each["href"]) for each in first.of("a") if "cursor=" in str(each["href"])]
     assert "hidden" in next(each for each in first.of("div") if each.get("id") == "nothing")
