@@ -656,6 +656,12 @@ async def test_a_head_that_retention_has_passed_proves_nothing_and_a_later_one_d
         anchor = rows(path, "SELECT sequence FROM history_anchor")[0][0]
         assert anchor >= 12
     assert restpoint("audit", "verify").returncode == 0
+    told_of = f"Rows up to {anchor} have left the file by retention; this does not tell of them.\n"
+    ran = restpoint("audit", "report", "four-eyes")
+    assert (ran.stdout, ran.stderr) == ("none\n", told_of), "there may have been some"
+    for command in (("report",), ("query",), ("query", "--after", "3")):
+        assert restpoint("audit", *command).stderr == told_of
+    assert restpoint("audit", "query", "--after", str(anchor)).stderr == ""
     late = restpoint("audit", "head").stdout.strip()
     ran = restpoint("audit", "verify", "--head", early)
     if anchor == 12:
