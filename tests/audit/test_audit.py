@@ -375,6 +375,9 @@ async def test_the_history_is_asked_by_actor_time_event_status_and_workflow(
     assert found("--from", f"{day}T08:01:00Z", "--to", f"{day}T08:06:00+00:00") == [3, 4, 5, 6]
     assert restpoint("audit", "query", "--from", "yesterday").returncode == 2
     assert restpoint("audit", "query", "--status", "done").returncode == 2
+    wrong = restpoint("audit", "query", "--event", "interaction_answred")
+    assert (wrong.returncode, wrong.stdout) == (2, ""), "that there is none would be no answer"
+    assert "interaction_answred" in wrong.stderr
 
 
 async def test_the_report_answers_every_question_in_every_form(
@@ -653,6 +656,12 @@ async def test_a_head_that_retention_has_passed_proves_nothing_and_a_later_one_d
         anchor = rows(path, "SELECT sequence FROM history_anchor")[0][0]
         assert anchor >= 12
     assert restpoint("audit", "verify").returncode == 0
+    told_of = f"Rows up to {anchor} have left the file by retention; this does not tell of them.\n"
+    ran = restpoint("audit", "report", "four-eyes")
+    assert (ran.stdout, ran.stderr) == ("none\n", told_of), "there may have been some"
+    for command in (("report",), ("query",), ("query", "--after", "3")):
+        assert restpoint("audit", *command).stderr == told_of
+    assert restpoint("audit", "query", "--after", str(anchor)).stderr == ""
     late = restpoint("audit", "head").stdout.strip()
     ran = restpoint("audit", "verify", "--head", early)
     if anchor == 12:
@@ -797,6 +806,50 @@ def test_an_empty_history_holds_and_has_nothing_to_export(fresh: Path) -> None:
     assert (found.holds, found.rows, str(found.head)) == (True, 0, f"0:{'0' * 64}")
     with pytest.raises(NothingToExport):
         exported(fresh)
+
+
+async def test_a_verification_that_does_not_name_every_difference_says_so(
+    store: ExecutionStore, path: Path, restpoint: Command
+) -> None:
+    for _ in range(6):
+        await store.create_execution(owner="ada")
+    with unguarded(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'eve' WHERE key <= 4")
+    four = restpoint("audit", "verify")
+    assert four.stdout.count("WRONG") == 4
+    assert "there may be more" not in four.stdout
+    assert json.loads(restpoint("audit", "verify", "-o", "json").stdout)["may_have_more"] is False
+    with sql(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'eve'")
+    six = restpoint("audit", "verify")
+    assert six.stdout.count("WRONG") == 5
+    assert "there may be more" in six.stdout
+    assert json.loads(restpoint("audit", "verify", "-o", "json").stdout)["may_have_more"] is True
+
+
+async def test_a_head_that_retention_has_passed_hides_no_change_of_the_tables(
+    path: Path, fresh: Path, clock: ManualClock
+) -> None:
+    shutil.copyfile(fresh, path)
+    async with ExecutionStore(database=path, clock=clock, history_retention_seconds=50) as store:
+        for _ in range(3):
+            await store.set_completed((await store.create_execution()).execution_id, None)
+        clock.step(1_000)
+        await store.cleanup_expired()
+        await store.create_execution(owner="ada")
+    gone = Head(1, b"of a row that retention removed")
+    assert [finding.problem for finding in verdict(path, gone).findings] == ["head_pruned"]
+    with unguarded(path) as connection:
+        connection.execute("UPDATE executions SET owner = 'eve'")
+    assert [finding.problem for finding in verdict(path).findings] == ["payload_differs"]
+    assert [finding.problem for finding in verdict(path, gone).findings] == ["head_pruned", "payload_differs"]
+
+
+def test_a_file_without_a_row_is_no_export(path: Path, restpoint: Command) -> None:
+    empty = path.with_name("empty.jsonl")
+    empty.touch()
+    ran = restpoint("audit", "verify", "--export", str(empty))
+    assert (ran.returncode, ran.stdout) == (1, "WRONG  It is empty.\n")
 
 
 async def test_a_hole_before_an_export_is_no_silent_start(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,8 +21,10 @@ import serving
 from inside import Command
 from prefork import Forked
 from restpoint import ExecutionStore
-from restpoint.errors import InteractionAlreadyResolved
+from restpoint.cli import abbreviations, terminal
+from restpoint.errors import ExecutionNotFound, InteractionAlreadyResolved
 from restpoint.http.app import create_app
+from restpoint.models import ExecutionListItem
 from restpoint.prompts import (
     HumanPrompt,
     HumanPromptRadio,
@@ -182,6 +184,33 @@ async def test_an_id_may_be_cut_at_either_end_as_long_as_it_names_one(here: Path
         await store.remove(second)
     ran = typed("history", second[: length + 1], cwd=here)  # it left the file, and its history did not
     assert ran.stdout.splitlines()[-1].split()[3] == "execution_removed"
+
+
+class Newest:
+    """A server that tells the ids of three executions, the newest first."""
+
+    async def list(self, page_size: int) -> AsyncIterator[ExecutionListItem]:
+        assert page_size
+        for number in (3, 2, 1):
+            yield ExecutionListItem.model_validate(
+                {"execution_id": f"{number}-execution", "status": "running", "created_at": 0}
+            )
+
+
+async def test_an_id_that_is_not_among_the_newest_of_a_server_is_not_said_to_be_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = cast("Any", Newest())
+    assert await abbreviations.find_on_server(server, "1-") == "1-execution"
+    with pytest.raises(ExecutionNotFound):
+        await abbreviations.find_on_server(server, "0-")
+    monkeypatch.setattr(abbreviations, "_MAX_SCANNED", 3)
+    with pytest.raises(ExecutionNotFound):
+        await abbreviations.find_on_server(server, "0-")
+    monkeypatch.setattr(abbreviations, "_MAX_SCANNED", 2)
+    assert await abbreviations.find_on_server(server, "2-") == "2-execution"
+    with pytest.raises(terminal.Usage, match=r"(?s)newest 2 .*the whole id"):
+        await abbreviations.find_on_server(server, "1-")
 
 
 async def test_a_prompt_cannot_paint_the_terminal(here: Path) -> None:

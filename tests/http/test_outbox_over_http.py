@@ -203,6 +203,11 @@ async def test_the_command_line_shows_and_changes_the_outbox_of_a_file(
     assert "410 Gone" in (await to_thread(restpoint, "outbox", "list", *at)).stdout
     listed = await to_thread(restpoint, "outbox", "list", *at, "--status", "pending", "-o", "jsonl")
     notice: dict[str, Any] = json.loads(listed.stdout)
+    part = notice["execution_id"][-6:]
+    of_one = await to_thread(restpoint, "outbox", "list", *at, "--execution", part, "-o", "jsonl")
+    assert {json.loads(line)["execution_id"] for line in of_one.stdout.splitlines()} == {notice["execution_id"]}
+    of_none = await to_thread(restpoint, "outbox", "list", *at, "--execution", "nothing")
+    assert (of_none.returncode, "no such notices" in of_none.stderr) == (3, False)
     assert "410 Gone" in (await to_thread(restpoint, "outbox", "show", notice["id"], *at)).stdout
     assert "410 Gone" in (await to_thread(restpoint, "routes", "list", *at)).stdout
     checked = await to_thread(restpoint, "db", "check", *at, "-o", "json")

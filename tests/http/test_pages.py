@@ -21,6 +21,7 @@ from restpoint.http.app import router
 from restpoint.http.pages import rendering
 from restpoint.http.pages.answers import READERS
 from restpoint.prompts import PROMPTS as KINDS
+from restpoint.service import service
 from serving import ended, events, served
 from support import PATIENCE, sql
 
@@ -113,6 +114,73 @@ async def test_whoever_sees_everything_finds_their_own_consents_among_those_of_o
     assert (await page(inbox, "/", "eye")).words.count("Allow access") == 2, "also where a prompt was asked before it"
     assert (await page(inbox, "/", "joan")).words.count("Allow access") == 0
     assert (await page(inbox, "/", "op")).words.count("Allow access") == 0
+
+
+async def test_a_consent_beside_a_question_is_found_however_many_questions_are_newer(
+    inbox: httpx.AsyncClient, file: Path
+) -> None:
+    async with ExecutionStore(database=file) as store:
+        for owner in ("ada", None):
+            record = await store.create_execution(owner=owner)
+            await store.set_interaction_required(record.execution_id, PROMPTS["text"], assignees=["joan"])
+            await store.set_oauth_required(record.execution_id, f"https://id.example/?state={owner}", f"{owner}")
+            newer = await asyncio.gather(*(store.create_execution(owner=owner) for _ in range(51)))
+            await asyncio.gather(
+                *(
+                    store.set_interaction_required(each.execution_id, PROMPTS["text"], assignees=["joan"])
+                    for each in newer
+                )
+            )
+    assert (await page(inbox, "/", "ada")).words.count("Allow access") == 1
+    assert (await page(inbox, "/", "op")).words.count("Allow access") == 1, "of nobody, for operators"
+    assert (await page(inbox, "/", "grace")).words.count("Allow access") == 0
+
+
+async def test_an_inbox_that_has_not_all_consents_says_that_there_are_more(
+    inbox: httpx.AsyncClient, file: Path
+) -> None:
+    async with ExecutionStore(database=file) as store:
+
+        async def needs_consent(number: int) -> None:
+            record = await store.create_execution(owner="ada")
+            await store.set_oauth_required(record.execution_id, f"https://id.example/?state={number}", str(number))
+
+        await asyncio.gather(*map(needs_consent, range(50)))
+        full = await page(inbox, "/", "ada")
+        assert (full.words.count("Allow access"), "Waiting for you 50\n" in full.words) == (50, True)
+        await needs_consent(50)
+        cut = await page(inbox, "/", "ada")
+    assert (cut.words.count("Allow access"), "Waiting for you 50+\n" in cut.words) == (50, True)
+    assert "There are more consents" in cut.words
+    assert "There are more consents" not in full.words
+
+
+async def test_a_page_of_what_somebody_may_not_answer_does_not_say_that_nothing_waits(
+    inbox: httpx.AsyncClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_INBOX_READINGS", 1)  # as if there were ten times as many
+    async with ExecutionStore(database=file) as store:
+        for owner in (*["op"] * 50, "ada"):
+            record = await store.create_execution(owner=owner)
+            await store.set_interaction_required(
+                record.execution_id, PROMPTS["text"], four_eyes=True, assignees=["joan"]
+            )
+    first = await page(inbox, "/", "op")
+    (link,) = [str(each["href"]) for each in first.of("a") if "cursor=" in str(each["href"])]
+    assert "hidden" in next(each for each in first.of("div") if each.get("id") == "nothing")
+    last = await page(inbox, link, "op")
+    assert [str(each["href"]) for each in last.of("a") if "/prompt/" in str(each["href"])]
+
+
+async def test_a_timeline_that_is_cut_says_so(inbox: httpx.AsyncClient, file: Path) -> None:
+    async with ExecutionStore(database=file) as store:
+        record = await store.create_execution(owner="ada")
+        await asyncio.gather(*(store.hold(record.execution_id, f"reason {number}") for number in range(499)))
+        whole = await page(inbox, f"/view/{record.execution_id}", "op")
+        await store.set_failed(record.execution_id, "the card was refused")
+        cut = await page(inbox, f"/view/{record.execution_id}", "op")
+    assert [read.words.count("Put on hold") for read in (whole, cut)] == [499, 499]
+    assert ["More happened after this" in read.words for read in (whole, cut)] == [False, True]
 
 
 async def test_the_inbox_is_sorted_by_deadline_and_counts(inbox: httpx.AsyncClient) -> None:

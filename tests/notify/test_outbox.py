@@ -69,6 +69,32 @@ async def test_the_check_of_a_file_names_what_has_failed_for_over_an_hour(
     assert "1 have failed for over an hour" in found.word
 
 
+async def test_the_check_of_a_file_counts_what_is_claimed_and_tells_of_what_a_process_that_is_gone_had_claimed(
+    store: ExecutionStore, path: Path, clock: ManualClock
+) -> None:
+    await register(store, QUESTIONS)
+    await asked(store)
+    file = file_of(store)
+    lease = await file.take_lease()
+    (claimed,) = await file.database.write(outbox.claim, "office", lease, 10, OPEN)
+    assert await file.database.write(outbox.failed, claimed, lease, "502 Bad Gateway", 1) == "pending"
+    clock.step(3_601)
+    rows(path, "UPDATE leases SET expires_at = ?", clock.now() + 60_000)
+    assert len(await file.database.write(outbox.claim, "office", lease, 10, OPEN)) == 1
+
+    def looked_at() -> checks.Finding:
+        (found,) = (each for each in checks.examine(path, clock.now(), quick=True) if each.name == "outbox")
+        return found
+
+    figures = {"pending": 1, "overdue": 0, "failing": 1, "given_up": 0, "disabled_routes": []}
+    assert looked_at().figures == figures, "whoever is alive sends what it has claimed"
+    assert "1 notices wait, the oldest for" in looked_at().word
+    rows(path, "UPDATE outbox SET lease = 4711")
+    found = looked_at()
+    assert (found.severity, found.figures) == ("warning", {**figures, "overdue": 1})
+    assert "1 are due and nobody sends them" in found.word
+
+
 async def test_a_refused_question_has_no_notice(store: ExecutionStore, path: Path) -> None:
     await register(store, QUESTIONS)
     record = await store.create_execution()
@@ -246,6 +272,24 @@ async def test_an_execution_stays_until_people_are_told_of_its_end(path: Path, c
         assert await store.cleanup_expired() == 1
     assert notices(path) == []
     assert rows(path, "SELECT event FROM history WHERE event LIKE 'notice%'") == [("notice_delivered",)]
+
+
+async def test_what_a_sweep_leaves_until_people_are_told_is_not_said_to_be_swept(
+    path: Path, clock: ManualClock
+) -> None:
+    every = 10 * 86_400  # seconds; so no sweep comes by itself
+    async with ExecutionStore(database=path, clock=clock, ttl_seconds=10, sweep_interval_seconds=every) as store:
+        await register(store, outbox.Route("ends", "office", (EventKind.EXECUTION_COMPLETED,)))
+        told, untold = [await store.create_execution() for _ in range(2)]
+        for record in (told, untold):
+            await store.set_completed(record.execution_id, None)
+        file = file_of(store)
+        lease = await file.take_lease()
+        (claimed,) = await file.database.write(outbox.claim, "office", lease, 1, OPEN)
+        assert await file.database.write(outbox.delivered, claimed, lease)
+        clock.step(60)
+        assert [each async for each, _, _ in store.expired()] == [claimed.execution_id]
+        assert await store.cleanup_expired() == 1
 
 
 async def test_what_nobody_delivers_is_given_up_after_a_week_and_keeps_no_execution(

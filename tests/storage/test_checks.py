@@ -101,6 +101,20 @@ async def test_damage_is_an_error(path: Path, clock: ManualClock, harm: str, fou
     assert bad(path) == {found: "error"}
 
 
+def test_all_that_nobody_goes_on_with_are_counted_however_many_there_are(path: Path) -> None:
+    migrations.upgrade(path)
+    with sql(path) as connection:
+        connection.execute(
+            "WITH RECURSIVE n (key) AS (SELECT 1 UNION ALL SELECT key + 1 FROM n WHERE key < 10002)"
+            " INSERT INTO executions (key, id, status, version, open_waits, created_at)"
+            " SELECT key, 'execution ' || key, 'running', 1, 0, ? FROM n",
+            (START,),
+        )
+    found = looked_at(path, quick=True)["running"]
+    assert found.figures == {"stranded": 10_002}
+    assert found.word.startswith("nobody goes on with execution 1, and 10001 others: The process that ran it is gone")
+
+
 async def test_a_log_that_nobody_folds_in_is_told(path: Path, clock: ManualClock) -> None:
     await filled(path, clock)
     log = path.with_name(f"{path.name}-wal")

@@ -21,11 +21,11 @@ from restpoint._storage import event_details, leases, queries
 from restpoint._storage.executions import close, read
 from restpoint._storage.history import append
 from restpoint._storage.schema import consents, executions
-from restpoint._storage.sqlite.connection import ZERO, limited, prepare, word
+from restpoint._storage.sqlite.connection import ZERO, limited, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Transaction
 from restpoint.errors import Conflict, ConsentExpired, InteractionNotFound
 from restpoint.events import EventKind
-from restpoint.lifecycle import move
+from restpoint.lifecycle import OPEN, move
 
 _e, _c = executions.c, consents.c
 
@@ -72,6 +72,18 @@ _DRIVEN: Final[Select[Any]] = (
 _ONE: Final = prepare(_DRIVEN.where(_e.id == bindparam("id"), _c.id == bindparam("wait")))
 _BY_STATE: Final = prepare(_DRIVEN.where(_c.state_sha256 == bindparam("state")))
 _OF_EXECUTION: Final = prepare(_DRIVEN.where(_e.id == bindparam("id")))
+_AWAITING: Final = prepare(
+    limited(
+        select(_e.id)
+        .where(
+            # A read of the open consents, and not of all that an owner has.
+            _e.key.in_(select(_c.execution_key).where(_c.status.in_(words(OPEN)))),
+            _e.owner.is_not_distinct_from(bindparam("owner")),
+            bindparam("workflow").is_(None) | (_e.workflow == bindparam("workflow")),
+        )
+        .order_by(_e.key.desc())
+    )
+)
 
 
 def _consent(row: tuple[Any, ...]) -> Consent:
@@ -90,6 +102,15 @@ async def find(database: Database, execution_id: str, wait_id: str) -> Consent:
     for row in await database.read(_ONE, {"id": execution_id, "wait": wait_id}):
         return _consent(row)
     raise await queries.missing(database, execution_id, wait_id)
+
+
+async def awaiting(database: Database, owner: str | None, workflow: str | None, most: int) -> list[str]:
+    """The executions of an owner, or of nobody, that wait for a consent, at most ``most``: their ids, the newest first.
+
+    With ``workflow``, only those of this workflow.
+    """
+    given = {"owner": owner, "workflow": workflow, "max": most}
+    return [execution_id for (execution_id,) in await database.read(_AWAITING, given, lane="long")]
 
 
 async def find_by_state(database: Database, state_sha256: bytes) -> Consent | None:

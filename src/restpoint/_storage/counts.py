@@ -35,7 +35,10 @@ class Gauges:
     waits: Mapping[str, OpenWaits]
     """By kind: ``interaction`` and ``consent``."""
     runs: Mapping[str, int]
-    """By state: ``claimed`` by a runner, ``ready`` for one, with a ``problem`` that no runner here can go on with."""
+    """By state: ``claimed`` by a runner, ``ready`` for one, or left by one with a ``problem``.
+
+    Those that nobody goes on with because no process is there are among the former two.
+    """
     notices: OpenWaits = OpenWaits(0, None)
     """Those that are still to be delivered."""
     given_up_notices: int = 0

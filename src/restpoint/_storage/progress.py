@@ -18,7 +18,7 @@ from restpoint._core.execution_row import ExecutionSummary, StepDone
 from restpoint._core.timestamps import span
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import executions, failures, journal, leases, runners, runs, step_attempts
-from restpoint._storage.sqlite.connection import ZERO, limited, listed, prepare, word, words
+from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database, Row, Transaction
 from restpoint._storage.sqlite.triggers import RETIRED
 from restpoint.lifecycle import TERMINAL, ExecutionStatus
@@ -191,10 +191,10 @@ def _error(kept: dict[str, Any]) -> tuple[str, str]:
 _THESE: Final = prepare(_RUNNING_ROW.where(_e.id.in_(listed("ids"))))
 _STRANDED: Final = prepare(
     limited(
-        _RUNNING_ROW.where(_e.status == word(ExecutionStatus.RUNNING), _e.problem.is_(None), HAS_A_PROBLEM).order_by(
-            _e.key
-        ),
-        "most",
+        _RUNNING_ROW.add_columns(func.count().over())
+        .where(_e.status == word(ExecutionStatus.RUNNING), _e.problem.is_(None), HAS_A_PROBLEM)
+        .order_by(_e.key),
+        ONE,
     )
 )
 
@@ -219,11 +219,12 @@ async def with_progress(
     return tuple(told(item) if item.execution_id in rows else item for item in items)
 
 
-def stranded(connection: sqlite3.Connection, now: int, most: int) -> list[tuple[str, str]]:
-    """The executions that run and that nobody goes on with, each with why: the oldest, at most so many."""
+def stranded(connection: sqlite3.Connection, now: int) -> tuple[int, str, str]:
+    """How many executions run that nobody goes on with; the oldest of them, and why. The texts are empty where there is none."""
     there = Processes.read(connection.execute(_LEASES).fetchall(), now)
-    rows = connection.execute(_STRANDED, {"most": most, **there.parameters()}).fetchall()
-    return [(row[0], problem) for row in rows if (problem := there.problem_of(row)) is not None]
+    for *row, count in connection.execute(_STRANDED, there.parameters()).fetchall():
+        return count, row[0], there.problem_of(tuple(row)) or ""
+    return 0, "", ""
 
 
 _OPEN_BY_CODE: Final = prepare(

@@ -5,14 +5,24 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, Table, bindparam, case, func, literal_column, null, select, tuple_, union_all
+from sqlalchemy import Select, Table, bindparam, case, exists, func, literal_column, null, select, tuple_, union_all
 from sqlalchemy.sql.expression import ColumnElement
 
 from restpoint._core.changes import Wait
 from restpoint._core.execution_row import OF_EXECUTIONS, OF_RUNS, ExecutionRow
 from restpoint._core.reminders import Reminders
 from restpoint._core.serialization import decode
-from restpoint._storage.schema import REVISION, consents, executions, history, interactions, reminders, runs, votes
+from restpoint._storage.schema import (
+    REVISION,
+    consents,
+    executions,
+    history,
+    interactions,
+    outbox,
+    reminders,
+    runs,
+    votes,
+)
 from restpoint._storage.sqlite.connection import ONE, ZERO, limited, listed, prepare, word, words
 from restpoint._storage.sqlite.database import Database
 from restpoint._storage.statements import REMINDERS
@@ -321,6 +331,7 @@ _EXPIRED: Final = prepare(
             _e.expires_at.is_not(None),
             _e.hold.is_(None),
             _e.expires_at <= bindparam("now"),
+            ~exists().where(outbox.c.execution_id == _e.id, outbox.c.status == word("pending")),
             tuple_(_e.expires_at, _e.key) > tuple_(bindparam("since"), bindparam("key")),
         )
         .order_by(_e.expires_at, _e.key)
@@ -351,7 +362,10 @@ async def running(database: Database) -> list[tuple[str, int | None, int]]:
 
 
 async def expired(database: Database, now: int, *, chunk: int = 1_000) -> AsyncIterator[tuple[str, str, float]]:
-    """Yield what a sweep at ``now`` (milliseconds) would delete: id, status, and since when (seconds)."""
+    """Yield what a sweep at ``now`` (milliseconds) would delete: id, status, and since when (seconds).
+
+    A sweep leaves those that people are still to be told of.
+    """
     since, key = -1, 0
     while True:
         rows = list(await database.read(_EXPIRED, {"now": now, "since": since, "key": key, "max": chunk}, lane="long"))

@@ -9,6 +9,7 @@ the end, or that a history was written anew from some row to the last.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +21,7 @@ from restpoint._storage.hash_chain import LAST_SEQUENCE, Broken, Finding, Head, 
 from restpoint._storage.history import GENESIS
 from restpoint._storage.outbox import mail_addresses
 from restpoint._storage.outbox.comparison import of_notices
+from restpoint._storage.payload_comparison import NAMED
 from restpoint._storage.schema import history
 from restpoint._storage.sqlite.connection import prepare, word
 from restpoint.events import DECISIONS, EventKind
@@ -52,6 +54,12 @@ class Verdict:
     def holds(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    @property
+    def may_have_more(self) -> bool:
+        """Whether there may be more differences between the tables and the history than were found: of each kind some are."""
+        found = Counter(finding.problem for finding in self.findings if finding.sequence is None)
+        return any(count >= NAMED for count in found.values())
 
 
 # --- Verifying -------------------------------------------------------------------------------------------------------
@@ -159,8 +167,11 @@ def _verify_from(connection: sqlite3.Connection, anchor: Head, heads: Sequence[H
     else:
         whole = True
         findings += _of_all(anchor, tally)
-    findings += _of_heads(anchor, last, tally.heads, heads, whole=whole)
-    if not findings:
+    of_heads = list(_of_heads(anchor, last, tally.heads, heads, whole=whole))
+    # A head that retention has passed says nothing against the history, so the tables can be compared with it all the same.
+    is_sound = not findings and all(finding.problem == "head_pruned" for finding in of_heads)
+    findings += of_heads
+    if is_sound:
         findings += comparison.of_tables(connection, tally.live)
         findings += prompt_comparison.of_prompts(connection)
         findings += of_notices(connection)

@@ -207,6 +207,8 @@ def check_export(lines: Iterable[bytes], manifest: dict[str, Any] | None, key: V
         size += len(line)
         if chain is not None and chain.problem is None:
             chain.take(line, number)
+    if told is None and not size:  # every export has a row
+        problems.append("It is empty.")
     if chain is not None and chain.problem is not None:
         problems.append(chain.problem)
     elif chain is not None and told is not None and chain.last != told.head:

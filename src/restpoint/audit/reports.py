@@ -6,6 +6,7 @@ from typing import Final
 
 from restpoint._storage import Answer, Connection, Filters, audit_queries
 from restpoint.errors import InvalidArgument
+from restpoint.events import EventKind
 from restpoint.lifecycle import statuses
 
 __all__ = ["QUESTIONS", "Answer", "Filters", "Question", "answers", "events", "question", "timeline"]
@@ -113,6 +114,8 @@ def events(connection: Connection, filters: Filters, after: int = 0) -> Iterator
     """The rows of history after row ``after`` that the filters want, each by column, in order. Raises ``InvalidArgument``."""
     if filters.status is not None and filters.status not in statuses("execution"):
         raise InvalidArgument(f"{filters.status[:80]!r} is no status; use one of {', '.join(statuses('execution'))}.")
+    if filters.event is not None:
+        EventKind.read([filters.event])
     yield from audit_queries.events(connection, filters, after)
 
 

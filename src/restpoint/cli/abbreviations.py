@@ -44,17 +44,22 @@ def is_whole(part: str) -> bool:
 async def find_on_server(client: "Client", part: str) -> str:
     """Return the id that begins or ends with ``part``, of the newest ten thousand executions that the client may see.
 
-    Raises ``ExecutionNotFound``, and ``Usage`` if there are several.
+    Raises ``ExecutionNotFound``, and ``Usage`` if there are several, or none and there are more executions than those.
     """
     if is_whole(part):
         return part
-    beginning, ending, scanned = [], [], 0
+    beginning, ending, scanned = list[str](), list[str](), 0
     async for item in client.list(page_size=1_000):
+        if scanned >= _MAX_SCANNED:
+            if not beginning and not ending:
+                raise Usage(
+                    f"None of the newest {scanned} executions has an id that begins or ends with {part!r}, and the others were "
+                    "not searched.\nGive the whole id."
+                )
+            break
         scanned += 1
         if item.execution_id.startswith(part):
             beginning.append(item.execution_id)
         elif item.execution_id.endswith(part):
             ending.append(item.execution_id)
-        if scanned >= _MAX_SCANNED:
-            break
     return only_one(part, beginning or ending)

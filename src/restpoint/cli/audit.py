@@ -125,6 +125,7 @@ def query(
         of = None if execution is None else backend.find(execution)
         filters = _filters(since, until, workflow, actor=actor, event=event, status=status, execution_id=of)
         audit_output.show_rows(backend.events(filters, after, limit), output, columns)
+        _tell_of_pruned(backend.pruned(), after)
 
 
 @audit.command()
@@ -162,10 +163,11 @@ def report(
         if question is not None:
             asked = reports.question(question)
             audit_output.show_rows(backend.answers(asked.name, filters), output, asked.shown)
-            return
-        audit_output.show_report(
-            ((asked, backend.answers(asked.name, filters)) for asked in reports.QUESTIONS.values()), output
-        )
+        else:
+            audit_output.show_report(
+                ((asked, backend.answers(asked.name, filters)) for asked in reports.QUESTIONS.values()), output
+            )
+        _tell_of_pruned(backend.pruned())
 
 
 @audit.command()
@@ -208,6 +210,12 @@ def export(
 
 
 # --- Helpers -----------------------------------------------------------------------------------------------------------
+
+
+def _tell_of_pruned(pruned: int, after: int = 0) -> None:
+    """Say that there were more rows than those that could be looked at."""
+    if pruned > after:
+        terminal.print_message(f"Rows up to {pruned} have left the file by retention; this does not tell of them.")
 
 
 @contextmanager

@@ -49,6 +49,13 @@ class FileAudit:
         """The id of the execution whose id begins or ends with ``part``, also of one that has left the file."""
         return only_one(part, search.ids_in_history(self.connection, part, CANDIDATES + 1))
 
+    def pruned(self) -> int:
+        """The last row that retention removed, which no answer tells of; 0 where none is known."""
+        try:
+            return hash_chain.read_anchor(self.connection).sequence
+        except hash_chain.Broken:  # which a verification finds
+            return 0
+
     def head(self, key: Path | None) -> str:
         """Return the sequence and digest of the newest row, signed if there is a key."""
         try:
@@ -95,6 +102,10 @@ class ServerAudit:
     def find(self, part: str) -> str:
         """As ``FileAudit.find``, among the executions that are still in the file unless the id is whole."""
         return self._loop.run(find_on_server(self._client, part))
+
+    def pruned(self) -> int:
+        """0: a server does not tell it."""
+        return 0
 
     def head(self, key: Path | None) -> str:
         """As ``FileAudit.head``."""

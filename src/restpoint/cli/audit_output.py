@@ -31,6 +31,8 @@ def show_verdict(verdict: verification.Verdict, kept: list[int], form: Format) -
         word = "UNKNOWN" if finding.problem == "event_unknown" else "WRONG"
         terminal.print_data(f"{word}  {place}: {terminal.printable(finding.what)}\n")
         terminal.print_data(f"       {terminal.printable(finding.meaning)}\n")
+    if verdict.may_have_more:
+        terminal.print_data("       Only some differences of each kind are named; there may be more.\n")
 
 
 def _as_data(verdict: verification.Verdict) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def _as_data(verdict: verification.Verdict) -> dict[str, Any]:
         "anchor": verdict.anchor,
         "head": None if verdict.head is None else str(verdict.head),
         "erased": verdict.erased,
+        "may_have_more": verdict.may_have_more,
         "findings": [
             {name: getattr(finding, name) for name in ("problem", "sequence", "what", "meaning")}
             for finding in verdict.findings

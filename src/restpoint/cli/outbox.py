@@ -107,17 +107,23 @@ def list_notices(
         typer.Option("--status", "-s", help="Only pending, delivered, moot, given_up or dropped ones."),
     ] = None,
     route: Annotated[str | None, typer.Option("--route", help="Only by this route.")] = None,
-    execution: Annotated[str | None, typer.Option("--execution", help="Only of the execution with this id.")] = None,
+    execution: Annotated[
+        str | None, typer.Option("--execution", help="Only of the execution whose id begins or ends so.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many, the newest.")] = 50,
 ) -> None:
     """List notices, the newest first: what is told by which route to whom, and what became of it."""
     from restpoint.cli import output as shown
+    from restpoint.cli.backend import open_backend
 
     async def work() -> None:
         items: list[NoticeItem] = []
-        more = False
+        more, of = False, None
+        if execution is not None:
+            async with open_backend(database, url) as backend:
+                of = await backend.find(execution)
         async with open_outbox(database, url) as opened:
-            async for item in opened.list(status=status, route=route, execution_id=execution):
+            async for item in opened.list(status=status, route=route, execution_id=of):
                 if len(items) == limit:
                     more = True
                     break

@@ -207,7 +207,7 @@ def _of_the_file(gauges: Gauges) -> Iterator[Metric]:
         "Routes that are disabled because the receiver is gone.",
         value=gauges.disabled_routes,
     )
-    what = "Executions of workflows in the file that a runner has claimed, that are ready for one, or that none can go on with."
+    what = "Executions of workflows in the file: claimed by a runner, ready for one, or left by one with a problem."
     yield _labelled(GaugeMetricFamily, "restpoint_runs", what, "state", gauges.runs)
     yield CounterMetricFamily(
         "restpoint_swept_executions",

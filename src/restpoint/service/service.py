@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from weakref import WeakKeyDictionary
 
 from restpoint._core import json_thread
-from restpoint._storage import InboxPage
+from restpoint._storage import InboxPage, consents
 from restpoint._store.owner_limits import OwnerLimiter, OwnerLimits
 from restpoint.access import DEFAULT_POLICY, OPERATOR, Actor, Policy, Question, Subject
 from restpoint.audit.reader import Auditor
@@ -173,10 +173,10 @@ class Service:
         own = tuple(vote if vote.voter == actor.id else replace(vote, response=None) for vote in asked.voted)
         return replace(asked, voted=own)
 
-    async def steps(self, actor: Actor, execution_id: str) -> "Sequence[StepDone]":
-        """The steps of an execution that have an outcome. Raises ``ExecutionNotFound`` and ``NotAllowed``."""
+    async def steps(self, actor: Actor, execution_id: str, *, limit: int = 500) -> "Sequence[StepDone]":
+        """The steps of an execution that have an outcome, the first ones. Raises ``ExecutionNotFound`` and ``NotAllowed``."""
         await self._histories.readable(actor, execution_id)
-        return await self.store.steps(execution_id)
+        return await self.store.steps(execution_id, limit=limit)
 
     async def wait_for_change(self, actor: Actor, seen: View) -> View:
         """Wait until the status or the open waits differ from those of ``seen``.
@@ -218,6 +218,16 @@ class Service:
             status=status, workflow=workflow, version=version, owner=owner, problem=problem, limit=limit, cursor=cursor,
             visible_to=names,
         )  # fmt: skip
+
+    async def awaiting_consent(self, actor: Actor, *, workflow: str | None = None, limit: int = 50) -> Sequence[str]:
+        """The actor's own executions that wait for a consent, the newest first: their ids, at most ``limit``.
+
+        For whoever may see the consents of executions that nobody owns, those are among them.
+        """
+        owners = [actor.id, *([None] if self.policy.may_see_consent(actor, Subject(None)) else [])]
+        database = (await self.store.file()).database
+        found = [await consents.awaiting(database, owner, workflow, limit) for owner in owners]
+        return [execution_id for ids in found for execution_id in ids][:limit]
 
     async def inbox(
         self, actor: Actor, *, workflow: str | None = None, limit: int = 50, cursor: str | None = None

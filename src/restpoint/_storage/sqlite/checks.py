@@ -6,6 +6,7 @@ and busy file run the quick checks every minute and all of them every night.
 """
 
 import glob
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from restpoint._storage import leases, progress, verification
 from restpoint._storage.leases import Holder
 from restpoint._storage.schema import consents, executions, interactions, outbox, routes
 from restpoint._storage.sqlite import migrations
-from restpoint._storage.sqlite.connection import ONE, ZERO, opened, prepare, word, words
+from restpoint._storage.sqlite.connection import ONE, ZERO, listed, opened, prepare, word, words
 from restpoint.lifecycle import OPEN
 
 Severity = Literal["ok", "warning", "error"]
@@ -33,7 +34,6 @@ UNSWEPT: Final = (
 )
 UNTOLD: Final = 60_000  # milliseconds after it was due; by then a notice should have been tried
 FAILING: Final = 3_600_000  # milliseconds after it was written; by then an outage that ends by itself has ended
-_MOST_STRANDED: Final = 10_000  # executions that are counted
 _LARGE_FREE_PAGES: Final = 16_384  # 64 MB
 
 _e, _i, _c, _o = executions.c, interactions.c, consents.c, outbox.c
@@ -66,16 +66,17 @@ _EXPIRED: Final = prepare(
     )
 )
 _PROBLEMS: Final = prepare(select(func.count(), func.min(_e.id), _e.problem).where(_e.problem.is_not(None)))
-_is_pending = _o.status == word("pending")
+_notice = select(_o.lease, _o.created_at, _o.due_at, _o.attempts, _o.problem).where(_o.status == word("pending"))
+# Those that are claimed, and those that are not, each by the index of them.
+_p = union_all(_notice.where(_o.lease.is_(None)), _notice.where(_o.lease.is_not(None))).subquery().c
 _NOTICES: Final = prepare(
     select(
-        func.count()
-        + select(func.count()).select_from(outbox).where(_is_pending, _o.lease.is_not(None)).scalar_subquery(),
-        func.min(_o.created_at),
-        func.count().filter(_o.due_at < bindparam("overdue")),
-        func.count().filter(_o.attempts > ZERO, _o.problem.is_not(None), _o.created_at < bindparam("long_ago")),
+        func.count(),
+        func.min(_p.created_at),
+        func.count().filter(_p.due_at < bindparam("overdue"), _p.lease.is_(None) | _p.lease.not_in(listed("heard"))),
+        func.count().filter(_p.attempts > ZERO, _p.problem.is_not(None), _p.created_at < bindparam("long_ago")),
         select(func.count()).select_from(outbox).where(_o.status == word("given_up")).scalar_subquery(),
-    ).where(_is_pending, _o.lease.is_(None))
+    )
 )
 _DISABLED: Final = prepare(select(routes.c.name).distinct().where(routes.c.disabled_at.is_not(None)))
 _HELD: Final = prepare(select(func.count()).select_from(executions).where(_e.hold.is_not(None)))
@@ -176,13 +177,12 @@ def _live(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     more = "; run: restpoint list --problem" if count > 1 else ""
     word = f"{count} that no runner can go on with, such as {execution_id}: {problem}{more}" if count else "none"
     yield Finding("problems", "warning" if count else "ok", word, {"runs": count})
-    found = progress.stranded(connection, now, _MOST_STRANDED)
-    execution_id, problem = found[0] if found else ("", "")
-    others, more = (f", and {len(found) - 1} others", "; run: restpoint list --problem") if len(found) > 1 else ("", "")
+    count, execution_id, problem = progress.stranded(connection, now)
+    others, more = (f", and {count - 1} others", "; run: restpoint list --problem") if count > 1 else ("", "")
     word = "every execution that runs has a process"
-    if found:
+    if count:
         word = f"nobody goes on with {execution_id}{others}: {problem}{more}"
-    yield Finding("running", "warning" if found else "ok", word, {"stranded": len(found)})
+    yield Finding("running", "warning" if count else "ok", word, {"stranded": count})
     yield _outbox(connection, now)
     (count,) = connection.execute(_HELD).fetchone()
     yield Finding("holds", "ok", str(count), {"executions": count})
@@ -208,7 +208,13 @@ def _leases(connection: sqlite3.Connection, now: int) -> Finding:
 
 def _outbox(connection: sqlite3.Connection, now: int) -> Finding:
     """Look at what is told to people: what nobody sends, what fails, what was given up, and routes that are disabled."""
-    which = {"overdue": now - UNTOLD, "long_ago": now - FAILING}
+    # Whoever is gone or stands still sends nothing of what it has claimed.
+    heard = [
+        lease
+        for lease, *holder, until in connection.execute(leases.ALL).fetchall()
+        if now < until and Holder(*holder).is_alive(until, now)
+    ]
+    which = {"overdue": now - UNTOLD, "long_ago": now - FAILING, "heard": json.dumps(heard)}
     pending, oldest, overdue, failing, given_up = connection.execute(_NOTICES, which).fetchone()
     disabled = [name for (name,) in connection.execute(_DISABLED).fetchall()]
     figures = {

@@ -26,6 +26,7 @@ _SIGN_IN: Final = "/auth/sign-in"
 _PATH: Final = "restpoint.page"
 _SENT: Final = "restpoint.sent"
 _UNAUTHORIZED: Final = 401
+_MOST_STEPS: Final = 500  # of a timeline
 
 
 class Frame:
@@ -81,7 +82,10 @@ class Frame:
         if not self.service.policy.may_read_history(actor, Subject(owner)):
             return ()
         history = await self.service.history(actor, execution_id)
-        return timeline(history.items, await self.service.steps(actor, execution_id))
+        steps = await self.service.steps(actor, execution_id, limit=_MOST_STEPS + 1)
+        return timeline(
+            history.items, steps[:_MOST_STEPS], is_cut=history.next_after is not None or len(steps) > _MOST_STEPS
+        )
 
     # --- Inside ---
 

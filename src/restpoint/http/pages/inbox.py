@@ -71,6 +71,7 @@ class InboxPages:
             position=position,
             items=found.items,
             next_cursor=found.next_cursor,
+            lacks_consents=found.lacks_consents,
             cursor=cursor,
             workflow=workflow,
             workflows=sorted(names | set(self._service.workflows)),

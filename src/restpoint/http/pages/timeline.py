@@ -1,6 +1,6 @@
 """The timeline of an execution: its history and its steps, in words for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -71,11 +71,18 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Tone]]] = {
 }
 
 
-def timeline(entries: Iterable[HistoryEntry], steps: Sequence[StepDone]) -> list[Moment]:
-    """What happened, the oldest first. A step stands behind the row of history that was the newest when it had its outcome."""
+def timeline(entries: Sequence[HistoryEntry], steps: Sequence[StepDone], *, is_cut: bool = False) -> list[Moment]:
+    """What happened, the oldest first. A step stands behind the row of history that was the newest when it had its outcome.
+
+    ``is_cut`` says that there are more entries or steps than these, which the last line then tells.
+    """
     found: list[tuple[int, int, Moment]] = [(each.sequence, 0, _moment(each)) for each in entries]
     found += [(each.after, number, _step(each)) for number, each in enumerate(steps, 1)]
-    return [moment for *_, moment in sorted(found, key=lambda each: each[:2])]
+    moments = [moment for *_, moment in sorted(found, key=lambda each: each[:2])]
+    if is_cut:
+        more = "This page shows the first events and steps; restpoint history shows all events."
+        moments.append(Moment(moments[-1].at, "More happened after this", "quiet", text=more))
+    return moments
 
 
 def _step(step: StepDone) -> Moment:

@@ -72,10 +72,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPage:
-    """Some of what waits, the most urgent first. ``next_cursor`` gets the page after it; None on the last one."""
+    """Some of what waits, the most urgent first. ``next_cursor`` gets the page after it; None on the last one.
+
+    ``lacks_consents`` says that more consents wait than are among the items.
+    """
 
     items: list[Waiting]
     next_cursor: str | None
+    lacks_consents: bool = False
 
 
 def key_of(asked: Asked | Waiting) -> str:
@@ -89,37 +93,36 @@ async def waiting(
     """What the actor may answer or grant. The consents are on the first page. Raises ``InvalidArgument`` for another cursor."""
     page = await service.inbox(actor, workflow=workflow, limit=_PAGE, cursor=cursor)
     found = [Waiting.of(each) for each in page.items]
+    lacks_consents = False
     if cursor is None:
-        found += await _consents(service, actor, workflow)
+        consents = await _consents(service, actor, workflow)
+        lacks_consents = len(consents) > _PAGE
+        found += consents[:_PAGE]
         found.sort(key=lambda each: each.urgency)
-    return WaitingPage(found, page.next_cursor)
+    return WaitingPage(found, page.next_cursor, lacks_consents)
 
 
 async def _consents(service: Service, actor: Actor, workflow: str | None) -> list[Waiting]:
+    """The consents that the actor may grant: one more than a page has, where there are more."""
+    ids = dict.fromkeys(await service.awaiting_consent(actor, workflow=workflow, limit=_PAGE + 1))
+    # A policy of the application's own may let people see consents of others, too.
     page = await service.list(actor, status=ExecutionStatus.OAUTH_REQUIRED, workflow=workflow, limit=_PAGE)
-    listed = {each.execution_id: each for each in page.items}
-    # An execution may wait for an answer too; and those of others may fill the page of whoever sees everything.
-    own = [ExecutionStatus.INTERACTION_REQUIRED]
-    if page.next_cursor is not None:
-        own.append(ExecutionStatus.OAUTH_REQUIRED)
-    mine = await service.list(actor, status=own, owner=actor.id, workflow=workflow, limit=_PAGE)
-    for each in mine.items:
-        if each.status == ExecutionStatus.OAUTH_REQUIRED or each.open_waits > 1:
-            listed[each.execution_id] = each
+    ids |= dict.fromkeys(each.execution_id for each in page.items)
     found = []
-    for summary in listed.values():
+    for execution_id in ids:
         try:
-            view = await service.status(actor, summary.execution_id)
+            view = await service.status(actor, execution_id)
         except NotFound:  # it was granted meanwhile
             continue
         if (consent := view.consent) is not None:
+            record = view.record
             found.append(
                 Waiting(
-                    execution_id=summary.execution_id,
+                    execution_id=execution_id,
                     interaction_id=consent.consent_id,
-                    workflow=summary.workflow,
-                    owner=summary.owner,
-                    priority=summary.priority,
+                    workflow=record.workflow,
+                    owner=record.owner,
+                    priority=record.priority,
                     due=consent.deadline,
                     created_at=consent.created_at,
                     provider=consent.provider or "",

@@ -149,7 +149,7 @@ function changeRows(change) {
   const badge = document.querySelector("h1 .count");
   badge.textContent = shown;
   badge.hidden = list.hidden = count === 0;
-  document.getElementById("nothing").hidden = count > 0;
+  document.getElementById("nothing").hidden = count > 0 || "more" in list.dataset;
   document.title = `${count === 0 ? "" : `(${shown}) `}${document.title.replace(/^\(\d+\+?\) /, "")}`;
   say("The page has changed.");
 }
