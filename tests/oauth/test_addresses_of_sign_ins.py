@@ -190,6 +190,7 @@ async def test_an_operator_sees_whom_the_routes_file_does_not_reach_and_sends_a_
         check = await asyncio.to_thread(typed, "routes", "check", "--routes", "routes.toml", cwd=tmp_path)
         assert (check.returncode, check.stderr.count("has no address")) == (0, 1)
         assert "ada has no address for post in the file" in check.stderr
+        assert "All is well" not in check.stderr
         sample = ("routes", "test", "questions", "--routes", "routes.toml", "--to", "ada")
         without = await asyncio.to_thread(typed, *sample, cwd=tmp_path)
         assert (without.returncode, "Nobody knows where post reaches ada" in without.stdout) == (5, True)

@@ -44,14 +44,16 @@ def check(routes: RoutesFile = None, output: Output = Format.TABLE) -> None:
             for each in found.routes
         ]
         shown.table(("route", "channel", "events", "workflows", "addressed to", "tells", "hours"), rows)
-    for person, channel in found.without_address():
+    lacking = list(found.without_address())
+    for person, channel in lacking:
         terminal.print_message(
             terminal.printable(
                 f"{person} has no address for {channel} in the file; a function of the application, or for mail their "
                 "sign-in, must bring one."
             )
         )
-    terminal.print_message(f"All is well; routes: {len(found.routes)}, channels: {len(found.settings)}.")
+    verdict = "The file has no mistake" if lacking else "All is well"
+    terminal.print_message(f"{verdict}; routes: {len(found.routes)}, channels: {len(found.settings)}.")
 
 
 def _given(path: Path | None) -> Path:
