@@ -380,3 +380,58 @@ async def test_a_replay_at_every_write_calls_no_step_again_that_is_in_a_thread(s
     async with Runner(store, [work], **WAYS["rebuilt"]) as runner:
         record = await ended((await runner.start("work")).record)
     assert (record.result, called) == ("done", ["slow"])
+
+
+# --- Calls that are not awaited ---
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+@workflow
+async def forgetful(ctx: Context) -> int:
+    ctx.step(double, 1)  # type: ignore[unused-coroutine]
+    ctx.ask(question("Forgotten?"))  # type: ignore[unused-coroutine]
+    first, second = await asyncio.gather(ctx.ask(question("Left?")), ctx.ask(question("Right?")))
+    ctx.sleep(5)  # type: ignore[unused-coroutine]
+    return await ctx.step(double, len(first.text + second.text))
+
+
+@workflow
+async def careful(ctx: Context) -> str:
+    asked = ctx.ask(question("Well?"))
+    beside = asyncio.create_task(ctx.sleep(600))
+    await asyncio.gather(ctx.step(double, 1), ctx.notify("Asked"), ctx.emit(1), ctx.now(), ctx.sleep(0))
+    answer = await asked
+    beside.cancel()
+    return answer.text
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_workflow_that_returns_without_awaiting_a_call_is_told_so_in_the_log(
+    store: ExecutionStore, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Runner(store, [forgetful], **WAYS[way]) as runner:
+        record = (await runner.start("forgetful")).record
+        await answer(store, record, "Left?", "a")
+        await answer(store, record, "Right?", "bc")
+        assert (await ended(record)).result == 6
+    (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert warning == (
+        "workflow forgetful returned without having awaited step double, ask text, sleep sleep, so nothing came of that: "
+        "write await before a call of the context"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # of a run that left memory before
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_workflow_that_awaits_its_calls_late_or_in_tasks_is_told_nothing(
+    store: ExecutionStore, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Runner(store, [careful], **WAYS[way]) as runner:
+        record = (await runner.start("careful")).record
+        await answer(store, record, "Well?", "yes")
+        assert (await ended(record)).result == "yes"
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]

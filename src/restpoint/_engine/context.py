@@ -214,7 +214,7 @@ class Context:
         async def answered() -> Any:
             run = self._run
             if entry is None:
-                await run.first_time()
+                await run.first_time(call)
                 wait_id = run.file.identifiers.new()
                 detail = asked.detail(run.file.keeping, call.position)
                 await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
@@ -400,7 +400,7 @@ class Context:
         async def known() -> datetime:
             run = self._run
             if entry is None:
-                await run.first_time()
+                await run.first_time(call)
                 instant = run.file.clock.now()
                 with run.busy():
                     await run.outcome(journal.record, call, encode(instant))
