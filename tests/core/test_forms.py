@@ -180,10 +180,10 @@ def test_defaults_are_filled_in_at_the_answer() -> None:
     ("name", "value", "detail"),
     [
         ("amount", 100.5, "Give a number of at most 100."),
-        ("amount", "5", "Give a number."),
-        ("amount", True, "Give a number."),
+        ("amount", "5", "Give a number, such as 1234.5."),
+        ("amount", True, "Give a number, such as 1234.5."),
         ("count", 0, "Give a number from 1."),
-        ("count", 1.5, "Give a whole number."),
+        ("count", 1.5, "Give a whole number, such as 1234."),
         ("until", "31.12.2026", "Give a date, such as 2026-01-31."),
         ("until", "1700000000", "Give a date, such as 2026-01-31."),
         ("until", "2026-02-30", "Give a date, such as 2026-01-31."),
@@ -428,7 +428,7 @@ def test_a_submitted_page_has_one_error_for_each_field() -> None:
         prompt.submitted({"text": "", "number": "1,5", "counted": "", "way": "fax", "at": "soon"})
     assert {error.pointer: error.detail for error in refused.value.errors} == {
         "#/text": "This field is required.",
-        "#/number": "Give a number.",
+        "#/number": "Give a number, such as 1234.5.",
         "#/counted": "This field cannot be left empty.",
         "#/way": "'fax' is no option. Choose among: mail, call.",
         "#/at": "Give a date and a time with its offset, such as 2026-01-31T09:30:00Z.",
