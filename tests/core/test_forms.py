@@ -452,3 +452,14 @@ def test_the_fields_say_how_they_are_shown() -> None:
     )
     assert (notes.multiline, notes.description, notes.required, notes.default) == (True, "For the file", False, None)
     assert (amount.wanted, tags.wanted, urgent.shown) == ("number from 0 to 100", "several, as in 1,3 up to 2", "no")
+
+
+class Painting(BaseModel):
+    colours: list[Literal["red, light", "green"]]
+
+
+def test_a_comma_may_be_a_part_of_an_option_of_a_form_that_is_typed_whole() -> None:
+    (colours,) = form_of(Painting, text="?").fields
+    for typed, chosen in (("red, light", ["red, light"]), ("green, Red, light", ["green", "red, light"])):
+        assert colours.typed(typed) == chosen
+    assert colours.typed("1,2") == ["red, light", "green"]
