@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import weakref
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,8 +258,8 @@ async def test_a_sync_step_that_takes_longer_than_its_timeout_has_failed_though_
         free.set()
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
-async def test_a_timeout_that_is_no_time_is_refused(store: ExecutionStore, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "60"])
+async def test_a_timeout_that_is_no_time_is_refused(store: ExecutionStore, timeout: Any) -> None:
     refused: list[str] = []
 
     @workflow
@@ -271,6 +272,22 @@ async def test_a_timeout_that_is_no_time_is_refused(store: ExecutionStore, timeo
     async with asyncio.timeout(PATIENCE), Runner(store, [work]) as runner:
         await ended((await runner.start("work")).record)
     assert "timeout is" in refused[0]
+
+
+@pytest.mark.parametrize("backoff", [-1, float("nan"), "1", timedelta(seconds=1)])
+async def test_a_backoff_that_is_no_number_of_seconds_is_refused_by_its_name(
+    store: ExecutionStore, backoff: Any
+) -> None:
+    @workflow
+    async def work(ctx: Context) -> str:
+        try:
+            return await ctx.step(str, backoff=backoff)
+        except InvalidArgument as error:
+            return str(error)
+
+    async with Runner(store, [work]) as runner:
+        record = await ended((await runner.start("work")).record)
+    assert record.result == f"backoff is {backoff!r}; give seconds from 0."
 
 
 # --- Threads, and what is kept -----------------------------------------------------------------------------------------
