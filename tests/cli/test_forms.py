@@ -80,7 +80,7 @@ def test_wrong_options_are_all_told_at_once(restpoint: Command, execution_id: st
     )
     assert (ran.returncode, answers(path)) == (1, [])
     for told in (
-        "amount: Give a whole number.",
+        "amount: Give a whole number, such as 1234.",
         "until: This field is required.",
         "untill: The form has no such field",
     ):

@@ -180,10 +180,10 @@ def test_defaults_are_filled_in_at_the_answer() -> None:
     ("name", "value", "detail"),
     [
         ("amount", 100.5, "Give a number of at most 100."),
-        ("amount", "5", "Give a number."),
-        ("amount", True, "Give a number."),
+        ("amount", "5", "Give a number, such as 1234.5."),
+        ("amount", True, "Give a number, such as 1234.5."),
         ("count", 0, "Give a number from 1."),
-        ("count", 1.5, "Give a whole number."),
+        ("count", 1.5, "Give a whole number, such as 1234."),
         ("until", "31.12.2026", "Give a date, such as 2026-01-31."),
         ("until", "1700000000", "Give a date, such as 2026-01-31."),
         ("until", "2026-02-30", "Give a date, such as 2026-01-31."),
@@ -428,7 +428,7 @@ def test_a_submitted_page_has_one_error_for_each_field() -> None:
         prompt.submitted({"text": "", "number": "1,5", "counted": "", "way": "fax", "at": "soon"})
     assert {error.pointer: error.detail for error in refused.value.errors} == {
         "#/text": "This field is required.",
-        "#/number": "Give a number.",
+        "#/number": "Give a number, such as 1234.5.",
         "#/counted": "This field cannot be left empty.",
         "#/way": "'fax' is no option. Choose among: mail, call.",
         "#/at": "Give a date and a time with its offset, such as 2026-01-31T09:30:00Z.",
@@ -452,3 +452,14 @@ def test_the_fields_say_how_they_are_shown() -> None:
     )
     assert (notes.multiline, notes.description, notes.required, notes.default) == (True, "For the file", False, None)
     assert (amount.wanted, tags.wanted, urgent.shown) == ("number from 0 to 100", "several, as in 1,3 up to 2", "no")
+
+
+class Painting(BaseModel):
+    colours: list[Literal["red, light", "green"]]
+
+
+def test_a_comma_may_be_a_part_of_an_option_of_a_form_that_is_typed_whole() -> None:
+    (colours,) = form_of(Painting, text="?").fields
+    for typed, chosen in (("red, light", ["red, light"]), ("green, Red, light", ["green", "red, light"])):
+        assert colours.typed(typed) == chosen
+    assert colours.typed("1,2") == ["red, light", "green"]

@@ -725,3 +725,24 @@ def test_what_only_code_of_the_original_needs_is_where_it_was() -> None:
         assert issubclass(getattr(prompts, name), BaseModel | StrEnum)
     for name in ("ExecutionAcceptedResponse", "ExecutionStatusResponse", "StreamInteractionEvent", "StreamOAuthEvent"):
         assert TypeAdapter(getattr(models, name)).json_schema()
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen"),
+    [
+        ("Red, light", ["r"]),
+        ("red, light , 2", ["r", "g"]),
+        ("green,Red, light", ["g", "r"]),
+        ("1,2", ["r", "g"]),
+        ("1,5", ["half"]),
+        ("Red,Green", ["r", "g"]),
+    ],
+)
+def test_a_comma_may_be_a_part_of_an_option_that_is_typed_whole(typed: str, chosen: list[str]) -> None:
+    options = [
+        MultipleChoiceOption(id="r", label="Red, light", value="r"),
+        MultipleChoiceOption(id="g", label="Green", value="g"),
+        MultipleChoiceOption(id="half", label="1,5", value="half"),
+    ]
+    response = HumanPromptCheckbox(text="?", options=options).typed(typed)
+    assert [option.id for option in response.selected_options] == chosen

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import weakref
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,8 +258,8 @@ async def test_a_sync_step_that_takes_longer_than_its_timeout_has_failed_though_
         free.set()
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
-async def test_a_timeout_that_is_no_time_is_refused(store: ExecutionStore, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "60"])
+async def test_a_timeout_that_is_no_time_is_refused(store: ExecutionStore, timeout: Any) -> None:
     refused: list[str] = []
 
     @workflow
@@ -271,6 +272,22 @@ async def test_a_timeout_that_is_no_time_is_refused(store: ExecutionStore, timeo
     async with asyncio.timeout(PATIENCE), Runner(store, [work]) as runner:
         await ended((await runner.start("work")).record)
     assert "timeout is" in refused[0]
+
+
+@pytest.mark.parametrize("backoff", [-1, float("nan"), "1", timedelta(seconds=1)])
+async def test_a_backoff_that_is_no_number_of_seconds_is_refused_by_its_name(
+    store: ExecutionStore, backoff: Any
+) -> None:
+    @workflow
+    async def work(ctx: Context) -> str:
+        try:
+            return await ctx.step(str, backoff=backoff)
+        except InvalidArgument as error:
+            return str(error)
+
+    async with Runner(store, [work]) as runner:
+        record = await ended((await runner.start("work")).record)
+    assert record.result == f"backoff is {backoff!r}; give seconds from 0."
 
 
 # --- Threads, and what is kept -----------------------------------------------------------------------------------------
@@ -380,3 +397,58 @@ async def test_a_replay_at_every_write_calls_no_step_again_that_is_in_a_thread(s
     async with Runner(store, [work], **WAYS["rebuilt"]) as runner:
         record = await ended((await runner.start("work")).record)
     assert (record.result, called) == ("done", ["slow"])
+
+
+# --- Calls that are not awaited ---
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+@workflow
+async def forgetful(ctx: Context) -> int:
+    ctx.step(double, 1)  # type: ignore[unused-coroutine]
+    ctx.ask(question("Forgotten?"))  # type: ignore[unused-coroutine]
+    first, second = await asyncio.gather(ctx.ask(question("Left?")), ctx.ask(question("Right?")))
+    ctx.sleep(5)  # type: ignore[unused-coroutine]
+    return await ctx.step(double, len(first.text + second.text))
+
+
+@workflow
+async def careful(ctx: Context) -> str:
+    asked = ctx.ask(question("Well?"))
+    beside = asyncio.create_task(ctx.sleep(600))
+    await asyncio.gather(ctx.step(double, 1), ctx.notify("Asked"), ctx.emit(1), ctx.now(), ctx.sleep(0))
+    answer = await asked
+    beside.cancel()
+    return answer.text
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_workflow_that_returns_without_awaiting_a_call_is_told_so_in_the_log(
+    store: ExecutionStore, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Runner(store, [forgetful], **WAYS[way]) as runner:
+        record = (await runner.start("forgetful")).record
+        await answer(store, record, "Left?", "a")
+        await answer(store, record, "Right?", "bc")
+        assert (await ended(record)).result == 6
+    (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert warning == (
+        "workflow forgetful returned without having awaited step double, ask text, sleep sleep, so nothing came of that: "
+        "write await before a call of the context"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # of a run that left memory before
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_workflow_that_awaits_its_calls_late_or_in_tasks_is_told_nothing(
+    store: ExecutionStore, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Runner(store, [careful], **WAYS[way]) as runner:
+        record = (await runner.start("careful")).record
+        await answer(store, record, "Well?", "yes")
+        assert (await ended(record)).result == "yes"
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]

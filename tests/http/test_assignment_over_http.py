@@ -173,3 +173,9 @@ async def test_the_client_has_the_verbs_of_a_prompt(file: Path) -> None:
 async def test_a_body_that_names_nobody_is_refused(client: httpx.AsyncClient, verb: str, body: Any) -> None:
     reply = await client.post(f"/executions/x/interactions/y/{verb}", json=body)
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid_body")
+
+
+async def test_a_body_with_a_key_too_many_is_told_which_it_may_have(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/executions/x/interactions/y/response", json={"type": "text", "text": "Fine"})
+    told = "The body has 'text'; it may have only response."
+    assert (reply.status_code, reply.json()["detail"]) == (422, told)

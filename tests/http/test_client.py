@@ -453,3 +453,25 @@ async def test_a_stream_is_read_the_same_however_it_is_cut(size: int) -> None:
             yield STREAM[start : start + size]
 
     assert [event async for event in read_events(chunks())] == EVENTS
+
+
+# --- What cannot be sent ---
+
+
+@pytest.mark.parametrize("key", ["Müller-7", "one\nline", " spaced", ""])
+async def test_an_idempotency_key_that_no_header_can_have_is_refused_at_once(server: Served, key: str) -> None:
+    network = Losing(0)
+    async with Client(server.url, transport=network) as client:
+        with pytest.raises(InvalidArgument, match="give printable ASCII characters, such as a UUID"):
+            await client.start("greet", "Ada", idempotency_key=key)
+    assert network.keys == []
+
+
+async def test_an_id_that_is_too_long_for_an_address_is_refused() -> None:
+    long = "x" * 100_000
+    async with Client("http://127.0.0.1:9") as client:
+        for call in (
+            client.status(long), client.start(long), anext(client.list(owner=long)), anext(client.events(long)),
+        ):  # fmt: skip
+            with pytest.raises(InvalidArgument, match="URL"):
+                await call

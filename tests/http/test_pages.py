@@ -332,6 +332,16 @@ async def test_who_comes_second_is_told_who_was_first_and_keeps_what_they_wrote(
     assert "Somebody else was first" in words
 
 
+async def test_who_answers_again_otherwise_is_told_that_the_first_answer_stays(inbox: httpx.AsyncClient) -> None:
+    path = await asked_by(inbox, "ada", "text")
+    assert (await post(inbox, path, "ada", "text=first")).status_code == 303
+    reply = await post(inbox, path, "ada", "text=second")
+    words = Read(reply.text).words
+    assert (reply.status_code, "Somebody else" in words) == (409, False)
+    assert "You have answered already, and your first answer stays." in words
+    assert "second" in words, "what was written is there to be kept"
+
+
 async def test_a_late_and_a_withdrawn_prompt_say_so(inbox: httpx.AsyncClient) -> None:
     late = await asked_by(inbox, "ada", "text", timeout=0.01)
     withdrawn = await asked_by(inbox, "ada", "text")

@@ -214,7 +214,7 @@ class Context:
         async def answered() -> Any:
             run = self._run
             if entry is None:
-                await run.first_time()
+                await run.first_time(call)
                 wait_id = run.file.identifiers.new()
                 detail = asked.detail(run.file.keeping, call.position)
                 await waiting.begin(run, wait_id, journal.ask, call, wait_id, asked.text, asked.timeout, detail, terms)
@@ -372,10 +372,10 @@ class Context:
             )
         if type(retries) is not int or retries < 0:
             raise InvalidArgument(f"retries is {retries!r}; give a whole number from 0.")
-        if not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
+        if not _is_number(backoff) or not 0 <= backoff <= MAX_TIMEOUT_SECONDS:
             raise InvalidArgument(f"backoff is {backoff!r}; give seconds from 0.")
         limit = _seconds(timeout)
-        if limit is not None and not 0 < limit <= MAX_TIMEOUT_SECONDS:
+        if limit is not None and not (_is_number(limit) and 0 < limit <= MAX_TIMEOUT_SECONDS):
             raise InvalidArgument(f"timeout is {timeout!r}; give seconds above 0, or None for none.")
         trying = Trying(retries, backoff, limit)
         chosen = check_text("name", name or name_of(function), limit=1_000)
@@ -400,7 +400,7 @@ class Context:
         async def known() -> datetime:
             run = self._run
             if entry is None:
-                await run.first_time()
+                await run.first_time(call)
                 instant = run.file.clock.now()
                 with run.busy():
                     await run.outcome(journal.record, call, encode(instant))
@@ -419,3 +419,7 @@ def _seconds(duration: float | timedelta) -> float: ...
 def _seconds(duration: float | timedelta | None) -> float | None: ...
 def _seconds(duration: float | timedelta | None) -> float | None:
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def _is_number(seconds: object) -> bool:
+    return isinstance(seconds, int | float)

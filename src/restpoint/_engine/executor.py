@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import islice
 from typing import Any, Concatenate, Final, ParamSpec
 
 from pydantic import ValidationError
@@ -13,10 +14,10 @@ from restpoint._core.serialization import first_problem, storable_text
 from restpoint._engine.attempts import is_outcome
 from restpoint._engine.calls import Branch, current_branch
 from restpoint._engine.context import Context
-from restpoint._engine.rewording import recorded
+from restpoint._engine.rewording import described, recorded
 from restpoint._engine.run import Run
 from restpoint._engine.steps import written
-from restpoint._storage import Claim, Transaction, journal
+from restpoint._storage import Call, Claim, Transaction, journal
 from restpoint.errors import (
     ConsentDenied,
     ConsentExpired,
@@ -42,6 +43,7 @@ P = ParamSpec("P")
 
 _RETRY_SECONDS: Final = 1.0  # after the storage failed
 _LONGEST_TRACEBACK: Final = 20_000  # characters
+_MOST_CALLS: Final = 5  # that a warning names
 
 _EXPECTED: Final = (
     InteractionExpired, InteractionWithdrawn, PromptDeclined, ConsentDenied, ConsentExpired, ConsentWithdrawn, NotJSON,
@@ -89,6 +91,11 @@ async def _complete(run: Run, result: Any) -> None:
     unvisited = run.journal.unvisited
     if unvisited is not None:
         run.mismatch(unvisited.call.position, recorded(run, unvisited), "nothing: it has returned")
+    if run.not_awaited:
+        log.warning(
+            "workflow %s returned without having awaited %s, so nothing came of that: write await before a call of the context",
+            run.workflow.name, _calls(run.not_awaited.values()),
+        )  # fmt: skip
     try:
         text = (await written(result, run.workflow.output)).text
     except NotJSON as error:
@@ -124,6 +131,11 @@ async def _record_failure(run: Run, error: BaseException) -> None:
     )  # fmt: skip
     raised = type(error).__qualname__, storable_text(error), _traceback_of(error)
     await _end(run, journal.fail, message, code, run.file.keeping, raised)
+
+
+def _calls(calls: Collection[Call]) -> str:
+    shown = [described(call, None) for call in islice(calls, _MOST_CALLS)]
+    return ", ".join(shown) + (f" and {more} more" if (more := len(calls) - len(shown)) else "")
 
 
 async def _end(

@@ -69,6 +69,8 @@ class Run:
         self.answered = Answered()
         self.outcomes: dict[str, OAuthToken | RestpointError] = {}
         """The outcomes of consents that restpoint drives, as far as they are known."""
+        self.not_awaited: dict[str, Call] = {}
+        """The calls that were made and not begun, by position: a coroutine begins when it is awaited or a task runs it."""
         self.has_branched = False
         self.got_on = False
         """Whether anything was recorded since it was claimed."""
@@ -241,6 +243,7 @@ class Run:
         if current_step.get() is not None:
             raise InvalidArgument(f"ctx.{kind} was called inside a step; a step returns to its workflow first.")
         call = Call(self._branch().next(), kind, name, fingerprint, self.journal.order.newest_given)
+        self.not_awaited[call.position] = call
         entry = self.journal.visit(call)
         if entry is None or entry.call == call:
             return call, entry
@@ -274,6 +277,7 @@ class Run:
 
     async def replayed(self, entry: Entry) -> Entry:
         """The entry, when it is the turn of its outcome. Never returns for a call that the workflow abandoned."""
+        self.begun(entry.call)
         if entry.is_abandoned:
             await self._never(entry)
         if entry.ordinal is not None:
@@ -296,8 +300,13 @@ class Run:
                 order.happened(("abandoned", entry.call.position))
         raise AssertionError("a future that nobody resolves")
 
-    async def first_time(self) -> None:
+    def begun(self, call: Call) -> None:
+        """Note that the workflow awaits a call, or that a task of it does."""
+        self.not_awaited.pop(call.position, None)
+
+    async def first_time(self, call: Call) -> None:
         """Return when every recorded outcome was given: a new call comes after them."""
+        self.begun(call)
         if self.exit_reason is not None:
             await self._late_calls.refuse(self.exit_reason)
         with self.busy():

@@ -152,7 +152,7 @@ async def stepped(
             run.mismatch(call.position, recorded, f"step {call.name} with another result: {error}")
         await run.replayed(entry)
         return value
-    await run.first_time()
+    await run.first_time(call)
     return await carry_out(run, call, function, arguments, trying, returned)
 
 

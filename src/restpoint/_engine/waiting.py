@@ -171,13 +171,14 @@ async def shown(run: Run, call: Call, entry: Entry | None, text: str) -> None:
     if entry is not None:
         await run.replayed(entry)
         return
-    await run.first_time()
+    await run.first_time(call)
     with run.busy():
         await run.outcome(journal.show, call, text)
 
 
 async def opened(run: Run, entry: Entry) -> str:
     """The id of the wait that was opened at a call. Never returns if the workflow abandoned it."""
+    run.begun(entry.call)
     if entry.is_abandoned:
         await run.replayed(entry)
     return str(decode(entry.result))
@@ -191,7 +192,7 @@ async def granted(
     ``due`` is in milliseconds from now. Raises ``ConsentDenied`` and the like.
     """
     if entry is None:
-        await run.first_time()
+        await run.first_time(call)
         wait_id = run.file.identifiers.new()
         usual = _scopes_at(run, provider)
         wanted = usual if scopes is None else scopes
@@ -211,7 +212,7 @@ async def consented(
 ) -> None:
     """Ask for a consent that the application drives, and return when it is closed. ``due`` is in milliseconds from now."""
     if entry is None:
-        await run.first_time()
+        await run.first_time(call)
         wait_id = run.file.identifiers.new()
         await begin(run, wait_id, journal.authorize, call, wait_id, auth_url, oauth_state, due)
     else:
@@ -288,7 +289,7 @@ async def _until(run: Run, call: Call, instant: int, begun: int) -> None:
             while run.file.clock.now() < instant:
                 await run.file.clock.sleep_until(instant)
         await run.parking.be_here()
-        await run.first_time()
+        await run.first_time(call)
     except asyncio.CancelledError:
         run.abandon(call)
         raise
@@ -298,7 +299,7 @@ async def _until(run: Run, call: Call, instant: int, begun: int) -> None:
 async def slept(run: Run, call: Call, entry: Entry | None, length: int) -> None:
     """Sleep for ``length`` milliseconds from when the call was first made."""
     if entry is None:
-        await run.first_time()
+        await run.first_time(call)
         until = run.file.clock.now() + length
         await begin(run, None, journal.begin, call, encode({"until": until}))
     else:

@@ -97,7 +97,8 @@ class Client:
         nothing. By default every call has a new idempotency key. Raises ``NotJSON``, and the errors of what the server refuses.
         The options are:
         """
-        key = options.pop("idempotency_key", None) or str(uuid4())
+        key = options.pop("idempotency_key", None)
+        key = str(uuid4()) if key is None else _header("idempotency_key", key)
         labels: dict[str, Any] = {
             "workflow": workflow,
             **options,
@@ -373,7 +374,7 @@ class Client:
         except TimeoutError as error:
             if isinstance(error, errors.RestpointError):
                 raise
-            raise TimeoutError(f"Execution {execution_id} was not there after {timeout} s; it goes on.") from None
+            raise TimeoutError(f"Execution {execution_id} has not got so far within {timeout} s; it goes on.") from None
         return execution
 
 
@@ -390,6 +391,15 @@ def _path(execution_id: str) -> str:
     if execution_id in {"", ".", ".."}:
         raise errors.ExecutionNotFound(execution_id)
     return f"/executions/{quote(execution_id, safe='')}"
+
+
+def _header(name: str, value: str) -> str:
+    """A value that is sent in a header, which has ASCII only and no space at its ends (RFC 9110, section 5.5)."""
+    if not value or not value.isascii() or not value.isprintable() or value.strip() != value:
+        raise errors.InvalidArgument(
+            f"{name} is {value!r}; give printable ASCII characters, such as a UUID, and no space at its ends."
+        )
+    return value
 
 
 def _number(seconds: float) -> str:

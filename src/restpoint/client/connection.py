@@ -71,12 +71,11 @@ class Connection:
         if body is not None:
             sent["content-type"] = "application/json"
         timeout = httpx.Timeout(self._timeout, read=self._timeout + patience)
+        url = self._address(path, params)
         for attempt in range(1, self.attempts + 1):
             again = attempt < self.attempts
             try:
-                reply = await self._http.request(
-                    method, self._url + path, content=body, params=params, headers=sent, timeout=timeout
-                )
+                reply = await self._http.request(method, url, content=body, headers=sent, timeout=timeout)
             except httpx.TransportError as error:
                 if not again:
                     raise self.unreachable(error) from None
@@ -102,7 +101,13 @@ class Connection:
         """The reply to a GET, to be read in pieces; ``patience`` is how many seconds there may be between two. None: any."""
         read = None if patience is None else max(self._timeout, patience)
         timeout = httpx.Timeout(self._timeout, read=read)
-        return self._http.stream("GET", self._url + path, params=params, headers=headers, timeout=timeout)
+        return self._http.stream("GET", self._address(path, params), headers=headers, timeout=timeout)
+
+    def _address(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:
+        try:
+            return httpx.URL(self._url + path, params=params)
+        except httpx.InvalidURL as error:  # an id or a name that is as long as a letter
+            raise errors.InvalidArgument(f"The ids and names given make no address ({error}); look at them.") from None
 
     def unreachable(self, problem: Exception | None) -> errors.ServerUnreachable:
         """The error that no usable reply came, and why; without a problem, the server ended a stream."""

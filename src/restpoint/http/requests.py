@@ -111,7 +111,7 @@ async def read_object(
     if not isinstance(data, dict):
         raise Problem("invalid_body", f"The body must be a JSON object with {', '.join(keys)}.")
     if unknown := sorted(set(data) - set(keys)):
-        raise Problem("invalid_body", f"The body has {unknown[0][:80]!r}; its keys are {', '.join(keys)}.")
+        raise Problem("invalid_body", f"The body has {unknown[0][:80]!r}; it may have only {', '.join(keys)}.")
     return data
 
 

@@ -23,6 +23,7 @@ from restpoint.prompts.options import (
     ChosenOption,
     MultipleChoiceOption,
     Option,
+    between_commas,
     called,
     check_distinct,
     meant,
@@ -230,7 +231,7 @@ class HumanPromptCheckbox(HumanPromptMultipleChoiceBase[HumanResponseCheckbox]):
 
     def typed(self, words: str) -> HumanResponseCheckbox:
         """The words stand for the options between the commas."""
-        return self._chosen(words.split(","))
+        return self._chosen(between_commas(self.options, words))
 
     def _response(self, options: Sequence[Any]) -> HumanResponseCheckbox:
         return HumanResponseCheckbox(selected_options=list(options))

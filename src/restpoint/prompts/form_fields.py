@@ -9,7 +9,7 @@ from typing import Any, Final
 from restpoint.prompts.base import NotUnderstood
 from restpoint.prompts.form_properties import WANTED, FieldKind
 from restpoint.prompts.form_schema import FormSchema
-from restpoint.prompts.options import NO, YES, MultipleChoiceOption, meant, named
+from restpoint.prompts.options import NO, YES, MultipleChoiceOption, between_commas, meant, named
 
 _WANTED: Final[Mapping[FieldKind, str]] = {
     "text": "text",
@@ -133,7 +133,7 @@ class FormField:
         if not words.strip() and not self.required:
             return LEFT_OUT
         if self.kind == "multiple choice" and all(option.value != words for option in self.options):
-            return self.read([word for each in words.split(",") if (word := each.strip())])
+            return self.read([word for each in between_commas(self.options, words) if (word := each.strip())])
         if not words.strip():
             raise NotUnderstood("This field is required.")
         return self.read([words])

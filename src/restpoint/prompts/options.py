@@ -219,3 +219,16 @@ def meant(options: Sequence[Option], word: str) -> list[Option]:
         [option for option in options if option.label.lower().startswith(low) or option.id.lower().startswith(low)],
     )
     return next((found for found in ways if found), [])
+
+
+def between_commas(options: Sequence[Option], words: str) -> list[str]:
+    """The words for one option each. A comma parts them, unless it belongs to an id, a label or a value that is typed whole."""
+    known = {name for option in options for name in called(option)}
+    longest = 1 + max((name.count(",") for name in known), default=0)
+    parts, found = words.split(","), []
+    while parts:
+        lengths = range(min(longest, len(parts)), 1, -1)
+        length = next((each for each in lengths if ",".join(parts[:each]).strip().lower() in known), 1)
+        found.append(",".join(parts[:length]))
+        del parts[:length]
+    return found
