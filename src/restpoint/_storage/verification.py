@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def may_have_more(self) -> bool:
-        """Whether there may be more differences between the tables and the history than were found: of each kind some are."""
+        """Whether the tables may differ from the history in more places: only the first few of each kind are found."""
         found = Counter(finding.problem for finding in self.findings if finding.sequence is None)
         return any(count >= NAMED for count in found.values())
 
