@@ -232,6 +232,16 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self._ours, line.encode())
 
+    def press_ctrl_c(self) -> None:
+        """Once it waits for what is typed: of a signal just before that, Python hears only when something is."""
+        deadline, asleep = time.monotonic() + PATIENCE, 0
+        while asleep < 2:
+            state = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            asleep = asleep + 1 if state == "S" else 0
+            assert time.monotonic() < deadline, f"it does not wait, and shows: {self.shown}"
+            time.sleep(0.001)
+        self.process.send_signal(signal.SIGINT)
+
     def ended(self) -> int:
         """Read to the end, and return the exit code."""
         deadline = time.monotonic() + PATIENCE

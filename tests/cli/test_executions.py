@@ -461,7 +461,7 @@ async def test_whoever_leaves_the_question_answers_nothing(here: Path, end: str)
     with Terminal("answer", execution_id, cwd=here) as terminal:
         terminal.until("> ")
         if end == "\x03":
-            terminal.process.send_signal(signal.SIGINT)
+            terminal.press_ctrl_c()
         else:
             terminal.type(end)
         assert terminal.ended() == 130
